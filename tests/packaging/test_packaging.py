@@ -1,0 +1,333 @@
+"""What is published, what importing it costs, and who may know whom."""
+
+import ast
+import importlib.util
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = {"overbar": ROOT / "src" / "overbar", "torch_ops": ROOT / "torch_ops", "tf_ops": ROOT / "tf_ops"}
+EXTRAS = {"torch", "tf", "cli", "test", "notebooks", "docs", "all"}
+
+
+def modules(packages=PACKAGES):
+    """The dotted name, the file and whether it is a package's __init__, for each module."""
+    for name, folder in packages.items():
+        for file in sorted(folder.rglob("*.py")):
+            parts = (name, *file.relative_to(folder).with_suffix("").parts)
+            is_package = parts[-1] == "__init__"
+            yield ".".join(parts[:-1] if is_package else parts), file, is_package
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The distribution
+
+
+@pytest.fixture(scope="module")
+def distribution(tmp_path_factory):
+    """The sdist, and the wheel built from that sdist, which is how an installer without a wheel gets it."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(distribution):
+    (path,) = distribution.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    return Parser().parsestr(wheel.read(name).decode())
+
+
+def test_wheel_installs_three_packages_and_nothing_else(wheel, metadata):
+    top = {name.split("/")[0] for name in wheel.namelist()}
+    assert top == {*PACKAGES, f"overbar-{metadata['Version']}.dist-info"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_wheel_holds_every_module(wheel, package):
+    folder = PACKAGES[package]
+    on_disk = {f"{package}/{file.relative_to(folder).as_posix()}" for file in folder.rglob("*.py")}
+    in_wheel = {name for name in wheel.namelist() if name.startswith(f"{package}/") and name.endswith(".py")}
+    assert in_wheel == on_disk
+    assert f"{package}/__init__.py" in in_wheel
+    assert f"{package}/py.typed" in wheel.namelist()
+
+
+def test_wheel_holds_the_licence(wheel, metadata):
+    (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/licenses/LICENSE")]
+    assert wheel.read(name) == (ROOT / "LICENSE").read_bytes()
+    assert metadata["License-Expression"] == "Apache-2.0"
+
+
+def test_wheel_installs_the_command(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt")]
+    assert "overbar = overbar.__main__:main" in wheel.read(name).decode()
+
+
+def test_core_requires_numpy_and_scipy_only(metadata):
+    requirements = [Requirement(text) for text in metadata.get_all("Requires-Dist")]
+    core = {requirement.name for requirement in requirements if requirement.marker is None}
+    assert core == {"numpy", "scipy", "array-api-compat"}
+    assert all("extra" in str(requirement.marker) for requirement in requirements if requirement.marker)
+
+
+def test_extras(metadata):
+    assert set(metadata.get_all("Provides-Extra")) == EXTRAS
+    wanted = {extra: set() for extra in EXTRAS}
+    for requirement in map(Requirement, metadata.get_all("Requires-Dist")):
+        for extra in EXTRAS:
+            if requirement.marker and requirement.marker.evaluate({"extra": extra}):
+                wanted[extra].add((requirement.name, requirement.specifier))
+    assert all(wanted.values())
+    assert wanted["all"] == set().union(*(wanted[extra] for extra in EXTRAS - {"all"}))
+
+
+def test_constraints_fit_the_requirements(metadata):
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {pin.name.lower().replace("_", "-"): pin for pin in map(Requirement, filter(_is_pin, lines))}
+    for requirement in map(Requirement, metadata.get_all("Requires-Dist")):
+        if requirement.name != "overbar":
+            (pin,) = pins[requirement.name.lower()].specifier
+            assert pin.operator == "=="
+            assert requirement.specifier.contains(pin.version), f"{requirement} does not allow {pin.version}"
+
+
+def _is_pin(line):
+    return line.strip() and not line.startswith("#")
+
+
+def test_sdist_holds_what_a_reader_needs(distribution):
+    (path,) = distribution.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = {"LICENSE", "README.md", "CHANGELOG.md", "Makefile", "constraints.txt", "pyproject.toml", "PKG-INFO"}
+    assert wanted <= names
+    this = Path(__file__).relative_to(ROOT).as_posix()
+    assert this in names
+    for folder in ("benchmarks", "docs", "notebooks"):
+        for file in (ROOT / folder).glob("*.*"):
+            assert f"{folder}/{file.name}" in names
+    assert not [name for name in names if ".venv" in name or "__pycache__" in name]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Importing
+
+
+def run(code, cwd):
+    """Run the code in a Python of its own, away from the repository, with this tree on its path."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "default"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_core_imports_nothing_heavy(tmp_path):
+    result = run("import sys, overbar; print('\\n'.join(sys.modules))", tmp_path)
+    assert result.returncode == 0, result.stderr
+    loaded = set(result.stdout.split())
+    assert "overbar" in loaded
+    heavy = {"torch", "tensorflow", "mpmath", "matplotlib", "statsmodels", "pandas", "typer", "rich", "threadpoolctl"}
+    assert not loaded & {*heavy, "torch_ops", "tf_ops", "benchmarks"}
+
+
+@pytest.mark.parametrize(
+    ("package", "framework", "command"),
+    [
+        ("torch_ops", "torch", 'pip install "overbar[torch]"'),
+        ("tf_ops", "tensorflow", 'pip install "overbar[tf]"'),
+    ],
+)
+def test_missing_framework_names_the_extra(package, framework, command, tmp_path):
+    code = f"""
+import sys
+sys.modules[{framework!r}] = None
+try:
+    import {package}
+except ImportError as error:
+    print(error)
+else:
+    sys.exit("{package} was imported without {framework}")
+"""
+    result = run(code, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert command in result.stdout
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Who may know whom
+
+BELOW = {
+    "namespace": set(),
+    "primitive": {"namespace"},
+    "rules": {"namespace", "primitive"},
+    "sweep": {"namespace", "primitive", "rules"},
+    "verify": {"namespace", "primitive", "rules"},
+    "torch_ops": {"namespace", "primitive", "rules"},
+    "tf_ops": {"namespace", "primitive", "rules"},
+    # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
+    "overbar": {"namespace", "primitive", "rules", "sweep", "verify"},
+    "__main__": {"namespace", "primitive", "rules", "sweep", "verify", "torch_ops", "tf_ops", "overbar", "benchmarks"},
+}
+OURS = {"overbar", "torch_ops", "tf_ops", "benchmarks", "notebooks", "tests"}
+FRAMEWORKS = {"torch", "tensorflow"}
+
+
+def layer(module):
+    """The room of DESIGN that a module of ours lies in: `overbar.rules.cholesky` lies in `rules`."""
+    first, _, rest = module.partition(".")
+    return rest.partition(".")[0] if first == "overbar" and rest else first
+
+
+def imports(module, source, is_package, *, inside_functions=True):
+    """The modules that a module imports, by absolute name, with imports inside functions or without them."""
+    package = module if is_package else module.rpartition(".")[0]
+    found = set()
+    pending = [ast.parse(source)]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            # `from overbar import sweep` imports a module, `from overbar.sweep import vjp` a name in one.
+            found.update(f"{base}.{alias.name}" if base in PACKAGES else base for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            found.update(a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str))
+        if inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            pending.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def arrows_up(packages=PACKAGES):
+    """Every import that DESIGN forbids, as a sentence."""
+    complaints = []
+    for module, file, is_package in modules(packages):
+        own = layer(module)
+        if own not in BELOW:
+            complaints.append(f"{module}: which layer is it? BELOW in {Path(__file__).name} does not say")
+            continue
+        for target in imports(module, file.read_text(encoding="utf-8"), is_package):
+            if target.partition(".")[0] not in OURS:
+                continue
+            other = layer(target)
+            if target.partition(".")[0] == "overbar" and other not in BELOW:
+                other = "overbar"  # `from overbar import vjp`: a name shown at the front door
+            if other != own and other not in BELOW[own]:
+                complaints.append(f"{module} imports {target}")
+    return sorted(complaints)
+
+
+def framework_imports(packages=PACKAGES):
+    """Every module of the core that imports a framework. The command line may, within a command that needs it."""
+    return sorted(
+        f"{module} imports {target}"
+        for module, file, is_package in modules({"overbar": packages["overbar"]})
+        for target in imports(
+            module, file.read_text(encoding="utf-8"), is_package, inside_functions=layer(module) != "__main__"
+        )
+        if target.partition(".")[0] in FRAMEWORKS
+    )
+
+
+def test_no_arrow_up():
+    assert not arrows_up()
+
+
+def test_core_imports_no_framework():
+    assert not framework_imports()
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A small tree in which every import is allowed."""
+    files = {
+        "overbar/__init__.py": "from overbar.rules import cholesky\nfrom overbar.sweep import vjp\n",
+        "overbar/namespace.py": "import numpy as np\nimport array_api_compat.torch_like\n",
+        "overbar/primitive.py": "from overbar.namespace import namespace\n",
+        "overbar/rules/__init__.py": "from overbar.rules.cholesky import cholesky\n",
+        "overbar/rules/cholesky.py": "from ..primitive import primitive\nfrom . import masking\n",
+        "overbar/rules/masking.py": "from overbar import primitive\n",
+        "overbar/sweep.py": "from overbar import rules\n",
+        "overbar/verify.py": "from overbar.rules import cholesky\n",
+        "overbar/__main__.py": "def demo():\n    import torch\n    import torch_ops\n    import overbar\n",
+        "torch_ops/__init__.py": "import torch\nfrom overbar.rules import *\nfrom torch_ops.wrapper import TORCH\n",
+        "torch_ops/wrapper.py": "import torch\nfrom overbar.namespace import register\n",
+        "tf_ops/__init__.py": "import tensorflow as tf\nfrom overbar.primitive import Primitive\n",
+    }
+    for name, text in files.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return {name: tmp_path / name for name in PACKAGES}
+
+
+def test_a_house_in_order_passes(house):
+    assert not arrows_up(house)
+    assert not framework_imports(house)
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("overbar/namespace.py", "from overbar.primitive import primitive"),
+        ("overbar/namespace.py", "from .rules.masking import tril"),
+        ("overbar/primitive.py", "import overbar.rules.cholesky"),
+        ("overbar/primitive.py", "def late():\n    from overbar import rules"),
+        ("overbar/rules/cholesky.py", "from overbar.sweep import vjp"),
+        ("overbar/rules/cholesky.py", "from overbar import vjp"),
+        ("overbar/rules/masking.py", "import overbar"),
+        ("overbar/rules/masking.py", "from .. import verify"),
+        ("overbar/sweep.py", "from overbar.verify import check"),
+        ("overbar/sweep.py", "import torch_ops"),
+        ("overbar/verify.py", "from overbar import sweep"),
+        ("overbar/verify.py", "def late():\n    import tf_ops.wrapper"),
+        ("overbar/verify.py", "import importlib\nimportlib.import_module('torch_ops')"),
+        ("overbar/__init__.py", "import torch_ops"),
+        ("overbar/unheard_of.py", "import numpy"),
+        ("torch_ops/wrapper.py", "import tf_ops"),
+        ("torch_ops/wrapper.py", "from overbar.sweep import vjp"),
+        ("torch_ops/wrapper.py", "from overbar import verify"),
+        ("torch_ops/wrapper.py", "from overbar import jvp"),
+        ("torch_ops/wrapper.py", "import benchmarks.harness"),
+        ("tf_ops/__init__.py", "from torch_ops.wrapper import TORCH"),
+        ("tf_ops/__init__.py", "import overbar.sweep as s"),
+        ("tf_ops/__init__.py", "from overbar.__main__ import main"),
+    ],
+)
+def test_an_arrow_up_is_caught(house, file, line):
+    path = house["overbar"].parent / file
+    path.write_text((path.read_text() if path.exists() else "") + line + "\n")
+    assert len(arrows_up(house)) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("overbar/namespace.py", "import torch"),
+        ("overbar/rules/cholesky.py", "def late():\n    from tensorflow.linalg import cholesky"),
+        ("overbar/verify.py", "import importlib\nimportlib.import_module('torch.linalg')"),
+        ("overbar/__main__.py", "import tensorflow as tf"),
+        ("overbar/__main__.py", "try:\n    import torch\nexcept ImportError:\n    torch = None"),
+    ],
+)
+def test_a_framework_in_the_core_is_caught(house, file, line):
+    path = house["overbar"].parent / file
+    path.write_text(path.read_text() + line + "\n")
+    assert len(framework_imports(house)) == 1
