@@ -1,0 +1,480 @@
+"""What each array library calls things: NumPy, PyTorch, TensorFlow under one set of names.
+
+May import NumPy, SciPy and array-api-compat; never a framework. A rule asks ``xp = namespace(A)`` and writes its maths
+with ``xp.*``, ``@``, ``A[..., a:b]`` and Python numbers only. The names are those of the Python array API standard
+(https://data-apis.org/array-api), plus the few routines that matrix derivatives need and the standard lacks: the
+methods of `Namespace` below. A framework's front (`torch_ops`, `tf_ops`) subclasses `Namespace` and calls `register`
+for its array type when it is imported; anything else that speaks the array API (CuPy, JAX, array-api-strict) gets the
+generic class.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import array_api_compat
+import array_api_compat.numpy
+import numpy as np
+import scipy.linalg
+from numpy.linalg import LinAlgError
+
+__all__ = ["DtypeError", "Namespace", "ShapeError", "mH", "mT", "namespace", "register"]
+
+
+class ShapeError(LinAlgError):
+    """An array's shape does not fit the function. (A `numpy.linalg.LinAlgError`, hence a `ValueError`.)"""
+
+
+class DtypeError(LinAlgError, TypeError):
+    """An array's dtype is not real or complex floating point. (A `LinAlgError` and a `TypeError`.)"""
+
+
+class Namespace:
+    """The array API of one library, and what the standard lacks.
+
+    Attributes not found here are looked up in `base`, a module that follows the array API standard. Every method takes
+    arrays with leading batch dimensions. ``shape`` entries are integers, or symbols of the library where a size is not
+    known when the program is built (TensorFlow graphs).
+    """
+
+    #: what messages call the library
+    name = "array API"
+    #: the exceptions that a user of this library expects
+    ShapeError: type[Exception] = ShapeError
+    DtypeError: type[Exception] = DtypeError
+    LinAlgError: type[Exception] = LinAlgError
+
+    def __init__(self, base):
+        self.base = base
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name == "base":
+            raise AttributeError(name)
+        attribute = getattr(self.base, name)
+        setattr(self, name, attribute)  # so that the next look-up is an ordinary one
+        return attribute
+
+    def __repr__(self):
+        return f"<namespace of {self.name}>"
+
+    # -- arrays in, arrays out -------------------------------------------------------------------------------------
+
+    def as_arrays(self, values):
+        """The given arrays, numbers and nested lists as arrays of this library. Python numbers adopt the dtype of the
+        arrays beside them, as everywhere in the array API."""
+        arrays = [v for v in values if not isinstance(v, (bool, int, float, complex, list, tuple))]
+        if len(arrays) == len(values):
+            return arrays
+        like = arrays[0] if arrays else None
+        return [v if any(v is a for a in arrays) else self._from_python(v, like) for v in values]
+
+    def _from_python(self, value, like):
+        """A Python number or nested list as an array; `like` is an array beside it, or None."""
+        number = isinstance(value, (bool, int, float, complex))
+        if number and like is not None and (not isinstance(value, complex) or self.is_complex(like)):
+            return self.asarray(value, dtype=like.dtype, device=array_api_compat.device(like))
+        return self.asarray(float(value)) if number and not isinstance(value, complex) else self.asarray(value)
+
+    def call(self, primitive, arrays, options):
+        """The value of a primitive on arrays of this library: all outputs, hidden ones too, as a tuple."""
+        return primitive.run(arrays, options)
+
+    def static_shape(self, A):
+        """The shape as a tuple, None for a size that is not known yet; None alone for an unknown rank."""
+        return A.shape
+
+    def shape(self, A):
+        """The shape as a tuple of sizes that can be used in a computation."""
+        return tuple(A.shape)
+
+    def is_floating(self, A):
+        return self.base.isdtype(A.dtype, ("real floating", "complex floating"))
+
+    def is_complex(self, A):
+        return self.base.isdtype(A.dtype, "complex floating")
+
+    def is_concrete(self, A):
+        """Whether the numbers in A can be looked at now (False while a program is traced)."""
+        return True
+
+    def cast(self, A, like):
+        """A in the dtype of `like`; the real part where `like` is real."""
+        if A.dtype == like.dtype:
+            return A
+        if self.is_complex(A) and not self.is_complex(like):
+            A = self.real(A)
+        return self.base.astype(A, like.dtype, copy=False)
+
+    def constant(self, value, like):
+        """A NumPy array of constants as an array beside `like` (same device); its dtype is kept."""
+        return self.base.asarray(value, device=array_api_compat.device(like))
+
+    def stop_gradient(self, A):
+        """A as a constant."""
+        return A
+
+    # -- elementwise -----------------------------------------------------------------------------------------------
+
+    def conj(self, A):
+        return self.base.conj(A) if self.is_complex(A) else A
+
+    def real(self, A):
+        return self.base.real(A) if self.is_complex(A) else A
+
+    # -- shapes ----------------------------------------------------------------------------------------------------
+
+    def mT(self, A):
+        return self.base.matrix_transpose(A)
+
+    def mH(self, A):
+        return self.conj(self.mT(A))
+
+    def block(self, rows):
+        """The block matrix [[A, B], [C, D]] of matrices (..., m, n)."""
+        return self.concat([self.concat(row, axis=-1) for row in rows], axis=-2)
+
+    def eye_like(self, A):
+        """The identity of the last two dimensions of A, in its dtype; ones on the diagonal where they differ."""
+        return self.base.eye(*A.shape[-2:], dtype=A.dtype, device=array_api_compat.device(A))
+
+    def broadcast_batch(self, A, batch, ndim):
+        """A with its leading dimensions broadcast to `batch`, its last `ndim` kept."""
+        shape = self.shape(A)
+        core = shape[len(shape) - ndim :]
+        return A if shape == (*batch, *core) else self.broadcast_to(A, (*batch, *core))
+
+    def sum_to(self, A, shape):
+        """The sum of A over the dimensions along which an array of the given shape was broadcast to A's: the reverse
+        rule of broadcasting."""
+        if tuple(A.shape) == tuple(shape):
+            return A
+        lead = A.ndim - len(shape)
+        axes = tuple(range(lead)) + tuple(
+            lead + i for i, size in enumerate(shape) if size == 1 and A.shape[lead + i] != 1
+        )
+        return self.reshape(self.sum(A, axis=axes, keepdims=True), tuple(shape))
+
+    def diagonal(self, A, offset=0):
+        """The diagonal A[..., i, i + offset] as a vector (..., k)."""
+        m, n = A.shape[-2:]
+        index = diagonal_positions(m, n, offset)
+        flat = self.reshape(A, (*A.shape[:-2], m * n))
+        return self.take(flat, self.constant(index, A), axis=-1)
+
+    def diagonal_embed(self, d, m, n, offset=0):
+        """The m by n matrix, zero but for d on the diagonal [..., i, i + offset]: the adjoint of `diagonal`."""
+        return self.embed(d, self.constant(diagonal_positions(m, n, offset), d), (m, n))
+
+    def positions(self, shape, index):
+        """Where ``A[index]`` lies in an array of this shape, counted along the flattened array."""
+        return np.arange(math.prod(shape)).reshape(shape)[index]
+
+    def reshape_positions(self, where):
+        """What `positions` found, as a vector."""
+        return where.reshape(-1)
+
+    def subset(self, A, index, ndim):
+        """``A[..., index]``, where `index` is any NumPy index into the last `ndim` dimensions."""
+        batch, core = A.shape[: A.ndim - ndim], A.shape[A.ndim - ndim :]
+        where = self.positions(tuple(core), index)
+        flat = self.reshape(A, (*batch, math.prod(core)))
+        taken = self.take(flat, self.constant(where.reshape(-1), A), axis=-1)
+        return self.reshape(taken, (*batch, *where.shape))
+
+    def embed(self, B, where, shape):
+        """Zeros of shape (..., *shape), with B (..., k) added at the k positions `where` of the flattened array: the
+        adjoint of `subset`."""
+        size = math.prod(shape)
+        # a product with a 0-1 matrix is the only scatter-add that the array API standard can spell
+        hot = self.astype(where[:, None] == self.arange(size, device=array_api_compat.device(B))[None, :], B.dtype)
+        return self.reshape(B[..., None, :] @ hot, (*B.shape[:-1], *shape))
+
+    # -- linear algebra --------------------------------------------------------------------------------------------
+
+    def buffer(self, *arrays):
+        """An array like the first of `arrays` to write results into; None where arrays cannot be written to, or where a
+        computation with these arrays is watched by somebody who differentiates it."""
+        return None
+
+    def add_product(self, C, A, B, scale):
+        """C + scale · A B, with as little traffic through memory as the library allows."""
+        return C + scale * (A @ B)
+
+    def cholesky(self, A, argument="A"):
+        """The lower Cholesky factor of Hermitian positive definite A, of which it reads the lower triangle. Raises this
+        library's LinAlgError, naming the matrix of the batch and the leading minor, where there is none."""
+        return self.base.linalg.cholesky(A)
+
+    def solve(self, A, B):
+        """A⁻¹ B for square A (..., n, n) and B (..., n, k)."""
+        return self.base.linalg.solve(A, B)
+
+    def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
+        """op(A)⁻¹ B, or B op(A)⁻¹ where `left` is false; op(A) is A, or Aᴴ where `adjoint` is true. Reads the named
+        triangle of A only. Batch dimensions broadcast."""
+        T = self.triu(A) if upper else self.tril(A)
+        if unitriangular:
+            eye = self.eye_like(A)
+            T = T - T * eye + eye
+        if adjoint:
+            T = self.mH(T)
+        return self.solve(T, B) if left else self.mT(self.solve(self.mT(T), self.mT(B)))
+
+
+class NumpyNamespace(Namespace):
+    """NumPy, with SciPy's LAPACK and BLAS."""
+
+    name = "NumPy"
+
+    def is_floating(self, A):
+        return A.dtype.char in "fdFD"  # what LAPACK has
+
+    def is_complex(self, A):
+        return A.dtype.kind == "c"
+
+    def as_arrays(self, values):
+        try:
+            return super().as_arrays(values)
+        except ValueError as error:  # a ragged list
+            raise self.ShapeError(f"a nested list does not make an array: {error}") from None
+
+    def sum_to(self, A, shape):
+        return super().sum_to(np.asarray(A), shape)
+
+    def buffer(self, *arrays):
+        shape = np.broadcast_shapes(*(A.shape for A in arrays))
+        return np.empty(shape, np.result_type(*arrays))
+
+    def add_product(self, C, A, B, scale):
+        product = A @ B
+        product *= scale
+        product += C
+        return product
+
+    def diagonal(self, A, offset=0):
+        return np.diagonal(A, offset, -2, -1)
+
+    def diagonal_embed(self, d, m, n, offset=0):
+        A = np.zeros((*d.shape[:-1], m, n), d.dtype)
+        i = np.arange(d.shape[-1])
+        A[..., i + max(-offset, 0), i + max(offset, 0)] = d
+        return A
+
+    def subset(self, A, index, ndim):
+        index = index if isinstance(index, tuple) else (index,)
+        if all(isinstance(i, (int, slice)) for i in index):
+            return A[(slice(None),) * (A.ndim - ndim) + index]
+        return super().subset(A, index, ndim)
+
+    def embed(self, B, where, shape):
+        size = math.prod(shape)
+        A = np.zeros((*B.shape[:-1], size), B.dtype)
+        seen = np.zeros(size, bool)
+        seen[where] = True
+        if np.count_nonzero(seen) == len(where):
+            A[..., where] = B
+        else:  # some entry more than once
+            np.add.at(A, (..., where), B)
+        return A.reshape(*B.shape[:-1], *shape)
+
+    def cholesky(self, A, argument="A"):
+        try:
+            L = np.linalg.cholesky(A)
+        except LinAlgError:
+            L = None
+        # NaN in the triangle that is read reaches the diagonal; infinity may hide behind it
+        if L is None or not np.isfinite(np.diagonal(L, 0, -2, -1)).all():
+            raise LinAlgError(not_positive_definite(A, argument))
+        return L
+
+    def solve(self, A, B):
+        try:
+            return np.linalg.solve(A, B)
+        except LinAlgError:
+            index = next((i for i in np.ndindex(A.shape[:-2]) if np.linalg.matrix_rank(A[i]) < A.shape[-1]), ())
+            raise LinAlgError(f"argument A{which_matrix(index)} is singular, so that there is no A⁻¹ B") from None
+
+    def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
+        if not unitriangular:
+            zero = np.diagonal(A, 0, -2, -1) == 0
+            if zero.any():
+                *index, i = np.argwhere(zero)[0].tolist()
+                raise LinAlgError(
+                    f"argument A{which_matrix(index)} is singular: its diagonal is zero at ({i}, {i}), "
+                    "so that there is no A⁻¹ B"
+                )
+        dtype = np.result_type(A, B)
+        A, B = A.astype(dtype, copy=False), B.astype(dtype, copy=False)
+        if not left:  # X op(A) = B  is  op(A)ᵀ Xᵀ = Bᵀ
+            if adjoint:  # (Aᴴ)ᵀ = conj(A)
+                A, adjoint = self.conj(A), False
+            else:
+                A, upper = A.swapaxes(-1, -2), not upper
+            X = self.solve_triangular(A, B.swapaxes(-1, -2), upper=upper, adjoint=adjoint, unitriangular=unitriangular)
+            return X.swapaxes(-1, -2)
+        if adjoint and not np.iscomplexobj(A):
+            A, upper, adjoint = A.swapaxes(-1, -2), not upper, False
+        if A.ndim == 2:
+            if B.ndim > 2:  # one factor, many right-hand sides: fold the batch into columns
+                n, k = B.shape[-2:]
+                columns = np.moveaxis(B, -2, 0).reshape(n, -1)
+                X = _trsm(A, columns, upper, adjoint, unitriangular)
+                return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
+            return _trsm(A, B, upper, adjoint, unitriangular)
+        batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+        A, B = self.broadcast_batch(A, batch, 2), self.broadcast_batch(B, batch, 2)
+        n = A.shape[-1]
+        if n <= 32 and math.prod(batch) > 8:
+            # Many small systems: LAPACK's LU of an upper triangular matrix eliminates nothing and pivots nowhere, so
+            # that NumPy's batched solve is exactly back substitution; a lower triangle is turned to an upper one.
+            if adjoint:
+                A, upper = self.mH(A), not upper
+            T = np.triu(A) if upper else np.tril(A)
+            if unitriangular:
+                T = T.copy()
+                T[..., range(n), range(n)] = 1
+            if upper:
+                return np.linalg.solve(T, B)
+            return np.linalg.solve(T[..., ::-1, ::-1], B[..., ::-1, :])[..., ::-1, :]
+        X = np.empty_like(B, shape=B.shape, order="C")
+        for i in np.ndindex(batch):
+            X[i] = _trsm(A[i], B[i], upper, adjoint, unitriangular)
+        return X
+
+
+def _trsm(A, B, upper, adjoint, unitriangular):
+    """BLAS trsm on two matrices. BLAS wants columns in sequence, NumPy has rows so: transposed views avoid copies."""
+    if A.shape[0] == 0 or B.shape[1] == 0:
+        return np.zeros_like(B)
+    (trsm,) = scipy.linalg.get_blas_funcs(("trsm",), (A, B))
+    if A.flags.f_contiguous:
+        if B.flags.f_contiguous:
+            return trsm(1, A, B, lower=not upper, trans_a=2 if adjoint else 0, diag=unitriangular)
+        # Xᵀ op(A)ᵀ = Bᵀ; BLAS has Aᵀ and Aᴴ, and for a real A they agree
+        if not adjoint or not np.iscomplexobj(A):
+            return trsm(1, A, B.T, side=1, lower=not upper, trans_a=0 if adjoint else 1, diag=unitriangular).T
+        return trsm(1, A, B, lower=not upper, trans_a=2, diag=unitriangular)
+    # A.T is in column order, with the other triangle
+    if B.flags.f_contiguous and not adjoint:
+        return trsm(1, A.T, B, lower=upper, trans_a=1, diag=unitriangular)
+    if adjoint:  # Aᴴ = conj(Aᵀ)
+        return trsm(1, np.conj(A).T, B, lower=upper, trans_a=0, diag=unitriangular)
+    return trsm(1, A.T, B.T, side=1, lower=upper, trans_a=0, diag=unitriangular).T
+
+
+# -- messages --------------------------------------------------------------------------------------------------------
+
+
+def which_matrix(index):
+    """The words that say which matrix of a batch is meant; nothing where there is no batch."""
+    index = tuple(int(i) for i in index)
+    if not index:
+        return ""
+    return f" (matrix {index[0] if len(index) == 1 else index} of the batch)"
+
+
+def not_positive_definite(A, argument):
+    """The message for the first matrix of A (..., n, n; a NumPy array) that has no Cholesky factor."""
+    for index in np.ndindex(A.shape[:-2]):
+        lower = np.tril(A[index])
+        finite = np.isfinite(lower)
+        if not finite.all():
+            i, j = np.argwhere(~finite)[0].tolist()
+            return (
+                f"cholesky: argument {argument}{which_matrix(index)} is not finite: its entry ({i}, {j}) is "
+                f"{lower[i, j]}. Remove or replace such entries before the call."
+            )
+        (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (lower,))
+        _, info = potrf(lower, lower=True)
+        if info > 0:
+            return (
+                f"cholesky: argument {argument}{which_matrix(index)} is not positive definite: its leading minor of "
+                f"order {info} is not positive. If it should be, rounding may be the cause: add a small multiple of "
+                f"the identity to {argument}, or compute {argument} in a higher precision."
+            )
+    return f"cholesky: argument {argument} is not positive definite to working precision."
+
+
+def diagonal_positions(m, n, offset):
+    """The positions of the diagonal [i, i + offset] along a flattened m by n matrix."""
+    length = max(0, min(m + min(offset, 0), n - max(offset, 0)))
+    i = np.arange(length)
+    return (i + max(-offset, 0)) * n + i + max(offset, 0)
+
+
+# -- which library does an array belong to? ----------------------------------------------------------------------------
+
+NUMPY = NumpyNamespace(array_api_compat.numpy)
+
+_WEAK = object()  # Python's own numbers and lists, which belong to no library
+_known = {np.ndarray: NUMPY, np.generic: NUMPY, bool: _WEAK, int: _WEAK, float: _WEAK, complex: _WEAK}
+_known |= {list: _WEAK, tuple: _WEAK}
+_found = dict(_known)
+_fronts = {"torch": "torch_ops", "tensorflow": "tf_ops", "keras": "tf_ops"}
+
+
+def register(array_type, xp):
+    """Make `xp` the namespace of arrays of this type and of its subclasses. A front calls it when imported."""
+    _known[array_type] = xp
+    _found.clear()
+    _found.update(_known)
+
+
+@cache
+def _generic(base):
+    return Namespace(base)
+
+
+def _find(array):
+    kind = type(array)
+    for base in kind.__mro__:
+        if base in _known:
+            break
+    else:
+        front = _fronts.get(kind.__module__.partition(".")[0])
+        if front is not None:
+            raise TypeError(
+                f"got a {kind.__module__}.{kind.__name__}, but nothing has imported {front} yet. "
+                f"Add `import {front}`: it makes every primitive of overbar an op of that framework."
+            )
+        if not array_api_compat.is_array_api_obj(array):
+            raise TypeError(
+                f"got a {kind.__module__}.{kind.__name__}, which is not an array. "
+                "Pass NumPy arrays, nested lists of numbers, or arrays of a framework."
+            )
+        return _generic(array_api_compat.array_namespace(array))
+    _found[kind] = _known[base]
+    return _known[base]
+
+
+def namespace(*arrays) -> Namespace:
+    """The namespace that the given arrays have in common.
+
+    NumPy's, where there are only NumPy arrays and Python numbers. Where NumPy arrays stand beside arrays of a framework
+    it is the framework's, which converts them or says why not. Raises TypeError for what is no array, and for arrays of
+    two frameworks.
+
+    >>> namespace(np.eye(2), 3.0)
+    <namespace of NumPy>
+    """
+    common = None
+    for array in arrays:
+        xp = _found.get(type(array)) or _find(array)
+        if xp is _WEAK or xp is common:
+            continue
+        if common is None or common is NUMPY:
+            common = xp
+        elif xp is not NUMPY:
+            raise TypeError(f"got arrays of {common.name} and of {xp.name} in one call. Convert one of them first.")
+    return NUMPY if common is None else common
+
+
+def mT(A):
+    """The transpose of the last two dimensions."""
+    return namespace(A).mT(A)
+
+
+def mH(A):
+    """The conjugate transpose of the last two dimensions."""
+    return namespace(A).mH(A)

@@ -1,0 +1,486 @@
+"""The one concept: a function of arrays with its forward and its reverse rule.
+
+May import `overbar.namespace` only. A primitive is written once, in the terms of `overbar.namespace`:
+
+    @primitive("(m?,n),(n,p?)->(m?,p?)")
+    def matmul(A, B):
+        return A @ B
+
+    @matmul.vjp
+    def _(C_bar, C, A, B):
+        return lambda: C_bar @ mH(B), lambda: mH(A) @ C_bar
+
+    @matmul.jvp
+    def _(C, A, B):
+        return lambda A_dot: A_dot @ B, lambda B_dot: A @ B_dot
+
+Everything else (broadcasting, validation, absent cotangents, what each framework wants) is done here and in the fronts,
+for all primitives alike.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import re
+from dataclasses import dataclass
+
+from overbar.namespace import namespace
+
+__all__ = ["Primitive", "elementwise", "once", "primitive"]
+
+
+class Primitive:
+    """A matrix function, its rules, and what `verify` needs to test them. Made by the decorator `primitive`.
+
+    Calling it computes the function: on NumPy arrays by NumPy, on a framework's tensors as an op of that framework
+    whose derivative is the rule. Positional arguments are differentiable arrays, keyword-only ones are static options
+    (which may also be given by position, after the arrays).
+
+    Attributes
+    ----------
+    name : str
+    signature : Signature
+        The core dimensions. Dimensions in front of them are batch dimensions and broadcast.
+    arguments : tuple of str
+        The names of the array arguments; the one name of ``*arrays`` where their number is free.
+    defaults : dict
+        The static options; `inspect.Parameter.empty` stands where an option must be given.
+    """
+
+    def __init__(self, function, signature, hidden=0, hermitian=()):
+        functools.update_wrapper(self, function)
+        del self.__wrapped__  # its signature is ours; the function itself is self.function
+        self.function = function
+        self.name = function.__name__
+        self.signature = Signature(signature)
+        parameters = inspect.signature(function).parameters.values()
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.arguments = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        whole = self.signature.whole
+        if whole and "batch_ndim" not in self.defaults:
+            raise TypeError(f"{self.name}: a function of whole arrays ('...') takes the keyword batch_ndim=0")
+        if not whole and len(self.signature.inputs) != len(self.arguments):
+            raise TypeError(
+                f"{self.name}: signature '{signature}' has {len(self.signature.inputs)} inputs, but the function takes "
+                f"the arrays {', '.join(self.arguments)}. Static options go after a `*`."
+            )
+        self.outputs = len(self.signature.outputs)
+        self.public = self.outputs - hidden
+        self.hermitian = tuple(hermitian)
+        self.__signature__ = inspect.Signature(
+            [
+                p.replace(kind=p.POSITIONAL_OR_KEYWORD) if p.kind is p.VAR_POSITIONAL else p
+                for p in parameters
+                if p.name != "batch_ndim" or not whole
+            ]
+        )
+        self.vjp_rule = self.jvp_rule = self.sampler = self.exact = None
+
+    def __repr__(self):
+        return f"<primitive {self.name} {self.signature.text}>"
+
+    def __get__(self, instance, owner=None):
+        # A primitive kept in a class is not a method of it. Having __get__ also makes help() show a primitive as the
+        # function that it is.
+        return self
+
+    # -- the entry: what an author writes ---------------------------------------------------------------------------
+
+    def vjp(self, rule):
+        """Register the reverse rule ``rule(C_bar, C, *arrays, **options)``.
+
+        It returns, for each array, a function of no arguments that computes its bar: ``lambda: C_bar @ mH(B)``. Only
+        the bars that somebody asked for are called for; a bar may be left in the broadcast shape, and complex where
+        the input is real (its real part is taken). With several outputs, `C_bar` and `C` are tuples, and an absent
+        cotangent is None (never all of them).
+        """
+        self.vjp_rule = rule
+        return rule
+
+    def jvp(self, rule):
+        """Register the forward rule ``rule(C, *arrays, **options)``.
+
+        It returns, for each array, a function of that array's tangent: the terms of Ċ = Σ ∂C[Ȧ], of which only those
+        with a tangent are computed and added. Where the terms share work it may return one function of all the tangents
+        instead, and gets zeros for absent ones. With several outputs each function returns a tuple.
+        """
+        self.jvp_rule = rule
+        return rule
+
+    def derivative(self, rule):
+        """Register both rules of an elementwise function C = g(A) from its derivative: ``rule(C, A)`` is g′(A)."""
+
+        @self.vjp
+        def _(C_bar, C, A, **options):
+            return (lambda: C_bar * namespace(A).conj(rule(C, A, **options)),)
+
+        @self.jvp
+        def _(C, A, **options):
+            return (lambda A_dot: A_dot * rule(C, A, **options),)
+
+        return rule
+
+    def samples(self, draw):
+        """Register how valid inputs are drawn: a generator ``draw(case)`` which yields ``case(arrays..., **options)``
+        for each branch of the rules. `overbar.verify.Draw` describes `case`."""
+        self.sampler = draw
+        return draw
+
+    def reference(self, function):
+        """Register an independent definition in exact arithmetic: ``function(mp, *arrays, **options)`` on object arrays
+        of mpmath numbers without batch dimensions. `overbar.verify.Exact` describes `mp`."""
+        self.exact = function
+        return function
+
+    # -- the call ---------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args, **kwargs):
+        arrays, options = self.bind(args, kwargs)
+        return self.apply(namespace(*arrays), arrays, options)
+
+    def bind(self, args, kwargs):
+        """Split the arguments of a call into the arrays and a complete dictionary of options."""
+        if self.variadic:
+            args, kwargs = self._spread(args, dict(kwargs))
+            count = len(args)
+        else:
+            count = len(self.arguments)
+        if len(args) != count or not kwargs.keys() <= self.defaults.keys():
+            args, kwargs = self._bind_slowly(args, dict(kwargs), count)
+        options = {**self.defaults, **kwargs} if self.defaults else {}
+        for name, value in options.items():
+            if value is inspect.Parameter.empty:
+                raise TypeError(f"{self.name} needs the option {name}. {self._usage()}")
+        return args, options
+
+    def _spread(self, args, kwargs):
+        """The arrays of a primitive that takes a sequence of them; what follows the sequence becomes keywords."""
+        (name,) = self.arguments
+        sequence, *extra = args or (kwargs.pop(name, None),)
+        if not isinstance(sequence, (list, tuple)) or not sequence:
+            raise TypeError(f"{self.name} takes a list or tuple of arrays, with at least one in it. {self._usage()}")
+        return tuple(sequence), {**dict(zip(self.defaults, extra, strict=False)), **kwargs}
+
+    def _bind_slowly(self, args, kwargs, count):
+        arrays, extra = list(args[:count]), args[count:]
+        for name in self.arguments[len(arrays) :]:
+            if name not in kwargs:
+                raise TypeError(f"{self.name} needs the array {name}. {self._usage()}")
+            arrays.append(kwargs.pop(name))
+        names = [name for name in self.defaults if name != "batch_ndim"]
+        if len(extra) > len(names):
+            raise TypeError(f"{self.name} got {len(args)} positional arguments. {self._usage()}")
+        for name, value in zip(names, extra, strict=False):
+            if name in kwargs:
+                raise TypeError(f"{self.name} got the option {name} twice. {self._usage()}")
+            kwargs[name] = value
+        unknown = [name for name in kwargs if name not in self.defaults]
+        if unknown:
+            raise TypeError(f"{self.name} has no argument {unknown[0]}. {self._usage()}")
+        return arrays, kwargs
+
+    def _usage(self):
+        return f"Its signature is {self.name}{self.__signature__}."
+
+    def apply(self, xp, arrays, options):
+        """Compute the function on arrays, with the namespace and the options already known."""
+        arrays = xp.as_arrays(arrays)
+        dropped = self.check(xp, arrays)
+        if not dropped:
+            outputs = xp.call(self, arrays, options)
+        else:  # vectors in the place of matrices: work with one row or column
+            arrays = [
+                self._with_dims(xp, a, core, dropped) for a, core in zip(arrays, self.signature.inputs, strict=True)
+            ]
+            outputs = xp.call(self, arrays, options)
+            outputs = [
+                xp.squeeze(out, axis=axes) if (axes := _dropped_axes(core, dropped)) else out
+                for out, core in zip(outputs, self.signature.outputs, strict=True)
+            ]
+        return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
+
+    def _with_dims(self, xp, A, core, dropped):
+        for axis in _dropped_axes(core, dropped):
+            A = xp.expand_dims(A, axis=0 if axis == -2 else -1)
+        return A
+
+    def run(self, arrays, options):
+        """The outputs of the bare function, hidden ones too, as a tuple."""
+        outputs = self.function(*arrays, **options)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    def check(self, xp, arrays):
+        """Raise the library's own kind of error for a wrong dtype or shape. Returns the names of the core dimensions
+        that are absent because a vector stands in the place of a matrix."""
+        for i, array in enumerate(arrays):
+            if not xp.is_floating(array):
+                raise xp.DtypeError(
+                    f"{self.name}: argument {self.argument(i)} has dtype {array.dtype}, but a derivative needs real or "
+                    f"complex floating point of single or double precision. Convert it first, to float64 for instance."
+                )
+        if self.signature.whole:
+            return ()
+        shapes = tuple(map(xp.static_shape, arrays))
+        if None in shapes:
+            raise xp.ShapeError(
+                f"{self.name}: argument {self.argument(shapes.index(None))} has unknown rank: its matrices cannot be "
+                "told from its batch dimensions. Say how many dimensions there are: tf.ensure_shape(A, [None, None])."
+            )
+        try:
+            return self.signature.fit(shapes)
+        except ValueError as error:
+            problem, remedy = error.args
+            names = [f"{self.argument(i)} of shape {tuple(shape)}" for i, shape in enumerate(shapes)]
+            raise xp.ShapeError(f"{self.name}: argument {problem.format(*names)}. {remedy}") from None
+
+    def argument(self, i):
+        """The name of the i-th array."""
+        return f"{self.arguments[-1]}[{i}]" if self.variadic else self.arguments[i]
+
+    # -- the rules, as the fronts call them -------------------------------------------------------------------------
+
+    def pull(self, xp, bars, outputs, arrays, options, needed=None):
+        """The bars of the inputs from the bars of all outputs, hidden ones too (None where absent).
+
+        `arrays` are as `check` and `apply` left them, `needed` says for each whether its bar is wanted. Returns a list
+        with None where it is not, or where no cotangent came; every bar has its input's shape and dtype.
+        """
+        if self.vjp_rule is None:
+            raise NotImplementedError(f"{self.name} has no reverse rule. Register one with @{self.name}.vjp.")
+        if all(bar is None for bar in bars):
+            return [None] * len(arrays)
+        if self.outputs == 1:
+            bars, outputs = bars[0], outputs[0]
+        thunks = self.vjp_rule(bars, outputs, *arrays, **options)
+        if not isinstance(thunks, tuple) or len(thunks) != len(arrays):
+            raise TypeError(
+                f"the reverse rule of {self.name} must return a tuple with one function for each of its "
+                f"{len(arrays)} arrays, but returned {thunks!r}"
+            )
+        return [
+            self._conform(xp, thunk(), array) if wanted else None
+            for thunk, array, wanted in zip(thunks, arrays, needed or itertools.repeat(True), strict=needed is not None)
+        ]
+
+    def _conform(self, xp, bar, array):
+        bar = xp.cast(bar, array)
+        return bar if self.signature.whole else xp.sum_to(bar, xp.shape(array))
+
+    def push(self, xp, dots, outputs, arrays, options):
+        """The tangents of all outputs, hidden ones too, from the tangents of the inputs (None where absent)."""
+        if self.jvp_rule is None:
+            raise NotImplementedError(f"{self.name} has no forward rule. Register one with @{self.name}.jvp.")
+        terms = self.jvp_rule(outputs[0] if self.outputs == 1 else outputs, *arrays, **options)
+        if callable(terms):
+            dots = [xp.zeros_like(a) if dot is None else dot for a, dot in zip(arrays, dots, strict=True)]
+            parts = [_as_tuple(terms(*dots))]
+        else:
+            parts = [_as_tuple(term(dot)) for term, dot in zip(terms, dots, strict=True) if dot is not None]
+        totals = [functools.reduce(lambda a, b: a + b, part) for part in zip(*parts, strict=True)]
+        return tuple(
+            xp.cast(xp.broadcast_to(total, xp.shape(out)), out) for total, out in zip(totals, outputs, strict=True)
+        )
+
+
+def _as_tuple(x):
+    return x if isinstance(x, tuple) else (x,)
+
+
+def _dropped_axes(core, dropped):
+    return tuple(i - len(core) for i, dim in enumerate(core) if dim in dropped)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Core dimensions, in the notation of NumPy's generalised ufuncs: "(m,n),(n,p)->(m,p)".
+
+    A dimension with a question mark may be absent (a vector in the place of a matrix). The text "..." stands for
+    functions of whole arrays, which know no core dimensions (reshape); they are told how many leading dimensions are
+    batch dimensions by the option `batch_ndim`.
+    """
+
+    text: str
+
+    @property
+    def whole(self):
+        return "..." in self.text
+
+    @functools.cached_property
+    def inputs(self):
+        return self._parse(self.text.partition("->")[0])
+
+    @functools.cached_property
+    def outputs(self):
+        return self._parse(self.text.partition("->")[2])
+
+    def _parse(self, side):
+        if self.whole:
+            return ((),)
+        groups = re.findall(r"\(([^()]*)\)", side)
+        if not groups or ",".join(f"({g})" for g in groups) != side.replace(" ", ""):
+            raise ValueError(f"'{self.text}' is not a signature like '(m,n),(n,p)->(m,p)'")
+        return tuple(tuple(g.replace(" ", "").replace("?", "").split(",")) if g else () for g in groups)
+
+    @functools.cached_property
+    def optional(self):
+        return frozenset(re.findall(r"(\w+)\?", self.text))
+
+    def fit(self, shapes):
+        """Match shapes (with None for sizes that are not known yet) against the core dimensions.
+
+        Returns the names of absent dimensions. Raises ValueError(problem, remedy); {i} in the problem stands for the
+        i-th array.
+        """
+        try:
+            return self._fit(shapes)
+        except TypeError:  # symbolic sizes cannot be looked up in a cache
+            return self._fit.__wrapped__(self, shapes)
+
+    @functools.lru_cache(maxsize=4096)  # noqa: B019 - one Signature for each primitive, alive as long as it
+    def _fit(self, shapes):
+        dropped, sizes, batch, widest = set(), {}, (), 0
+        for i, (shape, core) in enumerate(zip(shapes, self.inputs, strict=True)):
+            if len(shape) < len(core):
+                missing = [dim for dim in core if dim in self.optional]
+                if len(shape) != len(core) - len(missing):
+                    raise ValueError(
+                        f"{{{i}}} has too few dimensions: ({', '.join(core)}) are needed",
+                        "Batch dimensions go in front of them.",
+                    )
+                dropped.update(missing)
+                core = [dim for dim in core if dim not in missing]
+            here = {}
+            for dim, size in zip(core, shape[len(shape) - len(core) :], strict=True):
+                if size is None:
+                    continue
+                if here.setdefault(dim, size) != size:
+                    raise ValueError(
+                        f"{{{i}}} is not square",
+                        "Its last two dimensions must be equal; batch dimensions go in front of them.",
+                    )
+                j, known = sizes.setdefault(dim, (i, size))
+                if known != size:
+                    raise ValueError(
+                        f"{{{i}}} does not fit {{{j}}}: the dimension {dim} of {self.text} is {size} in one and "
+                        f"{known} in the other",
+                        "Check the order of the arguments, and whether one of them wants a transpose.",
+                    )
+            lead = shape[: len(shape) - len(core)]
+            try:
+                batch = _broadcast(batch, lead)
+            except ValueError:
+                raise ValueError(
+                    f"{{{i}}} does not broadcast with {{{widest}}}: the batch dimensions are {tuple(lead)} and {batch}",
+                    "Counted from the right, they must be equal or 1.",
+                ) from None
+            if len(batch) == len(lead):
+                widest = i
+        return frozenset(dropped)
+
+
+def _broadcast(a, b):
+    """The broadcast of two shapes; None is a size that is not known yet."""
+    pairs = list(itertools.zip_longest(reversed(a), reversed(b), fillvalue=1))
+    for m, n in pairs:
+        if m is not None and n is not None and m != n and m != 1 and n != 1:
+            raise ValueError
+    return tuple(n if m == 1 else m if n == 1 or n is None else n if m is None else m for m, n in reversed(pairs))
+
+
+def primitive(signature, *, hidden=0, hermitian=()):
+    """Make a function of arrays a `Primitive`.
+
+    Parameters
+    ----------
+    signature : str
+        Core dimensions of inputs and outputs, "(m,n),(n,p?)->(m,p?)"; see `Signature`.
+    hidden : int
+        How many of the last outputs are intermediates that only the rules see. They are differentiable outputs like the
+        others (the reverse rule must handle their cotangents), which is what makes second derivatives right.
+    hermitian : sequence of str
+        The arguments that must be symmetric (Hermitian) matrices: tests keep their tangents so.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> @overbar.primitive("(n)->()")
+    ... def sum_of_squares(x):
+    ...     return overbar.namespace(x).sum(x * x, axis=-1)
+    >>> @sum_of_squares.vjp
+    ... def _(c_bar, c, x):
+    ...     return (lambda: 2 * c_bar[..., None] * x,)
+    >>> overbar.vjp(sum_of_squares, np.array([1.0, 2.0]))[1](1.0)
+    (array([2., 4.]),)
+    """
+    return lambda function: Primitive(function, signature, hidden, hermitian)
+
+
+def elementwise(function):
+    """Make g(A), a function applied to each element, a `Primitive`. Its one rule is registered by ``@g.derivative``.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> @overbar.elementwise
+    ... def cube(A):
+    ...     return A**3
+    >>> @cube.derivative
+    ... def _(C, A):
+    ...     return 3 * A**2
+    >>> overbar.jvp(cube, (np.array([2.0]),), (np.array([1.0]),))
+    (array([8.]), array([12.]))
+    """
+    return primitive("()->()")(function)
+
+
+def once(compute):
+    """Work that several bars share: a function of no arguments that is computed when first called for."""
+    return functools.cache(compute)
+
+
+def as_function(primitive, xp, signature=None, names=None):
+    """A primitive as a function of one library's arrays, with that library's names and order of arguments.
+
+    Parameters
+    ----------
+    primitive : Primitive
+    xp : Namespace
+        The library; arrays of no other are taken.
+    signature : str, optional
+        Name and arguments as the library has them, "cholesky_solve(B, L, upper=False)"; by default the primitive's.
+    names : dict, optional
+        What the library's arguments are called in the primitive: {"input": "A"}.
+    """
+    names = names or {}
+    name, _, rest = (signature or primitive.name).partition("(")
+    shown = inspect.signature(eval(f"lambda {rest.removesuffix(')')}: None")) if rest else primitive.__signature__
+
+    if rest:
+
+        def function(*args, **kwargs):
+            try:
+                bound = shown.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{name}: {error}. Its signature is {name}{shown}.") from None
+            bound.apply_defaults()
+            arrays, options = primitive.bind((), {names.get(k, k): v for k, v in bound.arguments.items()})
+            return primitive.apply(xp, arrays, options)
+
+    else:
+
+        def function(*args, **kwargs):
+            arrays, options = primitive.bind(args, kwargs)
+            return primitive.apply(xp, arrays, options)
+
+    function.__name__ = function.__qualname__ = name
+    function.__signature__ = shown
+    function.__module__ = inspect.currentframe().f_back.f_globals["__name__"]
+    function.primitive = primitive
+    also = ", ".join(f"``{theirs}`` is {ours}" for theirs, ours in names.items() if theirs != ours)
+    function.__doc__ = (primitive.__doc__ or "") + (
+        f"\n    {xp.name} names its arguments so: {also}.\n" if also else ""
+    )
+    return function
