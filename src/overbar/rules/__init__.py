@@ -1,0 +1,20 @@
+"""The collection: one file for each family, one entry for each primitive.
+
+An entry is, in this order: the function with its derivation, its reverse rule, its forward rule, how to draw valid
+inputs, and an independent definition in exact arithmetic. `REGISTRY` holds them all by name; what is imported here is
+what `overbar`, `torch_ops` and `tf_ops` offer.
+"""
+
+from overbar.primitive import Primitive
+from overbar.rules.arithmetic import add, multiply, power, subtract, sum
+from overbar.rules.cholesky import cholesky
+from overbar.rules.elementwise import cos, exp, log, reciprocal, sin, sqrt, tanh
+from overbar.rules.masking import mask, phi, tril, triu
+from overbar.rules.products import matmul, trace, transpose_matmul
+from overbar.rules.quadratic import bilinear, congruence, inv_congruence, quadratic
+from overbar.rules.rearranging import concatenate, diag, diagonal, embed, matrix_transpose, reshape, subset, vec
+from overbar.rules.triangular import cho_logdet, cho_solve, solve_triangular
+
+REGISTRY = {name: p for name, p in sorted(globals().items()) if isinstance(p, Primitive)}
+
+__all__ = [*REGISTRY]

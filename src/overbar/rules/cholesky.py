@@ -1,0 +1,154 @@
+"""The Cholesky decomposition, by the rules of Murray (2016), "Differentiation of the Cholesky decomposition",
+arXiv:1602.07527.
+
+May import `overbar.namespace` and `overbar.primitive`, and the other families of `rules`.
+"""
+
+from overbar.namespace import mH, namespace
+from overbar.primitive import primitive
+from overbar.rules.masking import phi
+
+# Below this size one symbolic rule on the whole matrix is faster than two halves and the products that join them.
+BASE = 64
+
+
+@primitive("(n,n)->(n,n)", hermitian=("A",))
+def cholesky(A, *, upper=False):
+    """The Cholesky factor of a symmetric (Hermitian) positive definite matrix: A = L Lᴴ.
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+        Symmetric or Hermitian positive definite; float32, float64, complex64 or complex128. Only its lower triangle is
+        read; its bar comes back Hermitian, as the derivative with respect to a matrix that stays so.
+    upper : bool
+        Return U = Lᴴ with A = Uᴴ U instead.
+
+    Returns
+    -------
+    array (..., n, n)
+        L, lower triangular with positive real diagonal; or U, upper triangular.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError, torch.linalg.LinAlgError, tf.errors.InvalidArgumentError
+        A is not square, not finite or not positive definite; the message names the matrix of the batch and the leading
+        minor. Under XLA, which cannot raise, the whole failed matrix is NaN.
+
+    Notes
+    -----
+    Forward (Murray 2016, section 3). Differentiate A = L Lᴴ and multiply from both sides:
+
+        Ȧ = L̇ Lᴴ + L L̇ᴴ    ⇒    L⁻¹ Ȧ L⁻ᴴ = L⁻¹L̇ + (L⁻¹L̇)ᴴ.
+
+    L⁻¹L̇ is lower triangular with real diagonal, so that it is Φ of the left side, the lower triangle with halved
+    diagonal:
+
+        L̇ = L Φ(L⁻¹ Ȧ L⁻ᴴ).
+
+    Reverse. Move everything in ⟨L̄, L̇⟩ = Re tr(L̄ᴴ L Φ(L⁻¹ Ȧ L⁻ᴴ)) off Ȧ; Φ is its own adjoint:
+
+        Ā = sym(L⁻ᴴ Φ(Lᴴ L̄) L⁻¹),    sym(X) = (X + Xᴴ)/2.
+
+    This "symbolic" rule costs as much as several inverses. At large n the factor is split into 2 by 2 blocks,
+
+        L₁₁ = chol(A₁₁),    L₂₁ = A₂₁ L₁₁⁻ᴴ,    L₂₂ = chol(A₂₂ − L₂₁ L₂₁ᴴ),
+
+    whose reverse sweep is (last line first)
+
+        Ā₂₂ = chol_bar(L₂₂, L̄₂₂)
+        L̄₂₁ ← L̄₂₁ − 2 Ā₂₂ L₂₁
+        Ā₂₁ = L̄₂₁ L₁₁⁻¹,    L̄₁₁ ← L̄₁₁ − Ā₂₁ᴴ L₂₁
+        Ā₁₁ = chol_bar(L₁₁, L̄₁₁),
+
+    where Ā₂₁ is the bar of both triangles together: each gets half. The recursion leaves n³ flops up to lower order
+    terms, three times the function, nearly all in matrix products.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> overbar.cholesky(np.array([[4.0, 2.0], [2.0, 5.0]]))
+    array([[2., 0.],
+           [1., 2.]])
+    """
+    L = namespace(A).cholesky(A, argument="A")
+    return mH(L) if upper else L
+
+
+@cholesky.vjp
+def _(L_bar, L, A, *, upper):
+    return (lambda: reverse_recursive(mH(L), mH(L_bar)) if upper else reverse_recursive(L, L_bar),)
+
+
+@cholesky.jvp
+def _(L, A, *, upper):
+    return (lambda A_dot: mH(forward_symbolic(mH(L), A_dot)) if upper else forward_symbolic(L, A_dot),)
+
+
+def forward_symbolic(L, A_dot):
+    """L̇ = L Φ(L⁻¹ Ȧ L⁻ᴴ), with Ȧ symmetrised."""
+    xp = namespace(L)
+    A_dot = (A_dot + mH(A_dot)) / 2
+    middle = xp.solve_triangular(L, A_dot, upper=False)
+    middle = xp.solve_triangular(L, middle, upper=False, adjoint=True, left=False)
+    return L @ phi.function(middle)
+
+
+def reverse_symbolic(L, L_bar):
+    """Ā = sym(L⁻ᴴ Φ(Lᴴ L̄) L⁻¹)."""
+    xp = namespace(L)
+    middle = phi.function(mH(L) @ L_bar)
+    middle = (middle + mH(middle)) / 2
+    middle = xp.solve_triangular(L, middle, upper=False, adjoint=True)
+    A_bar = xp.solve_triangular(L, middle, upper=False, left=False)
+    return (A_bar + mH(A_bar)) / 2  # Hermitian but for rounding; now exactly
+
+
+def reverse_recursive(L, L_bar, out=None):
+    """The same on 2 by 2 blocks, until they are small. Reads the lower triangle of L̄ only.
+
+    `out` is where to write Ā in place of new memory for the blocks of every level; None where arrays cannot be written
+    to, or where somebody watches this computation to differentiate it.
+    """
+    xp = namespace(L)
+    n = L.shape[-1]
+    if n is None or n <= BASE:
+        A_bar = reverse_symbolic(L, L_bar)
+        if out is not None:
+            out[...] = A_bar
+        return A_bar
+    if out is None:
+        out = xp.buffer(L, L_bar)
+    k = split(n)
+    out11, out22 = (None, None) if out is None else (out[..., :k, :k], out[..., k:, k:])
+    L11, L21, L22 = L[..., :k, :k], L[..., k:, :k], L[..., k:, k:]
+    A22_bar = reverse_recursive(L22, L_bar[..., k:, k:], out22)
+    L21_bar = xp.add_product(L_bar[..., k:, :k], A22_bar, L21, -2)
+    A21_bar = xp.solve_triangular(L11, L21_bar, upper=False, left=False)
+    A11_bar = reverse_recursive(L11, xp.add_product(L_bar[..., :k, :k], mH(A21_bar), L21, -1), out11)
+    A21_bar = A21_bar / 2
+    if out is None:
+        return xp.block([[A11_bar, mH(A21_bar)], [A21_bar, A22_bar]])
+    out[..., k:, :k] = A21_bar
+    out[..., :k, k:] = mH(A21_bar)
+    return out
+
+
+def split(n):
+    """Where to cut n: the smallest BASE · 2ʲ that is at least half of it, which keeps the blocks aligned."""
+    k = BASE
+    while 2 * k < n:
+        k *= 2
+    return k
+
+
+@cholesky.samples
+def _(case):
+    for upper in (False, True):
+        yield case(case.positive_definite(4), upper=upper)
+
+
+@cholesky.reference
+def _(mp, A, *, upper):
+    L = mp.cholesky(A)
+    return mp.mH(L) if upper else L

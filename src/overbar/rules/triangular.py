@@ -1,0 +1,275 @@
+"""Triangular systems, and what a Cholesky factor is good for: solving and the logarithm of the determinant.
+
+May import `overbar.namespace` and `overbar.primitive`.
+"""
+
+from overbar.namespace import mH, namespace
+from overbar.primitive import once, primitive
+
+
+@primitive("(n,n),(p,q?)->(p,q?)")
+def solve_triangular(A, B, *, upper, left=True, unitriangular=False, adjoint=False):
+    """The solution X of a triangular system, op(A) X = B or X op(A) = B.
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+        Only the triangle that `upper` names is read, and only it gets a bar.
+    B : array (..., n, k) or (n,); with ``left=False`` (..., k, n)
+        float32, float64, complex64 or complex128. Batch dimensions broadcast; one A for many B is one call of BLAS.
+    upper : bool
+        Whether A is upper triangular.
+    left : bool
+        op(A) X = B; otherwise X op(A) = B.
+    unitriangular : bool
+        Take the diagonal of A for ones, without reading it.
+    adjoint : bool
+        op(A) = Aᴴ in place of A; `upper` still describes A.
+
+    Returns
+    -------
+    array of the shape of B
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        A is singular (NumPy and TensorFlow; PyTorch and XLA return infinities or NaN, as their own functions do), the
+        shapes do not fit, or a dtype is not floating point. A NaN in A or B goes through to X.
+
+    Notes
+    -----
+    Giles (2008), matrix inverse product. From op(A) Ẋ + op(Ȧ) X = Ḃ:
+
+        Ẋ = op(A)⁻¹ (Ḃ − op(Ȧ) X).
+
+    With ⟨X̄, Ẋ⟩ = ⟨op(A)⁻ᴴ X̄, Ḃ − op(Ȧ) X⟩ the reverse rule is
+
+        B̄ = op(A)⁻ᴴ X̄,    Ā = −B̄ Xᴴ    (its adjoint, −X B̄ᴴ, where op(A) = Aᴴ),
+
+    of which the triangle that was read is kept. For X op(A) = B the factors change sides: B̄ = X̄ op(A)⁻ᴴ and Ā = −Xᴴ B̄,
+    its adjoint −B̄ᴴ X. Cost: one triangular solve for B̄, and one product for Ā.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> L = np.array([[2.0, 0.0], [1.0, 2.0]])
+    >>> overbar.solve_triangular(L, np.array([2.0, 5.0]), upper=False)
+    array([1., 2.])
+    """
+    xp = namespace(A)
+    n, p = A.shape[-1], B.shape[-2 if left else -1]
+    if n is not None and p is not None and n != p:
+        raise xp.ShapeError(
+            f"solve_triangular: argument B of shape {tuple(B.shape)} does not fit A of shape {tuple(A.shape)}: "
+            f"it has {p} {'rows' if left else 'columns'}, not {n}."
+        )
+    return xp.solve_triangular(A, B, upper=upper, left=left, adjoint=adjoint, unitriangular=unitriangular)
+
+
+def _triangle(xp, A, upper, unitriangular):
+    return xp.triu(A, k=int(unitriangular)) if upper else xp.tril(A, k=-int(unitriangular))
+
+
+@solve_triangular.vjp
+def _(X_bar, X, A, B, *, upper, left, unitriangular, adjoint):
+    xp = namespace(A)
+
+    @once
+    def B_bar():
+        return xp.solve_triangular(A, X_bar, upper=upper, left=left, adjoint=not adjoint, unitriangular=unitriangular)
+
+    def A_bar():
+        if left:
+            bar = X @ mH(B_bar()) if adjoint else B_bar() @ mH(X)
+        else:
+            bar = mH(B_bar()) @ X if adjoint else mH(X) @ B_bar()
+        return _triangle(xp, -bar, upper, unitriangular)
+
+    return A_bar, B_bar
+
+
+@solve_triangular.jvp
+def _(X, A, B, *, upper, left, unitriangular, adjoint):
+    xp = namespace(A)
+
+    def X_dot(A_dot, B_dot):
+        A_dot = _triangle(xp, A_dot, upper, unitriangular)
+        if adjoint:
+            A_dot = mH(A_dot)
+        rest = B_dot - (A_dot @ X if left else X @ A_dot)
+        return xp.solve_triangular(A, rest, upper=upper, left=left, adjoint=adjoint, unitriangular=unitriangular)
+
+    return X_dot
+
+
+@solve_triangular.samples
+def _(case):
+    for upper in (False, True):
+        for left in (True, False):
+            for adjoint in (False, True):
+                A = case.upper(4) if upper else case.lower(4)
+                B = case.normal(4, 2) if left else case.normal(2, 4)
+                yield case(A, B, upper=upper, left=left, adjoint=adjoint)
+    yield case(case.square(4), case.normal(4, 2), upper=False)
+    yield case(case.lower(4), case.normal(4, 2), upper=False, unitriangular=True)
+    yield case(case.upper(4), case.normal(2, 4), upper=True, left=False, unitriangular=True, adjoint=True)
+
+
+@solve_triangular.reference
+def _(mp, A, B, *, upper, left, unitriangular, adjoint):
+    T = mp.triu(A, 0) if upper else mp.tril(A, 0)
+    if unitriangular:
+        for i in range(len(T)):
+            T[i, i] = 1
+    if adjoint:
+        T = mp.mH(T)
+    return mp.solve(T, B) if left else mp.mT(mp.solve(mp.mT(T), mp.mT(B)))
+
+
+@primitive("(n,n),(n,k?)->(n,k?)")
+def cho_solve(L, B, *, upper=False):
+    """The solution X of A X = B from the Cholesky factor of A.
+
+    Parameters
+    ----------
+    L : array (..., n, n)
+        The lower factor, A = L Lᴴ; only its lower triangle is read, and only it gets a bar.
+    B : array (..., n, k) or (n,)
+        float32, float64, complex64 or complex128. Batch dimensions broadcast.
+    upper : bool
+        L is the upper factor instead, A = Lᴴ L.
+
+    Returns
+    -------
+    array of the shape of B
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        L is singular (as in `solve_triangular`), the shapes do not fit, or a dtype is not floating point.
+
+    Notes
+    -----
+    With A = L Lᴴ and Ȧ = L̇ Lᴴ + L L̇ᴴ, from A Ẋ + Ȧ X = Ḃ:
+
+        Ẋ = A⁻¹ (Ḃ − L̇ (Lᴴ X) − L (L̇ᴴ X)).
+
+    Reverse: B̄ = A⁻¹ X̄ and, if A were free, Ā = −B̄ Xᴴ; then ⟨Ā, L̇ Lᴴ + L L̇ᴴ⟩ gives L̄ = tril((Ā + Āᴴ) L), that is
+
+        L̄ = −tril(B̄ (Lᴴ X)ᴴ + X (Lᴴ B̄)ᴴ),
+
+    which costs two products of n by n with n by k, and no n by n by n one. Source: Giles (2008), matrix inverse
+    product.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> A = np.array([[4.0, 2.0], [2.0, 5.0]])
+    >>> overbar.cho_solve(overbar.cholesky(A), np.array([6.0, 7.0]))
+    array([1., 1.])
+    """
+    xp = namespace(L)
+    half = xp.solve_triangular(L, B, upper=upper, adjoint=upper)
+    return xp.solve_triangular(L, half, upper=upper, adjoint=not upper)
+
+
+@cho_solve.vjp
+def _(X_bar, X, L, B, *, upper):
+    xp = namespace(L)
+
+    @once
+    def B_bar():
+        return cho_solve.function(L, X_bar, upper=upper)
+
+    def L_bar():
+        T = mH(xp.triu(L)) if upper else xp.tril(L)
+        bar = B_bar() @ mH(mH(T) @ X) + X @ mH(mH(T) @ B_bar())
+        return -xp.triu(mH(bar)) if upper else -xp.tril(bar)
+
+    return L_bar, B_bar
+
+
+@cho_solve.jvp
+def _(X, L, B, *, upper):
+    xp = namespace(L)
+
+    def X_dot(L_dot, B_dot):
+        T, T_dot = (mH(xp.triu(L)), mH(xp.triu(L_dot))) if upper else (xp.tril(L), xp.tril(L_dot))
+        return cho_solve.function(L, B_dot - T_dot @ (mH(T) @ X) - T @ (mH(T_dot) @ X), upper=upper)
+
+    return X_dot
+
+
+@cho_solve.samples
+def _(case):
+    yield case(case.lower(4), case.normal(4, 2))
+    yield case(case.square(4), case.normal(4, 2))
+    yield case(case.upper(4), case.normal(4, 2), upper=True)
+
+
+@cho_solve.reference
+def _(mp, L, B, *, upper):
+    L = mp.mH(mp.triu(L, 0)) if upper else mp.tril(L, 0)
+    return mp.solve(mp.mH(L), mp.solve(L, B))
+
+
+@primitive("(n,n)->()")
+def cho_logdet(L):
+    """The logarithm of the determinant of A = L Lᴴ from its Cholesky factor, lower or upper.
+
+    Parameters
+    ----------
+    L : array (..., n, n)
+        Triangular; float32, float64, complex64 or complex128. Only its diagonal is read, and only it gets a bar.
+
+    Returns
+    -------
+    array (...)
+        2 Σ log |Lᵢᵢ|, real.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        L is not square, or its dtype is not floating point.
+
+    Notes
+    -----
+    From 2 log |z| = log z + conj(log z), with derivative 2 Re(ż/z):
+
+        ċ = 2 Σ Re(L̇ᵢᵢ / Lᵢᵢ),    L̄ = diag(2 c̄ / conj(Lᵢᵢ)).
+
+    With the reverse rule of `cholesky` this becomes the familiar Ā = c̄ A⁻¹ of Giles (2008), section 2.2.4. Cost: n
+    logarithms, and one matrix written for L̄.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> float(overbar.cho_logdet(np.diag([1.0, np.e])))
+    2.0
+    """
+    xp = namespace(L)
+    return 2 * xp.sum(xp.log(xp.abs(xp.diagonal(L))), axis=-1)
+
+
+@cho_logdet.vjp
+def _(c_bar, c, L):
+    xp = namespace(L)
+    n = xp.shape(L)[-1]
+    return (lambda: xp.diagonal_embed(xp.cast(2 * c_bar[..., None], L) / xp.conj(xp.diagonal(L)), n, n),)
+
+
+@cho_logdet.jvp
+def _(c, L):
+    xp = namespace(L)
+    return (lambda L_dot: 2 * xp.sum(xp.real(xp.diagonal(L_dot) / xp.diagonal(L)), axis=-1),)
+
+
+@cho_logdet.samples
+def _(case):
+    yield case(case.lower(4))
+    yield case(case.square(4))
+
+
+@cho_logdet.reference
+def _(mp, L):
+    return 2 * mp.log(abs(L.diagonal())).sum()
