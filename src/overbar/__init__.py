@@ -1,0 +1,20 @@
+"""overbar: derivatives of matrix functions, written once and used from NumPy, PyTorch and TensorFlow.
+
+The primitives, by name (`help(overbar.cholesky)` has shapes, errors, derivation and an example); `vjp`, `jvp` and
+`jacobian` to differentiate with them in NumPy; `primitive` and `elementwise` to write one's own. The packages
+`torch_ops` and `tf_ops` make all of them ops of PyTorch and TensorFlow.
+"""
+
+from importlib.metadata import version
+
+from overbar import rules
+from overbar.namespace import mH, mT, namespace
+from overbar.primitive import Primitive, elementwise, once, primitive
+from overbar.rules import *
+from overbar.sweep import jacobian, jvp, vjp
+
+__version__ = version("overbar")
+
+__all__ = [
+    "Primitive", "elementwise", "jacobian", "jvp", "mH", "mT", "namespace", "once", "primitive", "vjp", *rules.__all__,
+]  # fmt: skip
