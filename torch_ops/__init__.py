@@ -1,0 +1,16 @@
+"""The primitives of overbar as PyTorch ops: each a torch.autograd.Function whose derivative is the shared rule.
+
+May import torch and `overbar`. Importing it also makes overbar's own primitives take tensors:
+`overbar.cholesky(tensor)` is `torch_ops.cholesky(tensor)`.
+"""
+
+try:
+    import torch
+except ImportError as error:
+    raise ImportError('torch_ops needs PyTorch. Install it with: pip install "overbar[torch]"') from error
+
+from torch_ops import ops
+from torch_ops.ops import *
+from torch_ops.ops import wrap
+
+__all__ = ["wrap", *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive"))]

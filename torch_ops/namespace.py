@@ -1,0 +1,178 @@
+"""PyTorch under the names of `overbar.namespace`.
+
+May import torch, array-api-compat and `overbar`. Nothing here knows a derivative: these are the words in which the
+rules are spoken to torch. Where array-api-compat's wrapper fails under a transform of torch.func, torch's own
+function stands in its place (concat and diagonal under legacy vmap, eye under linearize).
+"""
+
+import math
+
+import torch
+from torch.autograd import forward_ad
+
+from overbar.namespace import Namespace, which_matrix
+
+
+class ShapeError(torch.linalg.LinAlgError, ValueError):
+    """A tensor's shape does not fit the function. (A `torch.linalg.LinAlgError`, hence a `RuntimeError`.)"""
+
+
+class DtypeError(torch.linalg.LinAlgError, TypeError):
+    """A tensor's dtype is not real or complex floating point."""
+
+
+class TorchNamespace(Namespace):
+    name = "PyTorch"
+    ShapeError = ShapeError
+    DtypeError = DtypeError
+    LinAlgError = torch.linalg.LinAlgError
+
+    def as_arrays(self, values):
+        like = next((v for v in values if isinstance(v, torch.Tensor)), None)
+        return [v if isinstance(v, torch.Tensor) else self._from_python(v, like) for v in values]
+
+    def _from_python(self, value, like):
+        if not isinstance(value, (bool, int, float, complex)):
+            raise TypeError(
+                f"got a {type(value).__name__} in the place of a tensor. Convert it with torch.as_tensor, "
+                "which lets you choose dtype and device."
+            )
+        if isinstance(value, complex) and like is not None and not like.is_complex():
+            return torch.tensor(value, dtype=like.dtype.to_complex(), device=like.device)
+        dtype = like.dtype if like is not None else None if isinstance(value, complex) else torch.get_default_dtype()
+        return torch.tensor(value, dtype=dtype, device=like.device if like is not None else None)
+
+    def is_floating(self, A):
+        return A.is_floating_point() or A.is_complex()
+
+    def is_complex(self, A):
+        return A.is_complex()
+
+    def cast(self, A, like):
+        if A.dtype == like.dtype:
+            return A
+        if A.is_complex() and not like.is_complex():
+            A = A.real
+        return A.to(like.dtype)
+
+    def constant(self, value, like):
+        return torch.as_tensor(value, device=like.device)
+
+    def stop_gradient(self, A):
+        return A.detach()
+
+    def conj(self, A):
+        return A.conj()
+
+    def real(self, A):
+        return A.real if A.is_complex() else A
+
+    def mT(self, A):
+        return A.mT
+
+    def mH(self, A):
+        return A.mH
+
+    def concat(self, arrays, axis=0):
+        return torch.cat(tuple(arrays), dim=axis)
+
+    def eye_like(self, A):
+        return torch.eye(*A.shape[-2:], dtype=A.dtype, device=A.device)
+
+    def tril(self, A, k=0):
+        return torch.tril(A, k)
+
+    def triu(self, A, k=0):
+        return torch.triu(A, k)
+
+    def broadcast_to(self, A, shape):
+        return A.expand(shape)
+
+    def sum_to(self, A, shape):
+        return A.sum_to_size(shape)
+
+    def diagonal(self, A, offset=0):
+        return torch.diagonal(A, offset, -2, -1)
+
+    def diagonal_embed(self, d, m, n, offset=0):
+        zeros = d.new_zeros((*d.shape[:-1], m, n))
+        return torch.diagonal_scatter(zeros, d, offset, -2, -1)
+
+    def subset(self, A, index, ndim):
+        index = index if isinstance(index, tuple) else (index,)
+        if all(isinstance(i, int) or (isinstance(i, slice) and (i.step or 1) > 0) for i in index):
+            return A[(slice(None),) * (A.ndim - ndim) + index]
+        return super().subset(A, index, ndim)
+
+    def take(self, A, indices, axis):
+        return torch.index_select(A, axis, indices)
+
+    def embed(self, B, where, shape):
+        zeros = B.new_zeros((*B.shape[:-1], math.prod(shape)))
+        return zeros.index_add(-1, where, B).reshape(*B.shape[:-1], *shape)
+
+    def buffer(self, *arrays):
+        watched = (
+            torch.is_grad_enabled()
+            or torch._C._are_functorch_transforms_active()
+            or forward_ad._current_level >= 0
+            or torch.compiler.is_compiling()
+            or any(torch._C._functorch.is_legacy_batchedtensor(A) for A in arrays)
+        )
+        if watched:
+            return None
+        return arrays[0].new_empty(torch.broadcast_shapes(*(A.shape for A in arrays)))
+
+    def add_product(self, C, A, B, scale):
+        if A.ndim == 2:
+            return torch.addmm(C, A, B, alpha=scale)
+        return C + scale * (A @ B)
+
+    def cholesky(self, A, argument="A"):
+        L, info = torch.linalg.cholesky_ex(A)
+        try:  # torch's own check: it costs nothing while tracing, and knows meta and fake tensors
+            torch._linalg_check_errors(info, "cholesky", is_matrix=A.ndim == 2)
+        except torch.linalg.LinAlgError:
+            raise torch.linalg.LinAlgError(_not_positive_definite(A, info, argument)) from None
+        return L
+
+    def solve(self, A, B):
+        return torch.linalg.solve(A, B)
+
+    def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
+        if adjoint:
+            A, upper = A.mH, not upper
+        if A.ndim == 2 and B.ndim > 2 and left:
+            # one factor, many right-hand sides: as columns of one system they take one call of BLAS
+            n, k = B.shape[-2:]
+            columns = B.movedim(-2, 0).reshape(n, -1)
+            X = torch.linalg.solve_triangular(A, columns, upper=upper, unitriangular=unitriangular)
+            return X.reshape(n, *B.shape[:-2], k).movedim(0, -2)
+        if A.ndim == 2 and B.ndim > 2:
+            rows = B.reshape(-1, B.shape[-1])
+            X = torch.linalg.solve_triangular(A, rows, upper=upper, left=False, unitriangular=unitriangular)
+            return X.reshape(B.shape)
+        return torch.linalg.solve_triangular(A, B, upper=upper, left=left, unitriangular=unitriangular)
+
+
+def _not_positive_definite(A, info, argument):
+    flat = info.reshape(-1)
+    first = int(torch.nonzero(flat)[0, 0])
+    index, rest = [], first
+    for size in reversed(info.shape):
+        rest, i = divmod(rest, size)
+        index.insert(0, i)
+    matrix = torch.tril(A[tuple(index)])
+    where = which_matrix(index)
+    bad = torch.nonzero(~torch.isfinite(matrix))
+    if len(bad):
+        i, j = bad[0].tolist()
+        return (
+            f"cholesky: argument {argument}{where} is not finite: its entry ({i}, {j}) is {matrix[i, j].item()}. "
+            "Remove or replace such entries before the call."
+        )
+    return (
+        f"cholesky: argument {argument}{where} is not positive definite: its leading minor of order "
+        f"{int(flat[first])} is not positive. If it should be, rounding may be the cause: add a small multiple of the "
+        f"identity to {argument}, or compute {argument} in a higher precision."
+    )

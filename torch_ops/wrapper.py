@@ -1,0 +1,115 @@
+"""A primitive as a torch.autograd.Function.
+
+May import torch and `overbar`. The one place where rules meet autograd: no op has code of its own here. What a Function
+must do to be at home under every transform is listed, with the reasons, at the methods below.
+"""
+
+import functools
+
+import array_api_compat.torch
+import torch
+from torch.autograd import forward_ad
+
+from overbar.namespace import register
+from torch_ops.namespace import TorchNamespace
+
+
+class _Call:
+    """What `apply` passes besides tensors. An object of its own, so that no transform takes the options for tensors."""
+
+    __slots__ = ("options", "primitive")
+
+    def __init__(self, primitive, options):
+        self.primitive, self.options = primitive, options
+
+
+class PrimitiveFunction(torch.autograd.Function):
+    """The base of the Functions of all primitives, which differ in their name only (as autograd graphs show it)."""
+
+    @staticmethod
+    def forward(call, *inputs):
+        outputs = call.primitive.run(inputs, call.options)
+        # An output must not be a view of an input: autograd would take it for one and refuse tangents and in-place use.
+        return tuple(out.clone() if out._is_view() else out for out in outputs)
+
+    @staticmethod
+    def setup_context(ctx, inputs, outputs):
+        ctx.call, *arrays = inputs
+        # Hidden outputs are saved as outputs, so that a second derivative sees how they depend on the inputs.
+        ctx.save_for_backward(*arrays, *outputs)
+        ctx.save_for_forward(*arrays, *outputs)
+        ctx.set_materialize_grads(False)  # an absent cotangent is None, not a tensor of zeros
+        ctx.mark_non_differentiable(*(out for out in outputs if not (out.is_floating_point() or out.is_complex())))
+
+    @staticmethod
+    def backward(ctx, *bars):
+        primitive, options = ctx.call.primitive, ctx.call.options
+        count = len(ctx.saved_tensors) - primitive.outputs
+        arrays, outputs = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
+        needed = ctx.needs_input_grad[1:]
+        return (None, *primitive.pull(TORCH, bars, outputs, arrays, options, needed))
+
+    @staticmethod
+    def jvp(ctx, _, *dots):
+        primitive, options = ctx.call.primitive, ctx.call.options
+        # torch calls this with forward AD switched off, and hands over saved tensors that still carry the tangents of
+        # this level. A second forward derivative needs it on; this level's tangents must not be counted twice.
+        with forward_ad._set_fwd_grad_enabled(True):
+            saved = [forward_ad.unpack_dual(x).primal for x in ctx.saved_tensors]
+            count = len(saved) - primitive.outputs
+            return primitive.push(TORCH, dots, saved[count:], saved[:count], options)
+
+    @staticmethod
+    def vmap(info, in_dims, call, *inputs):
+        # The new batch dimension becomes the first of the batch dimensions, which every primitive has: no loop, and
+        # an input without it stays as it is.
+        primitive, options = call.primitive, call.options
+        if primitive.signature.whole:
+            lead = options["batch_ndim"]
+            options = {**options, "batch_ndim": lead + 1}
+            inputs = [
+                x.unsqueeze(0).expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
+                for x, dim in zip(inputs, in_dims[1:], strict=True)
+            ]
+        else:
+            cores = [len(core) for core in primitive.signature.inputs]
+            batch = max(
+                x.ndim - (dim is not None) - core for x, dim, core in zip(inputs, in_dims[1:], cores, strict=True)
+            )
+            inputs = [
+                x if dim is None else _lead(x.movedim(dim, 0), batch + core)
+                for x, dim, core in zip(inputs, in_dims[1:], cores, strict=True)
+            ]
+        outputs = apply(primitive, inputs, options)
+        return outputs, (0,) * len(outputs)
+
+
+def _lead(x, ndim):
+    """x (v, ...) with ones behind v until the rest has `ndim` dimensions, where the others' batch dimensions go."""
+    return x.reshape(x.shape[0], *(1,) * (ndim - x.ndim + 1), *x.shape[1:])
+
+
+@functools.cache
+def function_of(primitive):
+    """The torch.autograd.Function of a primitive."""
+    name = "".join(part.capitalize() for part in primitive.name.split("_"))
+    return type(name, (PrimitiveFunction,), {"__doc__": primitive.__doc__})
+
+
+def apply(primitive, arrays, options):
+    """All outputs of a primitive, hidden ones too, as a tuple."""
+    function = function_of(primitive)
+    call = _Call(primitive, options)
+    if torch._C._are_functorch_transforms_active():
+        return function.apply(call, *arrays)
+    # Function.apply would bind the arguments to forward's signature first, which costs as much as a small op
+    return super(torch.autograd.Function, function).apply(call, *arrays)
+
+
+class _Front(TorchNamespace):
+    def call(self, primitive, arrays, options):
+        return apply(primitive, arrays, options)
+
+
+TORCH = _Front(array_api_compat.torch)
+register(torch.Tensor, TORCH)
