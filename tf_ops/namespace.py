@@ -1,0 +1,294 @@
+"""TensorFlow under the names of `overbar.namespace`.
+
+May import tensorflow, NumPy and `overbar`. array-api-compat does not know TensorFlow, so the names of the array API
+that rules use are listed here. Sizes may be unknown while a graph is built: `shape` then gives scalar tensors.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from overbar.namespace import Namespace, not_positive_definite
+
+
+class ShapeError(tf.errors.InvalidArgumentError, ValueError):
+    """A tensor's shape does not fit the function. (An InvalidArgumentError and a ValueError.)"""
+
+
+class DtypeError(tf.errors.InvalidArgumentError, TypeError):
+    """A tensor's dtype is not real or complex floating point. (An InvalidArgumentError and a TypeError.)"""
+
+
+def _error(kind):
+    # The classes keep TensorFlow's own signature, by which AutoGraph makes them again with a better traceback.
+    return staticmethod(lambda message: kind(None, None, message))
+
+
+_OTHER_NAME = {
+    "all": tf.reduce_all,
+    "any": tf.reduce_any,
+    "isfinite": tf.math.is_finite,
+    "isinf": tf.math.is_inf,
+    "isnan": tf.math.is_nan,
+    "matrix_transpose": tf.linalg.matrix_transpose,
+    "max": tf.reduce_max,
+    "mean": tf.reduce_mean,
+    "min": tf.reduce_min,
+    "permute_dims": tf.transpose,
+    "prod": tf.reduce_prod,
+}
+
+
+class TensorFlowNamespace(Namespace):
+    name = "TensorFlow"
+    ShapeError = _error(ShapeError)
+    DtypeError = _error(DtypeError)
+    LinAlgError = _error(tf.errors.InvalidArgumentError)
+
+    def __init__(self):
+        super().__init__(tf)
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name == "base":
+            raise AttributeError(name)
+        for function in (_OTHER_NAME.get(name), getattr(tf, name, None), getattr(tf.math, name, None)):
+            if function is not None:
+                setattr(self, name, function)
+                return function
+        raise AttributeError(
+            f"TensorFlow has nothing of the name {name}. Rules use the names of the array API; those that TensorFlow "
+            "calls otherwise are listed in tf_ops.namespace."
+        )
+
+    # -- arrays in, arrays out
+
+    def as_arrays(self, values):
+        like = next((v for v in values if isinstance(v, (tf.Tensor, tf.Variable))), None)
+        return [self._convert(v, like) for v in values]
+
+    def _convert(self, value, like):
+        if isinstance(value, tf.Tensor):
+            return value
+        if isinstance(value, (bool, int, float)) and like is not None:
+            return tf.convert_to_tensor(value, dtype=like.dtype)
+        if isinstance(value, (bool, int)):
+            return tf.convert_to_tensor(float(value))
+        return tf.convert_to_tensor(value)
+
+    def static_shape(self, A):
+        return None if A.shape.rank is None else tuple(A.shape)
+
+    def shape(self, A):
+        static = A.shape
+        if static.is_fully_defined():
+            return tuple(static)
+        if static.rank is None:
+            return tf.shape(A)
+        dynamic = tf.shape(A)
+        return tuple(dynamic[i] if size is None else size for i, size in enumerate(static))
+
+    def is_floating(self, A):
+        return A.dtype.is_floating or A.dtype.is_complex
+
+    def is_complex(self, A):
+        return A.dtype.is_complex
+
+    def is_concrete(self, A):
+        return isinstance(A, tf.__internal__.EagerTensor)
+
+    def cast(self, A, like):
+        if A.dtype == like.dtype:
+            return A
+        if A.dtype.is_complex and not like.dtype.is_complex:
+            A = tf.math.real(A)
+        return tf.cast(A, like.dtype)
+
+    def constant(self, value, like):
+        return tf.convert_to_tensor(value)
+
+    def asarray(self, value, dtype=None):
+        return tf.convert_to_tensor(value, dtype=dtype)
+
+    def astype(self, A, dtype):
+        return tf.cast(A, dtype)
+
+    def stop_gradient(self, A):
+        return tf.stop_gradient(A)
+
+    def arange(self, *args, dtype=None):
+        return tf.range(*args, dtype=dtype)
+
+    # -- elementwise
+
+    def conj(self, A):
+        return tf.math.conj(A) if A.dtype.is_complex else A
+
+    def real(self, A):
+        return tf.math.real(A)
+
+    # -- shapes
+
+    def eye_like(self, A):
+        m, n = self.shape(A)[-2:]
+        return tf.eye(m, n, dtype=A.dtype)
+
+    def mT(self, A):
+        return tf.linalg.matrix_transpose(A)
+
+    def mH(self, A):
+        return tf.linalg.adjoint(A)
+
+    def sum(self, A, axis=None, keepdims=False):
+        return tf.reduce_sum(A, axis=axis, keepdims=keepdims)
+
+    def expand_dims(self, A, axis):
+        return tf.expand_dims(A, axis)
+
+    def concat(self, arrays, axis=0):
+        return tf.concat(list(arrays), axis=axis)
+
+    def take(self, A, indices, axis):
+        return tf.gather(A, indices, axis=axis)
+
+    def broadcast_to(self, A, shape):
+        if all(isinstance(size, int) for size in shape) and A.shape == shape:
+            return A
+        return tf.broadcast_to(A, shape)
+
+    def sum_to(self, A, shape):
+        if isinstance(shape, tuple) and A.shape.is_fully_defined() and all(isinstance(size, int) for size in shape):
+            have = tuple(A.shape)
+            if have == shape:
+                return A
+            lead = len(have) - len(shape)
+            axes = [i for i in range(len(have)) if i < lead or (shape[i - lead] == 1 and have[i] != 1)]
+            return tf.reshape(tf.reduce_sum(A, axis=axes), shape)
+        axes = tf.raw_ops.BroadcastGradientArgs(s0=tf.convert_to_tensor(shape), s1=tf.shape(A)).r0
+        return tf.reshape(tf.reduce_sum(A, axis=axes), shape)
+
+    def tril(self, A, k=0):
+        if k == 0:
+            return tf.linalg.band_part(A, -1, 0)
+        return tf.where(self._above(A) <= k, A, tf.zeros_like(A))
+
+    def triu(self, A, k=0):
+        if k == 0:
+            return tf.linalg.band_part(A, 0, -1)
+        return tf.where(self._above(A) >= k, A, tf.zeros_like(A))
+
+    def _above(self, A):
+        """How far above the diagonal each entry of a matrix lies: j - i."""
+        m, n = self.shape(A)[-2:]
+        return tf.range(n)[None, :] - tf.range(m)[:, None]
+
+    def diagonal(self, A, offset=0):
+        m, n = A.shape[-2:]
+        if m is not None and n is not None and not -m < offset < n:
+            return tf.reshape(A[..., :0, :0], (*self.shape(A)[:-2], 0))  # TensorFlow has no empty diagonals
+        return tf.linalg.diag_part(A, k=offset)
+
+    def diagonal_embed(self, d, m, n, offset=0):
+        if d.shape[-1] == 0:
+            return tf.zeros((*self.shape(d)[:-1], m, n), d.dtype)
+        if isinstance(m, int) and isinstance(n, int):
+            return tf.linalg.diag(d, k=offset, num_rows=m, num_cols=n)
+        # tf.linalg.diag infers a wrong static shape where the sizes are tensors
+        return tf.linalg.set_diag(tf.zeros((*self.shape(d)[:-1], m, n), d.dtype), d, k=offset)
+
+    def positions(self, shape, index):
+        if all(isinstance(size, int) for size in shape):
+            return super().positions(shape, index)
+        try:
+            return tf.reshape(tf.range(tf.reduce_prod(shape)), shape)[index]
+        except TypeError:
+            raise self.ShapeError(
+                f"the index {index!r} needs a known shape. Only integers and slices can select from a tensor whose "
+                "sizes are not known while the graph is built; tf.ensure_shape tells them."
+            ) from None
+
+    def reshape_positions(self, where):
+        return where.reshape(-1) if isinstance(where, np.ndarray) else tf.reshape(where, [-1])
+
+    def subset(self, A, index, ndim):
+        index = index if isinstance(index, tuple) else (index,)
+        if all(isinstance(i, (int, slice)) for i in index):
+            return A[(slice(None),) * (len(A.shape) - ndim) + index]
+        shape = self.shape(A)
+        batch, core = shape[: len(shape) - ndim], shape[len(shape) - ndim :]
+        where = self.positions(core, index)
+        flat = tf.reshape(A, (*batch, tf.reduce_prod(core)))
+        taken = tf.gather(flat, self.reshape_positions(where), axis=-1)
+        return tf.reshape(taken, (*batch, *where.shape))
+
+    def embed(self, B, where, shape):
+        lead = self.shape(B)[:-1]
+        columns = tf.transpose(tf.reshape(B, (-1, self.shape(B)[-1])))
+        size = tf.reduce_prod(shape)
+        zeros = tf.scatter_nd(tf.cast(where, tf.int32)[:, None], columns, tf.stack([size, tf.shape(columns)[1]]))
+        return tf.reshape(tf.transpose(zeros), (*lead, *shape))
+
+    # -- linear algebra
+
+    def cholesky(self, A, argument="A"):
+        # TensorFlow's kernel does not raise where there is no factor: it leaves NaN on and below the diagonal, and
+        # memory that nobody wrote above it.
+        L = tf.linalg.cholesky(A)
+        diagonal = tf.math.real(tf.linalg.diag_part(L))
+        ok = tf.reduce_all(tf.math.is_finite(diagonal), axis=-1)
+        if tf.executing_eagerly():
+            if not bool(tf.reduce_all(ok)):
+                raise self.LinAlgError(not_positive_definite(A.numpy(), argument))
+            return L
+        checked = tf.cond(tf.reduce_all(ok), lambda: True, lambda: _report(A, ok, argument))
+        with tf.control_dependencies([checked]):
+            # XLA drops the report; then NaN in the whole matrix is all that tells
+            nan = tf.cast(tf.constant(math.nan, diagonal.dtype), L.dtype)
+            return tf.where(ok[..., None, None], L, nan)
+
+    def solve(self, A, B):
+        return tf.linalg.solve(A, B)
+
+    def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
+        if unitriangular:
+            A = tf.linalg.set_diag(A, tf.ones_like(tf.linalg.diag_part(A)))
+        if not left:  # X op(A) = B  is  op(A)ᴴ Xᴴ = Bᴴ
+            return self.mH(self.solve_triangular(A, self.mH(B), upper=upper, adjoint=not adjoint))
+        return tf.linalg.triangular_solve(A, B, lower=not upper, adjoint=adjoint)
+
+
+def _report(A, ok, argument):
+    """Fail, in a graph, with the first matrix that has no Cholesky factor and its first leading minor that is not
+    positive. That one is found by bisection, in all matrices at once: the factor of A with the identity in place of its
+    rows and columns from k on tells whether the leading block of order k is positive definite."""
+    n = tf.shape(A)[-1]
+    eye = tf.eye(n, dtype=A.dtype)
+
+    def halve(low, high):
+        middle = (low + high) // 2
+        inside = tf.range(n) < middle[..., None]
+        block = tf.where(inside[..., :, None] & inside[..., None, :], A, eye)
+        diagonal = tf.math.real(tf.linalg.diag_part(tf.linalg.cholesky(block)))
+        good = tf.reduce_all(tf.math.is_finite(diagonal), axis=-1)
+        return tf.where(good, middle, low), tf.where(good, high, middle)
+
+    low = tf.zeros_like(ok, tf.int32)
+    _, order = tf.while_loop(lambda low, high: tf.reduce_any(high - low > 1), halve, [low, low + n])
+    first = tf.argmin(tf.reshape(tf.cast(ok, tf.int32), [-1]), output_type=tf.int32)
+    order = tf.gather(tf.reshape(order, [-1]), first)
+    finite = tf.reduce_all(tf.math.is_finite(tf.math.abs(tf.linalg.band_part(A, -1, 0))))
+    words = [
+        f"cholesky: argument {argument} is not positive definite. Matrix of the batch (0 where there is none):",
+        first,
+    ]
+    words += [
+        "; order of its leading minor that is not positive:",
+        order,
+        f"; are all entries of {argument} finite:",
+        finite,
+    ]
+    # The condition is false here, but it says so for each matrix: vectorized_map runs this branch for those that come
+    # here, which are none where all is well, and a constant would fail then too.
+    words += [f". If it should be positive definite, add a small multiple of the identity to {argument}."]
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(ok), words, summarize=1)]):
+        return tf.constant(False)
