@@ -22,6 +22,9 @@ from numpy.linalg import LinAlgError
 __all__ = ["DtypeError", "Namespace", "ShapeError", "mH", "mT", "namespace", "register"]
 
 
+_PYTHON = (bool, int, float, complex, list, tuple)  # Python's own numbers and lists, which belong to no library
+
+
 class ShapeError(LinAlgError):
     """An array's shape does not fit the function. (A `numpy.linalg.LinAlgError`, hence a `ValueError`.)"""
 
@@ -61,20 +64,17 @@ class Namespace:
     # -- arrays in, arrays out -------------------------------------------------------------------------------------
 
     def as_arrays(self, values):
-        """The given arrays, numbers and nested lists as arrays of this library. Python numbers adopt the dtype of the
-        arrays beside them, as everywhere in the array API."""
-        arrays = [v for v in values if not isinstance(v, (bool, int, float, complex, list, tuple))]
-        if len(arrays) == len(values):
-            return arrays
-        like = arrays[0] if arrays else None
-        return [v if any(v is a for a in arrays) else self._from_python(v, like) for v in values]
+        """The given arrays, Python numbers and nested lists as arrays of this library. Numbers adopt the dtype of an array
+        beside them, as everywhere in the array API; integers alone become floating point."""
+        like = next((v for v in values if not isinstance(v, _PYTHON)), None)
+        return [self._from_python(v, like) if isinstance(v, _PYTHON) else v for v in values]
 
     def _from_python(self, value, like):
-        """A Python number or nested list as an array; `like` is an array beside it, or None."""
-        number = isinstance(value, (bool, int, float, complex))
+        number = not isinstance(value, (list, tuple))
         if number and like is not None and (not isinstance(value, complex) or self.is_complex(like)):
             return self.asarray(value, dtype=like.dtype, device=array_api_compat.device(like))
-        return self.asarray(float(value)) if number and not isinstance(value, complex) else self.asarray(value)
+        array = self.asarray(value)
+        return self.astype(array, self.asarray(1.0).dtype) if self.base.isdtype(array.dtype, "integral") else array
 
     def call(self, primitive, arrays, options):
         """The value of a primitive on arrays of this library: all outputs, hidden ones too, as a tuple."""
@@ -235,7 +235,7 @@ class NumpyNamespace(Namespace):
 
     def as_arrays(self, values):
         try:
-            return super().as_arrays(values)
+            return [np.asarray(v) for v in super().as_arrays(values)]  # no subclass, no scalar of NumPy's own
         except ValueError as error:  # a ragged list
             raise self.ShapeError(f"a nested list does not make an array: {error}") from None
 
@@ -407,9 +407,8 @@ def diagonal_positions(m, n, offset):
 
 NUMPY = NumpyNamespace(array_api_compat.numpy)
 
-_WEAK = object()  # Python's own numbers and lists, which belong to no library
-_known = {np.ndarray: NUMPY, np.generic: NUMPY, bool: _WEAK, int: _WEAK, float: _WEAK, complex: _WEAK}
-_known |= {list: _WEAK, tuple: _WEAK}
+_WEAK = object()
+_known = {np.ndarray: NUMPY, np.generic: NUMPY} | dict.fromkeys(_PYTHON, _WEAK)
 _found = dict(_known)
 _fronts = {"torch": "torch_ops", "tensorflow": "tf_ops", "keras": "tf_ops"}
 

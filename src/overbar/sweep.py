@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from overbar import rules
-from overbar.namespace import NUMPY, NumpyNamespace, register
+from overbar.namespace import NUMPY, Namespace, NumpyNamespace, register
 
 __all__ = ["jacobian", "jvp", "vjp"]
 
@@ -90,6 +90,9 @@ class Traced:
 
 class _TraceNamespace(NumpyNamespace):
     name = "traced NumPy"
+
+    def as_arrays(self, values):
+        return [v if isinstance(v, Traced) else np.asarray(v) for v in Namespace.as_arrays(self, values)]
 
     def _from_python(self, value, like):
         return super()._from_python(value, getattr(like, "value", like))

@@ -9,7 +9,7 @@ from overbar.primitive import primitive
 from overbar.rules.masking import phi
 
 # Below this size one symbolic rule on the whole matrix is faster than two halves and the products that join them.
-BASE = 64
+BASE = 128
 
 
 @primitive("(n,n)->(n,n)", hermitian=("A",))
@@ -33,7 +33,8 @@ def cholesky(A, *, upper=False):
     ------
     numpy.linalg.LinAlgError, torch.linalg.LinAlgError, tf.errors.InvalidArgumentError
         A is not square, not finite or not positive definite; the message names the matrix of the batch and the leading
-        minor. Under XLA, which cannot raise, the whole failed matrix is NaN.
+        minor. Under XLA, which cannot raise, the whole failed matrix is NaN. (Plus infinity on the diagonal is an
+        error in NumPy and TensorFlow; PyTorch's kernel takes its square root, and so does the op there.)
 
     Notes
     -----
@@ -97,11 +98,9 @@ def forward_symbolic(L, A_dot):
 def reverse_symbolic(L, L_bar):
     """Ā = sym(L⁻ᴴ Φ(Lᴴ L̄) L⁻¹)."""
     xp = namespace(L)
-    middle = phi.function(mH(L) @ L_bar)
-    middle = (middle + mH(middle)) / 2
-    middle = xp.solve_triangular(L, middle, upper=False, adjoint=True)
+    middle = xp.solve_triangular(L, phi.function(mH(L) @ L_bar), upper=False, adjoint=True)
     A_bar = xp.solve_triangular(L, middle, upper=False, left=False)
-    return (A_bar + mH(A_bar)) / 2  # Hermitian but for rounding; now exactly
+    return (A_bar + mH(A_bar)) / 2
 
 
 def reverse_recursive(L, L_bar, out=None):
