@@ -240,11 +240,7 @@ class TensorFlowNamespace(Namespace):
             if not bool(tf.reduce_all(ok)):
                 raise self.LinAlgError(not_positive_definite(A.numpy(), argument))
             return L
-        checked = tf.cond(tf.reduce_all(ok), lambda: True, lambda: _report(A, ok, argument))
-        with tf.control_dependencies([checked]):
-            # XLA drops the report; then NaN in the whole matrix is all that tells
-            nan = tf.cast(tf.constant(math.nan, diagonal.dtype), L.dtype)
-            return tf.where(ok[..., None, None], L, nan)
+        return tf.cond(tf.reduce_all(ok), lambda: L, lambda: _report(L, A, ok, argument))
 
     def solve(self, A, B):
         return tf.linalg.solve(A, B)
@@ -257,7 +253,7 @@ class TensorFlowNamespace(Namespace):
         return tf.linalg.triangular_solve(A, B, lower=not upper, adjoint=adjoint)
 
 
-def _report(A, ok, argument):
+def _report(L, A, ok, argument):
     """Fail, in a graph, with the first matrix that has no Cholesky factor and its first leading minor that is not
     positive. That one is found by bisection, in all matrices at once: the factor of A with the identity in place of its
     rows and columns from k on tells whether the leading block of order k is positive definite."""
@@ -277,18 +273,12 @@ def _report(A, ok, argument):
     first = tf.argmin(tf.reshape(tf.cast(ok, tf.int32), [-1]), output_type=tf.int32)
     order = tf.gather(tf.reshape(order, [-1]), first)
     finite = tf.reduce_all(tf.math.is_finite(tf.math.abs(tf.linalg.band_part(A, -1, 0))))
-    words = [
-        f"cholesky: argument {argument} is not positive definite. Matrix of the batch (0 where there is none):",
-        first,
-    ]
-    words += [
-        "; order of its leading minor that is not positive:",
-        order,
-        f"; are all entries of {argument} finite:",
-        finite,
-    ]
+    words = [f"cholesky: argument {argument} is not positive definite. Matrix of the batch (0 where there is none):"]
+    words += [first, "; order of its leading minor that is not positive:", order]
+    words += [f"; are all entries of {argument} finite:", finite]
+    words += [f". If it should be positive definite, add a small multiple of the identity to {argument}."]
     # The condition is false here, but it says so for each matrix: vectorized_map runs this branch for those that come
     # here, which are none where all is well, and a constant would fail then too.
-    words += [f". If it should be positive definite, add a small multiple of the identity to {argument}."]
     with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(ok), words, summarize=1)]):
-        return tf.constant(False)
+        # XLA drops the assertion; then NaN in the whole matrix is all that tells
+        return tf.where(ok[..., None, None], L, tf.cast(tf.constant(math.nan, tf.float64), L.dtype))

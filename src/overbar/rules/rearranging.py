@@ -451,7 +451,7 @@ def _(C_bar, C, *arrays, axis, batch_ndim):
         for array in arrays[:i]:
             start = start + xp.shape(array)[axis]
         stop = start + xp.shape(arrays[i])[axis]
-        return C_bar[(slice(None),) * axis + (slice(start, stop),)]
+        return C_bar[(slice(None),) * axis + (slice(start, stop),) + (slice(None),) * (ndim - axis - 1)]
 
     return tuple(lambda i=i: part(i) for i in range(len(arrays)))
 
