@@ -64,8 +64,8 @@ class Namespace:
     # -- arrays in, arrays out -------------------------------------------------------------------------------------
 
     def as_arrays(self, values):
-        """The given arrays, Python numbers and nested lists as arrays of this library. Numbers adopt the dtype of an array
-        beside them, as everywhere in the array API; integers alone become floating point."""
+        """The given arrays, Python numbers and nested lists as arrays of this library. Numbers adopt the dtype of an
+        array beside them, as everywhere in the array API; integers alone become floating point."""
         like = next((v for v in values if not isinstance(v, _PYTHON)), None)
         return [self._from_python(v, like) if isinstance(v, _PYTHON) else v for v in values]
 
@@ -222,8 +222,11 @@ class Namespace:
         return self.solve(T, B) if left else self.mT(self.solve(self.mT(T), self.mT(B)))
 
 
+_SMALL = 48  # the size up to which NumPy solves triangular systems without halving them
+
+
 class NumpyNamespace(Namespace):
-    """NumPy, with SciPy's LAPACK and BLAS."""
+    """NumPy. SciPy's LAPACK appears in messages only, see `_substitute`."""
 
     name = "NumPy"
 
@@ -304,63 +307,44 @@ class NumpyNamespace(Namespace):
                     f"argument A{which_matrix(index)} is singular: its diagonal is zero at ({i}, {i}), "
                     "so that there is no A⁻¹ B"
                 )
-        dtype = np.result_type(A, B)
-        A, B = A.astype(dtype, copy=False), B.astype(dtype, copy=False)
         if not left:  # X op(A) = B  is  op(A)ᵀ Xᵀ = Bᵀ
             if adjoint:  # (Aᴴ)ᵀ = conj(A)
-                A, adjoint = self.conj(A), False
+                A = self.conj(A)
             else:
                 A, upper = A.swapaxes(-1, -2), not upper
-            X = self.solve_triangular(A, B.swapaxes(-1, -2), upper=upper, adjoint=adjoint, unitriangular=unitriangular)
-            return X.swapaxes(-1, -2)
-        if adjoint and not np.iscomplexobj(A):
-            A, upper, adjoint = A.swapaxes(-1, -2), not upper, False
-        if A.ndim == 2:
-            if B.ndim > 2:  # one factor, many right-hand sides: fold the batch into columns
-                n, k = B.shape[-2:]
-                columns = np.moveaxis(B, -2, 0).reshape(n, -1)
-                X = _trsm(A, columns, upper, adjoint, unitriangular)
-                return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
-            return _trsm(A, B, upper, adjoint, unitriangular)
-        batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
-        A, B = self.broadcast_batch(A, batch, 2), self.broadcast_batch(B, batch, 2)
-        n = A.shape[-1]
-        if n <= 32 and math.prod(batch) > 8:
-            # Many small systems: LAPACK's LU of an upper triangular matrix eliminates nothing and pivots nowhere, so
-            # that NumPy's batched solve is exactly back substitution; a lower triangle is turned to an upper one.
-            if adjoint:
-                A, upper = self.mH(A), not upper
-            T = np.triu(A) if upper else np.tril(A)
+            return self._substitute(A, B.swapaxes(-1, -2), upper, unitriangular).swapaxes(-1, -2)
+        if adjoint:
+            A, upper = self.mH(A), not upper
+        if A.ndim == 2 and B.ndim > 2:  # one factor, many right-hand sides: as columns of one system
+            n, k = B.shape[-2:]
+            X = self._substitute(A, np.moveaxis(B, -2, 0).reshape(n, -1), upper, unitriangular)
+            return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
+        return self._substitute(A, B, upper, unitriangular)
+
+    def _substitute(self, T, B, upper, unitriangular):
+        """T⁻¹ B for triangular T, by halves, so that most of the work is in matrix products.
+
+        SciPy has trsm, which does this in one call, but from a BLAS of its own beside NumPy's. When the two take turns,
+        the threads of one still wait busily while those of the other work, and on two cores the reverse rule of Cholesky
+        took several times as long.
+        """
+        n = T.shape[-1]
+        if n <= _SMALL:
+            # LAPACK's LU of an upper triangular matrix eliminates nothing and pivots nowhere: solving with it is
+            # back substitution to the last bit; a lower triangle is turned into an upper one.
+            T = np.triu(T) if upper else np.tril(T)
             if unitriangular:
-                T = T.copy()
                 T[..., range(n), range(n)] = 1
             if upper:
                 return np.linalg.solve(T, B)
             return np.linalg.solve(T[..., ::-1, ::-1], B[..., ::-1, :])[..., ::-1, :]
-        X = np.empty_like(B, shape=B.shape, order="C")
-        for i in np.ndindex(batch):
-            X[i] = _trsm(A[i], B[i], upper, adjoint, unitriangular)
+        k = n // 2
+        X = np.empty((*np.broadcast_shapes(T.shape[:-2], B.shape[:-2]), *B.shape[-2:]), np.result_type(T, B))
+        first, last = (slice(k, n), slice(0, k)) if upper else (slice(0, k), slice(k, n))
+        X[..., first, :] = self._substitute(T[..., first, first], B[..., first, :], upper, unitriangular)
+        rest = self.add_product(B[..., last, :], T[..., last, first], X[..., first, :], -1)
+        X[..., last, :] = self._substitute(T[..., last, last], rest, upper, unitriangular)
         return X
-
-
-def _trsm(A, B, upper, adjoint, unitriangular):
-    """BLAS trsm on two matrices. BLAS wants columns in sequence, NumPy has rows so: transposed views avoid copies."""
-    if A.shape[0] == 0 or B.shape[1] == 0:
-        return np.zeros_like(B)
-    (trsm,) = scipy.linalg.get_blas_funcs(("trsm",), (A, B))
-    if A.flags.f_contiguous:
-        if B.flags.f_contiguous:
-            return trsm(1, A, B, lower=not upper, trans_a=2 if adjoint else 0, diag=unitriangular)
-        # Xᵀ op(A)ᵀ = Bᵀ; BLAS has Aᵀ and Aᴴ, and for a real A they agree
-        if not adjoint or not np.iscomplexobj(A):
-            return trsm(1, A, B.T, side=1, lower=not upper, trans_a=0 if adjoint else 1, diag=unitriangular).T
-        return trsm(1, A, B, lower=not upper, trans_a=2, diag=unitriangular)
-    # A.T is in column order, with the other triangle
-    if B.flags.f_contiguous and not adjoint:
-        return trsm(1, A.T, B, lower=upper, trans_a=1, diag=unitriangular)
-    if adjoint:  # Aᴴ = conj(Aᵀ)
-        return trsm(1, np.conj(A).T, B, lower=upper, trans_a=0, diag=unitriangular)
-    return trsm(1, A.T, B.T, side=1, lower=upper, trans_a=0, diag=unitriangular).T
 
 
 # -- messages --------------------------------------------------------------------------------------------------------
