@@ -115,14 +115,13 @@ def reverse_recursive(L, L_bar, updates=(), out=None):
     xp = namespace(L)
     n = L.shape[-1]
 
-    def updated(rows, columns):
-        block = L_bar[..., rows, columns]
-        for P, Q in updates:
-            block = xp.add_product(block, mH(P[..., rows]), Q[..., columns], -1)
+    def update(block, products):
+        for P, Q in products:
+            block = xp.add_product(block, mH(P), Q, -1)
         return block
 
     if n is None or n <= BASE:
-        A_bar = reverse_symbolic(L, updated(slice(None), slice(None)))
+        A_bar = reverse_symbolic(L, update(L_bar, updates))
         if out is not None:
             out[...] = A_bar
         return A_bar
@@ -135,7 +134,8 @@ def reverse_recursive(L, L_bar, updates=(), out=None):
 
     updates22 = [(P[..., two], Q[..., two]) for P, Q in updates]
     A22_bar = reverse_recursive(L22, L_bar[..., two, two], updates22, out22)
-    L21_bar = xp.add_product(updated(two, one), A22_bar, L21, -2)
+    L21_bar = update(L_bar[..., two, one], [(P[..., two], Q[..., one]) for P, Q in updates])
+    L21_bar = xp.add_product(L21_bar, A22_bar, L21, -2)
     A21_bar = xp.solve_triangular(L11, L21_bar, upper=False, left=False)
     updates11 = [(P[..., one], Q[..., one]) for P, Q in updates] + [(A21_bar, L21)]
     A11_bar = reverse_recursive(L11, L_bar[..., one, one], updates11, out11)
