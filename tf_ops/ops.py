@@ -79,7 +79,8 @@ concat = wrap(rules.concatenate, "concat(values, axis)", values="arrays")
 concatenate = wrap(rules.concatenate)
 congruence = wrap(rules.congruence)
 cos = wrap(rules.cos, "cos(x)", x="A")
-diag = wrap(rules.diag, "diag(diagonal, k=0)", diagonal="d", k="offset")
+diag = wrap(rules.diag_embed, "diag(diagonal, k=0)", diagonal="d", k="offset")
+diag_embed = wrap(rules.diag_embed)
 diag_part = wrap(rules.diagonal, "diag_part(input, k=0)", input="A", k="offset")
 diagonal = wrap(rules.diagonal)
 embed = wrap(rules.embed)
@@ -130,3 +131,6 @@ def triangular_solve(matrix, rhs, lower=True, adjoint=False):
     """The triangular system of tf.linalg.triangular_solve; see `overbar.solve_triangular` for shapes and derivation."""
     arrays, options = rules.solve_triangular.bind((matrix, rhs), {"upper": not lower, "adjoint": adjoint})
     return rules.solve_triangular.apply(TENSORFLOW, arrays, options)
+
+
+matmul.primitive, triangular_solve.primitive = rules.matmul, rules.solve_triangular

@@ -10,7 +10,7 @@ import math
 import torch
 from torch.autograd import forward_ad
 
-from overbar.namespace import Namespace, which_matrix
+from overbar.namespace import Namespace, singular, which_matrix
 
 
 class ShapeError(torch.linalg.LinAlgError, ValueError):
@@ -137,7 +137,13 @@ class TorchNamespace(Namespace):
         return L
 
     def solve(self, A, B):
-        return torch.linalg.solve(A, B)
+        X, info = torch.linalg.solve_ex(A, B)
+        try:
+            torch._linalg_check_errors(info, "solve", is_matrix=A.ndim == 2)
+        except torch.linalg.LinAlgError:
+            index, _ = _first_failure(info)
+            raise torch.linalg.LinAlgError(singular("A", index)) from None
+        return X
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         if adjoint:
@@ -155,14 +161,15 @@ class TorchNamespace(Namespace):
         return torch.linalg.solve_triangular(A, B, upper=upper, left=left, unitriangular=unitriangular)
 
 
+def _first_failure(info):
+    """The index of the first matrix of a batch that LAPACK failed on, and what LAPACK said of it."""
+    index = tuple(torch.nonzero(info)[0].tolist()) if info.ndim else ()
+    return index, int(info[index])
+
+
 def _not_positive_definite(A, info, argument):
-    flat = info.reshape(-1)
-    first = int(torch.nonzero(flat)[0, 0])
-    index, rest = [], first
-    for size in reversed(info.shape):
-        rest, i = divmod(rest, size)
-        index.insert(0, i)
-    matrix = torch.tril(A[tuple(index)])
+    index, order = _first_failure(info)
+    matrix = torch.tril(A[index])
     where = which_matrix(index)
     bad = torch.nonzero(~torch.isfinite(matrix))
     if len(bad):
@@ -173,6 +180,6 @@ def _not_positive_definite(A, info, argument):
         )
     return (
         f"cholesky: argument {argument}{where} is not positive definite: its leading minor of order "
-        f"{int(flat[first])} is not positive. If it should be, rounding may be the cause: add a small multiple of the "
+        f"{order} is not positive. If it should be, rounding may be the cause: add a small multiple of the "
         f"identity to {argument}, or compute {argument} in a higher precision."
     )

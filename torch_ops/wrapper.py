@@ -29,8 +29,8 @@ class PrimitiveFunction(torch.autograd.Function):
     @staticmethod
     def forward(call, *inputs):
         outputs = call.primitive.run(inputs, call.options)
-        # An output must not be a view of an input: autograd would take it for one and refuse tangents and in-place use.
-        return tuple(out.clone() if out._is_view() else out for out in outputs)
+        # An output must not be an input, nor a view of one: autograd would refuse tangents and in-place use.
+        return tuple(out.clone() if out._is_view() or any(out is x for x in inputs) else out for out in outputs)
 
     @staticmethod
     def setup_context(ctx, inputs, outputs):

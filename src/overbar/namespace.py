@@ -296,17 +296,14 @@ class NumpyNamespace(Namespace):
             return np.linalg.solve(A, B)
         except LinAlgError:
             index = next((i for i in np.ndindex(A.shape[:-2]) if np.linalg.matrix_rank(A[i]) < A.shape[-1]), ())
-            raise LinAlgError(f"argument A{which_matrix(index)} is singular, so that there is no A⁻¹ B") from None
+            raise LinAlgError(singular("A", index)) from None
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         if not unitriangular:
             zero = np.diagonal(A, 0, -2, -1) == 0
             if zero.any():
                 *index, i = np.argwhere(zero)[0].tolist()
-                raise LinAlgError(
-                    f"argument A{which_matrix(index)} is singular: its diagonal is zero at ({i}, {i}), "
-                    "so that there is no A⁻¹ B"
-                )
+                raise LinAlgError(f"{singular('A', index)} Its diagonal is zero at ({i}, {i}).")
         if not left:  # X op(A) = B  is  op(A)ᵀ Xᵀ = Bᵀ
             if adjoint:  # (Aᴴ)ᵀ = conj(A)
                 A = self.conj(A)
@@ -325,7 +322,7 @@ class NumpyNamespace(Namespace):
         """T⁻¹ B for triangular T, by halves, so that most of the work is in matrix products.
 
         SciPy has trsm, which does this in one call, but from a BLAS of its own beside NumPy's. When the two take turns,
-        the threads of one still wait busily while those of the other work, and on two cores the reverse rule of Cholesky
+        the threads of one still wait busily while those of the other work: on two cores the reverse rule of Cholesky
         took several times as long.
         """
         n = T.shape[-1]
@@ -356,6 +353,11 @@ def which_matrix(index):
     if not index:
         return ""
     return f" (matrix {index[0] if len(index) == 1 else index} of the batch)"
+
+
+def singular(argument, index):
+    """The message for a matrix of a batch that has no inverse."""
+    return f"argument {argument}{which_matrix(index)} is singular, so that there is no {argument}⁻¹ B."
 
 
 def not_positive_definite(A, argument):

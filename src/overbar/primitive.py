@@ -82,6 +82,9 @@ class Primitive:
     def __repr__(self):
         return f"<primitive {self.name} {self.signature.text}>"
 
+    def __reduce__(self):
+        return self.__qualname__  # pickled by name, as functions are
+
     def __get__(self, instance, owner=None):
         # A primitive kept in a class is not a method of it. Having __get__ also makes help() show a primitive as the
         # function that it is.
@@ -218,8 +221,8 @@ class Primitive:
         for i, array in enumerate(arrays):
             if not xp.is_floating(array):
                 raise xp.DtypeError(
-                    f"{self.name}: argument {self.argument(i)} has dtype {array.dtype}, but a derivative needs real or "
-                    f"complex floating point of single or double precision. Convert it first, to float64 for instance."
+                    f"{self.name}: argument {self.argument(i)} has dtype {_name(array.dtype)}, but a derivative needs "
+                    "real or complex floating point of single or double precision. Convert it, to float64 for instance."
                 )
         if self.signature.whole:
             return ()
@@ -285,6 +288,10 @@ class Primitive:
         )
 
 
+def _name(dtype):
+    return getattr(dtype, "name", dtype)
+
+
 def _as_tuple(x):
     return x if isinstance(x, tuple) else (x,)
 
@@ -347,7 +354,7 @@ class Signature:
                 missing = [dim for dim in core if dim in self.optional]
                 if len(shape) != len(core) - len(missing):
                     raise ValueError(
-                        f"{{{i}}} has too few dimensions: ({', '.join(core)}) are needed",
+                        f"{{{i}}} has too few dimensions for {self.text}",
                         "Batch dimensions go in front of them.",
                     )
                 dropped.update(missing)
@@ -454,6 +461,8 @@ def as_function(primitive, xp, signature=None, names=None):
     names : dict, optional
         What the library's arguments are called in the primitive: {"input": "A"}.
     """
+    if not isinstance(primitive, Primitive):
+        raise TypeError(f"got {primitive!r}, which is no primitive. Make it one with @overbar.primitive.")
     names = names or {}
     name, _, rest = (signature or primitive.name).partition("(")
     shown = inspect.signature(eval(f"lambda {rest.removesuffix(')')}: None")) if rest else primitive.__signature__

@@ -16,10 +16,17 @@ from overbar.namespace import NUMPY, Namespace, NumpyNamespace, register
 __all__ = ["jacobian", "jvp", "vjp"]
 
 
+_UFUNCS = {
+    "divide": lambda A, B: rules.multiply(A, rules.reciprocal(B)),
+    "negative": lambda A: rules.multiply(-1, A),
+    **rules.REGISTRY,
+}
+# NumPy's functions that mean the same as the primitive of that name, for batches too
+_SAME_FUNCTIONS = {"cholesky", "concatenate", "matrix_transpose", "sum", "tril", "triu"}
+
+
 class Traced:
     """A NumPy array whose way through primitives is being written down on a tape."""
-
-    __array_ufunc__ = None  # NumPy's operators leave the operation to the methods below
 
     def __init__(self, value, tape):
         self.value, self.tape = value, tape
@@ -29,15 +36,36 @@ class Traced:
     ndim = property(lambda self: self.value.ndim)
     size = property(lambda self: self.value.size)
     mT = property(lambda self: rules.matrix_transpose(self))
+    T = mT
 
     def __repr__(self):
         return f"Traced({self.value!r})"
 
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        # what NumPy calls for numpy.exp(A), and for its operators where the left side is one of its own arrays
+        if method == "__call__" and ufunc.__name__ in _UFUNCS and not kwargs:
+            return _UFUNCS[ufunc.__name__](*inputs)
+        return self._refuse(f"numpy.{ufunc.__name__}")
+
+    def __array_function__(self, function, types, args, kwargs):
+        if function.__name__ in _SAME_FUNCTIONS:
+            return rules.REGISTRY[function.__name__](*args, **kwargs)
+        return self._refuse(f"numpy.{function.__name__}")
+
     def __array__(self, *args, **kwargs):
+        return self._refuse("a NumPy function")
+
+    def _refuse(self, what):
         raise TypeError(
-            "a NumPy function got an array whose derivative is being traced. Use overbar's primitives inside "
-            "the function (overbar.exp instead of numpy.exp), or make it a primitive with its own rule."
+            f"{what} got an array whose derivative is being traced, and has no rule. Use overbar's primitives inside "
+            "the function, or make it a primitive with its own rule."
         )
+
+    def sum(self, axis=None, keepdims=False):
+        return rules.sum(self, axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape):
+        return rules.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
 
     def __len__(self):
         return len(self.value)
@@ -67,10 +95,10 @@ class Traced:
         return rules.multiply(other, self)
 
     def __truediv__(self, other):
-        return rules.multiply(self, rules.reciprocal(other))
+        return _UFUNCS["divide"](self, other)
 
     def __rtruediv__(self, other):
-        return rules.multiply(other, rules.reciprocal(self))
+        return _UFUNCS["divide"](other, self)
 
     def __matmul__(self, other):
         return rules.matmul(self, other)
@@ -85,7 +113,7 @@ class Traced:
         return rules.power(other, self)
 
     def __neg__(self):
-        return rules.multiply(-1, self)
+        return _UFUNCS["negative"](self)
 
 
 class _TraceNamespace(NumpyNamespace):
@@ -98,7 +126,12 @@ class _TraceNamespace(NumpyNamespace):
         return super()._from_python(value, getattr(like, "value", like))
 
     def call(self, primitive, arrays, options):
-        (tape,) = {id(a.tape): a.tape for a in arrays if isinstance(a, Traced)}.values()
+        tape, *others = {id(a.tape): a.tape for a in arrays if isinstance(a, Traced)}.values()
+        if others:
+            raise TypeError(
+                "a vjp or jvp inside another one is not possible in NumPy alone. For second derivatives use the same "
+                "primitives through torch_ops or tf_ops."
+            )
         values = [a.value if isinstance(a, Traced) else a for a in arrays]
         outputs = primitive.run(values, options)
         traced = tuple(Traced(np.asarray(out), tape) for out in outputs)
@@ -123,16 +156,15 @@ def _trace(f, args):
     """Run f on traced arrays: the traced inputs, the outputs as a tuple, whether f returned a tuple, the tape."""
     tape = []
     arrays = []
-    for i, arg in enumerate(args):
-        value = np.asarray(arg)
+    for i, value in enumerate(NUMPY.as_arrays(args)):
         if value.dtype.kind not in "fc":
             raise NUMPY.DtypeError(
                 f"argument {i} has dtype {value.dtype}; a derivative needs floating point. Convert it, to float64 say."
             )
         arrays.append(Traced(value, tape))
     result = f(*arrays)
-    several = isinstance(result, tuple)
-    return arrays, result if several else (result,), several, tape
+    several = isinstance(result, (tuple, list))
+    return arrays, tuple(result) if several else (result,), several, tape
 
 
 def _value(x):

@@ -252,8 +252,8 @@ def sum(A, *, axis=None, keepdims=False, batch_ndim=0):
 
     Raises
     ------
-    IndexError or ValueError of the array's library
-        A dimension that A does not have.
+    LinAlgError of the array's library
+        A does not have such a dimension, or its dtype is not floating point.
 
     Notes
     -----
@@ -275,7 +275,10 @@ def _axes(A, axis, batch_ndim):
     ndim = len(A.shape)
     if axis is None:
         return tuple(range(batch_ndim - ndim, 0))
-    axis = axis if isinstance(axis, tuple) else (axis,)
+    axis = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    for i in axis:
+        if not batch_ndim - ndim <= i < ndim - batch_ndim:
+            raise namespace(A).ShapeError(f"sum: argument A has {ndim - batch_ndim} dimensions, and no axis {i}.")
     return tuple(sorted(i if i < 0 else i + batch_ndim - ndim for i in axis))
 
 

@@ -100,8 +100,8 @@ def reshape(A, *, shape, batch_ndim=0):
     array([1., 2., 3., 4.])
     """
     xp = namespace(A)
-    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    return xp.reshape(A, (*xp.shape(A)[:batch_ndim], *shape))
+    shape = (shape,) if isinstance(shape, int) else shape
+    return xp.reshape(A, (*xp.shape(A)[:batch_ndim], *shape) if batch_ndim else shape)
 
 
 @reshape.vjp
@@ -250,7 +250,7 @@ def embed(B, *, index, shape, batch_ndim=0):
         float32, float64, complex64 or complex128, of the shape of ``C[index]``.
     index
         As in `subset`. Where it names an entry twice, what falls there adds up.
-    shape : tuple of int
+    shape : int or tuple of int
         The shape of C.
 
     Returns
@@ -276,7 +276,7 @@ def embed(B, *, index, shape, batch_ndim=0):
            [0., 2.]])
     """
     xp = namespace(B)
-    shape = tuple(shape)
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
     target, core = xp.positions(shape, index).shape, tuple(B.shape)[batch_ndim:]
     if len(core) != len(target) or any(m is not None and m != n for m, n in zip(core, target, strict=True)):
         raise xp.ShapeError(f"embed: argument B of shape {core} does not have the shape {tuple(target)} of C[index].")
@@ -285,7 +285,7 @@ def embed(B, *, index, shape, batch_ndim=0):
 
 @embed.vjp
 def _(C_bar, C, B, *, index, shape, batch_ndim):
-    return (lambda: namespace(B).subset(C_bar, index, len(shape)),)
+    return (lambda: namespace(B).subset(C_bar, index, len(C.shape) - batch_ndim),)
 
 
 @embed.samples
@@ -356,7 +356,7 @@ def _(mp, A, *, offset):
 
 @_linear
 @primitive("(k)->(n,n)")
-def diag(d, *, offset=0):
+def diag_embed(d, *, offset=0):
     """The square matrix with d on a diagonal, C[i, i + offset] = dᵢ, and zero elsewhere: the adjoint of `diagonal`.
 
     Parameters
@@ -378,12 +378,12 @@ def diag(d, *, offset=0):
 
     Notes
     -----
-    Ċ = diag(ḋ), hence d̄ is that diagonal of C̄. Cost: one matrix written.
+    Ċ = diag_embed(ḋ), hence d̄ is that diagonal of C̄. Cost: one matrix written.
 
     Examples
     --------
     >>> import numpy as np, overbar
-    >>> overbar.diag(np.array([1.0, 2.0]))
+    >>> overbar.diag_embed(np.array([1.0, 2.0]))
     array([[1., 0.],
            [0., 2.]])
     """
@@ -392,18 +392,18 @@ def diag(d, *, offset=0):
     return xp.diagonal_embed(d, n, n, offset)
 
 
-@diag.vjp
+@diag_embed.vjp
 def _(C_bar, C, d, *, offset):
     return (lambda: namespace(d).diagonal(C_bar, offset),)
 
 
-@diag.samples
+@diag_embed.samples
 def _(case):
     yield case(case.normal(3))
     yield case(case.normal(3), offset=-1)
 
 
-@diag.reference
+@diag_embed.reference
 def _(mp, d, *, offset):
     return np.diag(d, offset)
 

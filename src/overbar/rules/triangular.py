@@ -33,8 +33,8 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False, adjoint=Fal
     Raises
     ------
     LinAlgError of the array's library
-        A is singular (NumPy and TensorFlow; PyTorch and XLA return infinities or NaN, as their own functions do), the
-        shapes do not fit, or a dtype is not floating point. A NaN in A or B goes through to X.
+        The shapes do not fit, or a dtype is not floating point; in NumPy also where A is singular. (PyTorch and
+        TensorFlow return infinities and NaN then, as their own functions do.) A NaN in A or B goes through to X.
 
     Notes
     -----
