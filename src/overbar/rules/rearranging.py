@@ -4,6 +4,8 @@ May import `overbar.namespace` and `overbar.primitive`. All are linear, so that 
 itself, and the reverse rule puts each entry of the bar back where the entry came from, with zero elsewhere.
 """
 
+import math
+
 import numpy as np
 
 from overbar.namespace import mT, namespace
@@ -101,7 +103,12 @@ def reshape(A, *, shape, batch_ndim=0):
     """
     xp = namespace(A)
     shape = (shape,) if isinstance(shape, int) else shape
-    return xp.reshape(A, (*xp.shape(A)[:batch_ndim], *shape) if batch_ndim else shape)
+    if not batch_ndim:
+        return xp.reshape(A, shape)
+    batch, core = xp.shape(A)[:batch_ndim], xp.shape(A)[batch_ndim:]
+    if -1 in shape and 0 in batch:  # of an empty array the library cannot tell what −1 stands for
+        shape = tuple(math.prod(core) // -math.prod(shape) if size == -1 else size for size in shape)
+    return xp.reshape(A, (*batch, *shape))
 
 
 @reshape.vjp
@@ -222,9 +229,8 @@ def _(C_bar, C, A, *, index, batch_ndim):
 
 def _embed(B, index, shape, batch):
     xp = namespace(B)
-    where = xp.positions(shape, index)
-    flat = xp.reshape(B, (*batch, -1)) if where.shape != () else xp.expand_dims(B, axis=-1)
-    return xp.embed(flat, xp.constant(xp.reshape_positions(where), B), shape)
+    where = xp.constant(xp.reshape_positions(xp.positions(shape, index)), B)
+    return xp.embed(xp.reshape(B, (*batch, xp.shape(where)[0])), where, shape)
 
 
 @subset.samples
