@@ -223,10 +223,12 @@ class TensorFlowNamespace(Namespace):
 
     def embed(self, B, where, shape):
         lead = self.shape(B)[:-1]
-        columns = tf.transpose(tf.reshape(B, (-1, self.shape(B)[-1])))
+        columns = tf.transpose(tf.reshape(B, tf.stack([tf.reduce_prod(tf.shape(B)[:-1]), tf.shape(B)[-1]])))
         size = tf.reduce_prod(shape)
+        # scatter_nd refuses to work without columns, which an empty batch has: it gets one more
+        columns = tf.pad(columns, [[0, 0], [0, 1]])
         zeros = tf.scatter_nd(tf.cast(where, tf.int32)[:, None], columns, tf.stack([size, tf.shape(columns)[1]]))
-        return tf.reshape(tf.transpose(zeros), (*lead, *shape))
+        return tf.reshape(tf.transpose(zeros[:, :-1]), (*lead, *shape))
 
     # -- linear algebra
 
@@ -243,6 +245,10 @@ class TensorFlowNamespace(Namespace):
         return tf.cond(tf.reduce_all(ok), lambda: L, lambda: _report(L, A, ok, argument))
 
     def solve(self, A, B):
+        # tf.linalg.solve does not broadcast
+        if A.shape.rank > 2 or B.shape.rank > 2:
+            batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(B)[:-2])
+            A, B = (tf.broadcast_to(M, tf.concat([batch, tf.shape(M)[-2:]], 0)) for M in (A, B))
         return tf.linalg.solve(A, B)
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):

@@ -130,19 +130,15 @@ class TorchNamespace(Namespace):
 
     def cholesky(self, A, argument="A"):
         L, info = torch.linalg.cholesky_ex(A)
-        try:  # torch's own check: it costs nothing while tracing, and knows meta and fake tensors
-            torch._linalg_check_errors(info, "cholesky", is_matrix=A.ndim == 2)
-        except torch.linalg.LinAlgError:
-            raise torch.linalg.LinAlgError(_not_positive_definite(A, info, argument)) from None
+        if _failed(info, "cholesky"):
+            raise torch.linalg.LinAlgError(_not_positive_definite(A, info, argument))
         return L
 
     def solve(self, A, B):
         X, info = torch.linalg.solve_ex(A, B)
-        try:
-            torch._linalg_check_errors(info, "solve", is_matrix=A.ndim == 2)
-        except torch.linalg.LinAlgError:
+        if _failed(info, "solve"):
             index, _ = _first_failure(info)
-            raise torch.linalg.LinAlgError(singular("A", index)) from None
+            raise torch.linalg.LinAlgError(singular("A", index))
         return X
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
@@ -159,6 +155,18 @@ class TorchNamespace(Namespace):
             X = torch.linalg.solve_triangular(A, rows, upper=upper, left=False, unitriangular=unitriangular)
             return X.reshape(B.shape)
         return torch.linalg.solve_triangular(A, B, upper=upper, left=left, unitriangular=unitriangular)
+
+
+def _failed(info, name):
+    """Whether LAPACK failed on a matrix, by torch's own check: it costs nothing while tracing, and knows meta and fake
+    tensors."""
+    if torch._C._functorch.is_legacy_batchedtensor(info):
+        return False  # a batch of gradients, whose matrices were looked at in the forward pass
+    try:
+        torch._linalg_check_errors(info, name, is_matrix=info.ndim == 0)
+    except torch.linalg.LinAlgError:
+        return True
+    return False
 
 
 def _first_failure(info):

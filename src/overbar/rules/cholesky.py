@@ -99,6 +99,7 @@ def forward_symbolic(L, A_dot):
 def reverse_symbolic(L, L_bar):
     """Ā = sym(L⁻ᴴ Φ(Lᴴ L̄) L⁻¹)."""
     xp = namespace(L)
+    L_bar = xp.tril(L_bar)  # the product below would drop what is above the diagonal, but for infinities and NaN
     middle = xp.solve_triangular(L, phi.function(mH(L) @ L_bar), upper=False, adjoint=True)
     A_bar = xp.solve_triangular(L, middle, upper=False, left=False)
     return (A_bar + mH(A_bar)) / 2

@@ -106,7 +106,9 @@ def reshape(A, *, shape, batch_ndim=0):
     if not batch_ndim:
         return xp.reshape(A, shape)
     batch, core = xp.shape(A)[:batch_ndim], xp.shape(A)[batch_ndim:]
-    if -1 in shape and 0 in batch:  # of an empty array the library cannot tell what −1 stands for
+    if -1 in shape and any(
+        isinstance(size, int) and size == 0 for size in batch
+    ):  # of an empty array the library cannot tell what −1 stands for
         shape = tuple(math.prod(core) // -math.prod(shape) if size == -1 else size for size in shape)
     return xp.reshape(A, (*batch, *shape))
 

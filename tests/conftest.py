@@ -1,0 +1,48 @@
+"""Runs tests over the whole registry: a test that takes `primitive` runs for each primitive, one that takes `sample`
+for each branch that a primitive's sampler yields, one that takes `first` for the first of them only. May import
+`overbar`.
+
+A new rule is tested by all of them without a line here.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from overbar.primitive import Primitive
+from overbar.rules import REGISTRY
+from overbar.verify import Case, draw_cases
+
+
+class Sample(NamedTuple):
+    """One of the cases that the sampler of a primitive yields, to be drawn in any dtype and batch shape."""
+
+    primitive: Primitive
+    index: int
+
+    def draw(self, dtype=np.float64, batch=(), rng=0) -> Case:
+        return draw_cases(self.primitive, dtype, batch, rng)[self.index]
+
+    def __str__(self):
+        return f"{self.primitive.name}-{self.index}"
+
+
+@functools.cache
+def samples() -> list[Sample]:
+    return [Sample(p, i) for p in REGISTRY.values() for i in range(len(draw_cases(p)))]
+
+
+def pytest_generate_tests(metafunc):
+    taken = {name.strip() for mark in metafunc.definition.iter_markers("parametrize") for name in _names(mark.args[0])}
+    wanted = set(metafunc.fixturenames) - taken
+    if "primitive" in wanted:
+        metafunc.parametrize("primitive", REGISTRY.values(), ids=REGISTRY)
+    if "sample" in wanted:
+        metafunc.parametrize("sample", samples(), ids=str)
+    if "first" in wanted:
+        metafunc.parametrize("first", [s for s in samples() if s.index == 0], ids=str)
+
+
+def _names(argnames):
+    return argnames.split(",") if isinstance(argnames, str) else argnames

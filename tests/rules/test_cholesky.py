@@ -1,0 +1,130 @@
+"""The reverse rule of Cholesky above the size where it is split into blocks, which the small samples of the registry do
+not reach: against the symbolic rule, in every way that an array library computes it. May import the fronts.
+"""
+
+import importlib
+
+import numpy as np
+import pytest
+
+import overbar
+from overbar.namespace import mH
+
+# `overbar.rules.cholesky` is the primitive, which hides the module of that name
+rule = importlib.import_module("overbar.rules.cholesky")
+
+SIZES = [rule.BASE - 1, rule.BASE, rule.BASE + 1, 2 * rule.BASE, 2 * rule.BASE + 3, 500]
+
+
+def draw(n, dtype, batch=()):
+    rng = np.random.default_rng(n)
+
+    def normal(*shape):
+        real = rng.standard_normal(shape)
+        return (real + 1j * rng.standard_normal(shape) if np.dtype(dtype).kind == "c" else real).astype(dtype)
+
+    X = normal(*batch, n, n + 5)
+    A = X @ mH(X) / n + np.eye(n, dtype=dtype)
+    return A, np.linalg.cholesky(A), normal(*batch, n, n)
+
+
+def error(a, b):
+    return np.abs(np.asarray(a) - np.asarray(b)).max() / np.abs(np.asarray(b)).max()
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_blocks_give_the_symbolic_rule_in_numpy(n, dtype):
+    A, L, L_bar = draw(n, dtype)
+    expected = rule.reverse_symbolic(L, L_bar)
+    assert error(overbar.vjp(overbar.cholesky, A)[1](L_bar)[0], expected) < 1e-13
+    upper = overbar.vjp(lambda A: overbar.cholesky(A, upper=True), A)[1](mH(L_bar))[0]
+    assert error(upper, expected) < 1e-13
+
+
+def test_blocks_work_on_batches():
+    A, L, L_bar = draw(rule.BASE + 9, "float64", (2, 1, 2))
+    assert error(overbar.vjp(overbar.cholesky, A)[1](L_bar)[0], rule.reverse_symbolic(L, L_bar)) < 1e-13
+
+
+def test_single_precision_stays_single():
+    A, L, L_bar = draw(300, "float32")
+    A_bar = overbar.vjp(overbar.cholesky, A)[1](L_bar)[0]
+    assert A_bar.dtype == np.float32
+    assert error(A_bar, rule.reverse_symbolic(L.astype(float), L_bar.astype(float))) < 1e-5
+
+
+def test_the_upper_triangle_of_the_bar_is_not_read():
+    # A loss such as sum(log(L)) over the lower triangle sends NaN or infinity there.
+    A, _, L_bar = draw(300, "float64")
+    spoilt = np.where(np.tri(300, dtype=bool), L_bar, np.nan)
+    pullback = overbar.vjp(overbar.cholesky, A)[1]
+    assert np.array_equal(pullback(spoilt)[0], pullback(np.tril(L_bar))[0])
+
+
+def test_a_wrong_block_would_be_seen(monkeypatch):
+    A, L, L_bar = draw(300, "float64")
+    expected = rule.reverse_symbolic(L, L_bar)
+    monkeypatch.setattr(overbar.namespace(A).__class__, "add_product", lambda self, C, A, B, s: C + 1.001 * s * (A @ B))
+    assert error(overbar.vjp(overbar.cholesky, A)[1](L_bar)[0], expected) > 1e-6
+
+
+@pytest.mark.parametrize("n", [rule.BASE + 1, 300])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_blocks_in_torch_with_and_without_somebody_watching(n, dtype):
+    torch = pytest.importorskip("torch")
+    import torch_ops
+
+    A, L, L_bar = draw(n, dtype)
+    expected = rule.reverse_symbolic(L, L_bar)
+    tensor = torch.tensor(A, requires_grad=True)
+    factor = torch_ops.cholesky(tensor)
+    plain = torch.autograd.grad(factor, tensor, torch.tensor(L_bar), retain_graph=True)[0]
+    watched = torch.autograd.grad(factor, tensor, torch.tensor(L_bar), create_graph=True)[0]
+    assert error(plain, expected) < 1e-13
+    assert error(watched.detach(), expected) < 1e-13
+
+    def second(cholesky):
+        bar = torch.tensor(L_bar)
+        first = torch.autograd.grad(cholesky((tensor + tensor.mH) / 2), tensor, bar, create_graph=True)[0]
+        return torch.autograd.grad(first, tensor, torch.tensor(A))[0]
+
+    assert error(second(torch_ops.cholesky), second(torch.linalg.cholesky)) < 1e-11
+
+    bars = torch.tensor(np.stack([L_bar, 2 * L_bar]))
+    batched = torch.func.vmap(torch.func.vjp(torch_ops.cholesky, tensor.detach())[1])(bars)[0]
+    assert error(batched, np.stack([expected, 2 * expected])) < 1e-13
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_blocks_in_tensorflow(known):
+    tf = pytest.importorskip("tensorflow")
+    import tf_ops
+
+    n = rule.BASE + 9
+    A, L, L_bar = draw(n, "float64")
+    size = n if known else None
+
+    @tf.function(input_signature=[tf.TensorSpec([size, size], tf.float64)] * 2)
+    def gradients(A, bar):
+        with tf.GradientTape() as outer:
+            outer.watch(A)
+            with tf.GradientTape() as tape:
+                tape.watch(A)
+                factor = tf_ops.cholesky((A + tf.transpose(A)) / 2)
+            first = tape.gradient(factor, A, output_gradients=bar)
+        return first, outer.gradient(first, A, output_gradients=A)
+
+    @tf.function
+    def built_in(A, bar):
+        with tf.GradientTape() as outer:
+            outer.watch(A)
+            with tf.GradientTape() as tape:
+                tape.watch(A)
+                factor = tf.linalg.cholesky((A + tf.transpose(A)) / 2)
+            first = tape.gradient(factor, A, output_gradients=bar)
+        return outer.gradient(first, A, output_gradients=A)
+
+    first, second = gradients(A, L_bar)
+    assert error(first, rule.reverse_symbolic(L, L_bar)) < 1e-13
+    assert error(second, built_in(tf.constant(A), tf.constant(np.tril(L_bar)))) < 1e-11
