@@ -1,0 +1,248 @@
+"""The command line: check, bench, demo.
+
+May import everything of overbar, the fronts and what the extra `cli` brings, each inside the command that needs it: the
+core works without them, and so does the sentence that says what to install.
+"""
+
+import sys
+
+
+def main(arguments=None):
+    """Run ``python -m overbar``. Exits with 0, with 1 where something measured is wrong, with 2 for wrong usage."""
+    try:
+        import rich  # noqa: F401
+        import typer  # noqa: F401
+    except ImportError as error:
+        print(f'The command line needs {error.name}. Install it with: pip install "overbar[cli]"', file=sys.stderr)
+        raise SystemExit(2) from None
+    application()(arguments, prog_name="overbar")
+
+
+def application():
+    """The typer application."""
+    from pathlib import Path
+    from typing import Annotated
+
+    import typer
+    from rich.console import Console
+
+    app = typer.Typer(
+        help="Derivatives of matrix functions, written once and used from NumPy, PyTorch and TensorFlow.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_show_locals=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    def fail(error):
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print("[bold red]Error:[/bold red]", end=" ")
+        console.print(error, markup=False)  # what stands in brackets is meant
+        raise typer.Exit(2)
+
+    def version(wanted: bool):
+        if wanted:
+            from overbar.bench.harness import package_version
+
+            print(f"overbar {package_version('overbar')}")
+            raise typer.Exit
+
+    @app.callback()
+    def options(
+        version: Annotated[
+            bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version and exit.")
+        ] = False,
+    ):
+        pass
+
+    frameworks = typer.Option(
+        "--framework", "-f", metavar="NAME", help="numpy, torch or tf; may be repeated. All that are there otherwise."
+    )
+    points = typer.Option("--n", "-n", help="How many of the 2,225 weekly means to use; 0 for all.")
+    picture = typer.Option("--plot", metavar="FILE", help="Where to save the picture: .png, .pdf or .svg.")
+
+    @app.command()
+    def demo(
+        n: Annotated[int, points] = 1000,
+        full: Annotated[bool, typer.Option("--full", help="All weekly means; the same as --n 0.")] = False,
+        framework: Annotated[list[str] | None, frameworks] = None,
+        iterations: Annotated[int, typer.Option(help="The most that each fit may take.")] = 100,
+        plot: Annotated[Path, picture] = Path("overbar-co2.png"),
+    ):
+        """Fit a Gaussian process to the CO₂ record of Mauna Loa in all three frameworks.
+
+        The negative log marginal likelihood is minimised in NumPy with rules chained by hand, in PyTorch and in
+        TensorFlow. Prints how closely they agree, how fast they are beside their own gradients, and the fitted
+        hyperparameters; extrapolates ten years and saves a picture. Exits with 1 if the frameworks disagree.
+
+        **Examples**
+
+            python -m overbar demo
+            python -m overbar demo --full --plot co2.png
+            python -m overbar demo --n 300 --framework numpy --framework torch
+        """
+        try:
+            from overbar.demo.run import prepare, run
+
+            plan = prepare(n=0 if full else n, frameworks=framework, iterations=iterations, picture=plot)
+        except (ValueError, ImportError) as error:
+            fail(error)
+        if not run(plan, Console()):
+            raise typer.Exit(1)
+
+    @app.command()
+    def bench(
+        sizes: Annotated[str, typer.Option(help="Sizes of the matrices, with commas between.")] = "256,512,1024,2048",
+        framework: Annotated[list[str] | None, frameworks] = None,
+        dtype: Annotated[str, typer.Option(help="float64 or float32. The targets are for float64.")] = "float64",
+        seconds: Annotated[float, typer.Option(help="How long each comparison may take.")] = 3.0,
+        json: Annotated[Path | None, typer.Option(metavar="FILE", help="Save all that was measured here.")] = None,
+        strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a target is missed.")] = False,
+    ):
+        """Time the reverse rule of the Cholesky decomposition beside what the frameworks have built in.
+
+        PyTorch: the backward pass alone. TensorFlow: forward and gradient in a tf.function. NumPy, which has no
+        gradient: the reverse rule against the function. Each also at n = 8, which shows what surrounds the rule. Both
+        sides of a comparison take turns in one process.
+
+        **Examples**
+
+            python -m overbar bench
+            python -m overbar bench --framework torch --sizes 512,4096 --seconds 10
+            python -m overbar bench --json bench.json --strict
+        """
+        from overbar.bench import cholesky, report
+        from overbar.bench.frameworks import choose, how_to_add
+
+        try:
+            found, missing = choose(framework)
+            chosen = _sizes(sizes)
+            if dtype not in ("float64", "float32"):
+                raise ValueError(f"--dtype is float64 or float32, not {dtype!r}.")
+            if seconds <= 0:
+                raise ValueError(f"--seconds must be positive, not {seconds:g}.")
+            if json is not None and (json.is_dir() or not json.parent.is_dir()):
+                raise ValueError(f"the results cannot be saved as {json}: that is no file in a folder that exists.")
+        except ValueError as error:
+            fail(error)
+        console = Console()
+        for name in missing:
+            console.print(how_to_add(name), markup=False)
+        results, where = report.run(cholesky.jobs(found, chosen, dtype), console, seconds=seconds)
+        if json is not None:
+            import json as format
+
+            record = {"environment": where, "dtype": dtype, "results": [result.as_dict() for result in results]}
+            json.write_text(format.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            console.print(f"The measurements are in {json}", markup=False, soft_wrap=True)
+        if strict and any(result.met is False for result in results):
+            raise typer.Exit(1)
+
+    @app.command()
+    def check(
+        names: Annotated[
+            list[str] | None, typer.Argument(metavar="[NAME]...", help="Primitives, such as cholesky. All otherwise.")
+        ] = None,
+        dtype: Annotated[str, typer.Option(help="float32, float64, complex64 or complex128.")] = "float64",
+        seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
+    ):
+        """Check the rules of every primitive by the oracles of overbar.verify, in NumPy.
+
+        The adjoint identity between reverse and forward rule, central differences, the complex step, and a reference in
+        exact arithmetic. Prints the largest relative error that each has found; exits with 1 if a rule is off.
+
+        **Examples**
+
+            python -m overbar check
+            python -m overbar check cholesky solve_triangular --dtype complex128
+        """
+        from overbar.rules import REGISTRY
+
+        unknown = [name for name in names or () if name not in REGISTRY]
+        if unknown:
+            fail(f"there is no primitive {unknown[0]!r}. There are: {', '.join(REGISTRY)}.")
+        if dtype not in ("float32", "float64", "complex64", "complex128"):
+            fail(f"--dtype is float32, float64, complex64 or complex128, not {dtype!r}.")
+        try:
+            import mpmath  # noqa: F401
+        except ImportError:
+            fail('exact arithmetic needs mpmath. Install it with: pip install "overbar[cli]"')
+        chosen = {name: p for name, p in REGISTRY.items() if not names or name in names}
+        if not _check(chosen, dtype, seed, Console()):
+            raise typer.Exit(1)
+
+    return app
+
+
+def _sizes(text):
+    try:
+        sizes = [int(part) for part in text.split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or min(sizes) < 1:
+        raise ValueError(f"--sizes is a list of positive numbers such as 256,512, not {text!r}.")
+    return sizes
+
+
+def _check(primitives, dtype, seed, console):
+    """Check primitives with a progress bar, print the table, and return whether all are right."""
+    from rich import box
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Table
+
+    from overbar.verify import VerificationError, check
+
+    oracles, found, failures = [], {}, {}
+    with Progress(
+        TextColumn("{task.description:<18}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as progress:
+        task = progress.add_task("", total=len(primitives))
+        for name, primitive in primitives.items():
+            progress.update(task, description=name)
+            try:
+                rows = check(primitive, dtype, seed)
+            except (VerificationError, ValueError) as error:
+                rows, failures[name] = getattr(error, "rows", []), str(error)
+            except Exception as error:  # a rule that does not even run
+                rows, failures[name] = [], f"{name}: {type(error).__name__}: {error}"
+            found[name] = rows
+            oracles += [row.oracle for row in rows if row.oracle not in oracles]
+            progress.advance(task)
+
+    table = Table(title=f"Largest error of each rule, {dtype}", title_justify="left", title_style="bold")
+    table.box, table.pad_edge = box.SIMPLE_HEAD, False
+    table.add_column("")
+    for oracle in oracles:
+        table.add_column(oracle, justify="right")
+    for name, rows in found.items():
+        cells = [_worst([row for row in rows if row.oracle == oracle]) for oracle in oracles]
+        table.add_row(f"[bold red]{name}[/bold red]" if name in failures else name, *cells)
+    console.print(table)
+    for message in failures.values():
+        console.print(message, style="red", highlight=False, markup=False)
+    if failures:
+        console.print(
+            f"[bold red]{len(failures)} of {len(found)} primitives are wrong:[/bold red] {', '.join(failures)}"
+        )
+    else:
+        console.print(f"[bold green]All {len(found)} primitives are right[/bold green] by every oracle that applies.")
+    return not failures
+
+
+def _worst(rows):
+    errors = [row for row in rows if row.error is not None]
+    if not errors:
+        return "–"
+    worst = max(errors, key=lambda row: row.error / row.tolerance)
+    error = f"{worst.error:.0e}" if worst.error else "0"
+    return error if worst.passed else f"[bold red]{error}[/bold red]"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The picture: the record and what the Gaussian process makes of the next years, and the three fits.
+
+May import NumPy, matplotlib and `overbar.demo`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+INK, GREY, BLUE, RED = "#222222", "#8a8a8a", "#1f6fb4", "#c8442b"
+COLOURS = {"numpy": "#1f6fb4", "torch": "#d9541e", "tf": "#3a8f4d"}
+MARKERS = {"numpy": "o", "torch": "s", "tf": "^"}
+STYLE = {
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+    "legend.frameon": False,
+}
+
+
+def save(path, series, past, future, fits, labels):
+    """Draw and save.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    series : Series
+        The points that were fitted.
+    past, future : Forecast
+        What the fit says about weeks of the record, and after it.
+    fits : dict of Fit
+        By the name of the framework.
+    labels : dict of str
+        What to call the frameworks.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10.5, 7.2), dpi=150, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+        grid = figure.add_gridspec(2, 2, height_ratios=(1.15, 1), width_ratios=(1.25, 1))
+        _record(figure.add_subplot(grid[0, :]), series, future)
+        _zoom(figure.add_subplot(grid[1, 0]), series, past, future)
+        _fits(figure.add_subplot(grid[1, 1]), fits, labels)
+        figure.savefig(path)
+
+
+def _record(axes, series, future):
+    axes.set_title(f"CO₂ at Mauna Loa: {len(series):,} weekly means, and the next years by a Gaussian process")
+    axes.plot(series.years(), series.co2, ".", color=INK, markersize=1.8, label="weekly means")
+    _draw(axes, future, RED, "extrapolation, ± 2 standard deviations")
+    axes.axvline(future.years[0], color=GREY, linewidth=0.8, linestyle=":")
+    axes.set_ylabel("CO₂ (ppm)")
+    axes.set_xlim(series.years()[0] - 0.5, future.years[-1] + 0.5)
+    axes.legend(loc="upper left", markerscale=4)
+
+
+def _zoom(axes, series, past, future):
+    axes.set_title("The end of the record, closer")
+    future = type(future)(*(values[: len(past.years)] for values in future))
+    _draw(axes, past, BLUE, "fit, ± 2 sd")
+    _draw(axes, future, RED, "extrapolation, ± 2 sd")
+    shown = series.years() >= past.years[0]
+    axes.plot(series.years()[shown], series.co2[shown], ".", color=INK, markersize=3, label="weekly means")
+    axes.axvline(future.years[0], color=GREY, linewidth=0.8, linestyle=":")
+    axes.set_ylabel("CO₂ (ppm)")
+    axes.set_xlim(past.years[0], future.years[-1])
+    axes.legend(loc="upper left", fontsize=8.5)
+
+
+def _draw(axes, forecast, colour, label):
+    axes.plot(forecast.years, forecast.mean, color=colour, linewidth=0.9)
+    band = forecast.mean - 2 * forecast.sd, forecast.mean + 2 * forecast.sd
+    axes.fill_between(forecast.years, *band, color=colour, alpha=0.28, linewidth=0, label=label)
+
+
+def _fits(axes, fits, labels):
+    axes.set_title("The fits, iteration by iteration")
+    best = min(value for fit in fits.values() for _, value in fit.path)
+    sizes = np.linspace(9, 4, len(fits))  # where the frameworks agree, the markers lie inside each other
+    for (name, fit), size in zip(fits.items(), sizes, strict=True):
+        gap = [value - best for _, value in fit.path]
+        axes.plot(
+            gap,
+            color=COLOURS[name],
+            marker=MARKERS[name],
+            markersize=size,
+            markerfacecolor="none",
+            markeredgewidth=1.1,
+            linewidth=1,
+            label=f"{labels[name]}, {fit.seconds:.1f} s",
+        )
+    axes.set_yscale("symlog", linthresh=0.1)
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(left=-0.3)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("iteration")
+    axes.set_ylabel("−log likelihood above its least (nats)")
+    axes.legend()

@@ -1,0 +1,133 @@
+"""Tests of `python -m overbar bench` at small sizes. May import `overbar` and its command line."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import overbar
+from overbar.__main__ import application
+from overbar.bench import cholesky, frameworks
+from overbar.bench.cholesky import Job, Result
+from overbar.bench.harness import Comparison, Timing
+
+
+def run(*arguments, columns=100):
+    return CliRunner().invoke(application(), ["bench", *arguments], env={"COLUMNS": str(columns)})
+
+
+def test_runs_and_records(tmp_path):
+    file = tmp_path / "bench.json"
+    result = run("--sizes", "16,32", "--seconds", "0.02", "--json", str(file))
+    assert result.exit_code == 0, result.output
+    for text in ("NumPy: the reverse", "PyTorch: the backward", "TensorFlow: forward", "n = 16", "n = 32", "n = 8"):
+        assert text in result.output
+    record = json.loads(file.read_text(encoding="utf-8"))
+    assert {"torch", "tensorflow", "numpy", "overbar"} <= set(record["environment"]["versions"])
+    assert {"torch", "tensorflow"} <= set(record["environment"]["threads"])
+    assert [(r["framework"], r["n"]) for r in record["results"]] == [
+        *((name, n) for name in ("numpy", "torch", "tf") for n in (16, 32)),
+        *((name, 8) for name in ("numpy", "torch", "tf")),
+    ]
+    assert all(r["median"] > 0 and r["low"] <= r["median"] <= r["high"] for r in record["results"])
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_fits_the_terminal(columns):
+    result = run("--sizes", "16", "--seconds", "0.01", "-f", "numpy", "-f", "torch", columns=columns)
+    assert max(map(len, result.output.splitlines())) <= columns
+    assert "…" not in result.output
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "tf"])
+def test_both_sides_of_a_comparison_do_the_same(name):
+    """What is timed is the gradient, on both sides: a thing that does nothing would be fast."""
+    n = 40
+    A, L_bar = cholesky.matrices(n, "float64")
+    L, pullback = overbar.vjp(overbar.cholesky, A)
+    A_bar = pullback(L_bar)[0]
+    jobs = {(job.framework, job.n): job for job in cholesky.jobs([name], sizes=(n,))}
+    sides = [side() for side in jobs[name, n].things()]
+    expected = [A_bar, L if name == "numpy" else A_bar]
+    for found, truth in zip(sides, expected, strict=True):
+        found = np.asarray(found[0] if isinstance(found, tuple) else found)
+        np.testing.assert_allclose(found, truth, rtol=1e-9, atol=1e-12)
+
+
+def test_targets_belong_to_the_largest_size_in_double_precision():
+    found = cholesky.jobs(["numpy", "torch", "tf"])
+    assert {(job.framework, job.n): job.target for job in found if job.target} == {
+        ("torch", 2048): 3,
+        ("tf", 2048): 2.5,
+    }
+    assert not any(job.target for job in cholesky.jobs(["torch", "tf"], dtype="float32"))
+
+
+def measured(ours, other, target=None, cost=False, table="A table"):
+    job = Job("torch", table, "n = 1", 1, ("ours", "built-in"), None, cost, target)
+    return Result(job, Comparison({"ours": Timing("ours", (ours,) * 3), "built-in": Timing("built-in", (other,) * 3)}))
+
+
+def test_what_a_ratio_says():
+    assert measured(1.0, 3.0).ratio.median == 3
+    assert measured(1.0, 3.0, cost=True).ratio.median == pytest.approx(1 / 3)
+    assert measured(1.0, 3.0).met is None
+    assert measured(1.0, 3.0, target=3.0).met is True
+    assert measured(1.0, 2.9, target=3.0).met is False
+
+
+def test_strict_fails_where_a_target_is_missed(monkeypatch):
+    from overbar.bench import report
+
+    monkeypatch.setattr(report, "measure", lambda job, seconds: measured(1.0, 2.0, target=3.0, table=job.table))
+    for arguments, code in (((), 0), (("--strict",), 1)):
+        result = run("-f", "torch", "--sizes", "16", *arguments)
+        assert "3.0 missed" in result.output
+        assert result.exit_code == code
+    monkeypatch.setattr(report, "measure", lambda job, seconds: measured(1.0, 4.0, target=3.0, table=job.table))
+    result = run("-f", "torch", "--sizes", "16", "--strict")
+    assert "3.0 met" in result.output
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--sizes", "16,many"), "list of positive numbers"),
+        (("--sizes", "0"), "list of positive numbers"),
+        (("--sizes", ""), "list of positive numbers"),
+        (("--framework", "jax"), "no framework 'jax'"),
+        (("--dtype", "float16"), "float64 or float32"),
+        (("--seconds", "0"), "must be positive"),
+        (("--json", "no/such/folder/file.json"), "cannot be saved"),
+    ],
+)
+def test_wrong_usage(arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_busy_machine_is_pointed_out(monkeypatch):
+    from overbar.bench import report
+
+    for load, said in ((0.1, False), (99.0, True)):
+        monkeypatch.setattr(report, "environment", lambda load=load: {**environment, "load": load})
+        assert ("is busy" in run("-f", "numpy", "--sizes", "8", "--seconds", "0.01").output) == said
+
+
+environment = {"processor": "a processor", "cores": 2, "versions": {"numpy": "1"}, "threads": {}}
+
+
+def test_a_missing_framework_is_left_out_and_named(monkeypatch):
+    monkeypatch.setattr(frameworks, "available", lambda name: name != "tf")
+    result = run("--sizes", "8", "--seconds", "0.01")
+    assert result.exit_code == 0
+    assert 'pip install "overbar[tf]"' in result.output
+    assert "PyTorch: the backward" in result.output
+    assert "TensorFlow: forward" not in result.output
+    result = run("--framework", "tf")
+    assert result.exit_code == 2
+    assert 'pip install "overbar[tf]"' in result.stderr
