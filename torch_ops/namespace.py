@@ -98,6 +98,9 @@ class TorchNamespace(Namespace):
         zeros = d.new_zeros((*d.shape[:-1], m, n))
         return torch.diagonal_scatter(zeros, d, offset, -2, -1)
 
+    def positions(self, shape, index):
+        return super().positions(tuple(map(int, shape)), index)  # a compiled graph is special to these sizes
+
     def subset(self, A, index, ndim):
         index = index if isinstance(index, tuple) else (index,)
         if all(isinstance(i, int) or (isinstance(i, slice) and (i.step or 1) > 0) for i in index):

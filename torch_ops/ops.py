@@ -4,6 +4,8 @@ May import torch and `overbar`. Where PyTorch has the function, its name, argume
 an op that has no counterpart there keeps overbar's. No op has code of its own.
 """
 
+import torch
+
 from overbar import rules
 from overbar.primitive import as_function
 from torch_ops.wrapper import TORCH
@@ -39,7 +41,8 @@ def wrap(primitive, signature=None, **names):
     >>> torch.func.grad(torch_ops.wrap(cube))(torch.tensor(2.0))
     tensor(12.)
     """
-    return as_function(primitive, TORCH, signature, names)
+    # torch.compile puts the call into its graph without looking inside: it cannot trace Functions with a forward rule.
+    return torch.compiler.allow_in_graph(as_function(primitive, TORCH, signature, names))
 
 
 add = wrap(rules.add, "add(input, other)", input="A", other="B")

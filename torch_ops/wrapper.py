@@ -98,12 +98,19 @@ def function_of(primitive):
 
 def apply(primitive, arrays, options):
     """All outputs of a primitive, hidden ones too, as a tuple."""
+    if torch.compiler.is_dynamo_compiling():
+        return _outside_graph(primitive, arrays, options)
     function = function_of(primitive)
     call = _Call(primitive, options)
     if torch._C._are_functorch_transforms_active():
         return function.apply(call, *arrays)
     # Function.apply would bind the arguments to forward's signature first, which costs as much as a small op
     return super(torch.autograd.Function, function).apply(call, *arrays)
+
+
+# The ops of `torch_ops.ops` are put into a compiled graph whole. A primitive called by its own name (overbar.cholesky)
+# breaks the graph instead.
+_outside_graph = torch.compiler.disable(apply)
 
 
 class _Front(TorchNamespace):

@@ -111,9 +111,9 @@ def jobs(frameworks, sizes=SIZES, dtype="float64") -> list[Job]:
 
 
 def measure(job, seconds=3.0, **options) -> Result:
-    """Run a job for about so many seconds, at least three rounds. `options` go to `harness.compare`."""
+    """Run a job for about so many seconds, three to fifty rounds. `options` go to `harness.compare`."""
     things = dict(zip(job.names, job.things(), strict=True))
-    return Result(job, compare(things, seconds=seconds, **{"least": 3, **options}))
+    return Result(job, compare(things, seconds=seconds, **{"least": 3, "most": 50, **options}))
 
 
 def matrices(n, dtype):

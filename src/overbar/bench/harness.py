@@ -17,7 +17,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -82,11 +82,20 @@ class Comparison:
         return Ratio(float(np.median(ratios)), ratios[k], ratios[-1 - k], len(ratios))
 
     def as_dict(self) -> dict:
-        """For JSON: the seconds of each round, with medians and quartiles."""
+        """For JSON: the seconds of each round (four digits), with medians and quartiles."""
         return {
-            name: {**asdict(timing), "median": timing.median, "quartiles": timing.quartiles}
+            name: {
+                "calls": timing.calls,
+                "median": _rounded(timing.median),
+                "quartiles": [_rounded(seconds) for seconds in timing.quartiles],
+                "seconds": [_rounded(seconds) for seconds in timing.seconds],
+            }
             for name, timing in self.timings.items()
         }
+
+
+def _rounded(seconds):
+    return float(f"{seconds:.4g}")
 
 
 def _order(count):
