@@ -85,6 +85,11 @@ class Primitive:
     def __reduce__(self):
         return self.__qualname__  # pickled by name, as functions are
 
+    def __copy__(self):
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        return copy
+
     def __get__(self, instance, owner=None):
         # A primitive kept in a class is not a method of it. Having __get__ also makes help() show a primitive as the
         # function that it is.
