@@ -45,6 +45,7 @@ class TensorFlowNamespace(Namespace):
     ShapeError = _error(ShapeError)
     DtypeError = _error(DtypeError)
     LinAlgError = _error(tf.errors.InvalidArgumentError)
+    promotes = False
 
     def __init__(self):
         super().__init__(tf)
@@ -276,8 +277,10 @@ def _report(L, A, ok, argument):
 
     low = tf.zeros_like(ok, tf.int32)
     _, order = tf.while_loop(lambda low, high: tf.reduce_any(high - low > 1), halve, [low, low + n])
-    first = tf.argmin(tf.reshape(tf.cast(ok, tf.int32), [-1]), output_type=tf.int32)
-    order = tf.gather(tf.reshape(order, [-1]), first)
+    # XLA computes this branch for an empty batch too, where there is no first: hence one more entry
+    flat = tf.pad(tf.reshape(tf.cast(ok, tf.int32), [-1]), [[0, 1]], constant_values=1)
+    first = tf.argmin(flat, output_type=tf.int32)
+    order = tf.gather(tf.pad(tf.reshape(order, [-1]), [[0, 1]]), first)
     finite = tf.reduce_all(tf.math.is_finite(tf.math.abs(tf.linalg.band_part(A, -1, 0))))
     words = [f"cholesky: argument {argument} is not positive definite. Matrix of the batch (0 where there is none):"]
     words += [first, "; order of its leading minor that is not positive:", order]

@@ -26,6 +26,7 @@ class TorchNamespace(Namespace):
     ShapeError = ShapeError
     DtypeError = DtypeError
     LinAlgError = torch.linalg.LinAlgError
+    promotes = False
 
     def as_arrays(self, values):
         like = next((v for v in values if isinstance(v, torch.Tensor)), None)

@@ -44,8 +44,9 @@ class PrimitiveFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *bars):
         primitive, options = ctx.call.primitive, ctx.call.options
-        count = len(ctx.saved_tensors) - primitive.outputs
-        arrays, outputs = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
+        saved = ctx.saved_tensors  # once: activation checkpoints recompute them at the first look and refuse a second
+        count = len(saved) - primitive.outputs
+        arrays, outputs = saved[:count], saved[count:]
         needed = ctx.needs_input_grad[1:]
         return (None, *primitive.pull(TORCH, bars, outputs, arrays, options, needed))
 

@@ -47,6 +47,8 @@ class Namespace:
     ShapeError: type[Exception] = ShapeError
     DtypeError: type[Exception] = DtypeError
     LinAlgError: type[Exception] = LinAlgError
+    #: whether its matrix functions take arrays of different dtypes, and promote them
+    promotes = True
 
     def __init__(self, base):
         self.base = base

@@ -231,6 +231,12 @@ class Primitive:
                 )
         if self.signature.whole:
             return ()
+        if not xp.promotes and self.signature.inputs[0] and any(a.dtype != arrays[0].dtype for a in arrays):
+            culprits = ", ".join(f"{self.argument(i)} has {_name(a.dtype)}" for i, a in enumerate(arrays))
+            raise xp.DtypeError(
+                f"{self.name}: the arguments have different dtypes: {culprits}. {xp.name} does not promote "
+                "the arguments of matrix functions. Convert one of them."
+            )
         shapes = tuple(map(xp.static_shape, arrays))
         if None in shapes:
             raise xp.ShapeError(
@@ -269,12 +275,22 @@ class Primitive:
                 f"{len(arrays)} arrays, but returned {thunks!r}"
             )
         return [
-            self._conform(xp, thunk(), array) if wanted else None
-            for thunk, array, wanted in zip(thunks, arrays, needed or itertools.repeat(True), strict=needed is not None)
+            self._conform(xp, thunk(), array, i) if wanted else None
+            for i, (thunk, array, wanted) in enumerate(
+                zip(thunks, arrays, needed or itertools.repeat(True), strict=needed is not None)
+            )
         ]
 
-    def _conform(self, xp, bar, array):
+    def _conform(self, xp, bar, array, i):
         bar = xp.cast(bar, array)
+        have, want = xp.static_shape(bar), xp.static_shape(array)
+        if have == want and None not in (have or (None,)):
+            return bar
+        if have is not None and want is not None and not _broadcasts(want, have):
+            raise xp.ShapeError(
+                f"{self.name}: the reverse rule gave a bar of shape {tuple(have)} for argument {self.argument(i)} of "
+                f"shape {tuple(want)}. A bar has the shape of its array, or one to which that broadcasts."
+            )
         return bar if self.signature.whole else xp.sum_to(bar, xp.shape(array))
 
     def push(self, xp, dots, outputs, arrays, options):
@@ -295,6 +311,13 @@ class Primitive:
 
 def _name(dtype):
     return getattr(dtype, "name", dtype)
+
+
+def _broadcasts(small, large):
+    """Whether the first shape broadcasts to the second; None is a size that is not known yet."""
+    return len(small) <= len(large) and all(
+        m is None or n is None or m in (1, n) for m, n in zip(reversed(small), reversed(large), strict=False)
+    )
 
 
 def _as_tuple(x):

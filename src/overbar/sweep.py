@@ -138,6 +138,14 @@ class _TraceNamespace(NumpyNamespace):
         tape.append((primitive, arrays, values, traced, outputs, options))
         return traced
 
+    def mT(self, A):
+        return rules.matrix_transpose(A)
+
+    def mH(self, A):
+        if A.dtype.kind == "c":
+            raise TypeError("conj has no rule yet, so that a function with Aᴴ of a complex A cannot be differentiated.")
+        return rules.matrix_transpose(A)
+
     def expand_dims(self, A, axis):
         return (
             rules.reshape(A, shape=np.expand_dims(A.value, axis).shape)
@@ -216,8 +224,9 @@ def vjp(f, *args):
 
     Notes
     -----
-    The pullback costs a small constant times f, whatever the number of entries of `args`, and may be called many times.
-    Source: the reverse sweep of Giles (2008), section 2.
+    The pullback costs a small constant times f, whatever the number of entries of `args`, and may be called many
+    times. It keeps references to the arrays, not copies: do not change `args` or the value in place before the last
+    call of it. Source: the reverse sweep of Giles (2008), section 2.
 
     Examples
     --------

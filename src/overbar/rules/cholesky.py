@@ -63,8 +63,8 @@ def cholesky(A, *, upper=False):
         Ā₁₁ = chol_bar(L₁₁, L̄₁₁),
 
     where Ā₂₁ is the bar of both triangles together: each gets half. With h = n/2 a level costs 2h³ + h³ + h³ flops
-    (only the lower triangle of L̄₁₁ is updated), all levels together 2n³/3: twice the function, nearly all in matrix
-    products.
+    (only the lower triangle of L̄₁₁ is updated), all levels together 2n³/3: for large n twice the function, nearly
+    all in matrix products.
 
     Examples
     --------

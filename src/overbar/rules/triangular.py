@@ -158,7 +158,7 @@ def cho_solve(L, B, *, upper=False):
 
         L̄ = −tril(B̄ (Lᴴ X)ᴴ + X (Lᴴ B̄)ᴴ),
 
-    which costs two products of n by n with n by k, and no n by n by n one. Source: Giles (2008), matrix inverse
+    which costs four products with a side of length k, and no n by n by n one. Source: Giles (2008), matrix inverse
     product.
 
     Examples

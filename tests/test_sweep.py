@@ -1,0 +1,78 @@
+"""The sweeps in NumPy over functions of several primitives, and what they refuse. May import `overbar`."""
+
+import numpy as np
+import pytest
+
+import overbar
+
+
+def differences(f, A, step=1e-5):
+    gradient = np.zeros_like(A)
+    for i in np.ndindex(A.shape):
+        E = np.zeros_like(A)
+        E[i] = step
+        gradient[i] = (f(A + E) - f(A - E)) / (2 * step)
+    return gradient
+
+
+FUNCTIONS = {
+    "operators": lambda A: (2 * A @ A.T + A / (3 + A * A) - 1 / (4 + A**2)).sum(),
+    "numpy's functions": lambda A: np.sum(np.exp(-A) * np.sin(A) + np.tril(A) @ np.ones((3, 1))),
+    "parts and shapes": lambda A: (A[0, 1:] * A[1:, 0]).sum() + A.reshape(9)[4] + overbar.trace(overbar.mT(A) @ A),
+    "a solve": lambda A: overbar.sum(overbar.cho_solve(overbar.cholesky(A @ A.T + 5 * np.eye(3)), np.ones(3)) ** 2),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_reverse_and_forward_agree_with_differences(name):
+    f, rng = FUNCTIONS[name], np.random.default_rng(0)
+    A, A_dot = rng.standard_normal((3, 3)), rng.standard_normal((3, 3))
+    value, pullback = overbar.vjp(f, A)
+    (A_bar,) = pullback(1.0)
+    np.testing.assert_allclose(A_bar, differences(lambda A: overbar.vjp(f, A)[0], A), rtol=1e-7, atol=1e-8)
+    same, dot = overbar.jvp(f, (A,), (A_dot,))
+    assert value == same
+    np.testing.assert_allclose(dot, np.sum(A_bar * A_dot), rtol=1e-12)
+
+
+def test_several_outputs_take_absent_cotangents():
+    def f(A, b):
+        L = overbar.cholesky(A)
+        return L, overbar.cho_solve(L, b)
+
+    A, b = np.array([[4.0, 2.0], [2.0, 5.0]]), np.ones(2)
+    _, pullback = overbar.vjp(f, A, b)
+    only, none = pullback((np.eye(2), None))
+    np.testing.assert_allclose(only, overbar.vjp(overbar.cholesky, A)[1](np.eye(2))[0])
+    np.testing.assert_array_equal(none, 0)
+
+
+def test_jacobian_stands_row_by_row():
+    A = np.array([[4.0, 2.0], [2.0, 5.0]])
+    J = overbar.jacobian(overbar.matmul, A, np.eye(2), argnum=1)
+    np.testing.assert_allclose(J, np.einsum("ik,jl->ijkl", A, np.eye(2)))
+
+
+def test_what_has_no_rule_is_refused():
+    for f in (np.arctan, np.linalg.inv, np.asarray):
+        with pytest.raises(TypeError, match="no rule"):
+            overbar.vjp(f, np.eye(2))
+    with pytest.raises(TypeError, match="inside another one"):
+        overbar.vjp(lambda A: overbar.vjp(lambda B: B @ A, np.eye(2))[0], np.eye(2))
+    with pytest.raises(np.linalg.LinAlgError, match="cotangent 0 has shape"):
+        overbar.vjp(overbar.cholesky, np.eye(2))[1](np.ones(3))
+
+
+def test_a_bar_of_the_wrong_shape_is_named():
+    @overbar.primitive("(m,n)->(n,m)")
+    def transposed(A):
+        return overbar.mT(A)
+
+    @transposed.vjp
+    def _(C_bar, C, A):
+        return (lambda: C_bar,)
+
+    with pytest.raises(
+        np.linalg.LinAlgError, match=r"transposed.*bar of shape \(3, 2\) for argument A of shape \(2, 3\)"
+    ):
+        overbar.vjp(transposed, np.ones((2, 3)))[1](np.ones((3, 2)))

@@ -1,0 +1,29 @@
+"""What the one wrapper owes to PyTorch beyond derivatives. May import `torch_ops`."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.utils.checkpoint import checkpoint  # noqa: E402
+
+import torch_ops  # noqa: E402
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_activation_checkpoints(use_reentrant):
+    A = (torch.eye(3, dtype=torch.float64) * 4).requires_grad_()
+    checkpoint(torch_ops.cholesky, A, use_reentrant=use_reentrant).sum().backward()
+    torch.testing.assert_close(A.grad, torch.full((3, 3), 0.25, dtype=torch.float64))
+
+
+def test_matrix_functions_do_not_mix_dtypes_silently():
+    L, B = torch.eye(2, dtype=torch.float64), torch.ones(2, 2, dtype=torch.complex128)
+    with pytest.raises(RuntimeError, match="L has torch.float64, B has torch.complex128"):
+        torch_ops.cholesky_solve(B, L)
+
+
+def test_arithmetic_promotes_as_torch_does():
+    a = torch.ones(2, requires_grad=True)
+    total = torch_ops.add(a, torch.ones(2, dtype=torch.float64))
+    assert total.dtype == torch.float64
+    assert torch.autograd.grad(total.sum(), a)[0].dtype == torch.float32
