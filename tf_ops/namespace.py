@@ -95,9 +95,6 @@ class TensorFlowNamespace(Namespace):
     def is_complex(self, A):
         return A.dtype.is_complex
 
-    def is_concrete(self, A):
-        return isinstance(A, tf.__internal__.EagerTensor)
-
     def cast(self, A, like):
         if A.dtype == like.dtype:
             return A
@@ -113,9 +110,6 @@ class TensorFlowNamespace(Namespace):
 
     def astype(self, A, dtype):
         return tf.cast(A, dtype)
-
-    def stop_gradient(self, A):
-        return tf.stop_gradient(A)
 
     def arange(self, *args, dtype=None):
         return tf.range(*args, dtype=dtype)

@@ -10,7 +10,7 @@ import math
 import torch
 from torch.autograd import forward_ad
 
-from overbar.namespace import Namespace, singular, which_matrix
+from overbar.namespace import Namespace, bad_minor, not_finite, singular
 
 
 class ShapeError(torch.linalg.LinAlgError, ValueError):
@@ -58,9 +58,6 @@ class TorchNamespace(Namespace):
 
     def constant(self, value, like):
         return torch.as_tensor(value, device=like.device)
-
-    def stop_gradient(self, A):
-        return A.detach()
 
     def conj(self, A):
         return A.conj()
@@ -182,16 +179,8 @@ def _first_failure(info):
 def _not_positive_definite(A, info, argument):
     index, order = _first_failure(info)
     matrix = torch.tril(A[index])
-    where = which_matrix(index)
     bad = torch.nonzero(~torch.isfinite(matrix))
     if len(bad):
-        i, j = bad[0].tolist()
-        return (
-            f"cholesky: argument {argument}{where} is not finite: its entry ({i}, {j}) is {matrix[i, j].item()}. "
-            "Remove or replace such entries before the call."
-        )
-    return (
-        f"cholesky: argument {argument}{where} is not positive definite: its leading minor of order "
-        f"{order} is not positive. If it should be, rounding may be the cause: add a small multiple of the "
-        f"identity to {argument}, or compute {argument} in a higher precision."
-    )
+        entry = tuple(bad[0].tolist())
+        return not_finite(argument, index, entry, matrix[entry].item())
+    return bad_minor(argument, index, order)

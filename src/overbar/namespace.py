@@ -96,10 +96,6 @@ class Namespace:
     def is_complex(self, A):
         return self.base.isdtype(A.dtype, "complex floating")
 
-    def is_concrete(self, A):
-        """Whether the numbers in A can be looked at now (False while a program is traced)."""
-        return True
-
     def cast(self, A, like):
         """A in the dtype of `like`; the real part where `like` is real."""
         if A.dtype == like.dtype:
@@ -111,10 +107,6 @@ class Namespace:
     def constant(self, value, like):
         """A NumPy array of constants as an array beside `like` (same device); its dtype is kept."""
         return self.base.asarray(value, device=array_api_compat.device(like))
-
-    def stop_gradient(self, A):
-        """A as a constant."""
-        return A
 
     # -- elementwise -----------------------------------------------------------------------------------------------
 
@@ -139,12 +131,6 @@ class Namespace:
     def eye_like(self, A):
         """The identity of the last two dimensions of A, in its dtype; ones on the diagonal where they differ."""
         return self.base.eye(*A.shape[-2:], dtype=A.dtype, device=array_api_compat.device(A))
-
-    def broadcast_batch(self, A, batch, ndim):
-        """A with its leading dimensions broadcast to `batch`, its last `ndim` kept."""
-        shape = self.shape(A)
-        core = shape[len(shape) - ndim :]
-        return A if shape == (*batch, *core) else self.broadcast_to(A, (*batch, *core))
 
     def sum_to(self, A, shape):
         """The sum of A over the dimensions along which an array of the given shape was broadcast to A's: the reverse
@@ -362,25 +348,35 @@ def singular(argument, index):
     return f"argument {argument}{which_matrix(index)} is singular, so that there is no {argument}⁻¹ B."
 
 
+def not_finite(argument, index, entry, value):
+    """The message for a matrix of a batch with an entry that is NaN or infinite."""
+    return (
+        f"cholesky: argument {argument}{which_matrix(index)} is not finite: its entry {tuple(entry)} is {value}. "
+        "Remove or replace such entries before the call."
+    )
+
+
+def bad_minor(argument, index, order):
+    """The message for a matrix of a batch whose leading minor of this order is not positive."""
+    return (
+        f"cholesky: argument {argument}{which_matrix(index)} is not positive definite: its leading minor of order "
+        f"{order} is not positive. If it should be, rounding may be the cause: add a small multiple of the identity to "
+        f"{argument}, or compute {argument} in a higher precision."
+    )
+
+
 def not_positive_definite(A, argument):
     """The message for the first matrix of A (..., n, n; a NumPy array) that has no Cholesky factor."""
     for index in np.ndindex(A.shape[:-2]):
         lower = np.tril(A[index])
         finite = np.isfinite(lower)
         if not finite.all():
-            i, j = np.argwhere(~finite)[0].tolist()
-            return (
-                f"cholesky: argument {argument}{which_matrix(index)} is not finite: its entry ({i}, {j}) is "
-                f"{lower[i, j]}. Remove or replace such entries before the call."
-            )
+            entry = tuple(np.argwhere(~finite)[0].tolist())
+            return not_finite(argument, index, entry, lower[entry])
         (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (lower,))
         _, info = potrf(lower, lower=True)
         if info > 0:
-            return (
-                f"cholesky: argument {argument}{which_matrix(index)} is not positive definite: its leading minor of "
-                f"order {info} is not positive. If it should be, rounding may be the cause: add a small multiple of "
-                f"the identity to {argument}, or compute {argument} in a higher precision."
-            )
+            return bad_minor(argument, index, info)
     return f"cholesky: argument {argument} is not positive definite to working precision."
 
 
