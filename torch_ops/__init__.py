@@ -9,8 +9,8 @@ try:
 except ImportError as error:
     raise ImportError('torch_ops needs PyTorch. Install it with: pip install "overbar[torch]"') from error
 
-from torch_ops import ops
+from torch_ops import linalg, ops
+from torch_ops.handover import wrap
 from torch_ops.ops import *
-from torch_ops.ops import wrap
 
-__all__ = ["wrap", *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive"))]
+__all__ = ["linalg", "wrap", *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive"))]

@@ -113,14 +113,7 @@ class TorchNamespace(Namespace):
         return zeros.index_add(-1, where, B).reshape(*B.shape[:-1], *shape)
 
     def buffer(self, *arrays):
-        watched = (
-            torch.is_grad_enabled()
-            or torch._C._are_functorch_transforms_active()
-            or forward_ad._current_level >= 0
-            or torch.compiler.is_compiling()
-            or any(torch._C._functorch.is_legacy_batchedtensor(A) for A in arrays)
-        )
-        if watched:
+        if torch.is_grad_enabled() or transformed(arrays):
             return None
         return arrays[0].new_empty(torch.broadcast_shapes(*(A.shape for A in arrays)))
 
@@ -131,15 +124,15 @@ class TorchNamespace(Namespace):
 
     def cholesky(self, A, argument="A"):
         L, info = torch.linalg.cholesky_ex(A)
-        if _failed(info, "cholesky"):
-            raise torch.linalg.LinAlgError(_not_positive_definite(A, info, argument))
+        if failure := _failure(info, "linalg.cholesky"):
+            raise torch.linalg.LinAlgError(f"{failure}\n{_not_positive_definite(A, info, argument)}")
         return L
 
     def solve(self, A, B):
         X, info = torch.linalg.solve_ex(A, B)
-        if _failed(info, "solve"):
+        if failure := _failure(info, "linalg.solve"):
             index, _ = _first_failure(info)
-            raise torch.linalg.LinAlgError(singular("A", index))
+            raise torch.linalg.LinAlgError(f"{failure}\n{singular('A', index)}")
         return X
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
@@ -158,16 +151,31 @@ class TorchNamespace(Namespace):
         return torch.linalg.solve_triangular(A, B, upper=upper, left=left, unitriangular=unitriangular)
 
 
-def _failed(info, name):
-    """Whether LAPACK failed on a matrix, by torch's own check: it costs nothing while tracing, and knows meta and fake
-    tensors."""
+def watched(tensors):
+    """Whether somebody may ask for a derivative of what is computed from these tensors."""
+    return (torch.is_grad_enabled() and any(A.requires_grad for A in tensors)) or transformed(tensors)
+
+
+def transformed(tensors):
+    """Whether a transform looks at every operation on these tensors, or a compiler does."""
+    return (
+        torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+        or torch.compiler.is_compiling()
+        or any(torch._C._functorch.is_legacy_batchedtensor(A) for A in tensors)
+    )
+
+
+def _failure(info, name):
+    """What torch says where LAPACK failed on a matrix, or None. It is torch's own check, which costs nothing while
+    tracing, knows meta and fake tensors, and looks at a device once, in the forward pass, as torch.linalg does."""
     if torch._C._functorch.is_legacy_batchedtensor(info):
-        return False  # a batch of gradients, whose matrices were looked at in the forward pass
+        return None  # a batch of gradients, whose matrices were looked at in the forward pass
     try:
         torch._linalg_check_errors(info, name, is_matrix=info.ndim == 0)
-    except torch.linalg.LinAlgError:
-        return True
-    return False
+    except torch.linalg.LinAlgError as error:
+        return str(error)
+    return None
 
 
 def _first_failure(info):

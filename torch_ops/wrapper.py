@@ -23,10 +23,26 @@ class _Call:
         self.primitive, self.options = primitive, options
 
 
+def in_full_precision(method):
+    """Make autocast leave a method alone: products inside a rule would lose digits that the function itself has.
+    torch.amp.custom_fwd is meant for this, but does not go together with setup_context."""
+
+    @functools.wraps(method)
+    def alone(first, *tensors):
+        if not torch._C._is_any_autocast_enabled():
+            return method(first, *tensors)
+        device = next((x.device.type for x in tensors if x is not None), "cpu")
+        with torch.autocast(device, enabled=False):
+            return method(first, *tensors)
+
+    return alone
+
+
 class PrimitiveFunction(torch.autograd.Function):
     """The base of the Functions of all primitives, which differ in their name only (as autograd graphs show it)."""
 
     @staticmethod
+    @in_full_precision
     def forward(call, *inputs):
         outputs = call.primitive.run(inputs, call.options)
         # An output must not be an input, nor a view of one: autograd would refuse tangents and in-place use.
@@ -42,6 +58,7 @@ class PrimitiveFunction(torch.autograd.Function):
         ctx.mark_non_differentiable(*(out for out in outputs if not (out.is_floating_point() or out.is_complex())))
 
     @staticmethod
+    @in_full_precision
     def backward(ctx, *bars):
         primitive, options = ctx.call.primitive, ctx.call.options
         saved = ctx.saved_tensors  # once: activation checkpoints recompute them at the first look and refuse a second
@@ -51,6 +68,7 @@ class PrimitiveFunction(torch.autograd.Function):
         return (None, *primitive.pull(TORCH, bars, outputs, arrays, options, needed))
 
     @staticmethod
+    @in_full_precision
     def jvp(ctx, _, *dots):
         primitive, options = ctx.call.primitive, ctx.call.options
         # torch calls this with forward AD switched off, and hands over saved tensors that still carry the tangents of
@@ -114,9 +132,20 @@ def apply(primitive, arrays, options):
 _outside_graph = torch.compiler.disable(apply)
 
 
+# There are no kernels of linear algebra for these.
+_HALF = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
+
+
 class _Front(TorchNamespace):
     def call(self, primitive, arrays, options):
-        return apply(primitive, arrays, options)
+        if not any(A.dtype in _HALF for A in arrays):
+            return apply(primitive, arrays, options)
+        dtype = functools.reduce(torch.promote_types, (A.dtype for A in arrays))
+        outputs = apply(primitive, [A.to(_HALF.get(A.dtype, A.dtype)) for A in arrays], options)
+        if dtype not in _HALF or torch._C._is_any_autocast_enabled():
+            return outputs  # autocast's own functions of matrices return float32, too
+        narrow = {_HALF[dtype]: dtype, torch.float32: dtype.to_real()}
+        return tuple(out.to(narrow.get(out.dtype, out.dtype)) for out in outputs)
 
 
 TORCH = _Front(array_api_compat.torch)

@@ -1,0 +1,165 @@
+"""When an op of PyTorch's own does the work: the functions of `torch_ops.ops` are made here.
+
+May import torch, `overbar` and `torch_ops.wrapper`. Where PyTorch has the function, its derivative is right, and it is
+not slower, an op *is* PyTorch's function: a `torch.autograd.Function` costs some 20 µs for forward and backward, which
+no small matrix earns back. Where ours is faster, or theirs is wrong, the call goes to the primitive. What a user sees
+does not depend on it: names, defaults and exceptions are PyTorch's, and half precision works in both.
+"""
+
+import inspect
+import typing
+from collections.abc import Sequence
+
+import torch
+from torch.autograd import forward_ad
+from torch.overrides import handle_torch_function, has_torch_function
+
+from overbar.primitive import as_function
+from torch_ops.namespace import DtypeError, ShapeError, watched
+from torch_ops.wrapper import TORCH
+
+REAL = frozenset({torch.float32, torch.float64})
+FULL = REAL | {torch.complex64, torch.complex128}
+_TYPES = {"torch": torch, "Tensor": torch.Tensor, "Number": int | float | complex, "Any": typing.Any}
+_TYPES |= {"Sequence": Sequence}
+
+
+def wrap(primitive, signature=None, *, builtin=None, mended=None, when=None, **names):
+    """Make a primitive, one of overbar's or your own, a function of PyTorch tensors.
+
+    The function is differentiable in reverse and forward mode, to any order, under torch.func, and goes into a compiled
+    graph whole.
+
+    Parameters
+    ----------
+    primitive : overbar.Primitive
+    signature : str, optional
+        Name and arguments in another order or with other names, with annotations if you like:
+        "cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor".
+    builtin : callable, optional
+        PyTorch's own function for it, which takes the same arguments. It gets every call, or those that `when` selects
+        and those of which nobody takes a derivative.
+    mended : callable, optional
+        What stands in for `builtin` where somebody takes a derivative, because that of `builtin` is wrong.
+    when : callable, optional
+        Of the call's arguments: whether the call is handed over to PyTorch.
+    **names : str
+        What the arguments in `signature` are called in the primitive: ``input="A"``.
+
+    Returns
+    -------
+    callable
+        Takes tensors (and Python numbers beside them); raises TypeError for anything else. Half precision (float16,
+        bfloat16) is computed in float32 and returned in the dtype of the input; under autocast it stays in float32,
+        as with torch.linalg.
+
+    Examples
+    --------
+    >>> import torch, overbar, torch_ops
+    >>> @overbar.elementwise
+    ... def cube(A):
+    ...     return A**3
+    >>> @cube.derivative
+    ... def _(C, A):
+    ...     return 3 * A**2
+    >>> torch.func.grad(torch_ops.wrap(cube))(torch.tensor(2.0))
+    tensor(12.)
+    """
+    if builtin is None:
+        op = _ours(as_function(primitive, TORCH, signature, names))
+    elif when is None:
+        op = _theirs(builtin)
+    else:
+        op = _either(as_function(primitive, TORCH, signature, names), builtin, mended or builtin, when)
+    _describe(op, primitive, signature, builtin)
+    if builtin is not None and when is None:
+        return op
+    # torch.compile puts the call into its graph without looking inside: it cannot trace Functions with a forward rule.
+    return torch.compiler.allow_in_graph(op)
+
+
+def _ours(ours):
+    def op(*args, **kwargs):
+        if "out" in kwargs:
+            kwargs = _without_out(op, kwargs)
+        if has_torch_function((*args, *kwargs.values())):
+            return handle_torch_function(op, (*args, *kwargs.values()), *args, **kwargs)
+        return ours(*args, **kwargs)
+
+    return op
+
+
+def _theirs(builtin):
+    def op(*args, **kwargs):
+        if "out" in kwargs:
+            kwargs = _without_out(op, kwargs)
+        return builtin(*args, **kwargs)
+
+    return op
+
+
+def _either(ours, builtin, mended, when):
+    def op(*args, **kwargs):
+        if "out" in kwargs:
+            kwargs = _without_out(op, kwargs)
+        given = (*args, *kwargs.values())
+        if has_torch_function(given):
+            return handle_torch_function(op, given, *args, **kwargs)
+        chosen = None
+        try:
+            if when(*args, **kwargs):
+                chosen = mended
+            elif not watched(tensors := [x for x in given if isinstance(x, torch.Tensor)]):
+                chosen = builtin if all(x.dtype in FULL for x in tensors) else None
+        except (AttributeError, IndexError, TypeError):
+            pass  # no tensors, no matrices, or not the arguments of the function: ours says so
+        if chosen is not None:
+            try:
+                return chosen(*args, **kwargs)
+            except torch.linalg.LinAlgError:
+                pass  # ours says more
+        try:
+            return ours(*args, **kwargs)
+        except (ShapeError, DtypeError) as error:
+            explanation = error
+        try:
+            return mended(*args, **kwargs)  # what PyTorch takes and we do not, or PyTorch's own error
+        except RuntimeError as error:
+            raise type(error)(f"{error}\n{explanation}") from None
+
+    return op
+
+
+def _without_out(op, kwargs):
+    kwargs = dict(kwargs)
+    if kwargs.pop("out") is not None:
+        raise TypeError(
+            f"{op.__name__}: out= is not taken, because a result written into a given tensor has no derivative. Leave "
+            "it out and use what the function returns, or write out.copy_(...) of it."
+        )
+    return kwargs
+
+
+def small(A, size, dtypes):
+    """Whether matrices are small enough for PyTorch's own derivative, of one of the dtypes, and not in forward mode.
+
+    In forward mode torch.linalg.cholesky takes a tangent that is not symmetric as it is: a Jacobian, or a Hessian of
+    forward over reverse mode, is not the one that reverse mode gives.
+    """
+    return A.shape[-1] <= size and A.dtype in dtypes and forward_ad._current_level < 0
+
+
+def _describe(op, primitive, signature, builtin):
+    """Give an op its name, signature and docstring."""
+    name, _, rest = (signature or primitive.name).partition("(")
+    if rest:
+        scope = {}
+        exec(f"from __future__ import annotations\ndef shown({rest}: pass", scope)
+        shown = inspect.signature(scope["shown"], globals=_TYPES, eval_str=True)
+    else:
+        shown = primitive.__signature__
+    op.__name__ = op.__qualname__ = name
+    op.__module__ = inspect.currentframe().f_back.f_back.f_globals["__name__"]
+    op.__signature__ = shown
+    op.__doc__ = primitive.__doc__
+    op.primitive, op.builtin = primitive, builtin
