@@ -93,14 +93,22 @@ def application():
 
     @app.command()
     def bench(
-        sizes: Annotated[str, typer.Option(help="Sizes of the matrices, with commas between.")] = "256,512,1024,2048",
+        every: Annotated[
+            bool, typer.Option("--every", help="Every op that a framework has, and not Cholesky alone.")
+        ] = False,
+        sizes: Annotated[
+            str | None, typer.Option(help="Sizes, with commas between: 256,512,1024,2048; with --every 8,512,1024.")
+        ] = None,
         framework: Annotated[list[str] | None, frameworks] = None,
         dtype: Annotated[str, typer.Option(help="float64 or float32. The targets are for float64.")] = "float64",
-        seconds: Annotated[float, typer.Option(help="How long each comparison may take.")] = 3.0,
+        seconds: Annotated[
+            float | None, typer.Option(help="How long each comparison may take: 3 seconds; with --every 1.")
+        ] = None,
         json: Annotated[Path | None, typer.Option(metavar="FILE", help="Save all that was measured here.")] = None,
         strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a target is missed.")] = False,
     ):
-        """Time the reverse rule of the Cholesky decomposition beside what the frameworks have built in.
+        """Time overbar beside what the frameworks have built in: the reverse rule of the Cholesky decomposition, or
+        with --every each op that PyTorch or TensorFlow has too.
 
         PyTorch: the backward pass alone. TensorFlow: forward and gradient in a tf.function. NumPy, which has no
         gradient: the reverse rule against the function. Each also at n = 8, which shows what surrounds the rule. Both
@@ -111,13 +119,16 @@ def application():
             python -m overbar bench
             python -m overbar bench --framework torch --sizes 512,4096 --seconds 10
             python -m overbar bench --json bench.json --strict
+            python -m overbar bench --every --framework torch
         """
-        from overbar.bench import cholesky, report
+        from overbar.bench import cholesky, overhead, report
         from overbar.bench.frameworks import choose, how_to_add
 
         try:
             found, missing = choose(framework)
-            chosen = _sizes(sizes)
+            kind = overhead if every else cholesky
+            chosen = tuple(kind.SIZES) if sizes is None else _sizes(sizes)
+            seconds = (1.0 if every else 3.0) if seconds is None else seconds
             if dtype not in ("float64", "float32"):
                 raise ValueError(f"--dtype is float64 or float32, not {dtype!r}.")
             if seconds <= 0:
@@ -129,7 +140,7 @@ def application():
         console = Console()
         for name in missing:
             console.print(how_to_add(name), markup=False)
-        results, where = report.run(cholesky.jobs(found, chosen, dtype), console, seconds=seconds)
+        results, where = report.run(kind.jobs(found, chosen, dtype), console, seconds=seconds)
         if json is not None:
             import json as format
 

@@ -6,13 +6,13 @@ May import NumPy, `overbar` and, inside functions, the frameworks and their fron
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 import overbar
-from overbar.bench.frameworks import load
+from overbar.bench.frameworks import front, load
 from overbar.bench.harness import Comparison, Ratio, Timing, compare
 
 #: The sizes that `bench` runs where nothing is said. The targets are for the last, float64 and two threads.
@@ -39,7 +39,9 @@ class Job:
     cost : bool
         The ratio says how many times as long overbar's side takes, and not how many times as long the other one.
     target : float, optional
-        The ratio that it must reach.
+        The ratio that it must reach; where it is a cost, must not exceed.
+    options : mapping
+        For `harness.compare`.
     """
 
     framework: str
@@ -50,6 +52,7 @@ class Job:
     things: Callable[[], tuple[Callable[[], object], Callable[[], object]]]
     cost: bool = False
     target: float | None = None
+    options: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,9 @@ class Result:
     @property
     def met(self) -> bool | None:
         """Whether the target is met; None where there is none."""
-        return None if self.job.target is None else self.ratio.median >= self.job.target
+        if self.job.target is None:
+            return None
+        return self.ratio.median <= self.job.target if self.job.cost else self.ratio.median >= self.job.target
 
     def as_dict(self) -> dict:
         """For JSON."""
@@ -113,7 +118,7 @@ def jobs(frameworks, sizes=SIZES, dtype="float64") -> list[Job]:
 def measure(job, seconds=3.0, **options) -> Result:
     """Run a job for about so many seconds, three to fifty rounds. `options` go to `harness.compare`."""
     things = dict(zip(job.names, job.things(), strict=True))
-    return Result(job, compare(things, seconds=seconds, **{"least": 3, "most": 50, **options}))
+    return Result(job, compare(things, seconds=seconds, **{"least": 3, "most": 50, **job.options, **options}))
 
 
 def matrices(n, dtype):
@@ -139,7 +144,7 @@ def _torch(n, dtype):
         L = cholesky(A)
         return lambda: torch.autograd.grad(L, A, L_bar, retain_graph=True)
 
-    return backward(overbar.cholesky), backward(torch.linalg.cholesky)
+    return backward(front("torch").cholesky), backward(torch.linalg.cholesky)
 
 
 def _torch_small(n, dtype):
@@ -150,7 +155,7 @@ def _torch_small(n, dtype):
     def both(cholesky):
         return lambda: torch.autograd.grad(cholesky(A), A, L_bar)
 
-    return both(overbar.cholesky), both(torch.linalg.cholesky)
+    return both(front("torch").cholesky), both(torch.linalg.cholesky)
 
 
 def _tensorflow(n, dtype):
@@ -167,7 +172,7 @@ def _tensorflow(n, dtype):
 
         return lambda: step(A)[1].numpy()
 
-    return both(overbar.cholesky), both(tf.linalg.cholesky)
+    return both(front("tf").cholesky), both(tf.linalg.cholesky)
 
 
 def _numpy_small(n, dtype):

@@ -65,6 +65,12 @@ def load(name: str):
     return package
 
 
+def front(name: str):
+    """The package that makes overbar's primitives ops of a framework."""
+    load(name)
+    return importlib.import_module(FRAMEWORKS[name].front)
+
+
 @contextlib.contextmanager
 def _silence():
     """TensorFlow reports on processor and drivers while it is imported. These remarks come from C++ before any setting

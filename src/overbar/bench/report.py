@@ -69,8 +69,8 @@ def _table(title, results):
     ours, other = results[0].job.names
     cost = results[0].job.cost
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    for column in (ours, other, f"{ours} : {other}" if cost else f"{other} : {ours}", "95 % interval"):
+    table.add_column("", min_width=max(len(result.job.what) for result in results))
+    for column in (ours, other, f"{ours} : {other}" if cost else f"{other} : {ours}", "95 %"):
         table.add_column(column, justify="right")
     if aims := any(result.met is not None for result in results):
         table.add_column("target", justify="right")
@@ -87,7 +87,7 @@ def _target(result):
     if result.met is None:
         return ""
     word = "[green]met[/green]" if result.met else "[red]missed[/red]"
-    return f"{result.job.target:.1f} {word}"
+    return f"{result.job.target:.3g} {word}"
 
 
 def _time(seconds):
