@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import overbar
 from overbar.__main__ import application
-from overbar.bench import cholesky, frameworks
+from overbar.bench import cholesky, frameworks, overhead
 from overbar.bench.cholesky import Job, Result
 from overbar.bench.harness import Comparison, Timing
 
@@ -77,17 +77,43 @@ def test_what_a_ratio_says():
     assert measured(1.0, 2.9, target=3.0).met is False
 
 
+def test_a_cost_meets_its_target_from_below():
+    assert measured(1.3, 1.0, target=1.3, cost=True).met is True
+    assert measured(1.4, 1.0, target=1.3, cost=True).met is False
+
+
+def test_every_op_that_a_framework_has_is_timed():
+    import torch_ops
+
+    result = run("--every", "-f", "torch", "--sizes", "8", "--seconds", "0.005")
+    assert result.exit_code == 0, result.output
+    names = [name for name in torch_ops.__all__ if getattr(getattr(torch_ops, name), "builtin", None)]
+    assert {"cholesky", "add"} <= set(names)
+    assert all(f" {name} " in result.output for name in names)
+
+
+@pytest.mark.parametrize("framework", ["torch"])
+def test_both_sides_of_each_op_do_the_same(framework):
+    """Value and gradient: a side that does nothing would be fast."""
+    for job in overhead.jobs([framework], sizes=(9, 520)):
+        ours, theirs = (side() for side in job.things())
+        for a, b in zip(ours, theirs, strict=True) if isinstance(ours, (list, tuple)) else [(ours, theirs)]:
+            if job.what == "cholesky_solve":
+                a, b = np.tril(a), np.tril(b)  # PyTorch's own gradient is wrong in the other triangle
+            np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-9, atol=1e-11, err_msg=str(job))
+
+
 def test_strict_fails_where_a_target_is_missed(monkeypatch):
     from overbar.bench import report
 
     monkeypatch.setattr(report, "measure", lambda job, seconds: measured(1.0, 2.0, target=3.0, table=job.table))
     for arguments, code in (((), 0), (("--strict",), 1)):
         result = run("-f", "torch", "--sizes", "16", *arguments)
-        assert "3.0 missed" in result.output
+        assert "3.00 missed" in result.output
         assert result.exit_code == code
     monkeypatch.setattr(report, "measure", lambda job, seconds: measured(1.0, 4.0, target=3.0, table=job.table))
     result = run("-f", "torch", "--sizes", "16", "--strict")
-    assert "3.0 met" in result.output
+    assert "3.00 met" in result.output
     assert result.exit_code == 0
 
 

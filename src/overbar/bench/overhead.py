@@ -42,6 +42,8 @@ def arguments(name, op, n, dtype="float64"):
             if primitive.argument(i) in primitive.hermitian:
                 A = (A + A.T) / 2
         arrays.append(A.astype(dtype))
+    if name == "cholesky_solve":
+        arrays[0] = np.tril(arrays[0])
     if name == "cholesky_solve" and op.builtin.__module__ != "tensorflow":
         arrays.reverse()  # PyTorch's takes the right-hand side first
     return arrays, _FURTHER.get(name, {})

@@ -87,7 +87,7 @@ def _target(result):
     if result.met is None:
         return ""
     word = "[green]met[/green]" if result.met else "[red]missed[/red]"
-    return f"{result.job.target:.3g} {word}"
+    return f"{result.job.target:.2f} {word}"
 
 
 def _time(seconds):
