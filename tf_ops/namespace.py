@@ -239,7 +239,7 @@ class TensorFlowNamespace(Namespace):
             return L
         return tf.cond(tf.reduce_all(ok), lambda: L, lambda: _report(L, A, ok, argument))
 
-    def solve(self, A, B):
+    def solve(self, A, B, check=True):
         # tf.linalg.solve does not broadcast
         if A.shape.rank > 2 or B.shape.rank > 2:
             batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(B)[:-2])

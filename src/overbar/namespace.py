@@ -194,8 +194,9 @@ class Namespace:
         library's LinAlgError, naming the matrix of the batch and the leading minor, where there is none."""
         return self.base.linalg.cholesky(A)
 
-    def solve(self, A, B):
-        """A⁻¹ B for square A (..., n, n) and B (..., n, k)."""
+    def solve(self, A, B, check=True):
+        """A⁻¹ B for square A (..., n, n) and B (..., n, k). Without `check`, which is for rules whose function has
+        solved with A before, a singular A need not raise: looking for one makes the host wait for the device."""
         return self.base.linalg.solve(A, B)
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
@@ -279,7 +280,7 @@ class NumpyNamespace(Namespace):
             raise LinAlgError(not_positive_definite(A, argument))
         return L
 
-    def solve(self, A, B):
+    def solve(self, A, B, check=True):
         try:
             return np.linalg.solve(A, B)
         except LinAlgError:

@@ -269,7 +269,7 @@ def _(bars, outputs, A, B):
     @once
     def G():
         from_C = 0 if C_bar is None else xp.conj(B) @ C_bar
-        return xp.solve(mH(A), from_C if X_bar is None else X_bar + from_C)
+        return xp.solve(mH(A), from_C if X_bar is None else X_bar + from_C, check=False)
 
     return (
         lambda: -G() @ mH(X),
@@ -282,7 +282,7 @@ def _(outputs, A, B):
     _, X = outputs
 
     def dots(A_dot, B_dot):
-        X_dot = namespace(A).solve(A, B_dot - A_dot @ X)
+        X_dot = namespace(A).solve(A, B_dot - A_dot @ X, check=False)
         return mT(B_dot) @ X + mT(B) @ X_dot, X_dot
 
     return dots
