@@ -191,9 +191,9 @@ class TensorFlowNamespace(Namespace):
         # tf.linalg.diag infers a wrong static shape where the sizes are tensors
         return tf.linalg.set_diag(tf.zeros((*self.shape(d)[:-1], m, n), d.dtype), d, k=offset)
 
-    def positions(self, shape, index):
+    def positions(self, shape, index, like):
         if all(isinstance(size, int) for size in shape):
-            return super().positions(shape, index)
+            return super().positions(shape, index, like)
         try:
             return tf.reshape(tf.range(tf.reduce_prod(shape)), shape)[index]
         except TypeError:
@@ -211,7 +211,7 @@ class TensorFlowNamespace(Namespace):
             return A[(slice(None),) * (len(A.shape) - ndim) + index]
         shape = self.shape(A)
         batch, core = shape[: len(shape) - ndim], shape[len(shape) - ndim :]
-        where = self.positions(core, index)
+        where = self.positions(core, index, A)
         flat = tf.reshape(A, (*batch, tf.reduce_prod(core)))
         taken = tf.gather(flat, self.reshape_positions(where), axis=-1)
         return tf.reshape(taken, (*batch, *where.shape))

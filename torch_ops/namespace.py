@@ -7,6 +7,7 @@ function stands in its place (concat and diagonal under legacy vmap, eye under l
 
 import math
 
+import numpy as np
 import torch
 from torch.autograd import forward_ad
 
@@ -39,9 +40,10 @@ class TorchNamespace(Namespace):
                 "which lets you choose dtype and device."
             )
         if isinstance(value, complex) and like is not None and not like.is_complex():
-            return torch.tensor(value, dtype=like.dtype.to_complex(), device=like.device)
+            return torch.full((), value, dtype=like.dtype.to_complex(), device=like.device)
         dtype = like.dtype if like is not None else None if isinstance(value, complex) else torch.get_default_dtype()
-        return torch.tensor(value, dtype=dtype, device=like.device if like is not None else None)
+        # torch.full writes the number on the device; torch.tensor would make it on the host and copy it
+        return torch.full((), value, dtype=dtype, device=like.device if like is not None else None)
 
     def is_floating(self, A):
         return A.is_floating_point() or A.is_complex()
@@ -96,8 +98,14 @@ class TorchNamespace(Namespace):
         zeros = d.new_zeros((*d.shape[:-1], m, n))
         return torch.diagonal_scatter(zeros, d, offset, -2, -1)
 
-    def positions(self, shape, index):
-        return super().positions(tuple(map(int, shape)), index)  # a compiled graph is special to these sizes
+    def positions(self, shape, index, like):
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(i, (list, np.ndarray)) for i in parts):
+            # they are on the host, and torch indexes by them in other ways than NumPy; sizes become constants here
+            return super().positions(tuple(map(int, shape)), index, like)
+        # on the device: nothing is copied there, and the index may hold tensors of that device
+        where = torch.arange(math.prod(shape), device=like.device).reshape(shape)
+        return _indexed(where, parts)
 
     def subset(self, A, index, ndim):
         index = index if isinstance(index, tuple) else (index,)
@@ -166,6 +174,34 @@ def transformed(tensors):
     )
 
 
+def _indexed(A, parts):
+    """``A[parts]`` as NumPy means it. Torch knows no slices with negative steps: such a dimension is turned round
+    first. And an integer beside an index tensor is another index tensor to NumPy, which decides where the dimension
+    that they make goes; as a tensor of one entry it is to torch, too."""
+    parts, axis, turned = list(parts), 0, []
+    advanced = any(isinstance(i, torch.Tensor) and i.ndim for i in parts)
+    taken = sum(i.ndim if _is_mask(i) else 1 for i in parts if i is not None and i is not Ellipsis)
+    for k, i in enumerate(parts):
+        if i is None:
+            continue
+        if i is Ellipsis:
+            axis += A.ndim - taken
+            continue
+        if isinstance(i, slice) and i.step is not None and i.step < 0 and axis < A.ndim:
+            n = A.shape[axis]
+            start, stop, step = i.indices(n)
+            parts[k] = slice(n - 1 - start, n - 1 - stop, -step)
+            turned.append(axis)
+        elif advanced and isinstance(i, (int, np.integer)) and not isinstance(i, bool):
+            parts[k] = torch.full((1,), i, device=A.device)
+        axis += i.ndim if _is_mask(i) else 1
+    return (A.flip(turned) if turned else A)[tuple(parts)]
+
+
+def _is_mask(i):
+    return isinstance(i, torch.Tensor) and i.dtype == torch.bool
+
+
 def _failure(info, name):
     """What torch says where LAPACK failed on a matrix, or None. It is torch's own check, which costs nothing while
     tracing, knows meta and fake tensors, and looks at a device once, in the forward pass, as torch.linalg does."""
@@ -180,7 +216,7 @@ def _failure(info, name):
 
 def _first_failure(info):
     """The index of the first matrix of a batch that LAPACK failed on, and what LAPACK said of it."""
-    index = tuple(torch.nonzero(info)[0].tolist()) if info.ndim else ()
+    index = tuple(int(i) for i in torch.nonzero(info)[0]) if info.ndim else ()
     return index, int(info[index])
 
 
@@ -189,6 +225,6 @@ def _not_positive_definite(A, info, argument):
     matrix = torch.tril(A[index])
     bad = torch.nonzero(~torch.isfinite(matrix))
     if len(bad):
-        entry = tuple(bad[0].tolist())
+        entry = tuple(int(i) for i in bad[0])
         return not_finite(argument, index, entry, matrix[entry].item())
     return bad_minor(argument, index, order)

@@ -154,8 +154,9 @@ class Namespace:
         """The m by n matrix, zero but for d on the diagonal [..., i, i + offset]: the adjoint of `diagonal`."""
         return self.embed(d, self.constant(diagonal_positions(m, n, offset), d), (m, n))
 
-    def positions(self, shape, index):
-        """Where ``A[index]`` lies in an array of this shape, counted along the flattened array."""
+    def positions(self, shape, index, like):
+        """Where ``A[index]`` lies in an array of this shape, counted along the flattened array. On the host, or already
+        beside `like`: `constant` takes both."""
         return np.arange(math.prod(shape)).reshape(shape)[index]
 
     def reshape_positions(self, where):
@@ -165,7 +166,7 @@ class Namespace:
     def subset(self, A, index, ndim):
         """``A[..., index]``, where `index` is any NumPy index into the last `ndim` dimensions."""
         batch, core = A.shape[: A.ndim - ndim], A.shape[A.ndim - ndim :]
-        where = self.positions(tuple(core), index)
+        where = self.positions(tuple(core), index, A)
         flat = self.reshape(A, (*batch, math.prod(core)))
         taken = self.take(flat, self.constant(where.reshape(-1), A), axis=-1)
         return self.reshape(taken, (*batch, *where.shape))

@@ -224,14 +224,15 @@ def _(C_bar, C, A, *, index, batch_ndim):
     def A_bar():
         xp = namespace(A)
         shape = xp.shape(A)
-        return _embed(C_bar, index, shape[batch_ndim:], shape[:batch_ndim])
+        core = shape[batch_ndim:]
+        return _embed(C_bar, xp.positions(core, index, C_bar), core, shape[:batch_ndim])
 
     return (A_bar,)
 
 
-def _embed(B, index, shape, batch):
+def _embed(B, where, shape, batch):
     xp = namespace(B)
-    where = xp.constant(xp.reshape_positions(xp.positions(shape, index)), B)
+    where = xp.constant(xp.reshape_positions(where), B)
     return xp.embed(xp.reshape(B, (*batch, xp.shape(where)[0])), where, shape)
 
 
@@ -285,10 +286,11 @@ def embed(B, *, index, shape, batch_ndim=0):
     """
     xp = namespace(B)
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    target, core = xp.positions(shape, index).shape, tuple(B.shape)[batch_ndim:]
+    where = xp.positions(shape, index, B)
+    target, core = where.shape, tuple(B.shape)[batch_ndim:]
     if len(core) != len(target) or any(m is not None and m != n for m, n in zip(core, target, strict=True)):
         raise xp.ShapeError(f"embed: argument B of shape {core} does not have the shape {tuple(target)} of C[index].")
-    return _embed(B, index, shape, xp.shape(B)[:batch_ndim])
+    return _embed(B, where, shape, xp.shape(B)[:batch_ndim])
 
 
 @embed.vjp
