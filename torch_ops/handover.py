@@ -71,7 +71,7 @@ def wrap(primitive, signature=None, *, builtin=None, mended=None, when=None, **n
         op = _theirs(builtin)
     else:
         op = _either(as_function(primitive, TORCH, signature, names), builtin, mended or builtin, when)
-    _describe(op, primitive, signature, builtin)
+    _describe(op, primitive, signature, builtin, when)
     if builtin is not None and when is None:
         return op
     # torch.compile puts the call into its graph without looking inside: it cannot trace Functions with a forward rule.
@@ -149,7 +149,7 @@ def small(A, size, dtypes):
     return A.shape[-1] <= size and A.dtype in dtypes and forward_ad._current_level < 0
 
 
-def _describe(op, primitive, signature, builtin):
+def _describe(op, primitive, signature, builtin, when):
     """Give an op its name, signature and docstring."""
     name, _, rest = (signature or primitive.name).partition("(")
     if rest:
@@ -162,4 +162,4 @@ def _describe(op, primitive, signature, builtin):
     op.__module__ = inspect.currentframe().f_back.f_back.f_globals["__name__"]
     op.__signature__ = shown
     op.__doc__ = primitive.__doc__
-    op.primitive, op.builtin = primitive, builtin
+    op.primitive, op.builtin, op.when = primitive, builtin, when
