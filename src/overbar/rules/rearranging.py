@@ -193,7 +193,8 @@ def subset(A, *, index, batch_ndim=0):
         float32, float64, complex64 or complex128, of any shape.
     index
         Whatever NumPy takes: integers, slices, integer arrays (an entry may be taken twice), boolean masks, None,
-        ``...``, and tuples of them. A constant.
+        ``...``, and tuples of them. A constant. For tensors of PyTorch the arrays may be tensors, too; on an
+        accelerator that saves copying them there in each call.
 
     Returns
     -------
