@@ -278,6 +278,22 @@ def test_a_large_cholesky_decomposition_does_not_wait_for_the_host():
     same_numbers(results, everything(cholesky, A, case.options), rtol=1e-10)
 
 
+@pytest.mark.parametrize("n", [8, 300])
+def test_public_ops_do_not_wait_for_the_host(n):
+    """Whether a call is handed over to PyTorch's function or not; decompositions look for errors once."""
+    G = torch.randn(n, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    with Device() as device:
+        A = OnDevice(G @ G.mT / n + torch.eye(n, dtype=torch.float64)).requires_grad_()
+        L = torch_ops.cholesky(A)
+        with torch_ops.reroute():
+            U = torch.linalg.cholesky_ex(A, upper=True).L
+        half = torch_ops.solve_triangular(L, A[:, :1], upper=False)
+        X = torch_ops.cholesky_solve(half, U, upper=True)
+        torch.autograd.grad(X.square().sum() + torch_ops.cho_logdet(L) + torch_ops.trace(U), A)
+    assert not device.found
+    assert device.checks == 2
+
+
 def test_a_number_beside_a_tensor_is_written_on_its_device():
     with Device() as device:
         x = OnDevice(torch.tensor([1.0, 2.0], dtype=torch.float64)).requires_grad_()
