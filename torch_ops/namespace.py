@@ -149,11 +149,11 @@ class TorchNamespace(Namespace):
         if A.ndim == 2 and B.ndim > 2 and left:
             # one factor, many right-hand sides: as columns of one system they take one call of BLAS
             n, k = B.shape[-2:]
-            columns = B.movedim(-2, 0).reshape(n, -1)
+            columns = B.movedim(-2, 0).flatten(1)
             X = torch.linalg.solve_triangular(A, columns, upper=upper, unitriangular=unitriangular)
             return X.reshape(n, *B.shape[:-2], k).movedim(0, -2)
         if A.ndim == 2 and B.ndim > 2:
-            rows = B.reshape(-1, B.shape[-1])
+            rows = B.flatten(0, -2)
             X = torch.linalg.solve_triangular(A, rows, upper=upper, left=False, unitriangular=unitriangular)
             return X.reshape(B.shape)
         return torch.linalg.solve_triangular(A, B, upper=upper, left=left, unitriangular=unitriangular)
