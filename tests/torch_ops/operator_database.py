@@ -378,11 +378,9 @@ def check_gradient(pair, info):
         return why and f"differs from torch's: {why}"
 
     for dtype, sample in differentiable_samples(info):
-        call, label = Call(sample), described(dtype, sample)
-        yield label, functools.partial(check, call)
-        if dtype in DOUBLE:
-            options = {"check_batched_grad": info.check_batched_grad, "check_grad_dtypes": True}
-            yield f"gradcheck {label}", functools.partial(by_differences, gradcheck, info, call, options)
+        yield described(dtype, sample), functools.partial(check, Call(sample))
+    options = {"check_batched_grad": info.check_batched_grad, "check_grad_dtypes": True}
+    yield from by_differences(gradcheck, info, options, FIRST)
 
 
 def check_forward(pair, info):
@@ -403,37 +401,52 @@ def check_forward(pair, info):
     if not info.supports_forward_ad:
         return
     for dtype, sample in differentiable_samples(info):
-        call, label = Call(sample), described(dtype, sample)
-        yield label, functools.partial(check, call)
-        if dtype in DOUBLE:
-            options = {
-                "check_forward_ad": True,
-                "check_backward_ad": False,
-                "check_undefined_grad": False,
-                "check_batched_grad": False,
-                "check_batched_forward_grad": info.check_batched_forward_grad,
-            }
-            yield f"gradcheck {label}", functools.partial(by_differences, gradcheck, info, call, options)
+        yield described(dtype, sample), functools.partial(check, Call(sample))
+    options = {
+        "check_forward_ad": True,
+        "check_backward_ad": False,
+        "check_undefined_grad": False,
+        "check_batched_grad": False,
+        "check_batched_forward_grad": info.check_batched_forward_grad,
+    }
+    yield from by_differences(gradcheck, info, options, FIRST)
 
 
 def check_second(pair, info):
-    """Reverse and forward derivatives of the gradient are what differences say, for up to SECOND samples of a dtype."""
+    """Reverse and forward derivatives of the gradient are what differences say."""
     if not info.supports_gradgrad:
         return
+    options = {
+        "check_fwd_over_rev": info.supports_fwgrad_bwgrad,
+        "check_undefined_grad": False,
+        "check_batched_grad": False,
+        "check_grad_dtypes": True,
+    }
+    yield from by_differences(gradgradcheck, info, options, SECOND)
+
+
+# A derivative by differences takes 3 ms, and a second one 30 ms; some functions have hundreds of samples. At most so
+# many of a dtype are held against differences.
+FIRST, SECOND = 72, 36
+
+
+def by_differences(gradcheck, info, options, at_most):
+    """Checks of the samples in double precision by one of torch.autograd's functions."""
+
+    def check(call, op):
+        if not call.tensors:
+            return None
+        f = call.differentiable(op, info.gradcheck_wrapper)
+        if not any(y.requires_grad for y in f(*call.tensors)):
+            return None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            gradcheck(f, call.tensors, fast_mode=True, nondet_tol=info.gradcheck_nondet_tol, **options)
+        return None
+
     for dtype in DOUBLE:
-        for _, sample in thinned(list(differentiable_samples(info, [dtype])), SECOND):
-            options = {
-                "check_fwd_over_rev": info.supports_fwgrad_bwgrad,
-                "check_undefined_grad": False,
-                "check_batched_grad": False,
-                "check_grad_dtypes": True,
-            }
-            check = functools.partial(by_differences, gradgradcheck, info, Call(sample), options)
-            yield described(dtype, sample), check
-
-
-# A second derivative by differences takes 30 ms, and some functions have hundreds of samples.
-SECOND = 36
+        for _, sample in thinned(list(differentiable_samples(info, [dtype])), at_most):
+            yield f"{gradcheck.__name__} {described(dtype, sample)}", functools.partial(check, Call(sample))
 
 
 def thinned(samples, at_most):
@@ -443,18 +456,6 @@ def thinned(samples, at_most):
     while math.gcd(step, len(samples)) > 1 and len(samples) > at_most:
         step += 1
     return samples[::step]
-
-
-def by_differences(check, info, call, options, op):
-    if not call.tensors:
-        return None
-    f = call.differentiable(op, info.gradcheck_wrapper)
-    if not any(y.requires_grad for y in f(*call.tensors)):
-        return None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        check(f, call.tensors, fast_mode=True, nondet_tol=info.gradcheck_nondet_tol, **options)
-    return None
 
 
 def check_vmap(pair, info):
@@ -627,10 +628,10 @@ def report() -> str:
         "",
         "- **value**: the same numbers, dtypes, shapes and kinds of output, for all sample and reference inputs in",
         "  every dtype that PyTorch's function takes.",
-        "- **gradient**, **forward**: the gradient and the tangent are PyTorch's, in every dtype; in double precision",
-        "  they are what differences say, batched as well.",
-        "- **second**: so are the derivatives of the gradient, in reverse and forward mode, for up to",
-        f"  {SECOND} samples of a dtype.",
+        "- **gradient**, **forward**: the gradient and the tangent are PyTorch's, for all samples in every dtype.",
+        f"  In double precision up to {FIRST} samples of a dtype are held against differences as well.",
+        "- **second**: the derivatives of the gradient, in reverse and forward mode, are what differences say, for up",
+        f"  to {SECOND} samples of a dtype in double precision.",
         "- **vmap**: along the first and the last dimension, and with each of several inputs left unbatched, as a loop",
         "  over PyTorch's function.",
         "- **errors**: what PyTorch refuses is refused with its exception, and its message or one that names the op.",
