@@ -23,6 +23,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import operator
 import re
 from dataclasses import dataclass
 
@@ -113,7 +114,8 @@ class Primitive:
 
         It returns, for each array, a function of that array's tangent: the terms of Ċ = Σ ∂C[Ȧ], of which only those
         with a tangent are computed and added. Where the terms share work it may return one function of all the tangents
-        instead, and gets zeros for absent ones. With several outputs each function returns a tuple.
+        instead, and gets zeros for absent ones. With several outputs each function returns a tuple, in which None is a
+        tangent that vanishes; an output of integers has no other.
         """
         self.jvp_rule = rule
         return rule
@@ -294,7 +296,8 @@ class Primitive:
         return bar if self.signature.whole else xp.sum_to(bar, xp.shape(array))
 
     def push(self, xp, dots, outputs, arrays, options):
-        """The tangents of all outputs, hidden ones too, from the tangents of the inputs (None where absent)."""
+        """The tangents of all outputs, hidden ones too, from the tangents of the inputs (None where absent). An output
+        that is not floating point, the pivots of a factorisation for instance, has None."""
         if self.jvp_rule is None:
             raise NotImplementedError(f"{self.name} has no forward rule. Register one with @{self.name}.jvp.")
         terms = self.jvp_rule(outputs[0] if self.outputs == 1 else outputs, *arrays, **options)
@@ -303,10 +306,16 @@ class Primitive:
             parts = [_as_tuple(terms(*dots))]
         else:
             parts = [_as_tuple(term(dot)) for term, dot in zip(terms, dots, strict=True) if dot is not None]
-        totals = [functools.reduce(lambda a, b: a + b, part) for part in zip(*parts, strict=True)]
         return tuple(
-            xp.cast(xp.broadcast_to(total, xp.shape(out)), out) for total, out in zip(totals, outputs, strict=True)
+            self._total(xp, part, out) if xp.is_floating(out) else None
+            for part, out in zip(zip(*parts, strict=True), outputs, strict=True)
         )
+
+    def _total(self, xp, terms, out):
+        terms = [term for term in terms if term is not None]
+        if not terms:
+            return xp.zeros_like(out)
+        return xp.cast(xp.broadcast_to(functools.reduce(operator.add, terms), xp.shape(out)), out)
 
 
 def _name(dtype):
