@@ -2,7 +2,8 @@
 for each branch that a primitive's sampler yields, one that takes `first` for the first of them only. May import
 `overbar`.
 
-A new rule is tested by all of them without a line here.
+A new rule is tested by all of them without a line here. A test file with a list `OWN_PRIMITIVES`, primitives that are
+not in the registry, gets their samples too.
 """
 
 import functools
@@ -29,19 +30,20 @@ class Sample(NamedTuple):
 
 
 @functools.cache
-def samples() -> list[Sample]:
-    return [Sample(p, i) for p in REGISTRY.values() for i in range(len(draw_cases(p)))]
+def samples(primitives) -> list[Sample]:
+    return [Sample(p, i) for p in primitives for i in range(len(draw_cases(p)))]
 
 
 def pytest_generate_tests(metafunc):
     taken = {name.strip() for mark in metafunc.definition.iter_markers("parametrize") for name in _names(mark.args[0])}
     wanted = set(metafunc.fixturenames) - taken
+    every = samples((*REGISTRY.values(), *getattr(metafunc.module, "OWN_PRIMITIVES", ())))
     if "primitive" in wanted:
         metafunc.parametrize("primitive", REGISTRY.values(), ids=REGISTRY)
     if "sample" in wanted:
-        metafunc.parametrize("sample", samples(), ids=str)
+        metafunc.parametrize("sample", every, ids=str)
     if "first" in wanted:
-        metafunc.parametrize("first", [s for s in samples() if s.index == 0], ids=str)
+        metafunc.parametrize("first", [s for s in every if s.index == 0], ids=str)
 
 
 def _names(argnames):

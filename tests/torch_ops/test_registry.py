@@ -18,60 +18,14 @@ from overbar import jacobian, verify  # noqa: E402
 from overbar.namespace import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from overbar.verify import call  # noqa: E402
+from tests.torch_ops.common import TIGHT, close, loss, op, several, tensors  # noqa: E402
+from tests.torch_ops.own import OWN_PRIMITIVES  # noqa: E402, F401 - `sample` and `first` run over them, too
 
 # Of torch.func.vmap, about the function that makes matrices Hermitian here.
 pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop .* aten..*_conj_physical:UserWarning")
 
 DOUBLE = [np.float64, np.complex128]
 SINGLE = [np.float32, np.complex64]
-
-# Central differences of 1e-6 are worth 1e-9 here.
-TIGHT = {"atol": 1e-7, "rtol": 1e-5}
-
-
-def op(primitive, options):
-    """The primitive as a function of tensors. Arguments that must be Hermitian are made so first: the derivative is
-    that of a function of any matrix then, which is what torch differentiates."""
-
-    def f(*tensors):
-        tensors = [
-            # conj_physical, as gradcheck with batched forward gradients fails within torch for any function of x.mH
-            (x + x.conj_physical().mT) / 2 if primitive.argument(i) in primitive.hermitian else x
-            for i, x in enumerate(tensors)
-        ]
-        return call(primitive, tensors, options)
-
-    return f
-
-
-def loss(primitive, options):
-    """A real number that depends on every output, and not linearly: no second derivative of it vanishes."""
-    f = op(primitive, options)
-
-    def g(*tensors):
-        outputs = f(*tensors)
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        return sum((out.abs().square().sum() + _weighted(out)) for out in outputs)
-
-    return g
-
-
-def _weighted(out):
-    weights = torch.linspace(0.5, 1.5, out.numel(), dtype=torch.float64).reshape(out.shape).to(out.real.dtype)
-    total = (weights * out.real).sum()
-    return total + (weights.flip(-1) * out.imag).sum() if out.is_complex() and out.ndim else total
-
-
-def tensors(case, requires_grad=True):
-    return [torch.tensor(a, requires_grad=requires_grad) for a in case.arrays]
-
-
-def close(found, expected, rtol=1e-11):
-    found, expected = (
-        x.detach().resolve_conj().numpy() if isinstance(x, torch.Tensor) else x for x in (found, expected)
-    )
-    scale = abs(np.asarray(expected)).max(initial=0) or 1
-    np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * scale)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -167,7 +121,7 @@ def test_first_derivatives_agree_with_the_rules_in_numpy(sample):
     """torch.func.jacrev, jacfwd and NumPy's jacobian of the same rule, for each argument."""
     primitive, case = sample.primitive, sample.draw()
     x = tensors(case, requires_grad=False)
-    if primitive.public == 1 and not primitive.hermitian:
+    if primitive.outputs == 1 and not primitive.hermitian:
         for i in range(len(x)):
             expected = jacobian(lambda *a: call(primitive, a, case.options), *case.arrays, argnum=i)
             f = op(primitive, case.options)
@@ -177,8 +131,7 @@ def test_first_derivatives_agree_with_the_rules_in_numpy(sample):
         f = op(primitive, case.options)
         for i in range(len(x)):
             reverse, forward = torch.func.jacrev(f, argnums=i)(*x), torch.func.jacfwd(f, argnums=i)(*x)
-            several = isinstance(reverse, tuple)
-            for a, b in zip(reverse if several else [reverse], forward if several else [forward], strict=True):
+            for a, b in zip(several(reverse), several(forward), strict=True):
                 close(a, b)
 
 
@@ -202,11 +155,8 @@ def test_vmap_is_a_loop(sample, dtype):
             moved = [t.movedim(0, dim) if m else t for t, m in zip(x, mapped, strict=True)]
             in_dims = tuple(dim if m else None for m in mapped)
             found = torch.func.vmap(f, in_dims=in_dims)(*moved)
-            if primitive.public == 1:
-                close(found, torch.stack(expected))
-            else:
-                for i, out in enumerate(found):
-                    close(out, torch.stack([e[i] for e in expected]))
+            for out, loop in zip(several(found), zip(*map(several, expected), strict=True), strict=True):
+                close(out, torch.stack(loop))
 
 
 def test_vmap_inside_vmap_with_a_batch_is_a_loop(first):
@@ -218,7 +168,7 @@ def test_vmap_inside_vmap_with_a_batch_is_a_loop(first):
     found = torch.func.vmap(torch.func.vmap(f), in_dims=(0, *[None] * (len(x) - 1)))(*x)
     for i, j in itertools.product(range(3), range(4)):
         expected = f(x[0][i, j], *(t[j] for t in x[1:]))
-        for a, b in zip(*((y if isinstance(y, tuple) else (y,)) for y in (found, expected)), strict=True):
+        for a, b in zip(*map(several, (found, expected)), strict=True):
             close(a[i, j], b)
 
 
@@ -234,7 +184,7 @@ def test_vmap_of_derivatives_is_a_loop(sample):
         return torch.func.jvp(gradient, points, points)[1]
 
     transforms = [gradient, hvp]
-    if sample.primitive.public == 1:
+    if isinstance(f(*(t[0] for t in x)), torch.Tensor):
         transforms += [torch.func.jacrev(f, argnums=every), torch.func.jacfwd(f, argnums=every)]
     for transform in transforms:
         found = torch.func.vmap(transform)(*x)
@@ -254,7 +204,7 @@ def test_single_precision_stays_single(sample, dtype):
     wide = [t.detach().to(torch.complex128 if t.is_complex() else torch.float64).requires_grad_() for t in x]
     f, g = op(sample.primitive, case.options), loss(sample.primitive, case.options)
     out, exact = f(*x), f(*wide)
-    for a, b in zip(*((y if isinstance(y, tuple) else (y,)) for y in (out, exact)), strict=True):
+    for a, b in zip(*map(several, (out, exact)), strict=True):
         assert a.dtype in (torch.float32, x[0].dtype)
         close(a, b, rtol=1e-5)
     bars = torch.autograd.grad(g(*x), x, create_graph=True)
@@ -265,7 +215,7 @@ def test_single_precision_stays_single(sample, dtype):
     second = torch.autograd.grad(sum(bar.abs().square().sum() for bar in bars), x)
     assert [bar.dtype for bar in second] == [t.dtype for t in x]
     _, dot = torch.func.jvp(f, tuple(t.detach() for t in x), tuple(t.detach() for t in x))
-    for a, b in zip(*((y if isinstance(y, tuple) else (y,)) for y in (dot, out)), strict=True):
+    for a, b in zip(*map(several, (dot, out)), strict=True):
         assert a.dtype == b.dtype
 
 
@@ -289,13 +239,13 @@ def test_a_gradient_that_nobody_asks_for_is_not_computed(sample, monkeypatch):
 def test_the_result_of_constants_is_a_constant(first):
     case = first.draw()
     out = call(first.primitive, tensors(case, requires_grad=False), case.options)
-    assert not any(o.requires_grad for o in (out if isinstance(out, tuple) else (out,)))
+    assert not any(o.requires_grad for o in several(out))
 
 
 def test_a_graph_shows_the_name_of_the_primitive(first):
     case = first.draw()
     out = call(first.primitive, tensors(case), case.options)
-    out = out[0] if isinstance(out, tuple) else out
+    out = several(out)[0]
     expected = "".join(part.capitalize() for part in first.primitive.name.split("_"))
     names, pending = set(), [out.grad_fn]
     while pending:

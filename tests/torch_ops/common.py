@@ -1,0 +1,65 @@
+"""What the tests of PyTorch share: a primitive as a function that torch may differentiate, and how results are
+compared. May import `overbar` and torch."""
+
+import numpy as np
+import torch
+
+from overbar.verify import call
+
+#: Central differences of 1e-6 are worth 1e-9 here.
+TIGHT = {"atol": 1e-7, "rtol": 1e-5}
+
+
+def op(primitive, options):
+    """The primitive as a function of tensors. Arguments that must be Hermitian are made so first: the derivative is
+    that of a function of any matrix then, which is what torch differentiates. Outputs of integers are left out."""
+
+    def f(*tensors):
+        tensors = [
+            # conj_physical, as gradcheck with batched forward gradients fails within torch for any function of x.mH
+            (x + x.conj_physical().mT) / 2 if primitive.argument(i) in primitive.hermitian else x
+            for i, x in enumerate(tensors)
+        ]
+        outputs = smooth(call(primitive, tensors, options))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    return f
+
+
+def several(outputs):
+    """What a function returned, as a tuple."""
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def smooth(outputs):
+    """The outputs that have a derivative, as a tuple."""
+    return tuple(out for out in several(outputs) if out.is_floating_point() or out.is_complex())
+
+
+def loss(primitive, options):
+    """A real number that depends on every output, and not linearly: no second derivative of it vanishes."""
+    f = op(primitive, options)
+
+    def g(*tensors):
+        return sum((out.abs().square().sum() + _weighted(out)) for out in several(f(*tensors)))
+
+    return g
+
+
+def _weighted(out):
+    weights = torch.linspace(0.5, 1.5, out.numel(), dtype=torch.float64).reshape(out.shape).to(out.real.dtype)
+    total = (weights * out.real).sum()
+    return total + (weights.flip(-1) * out.imag).sum() if out.is_complex() and out.ndim else total
+
+
+def tensors(case, requires_grad=True):
+    return [torch.tensor(a, requires_grad=requires_grad) for a in case.arrays]
+
+
+def close(found, expected, rtol=1e-11):
+    """Equal but for rounding, relative to the largest entry."""
+    found, expected = (
+        x.detach().resolve_conj().numpy() if isinstance(x, torch.Tensor) else x for x in (found, expected)
+    )
+    scale = abs(np.asarray(expected)).max(initial=0) or 1
+    np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * scale)
