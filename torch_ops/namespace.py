@@ -137,7 +137,16 @@ class TorchNamespace(Namespace):
         return L
 
     def solve(self, A, B, check=True):
-        X, info = torch.linalg.solve_ex(A, B)
+        if forward_ad._current_level >= 0:
+            # torch's forward rule of solve takes the LU factors that it saved for constants: a derivative of that
+            # derivative silently lacks a term (pytorch/pytorch#192540). These factors are differentiable. (So they are
+            # in lu_solve, which vmap gets wrong where only B is mapped.)
+            LU, pivots, info = torch.linalg.lu_factor_ex(A)
+            P, L, U = torch.lu_unpack(LU, pivots)
+            Y = torch.linalg.solve_triangular(L, P.mT @ B, upper=False, unitriangular=True)
+            X = torch.linalg.solve_triangular(U, Y, upper=True)
+        else:
+            X, info = torch.linalg.solve_ex(A, B)
         if check and (failure := _failure(info, "linalg.solve")):
             index, _ = _first_failure(info)
             raise torch.linalg.LinAlgError(f"{failure}\n{singular('A', index)}")
