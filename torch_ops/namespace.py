@@ -137,6 +137,8 @@ class TorchNamespace(Namespace):
         return L
 
     def solve(self, A, B, check=True):
+        # beside a batch of n by n matrices, torch takes one n by n matrix B for a batch of vectors
+        B = B.reshape((1,) * (A.ndim - B.ndim) + B.shape) if B.ndim < A.ndim else B
         if forward_ad._current_level >= 0:
             # torch's forward rule of solve takes the LU factors that it saved for constants: a derivative of that
             # derivative silently lacks a term (pytorch/pytorch#192540). These factors are differentiable. (So they are
