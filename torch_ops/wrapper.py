@@ -8,6 +8,7 @@ import functools
 
 import array_api_compat.torch
 import torch
+from torch._C._functorch import unwrap_if_dead
 from torch.autograd import forward_ad
 
 from overbar.namespace import register
@@ -123,8 +124,10 @@ def apply(primitive, arrays, options):
     call = _Call(primitive, options)
     if torch._C._are_functorch_transforms_active():
         return function.apply(call, *arrays)
-    # Function.apply would bind the arguments to forward's signature first, which costs as much as a small op
-    return super(torch.autograd.Function, function).apply(call, *arrays)
+    # Function.apply would bind the arguments to forward's signature first, which costs as much as a small op. What it
+    # does besides is needed: the pullback of a torch.func.vjp runs after that has ended, on tensors which its level
+    # still wraps, and which autograd would take for constants.
+    return super(torch.autograd.Function, function).apply(call, *map(unwrap_if_dead, arrays))
 
 
 # The ops of `torch_ops.ops` are put into a compiled graph whole. A primitive called by its own name (overbar.cholesky)
