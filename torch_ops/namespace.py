@@ -137,8 +137,11 @@ class TorchNamespace(Namespace):
         return L
 
     def solve(self, A, B, check=True):
-        # beside a batch of n by n matrices, torch takes one n by n matrix B for a batch of vectors
-        B = B.reshape((1,) * (A.ndim - B.ndim) + B.shape) if B.ndim < A.ndim else B
+        if A.ndim == 2 and B.ndim > 2:
+            return _with_columns(lambda columns: self.solve(A, columns, check), B)
+        # Beside a batch of n matrices, torch takes one n by n matrix B for a batch of vectors. And the other way round,
+        # with fewer dimensions of A, its vmap confuses the batch dimensions of both.
+        A, B = _of_one_rank(A, B)
         if forward_ad._current_level >= 0:
             # torch's forward rule of solve takes the LU factors that it saved for constants: a derivative of that
             # derivative silently lacks a term (pytorch/pytorch#192540). These factors are differentiable. (So they are
@@ -157,17 +160,25 @@ class TorchNamespace(Namespace):
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         if adjoint:
             A, upper = A.mH, not upper
+        options = {"upper": upper, "unitriangular": unitriangular}
         if A.ndim == 2 and B.ndim > 2 and left:
-            # one factor, many right-hand sides: as columns of one system they take one call of BLAS
-            n, k = B.shape[-2:]
-            columns = B.movedim(-2, 0).flatten(1)
-            X = torch.linalg.solve_triangular(A, columns, upper=upper, unitriangular=unitriangular)
-            return X.reshape(n, *B.shape[:-2], k).movedim(0, -2)
+            return _with_columns(lambda columns: self.solve_triangular(A, columns, **options), B)
         if A.ndim == 2 and B.ndim > 2:
-            rows = B.flatten(0, -2)
-            X = torch.linalg.solve_triangular(A, rows, upper=upper, left=False, unitriangular=unitriangular)
-            return X.reshape(B.shape)
-        return torch.linalg.solve_triangular(A, B, upper=upper, left=left, unitriangular=unitriangular)
+            return torch.linalg.solve_triangular(A, B.flatten(0, -2), left=False, **options).reshape(B.shape)
+        return torch.linalg.solve_triangular(A, B, left=left, **options)
+
+
+def _with_columns(solve, B):
+    """One factor, many right-hand sides: B (..., n, k) as the columns of one system takes one call of LAPACK."""
+    n, k = B.shape[-2:]
+    X = solve(B.movedim(-2, 0).flatten(1))
+    return X.reshape(n, *B.shape[:-2], k).movedim(0, -2)
+
+
+def _of_one_rank(*tensors):
+    """The tensors with ones in front of their dimensions, until all have the same number."""
+    rank = max(x.ndim for x in tensors)
+    return [x.reshape((1,) * (rank - x.ndim) + x.shape) if x.ndim < rank else x for x in tensors]
 
 
 def watched(tensors):
