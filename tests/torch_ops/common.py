@@ -1,6 +1,8 @@
 """What the tests of PyTorch share: a primitive as a function that torch may differentiate, and how results are
 compared. May import `overbar` and torch."""
 
+import math
+
 import numpy as np
 import torch
 
@@ -63,3 +65,27 @@ def close(found, expected, rtol=1e-11):
     )
     scale = abs(np.asarray(expected)).max(initial=0) or 1
     np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * scale)
+
+
+def weights(shape):
+    """Fixed numbers of this shape and of size one, no two alike."""
+    return torch.cos(torch.arange(1, 1 + math.prod(shape), dtype=torch.float64)).reshape(shape)
+
+
+def condensed(outputs):
+    """Two numbers that depend on every entry of the outputs, and in such a way that no derivative vanishes."""
+    total = 0
+    for out in several(outputs):
+        parts = torch.view_as_real(out.resolve_conj()) if out.is_complex() else out
+        total = total + weights((2, parts.numel())) @ parts.reshape(-1) / max(1, parts.numel()) ** 0.5
+    return torch.exp(total)
+
+
+def derivatives(F, t, order):
+    """F and its derivatives at t up to an order, by plain reverse mode, one entry at a time."""
+    found = [F(t)]
+    for _ in range(order):
+        last = found[-1]
+        rows = [torch.autograd.grad(entry, t, create_graph=True)[0] for entry in last.flatten()]
+        found.append(torch.stack(rows).reshape(*last.shape, *t.shape))
+    return [x.detach() for x in found]

@@ -159,6 +159,25 @@ def test_vmap_is_a_loop(sample, dtype):
                 close(out, torch.stack(loop))
 
 
+def test_a_batch_as_large_as_its_matrices_is_a_loop(first):
+    """Where every size is 3, shapes do not tell a batch of vectors from a matrix, but the signature does."""
+    primitive, options = first.primitive, first.draw().options
+    if primitive.signature.whole:
+        pytest.skip("a function of whole arrays knows no matrices")
+    rng = np.random.default_rng(0)
+    x = []
+    for core in primitive.signature.inputs:
+        X = torch.tensor(rng.uniform(0.5, 1, (3, *(3,) * len(core))))
+        x.append(X + X.mT + 5 * torch.eye(3, dtype=X.dtype) if len(core) == 2 else X)  # positive definite
+    f = op(primitive, options)
+    for mapped in itertools.product([False, True], repeat=len(x)):
+        if any(mapped):
+            args = [t if m else t[0] for t, m in zip(x, mapped, strict=True)]
+            expected = [f(*(t[k] if m else t for t, m in zip(args, mapped, strict=True))) for k in range(3)]
+            for out, loop in zip(several(f(*args)), zip(*map(several, expected), strict=True), strict=True):
+                close(out, torch.stack(loop))
+
+
 def test_vmap_inside_vmap_with_a_batch_is_a_loop(first):
     """The inner one maps every argument, the outer one the first argument only, and there is a batch besides."""
     primitive = first.primitive
