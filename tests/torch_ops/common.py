@@ -6,6 +6,7 @@ import math
 import numpy as np
 import torch
 
+from overbar import verify
 from overbar.verify import call
 
 #: Central differences of 1e-6 are worth 1e-9 here.
@@ -79,6 +80,12 @@ def condensed(outputs):
         parts = torch.view_as_real(out.resolve_conj()) if out.is_complex() else out
         total = total + weights((2, parts.numel())) @ parts.reshape(-1) / max(1, parts.numel()) ** 0.5
     return torch.exp(total)
+
+
+def directions(arrays):
+    """For each array two directions to move in, as its last dimension."""
+    rng = np.random.default_rng(1)
+    return [torch.tensor(np.stack([verify._noise(rng, a).astype(a.dtype) for _ in range(2)], -1)) / 2 for a in arrays]
 
 
 def derivatives(F, t, order):

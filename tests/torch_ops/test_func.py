@@ -25,7 +25,7 @@ import overbar  # noqa: E402
 import torch_ops  # noqa: E402, F401 - makes the primitives ops of torch
 from overbar import verify  # noqa: E402
 from tests.conftest import Sample  # noqa: E402
-from tests.torch_ops.common import close, condensed, derivatives, loss, op, several, tensors, weights  # noqa: E402
+from tests.torch_ops.common import close, condensed, derivatives, directions, loss, op, several, tensors, weights  # noqa: E402
 from tests.torch_ops.own import OWN_PRIMITIVES, cubic_product, mahalanobis, moments  # noqa: E402
 from torch_ops import wrapper  # noqa: E402
 
@@ -200,12 +200,7 @@ class Subject:
         self.depth, self.shared, self.f = depth, shared, op(sample.primitive, single.options)
         self.constants = [torch.tensor(a) for a in single.arrays]
         moving = range(count) if moving is None else moving
-        rng = np.random.default_rng(1)
-        self.directions = {
-            i: torch.tensor(np.stack([verify._noise(rng, a).astype(a.dtype) for _ in range(2)], -1)) / 2
-            for i, a in enumerate(single.arrays)
-            if i in moving
-        }
+        self.directions = {i: D for i, D in enumerate(directions(single.arrays)) if i in moving}
         self.data = {i: torch.tensor(a) for i, a in enumerate(batched.arrays) if (i in moving) != shared}
         self.jets = {}
         for place in np.ndindex(*lead):

@@ -4,17 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch.utils.checkpoint import checkpoint  # noqa: E402
-
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402
-
-
-@pytest.mark.parametrize("use_reentrant", [True, False])
-def test_activation_checkpoints(use_reentrant):
-    A = (torch.eye(3, dtype=torch.float64) * 4).requires_grad_()
-    checkpoint(torch_ops.cholesky, A, use_reentrant=use_reentrant).sum().backward()
-    torch.testing.assert_close(A.grad, torch.full((3, 3), 0.25, dtype=torch.float64))
 
 
 def test_matrix_functions_do_not_mix_dtypes_silently():
