@@ -30,6 +30,11 @@ class TorchNamespace(Namespace):
     promotes = False
 
     def as_arrays(self, values):
+        for value in values:
+            if not isinstance(value, torch.Tensor):
+                break
+        else:
+            return values
         like = next((v for v in values if isinstance(v, torch.Tensor)), None)
         return [v if isinstance(v, torch.Tensor) else self._from_python(v, like) for v in values]
 

@@ -12,7 +12,7 @@ from torch._C._functorch import unwrap_if_dead
 from torch.autograd import forward_ad
 
 from overbar.namespace import register
-from torch_ops.namespace import TorchNamespace
+from torch_ops.namespace import TorchNamespace, watched
 
 
 class _Call:
@@ -46,17 +46,18 @@ class PrimitiveFunction(torch.autograd.Function):
     @in_full_precision
     def forward(call, *inputs):
         outputs = call.primitive.run(inputs, call.options)
-        # An output must not be an input, nor a view of one: autograd would refuse tangents and in-place use.
-        return tuple(out.clone() if out._is_view() or any(out is x for x in inputs) else out for out in outputs)
+        return tuple([_apart(out, inputs) for out in outputs])
 
     @staticmethod
     def setup_context(ctx, inputs, outputs):
         ctx.call, *arrays = inputs
         # Hidden outputs are saved as outputs, so that a second derivative sees how they depend on the inputs.
         ctx.save_for_backward(*arrays, *outputs)
-        ctx.save_for_forward(*arrays, *outputs)
+        if forward_ad._current_level >= 0:
+            ctx.save_for_forward(*arrays, *outputs)
         ctx.set_materialize_grads(False)  # an absent cotangent is None, not a tensor of zeros
-        ctx.mark_non_differentiable(*(out for out in outputs if not (out.is_floating_point() or out.is_complex())))
+        if constant := [out for out in outputs if not (out.is_floating_point() or out.is_complex())]:
+            ctx.mark_non_differentiable(*constant)
 
     @staticmethod
     @in_full_precision
@@ -109,25 +110,39 @@ def _lead(x, ndim):
     return x.reshape(x.shape[0], *(1,) * (ndim - x.ndim + 1), *x.shape[1:])
 
 
+def _apart(out, inputs):
+    """An output must not be an input, nor a view of one: autograd would refuse tangents and in-place use."""
+    if out._is_view():
+        return out.clone()
+    for x in inputs:
+        if out is x:
+            return out.clone()
+    return out
+
+
 @functools.cache
 def function_of(primitive):
     """The torch.autograd.Function of a primitive."""
     name = "".join(part.capitalize() for part in primitive.name.split("_"))
-    return type(name, (PrimitiveFunction,), {"__doc__": primitive.__doc__})
+    function = type(name, (PrimitiveFunction,), {"__doc__": primitive.__doc__})
+    # Function.apply would bind the arguments to forward's signature first, which costs as much as a small op.
+    function.apply_outside_transforms = super(torch.autograd.Function, function).apply
+    return function
 
 
 def apply(primitive, arrays, options):
     """All outputs of a primitive, hidden ones too, as a tuple."""
     if torch.compiler.is_dynamo_compiling():
         return _outside_graph(primitive, arrays, options)
-    function = function_of(primitive)
     call = _Call(primitive, options)
     if torch._C._are_functorch_transforms_active():
-        return function.apply(call, *arrays)
-    # Function.apply would bind the arguments to forward's signature first, which costs as much as a small op. What it
-    # does besides is needed: the pullback of a torch.func.vjp runs after that has ended, on tensors which its level
-    # still wraps, and which autograd would take for constants.
-    return super(torch.autograd.Function, function).apply(call, *map(unwrap_if_dead, arrays))
+        return function_of(primitive).apply(call, *arrays)
+    # The pullback of a torch.func.vjp runs after that has ended, on tensors which its level still wraps, and which
+    # autograd would take for constants.
+    arrays = list(map(unwrap_if_dead, arrays))
+    if not watched(arrays):
+        return PrimitiveFunction.forward(call, *arrays)  # a graph of constants has no nodes
+    return function_of(primitive).apply_outside_transforms(call, *arrays)
 
 
 # The ops of `torch_ops.ops` are put into a compiled graph whole. A primitive called by its own name (overbar.cholesky)
@@ -141,7 +156,10 @@ _HALF = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.comp
 
 class _Front(TorchNamespace):
     def call(self, primitive, arrays, options):
-        if not any(A.dtype in _HALF for A in arrays):
+        for A in arrays:
+            if A.dtype in _HALF:
+                break
+        else:
             return apply(primitive, arrays, options)
         dtype = functools.reduce(torch.promote_types, (A.dtype for A in arrays))
         outputs = apply(primitive, [A.to(_HALF.get(A.dtype, A.dtype)) for A in arrays], options)

@@ -60,6 +60,9 @@ class Primitive:
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.arguments = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        required = inspect.Parameter.empty in self.defaults.values()
+        #: how many positional arguments, and nothing else, make a complete call
+        self._complete = None if self.variadic or required else len(self.arguments)
         whole = self.signature.whole
         if whole and "batch_ndim" not in self.defaults:
             raise TypeError(f"{self.name}: a function of whole arrays ('...') takes the keyword batch_ndim=0")
@@ -153,6 +156,8 @@ class Primitive:
 
     def bind(self, args, kwargs):
         """Split the arguments of a call into the arrays and a complete dictionary of options."""
+        if len(args) == self._complete and not kwargs:
+            return args, dict(self.defaults)
         if self.variadic:
             args, kwargs = self._spread(args, dict(kwargs))
             count = len(args)
@@ -225,6 +230,21 @@ class Primitive:
     def check(self, xp, arrays):
         """Raise the library's own kind of error for a wrong dtype or shape. Returns the names of the core dimensions
         that are absent because a vector stands in the place of a matrix."""
+        # The answer for these dtypes and shapes is kept: finding it takes longer than a small matrix does.
+        try:
+            key = (xp, *[(array.dtype, xp.static_shape(array)) for array in arrays])
+            return self.signature.fitting[key]
+        except KeyError:
+            pass
+        except TypeError:  # symbolic sizes cannot be looked up
+            return self._check(xp, arrays)
+        dropped = self._check(xp, arrays)
+        if len(self.signature.fitting) >= 4096:
+            self.signature.fitting.clear()
+        self.signature.fitting[key] = dropped
+        return dropped
+
+    def _check(self, xp, arrays):
         for i, array in enumerate(arrays):
             if not xp.is_floating(array):
                 raise xp.DtypeError(
@@ -266,27 +286,26 @@ class Primitive:
         """
         if self.vjp_rule is None:
             raise NotImplementedError(f"{self.name} has no reverse rule. Register one with @{self.name}.vjp.")
-        if all(bar is None for bar in bars):
-            return [None] * len(arrays)
         if self.outputs == 1:
             bars, outputs = bars[0], outputs[0]
+        if bars is None or (self.outputs > 1 and all(bar is None for bar in bars)):
+            return [None] * len(arrays)
         thunks = self.vjp_rule(bars, outputs, *arrays, **options)
         if not isinstance(thunks, tuple) or len(thunks) != len(arrays):
             raise TypeError(
                 f"the reverse rule of {self.name} must return a tuple with one function for each of its "
                 f"{len(arrays)} arrays, but returned {thunks!r}"
             )
+        needed = (True,) * len(arrays) if needed is None else needed
         return [
-            self._conform(xp, thunk(), array, i) if wanted else None
-            for i, (thunk, array, wanted) in enumerate(
-                zip(thunks, arrays, needed or itertools.repeat(True), strict=needed is not None)
-            )
+            self._conform(xp, thunk(), arrays[i], i) if wanted else None
+            for i, (thunk, wanted) in enumerate(zip(thunks, needed, strict=True))
         ]
 
     def _conform(self, xp, bar, array, i):
         bar = xp.cast(bar, array)
         have, want = xp.static_shape(bar), xp.static_shape(array)
-        if have == want and None not in (have or (None,)):
+        if have == want and have is not None and None not in have:
             return bar
         if have is not None and want is not None and not _broadcasts(want, have):
             raise xp.ShapeError(
@@ -372,19 +391,17 @@ class Signature:
     def optional(self):
         return frozenset(re.findall(r"(\w+)\?", self.text))
 
+    @functools.cached_property
+    def fitting(self):
+        """Dtypes and shapes that fit, as `Primitive.check` keeps them."""
+        return {}
+
     def fit(self, shapes):
         """Match shapes (with None for sizes that are not known yet) against the core dimensions.
 
         Returns the names of absent dimensions. Raises ValueError(problem, remedy); {i} in the problem stands for the
         i-th array.
         """
-        try:
-            return self._fit(shapes)
-        except TypeError:  # symbolic sizes cannot be looked up in a cache
-            return self._fit.__wrapped__(self, shapes)
-
-    @functools.lru_cache(maxsize=4096)  # noqa: B019 - one Signature for each primitive, alive as long as it
-    def _fit(self, shapes):
         dropped, sizes, batch, widest = set(), {}, (), 0
         for i, (shape, core) in enumerate(zip(shapes, self.inputs, strict=True)):
             if len(shape) < len(core):
