@@ -211,7 +211,7 @@ def test_a_bar_for_the_triangle_that_is_not_read_is_caught():
         ("matmul", [{"A", "B"}]),
         ("cholesky", [set(), set()]),
         ("cho_logdet", [set(), set()]),
-        ("cho_solve", [{"B"}, {"B"}, {"B"}]),
+        ("cho_solve", [{"B"}] * 4),
         ("power", [{"A", "p"}]),
     ],
 )
