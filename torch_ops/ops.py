@@ -18,9 +18,9 @@ def _cholesky_solve(B, L, upper=False):
     return torch.cholesky_solve(B, L.triu() if upper else L.tril(), upper)
 
 
-def _one_system_each(A, B, *, adjoint=False, **_):
+def _one_system_each(A, B, *, adjoint=None, **_):
     # Many right-hand sides of one system are folded into the columns of one, which torch does not do.
-    return A.dtype in FULL and not adjoint and not A.ndim == 2 < B.ndim
+    return A.dtype in FULL and adjoint is None and not A.ndim == 2 < B.ndim
 
 
 def _matrix(input):
