@@ -11,12 +11,11 @@ import typing
 from collections.abc import Sequence
 
 import torch
-from torch.autograd import forward_ad
 from torch.overrides import handle_torch_function, has_torch_function
 
 from overbar.primitive import as_function
-from torch_ops.namespace import DtypeError, ShapeError, watched
-from torch_ops.wrapper import TORCH
+from torch_ops.namespace import DtypeError, ShapeError, forward_mode, watched
+from torch_ops.wrapper import TORCH, graph_key, in_graph
 
 REAL = frozenset({torch.float32, torch.float64})
 FULL = REAL | {torch.complex64, torch.complex128}
@@ -74,20 +73,20 @@ def wrap(primitive, signature=None, *, builtin=None, mended=None, when=None, **n
         op = _either(ours, builtin, mended or builtin, when)
         op.ours = ours  # the op where nothing is handed over: small matrices never get there, but tests have to
     _describe(op, primitive, signature, builtin, when)
-    if builtin is not None and when is None:
-        return op
-    # torch.compile puts the call into its graph without looking inside: it cannot trace Functions with a forward rule.
-    return torch.compiler.allow_in_graph(op)
+    return op
 
 
 def _ours(ours):
     def op(*args, **kwargs):
+        if torch.compiler.is_dynamo_compiling():
+            return in_graph(key, *args, **kwargs)
         if "out" in kwargs:
             kwargs = _without_out(op, kwargs)
         if has_torch_function((*args, *kwargs.values())):
             return handle_torch_function(op, (*args, *kwargs.values()), *args, **kwargs)
         return ours(*args, **kwargs)
 
+    key = graph_key(ours.__name__, op)
     return op
 
 
@@ -102,6 +101,8 @@ def _theirs(builtin):
 
 def _either(ours, builtin, mended, when):
     def op(*args, **kwargs):
+        if torch.compiler.is_dynamo_compiling():
+            return in_graph(key, *args, **kwargs)
         if "out" in kwargs:
             kwargs = _without_out(op, kwargs)
         given = (*args, *kwargs.values())
@@ -129,6 +130,7 @@ def _either(ours, builtin, mended, when):
         except RuntimeError as error:
             raise type(error)(f"{error}\n{explanation}") from None
 
+    key = graph_key(ours.__name__, op)
     return op
 
 
@@ -148,7 +150,7 @@ def small(A, size, dtypes):
     In forward mode torch.linalg.cholesky takes a tangent that is not symmetric as it is: a Jacobian, or a Hessian of
     forward over reverse mode, is not the one that reverse mode gives.
     """
-    return A.shape[-1] <= size and A.dtype in dtypes and forward_ad._current_level < 0
+    return A.shape[-1] <= size and A.dtype in dtypes and not forward_mode()
 
 
 def _describe(op, primitive, signature, builtin, when):

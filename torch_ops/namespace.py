@@ -5,7 +5,9 @@ rules are spoken to torch. Where array-api-compat's wrapper fails under a transf
 function stands in its place (concat and diagonal under legacy vmap, eye under linearize).
 """
 
+import contextlib
 import math
+import threading
 
 import numpy as np
 import torch
@@ -20,6 +22,24 @@ class ShapeError(torch.linalg.LinAlgError, ValueError):
 
 class DtypeError(torch.linalg.LinAlgError, TypeError):
     """A tensor's dtype is not real or complex floating point."""
+
+
+class BufferRefused(Exception):
+    """A rule wants to work in place while a compiler traces it: the wrapper makes it one op of the graph."""
+
+
+_thread = threading.local()
+
+
+@contextlib.contextmanager
+def refusing_buffers():
+    """Where a compiler traces what runs in here, raise BufferRefused when memory to write to is asked for."""
+    before = getattr(_thread, "refuses_buffers", False)
+    _thread.refuses_buffers = True
+    try:
+        yield
+    finally:
+        _thread.refuses_buffers = before
 
 
 class TorchNamespace(Namespace):
@@ -128,6 +148,10 @@ class TorchNamespace(Namespace):
     def buffer(self, *arrays):
         if torch.is_grad_enabled() or transformed(arrays):
             return None
+        if torch.compiler.is_compiling():
+            if getattr(_thread, "refuses_buffers", False):
+                raise BufferRefused
+            return None
         return arrays[0].new_empty(torch.broadcast_shapes(*(A.shape for A in arrays)))
 
     def add_product(self, C, A, B, scale):
@@ -147,7 +171,7 @@ class TorchNamespace(Namespace):
         # Beside a batch of n matrices, torch takes one n by n matrix B for a batch of vectors. And the other way round,
         # with fewer dimensions of A, its vmap confuses the batch dimensions of both.
         A, B = _of_one_rank(A, B)
-        if forward_ad._current_level >= 0:
+        if forward_mode():
             # torch's forward rule of solve takes the LU factors that it saved for constants: a derivative of that
             # derivative silently lacks a term (pytorch/pytorch#192540). These factors are differentiable. (So they are
             # in lu_solve, which vmap gets wrong where only B is mapped.)
@@ -187,17 +211,31 @@ def _of_one_rank(*tensors):
 
 
 def watched(tensors):
-    """Whether somebody may ask for a derivative of what is computed from these tensors."""
-    return (torch.is_grad_enabled() and any(A.requires_grad for A in tensors)) or transformed(tensors)
+    """Whether somebody may ask for a derivative of what is computed from these tensors, or a compiler looks on."""
+    return (
+        (torch.is_grad_enabled() and any(A.requires_grad for A in tensors))
+        or transformed(tensors)
+        or torch.compiler.is_compiling()
+    )
 
 
 def transformed(tensors):
-    """Whether a transform looks at every operation on these tensors, or a compiler does."""
+    """Whether a transform looks at every operation on these tensors."""
     return (
         torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-        or torch.compiler.is_compiling()
+        or forward_mode()
         or any(torch._C._functorch.is_legacy_batchedtensor(A) for A in tensors)
+    )
+
+
+def forward_mode():
+    """Whether somebody computes forward derivatives."""
+    if forward_ad._current_level >= 0:
+        return True
+    # a compiled graph enters the levels of torch.func without telling forward_ad
+    return torch._C._are_functorch_transforms_active() and any(
+        interpreter.key() == torch._C._functorch.TransformType.Jvp
+        for interpreter in torch._C._functorch.get_interpreter_stack()
     )
 
 

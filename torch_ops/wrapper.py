@@ -12,10 +12,10 @@ from torch._C._functorch import unwrap_if_dead
 from torch.autograd import forward_ad
 
 from overbar.namespace import register
-from torch_ops.namespace import TorchNamespace, watched
+from torch_ops.namespace import BufferRefused, TorchNamespace, forward_mode, refusing_buffers, watched
 
 
-class _Call:
+class Call:
     """What `apply` passes besides tensors. An object of its own, so that no transform takes the options for tensors."""
 
     __slots__ = ("options", "primitive")
@@ -53,7 +53,7 @@ class PrimitiveFunction(torch.autograd.Function):
         ctx.call, *arrays = inputs
         # Hidden outputs are saved as outputs, so that a second derivative sees how they depend on the inputs.
         ctx.save_for_backward(*arrays, *outputs)
-        if forward_ad._current_level >= 0:
+        if forward_mode():
             ctx.save_for_forward(*arrays, *outputs)
         ctx.set_materialize_grads(False)  # an absent cotangent is None, not a tensor of zeros
         if constant := [out for out in outputs if not (out.is_floating_point() or out.is_complex())]:
@@ -67,7 +67,7 @@ class PrimitiveFunction(torch.autograd.Function):
         count = len(saved) - primitive.outputs
         arrays, outputs = saved[:count], saved[count:]
         needed = ctx.needs_input_grad[1:]
-        return (None, *primitive.pull(TORCH, bars, outputs, arrays, options, needed))
+        return (None, *pull(primitive, bars, outputs, arrays, options, needed))
 
     @staticmethod
     @in_full_precision
@@ -76,33 +76,33 @@ class PrimitiveFunction(torch.autograd.Function):
         # torch calls this with forward AD switched off, and hands over saved tensors that still carry the tangents of
         # this level. A second forward derivative needs it on; this level's tangents must not be counted twice.
         with forward_ad._set_fwd_grad_enabled(True):
-            saved = [forward_ad.unpack_dual(x).primal for x in ctx.saved_tensors]
+            # Not forward_ad.unpack_dual, which does not know of the level that a compiled graph has entered.
+            saved = [torch._VF._unpack_dual(x, level=0)[0] for x in ctx.saved_tensors]
             count = len(saved) - primitive.outputs
             return primitive.push(TORCH, dots, saved[count:], saved[:count], options)
 
     @staticmethod
     def vmap(info, in_dims, call, *inputs):
-        # The new batch dimension becomes the first of the batch dimensions, which every primitive has: no loop, and
-        # an input without it stays as it is.
-        primitive, options = call.primitive, call.options
-        if primitive.signature.whole:
-            lead = options["batch_ndim"]
-            options = {**options, "batch_ndim": lead + 1}
-            inputs = [
-                x.unsqueeze(0).expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
-                for x, dim in zip(inputs, in_dims[1:], strict=True)
-            ]
-        else:
-            cores = [len(core) for core in primitive.signature.inputs]
-            batch = max(
-                x.ndim - (dim is not None) - core for x, dim, core in zip(inputs, in_dims[1:], cores, strict=True)
-            )
-            inputs = [
-                x if dim is None else _lead(x.movedim(dim, 0), batch + core)
-                for x, dim, core in zip(inputs, in_dims[1:], cores, strict=True)
-            ]
-        outputs = apply(primitive, inputs, options)
+        inputs, options = batched(call.primitive, call.options, info.batch_size, in_dims[1:], inputs)
+        outputs = apply(call.primitive, inputs, options)
         return outputs, (0,) * len(outputs)
+
+
+def batched(primitive, options, size, in_dims, inputs):
+    """The inputs and options for a call with one more dimension, which becomes the first of the batch dimensions that
+    every primitive has: no loop, and an input without it stays as it is."""
+    if primitive.signature.whole:
+        inputs = [
+            x.unsqueeze(0).expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
+            for x, dim in zip(inputs, in_dims, strict=True)
+        ]
+        return inputs, {**options, "batch_ndim": options["batch_ndim"] + 1}
+    cores = [len(core) for core in primitive.signature.inputs]
+    batch = max(x.ndim - (dim is not None) - core for x, dim, core in zip(inputs, in_dims, cores, strict=True))
+    return [
+        x if dim is None else _lead(x.movedim(dim, 0), batch + core)
+        for x, dim, core in zip(inputs, in_dims, cores, strict=True)
+    ], options
 
 
 def _lead(x, ndim):
@@ -132,9 +132,7 @@ def function_of(primitive):
 
 def apply(primitive, arrays, options):
     """All outputs of a primitive, hidden ones too, as a tuple."""
-    if torch.compiler.is_dynamo_compiling():
-        return _outside_graph(primitive, arrays, options)
-    call = _Call(primitive, options)
+    call = Call(primitive, options)
     if torch._C._are_functorch_transforms_active():
         return function_of(primitive).apply(call, *arrays)
     # The pullback of a torch.func.vjp runs after that has ended, on tensors which its level still wraps, and which
@@ -145,9 +143,68 @@ def apply(primitive, arrays, options):
     return function_of(primitive).apply_outside_transforms(call, *arrays)
 
 
-# The ops of `torch_ops.ops` are put into a compiled graph whole. A primitive called by its own name (overbar.cholesky)
-# breaks the graph instead.
-_outside_graph = torch.compiler.disable(apply)
+def pull(primitive, bars, outputs, arrays, options, needed):
+    """The bars of the inputs, by the rule.
+
+    A compiler traces the rule into its graph. Rules that recurse over blocks have a graph for every number of blocks
+    and thousands of nodes for large matrices; these are the rules that ask for a buffer to write into. Such a rule
+    becomes one node, which runs it as it is: a graph for matrices that are too small for blocks, and one for all
+    others. torch.export gets PyTorch's own ops always.
+    """
+    if torch.is_grad_enabled() or not torch.compiler.is_compiling() or torch.compiler.is_exporting():
+        return primitive.pull(TORCH, bars, outputs, arrays, options, needed)
+    try:
+        with refusing_buffers():
+            return primitive.pull(TORCH, bars, outputs, arrays, options, needed)
+    except BufferRefused:
+        from torch_ops import library  # only a compiler needs it
+
+        return library.pull(primitive, bars, outputs, arrays, options, needed)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# torch.compile. Dynamo, its part that reads Python, cannot look into a Function with a forward rule: it must be told to
+# put the call into its graph unseen, by torch.compiler.allow_in_graph. AOTAutograd, which comes next, traces the call
+# forward and backward. Telling it here and now would import dynamo, which takes 30 times as long as the rest of
+# torch_ops. So it is done when dynamo comes by.
+
+_calls = {}  # the functions that graphs call, by their keys
+
+
+def graph_key(name, function):
+    """The key of a function that goes into a graph of dynamo's as one call. A str: an int could become a variable."""
+    key = f"{name}:{len(_calls)}"
+    _calls[key] = function
+    return key
+
+
+@functools.cache
+def _primitive_key(primitive):
+    return graph_key(primitive.name, lambda *arrays, **options: primitive.apply(TORCH, arrays, options))
+
+
+def in_graph(key, *args, **kwargs):
+    """While dynamo is compiling: the call of the function with this key."""
+    _allow()
+    return call_in_graph(key, *args, **kwargs)
+
+
+def call_in_graph(key, *args, **kwargs):
+    """What dynamo puts into its graphs. One function for all: dynamo must find it by its name in this module."""
+    return _calls[key](*args, **kwargs)
+
+
+def _allow():
+    torch.compiler.allow_in_graph(call_in_graph)
+
+
+def _key_of(primitive):
+    return _primitive_key(primitive)
+
+
+# What torch.compiler.assume_constant_result does: dynamo, while it traces, calls them itself.
+_allow._dynamo_marked_constant = True
+_key_of._dynamo_marked_constant = True
 
 
 # There are no kernels of linear algebra for these.
@@ -155,6 +212,11 @@ _HALF = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.comp
 
 
 class _Front(TorchNamespace):
+    def enter(self, primitive, arrays, options):
+        if torch.compiler.is_dynamo_compiling():
+            return in_graph(_key_of(primitive), *arrays, **options)
+        return primitive.apply(self, arrays, options)
+
     def call(self, primitive, arrays, options):
         for A in arrays:
             if A.dtype in _HALF:

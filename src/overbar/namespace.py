@@ -78,6 +78,10 @@ class Namespace:
         array = self.asarray(value)
         return self.astype(array, self.asarray(1.0).dtype) if self.base.isdtype(array.dtype, "integral") else array
 
+    def enter(self, primitive, arrays, options):
+        """What a primitive returns that a user called by its own name."""
+        return primitive.apply(self, arrays, options)
+
     def call(self, primitive, arrays, options):
         """The value of a primitive on arrays of this library: all outputs, hidden ones too, as a tuple."""
         return primitive.run(arrays, options)

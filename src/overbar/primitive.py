@@ -152,7 +152,7 @@ class Primitive:
 
     def __call__(self, *args, **kwargs):
         arrays, options = self.bind(args, kwargs)
-        return self.apply(namespace(*arrays), arrays, options)
+        return namespace(*arrays).enter(self, arrays, options)
 
     def bind(self, args, kwargs):
         """Split the arguments of a call into the arrays and a complete dictionary of options."""

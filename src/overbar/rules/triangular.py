@@ -8,7 +8,7 @@ from overbar.primitive import once, primitive
 
 
 @primitive("(n,n),(p,q?)->(p,q?)")
-def solve_triangular(A, B, *, upper, left=True, unitriangular=False, adjoint=False):
+def solve_triangular(A, B, *, upper: bool, left=True, unitriangular=False, adjoint=False):
     """The solution X of a triangular system, op(A) X = B or X op(A) = B.
 
     Parameters

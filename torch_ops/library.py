@@ -1,0 +1,284 @@
+"""The primitives as ops of torch.library: `torch.ops.overbar.cholesky`, one node of an exported graph.
+
+May import torch and `overbar`. It is not imported with `torch_ops`: whoever wants the ops imports it, and so does the
+program that loads what was exported with them. What it is for is `torch.export`:
+
+- `torch_ops.cholesky` leaves PyTorch's own ops in the exported graph. It runs where there is no overbar, and is
+  differentiated there by PyTorch's rules for these ops.
+- ``custom_op(overbar.cholesky)`` leaves one op with overbar's rules, in reverse and forward mode, to any order. It runs
+  where ``import torch_ops.library`` came first.
+
+Everywhere else the two do the same, the former with less overhead.
+"""
+
+import contextlib
+import functools
+import inspect
+
+import torch
+from torch._functorch.utils import enable_single_level_autograd_function
+from torch._library.infer_schema import SUPPORTED_PARAM_TYPES
+from torch.autograd import forward_ad
+
+from overbar.primitive import as_function
+from overbar.rules import REGISTRY
+from torch_ops.namespace import TorchNamespace
+from torch_ops.wrapper import TORCH, Call, PrimitiveFunction, batched, function_of, graph_key, in_graph
+
+__all__ = ["custom_op"]
+
+
+def custom_op(primitive, name=None):
+    """Register a primitive, one of overbar's or your own, as an op of torch.library.
+
+    Parameters
+    ----------
+    primitive : overbar.Primitive
+        It takes a fixed number of arrays. The types of its options are those of their defaults; an option without a
+        default, or with the default None, is annotated: ``upper: bool``, ``rank: int | None``, ``shape: list[int]``.
+    name : str, optional
+        The op's name with its namespace, ``"mine::gram"``; by default ``"overbar::"`` and the name of the primitive.
+        An op of this name that was registered before is replaced.
+
+    Returns
+    -------
+    callable
+        As `torch_ops.wrap` returns, with the op behind it. (The op itself takes arrays with all their dimensions, and
+        returns the hidden outputs too.)
+
+    Raises
+    ------
+    TypeError
+        No schema of torch.library describes the primitive.
+    ValueError
+        The name belongs to a primitive of overbar's own.
+
+    Examples
+    --------
+    >>> import torch, overbar
+    >>> from torch_ops.library import custom_op
+    >>> cholesky = custom_op(overbar.cholesky)
+    >>> cholesky(torch.tensor([[4.0, 2.0], [2.0, 5.0]]))
+    tensor([[2., 0.],
+            [1., 2.]])
+    >>> torch.ops.overbar.cholesky.default._schema
+    overbar::cholesky(Tensor A, *, bool upper=False) -> Tensor
+    """
+    name = name or f"overbar::{primitive.name}"
+    owner = REGISTRY.get(name.removeprefix("overbar::"), primitive)
+    if owner is not primitive:
+        raise ValueError(
+            f'{name} is overbar\'s own. Give your op another name: custom_op({primitive.name}, "mine::op").'
+        )
+    function = as_function(primitive, _Library(forward_op(primitive, name)))
+    key = graph_key(name, function)
+
+    @functools.wraps(function)
+    def op(*arrays, **options):
+        if torch.compiler.is_dynamo_compiling():
+            return in_graph(key, *arrays, **options)
+        return function(*arrays, **options)
+
+    return op
+
+
+class _Library(TorchNamespace):
+    """PyTorch, with an op of torch.library for a primitive."""
+
+    def __init__(self, op):
+        super().__init__(TORCH.base)
+        self.op = op
+
+    def call(self, primitive, arrays, options):
+        return _as_tuple(self.op(*arrays, **options))
+
+
+@functools.cache
+def forward_op(primitive, name):
+    """The op that computes a primitive."""
+    arrays, options = _parameters(primitive)
+    returns = torch.Tensor if primitive.outputs == 1 else tuple[(torch.Tensor,) * primitive.outputs]
+
+    def kernel(*arrays, **options):
+        with _conjugation():
+            return _as_result(_owned(primitive.run(arrays, primitive.defaults | options), arrays))
+
+    # An autograd kernel of its own: that of torch.library.register_autograd has no forward mode and cannot be
+    # differentiated by torch.func.
+    def autograd(keyset, *arrays, **options):
+        call = _OpCall(primitive, primitive.defaults | options, op, keyset & torch._C._after_autograd_keyset)
+        with enable_single_level_autograd_function():
+            return _as_result(super(torch.autograd.Function, _function_of(primitive)).apply(call, *arrays))
+
+    def vmap(info, in_dims, *arrays, **options):
+        arrays, options = batched(primitive, primitive.defaults | options, info.batch_size, in_dims, arrays)
+        outputs = op(*arrays, **options)
+        return outputs, 0 if primitive.outputs == 1 else (0,) * primitive.outputs
+
+    op, library = _define(name, [*arrays, *options], returns, kernel, kernel, autograd)
+    torch.library.register_vmap(name, vmap, lib=library)
+    return op
+
+
+class _OpCall(Call):
+    __slots__ = ("keyset", "modes", "op")
+
+    def __init__(self, primitive, options, op, keyset):
+        super().__init__(primitive, options)
+        self.op, self.keyset = op, keyset
+        self.modes = torch.is_grad_enabled(), torch._C._is_fwd_grad_enabled()
+
+
+class _OpFunction(PrimitiveFunction):
+    """What autograd records where an op is called: the same rules, with the op as the forward pass."""
+
+    @staticmethod
+    def forward(call, *inputs):
+        # Autograd switches both modes off for `forward`. The outer levels of torch.func, to which the op goes on from
+        # here, want them as they were; second derivatives would be silently zero.
+        grad_mode, forward_mode = call.modes
+        with (
+            torch._C._AutoDispatchBelowAutograd(),
+            torch.set_grad_enabled(grad_mode),
+            forward_ad._set_fwd_grad_enabled(forward_mode),
+        ):
+            return _as_tuple(call.op.redispatch(call.keyset, *inputs, **call.options))
+
+
+@functools.cache
+def _function_of(primitive):
+    return type(function_of(primitive).__name__, (_OpFunction,), {"__doc__": primitive.__doc__})
+
+
+@functools.cache
+def backward_op(primitive):
+    """`Primitive.pull` as one op, for the graphs of compilers: ``overbar::<name>_backward``. It returns the bars that
+    are needed. None where no schema describes the options."""
+    try:
+        _, options = _parameters(primitive)
+    except TypeError:
+        return None
+    tensors, maybe = list[torch.Tensor], list[torch.Tensor | None]
+    arguments = {"bars": maybe, "outputs": tensors, "arrays": tensors, "needed": list[bool]}
+    parameters = [_parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, kind) for name, kind in arguments.items()]
+
+    def pull(bars, outputs, arrays, needed, options):
+        found = primitive.pull(TORCH, bars, tuple(outputs), arrays, primitive.defaults | options, needed)
+        return [bar for bar in found if bar is not None]
+
+    def kernel(bars, outputs, arrays, needed, **options):
+        with torch.no_grad(), _conjugation():
+            found = pull(bars, outputs, arrays, needed, options)
+            return [bar.contiguous() for bar in _owned(found, _tensors(bars, outputs, arrays))]
+
+    def fake(bars, outputs, arrays, needed, **options):
+        return [x.new_empty(x.shape) for x, wanted in zip(arrays, needed, strict=True) if wanted]
+
+    def autograd(keyset, bars, outputs, arrays, needed, **options):
+        if torch.is_grad_enabled() and any(x.requires_grad for x in _tensors(bars, outputs, arrays)):
+            return pull(bars, outputs, arrays, needed, options)  # whoever differentiates it looks inside
+        with torch._C._AutoDispatchBelowAutograd():
+            keyset = keyset & torch._C._after_autograd_keyset
+            return op.redispatch(keyset, bars, outputs, arrays, needed, **options)
+
+    name = f"overbar::{primitive.name}_backward"
+    while name in _libraries:  # two primitives of one name
+        name += "_"
+    op, _ = _define(name, [*parameters, *options], tensors, kernel, fake, autograd)
+    return op
+
+
+def pull(primitive, bars, outputs, arrays, options, needed):
+    """`Primitive.pull` through its op; without one, `Primitive.pull` itself."""
+    op = backward_op(primitive)
+    if op is None:
+        return primitive.pull(TORCH, bars, outputs, arrays, options, needed)
+    found = iter(op(list(bars), list(outputs), list(arrays), list(needed), **options))
+    return [next(found) if wanted else None for wanted in needed]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Schemas and registration
+
+_libraries = {}  # by the names of their only ops
+
+
+def _parameters(primitive):
+    """The arrays and the options of a primitive as parameters with types."""
+    if primitive.variadic:
+        raise TypeError(f"{primitive.name} takes any number of arrays, an op of torch.library a fixed number.")
+    arrays = [_parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, torch.Tensor) for name in primitive.arguments]
+    annotations = inspect.get_annotations(primitive.function, eval_str=True)
+    options = []
+    for name, default in primitive.defaults.items():
+        kind = annotations.get(name, type(default))
+        if kind not in SUPPORTED_PARAM_TYPES:
+            raise TypeError(
+                f"{primitive.name}: torch.library wants a type for the option {name}. Give it a default that is a "
+                f"bool, int, float or str, or an annotation that torch.library knows, {name}: list[int] for instance."
+            )
+        options.append(_parameter(name, inspect.Parameter.KEYWORD_ONLY, kind, default))
+    return arrays, options
+
+
+def _parameter(name, where, kind, default=inspect.Parameter.empty):
+    return inspect.Parameter(name, where, annotation=kind, default=default)
+
+
+def _define(name, parameters, returns, kernel, fake, autograd):
+    """Register an op, in place of one that has the name already."""
+
+    def prototype():
+        """What infer_schema reads."""
+
+    prototype.__signature__ = inspect.Signature(parameters, return_annotation=returns)
+    namespace, _, short = name.partition("::")
+    if name in _libraries:
+        _libraries.pop(name)._destroy()
+    library = _libraries[name] = torch.library.Library(namespace, "FRAGMENT")
+    library.define(
+        torch.library.infer_schema(prototype, mutates_args=(), op_name=short), tags=(torch.Tag.pt2_compliant_tag,)
+    )
+    library.impl(short, kernel, "CompositeExplicitAutograd")
+    library.impl(short, autograd, "Autograd", with_keyset=True)
+    torch.library.register_fake(name, fake, lib=library)
+    return getattr(getattr(torch.ops, namespace), short).default, library
+
+
+@contextlib.contextmanager
+def _conjugation():
+    """Switch on what computes with lazily conjugated tensors, x.conj() and x.mH. Below a mode that watches all ops,
+    torch.compile's own in the first call of a graph for one, it is off: the conjugation would be left out silently."""
+    with (
+        torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.Conjugate, False),
+        torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.Negative, False),
+    ):
+        yield
+
+
+def _owned(outputs, inputs):
+    """The outputs with memory of their own each, which an op must return; no views, and not lazily conjugated."""
+    seen, owned = list(inputs), []
+    for out in outputs:
+        out = out.resolve_conj().resolve_neg()
+        shared = out._is_view() or any(torch._C._is_alias_of(out, x) for x in seen)
+        owned.append(out.clone() if shared else out)
+        seen.append(out)
+    return owned
+
+
+def _tensors(*lists):
+    return [x for tensors in lists for x in tensors if x is not None]
+
+
+def _as_tuple(outputs):
+    return outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+
+
+def _as_result(outputs):
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+for _primitive in REGISTRY.values():
+    with contextlib.suppress(TypeError):  # an option that has no type, such as an index
+        custom_op(_primitive)
