@@ -1,0 +1,313 @@
+"""The primitives as ops of torch.library, and exported programs, with these ops and without. May import `torch_ops`."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import overbar  # noqa: E402
+import torch_ops  # noqa: E402 - makes the primitives ops of torch
+from overbar import mH, verify  # noqa: E402
+from overbar.namespace import NUMPY  # noqa: E402
+from overbar.rules import REGISTRY  # noqa: E402
+from torch_ops import library  # noqa: E402
+
+# torch warns of its own making while it exports
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def registered(primitive):
+    return f"overbar::{primitive.name}" in library._libraries
+
+
+REGISTERED = pytest.mark.parametrize("primitive", [p for p in REGISTRY.values() if registered(p)], ids=lambda p: p.name)
+
+
+def prepared(primitive, tensors):
+    """The arguments, those that must be Hermitian made so: what is differentiated is a function of any matrix then."""
+    # conj_physical: gradcheck with batched forward gradients fails within torch for any function of x.mH
+    return [
+        (x + x.conj_physical().mT) / 2 if primitive.argument(i) in primitive.hermitian else x
+        for i, x in enumerate(tensors)
+    ]
+
+
+def function(f, primitive, options):
+    return lambda *tensors: (
+        f(prepared(primitive, tensors), **options)
+        if primitive.variadic
+        else f(*prepared(primitive, tensors), **options)
+    )
+
+
+def tensors(case, requires_grad=True):
+    return [torch.tensor(a, requires_grad=requires_grad) for a in case.arrays]
+
+
+def value_and_gradients(f, inputs):
+    out = f(*inputs)
+    weights = torch.linspace(0.5, 1.5, out.numel(), dtype=out.real.dtype).reshape(out.shape)
+    total = (weights * out.abs().square()).sum() + (weights * (out * (1 + 0.5j)).real).sum()
+    return out, *torch.autograd.grad(total, inputs)
+
+
+def same(found, expected, rtol=1e-11):
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=rtol * max(1.0, b.abs().max().item()))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Ops of torch.library
+
+
+def test_every_function_of_matrices_is_registered():
+    """Should this fail for a new primitive, annotate its option. (Functions of whole arrays have indices, shapes, axes
+    and masks for options, which have no type.)"""
+    assert [p.name for p in REGISTRY.values() if not registered(p) and not p.signature.whole] == []
+
+
+@REGISTERED
+def test_opcheck(primitive):
+    """The schema holds, the fake op predicts the real one, autograd is registered, and AOTAutograd traces it: the op
+    and its reverse rule."""
+    case = verify.draw_cases(primitive)[0]
+    case = verify.complete(primitive, case.arrays, case.options)
+    assert not primitive.check(NUMPY, case.arrays)
+    inputs = tensors(case)
+    torch.library.opcheck(library.forward_op(primitive, f"overbar::{primitive.name}"), inputs, case.options)
+    with torch.no_grad():
+        outputs = [out.clone() for out in primitive.run(inputs, case.options)]
+        bars = [torch.randn_like(out) for out in outputs]
+        arguments = (bars, outputs, [x.detach() for x in inputs], [True] * len(inputs))
+        torch.library.opcheck(library.backward_op(primitive), arguments, case.options)
+
+
+def test_opcheck_of_complex_matrices():
+    """The conjugations in a rule are not lost in the first call of a graph, where PyTorch watches all ops."""
+    for primitive in (overbar.cholesky, overbar.inv_congruence, overbar.cos):
+        case = verify.draw_cases(primitive, np.complex128)[0]
+        inputs = tensors(case)
+        torch.library.opcheck(library.forward_op(primitive, f"overbar::{primitive.name}"), inputs, case.options)
+        with torch.no_grad():
+            outputs = [out.clone() for out in primitive.run(inputs, case.options)]
+        arguments = (
+            [torch.randn_like(x) for x in outputs],
+            outputs,
+            [x.detach() for x in inputs],
+            [True] * len(inputs),
+        )
+        torch.library.opcheck(library.backward_op(primitive), arguments, case.options)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+@REGISTERED
+def test_derivatives_of_the_op(primitive, dtype):
+    """First and second, in both modes, and in batches of gradients."""
+    for case in verify.draw_cases(primitive, dtype)[:2]:
+        f = function(library.custom_op(primitive), primitive, case.options)
+        inputs = tensors(case)
+        tight = {"fast_mode": True, "atol": 1e-7, "rtol": 1e-5}
+        same([f(*inputs)], [function(primitive, primitive, case.options)(*inputs)], 1e-15)
+        assert torch.autograd.gradcheck(f, inputs, check_forward_ad=True, check_batched_grad=True, **tight)
+        assert torch.autograd.gradgradcheck(f, inputs, check_fwd_over_rev=True, **tight)
+
+
+def gram_loss(cholesky):
+    return lambda A: cholesky(A @ A.mT + torch.eye(3, dtype=A.dtype)).pow(3).sum()
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda f: torch.func.grad(f),
+        lambda f: torch.func.hessian(f),
+        lambda f: torch.func.jacrev(torch.func.jacrev(torch.func.grad(f))),
+        lambda f: torch.func.jacfwd(torch.func.jacfwd(f)),
+        lambda f: lambda A: torch.vmap(torch.func.hessian(f))(torch.stack([A, 2 * A])),
+        lambda f: torch.func.grad(lambda A: torch.vmap(f)(torch.stack([A, 2 * A])).sum()),
+    ],
+    ids=["grad", "hessian", "reverse thrice", "forward twice", "vmap of hessian", "grad of vmap"],
+)
+def test_transforms_of_the_op(transform):
+    """PyTorch's own custom_op refuses all that are in reverse mode, and is silently wrong in forward mode."""
+    A = torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    same([transform(gram_loss(library.custom_op(overbar.cholesky)))(A)], [transform(gram_loss(overbar.cholesky))(A)])
+
+
+def test_a_hidden_output_is_hidden_in_the_function_and_not_in_the_op():
+    A, B = torch.eye(3) * 2, torch.ones(3, 2)
+    assert isinstance(library.custom_op(overbar.inv_congruence)(A, B), torch.Tensor)
+    assert len(torch.ops.overbar.inv_congruence(A, B)) == 2
+
+
+def test_the_reverse_op_is_differentiable():
+    L = torch.linalg.cholesky(torch.eye(3, dtype=torch.float64) * 2 + 1).requires_grad_()
+    op = library.backward_op(overbar.cholesky)
+    assert torch.autograd.gradcheck(lambda L_bar: op([L_bar], [L], [L @ L.mT], [True])[0], (torch.ones_like(L) * L,))
+
+
+@overbar.primitive("(m,n)->(n,n)")
+def gram(A, *, scale: float, shift: int | None = None):
+    return scale * (mH(A) @ A)
+
+
+@gram.vjp
+def _(C_bar, C, A, *, scale, shift):
+    return (lambda: scale * (A @ (C_bar + mH(C_bar))),)
+
+
+def test_a_primitive_of_the_users_own():
+    op = library.custom_op(gram, "mine::gram")
+    A = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda A: op(A, scale=2.0), A)
+    torch.library.opcheck(torch.ops.mine.gram.default, (A,), {"scale": 2.0})
+    assert str(torch.ops.mine.gram.default._schema) == (
+        "mine::gram(Tensor A, *, float scale, SymInt? shift=None) -> Tensor"
+    )
+
+    @overbar.primitive("(m,n)->(n,n)")
+    def gram2(A):
+        return 3 * (mH(A) @ A)
+
+    again = library.custom_op(gram2, "mine::gram")  # as when a cell of a notebook is run once more
+    torch.testing.assert_close(again(A), 3 * A.mT @ A)
+
+
+def test_what_cannot_be_registered():
+    with pytest.raises(TypeError, match=r"subset: torch.library wants a type for the option index"):
+        library.custom_op(overbar.subset)
+    with pytest.raises(TypeError, match="concatenate takes any number of arrays"):
+        library.custom_op(overbar.concatenate)
+
+    @overbar.primitive("(n,n)->(n,n)")
+    def cholesky(A):
+        return A
+
+    with pytest.raises(ValueError, match="overbar's own"):
+        library.custom_op(cholesky)
+
+
+def test_the_op_in_a_compiled_function():
+    op = library.custom_op(overbar.cholesky)
+    A = (torch.eye(4, dtype=torch.float64) * 3 + 1).requires_grad_()
+    torch.compiler.reset()
+    compiled = torch.compile(op, fullgraph=True, backend="aot_eager", dynamic=True)
+    same(value_and_gradients(compiled, [A]), value_and_gradients(op, [A]))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# torch.export
+
+
+class Module(torch.nn.Module):
+    def __init__(self, f):
+        super().__init__()
+        self.f = f
+
+    def forward(self, *tensors):
+        return self.f(*tensors)
+
+
+def exported(f, inputs, **options):
+    return torch.export.export(Module(f), tuple(x.detach() for x in inputs), **options)
+
+
+def targets(program):
+    return {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_an_exported_primitive_is_pytorchs_own_ops(first, dtype):
+    """It holds nothing of overbar's, and PyTorch's derivative of it is right."""
+    case = first.draw(dtype)
+    inputs = tensors(case)
+    f = function(first.primitive, first.primitive, case.options)
+    program = exported(f, inputs)
+    assert not any("overbar" in target for target in targets(program))
+    same(value_and_gradients(program.module(), inputs), value_and_gradients(f, inputs))
+
+
+@REGISTERED
+def test_an_exported_op_keeps_its_rule(primitive):
+    case = verify.draw_cases(primitive)[0]
+    inputs = tensors(case)
+    f = function(library.custom_op(primitive), primitive, case.options)
+    program = exported(f, inputs)
+    assert f"overbar.{primitive.name}.default" in targets(program)
+    same(value_and_gradients(program.module(), inputs), value_and_gradients(f, inputs))
+
+
+def model(cholesky):
+    def f(A, B):
+        L = cholesky((A + A.mT) / 2)
+        return overbar.solve_triangular(L, B, upper=False) + overbar.cho_logdet(L)
+
+    return f
+
+
+def model_inputs():
+    A = torch.randn(4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    B = torch.randn(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    return [(A @ A.mT + torch.eye(4, dtype=A.dtype)).requires_grad_(), B.requires_grad_()]
+
+
+@pytest.mark.parametrize(
+    "cholesky", [torch_ops.cholesky, overbar.cholesky, library.custom_op(overbar.cholesky)], ids=str
+)
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_exported_model(cholesky, strict):
+    """Decomposed, saved and loaded."""
+    inputs, f = model_inputs(), model(cholesky)
+    expected = value_and_gradients(f, inputs)
+    program = exported(f, inputs, strict=strict)
+    same(value_and_gradients(program.module(), inputs), expected)
+    program = program.run_decompositions()
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    file.seek(0)
+    same(value_and_gradients(torch.export.load(file).module(), inputs), expected)
+
+
+@pytest.mark.parametrize("cholesky", [overbar.cholesky, library.custom_op(overbar.cholesky)], ids=["ops", "library"])
+def test_an_exported_model_of_any_size(cholesky):
+    f, inputs = model(cholesky), model_inputs()
+    n = torch.export.Dim("n", min=2)
+    program = torch.export.export(
+        Module(f), tuple(x.detach() for x in inputs), dynamic_shapes={"tensors": ({0: n, 1: n}, {0: n})}
+    )
+    for size in (3, 200):
+        A = (torch.eye(size, dtype=torch.float64) * size + 1).requires_grad_()
+        B = torch.linspace(1, 2, 2 * size, dtype=torch.float64).reshape(size, 2).requires_grad_()
+        same(value_and_gradients(program.module(), [A, B]), value_and_gradients(f, [A, B]))
+
+
+LOAD = """
+import sys, torch
+{}
+assert ("overbar" in sys.modules) == bool({!r})
+program = torch.export.load(sys.argv[1])
+print(program.module()(2 * torch.eye(4, dtype=torch.float64), torch.ones(4, 2, dtype=torch.float64)).shape)
+"""
+
+
+@pytest.mark.parametrize("kept, imports", [(False, ""), (True, "import torch_ops.library"), (True, "")])
+def test_loading_in_another_process(tmp_path, kept, imports):
+    """What holds PyTorch's own ops only is loaded without overbar; what holds an op of overbar's is not."""
+    program = exported(model(library.custom_op(overbar.cholesky) if kept else overbar.cholesky), model_inputs())
+    path = str(tmp_path / "model.pt2")
+    torch.export.save(program, path)
+    run = subprocess.run(
+        [sys.executable, "-c", LOAD.format(imports, imports), path],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    if kept and not imports:
+        assert run.returncode
+        assert "overbar" in run.stderr
+    else:
+        assert run.stdout == "torch.Size([4, 2])\n", run.stderr
