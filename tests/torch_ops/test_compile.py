@@ -330,7 +330,12 @@ def test_an_index_that_numpy_made(index):
     same(compiled(f), f, [torch.randn(3, 2, dtype=torch.float64, requires_grad=True)])
 
 
-@pytest.mark.parametrize("op", [torch_ops.cholesky, overbar.cholesky, torch.linalg.cholesky], ids=str)
+EACH_CHOLESKY = pytest.mark.parametrize(
+    "op", [torch_ops.cholesky, overbar.cholesky, torch.linalg.cholesky], ids=["op", "primitive", "built-in"]
+)
+
+
+@EACH_CHOLESKY
 def test_a_failure_is_the_same_error(op):
     """Of the numbers in a matrix, when the graph runs; of its shape, when it is compiled."""
     with pytest.raises(torch.linalg.LinAlgError, match=r"not positive|not PD"):
@@ -372,7 +377,7 @@ def test_transforms_of_an_op(cholesky, transform):
     torch.testing.assert_close(compiled(f)(A), f(A), rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("op", [torch_ops.cholesky, overbar.cholesky, torch.linalg.cholesky], ids=str)
+@EACH_CHOLESKY
 def test_no_double_backward_of_a_compiled_function(op):
     """Should this fail for torch.linalg.cholesky, then PyTorch has learned it, and ours should be tried."""
     A = positive_definite(3)

@@ -256,7 +256,9 @@ def model_inputs():
 
 
 @pytest.mark.parametrize(
-    "cholesky", [torch_ops.cholesky, overbar.cholesky, library.custom_op(overbar.cholesky)], ids=str
+    "cholesky",
+    [torch_ops.cholesky, overbar.cholesky, library.custom_op(overbar.cholesky)],
+    ids=["op", "primitive", "library"],
 )
 @pytest.mark.parametrize("strict", [False, True])
 def test_an_exported_model(cholesky, strict):
