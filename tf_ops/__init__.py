@@ -1,7 +1,7 @@
 """The primitives of overbar as TensorFlow ops: each a tf.custom_gradient whose derivative is the shared rule.
 
 May import tensorflow and `overbar`. Importing it also makes overbar's own primitives take tensors:
-`overbar.cholesky(tensor)` is `tf_ops.cholesky(tensor)`.
+`overbar.cholesky(tensor)` is `tf_ops.cholesky(tensor)`. `tf_ops.linalg` stands where tf.linalg stood.
 """
 
 try:
@@ -9,8 +9,8 @@ try:
 except ImportError as error:
     raise ImportError('tf_ops needs TensorFlow. Install it with: pip install "overbar[tf]"') from error
 
-from tf_ops import ops
+from tf_ops import linalg, ops
 from tf_ops.ops import *
 from tf_ops.ops import wrap
 
-__all__ = ["wrap", *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive"))]
+__all__ = ["linalg", "wrap", *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive"))]

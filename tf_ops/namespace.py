@@ -8,8 +8,9 @@ import math
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
 
-from overbar.namespace import Namespace, not_positive_definite
+from overbar.namespace import Namespace, not_positive_definite, singular
 
 
 class ShapeError(tf.errors.InvalidArgumentError, ValueError):
@@ -25,19 +26,53 @@ def _error(kind):
     return staticmethod(lambda message: kind(None, None, message))
 
 
+# Functions of the array API standard that TensorFlow calls otherwise, or whose arguments are others there.
 _OTHER_NAME = {
     "all": tf.reduce_all,
     "any": tf.reduce_any,
+    "atan2": tf.math.atan2,
+    "clip": lambda x, min=None, max=None: _clip(x, min, max),
+    "cumulative_sum": tf.cumsum,
+    "empty_like": tf.zeros_like,
+    "flip": lambda x, axis=None: tf.reverse(x, _axes(x, axis)),
+    "floor_divide": tf.math.floordiv,
+    "full": lambda shape, value, dtype=None: tf.fill(shape, tf.convert_to_tensor(value, dtype=dtype)),
+    "full_like": lambda x, value: tf.fill(tf.shape(x), tf.cast(value, x.dtype)),
+    "hypot": lambda x, y: tf.sqrt(x * x + y * y),
     "isfinite": tf.math.is_finite,
     "isinf": tf.math.is_inf,
     "isnan": tf.math.is_nan,
+    "log10": lambda x: tf.math.log(x) / math.log(10),
+    "log2": lambda x: tf.math.log(x) / math.log(2),
     "matrix_transpose": tf.linalg.matrix_transpose,
     "max": tf.reduce_max,
     "mean": tf.reduce_mean,
     "min": tf.reduce_min,
+    "moveaxis": lambda x, source, destination: tf.experimental.numpy.moveaxis(x, source, destination),
+    "outer": lambda x, y: x[..., :, None] * y[..., None, :],
     "permute_dims": tf.transpose,
+    "pow": tf.pow,
     "prod": tf.reduce_prod,
+    "remainder": tf.math.floormod,
+    "std": tf.math.reduce_std,
+    "take_along_axis": lambda x, indices, axis=-1: tf.experimental.numpy.take_along_axis(x, indices, axis),
+    "trunc": lambda x: tf.where(x < 0, tf.math.ceil(x), tf.math.floor(x)),
+    "var": tf.math.reduce_variance,
+    "vecdot": lambda x, y, axis=-1: tf.reduce_sum((tf.math.conj(x) if x.dtype.is_complex else x) * y, axis=axis),
 }
+
+
+def _clip(x, low, high):
+    x = x if low is None else tf.maximum(x, low)
+    return x if high is None else tf.minimum(x, high)
+
+
+def _axes(x, axis):
+    return list(range(x.shape.rank)) if axis is None else [axis] if isinstance(axis, int) else list(axis)
+
+
+# Up to this size a batch of matrices is looked at for a singular one, in a graph, before it is solved with.
+_SMALL = 32
 
 
 class TensorFlowNamespace(Namespace):
@@ -239,12 +274,48 @@ class TensorFlowNamespace(Namespace):
             return L
         return tf.cond(tf.reduce_all(ok), lambda: L, lambda: _report(L, A, ok, argument))
 
+    def cond(self, predicate, yes, no):
+        return super().cond(predicate, yes, no) if isinstance(predicate, bool) else tf.cond(predicate, yes, no)
+
     def solve(self, A, B, check=True):
         # tf.linalg.solve does not broadcast
         if A.shape.rank > 2 or B.shape.rank > 2:
             batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(B)[:-2])
             A, B = (tf.broadcast_to(M, tf.concat([batch, tf.shape(M)[-2:]], 0)) for M in (A, B))
-        return tf.linalg.solve(A, B)
+        if tf.executing_eagerly():
+            try:
+                return tf.linalg.solve(A, B)
+            except tf.errors.InvalidArgumentError as error:
+                if "not invertible" not in error.message:
+                    raise
+                index = next(iter(np.argwhere(_is_singular(A))), ())
+                raise self.LinAlgError(singular("A", index)) from None
+        if compiled_by_xla():
+            X = self._solve_as_real(A, B) if A.dtype.is_complex else tf.linalg.solve(A, B)
+            return tf.where(_solves(X, A, B), X, tf.cast(tf.constant(math.nan, tf.float64), X.dtype))
+        if A.shape.rank > 2:
+            A = self._assert_invertible(A)
+        return tf.linalg.solve(A, B, name="solve_A")  # the kernel's error shows this name
+
+    def _assert_invertible(self, A):
+        """A batch of matrices, with an error that says which of them is singular where the kernel would only say that
+        one is. That takes a second factorisation, which counts little for small matrices, and is left out for
+        others."""
+        small = self.shape(A)[-1] <= _SMALL
+        if small is False:
+            return A
+        fine = self.cond(small, lambda: ~_is_singular(tf.stop_gradient(A)), lambda: tf.ones(tf.shape(A)[:-2], tf.bool))
+        words = ["argument A is singular, so that there is no A⁻¹ B. Matrix of the batch:", _first(~fine)]
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
+            return tf.identity(A)
+
+    def _solve_as_real(self, A, B):
+        """A⁻¹ B for complex A, which XLA cannot solve: the same equations for the real and the imaginary parts of X,
+        [[Re A, −Im A], [Im A, Re A]] [Re X; Im X] = [Re B; Im B], at twice the cost."""
+        (re, im), n = (tf.math.real(A), tf.math.imag(A)), self.shape(A)[-1]
+        right = tf.concat([tf.math.real(B), tf.math.imag(B)], -2)
+        X = tf.linalg.solve(self.block([[re, -im], [im, re]]), right)
+        return tf.complex(X[..., :n, :], X[..., n:, :])
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         if unitriangular:
@@ -252,6 +323,33 @@ class TensorFlowNamespace(Namespace):
         if not left:  # X op(A) = B  is  op(A)ᴴ Xᴴ = Bᴴ
             return self.mH(self.solve_triangular(A, self.mH(B), upper=upper, adjoint=not adjoint))
         return tf.linalg.triangular_solve(A, B, lower=not upper, adjoint=adjoint)
+
+
+def compiled_by_xla():
+    """Whether the graph that is being built is that of a tf.function with jit_compile=True."""
+    return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def _is_singular(A):
+    # This factorisation, unlike that of tf.linalg.solve, does not mind.
+    return tf.math.is_inf(tf.math.real(tf.linalg.slogdet(A).log_abs_determinant))
+
+
+def _solves(X, A, B):
+    """Whether each X is the solution of A X = B for an A that differs from the given one by rounding. XLA's solver
+    cannot raise where A is singular, and its result may be numbers that solve nothing."""
+    X, A, B = (tf.stop_gradient(M) for M in (X, A, B))
+    largest = lambda M: tf.reduce_max(tf.abs(M), axis=(-2, -1), keepdims=True)  # noqa: E731
+    rounding = tf.cast(tf.shape(A)[-1], largest(B).dtype) * np.finfo(A.dtype.as_numpy_dtype).eps
+    rows = tf.reduce_max(tf.reduce_sum(tf.abs(A), axis=-1, keepdims=True), axis=-2, keepdims=True)
+    return largest(A @ X - B) <= 100 * rounding * (rows * largest(X) + largest(B))
+
+
+def _first(found):
+    """The first place in the flattened array where something was found. (Where there is none, in an empty batch too, a
+    place behind the last one: XLA and vectorized_map compute it even then.)"""
+    flat = tf.pad(tf.reshape(tf.cast(found, tf.int32), [-1]), [[0, 1]], constant_values=1)
+    return tf.argmax(flat, output_type=tf.int32)
 
 
 def _report(L, A, ok, argument):
@@ -271,12 +369,13 @@ def _report(L, A, ok, argument):
 
     low = tf.zeros_like(ok, tf.int32)
     _, order = tf.while_loop(lambda low, high: tf.reduce_any(high - low > 1), halve, [low, low + n])
-    # XLA computes this branch for an empty batch too, where there is no first: hence one more entry
-    flat = tf.pad(tf.reshape(tf.cast(ok, tf.int32), [-1]), [[0, 1]], constant_values=1)
-    first = tf.argmin(flat, output_type=tf.int32)
+    first = _first(~ok)
     order = tf.gather(tf.pad(tf.reshape(order, [-1]), [[0, 1]]), first)
     finite = tf.reduce_all(tf.math.is_finite(tf.math.abs(tf.linalg.band_part(A, -1, 0))))
-    words = [f"cholesky: argument {argument} is not positive definite. Matrix of the batch (0 where there is none):"]
+    words = [
+        f"cholesky: argument {argument} is not positive definite. Matrix of the batch, flattened (0 where there is "
+    ]
+    words[0] += "none):"
     words += [first, "; order of its leading minor that is not positive:", order]
     words += [f"; are all entries of {argument} finite:", finite]
     words += [f". If it should be positive definite, add a small multiple of the identity to {argument}."]

@@ -3,23 +3,86 @@
 May import tensorflow and `overbar`. The one place where rules meet TensorFlow: no op has code of its own here.
 """
 
+import contextlib
+import functools
+
 import tensorflow as tf
 
 from overbar.namespace import register
 from overbar.primitive import Primitive
 from tf_ops.namespace import TensorFlowNamespace
 
+_HALF = (tf.float16, tf.bfloat16)
+
 
 class _Front(TensorFlowNamespace):
     def call(self, primitive, arrays, options):
-        return apply(primitive, arrays, options)
+        if tf.executing_eagerly():
+            return self._call(primitive, arrays, options)
+        with tf.name_scope(primitive.name) as scope:
+            return self._call(primitive, assert_fit(primitive, arrays), options, scope)
+
+    def _call(self, primitive, arrays, options, scope=None):
+        half = half_precision(arrays)
+        if not half:
+            return apply(primitive, arrays, options, scope)
+        outputs = apply(primitive, [tf.cast(A, tf.float32) for A in arrays], options, scope)
+        return tuple(tf.cast(out, half) for out in outputs)
 
 
 TENSORFLOW = _Front()
 
 
-def apply(primitive, arrays, options):
-    """All outputs of a primitive, hidden ones too, as a tuple."""
+def half_precision(values):
+    """The dtype that all tensors among the values have, if it is float16 or bfloat16. There are no kernels of linear
+    algebra for these: what is computed is computed in float32, and given back in the dtype that came; tf.cast does the
+    same to the gradients."""
+    dtypes = {value.dtype for value in values if isinstance(value, (tf.Tensor, tf.Variable))}
+    return dtypes.pop() if len(dtypes) == 1 and dtypes <= set(_HALF) else None
+
+
+def in_single_precision(function):
+    """A function of TensorFlow's own that has no kernel for half precision, as one that takes it."""
+
+    @functools.wraps(function)
+    def computed(*args, **kwargs):
+        half = half_precision((*args, *kwargs.values()))
+        if not half:
+            return function(*args, **kwargs)
+        cast = lambda x: tf.cast(x, tf.float32) if half_precision([x]) else x  # noqa: E731
+        return tf.cast(function(*map(cast, args), **{name: cast(x) for name, x in kwargs.items()}), half)
+
+    return computed
+
+
+def assert_fit(primitive, arrays):
+    """The arrays, which fail when they come if sizes that were not known when the graph was built do not fit."""
+    signature = primitive.signature
+    if signature.whole or all(A.shape.is_fully_defined() for A in arrays):
+        return arrays
+    seen, checks = {}, []
+    for i, (A, core) in enumerate(zip(arrays, signature.inputs, strict=True)):
+        for axis, dim in enumerate(core, A.shape.rank - len(core)):
+            j, other = seen.setdefault(dim, (i, axis))
+            if (i, axis) == (j, other) or None not in (A.shape[axis], arrays[j].shape[other]):
+                continue
+            sizes = tf.shape(arrays[j])[other], tf.shape(A)[axis]
+            if i == j:
+                words = f"{primitive.name}: argument {primitive.argument(i)} is not square:"
+            else:
+                words = (
+                    f"{primitive.name}: argument {primitive.argument(i)} does not fit {primitive.argument(j)}: the "
+                    f"dimension {dim} of {signature.text} differs:"
+                )
+            checks.append(tf.debugging.Assert(tf.equal(*sizes), [words, *reversed(sizes)]))
+    if not checks:
+        return arrays
+    with tf.control_dependencies(checks):  # dropped under XLA, whose own compilation fails for sizes that do not fit
+        return [tf.identity(A) for A in arrays]
+
+
+def apply(primitive, arrays, options, scope=None):
+    """All outputs of a primitive, hidden ones too, as a tuple. `scope` is where its ops are in a graph."""
     on_tape = []
 
     # Options are bound here, outside: custom_gradient refuses keyword arguments in graphs.
@@ -32,15 +95,16 @@ def apply(primitive, arrays, options):
         def gradient(*bars):
             # The rule must see the outputs that are on the tape, those that the caller got: a second derivative does
             # not know how the ones inside depend on the inputs. In forward mode TensorFlow asks before there are any.
-            seen = on_tape[0] if on_tape else apply(primitive, inputs, options)
+            seen = on_tape[0] if on_tape else apply(primitive, inputs, options, scope)
             bars = [tf.convert_to_tensor(bar) for bar in bars]  # gathers send IndexedSlices
-            return primitive.pull(TENSORFLOW, bars, seen, inputs, options)
+            # TensorFlow puts the gradients of its own ops into such a scope, too
+            with tf.name_scope(f"gradient_tape/{scope}") if scope else contextlib.nullcontext():
+                return primitive.pull(TENSORFLOW, bars, seen, inputs, options)
 
         return outputs, gradient
 
     op.__name__ = primitive.name
-    with tf.name_scope(primitive.name):
-        outputs = op(*arrays)
+    outputs = op(*arrays)
     on_tape.append(outputs)
     return outputs
 

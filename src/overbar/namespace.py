@@ -185,6 +185,11 @@ class Namespace:
 
     # -- linear algebra --------------------------------------------------------------------------------------------
 
+    def cond(self, predicate, yes, no):
+        """``yes()`` or ``no()``, by a predicate about sizes. Where sizes are not known when the program is built, both
+        become part of it, and the choice is made when it runs."""
+        return yes() if predicate else no()
+
     def buffer(self, *arrays):
         """An array like the first of `arrays` to write results into; None where arrays cannot be written to, or where a
         computation with these arrays is watched by somebody who differentiates it."""

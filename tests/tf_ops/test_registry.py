@@ -266,34 +266,16 @@ def test_broadcasting_in_a_graph_with_unknown_sizes(first):
         agrees(first.primitive, first.draw(batch=batch), run)
 
 
-# What XLA cannot compile, and the op that it lacks.
-XLA_LACKS = {("inv_congruence", "complex64"): "MatrixSolve"}
-
-
-def under_xla(primitive, case, run):
-    lacking = XLA_LACKS.get((primitive.name, case.arrays[0].dtype.name))
-    if lacking is None:
-        run()
-        return
-    with pytest.raises(tf.errors.InvalidArgumentError, match=f"unsupported operations.* {lacking}"):
-        run()
-    pytest.skip(f"XLA has no {lacking} for {case.arrays[0].dtype}")
-
-
 @pytest.mark.parametrize("dtype", [np.float64, np.complex64])
 def test_xla(first, dtype):
     case = first.draw(dtype, (2,))
     run = tf.function(value_and_bars(first.primitive, case.options), jit_compile=True)
-    under_xla(first.primitive, case, lambda: agrees(first.primitive, case, run, 1000 * np.finfo(dtype).eps))
+    agrees(first.primitive, case, run, 1000 * np.finfo(dtype).eps)
 
 
 def test_second_derivative_under_xla(first):
     case = first.draw()
-
-    def run():
-        assert second_derivative_error(first.primitive, case, lambda f: tf.function(f, jit_compile=True)) < 1e-7
-
-    under_xla(first.primitive, case, run)
+    assert second_derivative_error(first.primitive, case, lambda f: tf.function(f, jit_compile=True)) < 1e-7
 
 
 # ---------------------------------------------------------------------------------------------------------------------

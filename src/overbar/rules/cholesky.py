@@ -11,6 +11,9 @@ from overbar.rules.masking import phi
 # Below this size one symbolic rule on the whole matrix is faster than two halves and the products that join them.
 BASE = 128
 
+# How often a matrix whose size is not known is halved.
+DEPTH = 3
+
 
 @primitive("(n,n)->(n,n)", hermitian=("A",))
 def cholesky(A, *, upper=False):
@@ -79,7 +82,7 @@ def cholesky(A, *, upper=False):
 
 @cholesky.vjp
 def _(L_bar, L, A, *, upper):
-    return (lambda: reverse_recursive(mH(L), mH(L_bar)) if upper else reverse_recursive(L, L_bar),)
+    return (lambda: reverse(mH(L), mH(L_bar)) if upper else reverse(L, L_bar),)
 
 
 @cholesky.jvp
@@ -105,41 +108,55 @@ def reverse_symbolic(L, L_bar):
     return (A_bar + mH(A_bar)) / 2
 
 
-def reverse_recursive(L, L_bar, updates=(), out=None):
+def reverse(L, L_bar):
+    """The same, on blocks where L is large."""
+    xp = namespace(L)
+    if L.shape[-1] is None:  # not known while a graph is built: it gets both ways, and a fixed number of blocks
+        return xp.cond(
+            xp.shape(L)[-1] <= 2 * BASE,
+            lambda: reverse_symbolic(L, L_bar),
+            lambda: reverse_recursive(L, L_bar, depth=DEPTH),
+        )
+    return reverse_recursive(L, L_bar)
+
+
+def reverse_recursive(L, L_bar, updates=(), out=None, depth=None):
     """The same on 2 by 2 blocks, until they are small.
 
     Only the lower triangle of L̄ matters. The updates L̄₁₁ − Ā₂₁ᴴ L₂₁ are therefore not done at once, which would
     fill the upper triangle too, but kept in `updates` as pairs (Ā₂₁, L₂₁) and applied to each block when it is used.
     `out` is where to write Ā, in place of new memory for the blocks of every level; None where arrays cannot be
-    written to, or where somebody watches this computation to differentiate it.
+    written to, or where somebody watches this computation to differentiate it. `depth` is how often to halve L where
+    its size is not known.
     """
     xp = namespace(L)
-    n = L.shape[-1]
+    n = xp.shape(L)[-1]
 
     def update(block, products):
         for P, Q in products:
             block = xp.add_product(block, mH(P), Q, -1)
         return block
 
-    if n is None or n <= BASE:
+    if depth == 0 if depth is not None else n <= BASE:
         A_bar = reverse_symbolic(L, update(L_bar, updates))
         if out is not None:
             out[...] = A_bar
         return A_bar
     if out is None:
         out = xp.buffer(L, L_bar)
-    k = split(n)
+    k = split(n) if depth is None else n // 2
+    depth = None if depth is None else depth - 1
     one, two = slice(0, k), slice(k, n)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
     out11, out22 = (None, None) if out is None else (out[..., one, one], out[..., two, two])
 
     updates22 = [(P[..., two], Q[..., two]) for P, Q in updates]
-    A22_bar = reverse_recursive(L22, L_bar[..., two, two], updates22, out22)
+    A22_bar = reverse_recursive(L22, L_bar[..., two, two], updates22, out22, depth)
     L21_bar = update(L_bar[..., two, one], [(P[..., two], Q[..., one]) for P, Q in updates])
     L21_bar = xp.add_product(L21_bar, A22_bar, L21, -2)
     A21_bar = xp.solve_triangular(L11, L21_bar, upper=False, left=False)
     updates11 = [(P[..., one], Q[..., one]) for P, Q in updates] + [(A21_bar, L21)]
-    A11_bar = reverse_recursive(L11, L_bar[..., one, one], updates11, out11)
+    A11_bar = reverse_recursive(L11, L_bar[..., one, one], updates11, out11, depth)
 
     half = A21_bar / 2
     if out is None:
