@@ -96,7 +96,8 @@ def apply(primitive, arrays, options, scope=None):
             # The rule must see the outputs that are on the tape, those that the caller got: a second derivative does
             # not know how the ones inside depend on the inputs. In forward mode TensorFlow asks before there are any.
             seen = on_tape[0] if on_tape else apply(primitive, inputs, options, scope)
-            bars = [tf.convert_to_tensor(bar) for bar in bars]  # gathers send IndexedSlices
+            # Gathers send IndexedSlices; None is what tape.gradient was given among the output_gradients.
+            bars = [None if bar is None else tf.convert_to_tensor(bar) for bar in bars]
             # TensorFlow puts the gradients of its own ops into such a scope, too
             with tf.name_scope(f"gradient_tape/{scope}") if scope else contextlib.nullcontext():
                 return primitive.pull(TENSORFLOW, bars, seen, inputs, options)

@@ -1,0 +1,280 @@
+"""Graphs: when a tf.function is traced again, sizes that are known only when it runs, what its ops are called, and the
+errors for the numbers in a tensor, eagerly, in graphs and under XLA. May import `tf_ops`.
+"""
+
+import importlib
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+import tf_ops  # noqa: E402
+from overbar.verify import call  # noqa: E402
+from tf_ops.wrapper import TENSORFLOW  # noqa: E402
+
+cholesky_rule = importlib.import_module("overbar.rules.cholesky")
+
+
+def gradient_of(f):
+    def gradient(*x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            z = f(*x)
+        return tape.gradient(z, x)
+
+    return gradient
+
+
+def tensors(case):
+    return [tf.constant(a) for a in case.arrays]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tracing
+
+
+def test_a_function_is_traced_again_for_other_shapes_only(some):
+    primitive = some.primitive
+
+    @tf.function
+    def run(*x):
+        return gradient_of(lambda *x: call(primitive, x, some.draw().options))(*x)
+
+    for rng in (0, 1):
+        run(*tensors(some.draw(rng=rng)))
+        run(*(tf.Variable(a) for a in some.draw(rng=rng).arrays))
+    assert run.experimental_get_tracing_count() == 2  # tensors, and variables
+    if not primitive.signature.whole:
+        run(*tensors(some.draw(batch=(2,))))
+        assert run.experimental_get_tracing_count() == 3
+
+
+def test_one_trace_serves_every_batch(some):
+    primitive, single = some.primitive, some.draw(batch=(1,))
+    signature = [tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in single.arrays]
+    run = tf.function(gradient_of(lambda *x: call(primitive, x, single.options)), input_signature=signature)
+    for size in (1, 3, 2):
+        case = some.draw(batch=(size,))
+        for bar, a in zip(run(*tensors(case)), case.arrays, strict=True):
+            assert bar.shape == a.shape
+    assert run.experimental_get_tracing_count() == 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sizes that are known only when the graph runs
+
+
+def positive_definite(n, dtype=np.float64):
+    rng = np.random.default_rng(n)
+    X = rng.standard_normal((n, n)) + (1j * rng.standard_normal((n, n)) if np.dtype(dtype).kind == "c" else 0)
+    return (X @ np.conj(X.T) / n + np.eye(n)).astype(dtype)
+
+
+def weighted(L):
+    """A function of the factor that has no symmetry."""
+    entries = tf.cast(tf.reshape(tf.range(tf.size(L)), tf.shape(L)), L.dtype.real_dtype)
+    return tf.reduce_sum(tf.math.real(L) * tf.sin(entries)) + tf.reduce_sum(tf.math.imag(L) * tf.cos(entries))
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
+@pytest.mark.parametrize("upper", [False, True], ids=["lower", "upper"])
+def test_cholesky_of_unknown_size_works_on_blocks(monkeypatch, upper, compiled):
+    """Above twice the base it halves, whatever comes: even, odd, and so small that some blocks are empty."""
+    monkeypatch.setattr(cholesky_rule, "BASE", 2)
+    f = lambda A: weighted(tf_ops.cholesky(A, upper=upper))  # noqa: E731
+    spec = tf.TensorSpec([None, None], tf.complex128)
+    unknown = tf.function(gradient_of(f), input_signature=[spec], jit_compile=compiled)
+    for n in (3,) if compiled and upper else (5,) if compiled else (0, 1, 4, 5, 6, 16, 17):
+        A = tf.constant(positive_definite(n, np.complex128))
+        monkeypatch.setattr(cholesky_rule, "BASE", 2)
+        (found,) = unknown(A)
+        monkeypatch.setattr(cholesky_rule, "BASE", 128)
+        (expected,) = gradient_of(f)(A)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert unknown.experimental_get_tracing_count() == 1
+
+
+def test_blocks_of_unknown_size_are_what_was_computed(monkeypatch):
+    """The test above would see a wrong block rule: here is one."""
+    monkeypatch.setattr(cholesky_rule, "BASE", 2)
+    right = cholesky_rule.reverse_recursive
+    monkeypatch.setattr(cholesky_rule, "reverse_recursive", lambda *args, **kwargs: 1.001 * right(*args, **kwargs))
+    f = lambda A: weighted(tf_ops.cholesky(A))  # noqa: E731
+    unknown = tf.function(gradient_of(f), input_signature=[tf.TensorSpec([None, None], tf.float64)])
+    small, large = (unknown(tf.constant(positive_definite(n)))[0] for n in (4, 5))
+    monkeypatch.undo()
+    np.testing.assert_allclose(small, gradient_of(f)(tf.constant(positive_definite(4)))[0], rtol=0, atol=1e-12)
+    expected = gradient_of(f)(tf.constant(positive_definite(5)))[0]
+    assert abs(large - expected).numpy().max() > 1e-4 * abs(expected).numpy().max()
+
+
+def test_a_second_derivative_of_blocks_of_unknown_size(monkeypatch):
+    monkeypatch.setattr(cholesky_rule, "BASE", 2)
+
+    def second(A):
+        return gradient_of(lambda A: weighted(gradient_of(lambda A: weighted(tf_ops.cholesky(A)))(A)[0]))(A)[0]
+
+    unknown = tf.function(second, input_signature=[tf.TensorSpec([None, None], tf.float64)])
+    A = tf.constant(positive_definite(5))
+    found = unknown(A)
+    monkeypatch.undo()
+    np.testing.assert_allclose(found, second(A), rtol=0, atol=1e-11)
+
+
+UNFIT = [
+    ("cho_solve", [(3, 3), (2, 1)], r"cho_solve: argument B does not fit L: the dimension n .* differs:\] \[2\] \[3\]"),
+    (
+        "congruence",
+        [(3, 3), (2, 4)],
+        r"congruence: argument B does not fit A: the dimension m .* differs:\] \[2\] \[3\]",
+    ),
+    ("congruence", [(3, 2), (3, 4)], r"congruence: argument A is not square:\] \[2\] \[3\]"),
+    ("phi", [(3, 2)], r"phi: argument A is not square:\] \[2\] \[3\]"),
+    ("cholesky", [(2, 3, 2)], r"cholesky: argument A is not square:\] \[2\] \[3\]"),
+]
+
+
+@pytest.mark.parametrize(("name", "shapes", "words"), UNFIT, ids=[f"{name}{shapes}" for name, shapes, _ in UNFIT])
+def test_sizes_that_do_not_fit_are_named_when_the_graph_runs(name, shapes, words):
+    run = tf.function(getattr(tf_ops, name))
+    run = run.get_concrete_function(*(tf.TensorSpec([None] * len(shape), tf.float64) for shape in shapes))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        run(*(tf.ones(shape, tf.float64) for shape in shapes))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What the ops of a graph are called
+
+
+def names_in(f, *specs):
+    return [op.name for op in tf.function(f).get_concrete_function(*specs).graph.get_operations()]
+
+
+def test_an_op_has_a_scope_of_its_name(some):
+    """As TensorBoard shows it: the op under its name, its gradient under gradient_tape and that name, and nothing else
+    but what a tape puts there itself."""
+    primitive, case = some.primitive, some.draw()
+    function = tf_ops.wrap(primitive)
+    options = {name: value for name, value in case.options.items() if name != "batch_ndim"}
+
+    def f(*x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = function(*x, **options)
+        return tape.gradient(outputs, x)
+
+    names = names_in(f, *[tf.TensorSpec(a.shape, a.dtype, name="input") for a in case.arrays])
+    scopes = [name.partition(f"{primitive.name}/")[0] for name in names if f"{primitive.name}/" in name]
+    assert set(scopes) == {"", "gradient_tape/"}
+    others = {name.partition("_")[0] for name in names if f"{primitive.name}/" not in name}
+    assert others <= {"input", "ones", "zeros", "Identity", "NoOp"}
+
+
+def test_scopes_of_ops_with_a_name_of_tensorflow_or_of_the_user():
+    spec = tf.TensorSpec([2, 2], tf.float64)
+    assert any(name.startswith("pow/power/") for name in names_in(lambda A: tf_ops.pow(A, A), spec))
+    named = names_in(lambda A: tf_ops.cholesky(A, name="factor"), spec)
+    assert any(name.startswith("factor/cholesky/") for name in named)
+    assert "product" in names_in(lambda A: tf_ops.matmul(A, A, name="product"), spec)
+    twice = names_in(lambda A: tf_ops.phi(tf_ops.phi(A)), spec)
+    assert any(name.startswith("phi_1/") for name in twice)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Errors for the numbers in a tensor
+
+INDEFINITE = np.array([[1.0, 2.0], [2.0, 1.0]])
+WITH_NAN = np.array([[1.0, 0.0], [np.nan, 1.0]])
+ZERO = np.zeros((2, 2))
+
+
+def batch(bad, *shape):
+    """Identities, with a bad matrix as the last but one of the flattened batch."""
+    A = np.broadcast_to(np.eye(2), (*shape, 2, 2)).copy()
+    A.reshape(-1, 2, 2)[-2] = bad
+    return A
+
+
+EAGER = [
+    ("cholesky", [INDEFINITE], "argument A is not positive definite: its leading minor of order 2"),
+    ("cholesky", [batch(INDEFINITE, 4)], r"argument A \(matrix 2 of the batch\) is not positive definite"),
+    ("cholesky", [batch(INDEFINITE, 2, 2)], r"argument A \(matrix \(1, 0\) of the batch\) is not positive definite"),
+    (
+        "cholesky",
+        [batch(WITH_NAN, 4)],
+        r"argument A \(matrix 2 of the batch\) is not finite: its entry \(1, 0\) is nan",
+    ),
+    ("inv_congruence", [ZERO, np.eye(2)], "argument A is singular"),
+    ("inv_congruence", [batch(ZERO, 4), np.eye(2)], r"argument A \(matrix 2 of the batch\) is singular"),
+    ("inv_congruence", [batch(ZERO, 2, 2), np.eye(2)], r"argument A \(matrix \(1, 0\) of the batch\) is singular"),
+]
+GRAPH = [
+    ("cholesky", [INDEFINITE], r"argument A is not positive definite.* \[0\] .*minor .*\[2\].*finite:\] \[1\]"),
+    (
+        "cholesky",
+        [batch(INDEFINITE, 4)],
+        r"argument A is not positive definite.* \[2\] .*minor .*\[2\].*finite:\] \[1\]",
+    ),
+    ("cholesky", [batch(WITH_NAN, 4)], r"argument A is not positive definite.* \[2\] .*finite:\] \[0\]"),
+    ("inv_congruence", [ZERO, np.eye(2)], "not invertible(.|\n)*inv_congruence/solve_A"),
+    ("inv_congruence", [batch(ZERO, 4), np.eye(2)], r"argument A is singular.* \[2\]"),
+    ("inv_congruence", [batch(ZERO, 2, 2), np.eye(2)], r"argument A is singular.* \[2\]"),
+]
+
+
+def identify(case):
+    return f"{case[0]}{[np.shape(a) for a in case[1]]}"
+
+
+@pytest.mark.parametrize(("name", "arrays", "words"), EAGER, ids=map(identify, EAGER))
+def test_an_error_names_the_argument_and_the_matrix(name, arrays, words):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        getattr(tf_ops, name)(*map(tf.constant, arrays))
+    good = [tf.constant(np.broadcast_to(np.eye(2), a.shape)) for a in arrays]
+    getattr(tf_ops, name)(*good)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known sizes", "unknown sizes"])
+@pytest.mark.parametrize(("name", "arrays", "words"), GRAPH, ids=map(identify, GRAPH))
+def test_an_error_in_a_graph_names_the_argument_and_the_matrix(name, arrays, words, known):
+    specs = [tf.TensorSpec(a.shape if known else [None] * a.ndim, tf.float64) for a in arrays]
+    run = tf.function(getattr(tf_ops, name), input_signature=specs)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        run(*map(tf.constant, arrays))
+    run(*(tf.constant(np.broadcast_to(np.eye(2), a.shape)) for a in arrays))
+
+
+def test_a_large_batch_is_not_factored_twice_to_find_a_singular_matrix():
+    names = names_in(tf_ops.inv_congruence, *[tf.TensorSpec([2, 64, 64], tf.float64)] * 2)
+    assert not any("LogMatrixDeterminant" in name for name in names)
+    names = names_in(tf_ops.inv_congruence, *[tf.TensorSpec([2, 8, 8], tf.float64)] * 2)
+    assert any("LogMatrixDeterminant" in name for name in names)
+
+
+def test_xla_says_it_with_nan():
+    compiled = tf.function(lambda A: (tf_ops.cholesky(A), tf_ops.inv_congruence(A, A)), jit_compile=True)
+    A = np.stack([np.eye(3), np.zeros((3, 3)), np.diag([1.0, 0.0, 1.0]), 2 * np.eye(3)])
+    for dtype in (np.float64, np.complex64):
+        for found in compiled(A.astype(dtype)):
+            failed = np.isnan(np.asarray(found)).any(axis=(-2, -1))
+            assert failed.tolist() == [False, True, True, False]
+            assert np.isfinite(np.asarray(found)[[0, 3]]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+def test_xla_solves_as_well_as_numpy(dtype):
+    """With a condition number of 1/√ε: the residual is one of rounding only. That of XLA's own solver is not."""
+    n, eps, rng = 30, np.finfo(dtype).eps, np.random.default_rng(1)
+    imaginary = 1j if np.dtype(dtype).kind == "c" else 0
+    draw = lambda: rng.standard_normal((n, n)) + imaginary * rng.standard_normal((n, n))  # noqa: E731
+    A = ((np.linalg.qr(draw())[0] * np.geomspace(1, eps**0.5, n)) @ np.linalg.qr(draw())[0]).astype(dtype)
+    B = A @ np.ones((n, 2), dtype)
+
+    def residual(solve):
+        X = tf.function(solve, jit_compile=True)(A, B).numpy()
+        return abs(A @ X - B).max() / (abs(A).sum(-1).max() * abs(X).max()) / (n * eps)
+
+    assert residual(TENSORFLOW.solve) < 0.5
+    if dtype == np.float64:
+        assert residual(tf.linalg.solve) > 5
