@@ -13,4 +13,4 @@ from tf_ops import linalg, ops
 from tf_ops.ops import *
 from tf_ops.ops import wrap
 
-__all__ = ["linalg", "wrap", *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive"))]
+__all__ = ["wrap", *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive"))]

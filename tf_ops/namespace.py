@@ -359,10 +359,7 @@ def _report(L, A, ok, argument):
     first = _first(~ok)
     order = tf.gather(tf.pad(tf.reshape(order, [-1]), [[0, 1]]), first)
     finite = tf.reduce_all(tf.math.is_finite(tf.math.abs(tf.linalg.band_part(A, -1, 0))))
-    words = [
-        f"cholesky: argument {argument} is not positive definite. Matrix of the batch, flattened (0 where there is "
-    ]
-    words[0] += "none):"
+    words = [f"cholesky: argument {argument} is not positive definite. Matrix of the batch (0 where there is none):"]
     words += [first, "; order of its leading minor that is not positive:", order]
     words += [f"; are all entries of {argument} finite:", finite]
     words += [f". If it should be positive definite, add a small multiple of the identity to {argument}."]

@@ -94,7 +94,9 @@ def _handed_over(primitive, signature, builtin):
         return builtin(*args, **kwargs)
 
     function.__name__ = function.__qualname__ = signature or builtin.__name__
-    function.__signature__ = inspect.signature(builtin)
+    shown = inspect.signature(builtin)
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in shown.parameters.values()]
+    function.__signature__ = inspect.Signature(bare)
     function.__doc__ = (
         primitive.__doc__ or ""
     ) + "\n    TensorFlow's own function computes it, with all its arguments.\n"

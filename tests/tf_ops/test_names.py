@@ -1,0 +1,172 @@
+"""tf_ops stands where tf.linalg, tf.math and tf stood: names, arguments, defaults, and which function computes. May
+import `tf_ops`.
+"""
+
+import inspect
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+import tf_ops  # noqa: E402
+from tf_ops import linalg  # noqa: E402
+
+HOMES = {"tf.linalg": tf.linalg, "tf.math": tf.math, "tf": tf}
+OPS = [name for name in tf_ops.__all__ if hasattr(getattr(tf_ops, name), "primitive")]
+SHARED = [(name, home) for name in OPS for home in HOMES if hasattr(HOMES[home], name)]
+
+
+def own(name):
+    return next(getattr(home, name) for home in HOMES.values() if hasattr(home, name))
+
+
+def test_the_shared_names_are_found():
+    """The tests below run for these."""
+    assert {"cholesky", "matmul", "triangular_solve", "reduce_sum", "concat", "pow"} <= {name for name, _ in SHARED}
+
+
+@pytest.mark.parametrize(("name", "home"), SHARED, ids=str)
+def test_arguments_and_defaults_are_those_of_tensorflow(name, home):
+    """All of TensorFlow's, in its order. What ours takes besides is for keywords only."""
+    theirs = inspect.signature(getattr(HOMES[home], name)).parameters
+    ours = inspect.signature(getattr(tf_ops, name)).parameters
+    assert list(ours)[: len(theirs)] == list(theirs)
+    for parameter in theirs.values():
+        assert ours[parameter.name].kind == parameter.kind
+        assert ours[parameter.name].default == parameter.default
+    assert all(p.kind is p.KEYWORD_ONLY for p in list(ours.values())[len(theirs) :])
+
+
+def test_an_op_that_takes_other_arguments_would_be_caught():
+    other = inspect.signature(tf_ops.cho_solve).parameters
+    assert list(other)[:3] != list(inspect.signature(tf.linalg.cholesky_solve).parameters)
+
+
+def test_linalg_has_every_public_name_of_tf_linalg():
+    public = {name for name in dir(tf.linalg) if not name.startswith("_")}
+    assert public <= set(dir(linalg))
+    assert public == set(linalg.__all__)
+    for name in public:
+        expected = getattr(tf_ops, name) if name in OPS else getattr(tf.linalg, name)
+        assert getattr(linalg, name) is expected
+    assert linalg.cholesky is tf_ops.cholesky
+    assert linalg.LinearOperatorKronecker is tf.linalg.LinearOperatorKronecker
+    assert linalg.svd is tf.linalg.svd
+
+
+def test_names_that_are_not_in_tf_linalg_are_not_in_ours():
+    for name in set(OPS) - set(dir(tf.linalg)):
+        assert not hasattr(linalg, name), name
+
+
+CALLS = {
+    "name by position": lambda L, A: L.cholesky(A, "factor"),
+    "name by keyword": lambda L, A: L.cholesky(input=A, name="factor"),
+    "lower": lambda L, A: L.triangular_solve(A, A, False, True),
+    "matmul": lambda L, A: L.matmul(A, A, transpose_a=True, adjoint_b=True),
+    "matmul of sparse": lambda L, A: L.matmul(A, A, a_is_sparse=True),
+    "integers": lambda L, A: L.matmul(tf.cast(A, tf.int32), tf.cast(A, tf.int32)),
+    "cholesky_solve": lambda L, A: L.cholesky_solve(L.cholesky(A), rhs=A),
+    "diag": lambda L, A: L.diag(A, k=(0, 1), num_rows=5, padding_value=7),
+    "diag_part": lambda L, A: L.diag_part(A, k=(-1, 1), padding_value=9, align="LEFT_RIGHT"),
+    "trace": lambda L, A: L.trace(A, name="t"),
+    "conjugate": lambda L, A: L.matrix_transpose(tf.complex(A, A), conjugate=True),
+    "a list": lambda L, A: L.cholesky(A.numpy().tolist()),
+    "NumPy": lambda L, A: L.cholesky(A.numpy()),
+    "a variable": lambda L, A: L.cholesky(tf.Variable(A)),
+    "not ours": lambda L, A: L.eigh(A)[0] + L.det(A) + L.LinearOperatorFullMatrix(A).trace(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_call_of_tf_linalg_is_a_call_of_ours(call):
+    A = tf.constant([[4.0, 2.0], [2.0, 5.0]])
+    found, expected = call(linalg, A), call(tf.linalg, A)
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+HANDED_OVER = [name for name in OPS if hasattr(getattr(tf_ops, name), "builtin")]
+
+
+def arguments(name):
+    A = tf.constant([[4.0, 2.0], [2.0, 5.0]])
+    primitive = getattr(tf_ops, name).primitive
+    if primitive.variadic:
+        return [[A, A], 0]
+    return [A] * len(primitive.arguments) + {"reshape": [[4]]}.get(name, [])
+
+
+@pytest.mark.parametrize("name", HANDED_OVER)
+def test_what_is_handed_over_is_the_graph_of_tensorflow(name):
+    """And so takes no longer, forward and with its gradient."""
+
+    def graph(function):
+        @tf.function
+        def run():
+            x = arguments(name)
+            with tf.GradientTape() as tape:
+                tape.watch(x[0])
+                y = function(*x)
+            return y, tape.gradient(y, x[0])
+
+        return [op.type for op in run.get_concrete_function().graph.get_operations()]
+
+    assert graph(getattr(tf_ops, name)) == graph(own(name))
+
+
+def test_what_is_not_handed_over_is_what_tensorflow_gets_wrong():
+    """cholesky of an indefinite matrix, and the derivative of pow at zero. (The others have no counterpart.)"""
+    assert {name for name, _ in SHARED} - set(HANDED_OVER) == {"cholesky", "pow"}
+    indefinite = [[1.0, 2.0], [2.0, 1.0]]
+    assert np.isnan(tf.linalg.cholesky(indefinite)).any()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not positive definite"):
+        tf_ops.cholesky(indefinite)
+
+    def slope(pow):
+        x = tf.constant(0.0)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            z = pow(x, tf.constant(0.0))
+        return float(tape.gradient(z, x))
+
+    assert np.isnan(slope(tf.pow))
+    assert slope(tf_ops.pow) == 0
+
+
+def test_an_argument_that_is_not_there_is_a_type_error():
+    A = tf.eye(2)
+    for call in (
+        lambda: tf_ops.cholesky(A, uper=True),
+        lambda: tf_ops.cholesky(A, "name", True),
+        lambda: tf_ops.matmul(A, A, transpose=True),
+        lambda: tf_ops.phi(A, "name"),
+        lambda: tf_ops.inv_congruence(A),
+    ):
+        with pytest.raises(TypeError):
+            call()
+
+
+def test_a_keras_tensor_is_refused_with_the_remedy():
+    """By Keras itself, which says that such calls belong into a layer."""
+    keras = pytest.importorskip("keras")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("Keras has another backend")
+    x = keras.Input((2, 2))
+    for function in (tf_ops.cholesky, tf_ops.exp, linalg.trace):
+        with pytest.raises(ValueError, match=r"KerasTensor(.|\n)*[Ll]ayer"):
+            function(x)
+
+
+def test_autograph_leaves_ops_alone():
+    """No warning, no slow conversion, and control flow around them is converted all the same."""
+
+    @tf.function
+    def run(A):
+        if tf.linalg.trace(A) > 0:
+            A = tf_ops.cholesky(A)
+        return tf_ops.phi(A)
+
+    np.testing.assert_allclose(run(4 * tf.eye(2)), tf.eye(2))
+    np.testing.assert_allclose(run(-4 * tf.eye(2)), -2 * tf.eye(2))
