@@ -323,7 +323,8 @@ class TensorFlowNamespace(Namespace):
 
 
 def compiled_by_xla():
-    """Whether the graph that is being built is that of a tf.function with jit_compile=True."""
+    """Whether the graph that is being built is that of a tf.function with jit_compile=True. (TensorFlow has no public
+    way to ask.)"""
     return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
