@@ -10,7 +10,7 @@ except ImportError as error:
     raise ImportError('tf_ops needs TensorFlow. Install it with: pip install "overbar[tf]"') from error
 
 from tf_ops import linalg, ops
+from tf_ops.handover import wrap
 from tf_ops.ops import *
-from tf_ops.ops import wrap
 
-__all__ = ["wrap", *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive"))]
+__all__ = ["linalg", "wrap", *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive"))]

@@ -82,20 +82,20 @@ def test_a_cost_meets_its_target_from_below():
     assert measured(1.4, 1.0, target=1.3, cost=True).met is False
 
 
-def test_every_op_that_a_framework_has_is_timed():
-    import torch_ops
-
-    result = run("--every", "-f", "torch", "--sizes", "8", "--seconds", "0.005")
+@pytest.mark.parametrize("framework", ["torch", "tf"])
+def test_every_op_that_a_framework_has_is_timed(framework):
+    front = frameworks.front(framework)
+    result = run("--every", "-f", framework, "--sizes", "8", "--seconds", "0.005")
     assert result.exit_code == 0, result.output
-    names = [name for name in torch_ops.__all__ if getattr(getattr(torch_ops, name), "builtin", None)]
-    assert {"cholesky", "add"} <= set(names)
+    names = [name for name in front.__all__ if getattr(getattr(front, name), "builtin", None)]
+    assert {"cholesky", "add", "pow"} <= set(names)
     assert all(f" {name} " in result.output for name in names)
 
 
-@pytest.mark.parametrize("framework", ["torch"])
-def test_both_sides_of_each_op_do_the_same(framework):
+@pytest.mark.parametrize(("framework", "sizes"), [("torch", (9, 520)), ("tf", (9,))])
+def test_both_sides_of_each_op_do_the_same(framework, sizes):
     """Value and gradient: a side that does nothing would be fast."""
-    for job in overhead.jobs([framework], sizes=(9, 520)):
+    for job in overhead.jobs([framework], sizes=sizes):
         ours, theirs = (side() for side in job.things())
         for a, b in zip(ours, theirs, strict=True) if isinstance(ours, (list, tuple)) else [(ours, theirs)]:
             if job.what == "cholesky_solve":

@@ -90,4 +90,24 @@ def _torch(function, arrays, variadic, mode):
     return forward if mode == "forward" else lambda: torch.autograd.grad(forward(), tensors, bar)
 
 
-_STEPS = {"torch": _torch}
+def _tensorflow(function, arrays, variadic, mode):
+    tf = load("tf")
+    tensors = [tf.constant(A) for A in arrays]
+
+    @tf.function
+    def forward(*tensors):
+        return function(tensors) if variadic else function(*tensors)
+
+    @tf.function
+    def gradient(*tensors):
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            out = function(tensors) if variadic else function(*tensors)
+        return tape.gradient(out, tensors)
+
+    step = forward if mode == "forward" else gradient
+    # .numpy() waits for what is still computed
+    return lambda: tf.nest.map_structure(lambda x: x.numpy(), step(*tensors))
+
+
+_STEPS = {"torch": _torch, "tf": _tensorflow}

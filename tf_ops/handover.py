@@ -1,0 +1,121 @@
+"""How a primitive becomes a function of TensorFlow's: with its name, its arguments, a name scope, and handed over to
+TensorFlow's own function where that is right and no slower.
+
+May import tensorflow and `overbar`. What is handed over has TensorFlow's speed, and all of its arguments work. A rule
+of ours takes over where TensorFlow is wrong or slow; a user's own primitive and what TensorFlow lacks always go through
+`tf_ops.wrapper`.
+"""
+
+import functools
+import inspect
+
+import tensorflow as tf
+
+from overbar.primitive import as_function
+from tf_ops.wrapper import TENSORFLOW
+
+
+def wrap(primitive, signature=None, *, builtin=None, when=None, **names):
+    """Make a primitive, one of overbar's or your own, a function of TensorFlow tensors.
+
+    The function is differentiable to any order, eagerly, in a tf.function and under XLA. Like TensorFlow's own it takes
+    the argument `name`, the scope of its ops in a graph, which else is called like the function.
+
+    Parameters
+    ----------
+    primitive : overbar.Primitive
+    signature : str, optional
+        Name and arguments in another order or with other names: "pow(x, y)". `name` comes last among those that may be
+        given by position, as in TensorFlow.
+    builtin : callable, optional
+        The function of TensorFlow's own that this one stands for. Calls are handed over to it, with all the arguments
+        that it takes: for functions whose derivative TensorFlow has right and computes no slower. Of `signature` only
+        the name is needed then.
+    when : callable, optional
+        Takes the arguments of a call and says whether it is handed over; by default every call is.
+    **names : str
+        What the arguments in `signature` are called in the primitive: ``x="A"``.
+
+    Returns
+    -------
+    callable
+        Takes whatever tf.convert_to_tensor takes.
+
+    Examples
+    --------
+    >>> import tensorflow as tf, overbar, tf_ops
+    >>> @overbar.elementwise
+    ... def cube(A):
+    ...     return A**3
+    >>> @cube.derivative
+    ... def _(C, A):
+    ...     return 3 * A**2
+    >>> x = tf.Variable(2.0)
+    >>> with tf.GradientTape() as tape:
+    ...     y = tf_ops.wrap(cube)(x)
+    >>> float(tape.gradient(y, x))
+    12.0
+    """
+    if builtin is None or when is not None:
+        function = _with_name(as_function(primitive, TENSORFLOW, signature, names), positional=signature is not None)
+    if builtin is not None:
+        function = _handed_over(primitive, signature, builtin) if when is None else _choice(function, builtin, when)
+    function.builtin = builtin
+    function.__module__ = inspect.currentframe().f_back.f_globals["__name__"]
+    # The mark that tf.autograph.experimental.do_not_convert sets: there is nothing to rewrite here.
+    function.autograph_info__ = {}
+    return function
+
+
+def _with_name(function, positional):
+    """Give a function the argument `name`, by position too where TensorFlow's own function takes it so."""
+    shown = inspect.signature(function)
+    parameters = list(shown.parameters.values())
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if positional else inspect.Parameter.KEYWORD_ONLY
+    place = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) if positional else len(parameters)
+    parameters.insert(place, inspect.Parameter("name", kind, default=None))
+    # a primitive's own function opens the scope of its name itself, see tf_ops.wrapper
+    scope = None if function.__name__ == function.primitive.name else function.__name__
+
+    @functools.wraps(function)
+    def named(*args, name=None, **kwargs):
+        if positional and len(args) == place + 1:
+            *args, name = args
+        if name is None:
+            name = scope
+        if name is None:
+            return function(*args, **kwargs)
+        with tf.name_scope(name):
+            return function(*args, **kwargs)
+
+    named.__signature__ = shown.replace(parameters=parameters)
+    return named
+
+
+def _handed_over(primitive, signature, builtin):
+    @functools.wraps(builtin)
+    def function(*args, **kwargs):
+        return builtin(*args, **kwargs)
+
+    function.__name__ = function.__qualname__ = signature or builtin.__name__
+    shown = inspect.signature(builtin)
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in shown.parameters.values()]
+    function.__signature__ = inspect.Signature(bare)
+    function.__doc__ = (
+        primitive.__doc__ or ""
+    ) + "\n    TensorFlow's own function computes it, with all its arguments.\n"
+    function.primitive = primitive
+    return function
+
+
+def _choice(ours, builtin, when):
+    @functools.wraps(ours)
+    def function(*args, **kwargs):
+        return (builtin if when(*args, **kwargs) else ours)(*args, **kwargs)
+
+    return function
+
+
+def never(*args, **kwargs):
+    """No call is handed over."""
+    return False
