@@ -154,3 +154,11 @@ def test_environment_says_what_a_ratio_depends_on():
     assert where["processor"]
     assert where["versions"]["numpy"] == np.__version__
     assert any("openblas" in name or "mkl" in name for name in where["threads"])
+
+
+def test_an_interval_of_very_many_rounds():
+    seconds = tuple(1 + i / 2000 for i in range(2000))
+    ratio = Comparison({"a": Timing("a", seconds), "b": Timing("b", (1.0,) * 2000)}).ratio("a", "b")
+    # the normal approximation: the median's place is known to 1.96 · √2000 / 2 = 44 of 2000
+    assert 1.5 - 46 / 2000 < ratio.low < 1.5 - 42 / 2000
+    assert 1.5 + 42 / 2000 < ratio.high < 1.5 + 46 / 2000

@@ -101,7 +101,7 @@ def _rounded(seconds):
 def _order(count):
     """The largest k for which the k-th value from below and from above (from 0) enclose the median with 95 %."""
     total, k = 1, 0  # total: how many of the 2**count ways of falling left and right have fewer than k + 1 on one side
-    while 2 * (total + math.comb(count, k + 1)) <= 0.05 * 2**count:
+    while 40 * (total + math.comb(count, k + 1)) <= 2**count:  # in integers: a float ends at 2**1024
         k += 1
         total += math.comb(count, k)
     return k
