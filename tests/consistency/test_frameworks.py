@@ -174,11 +174,12 @@ def in_tensorflow(primitive, case, to, wrap=lambda f: f, forward_mode=True):
 
 
 def in_a_graph(primitive, case, to):
-    return in_tensorflow(primitive, case, to, tf.function)
+    # there is nothing in it for AutoGraph to rewrite, which would take as long as the tracing
+    return in_tensorflow(primitive, case, to, lambda f: tf.function(f, autograph=False))
 
 
 def under_xla(primitive, case, to):
-    return in_tensorflow(primitive, case, to, lambda f: tf.function(f, jit_compile=True))
+    return in_tensorflow(primitive, case, to, lambda f: tf.function(f, autograph=False, jit_compile=True))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
