@@ -281,19 +281,10 @@ def test_a_graph_agrees(first, dtype):
     assert_a_factor_is_caught(primitive, case, to, found, dtype)
 
 
-# What XLA cannot compile, and the op that it lacks.
-XLA_LACKS = {("inv_congruence", "complex64"): "MatrixSolve", ("inv_congruence", "complex128"): "MatrixSolve"}
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_xla_agrees(first, dtype):
     primitive, case = first.primitive, first.draw(dtype, BROADCAST)
     to = directions(primitive, case)
-    lacking = XLA_LACKS.get((primitive.name, np.dtype(dtype).name))
-    if lacking:
-        with pytest.raises(tf.errors.InvalidArgumentError, match=f"unsupported operations.* {lacking}"):
-            under_xla(primitive, case, to)
-        pytest.skip(f"XLA has no {lacking} for {np.dtype(dtype)}")
     found = under_xla(primitive, case, to)
     assert_agree(primitive, found, in_numpy(primitive, case, to), dtype)
     assert_agree(primitive, found, in_torch(primitive, case, to), dtype)
