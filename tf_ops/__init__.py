@@ -12,5 +12,11 @@ except ImportError as error:
 from tf_ops import linalg, ops
 from tf_ops.handover import wrap
 from tf_ops.ops import *
+from tf_ops.rerouting import reroute
 
-__all__ = ["linalg", "wrap", *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive"))]
+__all__ = [
+    "linalg",
+    "reroute",
+    "wrap",
+    *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive")),
+]

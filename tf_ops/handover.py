@@ -60,7 +60,7 @@ def wrap(primitive, signature=None, *, builtin=None, when=None, **names):
         function = _with_name(as_function(primitive, TENSORFLOW, signature, names), positional=signature is not None)
     if builtin is not None:
         function = _handed_over(primitive, signature, builtin) if when is None else _choice(function, builtin, when)
-    function.builtin = builtin
+    function.builtin, function.when = builtin, when
     function.__module__ = inspect.currentframe().f_back.f_globals["__name__"]
     # The mark that tf.autograph.experimental.do_not_convert sets: there is nothing to rewrite here.
     function.autograph_info__ = {}

@@ -243,7 +243,7 @@ def test_ops_page_names_every_op():
     for name in overbar.rules.REGISTRY:
         assert f"\n## {name}\n" in text
     for front in (torch_ops, tf_ops):
-        ops = [name for name in front.__all__ if name != "wrap"]
+        ops = [name for name in front.__all__ if hasattr(getattr(front, name), "primitive")]
         assert len(ops) >= len(overbar.rules.REGISTRY)
         for name in ops:
             assert f"`{front.__name__}.{name}(" in text
