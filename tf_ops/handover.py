@@ -8,14 +8,26 @@ of ours takes over where TensorFlow is wrong or slow; a user's own primitive and
 
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-from overbar.primitive import as_function
+from overbar.docstrings import TENSORFLOW as WORDS
+from overbar.docstrings import describe, full_name
+from overbar.primitive import Primitive, as_function
+from tf_ops.examples import EXAMPLES
 from tf_ops.wrapper import TENSORFLOW
 
 
-def wrap(primitive, signature=None, *, builtin=None, when=None, **names):
+def wrap(
+    primitive: Primitive,
+    signature: str | None = None,
+    *,
+    builtin: Callable[..., Any] | None = None,
+    when: Callable[..., bool] | None = None,
+    **names: str,
+) -> Callable[..., Any]:
     """Make a primitive, one of overbar's or your own, a function of TensorFlow tensors.
 
     The function is differentiable to any order, eagerly, in a tf.function and under XLA. Like TensorFlow's own it takes
@@ -60,8 +72,18 @@ def wrap(primitive, signature=None, *, builtin=None, when=None, **names):
         function = _with_name(as_function(primitive, TENSORFLOW, signature, names), positional=signature is not None)
     if builtin is not None:
         function = _handed_over(primitive, signature, builtin) if when is None else _choice(function, builtin, when)
-    function.builtin, function.when = builtin, when
-    function.__module__ = inspect.currentframe().f_back.f_globals["__name__"]
+    function.names, function.builtin, function.when = names, builtin, when
+    function.__module__ = inspect.currentframe().f_back.f_globals.get("__name__")
+    function.__doc__ = describe(
+        primitive,
+        function.__signature__,
+        WORDS,
+        name=function.__name__,
+        names=names,
+        builtin=full_name(builtin, {"tf.linalg": tf.linalg, "tf.math": tf.math, "tf": tf}) if when is not never else "",
+        always=builtin is not None and when is None,
+        example=EXAMPLES.get(function.__name__, "") if function.__module__ == "tf_ops.ops" else "",
+    )
     # The mark that tf.autograph.experimental.do_not_convert sets: there is nothing to rewrite here.
     function.autograph_info__ = {}
     return function
@@ -101,9 +123,6 @@ def _handed_over(primitive, signature, builtin):
     shown = inspect.signature(builtin)
     bare = [p.replace(annotation=inspect.Parameter.empty) for p in shown.parameters.values()]
     function.__signature__ = inspect.Signature(bare)
-    function.__doc__ = (
-        primitive.__doc__ or ""
-    ) + "\n    TensorFlow's own function computes it, with all its arguments.\n"
     function.primitive = primitive
     return function
 

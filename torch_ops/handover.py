@@ -8,12 +8,14 @@ does not depend on it: names, defaults and exceptions are PyTorch's, and half pr
 
 import inspect
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.overrides import handle_torch_function, has_torch_function
 
-from overbar.primitive import as_function
+from overbar.docstrings import PYTORCH, describe, full_name
+from overbar.primitive import Primitive, as_function
+from torch_ops.examples import EXAMPLES
 from torch_ops.namespace import DtypeError, ShapeError, forward_mode, watched
 from torch_ops.wrapper import TORCH, graph_key, in_graph
 
@@ -23,7 +25,15 @@ _TYPES = {"torch": torch, "Tensor": torch.Tensor, "Number": int | float | comple
 _TYPES |= {"Sequence": Sequence}
 
 
-def wrap(primitive, signature=None, *, builtin=None, mended=None, when=None, **names):
+def wrap(
+    primitive: Primitive,
+    signature: str | None = None,
+    *,
+    builtin: Callable[..., typing.Any] | None = None,
+    mended: Callable[..., typing.Any] | None = None,
+    when: Callable[..., bool] | None = None,
+    **names: str,
+) -> Callable[..., typing.Any]:
     """Make a primitive, one of overbar's or your own, a function of PyTorch tensors.
 
     The function is differentiable in reverse and forward mode, to any order, under torch.func, and goes into a compiled
@@ -72,7 +82,8 @@ def wrap(primitive, signature=None, *, builtin=None, mended=None, when=None, **n
         ours = as_function(primitive, TORCH, signature, names)
         op = _either(ours, builtin, mended or builtin, when)
         op.ours = ours  # the op where nothing is handed over: small matrices never get there, but tests have to
-    _describe(op, primitive, signature, builtin, when)
+    op.primitive, op.names, op.builtin, op.mended, op.when = primitive, names, builtin, mended, when
+    _describe(op, signature)
     return op
 
 
@@ -119,8 +130,8 @@ def _either(ours, builtin, mended, when):
         if chosen is not None:
             try:
                 return chosen(*args, **kwargs)
-            except torch.linalg.LinAlgError:
-                pass  # ours says more
+            except RuntimeError:
+                pass  # ours says more, or takes what PyTorch does not: a vector in the place of a matrix
         try:
             return ours(*args, **kwargs)
         except (ShapeError, DtypeError) as error:
@@ -153,17 +164,26 @@ def small(A, size, dtypes):
     return A.shape[-1] <= size and A.dtype in dtypes and not forward_mode()
 
 
-def _describe(op, primitive, signature, builtin, when):
+def _describe(op, signature):
     """Give an op its name, signature and docstring."""
+    primitive, builtin = op.primitive, op.builtin
     name, _, rest = (signature or primitive.name).partition("(")
+    written = primitive.__signature__
+    op.__signature__ = written
     if rest:
         scope = {}
         exec(f"from __future__ import annotations\ndef shown({rest}: pass", scope)
-        shown = inspect.signature(scope["shown"], globals=_TYPES, eval_str=True)
-    else:
-        shown = primitive.__signature__
+        written = inspect.signature(scope["shown"])
+        op.__signature__ = inspect.signature(scope["shown"], globals=_TYPES, eval_str=True)
     op.__name__ = op.__qualname__ = name
-    op.__module__ = inspect.currentframe().f_back.f_back.f_globals["__name__"]
-    op.__signature__ = shown
-    op.__doc__ = primitive.__doc__
-    op.primitive, op.builtin, op.when = primitive, builtin, when
+    op.__module__ = inspect.currentframe().f_back.f_back.f_globals.get("__name__")
+    op.__doc__ = describe(
+        primitive,
+        written,
+        PYTORCH,
+        name=name,
+        names=op.names,
+        builtin=full_name(builtin, {"torch.linalg": torch.linalg, "torch": torch}),
+        always=builtin is not None and op.when is None,
+        example=EXAMPLES.get(name, "") if op.__module__ == "torch_ops.ops" else "",
+    )

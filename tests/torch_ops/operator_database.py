@@ -582,7 +582,7 @@ EXCEPTIONS = (
         "Rules take no integers; the op hands them over.",
     ),
     Known(
-        ("trace (rule)",),
+        ("trace", "trace (rule)"),
         "errors",
         r"no error; torch: RuntimeError\('trace: expected a matrix",
         "PyTorch takes one matrix, ours a batch, too.",

@@ -98,7 +98,7 @@ def reshape(A, *, shape, batch_ndim=0):
     Examples
     --------
     >>> import numpy as np, overbar
-    >>> overbar.reshape(np.array([[1.0, 2.0], [3.0, 4.0]]), shape=4)
+    >>> overbar.reshape(np.array([[1.0, 2.0], [3.0, 4.0]]), shape=(4,))
     array([1., 2., 3., 4.])
     """
     xp = namespace(A)
