@@ -42,9 +42,11 @@ array([[2., 0.],
     "cholesky_solve": """\
 >>> import tensorflow as tf, tf_ops
 >>> L = tf.constant([[2.0, 0.0], [1.0, 2.0]], tf.float64)
->>> B = tf.constant([6.0, 7.0], tf.float64)
+>>> B = tf.constant([[6.0], [7.0]], tf.float64)
 >>> tf_ops.cholesky_solve(L, B)
-<tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 1.])>
+<tf.Tensor: shape=(2, 1), dtype=float64, numpy=
+array([[1.],
+       [1.]])>
 """,
     "concat": """\
 >>> import tensorflow as tf, tf_ops
@@ -84,12 +86,6 @@ array([[1., 0.],
 <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
 array([[1., 0.],
        [0., 2.]])>
-""",
-    "diag_part": """\
->>> import tensorflow as tf, tf_ops
->>> A = tf.constant([[1.0, 2.0], [3.0, 4.0]], tf.float64)
->>> tf_ops.diag_part(A, k=1)
-<tf.Tensor: shape=(1,), dtype=float64, numpy=array([2.])>
 """,
     "diagonal": """\
 >>> import tensorflow as tf, tf_ops

@@ -14,13 +14,15 @@ Everywhere else the two do the same, the former with less overhead.
 import contextlib
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch._functorch.utils import enable_single_level_autograd_function
 from torch._library.infer_schema import SUPPORTED_PARAM_TYPES
 from torch.autograd import forward_ad
 
-from overbar.primitive import as_function
+from overbar.primitive import Primitive, as_function
 from overbar.rules import REGISTRY
 from torch_ops.namespace import TorchNamespace
 from torch_ops.wrapper import TORCH, Call, PrimitiveFunction, batched, function_of, graph_key, in_graph
@@ -28,7 +30,7 @@ from torch_ops.wrapper import TORCH, Call, PrimitiveFunction, batched, function_
 __all__ = ["custom_op"]
 
 
-def custom_op(primitive, name=None):
+def custom_op(primitive: Primitive, name: str | None = None) -> Callable[..., Any]:
     """Register a primitive, one of overbar's or your own, as an op of torch.library.
 
     Parameters

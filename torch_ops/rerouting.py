@@ -5,6 +5,7 @@ PyTorch's that it stands for.
 """
 
 import contextlib
+from collections.abc import Iterator
 
 import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
@@ -14,7 +15,7 @@ from torch_ops.namespace import watched
 
 
 @contextlib.contextmanager
-def reroute():
+def reroute() -> Iterator[None]:
     """Reroute PyTorch's functions to the ops of `torch_ops`, in code that is not yours to change.
 
     Inside, ``torch.linalg.cholesky`` is `torch_ops.cholesky`, wherever it is called from: a library, a distribution of

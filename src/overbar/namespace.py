@@ -11,7 +11,9 @@ generic class.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import array_api_compat
 import array_api_compat.numpy
@@ -50,22 +52,22 @@ class Namespace:
     #: whether its matrix functions take arrays of different dtypes, and promote them
     promotes = True
 
-    def __init__(self, base):
+    def __init__(self, base: Any) -> None:
         self.base = base
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "base":
             raise AttributeError(name)
         attribute = getattr(self.base, name)
         setattr(self, name, attribute)  # so that the next look-up is an ordinary one
         return attribute
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<namespace of {self.name}>"
 
     # -- arrays in, arrays out -------------------------------------------------------------------------------------
 
-    def as_arrays(self, values):
+    def as_arrays(self, values: Sequence[Any]) -> list[Any]:
         """The given arrays, Python numbers and nested lists as arrays of this library. Numbers adopt the dtype of an
         array beside them, as everywhere in the array API; integers alone become floating point."""
         like = next((v for v in values if not isinstance(v, _PYTHON)), None)
@@ -78,29 +80,29 @@ class Namespace:
         array = self.asarray(value)
         return self.astype(array, self.asarray(1.0).dtype) if self.base.isdtype(array.dtype, "integral") else array
 
-    def enter(self, primitive, arrays, options):
+    def enter(self, primitive: Any, arrays: Any, options: Any) -> Any:
         """What a primitive returns that a user called by its own name."""
         return primitive.apply(self, arrays, options)
 
-    def call(self, primitive, arrays, options):
+    def call(self, primitive: Any, arrays: Any, options: Any) -> tuple[Any, ...]:
         """The value of a primitive on arrays of this library: all outputs, hidden ones too, as a tuple."""
         return primitive.run(arrays, options)
 
-    def static_shape(self, A):
+    def static_shape(self, A: Any) -> tuple[int | None, ...] | None:
         """The shape as a tuple, None for a size that is not known yet; None alone for an unknown rank."""
         return A.shape
 
-    def shape(self, A):
+    def shape(self, A: Any) -> tuple[Any, ...]:
         """The shape as a tuple of sizes that can be used in a computation."""
         return tuple(A.shape)
 
-    def is_floating(self, A):
+    def is_floating(self, A: Any) -> bool:
         return self.base.isdtype(A.dtype, ("real floating", "complex floating"))
 
-    def is_complex(self, A):
+    def is_complex(self, A: Any) -> bool:
         return self.base.isdtype(A.dtype, "complex floating")
 
-    def cast(self, A, like):
+    def cast(self, A: Any, like: Any) -> Any:
         """A in the dtype of `like`; the real part where `like` is real."""
         if A.dtype == like.dtype:
             return A
@@ -108,35 +110,35 @@ class Namespace:
             A = self.real(A)
         return self.base.astype(A, like.dtype, copy=False)
 
-    def constant(self, value, like):
+    def constant(self, value: Any, like: Any) -> Any:
         """A NumPy array of constants as an array beside `like` (same device); its dtype is kept."""
         return self.base.asarray(value, device=array_api_compat.device(like))
 
     # -- elementwise -----------------------------------------------------------------------------------------------
 
-    def conj(self, A):
+    def conj(self, A: Any) -> Any:
         return self.base.conj(A) if self.is_complex(A) else A
 
-    def real(self, A):
+    def real(self, A: Any) -> Any:
         return self.base.real(A) if self.is_complex(A) else A
 
     # -- shapes ----------------------------------------------------------------------------------------------------
 
-    def mT(self, A):
+    def mT(self, A: Any) -> Any:
         return self.base.matrix_transpose(A)
 
-    def mH(self, A):
+    def mH(self, A: Any) -> Any:
         return self.conj(self.mT(A))
 
-    def block(self, rows):
+    def block(self, rows: Any) -> Any:
         """The block matrix [[A, B], [C, D]] of matrices (..., m, n)."""
         return self.concat([self.concat(row, axis=-1) for row in rows], axis=-2)
 
-    def eye_like(self, A):
+    def eye_like(self, A: Any) -> Any:
         """The identity of the last two dimensions of A, in its dtype; ones on the diagonal where they differ."""
         return self.base.eye(*A.shape[-2:], dtype=A.dtype, device=array_api_compat.device(A))
 
-    def sum_to(self, A, shape):
+    def sum_to(self, A: Any, shape: Sequence[Any]) -> Any:
         """The sum of A over the dimensions along which an array of the given shape was broadcast to A's: the reverse
         rule of broadcasting."""
         if tuple(A.shape) == tuple(shape):
@@ -147,27 +149,27 @@ class Namespace:
         )
         return self.reshape(self.sum(A, axis=axes, keepdims=True), tuple(shape))
 
-    def diagonal(self, A, offset=0):
+    def diagonal(self, A: Any, offset: int = 0) -> Any:
         """The diagonal A[..., i, i + offset] as a vector (..., k)."""
         m, n = A.shape[-2:]
         index = diagonal_positions(m, n, offset)
         flat = self.reshape(A, (*A.shape[:-2], m * n))
         return self.take(flat, self.constant(index, A), axis=-1)
 
-    def diagonal_embed(self, d, m, n, offset=0):
+    def diagonal_embed(self, d: Any, m: Any, n: Any, offset: int = 0) -> Any:
         """The m by n matrix, zero but for d on the diagonal [..., i, i + offset]: the adjoint of `diagonal`."""
         return self.embed(d, self.constant(diagonal_positions(m, n, offset), d), (m, n))
 
-    def positions(self, shape, index, like):
+    def positions(self, shape: Sequence[Any], index: Any, like: Any) -> Any:
         """Where ``A[index]`` lies in an array of this shape, counted along the flattened array. On the host, or already
         beside `like`: `constant` takes both."""
         return np.arange(math.prod(shape)).reshape(shape)[index]
 
-    def reshape_positions(self, where):
+    def reshape_positions(self, where: Any) -> Any:
         """What `positions` found, as a vector."""
         return where.reshape(-1)
 
-    def subset(self, A, index, ndim):
+    def subset(self, A: Any, index: Any, ndim: int) -> Any:
         """``A[..., index]``, where `index` is any NumPy index into the last `ndim` dimensions."""
         batch, core = A.shape[: A.ndim - ndim], A.shape[A.ndim - ndim :]
         where = self.positions(tuple(core), index, A)
@@ -175,7 +177,7 @@ class Namespace:
         taken = self.take(flat, self.constant(where.reshape(-1), A), axis=-1)
         return self.reshape(taken, (*batch, *where.shape))
 
-    def embed(self, B, where, shape):
+    def embed(self, B: Any, where: Any, shape: Sequence[Any]) -> Any:
         """Zeros of shape (..., *shape), with B (..., k) added at the k positions `where` of the flattened array: the
         adjoint of `subset`."""
         size = math.prod(shape)
@@ -185,31 +187,33 @@ class Namespace:
 
     # -- linear algebra --------------------------------------------------------------------------------------------
 
-    def cond(self, predicate, yes, no):
+    def cond(self, predicate: Any, yes: Any, no: Any) -> Any:
         """``yes()`` or ``no()``, by a predicate about sizes. Where sizes are not known when the program is built, both
         become part of it, and the choice is made when it runs."""
         return yes() if predicate else no()
 
-    def buffer(self, *arrays):
+    def buffer(self, *arrays: Any) -> Any:
         """An array like the first of `arrays` to write results into; None where arrays cannot be written to, or where a
         computation with these arrays is watched by somebody who differentiates it."""
         return None
 
-    def add_product(self, C, A, B, scale):
+    def add_product(self, C: Any, A: Any, B: Any, scale: Any) -> Any:
         """C + scale · A B, with as little traffic through memory as the library allows."""
         return C + scale * (A @ B)
 
-    def cholesky(self, A, argument="A"):
+    def cholesky(self, A: Any, argument: str = "A") -> Any:
         """The lower Cholesky factor of Hermitian positive definite A, of which it reads the lower triangle. Raises this
         library's LinAlgError, naming the matrix of the batch and the leading minor, where there is none."""
         return self.base.linalg.cholesky(A)
 
-    def solve(self, A, B, check=True):
+    def solve(self, A: Any, B: Any, check: bool = True) -> Any:
         """A⁻¹ B for square A (..., n, n) and B (..., n, k). Without `check`, which is for rules whose function has
         solved with A before, a singular A need not raise: looking for one makes the host wait for the device."""
         return self.base.linalg.solve(A, B)
 
-    def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
+    def solve_triangular(
+        self, A: Any, B: Any, *, upper: bool, left: bool = True, adjoint: bool = False, unitriangular: bool = False
+    ) -> Any:
         """op(A)⁻¹ B, or B op(A)⁻¹ where `left` is false; op(A) is A, or Aᴴ where `adjoint` is true. Reads the named
         triangle of A only. Batch dimensions broadcast."""
         T = self.triu(A) if upper else self.tril(A)
@@ -408,7 +412,7 @@ _found = dict(_known)
 _fronts = {"torch": "torch_ops", "tensorflow": "tf_ops", "keras": "tf_ops"}
 
 
-def register(array_type, xp):
+def register(array_type: type, xp: Namespace) -> None:
     """Make `xp` the namespace of arrays of this type and of its subclasses. A front calls it when imported."""
     _known[array_type] = xp
     _found.clear()
@@ -442,7 +446,7 @@ def _find(array):
     return _known[base]
 
 
-def namespace(*arrays) -> Namespace:
+def namespace(*arrays: Any) -> Namespace:
     """The namespace that the given arrays have in common.
 
     NumPy's, where there are only NumPy arrays and Python numbers. Where NumPy arrays stand beside arrays of a framework
@@ -464,11 +468,11 @@ def namespace(*arrays) -> Namespace:
     return NUMPY if common is None else common
 
 
-def mT(A):
+def mT(A: Any) -> Any:
     """The transpose of the last two dimensions."""
     return namespace(A).mT(A)
 
 
-def mH(A):
+def mH(A: Any) -> Any:
     """The conjugate transpose of the last two dimensions."""
     return namespace(A).mH(A)

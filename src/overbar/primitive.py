@@ -25,11 +25,16 @@ import inspect
 import itertools
 import operator
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from overbar.namespace import namespace
 
 __all__ = ["Primitive", "elementwise", "once", "primitive"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Result = TypeVar("_Result")
 
 
 class Primitive:
@@ -50,7 +55,14 @@ class Primitive:
         The static options; `inspect.Parameter.empty` stands where an option must be given.
     """
 
-    def __init__(self, function, signature, hidden=0, hermitian=()):
+    name: str
+    signature: Signature
+    arguments: tuple[str, ...]
+    defaults: dict[str, Any]
+
+    def __init__(
+        self, function: Callable[..., Any], signature: str, hidden: int = 0, hermitian: Sequence[str] = ()
+    ) -> None:
         functools.update_wrapper(self, function)
         del self.__wrapped__  # its signature is ours; the function itself is self.function
         self.function = function
@@ -94,14 +106,14 @@ class Primitive:
         copy.__dict__.update(self.__dict__)
         return copy
 
-    def __get__(self, instance, owner=None):
+    def __get__(self, instance: object, owner: type | None = None) -> Primitive:
         # A primitive kept in a class is not a method of it. Having __get__ also makes help() show a primitive as the
         # function that it is.
         return self
 
     # -- the entry: what an author writes ---------------------------------------------------------------------------
 
-    def vjp(self, rule):
+    def vjp(self, rule: _Function) -> _Function:
         """Register the reverse rule ``rule(C_bar, C, *arrays, **options)``.
 
         It returns, for each array, a function of no arguments that computes its bar: ``lambda: C_bar @ mH(B)``. Only
@@ -112,7 +124,7 @@ class Primitive:
         self.vjp_rule = rule
         return rule
 
-    def jvp(self, rule):
+    def jvp(self, rule: _Function) -> _Function:
         """Register the forward rule ``rule(C, *arrays, **options)``.
 
         It returns, for each array, a function of that array's tangent: the terms of Ċ = Σ ∂C[Ȧ], of which only those
@@ -123,7 +135,7 @@ class Primitive:
         self.jvp_rule = rule
         return rule
 
-    def derivative(self, rule):
+    def derivative(self, rule: _Function) -> _Function:
         """Register both rules of an elementwise function C = g(A) from its derivative: ``rule(C, A)`` is g′(A)."""
 
         @self.vjp
@@ -136,13 +148,13 @@ class Primitive:
 
         return rule
 
-    def samples(self, draw):
+    def samples(self, draw: _Function) -> _Function:
         """Register how valid inputs are drawn: a generator ``draw(case)`` which yields ``case(arrays..., **options)``
         for each branch of the rules. `overbar.verify.Draw` describes `case`."""
         self.sampler = draw
         return draw
 
-    def reference(self, function):
+    def reference(self, function: _Function) -> _Function:
         """Register an independent definition in exact arithmetic: ``function(mp, *arrays, **options)`` on object arrays
         of mpmath numbers without batch dimensions. `overbar.verify.Exact` describes `mp`."""
         self.exact = function
@@ -150,7 +162,7 @@ class Primitive:
 
     # -- the call ---------------------------------------------------------------------------------------------------
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         arrays, options = self.bind(args, kwargs)
         return namespace(*arrays).enter(self, arrays, options)
 
@@ -451,7 +463,9 @@ def _broadcast(a, b):
     return tuple(n if m == 1 else m if n == 1 or n is None else n if m is None else m for m, n in reversed(pairs))
 
 
-def primitive(signature, *, hidden=0, hermitian=()):
+def primitive(
+    signature: str, *, hidden: int = 0, hermitian: Sequence[str] = ()
+) -> Callable[[Callable[..., Any]], Primitive]:
     """Make a function of arrays a `Primitive`.
 
     Parameters
@@ -479,7 +493,7 @@ def primitive(signature, *, hidden=0, hermitian=()):
     return lambda function: Primitive(function, signature, hidden, hermitian)
 
 
-def elementwise(function):
+def elementwise(function: Callable[..., Any]) -> Primitive:
     """Make g(A), a function applied to each element, a `Primitive`. Its one rule is registered by ``@g.derivative``.
 
     Examples
@@ -497,12 +511,14 @@ def elementwise(function):
     return primitive("()->()")(function)
 
 
-def once(compute):
+def once(compute: Callable[[], _Result]) -> Callable[[], _Result]:
     """Work that several bars share: a function of no arguments that is computed when first called for."""
     return functools.cache(compute)
 
 
-def as_function(primitive, xp, signature=None, names=None):
+def as_function(
+    primitive: Primitive, xp: Any, signature: str | None = None, names: Mapping[str, str] | None = None
+) -> Callable[..., Any]:
     """A primitive as a function of one library's arrays, with that library's names and order of arguments.
 
     Parameters
@@ -532,10 +548,6 @@ def as_function(primitive, xp, signature=None, names=None):
         function.__signature__ = primitive.__signature__
     function.__module__ = inspect.currentframe().f_back.f_globals["__name__"]
     function.primitive = primitive
-    also = ", ".join(f"``{theirs}`` is {ours}" for theirs, ours in names.items() if theirs != ours)
-    function.__doc__ = (primitive.__doc__ or "") + (
-        f"\n    {xp.name} names its arguments so: {also}.\n" if also else ""
-    )
     return function
 
 

@@ -8,6 +8,9 @@ a reverse sweep carries bars from last to first, adding up where an array was us
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from overbar import rules
@@ -198,7 +201,7 @@ def _add(a, b):
     return b if a is None else a + b
 
 
-def vjp(f, *args):
+def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Value of f and its pullback (reverse mode), in NumPy.
 
     Parameters
@@ -257,7 +260,7 @@ def vjp(f, *args):
     return (values if several else values[0]), pullback
 
 
-def jvp(f, args, dots):
+def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tuple[Any, Any]:
     """Value of f and its pushforward (forward mode), in NumPy.
 
     Parameters
@@ -304,7 +307,7 @@ def jvp(f, args, dots):
     return (values, dots) if several else (values[0], dots[0])
 
 
-def jacobian(f, *args, argnum=0):
+def jacobian(f: Callable[..., Any], *args: Any, argnum: int = 0) -> np.ndarray:
     """The local derivative ∂f/∂args[argnum] as an array, in NumPy: the question of the lecture note, how to get a local
     derivative from a propagation rule. Pull back one unit cotangent for each entry of the value.
 

@@ -144,7 +144,7 @@ class Draw:
         self.batch = np.broadcast_shapes(*widened)
         np.broadcast_shapes(*self.batches)  # complains about (0,) beside (3,), which the line above does not see
 
-    def __call__(self, *arrays, **options) -> Case:
+    def __call__(self, *arrays: Any, **options: Any) -> Case:
         return Case(tuple(self._cut(i, array) for i, array in enumerate(arrays)), options)
 
     def _cut(self, i, array):
@@ -167,39 +167,39 @@ class Draw:
         # of variance 1 in both cases
         return (real + 1j * self.rng.standard_normal(shape)) / math.sqrt(2) if self.complex else real
 
-    def normal(self, *core):
+    def normal(self, *core: int) -> np.ndarray:
         """Independent normal entries of variance 1."""
         return self._cast(self._normal(*self.batch, *core))
 
-    def positive(self, *core):
+    def positive(self, *core: int) -> np.ndarray:
         """Entries between 1/2 and 2. Complex ones have such a modulus and a positive real part: no cut or pole of the
         logarithm, of powers or of the reciprocal is near."""
         shape = (*self.batch, *core)
         array = self.rng.uniform(0.5, 2, shape)
         return self._cast(array * np.exp(1j * self.rng.uniform(-1, 1, shape)) if self.complex else array)
 
-    def hermitian(self, n):
+    def hermitian(self, n: int) -> np.ndarray:
         """A Hermitian matrix (symmetric, where dtype is real), to the last bit."""
         return self._cast(_hermitian_part(self._normal(*self.batch, n, n)))
 
     symmetric = hermitian
 
-    def positive_definite(self, n):
+    def positive_definite(self, n: int) -> np.ndarray:
         """A Hermitian positive definite matrix with a condition number up to 25 and no preferred axes."""
         Q = self._unitary(n)
         eigenvalues = np.exp(self.rng.uniform(math.log(0.4), math.log(10), (*self.batch, n)))
         return self._cast(_hermitian_part((Q * eigenvalues[..., None, :]) @ _mH(Q)))
 
-    def square(self, n):
+    def square(self, n: int) -> np.ndarray:
         """A general square matrix; it and both of its triangles are well conditioned, so that a function may read one
         of them only."""
         return self._well_conditioned(n, np.tril, np.triu, np.asarray)
 
-    def lower(self, n):
+    def lower(self, n: int) -> np.ndarray:
         """A well-conditioned lower triangular matrix with a positive diagonal and zeros above it."""
         return np.tril(self._well_conditioned(n, np.tril, _unit_lower))
 
-    def upper(self, n):
+    def upper(self, n: int) -> np.ndarray:
         """A well-conditioned upper triangular matrix with a positive diagonal and zeros below it."""
         return _mH(self.lower(n))
 
@@ -1021,7 +1021,7 @@ class Row(NamedTuple):
     note: str = ""
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         return self.error is None or self.error <= self.tolerance
 
     def __str__(self):
@@ -1037,7 +1037,15 @@ def tolerance(oracle: str, case: Case) -> float:
     return TOLERANCE[oracle]["single" if single else "double"]
 
 
-def check(primitive: Primitive, dtype=None, rng=0, *, batch=(), cases=None, tolerances=None) -> list[Row]:
+def check(
+    primitive: Primitive,
+    dtype: Any = None,
+    rng: Any = 0,
+    *,
+    batch: Any = (),
+    cases: Any = None,
+    tolerances: dict[str, float | None] | None = None,
+) -> list[Row]:
     """Check the rules of a primitive by every oracle.
 
     Parameters

@@ -238,6 +238,45 @@ def test_generated_documents_are_up_to_date():
     assert stale == [], "out of date; write them anew with: .venv/bin/python docs/generate.py"
 
 
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        (lambda A, **_: True, ""),
+        (lambda A, **_: False, None),
+        (lambda A, **_: A.ndim == 2, "with no batch dimensions"),
+        (lambda A, **_: A.shape[-1] < 100, "up to 99 × 99"),
+        (lambda A, *, upper=False: not upper, "`upper=False`"),
+        (lambda A, **_: not A.is_complex() and A.shape[-1] <= 64, "float32 and float64; up to 64 × 64"),
+        (
+            lambda A, **_: A.shape[-1] <= (8 if A.is_complex() else 64),
+            "up to 8 × 8 (complex128 and complex64); up to 64 × 64 (float32 and float64)",
+        ),
+        (lambda A, **_: torch.autograd.forward_ad._current_level < 0, "not in forward mode"),
+    ],
+)
+def test_what_is_handed_over_is_found_by_asking(when, words):
+    generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+    signature = "cholesky(A: Tensor, *, upper: bool = False) -> Tensor"
+    op = torch_ops.wrap(overbar.cholesky, signature, builtin=torch.linalg.cholesky, when=when)
+    op.__module__ = "torch_ops.ops"
+    remark = list(generate["remarks"](torch_ops, op))
+    said = "handed over to `torch.linalg.cholesky`: "
+    assert remark == ([] if words is None else [said + words if words else said.removesuffix(": ")])
+
+
+def test_what_takes_more_words_than_there_are_is_an_error():
+    generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+    op = torch_ops.wrap(
+        overbar.cholesky,
+        "cholesky(A: Tensor, *, upper: bool = False) -> Tensor",
+        builtin=torch.linalg.cholesky,
+        when=lambda A, *, upper=False: upper == A.is_complex(),
+    )
+    op.__module__ = "torch_ops.ops"
+    with pytest.raises(ValueError, match="more words"):
+        generate["handed_over"](op)
+
+
 def test_ops_page_names_every_op():
     text = (ROOT / "docs" / "ops.md").read_text(encoding="utf-8")
     for name in overbar.rules.REGISTRY:

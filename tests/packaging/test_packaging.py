@@ -69,6 +69,19 @@ def test_wheel_holds_every_module(wheel, package):
     assert f"{package}/py.typed" in wheel.namelist()
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_wheel_and_sdist_hold_the_types(wheel, distribution, package):
+    folder = PACKAGES[package]
+    stubs = {file.relative_to(folder).as_posix() for file in folder.rglob("*.pyi")}
+    assert stubs
+    assert {f"{package}/{stub}" for stub in stubs} <= set(wheel.namelist())
+    (path,) = distribution.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    source = folder.relative_to(ROOT).as_posix()
+    assert {f"{source}/{stub}" for stub in stubs} <= names
+
+
 def test_wheel_holds_the_licence(wheel, metadata):
     (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/licenses/LICENSE")]
     assert wheel.read(name) == (ROOT / "LICENSE").read_bytes()
@@ -176,11 +189,12 @@ else:
 BELOW = {
     "namespace": set(),
     "primitive": {"namespace"},
+    "docstrings": set(),
     "rules": {"namespace", "primitive"},
     "sweep": {"namespace", "primitive", "rules"},
     "verify": {"namespace", "primitive", "rules"},
-    "torch_ops": {"namespace", "primitive", "rules"},
-    "tf_ops": {"namespace", "primitive", "rules"},
+    "torch_ops": {"namespace", "primitive", "rules", "docstrings"},
+    "tf_ops": {"namespace", "primitive", "rules", "docstrings"},
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
     "overbar": {"namespace", "primitive", "rules", "sweep", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.
