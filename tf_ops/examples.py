@@ -87,6 +87,12 @@ array([[1., 0.],
 array([[1., 0.],
        [0., 2.]])>
 """,
+    "diag_part": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 2.0], [3.0, 4.0]], tf.float64)
+>>> tf_ops.diag_part(A, k=1)
+<tf.Tensor: shape=(1,), dtype=float64, numpy=array([2.])>
+""",
     "diagonal": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[1.0, 2.0], [3.0, 4.0]], tf.float64)

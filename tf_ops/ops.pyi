@@ -35,7 +35,7 @@ def cos(x: Any, name: str | None = None) -> Any:
 def diag(
     diagonal: Any,
     name: str | None = "diag",
-    k: Any = 0,
+    k: int = 0,
     num_rows: Any = -1,
     num_cols: Any = -1,
     padding_value: Any = 0,
@@ -49,7 +49,7 @@ def diag_embed(d: Any, *, offset: int = 0, name: str | None = None) -> Any:
     `diagonal`."""
 
 def diag_part(
-    input: Any, name: str | None = "diag_part", k: Any = 0, padding_value: Any = 0, align: Any = "RIGHT_LEFT"
+    input: Any, name: str | None = "diag_part", k: int = 0, padding_value: Any = 0, align: Any = "RIGHT_LEFT"
 ) -> Any:
     """A diagonal of A as a vector, Cᵢ = A[i, i + offset] (for a negative offset A[i − offset, i])."""
 

@@ -1,6 +1,6 @@
 """Existing code that calls TensorFlow's functions, made to use ours: `tf_ops.reroute`.
 
-May import tensorflow and `tf_ops.ops`. Which function becomes which op follows from the ops themselves: each knows the
+May import tensorflow and `tf_ops.linalg`. Which function becomes which op follows from the ops: each knows the
 one of TensorFlow's that it stands for.
 """
 
@@ -11,7 +11,7 @@ import threading
 
 import tensorflow as tf
 
-from tf_ops import ops
+from tf_ops import linalg
 
 
 @contextlib.contextmanager
@@ -109,6 +109,6 @@ def _stand_in(function, op):
 #: what is called in the place of each function; an op that hands over every call is TensorFlow's function already
 STAND_INS = {
     op.builtin: _stand_in(op.builtin, op)
-    for op in vars(ops).values()
-    if getattr(op, "builtin", None) is not None and op.when is not None
+    for op in vars(linalg).values()
+    if hasattr(op, "primitive") and op.when is not None
 }
