@@ -10,12 +10,12 @@ EXAMPLES = {
 array([[2., 2.],
        [2., 2.]])>
 """,
-    "bilinear": """\
+    "bilinear_form": """\
 >>> import tensorflow as tf, tf_ops
 >>> x = tf.constant([1.0, 2.0], tf.float64)
 >>> A = tf.constant([[1.0, 0.0], [0.0, 1.0]], tf.float64)
 >>> y = tf.constant([3.0, 4.0], tf.float64)
->>> tf_ops.bilinear(x, A, y)
+>>> tf_ops.bilinear_form(x, A, y)
 <tf.Tensor: shape=(), dtype=float64, numpy=11.0>
 """,
     "cho_logdet": """\

@@ -13,7 +13,7 @@ from tf_ops.handover import never, wrap
 from tf_ops.wrapper import in_single_precision
 
 add = wrap(rules.add, builtin=tf.add)
-bilinear = wrap(rules.bilinear)
+bilinear_form = wrap(rules.bilinear_form)
 cho_logdet = wrap(rules.cho_logdet)
 cho_solve = wrap(rules.cho_solve)
 cholesky = wrap(

@@ -5,7 +5,7 @@ from typing import Any
 def add(x: Any, y: Any, name: str | None = None) -> Any:
     """The sum C = A + B, entry by entry."""
 
-def bilinear(x: Any, A: Any, y: Any, *, name: str | None = None) -> Any:
+def bilinear_form(x: Any, A: Any, y: Any, *, name: str | None = None) -> Any:
     """The bilinear form c = xᵀ A y."""
 
 def cho_logdet(L: Any, *, name: str | None = None) -> Any:

@@ -9,12 +9,12 @@ EXAMPLES = {
 tensor([[2., 2.],
         [2., 2.]])
 """,
-    "bilinear": """\
+    "bilinear_form": """\
 >>> import torch, torch_ops
 >>> x = torch.tensor([1.0, 2.0])
 >>> A = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
 >>> y = torch.tensor([3.0, 4.0])
->>> torch_ops.bilinear(x, A, y)
+>>> torch_ops.bilinear_form(x, A, y)
 tensor(11.)
 """,
     "cat": """\

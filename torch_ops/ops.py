@@ -28,7 +28,7 @@ def _matrix(input):
 
 
 add = wrap(rules.add, "add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.add)
-bilinear = wrap(rules.bilinear)
+bilinear_form = wrap(rules.bilinear_form)
 cat = wrap(rules.concatenate, "cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor", builtin=torch.cat)
 cho_logdet = wrap(rules.cho_logdet)
 cho_solve = wrap(rules.cho_solve)

@@ -10,7 +10,7 @@ Number: TypeAlias = int | float | complex
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """The sum C = A + B, entry by entry."""
 
-def bilinear(x: Tensor, A: Tensor, y: Tensor) -> Tensor:
+def bilinear_form(x: Tensor, A: Tensor, y: Tensor) -> Tensor:
     """The bilinear form c = xᵀ A y."""
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:

@@ -535,7 +535,7 @@ def test_a_primitive_needs_no_more_than_the_array_api(sample, dtype, batch):
 def test_the_registry_holds_what_the_foundation_promises():
     promised = """
         add subtract matmul transpose_matmul exp log sqrt sin cos tanh power reciprocal tril triu mask phi
-        matrix_transpose reshape vec subset diagonal diag_embed concatenate trace bilinear quadratic congruence
+        matrix_transpose reshape vec subset diagonal diag_embed concatenate trace bilinear_form quadratic congruence
         inv_congruence solve_triangular cho_logdet cho_solve cholesky
     """
     assert set(promised.split()) <= set(REGISTRY)

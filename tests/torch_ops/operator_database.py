@@ -589,11 +589,6 @@ EXCEPTIONS = (
     ),
 )
 
-# Functions that have a name in common with one of torch, and nothing else.
-NAMESAKES = {
-    "torch_ops.bilinear": "the number xᵀAy; `torch.bilinear` is a layer of a network, with a bias.",
-}
-
 # What torch's database does not have.
 ABSENT: dict[str, str] = {}
 
@@ -605,7 +600,7 @@ def report() -> str:
     """What passed, as a page of Markdown. It takes a minute or two."""
     lines, excepted, total = [], {}, Outcome()
     for pair in pairs().values():
-        if pair.name in NAMESAKES or not infos(pair):
+        if not infos(pair):
             continue
         outcomes = {category: run(pair, category) for category in CATEGORIES}
         lines.append(row(pair, outcomes))
@@ -616,7 +611,7 @@ def report() -> str:
                 total.excepted[known] = total.excepted.get(known, 0) + count
                 excepted.setdefault(known, []).append(f"`{pair.name}` ({count})")
     ours = sum(RULE not in line for line in lines)
-    absent = [f"- `{name}`: {why}" for name, why in (NAMESAKES | ABSENT).items()]
+    absent = [f"- `{name}`: {why}" for name, why in ABSENT.items()]
     return "\n".join([
         "# The ops in PyTorch's operator database",
         "",

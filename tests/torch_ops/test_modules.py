@@ -397,7 +397,7 @@ def test_what_failed_is_returned_as_torch_returns_it():
         with pytest.raises(torch.linalg.LinAlgError, match="matrix 1 of the batch"):
             torch.linalg.cholesky(A)
         with pytest.raises(ValueError, match="covariance_matrix"):
-            MultivariateNormal(torch.zeros(2), covariance_matrix=A)
+            MultivariateNormal(torch.zeros(2), covariance_matrix=A, validate_args=True)
     for out in (found, fine):
         assert type(out) is type(expected)
         assert out.info.dtype == expected.info.dtype

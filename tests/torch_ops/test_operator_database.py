@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "operator_database.md"
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-@pytest.mark.parametrize("name", [name for name in pairs() if name not in database.NAMESAKES])
+@pytest.mark.parametrize("name", pairs())
 def test_samples(name, category):
     if name in database.ABSENT:
         pytest.skip("not in the database")
@@ -44,12 +44,6 @@ def test_every_op_that_stands_for_a_function_of_torch_is_found():
 
 def test_every_function_is_in_the_database():
     assert {name for name, pair in pairs().items() if not database.infos(pair)} == set(database.ABSENT)
-
-
-@pytest.mark.parametrize("name", database.NAMESAKES)
-def test_a_namesake_is_another_function(name):
-    outcome = run(pairs()[name], "value")
-    assert outcome.passed == 0 < outcome.run
 
 
 def test_exceptions_are_of_ops_that_exist():

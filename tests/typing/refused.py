@@ -28,7 +28,7 @@ torch_ops.tril(A, diagonal=0.5)  # error
 torch_ops.cat(A)  # error
 torch_ops.sum(A, axis="0")  # error
 torch_ops.quadratic(A)  # error
-torch_ops.bilinear(A, A, A, A)  # error
+torch_ops.bilinear_form(A, A, A, A)  # error
 number: float = torch_ops.trace(A)  # error
 linalg.cholesky(A, uper=True)  # error
 linalg.diagonal(A, 1)  # error

@@ -8,7 +8,7 @@ class _add(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
         """The sum C = A + B, entry by entry."""
 
-class _bilinear(Primitive):
+class _bilinear_form(Primitive):
     def __call__(self, x: Any, A: Any, y: Any) -> Any:
         """The bilinear form c = xᵀ A y."""
 
@@ -149,7 +149,7 @@ class _vec(Primitive):
         """vec(A): the columns of A stacked into one vector."""
 
 add: _add
-bilinear: _bilinear
+bilinear_form: _bilinear_form
 cho_logdet: _cho_logdet
 cho_solve: _cho_solve
 cholesky: _cholesky
@@ -188,7 +188,7 @@ REGISTRY: dict[str, Primitive]
 
 __all__ = [
     "add",
-    "bilinear",
+    "bilinear_form",
     "cho_logdet",
     "cho_solve",
     "cholesky",

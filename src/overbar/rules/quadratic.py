@@ -17,7 +17,7 @@ def _row(x):
 
 
 @primitive("(m),(m,n),(n)->()")
-def bilinear(x, A, y):
+def bilinear_form(x, A, y):
     """The bilinear form c = xᵀ A y.
 
     Parameters
@@ -48,7 +48,7 @@ def bilinear(x, A, y):
     Examples
     --------
     >>> import numpy as np, overbar
-    >>> c, pullback = overbar.vjp(overbar.bilinear, np.array([1.0, 2.0]), np.eye(2), np.array([3.0, 4.0]))
+    >>> c, pullback = overbar.vjp(overbar.bilinear_form, np.array([1.0, 2.0]), np.eye(2), np.array([3.0, 4.0]))
     >>> c, pullback(1.0)[1]
     (np.float64(11.0), array([[3., 4.],
            [6., 8.]]))
@@ -56,7 +56,7 @@ def bilinear(x, A, y):
     return (_row(x) @ (A @ _column(y)))[..., 0, 0]
 
 
-@bilinear.vjp
+@bilinear_form.vjp
 def _(c_bar, c, x, A, y):
     xp = namespace(A)
     row_bar = c_bar[..., None, None]
@@ -67,21 +67,21 @@ def _(c_bar, c, x, A, y):
     )
 
 
-@bilinear.jvp
+@bilinear_form.jvp
 def _(c, x, A, y):
     return (
-        lambda x_dot: bilinear.function(x_dot, A, y),
-        lambda A_dot: bilinear.function(x, A_dot, y),
-        lambda y_dot: bilinear.function(x, A, y_dot),
+        lambda x_dot: bilinear_form.function(x_dot, A, y),
+        lambda A_dot: bilinear_form.function(x, A_dot, y),
+        lambda y_dot: bilinear_form.function(x, A, y_dot),
     )
 
 
-@bilinear.samples
+@bilinear_form.samples
 def _(case):
     yield case(case.normal(3), case.normal(3, 4), case.normal(4))
 
 
-@bilinear.reference
+@bilinear_form.reference
 def _(mp, x, A, y):
     return x @ A @ y
 
@@ -108,7 +108,7 @@ def quadratic(A, x):
 
     Notes
     -----
-    `bilinear` with y = x, whose bars for x and y add up:
+    `bilinear_form` with y = x, whose bars for x and y add up:
 
         Ā = c̄ conj(x xᵀ),    x̄ = c̄ conj((A + Aᵀ) x).
 
@@ -137,7 +137,7 @@ def _(c_bar, c, A, x):
 def _(c, A, x):
     return (
         lambda A_dot: quadratic.function(A_dot, x),
-        lambda x_dot: bilinear.function(x_dot, A, x) + bilinear.function(x, A, x_dot),
+        lambda x_dot: bilinear_form.function(x_dot, A, x) + bilinear_form.function(x, A, x_dot),
     )
 
 
