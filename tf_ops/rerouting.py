@@ -8,6 +8,7 @@ import contextlib
 import functools
 import sys
 import threading
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -15,7 +16,7 @@ from tf_ops import linalg
 
 
 @contextlib.contextmanager
-def reroute():
+def reroute() -> Iterator[None]:
     """Reroute TensorFlow's functions to the ops of `tf_ops`, in code that is not yours to change.
 
     Inside, ``tf.linalg.cholesky`` is `tf_ops.cholesky`, wherever it is called from: a library, a distribution of

@@ -76,6 +76,8 @@ def mirror(A: Tensor, B: Tensor) -> Tensor:
 
 L = tf_ops.cholesky([[4.0, 2.0], [2.0, 5.0]], upper=False, name="factor")
 x = tf_ops.cho_solve(L, tf_ops.solve_triangular(L, [[1.0], [2.0]], upper=False))
+with tf_ops.reroute():
+    values = tf_ops.linalg.eigvalsh(tf_ops.linalg.matmul(L, L, transpose_b=True))
 s = tf_ops.reduce_sum(tf_ops.add(x, 1.0), axis=-1, keepdims=True)
 
 # -- NumPy -------------------------------------------------------------------------------------------------------------
