@@ -36,7 +36,7 @@ TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint format bench notebooks clean distclean
+.PHONY: help demo test setup lint format bench operators notebooks clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' Makefile
@@ -64,6 +64,10 @@ format: $(STAMP) ## correct the style where that can be done automatically
 
 bench: $(STAMP) ## time overbar side by side with what the frameworks have built in
 	$(BIN)/python -m overbar bench $(ARGS)
+
+operators: $(STAMP) ## run PyTorch's operator database and write docs/operator_database.md
+	$(BIN)/python -m tests.torch_ops.operator_database > docs/operator_database.md.new
+	mv docs/operator_database.md.new docs/operator_database.md
 
 # By nbclient's own interface, because its command keeps no option that leaves the times out: without them, a notebook
 # whose results did not change does not change either.

@@ -208,8 +208,8 @@ def _power_by_base(A, p):
 
 def _power_by_exponent(C, A, p):
     xp = namespace(A)
-    flat = (A == 0) & (xp.real(p) > 0)
-    return xp.where(flat, xp.zeros_like(C), C * xp.log(xp.where(flat, xp.ones_like(C), xp.cast(A, C))))
+    flat = (A == 0) & (xp.real(p) > 0)  # C is 0 there, and may be multiplied by any number
+    return C * xp.log(xp.where(flat, xp.ones_like(C), xp.cast(A, C)))
 
 
 @power.vjp
