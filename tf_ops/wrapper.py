@@ -8,7 +8,7 @@ import functools
 
 import tensorflow as tf
 
-from overbar.namespace import register
+from overbar.namespace import mH, mT, namespace, register
 from overbar.primitive import Primitive
 from tf_ops.namespace import TensorFlowNamespace
 
@@ -112,7 +112,8 @@ def apply(primitive, arrays, options, scope=None):
 
 # The mark that tf.autograph.experimental.do_not_convert sets. Nothing in a primitive depends on a tensor's values, so
 # that AutoGraph would only rewrite it to the same, slowly and with worse tracebacks.
-Primitive.autograph_info__ = {}
+for function in (Primitive, namespace, mT, mH):
+    function.autograph_info__ = {}
 
 register(tf.Tensor, TENSORFLOW)
 register(tf.Variable, TENSORFLOW)

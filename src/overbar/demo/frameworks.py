@@ -39,8 +39,6 @@ def in_numpy(data: Data):
 
 def in_torch(data: Data, *, built_in=False):
     torch = load("torch")
-    import torch_ops
-
     ops = OURS
     if built_in:
         ops = Ops(
@@ -52,7 +50,7 @@ def in_torch(data: Data, *, built_in=False):
 
     def value_and_gradient(theta):
         theta = torch.tensor(theta, dtype=torch.float64, requires_grad=True)
-        value = negative_log_likelihood(torch_ops.TORCH, ops, theta, tensors)
+        value = negative_log_likelihood(overbar.namespace(theta), ops, theta, tensors)
         (gradient,) = torch.autograd.grad(value, theta)
         return value.item(), gradient.numpy()
 
@@ -61,8 +59,6 @@ def in_torch(data: Data, *, built_in=False):
 
 def in_tensorflow(data: Data, *, built_in=False):
     tf = load("tf")
-    import tf_ops
-
     ops = OURS
     if built_in:
         ops = Ops(
@@ -77,7 +73,7 @@ def in_tensorflow(data: Data, *, built_in=False):
     def step(theta):
         with tf.GradientTape() as tape:
             tape.watch(theta)
-            value = negative_log_likelihood(tf_ops.TENSORFLOW, ops, theta, tensors)
+            value = negative_log_likelihood(overbar.namespace(theta), ops, theta, tensors)
         return value, tape.gradient(value, theta)
 
     def value_and_gradient(theta):
