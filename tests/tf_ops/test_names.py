@@ -9,6 +9,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+import overbar  # noqa: E402
 import tf_ops  # noqa: E402
 from tf_ops import linalg  # noqa: E402
 
@@ -180,14 +181,25 @@ def test_a_keras_tensor_is_refused_with_the_remedy():
             function(x)
 
 
-def test_autograph_leaves_ops_alone():
+def test_autograph_leaves_ops_alone(monkeypatch):
     """No warning, no slow conversion, and control flow around them is converted all the same."""
+    said = []
+    monkeypatch.setattr(tf.get_logger(), "warning", lambda *args: said.append(args))
+
+    def for_else(A):
+        for _ in ():
+            pass
+        else:
+            return A
 
     @tf.function
-    def run(A):
+    def run(A, last=overbar.mT):
         if tf.linalg.trace(A) > 0:
             A = tf_ops.cholesky(A)
-        return tf_ops.phi(A)
+        return overbar.namespace(A).sum(last(tf_ops.phi(A)), axis=-1)
 
-    np.testing.assert_allclose(run(4 * tf.eye(2)), tf.eye(2))
-    np.testing.assert_allclose(run(-4 * tf.eye(2)), -2 * tf.eye(2))
+    np.testing.assert_allclose(run(4 * tf.eye(2)), [1, 1])
+    np.testing.assert_allclose(run(-4 * tf.eye(2)), [-2, -2])
+    assert not said
+    run(tf.eye(2), for_else)
+    assert said  # what AutoGraph cannot convert does make it speak
