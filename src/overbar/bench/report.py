@@ -69,7 +69,7 @@ def _table(title, results):
     ours, other = results[0].job.names
     cost = results[0].job.cost
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", min_width=max(len(result.job.what) for result in results))
+    table.add_column("", min_width=max(len(word) for result in results for word in result.job.what.split()))
     for column in (ours, other, f"{ours} :\n{other}" if cost else f"{other} :\n{ours}", "95 %"):
         table.add_column(column, justify="right")
     if aims := any(result.met is not None for result in results):
