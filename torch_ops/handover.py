@@ -111,9 +111,17 @@ def _theirs(builtin):
 
 
 def _either(ours, builtin, mended, when):
+    # Tensors may be given by name: by that of the signature, which is PyTorch's documentation's, and by that which
+    # PyTorch's functions really take. (torch.linalg.cholesky takes no A.)
+    parameters = inspect.signature(ours).parameters.values()
+    arrays = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    places = dict(zip(("input", "input2"), arrays, strict=False)) | {name: name for name in arrays}
+
     def op(*args, **kwargs):
         if torch.compiler.is_dynamo_compiling():
             return in_graph(key, *args, **kwargs)
+        if not places.keys().isdisjoint(kwargs):
+            args, kwargs = _by_position(arrays, places, args, kwargs)
         if "out" in kwargs:
             kwargs = _without_out(op, kwargs)
         given = (*args, *kwargs.values())
@@ -143,6 +151,19 @@ def _either(ours, builtin, mended, when):
 
     key = graph_key(ours.__name__, op)
     return op
+
+
+def _by_position(arrays, places, args, kwargs):
+    """The arguments of a call with its tensors by position, as ours and PyTorch's function both take them."""
+    given = {places.get(name, name): value for name, value in kwargs.items()}
+    if len(given) < len(kwargs):
+        return args, kwargs  # one of them twice, under two names: the functions say so
+    args = list(args)
+    for name in arrays[len(args) :]:
+        if name not in given:
+            break
+        args.append(given.pop(name))
+    return args, given
 
 
 def _without_out(op, kwargs):

@@ -31,3 +31,33 @@ def test_what_an_op_takes_depends_neither_on_the_size_nor_on_who_watches(n, watc
     assert torch.equal(torch_ops.cholesky_solve(b, L), b)
     assert torch.equal(torch_ops.solve_triangular(L, b, upper=False), b)
     assert torch.equal(torch_ops.trace(torch.stack([L, 2 * L])), torch.tensor([n, 2 * n], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("n", [2, 200])
+def test_tensors_by_name(n, watched):
+    """By the names of PyTorch's documentation, which its own functions do not all take, and by those that they take."""
+    A = 4 * torch.eye(n, dtype=torch.float64, requires_grad=watched)
+    B = torch.ones(n, 3, dtype=torch.float64)
+    for name in ("A", "input"):
+        assert torch.equal(torch_ops.cholesky(**{name: A}), A / 2)
+        assert torch.equal(torch_ops.cholesky(**{name: A}, upper=True), A / 2)
+        assert torch.equal(torch_ops.solve_triangular(upper=False, B=B, **{name: A}), B / 4)
+    for names in (("B", "L"), ("input", "input2")):
+        given = dict(zip(names, (B, A), strict=True))
+        assert torch.equal(torch_ops.cholesky_solve(**given), B / 16)
+        assert torch.equal(torch_ops.cholesky_solve(B, **{names[1]: A}, upper=True), B / 16)
+    with torch_ops.reroute():
+        assert torch.equal(torch.linalg.cholesky(input=A), A / 2)
+        assert torch.equal(torch.linalg.solve_triangular(input=A, B=B, upper=False), B / 4)
+
+
+def test_a_tensor_given_twice_is_refused():
+    A = torch.eye(2)
+    for given in ({"A": A}, {"input": A}):
+        with pytest.raises(TypeError):
+            torch_ops.cholesky(A, **given)
+    with pytest.raises(TypeError):
+        torch_ops.cholesky(A=A, input=A)
+    with pytest.raises(TypeError):
+        torch_ops.cholesky_solve(L=A)
