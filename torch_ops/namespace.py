@@ -193,14 +193,15 @@ class TorchNamespace(Namespace):
         if A.ndim == 2 and B.ndim > 2 and left:
             return _with_columns(lambda columns: self.solve_triangular(A, columns, **options), B)
         if A.ndim == 2 and B.ndim > 2:
-            return torch.linalg.solve_triangular(A, B.flatten(0, -2), left=False, **options).reshape(B.shape)
+            rows = B.reshape(math.prod(B.shape[:-1]), B.shape[-1])
+            return torch.linalg.solve_triangular(A, rows, left=False, **options).reshape(B.shape)
         return torch.linalg.solve_triangular(A, B, left=left, **options)
 
 
 def _with_columns(solve, B):
     """One factor, many right-hand sides: B (..., n, k) as the columns of one system takes one call of LAPACK."""
     n, k = B.shape[-2:]
-    X = solve(B.movedim(-2, 0).flatten(1))
+    X = solve(B.movedim(-2, 0).reshape(n, math.prod(B.shape[:-2]) * k))  # flatten is not for legacy vmap
     return X.reshape(n, *B.shape[:-2], k).movedim(0, -2)
 
 

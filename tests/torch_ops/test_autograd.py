@@ -118,6 +118,28 @@ def test_functions_of_torch_autograd_functional(first):
                 close(a, b)
 
 
+def test_many_right_hand_sides_of_one_system_in_functional():
+    """torch.autograd.functional maps by an older vmap than torch.func's, which does not know all of torch."""
+    A = torch.tensor([[2.0, 0.0], [1.0, 3.0]], dtype=torch.float64)
+    B = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(3, 2, 2)
+    for f in (
+        lambda A, B: torch_ops.solve_triangular(A, B, upper=False),
+        lambda A, B: torch_ops.solve_triangular(A, B, upper=False, left=False),
+        lambda A, B: torch_ops.cho_solve(A, B),
+        lambda A, B: torch_ops.inv_congruence(A, B),
+    ):
+        jacobian = functional.jacobian(f, (A, B))
+        for strategy in ("reverse-mode", "forward-mode"):
+            for a, b in zip(functional.jacobian(f, (A, B), vectorize=True, strategy=strategy), jacobian, strict=True):
+                assert b.abs().max() > 1e-3
+                close(a, b)
+        g = lambda A, B: (f(A, B) ** 2).sum()  # noqa: B023, E731 - it is called in this round only
+        hessian = functional.hessian(g, (A, B))
+        for found, rows in zip(functional.hessian(g, (A, B), vectorize=True), hessian, strict=True):
+            for a, b in zip(found, rows, strict=True):
+                close(a, b)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Graphs
 
