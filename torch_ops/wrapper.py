@@ -134,6 +134,8 @@ def apply(primitive, arrays, options):
     """All outputs of a primitive, hidden ones too, as a tuple."""
     call = Call(primitive, options)
     if torch._C._are_functorch_transforms_active():
+        if _wrapped(options):
+            return PrimitiveFunction.forward(call, *arrays)
         return function_of(primitive).apply(call, *arrays)
     # The pullback of a torch.func.vjp runs after that has ended, on tensors which its level still wraps, and which
     # autograd would take for constants.
@@ -141,6 +143,18 @@ def apply(primitive, arrays, options):
     if not watched(arrays):
         return PrimitiveFunction.forward(call, *arrays)  # a graph of constants has no nodes
     return function_of(primitive).apply_outside_transforms(call, *arrays)
+
+
+def _wrapped(options):
+    """Whether a transform of torch.func looks at an index or a mask among the options: vmap over it, or ``mask=A > 0``.
+    A Function would take it for a constant of all levels. The ops inside the function see what it is, each of them."""
+    return any(
+        isinstance(x, torch.Tensor)
+        and not (x.is_floating_point() or x.is_complex())
+        and torch._C._functorch.is_functorch_wrapped_tensor(x)
+        for value in options.values()
+        for x in (value if isinstance(value, (tuple, list)) else (value,))
+    )
 
 
 def pull(primitive, bars, outputs, arrays, options, needed):

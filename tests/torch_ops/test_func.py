@@ -338,6 +338,32 @@ def test_out_dims_and_in_dims_of_each_argument():
     close(mapped(A, B), torch.einsum("mvn,npk->vmpk", A, B))
 
 
+def test_a_mask_that_depends_on_the_tensor():
+    """``mask=A > 0`` belongs to the levels of A, which the option of a Function does not know."""
+    positive = lambda A: (overbar.mask(A, mask=A > 0) ** 3).sum()  # noqa: E731
+    expected = lambda A: (torch.where(A > 0, A, 0.0) ** 3).sum()  # noqa: E731
+    A = torch.linspace(-1, 2, 12, dtype=torch.float64).reshape(3, 2, 2)
+    grad, hessian, jvp = torch.func.grad, torch.func.hessian, lambda f: lambda A: torch.func.jvp(f, (A,), (A,))[1]
+    for transform in (grad, hessian, jvp, lambda f: grad(jvp(f)), lambda f: jvp(grad(f)), lambda f: jvp(jvp(f))):
+        close(transform(positive)(A[2]), transform(expected)(A[2]))
+        close(torch.func.vmap(transform(positive))(A), torch.func.vmap(transform(expected))(A))
+        close(transform(lambda A: torch.func.vmap(positive)(A).sum())(A), transform(expected)(A))
+
+
+def test_vmap_over_an_index():
+    x, i = torch.linspace(1, 2, 12, dtype=torch.float64).reshape(4, 3), torch.tensor([[0, 1], [2, 1], [0, 0], [1, 2]])
+    some = lambda x, i: overbar.subset(x, index=i)  # noqa: E731
+    put = lambda y, i: overbar.embed(y, index=i, shape=(3,))  # noqa: E731
+    for transform in (lambda f: f, torch.func.jacrev, torch.func.jacfwd):
+        for f, points in ((some, x), (put, x[:, :2])):
+            found = torch.func.vmap(transform(f))(points, i)
+            close(found, torch.stack([transform(f)(point, j) for point, j in zip(points, i, strict=True)]))
+            found = torch.func.vmap(transform(f), in_dims=(None, 0))(points[0], i)
+            close(found, torch.stack([transform(f)(points[0], j) for j in i]))
+    largest = lambda x: (some(x, x.argsort()[1:]) ** 3).sum()  # noqa: E731
+    close(torch.func.hessian(largest)(x[0]), torch.diag(6 * x[0] * torch.tensor([0.0, 1.0, 1.0])))
+
+
 @pytest.mark.parametrize("own", OWN_PRIMITIVES, ids=lambda primitive: primitive.name)
 def test_the_gradients_of_a_module_for_each_sample(own):
     """functional_call: a module that calls the op, its parameters stacked into an ensemble, gradients of each."""
