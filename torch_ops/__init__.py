@@ -4,6 +4,9 @@ May import torch and `overbar`. Importing it also makes overbar's own primitives
 `overbar.cholesky(tensor)` is `torch_ops.cholesky(tensor)`.
 """
 
+import importlib
+import typing
+
 try:
     import torch
 except ImportError as error:
@@ -14,9 +17,19 @@ from torch_ops.handover import wrap
 from torch_ops.ops import *
 from torch_ops.rerouting import reroute
 
+if typing.TYPE_CHECKING:
+    from torch_ops import library
+
 __all__ = [
     "linalg",
     "reroute",
     "wrap",
     *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive")),
 ]
+
+if not typing.TYPE_CHECKING:  # a type checker would take it for an attribute of any name
+
+    def __getattr__(name):
+        if name == "library":  # imported when it is asked for: registering the ops takes longer than most programs want
+            return importlib.import_module("torch_ops.library")
+        raise AttributeError(f"module 'torch_ops' has no attribute {name!r}")

@@ -64,6 +64,13 @@ def same(found, expected, rtol=1e-11):
 # Ops of torch.library
 
 
+def test_the_module_is_imported_when_it_is_asked_for():
+    code = "import sys, torch_ops; early = 'torch_ops.library' in sys.modules; torch_ops.library; sys.exit(early)"
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
+    with pytest.raises(AttributeError, match="torch_ops"):
+        torch_ops.libary  # noqa: B018
+
+
 def test_every_function_of_matrices_is_registered():
     """Should this fail for a new primitive, annotate its option. (Functions of whole arrays have indices, shapes, axes
     and masks for options, which have no type.)"""
