@@ -227,8 +227,15 @@ class TensorFlowNamespace(Namespace):
         return tf.linalg.set_diag(tf.zeros((*self.shape(d)[:-1], m, n), d.dtype), d, k=offset)
 
     def positions(self, shape, index, like):
-        if all(isinstance(size, int) for size in shape):
+        index = tuple(map(_static, index)) if isinstance(index, tuple) else _static(index)
+        tensors = [i for i in (index if isinstance(index, tuple) else (index,)) if isinstance(i, tf.Tensor)]
+        if not tensors and all(isinstance(size, int) for size in shape):
             return super().positions(shape, index, like)
+        if any(i.shape.rank != 0 for i in tensors):
+            raise NotImplementedError(
+                "an index or mask whose numbers are not known while the graph is built. Only a single integer may be a "
+                "tensor there; tf.gather and tf.boolean_mask take more."
+            )
         try:
             return tf.reshape(tf.range(tf.reduce_prod(shape)), shape)[index]
         except TypeError:
@@ -249,7 +256,7 @@ class TensorFlowNamespace(Namespace):
         where = self.positions(core, index, A)
         flat = tf.reshape(A, (*batch, tf.reduce_prod(core)))
         taken = tf.gather(flat, self.reshape_positions(where), axis=-1)
-        return tf.reshape(taken, (*batch, *where.shape))
+        return tf.reshape(taken, (*batch, *(where.shape if isinstance(where, np.ndarray) else self.shape(where))))
 
     def embed(self, B, where, shape):
         lead = self.shape(B)[:-1]
@@ -326,6 +333,12 @@ def compiled_by_xla():
     """Whether the graph that is being built is that of a tf.function with jit_compile=True. (TensorFlow has no public
     way to ask.)"""
     return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def _static(i):
+    """A tensor in an index as an array of NumPy's, where its numbers are known while a graph is built."""
+    value = tf.get_static_value(i) if isinstance(i, tf.Tensor) else None
+    return i if value is None else value
 
 
 def _is_singular(A):

@@ -144,6 +144,25 @@ def test_sizes_that_do_not_fit_are_named_when_the_graph_runs(name, shapes, words
         run(*(tf.ones(shape, tf.float64) for shape in shapes))
 
 
+@pytest.mark.parametrize("shape", [[4, 3], [None, None]])
+def test_an_index_whose_numbers_are_not_known(shape):
+    """A single integer may be. What selects more than one entry is refused with the remedy, as a size is."""
+    A = tf.reshape(tf.range(12, dtype=tf.float64), (4, 3))
+    spec = tf.TensorSpec(shape, tf.float64)
+
+    def run(index, *more):
+        return tf.function(lambda A, *i: tf_ops.subset(A, index=index(*i))).get_concrete_function(spec, *more)
+
+    row = run(lambda i: (i, slice(1, None)), tf.TensorSpec([], tf.int32))
+    np.testing.assert_array_equal(row(A, tf.constant(2)), A[2, 1:])
+    for kind in (tf.TensorSpec([2], tf.int32), tf.TensorSpec([4], tf.bool)):
+        with pytest.raises(NotImplementedError, match=r"tf\.gather and tf\.boolean_mask"):
+            run(lambda i: i, kind)
+    if None not in shape:
+        constant = run(lambda: tf.constant([0, 0, 3]))
+        np.testing.assert_array_equal(constant(A), A.numpy()[[0, 0, 3]])
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # What the ops of a graph are called
 
