@@ -129,6 +129,7 @@ def test_arguments_by_the_names_of_the_framework():
     assert names == {"input": "A", "other": "B", "alpha": None}
     names = counterparts(overbar.cho_solve, ["B", "L", "upper"], {}, {})
     assert names == {"B": "B", "L": "L", "upper": "upper"}
+    assert "upper" not in inspect.getdoc(tf_ops.triangular_solve).partition("Derivation:")[0]  # it has `lower`
 
 
 def test_a_primitive_without_documentation_or_with_another_kind_of_it():

@@ -14,7 +14,7 @@ def solve_triangular(A, B, *, upper: bool, left=True, unitriangular=False, adjoi
     Parameters
     ----------
     A : array (..., n, n)
-        Only the triangle that `upper` names is read, and only it gets a bar.
+        Only the triangle that is asked for is read, and only it gets a bar.
     B : array (..., n, k) or (n,); with ``left=False`` (..., k, n)
         float32, float64, complex64 or complex128. Batch dimensions broadcast; one A for many B is one call of BLAS.
     upper : bool
@@ -24,7 +24,7 @@ def solve_triangular(A, B, *, upper: bool, left=True, unitriangular=False, adjoi
     unitriangular : bool
         Take the diagonal of A for ones, without reading it.
     adjoint : bool
-        op(A) = Aᴴ in place of A; `upper` still describes A.
+        op(A) = Aᴴ in place of A; which triangle of A is read does not depend on it.
 
     Returns
     -------
