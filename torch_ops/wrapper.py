@@ -136,12 +136,14 @@ def apply(primitive, arrays, options):
     if torch._C._are_functorch_transforms_active():
         if _wrapped(options):
             return PrimitiveFunction.forward(call, *arrays)
+        _check_constant(primitive, options)
         return function_of(primitive).apply(call, *arrays)
     # The pullback of a torch.func.vjp runs after that has ended, on tensors which its level still wraps, and which
     # autograd would take for constants.
     arrays = list(map(unwrap_if_dead, arrays))
     if not watched(arrays):
         return PrimitiveFunction.forward(call, *arrays)  # a graph of constants has no nodes
+    _check_constant(primitive, options)
     return function_of(primitive).apply_outside_transforms(call, *arrays)
 
 
@@ -155,6 +157,16 @@ def _wrapped(options):
         for value in options.values()
         for x in (value if isinstance(value, (tuple, list)) else (value,))
     )
+
+
+def _check_constant(primitive, options):
+    """The Function would take an option for a constant, and its gradient would silently lack what comes from here."""
+    for name, value in options.items():
+        if isinstance(value, torch.Tensor) and value.requires_grad:
+            raise TypeError(
+                f"{primitive.name}: the option {name} requires a gradient, but a primitive is differentiated with "
+                "respect to its arrays only. Make it an array, in front of the `*` and in the signature, or detach it."
+            )
 
 
 def pull(primitive, bars, outputs, arrays, options, needed):

@@ -468,6 +468,9 @@ def primitive(
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Make a function of arrays a `Primitive`.
 
+    What the function takes before the `*` are arrays, with respect to which it is differentiated. Options after it are
+    constants: an array that has a derivative does not belong there.
+
     Parameters
     ----------
     signature : str

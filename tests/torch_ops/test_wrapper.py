@@ -61,3 +61,25 @@ def test_a_tensor_given_twice_is_refused():
         torch_ops.cholesky(A=A, input=A)
     with pytest.raises(TypeError):
         torch_ops.cholesky_solve(L=A)
+
+
+def test_an_option_that_requires_a_gradient_is_refused():
+    """A Function takes options for constants: the gradient would silently lack what comes from there."""
+
+    @overbar.primitive("(n)->(n)")
+    def scaled(x, *, by):
+        return x * by
+
+    @scaled.vjp
+    def _(C_bar, C, x, *, by):
+        return (lambda: C_bar * by,)
+
+    op, x, by = torch_ops.wrap(scaled), torch.ones(2, requires_grad=True), torch.full((2,), 3.0, requires_grad=True)
+    with pytest.raises(TypeError, match=r"scaled: the option by requires a gradient.* detach it"):
+        op(x, by=by)
+    with pytest.raises(TypeError, match="the option by requires a gradient"):
+        torch.func.grad(lambda by: op(x, by=by).sum())(by.detach())
+    assert torch.equal(torch.autograd.grad(op(x, by=by.detach()).sum(), x)[0], by.detach())
+    assert torch.equal(torch.func.grad(lambda x: op(x, by=by.detach()).sum())(x.detach()), by.detach())
+    with torch.no_grad():
+        assert torch.equal(op(x, by=by), by)
