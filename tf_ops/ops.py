@@ -12,6 +12,11 @@ from overbar import rules
 from tf_ops.handover import never, wrap
 from tf_ops.wrapper import in_single_precision
 
+
+def _integers(x, y, name=None):
+    return all(tf.convert_to_tensor(z).dtype.is_integer for z in (x, y))
+
+
 add = wrap(rules.add, builtin=tf.add)
 bilinear_form = wrap(rules.bilinear_form)
 cho_logdet = wrap(rules.cho_logdet)
@@ -47,7 +52,7 @@ pow = wrap(
     x="A",
     y="p",
     builtin=tf.pow,
-    when=never,  # the derivative of 0**0 by the base is NaN there
+    when=_integers,  # else the derivative of 0**0 by the base would be NaN
 )
 power = wrap(rules.power)
 quadratic = wrap(rules.quadratic)

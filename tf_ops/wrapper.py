@@ -84,6 +84,13 @@ def assert_fit(primitive, arrays):
 def apply(primitive, arrays, options, scope=None):
     """All outputs of a primitive, hidden ones too, as a tuple. `scope` is where its ops are in a graph."""
     on_tape = []
+    for name, value in options.items():
+        if isinstance(value, (tf.Tensor, tf.Variable)) and (value.dtype.is_floating or value.dtype.is_complex):
+            raise TypeError(
+                f"{primitive.name}: the option {name} is a tensor of {value.dtype.name}, but a primitive is "
+                "differentiated with respect to its arrays only, and a gradient would silently lack what comes from "
+                "here. Make it an array, in front of the `*` and in the signature, or pass a Python number."
+            )
 
     # Options are bound here, outside: custom_gradient refuses keyword arguments in graphs.
     @tf.custom_gradient

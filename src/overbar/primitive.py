@@ -315,6 +315,12 @@ class Primitive:
         ]
 
     def _conform(self, xp, bar, array, i):
+        if namespace(bar) is not namespace(array):
+            raise TypeError(
+                f"{self.name}: the reverse rule gave a {type(bar).__module__}.{type(bar).__name__} for argument "
+                f"{self.argument(i)}, an array of {xp.name}. It called a function of another library: take functions "
+                "from xp = overbar.namespace(A)."
+            )
         bar = xp.cast(bar, array)
         have, want = xp.static_shape(bar), xp.static_shape(array)
         if have == want and have is not None and None not in have:

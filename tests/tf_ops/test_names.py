@@ -203,3 +203,31 @@ def test_autograph_leaves_ops_alone(monkeypatch):
     assert not said
     run(tf.eye(2), for_else)
     assert said  # what AutoGraph cannot convert does make it speak
+
+
+def test_powers_of_integers_are_those_of_tensorflow():
+    found = tf_ops.pow(tf.constant([2, 3]), 3)
+    assert found.dtype == tf.int32
+    np.testing.assert_array_equal(found, [8, 27])
+
+
+def test_an_option_that_is_a_floating_tensor_is_refused():
+    """The rule would take it for a constant: its gradient would silently lack what comes from there."""
+
+    @overbar.primitive("(n)->(n)")
+    def scaled(x, *, by):
+        return x * by
+
+    @scaled.vjp
+    def _(C_bar, C, x, *, by):
+        return (lambda: C_bar * by,)
+
+    op, x = tf_ops.wrap(scaled), tf.constant([1.0, 2.0])
+    for by in (tf.Variable([3.0, 4.0]), tf.constant([3.0, 4.0])):
+        for f in (op, tf.function(op)):
+            with pytest.raises(TypeError, match="scaled: the option by is a tensor"):
+                f(x, by=by)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        C = op(x, by=3.0)
+    np.testing.assert_array_equal(tape.gradient(C, x), [3, 3])

@@ -83,3 +83,17 @@ def test_an_option_that_requires_a_gradient_is_refused():
     assert torch.equal(torch.func.grad(lambda x: op(x, by=by.detach()).sum())(x.detach()), by.detach())
     with torch.no_grad():
         assert torch.equal(op(x, by=by), by)
+
+
+def test_a_rule_that_leaves_torch_says_so():
+    @overbar.primitive("(n)->(n)")
+    def doubled(x):
+        return 2 * x
+
+    @doubled.vjp
+    def _(C_bar, C, x):
+        return (lambda: 2 * C_bar.numpy(),)
+
+    x = torch.ones(2, requires_grad=True)
+    with pytest.raises(TypeError, match=r"doubled: the reverse rule gave a numpy\.ndarray for argument x.*PyTorch"):
+        torch_ops.wrap(doubled)(x).sum().backward()
