@@ -11,6 +11,7 @@ import typing
 from collections.abc import Callable, Sequence
 
 import torch
+from torch.compiler import is_dynamo_compiling
 from torch.overrides import handle_torch_function, has_torch_function
 
 from overbar.docstrings import PYTORCH, describe, full_name
@@ -89,7 +90,7 @@ def wrap(
 
 def _ours(ours):
     def op(*args, **kwargs):
-        if torch.compiler.is_dynamo_compiling():
+        if is_dynamo_compiling():
             return in_graph(key, *args, **kwargs)
         if "out" in kwargs:
             kwargs = _without_out(op, kwargs)
@@ -118,13 +119,15 @@ def _either(ours, builtin, mended, when):
     places = dict(zip(("input", "input2"), arrays, strict=False)) | {name: name for name in arrays}
 
     def op(*args, **kwargs):
-        if torch.compiler.is_dynamo_compiling():
+        if is_dynamo_compiling():
             return in_graph(key, *args, **kwargs)
-        if not places.keys().isdisjoint(kwargs):
-            args, kwargs = _by_position(arrays, places, args, kwargs)
-        if "out" in kwargs:
-            kwargs = _without_out(op, kwargs)
-        given = (*args, *kwargs.values())
+        given = args
+        if kwargs:
+            if not places.keys().isdisjoint(kwargs):
+                args, kwargs = _by_position(arrays, places, args, kwargs)
+            if "out" in kwargs:
+                kwargs = _without_out(op, kwargs)
+            given = (*args, *kwargs.values())
         if has_torch_function(given):
             return handle_torch_function(op, given, *args, **kwargs)
         chosen = None
@@ -182,7 +185,7 @@ def small(A, size, dtypes):
     In forward mode torch.linalg.cholesky takes a tangent that is not symmetric as it is: a Jacobian, or a Hessian of
     forward over reverse mode, is not the one that reverse mode gives.
     """
-    return A.shape[-1] <= size and A.dtype in dtypes and not forward_mode()
+    return A.size(-1) <= size and A.dtype in dtypes and not forward_mode()
 
 
 def _describe(op, signature):
