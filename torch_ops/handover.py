@@ -15,7 +15,7 @@ from torch.compiler import is_dynamo_compiling
 from torch.overrides import handle_torch_function, has_torch_function
 
 from overbar.docstrings import PYTORCH, describe, full_name
-from overbar.primitive import Primitive, as_function
+from overbar.primitive import Primitive, as_function, written
 from torch_ops.examples import EXAMPLES
 from torch_ops.namespace import DtypeError, ShapeError, forward_mode, watched
 from torch_ops.wrapper import TORCH, graph_key, in_graph
@@ -192,18 +192,17 @@ def _describe(op, signature):
     """Give an op its name, signature and docstring."""
     primitive, builtin = op.primitive, op.builtin
     name, _, rest = (signature or primitive.name).partition("(")
-    written = primitive.__signature__
-    op.__signature__ = written
+    shown = primitive.__signature__
+    op.__signature__ = shown
     if rest:
-        scope = {}
-        exec(f"from __future__ import annotations\ndef shown({rest}: pass", scope)
-        written = inspect.signature(scope["shown"])
-        op.__signature__ = inspect.signature(scope["shown"], globals=_TYPES, eval_str=True)
+        function = written(name, rest)
+        shown = inspect.signature(function)
+        op.__signature__ = inspect.signature(function, globals=_TYPES, eval_str=True)
     op.__name__ = op.__qualname__ = name
     op.__module__ = inspect.currentframe().f_back.f_back.f_globals.get("__name__")
     op.__doc__ = describe(
         primitive,
-        written,
+        shown,
         PYTORCH,
         name=name,
         names=op.names,

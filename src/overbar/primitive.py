@@ -563,10 +563,7 @@ def as_function(
 def _with_signature(primitive, xp, name, rest, names):
     """A function ``name(rest`` that calls the primitive. It is compiled from text, as `dataclasses` and `namedtuple`
     do it: Python then binds the arguments itself, ten times faster than `inspect.Signature.bind`."""
-    future = "from __future__ import annotations\n"  # an annotation is text, and need not be a name that is known here
-    scope = {"primitive": primitive, "xp": xp, "defaults": primitive.defaults}
-    exec(f"{future}def {name}({rest}: pass", scope)
-    given = {names.get(theirs, theirs): theirs for theirs in inspect.signature(scope[name]).parameters}
+    given = {names.get(theirs, theirs): theirs for theirs in inspect.signature(written(name, rest)).parameters}
     needed = {*primitive.arguments, *(k for k, v in primitive.defaults.items() if v is inspect.Parameter.empty)}
     if not needed <= given.keys() <= {*primitive.arguments, *primitive.defaults}:
         raise TypeError(
@@ -579,5 +576,12 @@ def _with_signature(primitive, xp, name, rest, names):
         body = f"primitive.bind(({arrays},), {{{options.removeprefix(', ')}}})"
     else:
         body = f"({arrays},), {{**defaults{options}}}"
-    exec(f"{future}def {name}({rest}: return primitive.apply(xp, *({body}))", scope)
+    return written(
+        name, rest, f"return primitive.apply(xp, *({body}))", primitive=primitive, xp=xp, defaults=primitive.defaults
+    )
+
+
+def written(name, rest, body="pass", **scope):
+    """The function ``name(rest: body`` of a text. Its annotations stay text, and need not be names that are known."""
+    exec(f"from __future__ import annotations\ndef {name}({rest}: {body}", scope)
     return scope[name]
