@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
-from overbar.namespace import Namespace, not_positive_definite, singular
+from overbar.namespace import Namespace, no_inverse, not_positive_definite, singular
 
 
 class ShapeError(tf.errors.InvalidArgumentError, ValueError):
@@ -308,6 +308,51 @@ class TensorFlowNamespace(Namespace):
         if check and A.shape.rank > 2:
             A = self._assert_invertible(A)
         return tf.linalg.solve(A, B, name="solve_A")  # the kernel's error shows this name
+
+    def on_host(self, kernel, *arrays, **options):
+        if tf.executing_eagerly():
+            found = kernel(*(A.numpy() for A in arrays), **options)
+            return tuple(tf.convert_to_tensor(x) for x in found)
+        if compiled_by_xla():
+            raise NotImplementedError(
+                f"{kernel.name} is computed on the host, which a program of XLA cannot call: leave out jit_compile."
+            )
+        dtypes = [tf.as_dtype(dtype) for dtype in kernel.dtypes(*(A.dtype.as_numpy_dtype for A in arrays))]
+        found = tf.numpy_function(lambda *values: kernel(*values, **options), arrays, dtypes)
+        shapes = kernel.shapes(*(tuple(A.shape) for A in arrays))
+        return tuple(tf.ensure_shape(x, shape) for x, shape in zip(found, shapes, strict=True))
+
+    def inv(self, A):
+        try:
+            return tf.linalg.inv(A)
+        except tf.errors.InvalidArgumentError as error:
+            if "not invertible" not in error.message or not tf.executing_eagerly():
+                raise
+            index = next(iter(np.argwhere(_is_singular(A))), ())
+            raise self.LinAlgError(no_inverse("A", index)) from None
+
+    def slogdet(self, A):
+        return tuple(tf.linalg.slogdet(A))
+
+    def lu(self, A):
+        LU, p = tf.linalg.lu(A, output_idx_type=tf.int64)  # square matrices only
+        return p, tf.linalg.set_diag(self.tril(LU), tf.ones_like(self.diagonal(LU))), self.triu(LU)
+
+    def qr(self, A, mode="reduced"):
+        return tuple(tf.linalg.qr(A, full_matrices=mode == "complete"))
+
+    def eigh(self, A):
+        return tuple(tf.linalg.eigh(A))
+
+    def eig(self, A):
+        return tuple(tf.linalg.eig(A))
+
+    def svd(self, A, full_matrices=False):
+        s, U, V = tf.linalg.svd(A, full_matrices=full_matrices)
+        return U, s, self.mH(V)
+
+    def expm(self, A):
+        return tf.linalg.expm(A)
 
     def _assert_invertible(self, A):
         """A batch of matrices, with an error that says which of them is singular where the kernel would only say that

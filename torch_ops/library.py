@@ -24,8 +24,9 @@ from torch.autograd import forward_ad
 
 from overbar.primitive import Primitive, as_function
 from overbar.rules import REGISTRY
+from torch_ops.batching import batched
 from torch_ops.namespace import TorchNamespace
-from torch_ops.wrapper import TORCH, Call, PrimitiveFunction, batched, function_of, graph_key, in_graph
+from torch_ops.wrapper import TORCH, Call, PrimitiveFunction, function_of, graph_key, in_graph
 
 __all__ = ["custom_op"]
 

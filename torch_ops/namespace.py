@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from overbar.namespace import Namespace, bad_minor, not_finite, singular
+from overbar.namespace import Namespace, bad_minor, no_inverse, not_finite, singular
+from torch_ops import host
 
 
 class ShapeError(torch.linalg.LinAlgError, ValueError):
@@ -185,6 +186,39 @@ class TorchNamespace(Namespace):
             index, _ = _first_failure(info)
             raise torch.linalg.LinAlgError(f"{failure}\n{singular('A', index)}")
         return X
+
+    def on_host(self, kernel, *arrays, **options):
+        return host.call(kernel, arrays, options)
+
+    def inv(self, A):
+        X, info = torch.linalg.inv_ex(A)
+        if failure := _failure(info, "linalg.inv"):
+            index, _ = _first_failure(info)
+            raise torch.linalg.LinAlgError(f"{failure}\n{no_inverse('A', index)}")
+        return X
+
+    def slogdet(self, A):
+        return tuple(torch.linalg.slogdet(A))
+
+    def lu(self, A):
+        LU, pivots, _ = torch.linalg.lu_factor_ex(A)
+        P, L, U = torch.lu_unpack(LU, pivots)
+        return P.argmax(-2), L, U
+
+    def qr(self, A, mode="reduced"):
+        return tuple(torch.linalg.qr(A, mode))
+
+    def eigh(self, A):
+        return tuple(torch.linalg.eigh(A))
+
+    def eig(self, A):
+        return tuple(torch.linalg.eig(A))
+
+    def svd(self, A, full_matrices=False):
+        return tuple(torch.linalg.svd(A, full_matrices=full_matrices))
+
+    def expm(self, A):
+        return torch.linalg.matrix_exp(A)
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         if adjoint:

@@ -12,6 +12,7 @@ from torch._C._functorch import unwrap_if_dead
 from torch.autograd import forward_ad
 
 from overbar.namespace import register
+from torch_ops.batching import batched
 from torch_ops.namespace import BufferRefused, TorchNamespace, forward_mode, refusing_buffers, watched
 
 
@@ -86,28 +87,6 @@ class PrimitiveFunction(torch.autograd.Function):
         inputs, options = batched(call.primitive, call.options, info.batch_size, in_dims[1:], inputs)
         outputs = apply(call.primitive, inputs, options)
         return outputs, (0,) * len(outputs)
-
-
-def batched(primitive, options, size, in_dims, inputs):
-    """The inputs and options for a call with one more dimension, which becomes the first of the batch dimensions that
-    every primitive has: no loop, and an input without it stays as it is."""
-    if primitive.signature.whole:
-        inputs = [
-            x.unsqueeze(0).expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
-            for x, dim in zip(inputs, in_dims, strict=True)
-        ]
-        return inputs, {**options, "batch_ndim": options["batch_ndim"] + 1}
-    cores = [len(core) for core in primitive.signature.inputs]
-    batch = max(x.ndim - (dim is not None) - core for x, dim, core in zip(inputs, in_dims, cores, strict=True))
-    return [
-        x if dim is None else _lead(x.movedim(dim, 0), batch + core)
-        for x, dim, core in zip(inputs, in_dims, cores, strict=True)
-    ], options
-
-
-def _lead(x, ndim):
-    """x (v, ...) with ones behind v until the rest has `ndim` dimensions, where the others' batch dimensions go."""
-    return x.reshape(x.shape[0], *(1,) * (ndim - x.ndim + 1), *x.shape[1:])
 
 
 def _apart(out, inputs):

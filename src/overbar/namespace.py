@@ -211,6 +211,49 @@ class Namespace:
         solved with A before, a singular A need not raise: looking for one makes the host wait for the device."""
         return self.base.linalg.solve(A, B)
 
+    def inv(self, A: Any) -> Any:
+        """A⁻¹. Raises this library's LinAlgError, naming the matrix of the batch, where there is none."""
+        return self.base.linalg.inv(A)
+
+    def slogdet(self, A: Any) -> tuple[Any, Any]:
+        """The sign (or phase) of det A, and log |det A|, which is −∞ where A is singular."""
+        return tuple(self.base.linalg.slogdet(A))
+
+    def lu(self, A: Any) -> tuple[Any, Any, Any]:
+        """The LU decomposition with partial pivoting of A (..., m, n): integers p (..., m), L (..., m, k) and
+        U (..., k, n), k = min(m, n), with A[p] = L U."""
+        return self._by_numpy("lu", A)
+
+    def qr(self, A: Any, mode: str = "reduced") -> tuple[Any, Any]:
+        """A = Q R; with mode "complete" Q is square."""
+        return tuple(self.base.linalg.qr(A, mode=mode))
+
+    def eigh(self, A: Any) -> tuple[Any, Any]:
+        """The eigenvalues in ascending order and the eigenvectors, as columns, of Hermitian A, of which it reads the
+        lower triangle."""
+        return tuple(self.base.linalg.eigh(self.tril(A) + self.mH(self.tril(A, k=-1))))
+
+    def eig(self, A: Any) -> tuple[Any, Any]:
+        """The eigenvalues and the eigenvectors, of norm 1 and as columns, of square A: complex."""
+        return self._by_numpy("eig", A)
+
+    def svd(self, A: Any, full_matrices: bool = False) -> tuple[Any, Any, Any]:
+        """U, the singular values in descending order, and Vᴴ."""
+        return tuple(self.base.linalg.svd(A, full_matrices=full_matrices))
+
+    def expm(self, A: Any) -> Any:
+        """The matrix exponential."""
+        return self._by_numpy("expm", A)
+
+    def on_host(self, kernel: Any, *arrays: Any, **options: Any) -> tuple[Any, ...]:
+        """All outputs of a kernel (`overbar.kernel`) as a tuple: what no function of the library computes."""
+        found = kernel(*(np.asarray(A) for A in arrays), **options)
+        return tuple(self.constant(x, arrays[0]) for x in found)
+
+    def _by_numpy(self, method, A):
+        found = getattr(NUMPY, method)(np.asarray(A))
+        return tuple(self.constant(x, A) for x in found) if isinstance(found, tuple) else self.constant(found, A)
+
     def solve_triangular(
         self, A: Any, B: Any, *, upper: bool, left: bool = True, adjoint: bool = False, unitriangular: bool = False
     ) -> Any:
@@ -301,6 +344,37 @@ class NumpyNamespace(Namespace):
             index = next((i for i in np.ndindex(A.shape[:-2]) if np.linalg.matrix_rank(A[i]) < A.shape[-1]), ())
             raise LinAlgError(singular("A", index)) from None
 
+    def inv(self, A):
+        try:
+            return np.linalg.inv(A)
+        except LinAlgError:
+            index = next((i for i in np.ndindex(A.shape[:-2]) if np.linalg.matrix_rank(A[i]) < A.shape[-1]), ())
+            raise LinAlgError(no_inverse("A", index)) from None
+
+    def lu(self, A):
+        m, n = A.shape[-2:]
+        k = min(m, n)
+        p = np.empty((*A.shape[:-2], m), np.int64)
+        L, U = np.empty((*A.shape[:-2], m, k), A.dtype), np.empty((*A.shape[:-2], k, n), A.dtype)
+        for index in np.ndindex(A.shape[:-2]):  # SciPy takes batches from 1.16 on
+            rows, L[index], U[index] = scipy.linalg.lu(A[index], p_indices=True, check_finite=False)
+            p[index] = np.argsort(rows)
+        return p, L, U
+
+    def eigh(self, A):
+        return tuple(np.linalg.eigh(A))
+
+    def eig(self, A):
+        w, V = np.linalg.eig(A)
+        kind = np.result_type(A.dtype, np.complex64)  # numpy.linalg.eig gives real arrays where it can
+        return w.astype(kind, copy=False), V.astype(kind, copy=False)
+
+    def expm(self, A):
+        return scipy.linalg.expm(A)
+
+    def on_host(self, kernel, *arrays, **options):
+        return kernel(*arrays, **options)
+
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         if not unitriangular:
             zero = np.diagonal(A, 0, -2, -1) == 0
@@ -361,6 +435,11 @@ def which_matrix(index):
 def singular(argument, index):
     """The message for a matrix of a batch that has no inverse."""
     return f"argument {argument}{which_matrix(index)} is singular, so that there is no {argument}⁻¹ B."
+
+
+def no_inverse(argument, index):
+    """The same, where the inverse itself was asked for."""
+    return f"argument {argument}{which_matrix(index)} is singular: it has no inverse."
 
 
 def not_finite(argument, index, entry, value):

@@ -189,12 +189,13 @@ else:
 BELOW = {
     "namespace": set(),
     "primitive": {"namespace"},
+    "kernel": {"primitive"},
     "docstrings": set(),
-    "rules": {"namespace", "primitive"},
+    "rules": {"namespace", "primitive", "kernel"},
     "sweep": {"namespace", "primitive", "rules"},
     "verify": {"namespace", "primitive", "rules"},
-    "torch_ops": {"namespace", "primitive", "rules", "docstrings"},
-    "tf_ops": {"namespace", "primitive", "rules", "docstrings"},
+    "torch_ops": {"namespace", "primitive", "kernel", "rules", "docstrings"},
+    "tf_ops": {"namespace", "primitive", "kernel", "rules", "docstrings"},
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
     "overbar": {"namespace", "primitive", "rules", "sweep", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.

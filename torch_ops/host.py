@@ -1,0 +1,81 @@
+"""The kernels of overbar.kernel as ops of torch.library, so that compilers, vmap and every device know them.
+
+May import torch and `overbar`. These ops have no derivative: the primitives that call them have.
+"""
+
+import json
+
+import numpy as np
+import torch
+
+import overbar.rules  # noqa: F401 - it writes the kernels
+from overbar.kernel import KERNELS
+from torch_ops.batching import batched
+
+_DTYPES = {"f": torch.float32, "d": torch.float64, "F": torch.complex64, "D": torch.complex128, "q": torch.int64}
+_CHARS = {dtype: char for char, dtype in _DTYPES.items()}
+
+
+def call(kernel, tensors, options):
+    """All outputs of a kernel, as a tuple of tensors beside the inputs."""
+    plain = all(type(A) is torch.Tensor and A.device.type == "cpu" for A in tensors)
+    if plain and not torch.compiler.is_compiling() and not torch._C._len_torch_dispatch_stack():
+        wrapped = torch._C._functorch.is_functorch_wrapped_tensor, torch._C._functorch.is_legacy_batchedtensor
+        if not any(test(A) for test in wrapped for A in tensors):
+            return _compute(kernel, tensors, options)  # without the dispatcher's twenty microseconds
+    op = _ops.get(kernel.name) or _define(kernel)
+    found = op(*tensors, json.dumps(options))
+    return found if isinstance(found, (tuple, list)) else (found,)
+
+
+def _compute(kernel, tensors, options):
+    device = tensors[0].device
+    # .numpy() shares the memory of a CPU tensor
+    arrays = [A.detach().resolve_conj().resolve_neg().cpu().numpy() for A in tensors]
+    outputs = kernel(*arrays, **options)
+    return tuple(torch.from_numpy(np.ascontiguousarray(out)).to(device) for out in outputs)
+
+
+_ops = {}  # by the names of their kernels
+
+
+def _define(kernel):
+    """Register the op of a kernel."""
+    arguments = [chr(ord("A") + i) for i in range(len(kernel.signature.inputs))]
+    count = len(kernel.kinds)
+    returns = "Tensor" if count == 1 else f"({', '.join(['Tensor'] * count)})"
+    schema = f"({', '.join(f'Tensor {name}' for name in arguments)}, str options) -> {returns}"
+
+    def result(outputs):
+        return outputs[0] if count == 1 else tuple(outputs)
+
+    def compute(*arguments):
+        *tensors, options = arguments
+        return result(_compute(kernel, tensors, json.loads(options)))
+
+    op = torch.library.custom_op(f"overbar::{kernel.name}_on_host", compute, mutates_args=(), schema=schema)
+
+    @op.register_fake
+    def _(*arguments):
+        *tensors, _ = arguments
+        shapes = kernel.shapes(*(tuple(A.shape) for A in tensors))
+        dtypes = kernel.dtypes(*(_CHARS[A.dtype] for A in tensors))
+        return result(
+            [
+                tensors[0].new_empty(shape, dtype=_DTYPES[dtype.char])
+                for shape, dtype in zip(shapes, dtypes, strict=True)
+            ]
+        )
+
+    @op.register_vmap
+    def _(info, in_dims, *arguments):
+        *tensors, options = arguments
+        moved, _ = batched(kernel, {}, info.batch_size, in_dims[:-1], tensors)
+        return op(*moved, options), 0 if count == 1 else (0,) * count
+
+    _ops[kernel.name] = op
+    return op
+
+
+for _kernel in KERNELS.values():  # now, and not while a compiler traces the first call
+    _define(_kernel)
