@@ -26,6 +26,7 @@ def wrap(
     *,
     builtin: Callable[..., Any] | None = None,
     when: Callable[..., bool] | None = None,
+    returns: Callable[..., Any] | None = None,
     **names: str,
 ) -> Callable[..., Any]:
     """Make a primitive, one of overbar's or your own, a function of TensorFlow tensors.
@@ -45,6 +46,9 @@ def wrap(
         the name is needed then.
     when : callable, optional
         Takes the arguments of a call and says whether it is handed over; by default every call is.
+    returns : callable, optional
+        Makes of the outputs what TensorFlow's function returns: another order, a named tuple. Its docstring says so,
+        and its keyword-only arguments are options of the function.
     **names : str
         What the arguments in `signature` are called in the primitive: ``x="A"``.
 
@@ -69,7 +73,8 @@ def wrap(
     12.0
     """
     if builtin is None or when is not None:
-        function = _with_name(as_function(primitive, TENSORFLOW, signature, names), positional=signature is not None)
+        ours = as_function(primitive, TENSORFLOW, signature, names, returns)
+        function = _with_name(ours, positional=signature is not None)
     if builtin is not None:
         function = _handed_over(primitive, signature, builtin) if when is None else _choice(function, builtin, when)
     function.names, function.builtin, function.when = names, builtin, when
@@ -82,6 +87,7 @@ def wrap(
         names=names,
         builtin=full_name(builtin, {"tf.linalg": tf.linalg, "tf.math": tf.math, "tf": tf}) if when is not never else "",
         always=builtin is not None and when is None,
+        returned=inspect.getdoc(returns) if returns is not None else "",
         example=EXAMPLES.get(function.__name__, "") if function.__module__ == "tf_ops.ops" else "",
     )
     # The mark that tf.autograph.experimental.do_not_convert sets: there is nothing to rewrite here.

@@ -33,6 +33,7 @@ def wrap(
     builtin: Callable[..., typing.Any] | None = None,
     mended: Callable[..., typing.Any] | None = None,
     when: Callable[..., bool] | None = None,
+    returns: Callable[..., typing.Any] | None = None,
     **names: str,
 ) -> Callable[..., typing.Any]:
     """Make a primitive, one of overbar's or your own, a function of PyTorch tensors.
@@ -53,6 +54,9 @@ def wrap(
         What stands in for `builtin` where somebody takes a derivative, because that of `builtin` is wrong.
     when : callable, optional
         Of the call's arguments: whether the call is handed over to PyTorch.
+    returns : callable, optional
+        Makes of the outputs what PyTorch's function returns: a named tuple of torch.return_types, or what a function of
+        them gives. That function's docstring says so, and its keyword-only arguments are options of the op.
     **names : str
         What the arguments in `signature` are called in the primitive: ``input="A"``.
 
@@ -76,16 +80,21 @@ def wrap(
     tensor(12.)
     """
     if builtin is None:
-        op = _ours(as_function(primitive, TORCH, signature, names))
+        op = _ours(as_function(primitive, TORCH, signature, names, _result(returns)))
     elif when is None:
         op = _theirs(builtin)
     else:
-        ours = as_function(primitive, TORCH, signature, names)
+        ours = as_function(primitive, TORCH, signature, names, _result(returns))
         op = _either(ours, builtin, mended or builtin, when)
         op.ours = ours  # the op where nothing is handed over: small matrices never get there, but tests have to
     op.primitive, op.names, op.builtin, op.mended, op.when = primitive, names, builtin, mended, when
-    _describe(op, signature)
+    _describe(op, signature, returns)
     return op
+
+
+def _result(returns):
+    """What makes the result of the outputs. The named tuples of torch.return_types want theirs as one argument."""
+    return (lambda *outputs: returns(outputs)) if isinstance(returns, type) else returns
 
 
 def _ours(ours):
@@ -188,7 +197,7 @@ def small(A, size, dtypes):
     return A.size(-1) <= size and A.dtype in dtypes and not forward_mode()
 
 
-def _describe(op, signature):
+def _describe(op, signature, returns):
     """Give an op its name, signature and docstring."""
     primitive, builtin = op.primitive, op.builtin
     name, _, rest = (signature or primitive.name).partition("(")
@@ -208,5 +217,14 @@ def _describe(op, signature):
         names=op.names,
         builtin=full_name(builtin, {"torch.linalg": torch.linalg, "torch": torch}),
         always=builtin is not None and op.when is None,
+        returned=_returned(returns),
         example=EXAMPLES.get(name, "") if op.__module__ == "torch_ops.ops" else "",
     )
+
+
+def _returned(returns):
+    """The sentence that says how the outputs are returned."""
+    if isinstance(returns, type):
+        fields = [name for name, field in vars(returns).items() if type(field).__name__ == "member_descriptor"]
+        return f"A named tuple ({', '.join(fields)})."
+    return inspect.getdoc(returns) if returns is not None else ""

@@ -143,6 +143,7 @@ def describe(
     names: Mapping[str, str] | None = None,
     builtin: str = "",
     always: bool = False,
+    returned: str = "",
     example: str = "",
 ) -> str:
     """The docstring of an op.
@@ -159,6 +160,8 @@ def describe(
         What the op's arguments are called in the primitive: {"input": "A"}.
     builtin : str
         The library's own function that computes the op in some cases, or `always`.
+    returned : str
+        What this library's function makes of the outputs, if not a tensor or a tuple of them.
     example : str
         A session of the interpreter.
     """
@@ -206,6 +209,8 @@ def describe(
         _item(re.sub("^tensor", "Tensor", _shape(kind, words)) + ".", [text(about)])
         for _, kind, about in entries(said.get("Returns", ""))
     ]
+    if returned:
+        returns.insert(0, _item(returned, []))
     raises = [_item(f"{_error(kind, words)}:", [text(about)]) for _, kind, about in entries(said.get("Raises", ""))]
     positional, keyword, examples = words.headings
     blocks = [

@@ -526,7 +526,11 @@ def once(compute: Callable[[], _Result]) -> Callable[[], _Result]:
 
 
 def as_function(
-    primitive: Primitive, xp: Any, signature: str | None = None, names: Mapping[str, str] | None = None
+    primitive: Primitive,
+    xp: Any,
+    signature: str | None = None,
+    names: Mapping[str, str] | None = None,
+    returns: Callable[..., Any] | None = None,
 ) -> Callable[..., Any]:
     """A primitive as a function of one library's arrays, with that library's names and order of arguments.
 
@@ -540,18 +544,22 @@ def as_function(
         "cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor". By default the primitive's.
     names : dict, optional
         What the library's arguments are called in the primitive: {"input": "A"}.
+    returns : callable, optional
+        Makes of the outputs what the library's function returns: another order, a named tuple. Its keyword-only
+        arguments are options of the function that the primitive does not have.
     """
     if not isinstance(primitive, Primitive):
         raise TypeError(f"got {primitive!r}, which is no primitive. Make it one with @overbar.primitive.")
     names = names or {}
     name, _, rest = (signature or primitive.name).partition("(")
     if rest:
-        function = _with_signature(primitive, xp, name, rest, names)
+        function = _with_signature(primitive, xp, name, rest, names, returns)
     else:
 
         def function(*args, **kwargs):
             arrays, options = primitive.bind(args, kwargs)
-            return primitive.apply(xp, arrays, options)
+            outputs = primitive.apply(xp, arrays, options)
+            return outputs if returns is None else returns(*_as_tuple(outputs))
 
         function.__name__ = function.__qualname__ = name
         function.__signature__ = primitive.__signature__
@@ -560,12 +568,16 @@ def as_function(
     return function
 
 
-def _with_signature(primitive, xp, name, rest, names):
+def _with_signature(primitive, xp, name, rest, names, returns):
     """A function ``name(rest`` that calls the primitive. It is compiled from text, as `dataclasses` and `namedtuple`
     do it: Python then binds the arguments itself, ten times faster than `inspect.Signature.bind`."""
     given = {names.get(theirs, theirs): theirs for theirs in inspect.signature(written(name, rest)).parameters}
     needed = {*primitive.arguments, *(k for k, v in primitive.defaults.items() if v is inspect.Parameter.empty)}
-    if not needed <= given.keys() <= {*primitive.arguments, *primitive.defaults}:
+    if returns is None:
+        extra = []
+    else:
+        extra = [p.name for p in inspect.signature(returns).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if not needed <= given.keys() <= {*primitive.arguments, *primitive.defaults, *extra}:
         raise TypeError(
             f"the signature {name}({rest} does not fit {primitive.name}{primitive.__signature__}: it must have all of "
             'its arrays and none but its arguments. What is called otherwise there is told by name: input="A".'
@@ -576,9 +588,12 @@ def _with_signature(primitive, xp, name, rest, names):
         body = f"primitive.bind(({arrays},), {{{options.removeprefix(', ')}}})"
     else:
         body = f"({arrays},), {{**defaults{options}}}"
-    return written(
-        name, rest, f"return primitive.apply(xp, *({body}))", primitive=primitive, xp=xp, defaults=primitive.defaults
-    )
+    result = f"primitive.apply(xp, *({body}))"
+    scope = {"primitive": primitive, "xp": xp, "defaults": primitive.defaults}
+    if returns is not None:
+        result = f"returns(*as_tuple({result}){''.join(f', {option}={option}' for option in extra)})"
+        scope |= {"returns": returns, "as_tuple": _as_tuple}
+    return written(name, rest, f"return {result}", **scope)
 
 
 def written(name, rest, body="pass", **scope):
