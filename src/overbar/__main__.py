@@ -155,19 +155,29 @@ def application():
         names: Annotated[
             list[str] | None, typer.Argument(metavar="[NAME]...", help="Primitives, such as cholesky. All otherwise.")
         ] = None,
-        dtype: Annotated[str, typer.Option(help="float32, float64, complex64 or complex128.")] = "float64",
+        framework: Annotated[list[str] | None, frameworks] = None,
+        oracles: Annotated[
+            bool, typer.Option("--oracles", help="The errors that each oracle finds in NumPy, and nothing else.")
+        ] = False,
+        dtype: Annotated[
+            str, typer.Option(help="With --oracles: float32, float64, complex64, complex128.")
+        ] = "float64",
         seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
+        save: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown, too.")] = None,
     ):
-        """Check the rules of every primitive by the oracles of overbar.verify, in NumPy.
+        """Check the rules of every primitive in NumPy, PyTorch and TensorFlow, as they are installed here.
 
-        The adjoint identity between reverse and forward rule, central differences, the complex step, and a reference in
-        exact arithmetic. Prints the largest relative error that each has found; exits with 1 if a rule is off.
+        NumPy by the oracles of overbar.verify: the adjoint identity between reverse and forward rule, central
+        differences, the complex step, and a reference in exact arithmetic. The frameworks against NumPy: reverse and
+        forward mode, batches, second derivatives, complex arrays, compilers. Exits with 1 if a rule is off.
 
         **Examples**
 
             python -m overbar check
-            python -m overbar check cholesky solve_triangular --dtype complex128
+            python -m overbar check cholesky eigh --framework torch
+            python -m overbar check cholesky solve_triangular --oracles --dtype complex128
         """
+        from overbar.bench.frameworks import choose, how_to_add
         from overbar.rules import REGISTRY
 
         unknown = [name for name in names or () if name not in REGISTRY]
@@ -175,12 +185,25 @@ def application():
             fail(f"there is no primitive {unknown[0]!r}. There are: {', '.join(REGISTRY)}.")
         if dtype not in ("float32", "float64", "complex64", "complex128"):
             fail(f"--dtype is float32, float64, complex64 or complex128, not {dtype!r}.")
+        if save is not None and (save.is_dir() or not save.parent.is_dir()):
+            fail(f"the table cannot be saved as {save}: that is no file in a folder that exists.")
         try:
             import mpmath  # noqa: F401
         except ImportError:
             fail('exact arithmetic needs mpmath. Install it with: pip install "overbar[cli]"')
         chosen = {name: p for name, p in REGISTRY.items() if not names or name in names}
-        if not _check(chosen, dtype, seed, Console()):
+        console = Console()
+        if oracles:
+            right = _oracles(chosen, dtype, seed, console)
+        else:
+            try:
+                found, missing = choose(framework)
+            except ValueError as error:
+                fail(error)
+            for name in missing:
+                console.print(how_to_add(name), markup=False)
+            right = _cells(chosen, found, seed, save, console)
+        if not right:
             raise typer.Exit(1)
 
     return app
@@ -196,7 +219,28 @@ def _sizes(text):
     return sizes
 
 
-def _check(primitives, dtype, seed, console):
+def _cells(primitives, frameworks, seed, save, console):
+    """Measure the cells of the table, print it, and return whether all are right."""
+    from overbar.check.run import failures, page, run
+
+    found = run(primitives, frameworks, console, seed)
+    if save is not None:
+        save.write_text(page(found, frameworks), encoding="utf-8")
+        console.print(f"The table is in {save}", markup=False, soft_wrap=True)
+    wrong = failures(found)
+    for message in wrong:
+        console.print(message, style="red", highlight=False, markup=False)
+    if wrong:
+        names = dict.fromkeys(cell.primitive for cell in found if not cell.right)
+        console.print(
+            f"[bold red]{len(names)} of {len(primitives)} primitives are wrong:[/bold red] {', '.join(names)}"
+        )
+    else:
+        console.print(f"[bold green]All {len(primitives)} primitives are right.[/bold green]")
+    return not wrong
+
+
+def _oracles(primitives, dtype, seed, console):
     """Check primitives with a progress bar, print the table, and return whether all are right."""
     from rich import box
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

@@ -173,7 +173,32 @@ def test_threadpoolctl_may_be_missing(tmp_path):
 
 
 def test_check_passes():
-    result = run("check")
+    """In all frameworks, each in a process of its own; of a few primitives, as tests/check has all of them."""
+    names = ["cho_solve", "matmul", "tanh"]
+    result = run("check", *names)
+    assert result.exit_code == 0, result.output
+    for name in names:
+        assert name in result.output
+    for text in ("NumPy", "PyTorch", "TensorFlow", "RB2FCK", "RB2FCX", "!B!!", "TensorFlow 2.21.0"):
+        assert text in " ".join(result.output.split())
+    assert "All 3 primitives are right" in result.output
+
+
+def test_check_saves_its_table(tmp_path):
+    result = run("check", "matmul", "-f", "numpy", "--save", str(tmp_path / "table.md"))
+    assert result.exit_code == 0, result.output
+    assert "| [`matmul`](ops.md#matmul) | `RBFC` |" in (tmp_path / "table.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_table_of_check_fits_the_terminal(columns):
+    result = run("check", "cholesky", "transpose_matmul", "-f", "numpy", columns=columns)
+    assert max(map(len, result.output.splitlines())) <= columns
+    assert "…" not in result.output
+
+
+def test_check_by_all_oracles():
+    result = run("check", "--oracles")
     assert result.exit_code == 0, result.output
     for name in overbar.rules.REGISTRY:
         assert name in result.output
@@ -183,7 +208,7 @@ def test_check_passes():
 
 
 def test_check_of_some():
-    result = run("check", "cholesky", "matmul", "--dtype", "complex128", "--seed", "3")
+    result = run("check", "cholesky", "matmul", "--oracles", "--dtype", "complex128", "--seed", "3")
     assert result.exit_code == 0, result.output
     assert "All 2 primitives are right" in result.output
 
@@ -204,22 +229,32 @@ def broken(monkeypatch):
 
 
 def test_check_fails_for_a_broken_rule(broken):
-    result = run("check", "broken", "matmul")
+    result = run("check", "broken", "matmul", "--oracles")
     assert result.exit_code == 1
     assert "1 of 2 primitives are wrong: broken" in result.output
     assert "adjoint" in result.output
+    result = run("check", "broken", "matmul", "-f", "numpy")
+    assert result.exit_code == 1
+    assert "1 of 2 primitives are wrong: broken" in result.output
+    assert "broken in NumPy, R (reverse mode): adjoint" in " ".join(result.output.split())
 
 
-def test_check_fails_for_a_rule_that_does_not_run(broken):
+@pytest.mark.parametrize("how", ["--oracles", "--framework=numpy"])
+def test_check_fails_for_a_rule_that_does_not_run(broken, how):
     broken.vjp(lambda *args: 1 / 0)
-    result = run("check", "broken")
+    result = run("check", "broken", how)
     assert result.exit_code == 1
     assert "ZeroDivisionError" in result.output
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(("nonsense",), "no primitive 'nonsense'"), (("--dtype", "int32"), "not 'int32'")],
+    [
+        (("nonsense",), "no primitive 'nonsense'"),
+        (("--oracles", "--dtype", "int32"), "not 'int32'"),
+        (("--framework", "jax"), "no framework 'jax' here"),
+        (("--save", "no/such/folder/a.md"), "cannot be saved as no/such/folder/a.md"),
+    ],
 )
 def test_check_of_nonsense(arguments, message):
     result = run("check", *arguments)

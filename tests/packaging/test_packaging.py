@@ -200,10 +200,11 @@ BELOW = {
     "overbar": {"namespace", "primitive", "rules", "sweep", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.
     "bench": {"namespace", "primitive", "rules", "sweep", "torch_ops", "tf_ops", "overbar"},
+    "check": {"namespace", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench"},
     "demo": {"namespace", "primitive", "rules", "sweep", "torch_ops", "tf_ops", "overbar", "bench"},
-    "__main__": {"rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "demo"},
+    "__main__": {"rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "check", "demo"},
 }
-ABOVE_FRONTS = {"bench", "demo", "__main__"}
+ABOVE_FRONTS = {"bench", "check", "demo", "__main__"}
 OURS = {"overbar", "torch_ops", "tf_ops", "notebooks", "tests"}
 FRAMEWORKS = {"torch", "tensorflow"}
 
