@@ -96,19 +96,21 @@ def application():
         every: Annotated[
             bool, typer.Option("--every", help="Every op that a framework has, and not Cholesky alone.")
         ] = False,
+        rules: Annotated[bool, typer.Option("--rules", help="What each rule costs beside its own function.")] = False,
         sizes: Annotated[
-            str | None, typer.Option(help="Sizes, with commas between: 256,512,1024,2048; with --every 8,512,1024.")
+            str | None,
+            typer.Option(help="Sizes, with commas between: 256,512,1024,2048; --every: 8,512,1024; --rules: 500."),
         ] = None,
         framework: Annotated[list[str] | None, frameworks] = None,
         dtype: Annotated[str, typer.Option(help="float64 or float32. The targets are for float64.")] = "float64",
         seconds: Annotated[
-            float | None, typer.Option(help="How long each comparison may take: 3 seconds; with --every 1.")
+            float | None, typer.Option(help="How long each comparison may take: 3 seconds; --every: 1; --rules: 0.5.")
         ] = None,
         json: Annotated[Path | None, typer.Option(metavar="FILE", help="Save all that was measured here.")] = None,
         strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a target is missed.")] = False,
     ):
         """Time overbar beside what the frameworks have built in: the reverse rule of the Cholesky decomposition, or
-        with --every each op that PyTorch or TensorFlow has too.
+        with --every each op that PyTorch or TensorFlow has too. Or, with --rules, each rule beside its own function.
 
         PyTorch: the backward pass alone. TensorFlow: forward and gradient in a tf.function. NumPy, which has no
         gradient: the reverse rule against the function. Each also at n = 8, which shows what surrounds the rule. Both
@@ -120,15 +122,18 @@ def application():
             python -m overbar bench --framework torch --sizes 512,4096 --seconds 10
             python -m overbar bench --json bench.json --strict
             python -m overbar bench --every --framework torch
+            python -m overbar bench --rules
         """
-        from overbar.bench import cholesky, overhead, report
+        from overbar.bench import cholesky, cost, overhead, report
         from overbar.bench.frameworks import choose, how_to_add
 
         try:
             found, missing = choose(framework)
-            kind = overhead if every else cholesky
+            if every and rules:
+                raise ValueError("--every and --rules are two tables: ask for one of them.")
+            kind, usual = (overhead, 1.0) if every else (cost, 0.5) if rules else (cholesky, 3.0)
             chosen = tuple(kind.SIZES) if sizes is None else _sizes(sizes)
-            seconds = (1.0 if every else 3.0) if seconds is None else seconds
+            seconds = usual if seconds is None else seconds
             if dtype not in ("float64", "float32"):
                 raise ValueError(f"--dtype is float64 or float32, not {dtype!r}.")
             if seconds <= 0:
@@ -141,6 +146,8 @@ def application():
         for name in missing:
             console.print(how_to_add(name), markup=False)
         results, where = report.run(kind.jobs(found, chosen, dtype), console, seconds=seconds)
+        for line in cost.reasons(results) if rules else ():
+            console.print(line, highlight=False)
         if json is not None:
             import json as format
 

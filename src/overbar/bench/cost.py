@@ -1,0 +1,158 @@
+"""What a rule costs: each reverse and forward rule beside its own function, in every framework.
+
+May import NumPy, `overbar` and, inside functions, the frameworks and their fronts.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from overbar.bench.cholesky import Job
+from overbar.bench.frameworks import FRAMEWORKS, load
+from overbar.namespace import namespace
+from overbar.rules import REGISTRY
+from overbar.verify import Case, Draw, complete
+
+#: The size that is run where nothing is said, and how many times as long as its function a rule may take there.
+SIZES = {500: 6.0}
+
+_OFTEN = {"least": 3, "most": 200, "shortest": 2e-4}
+
+RULES = ("reverse", "forward")
+
+#: Why a rule takes longer than that, by the primitive, or by the primitive and the rule.
+REASONS = {
+    "bilinear_form": "the function reads the n² entries of A once, the bar of A has as many to write",
+    "cho_logdet": "the function reads n entries of L, the bar of L has n² to write",
+    "diagonal": "the function is a view of n entries, the bar of A has n² to write",
+    "matrix_transpose": "function and rule are views, without any work",
+    "quadratic": "the function reads the n² entries of A once, the bar of A has as many to write",
+    "trace": "the function reads n entries of A, the bar of A has n² to write",
+}
+
+
+class Large(Draw):
+    """Draws like `Draw`, but matrices so many times as large."""
+
+    def __init__(self, factor, dtype=np.float64):
+        super().__init__(0, dtype)
+        self.factor = factor
+
+    def _normal(self, *shape):
+        return super()._normal(*shape[: len(self.batch)], *(size * self.factor for size in shape[len(self.batch) :]))
+
+    def positive(self, *core):
+        return super().positive(*(size * self.factor for size in core))
+
+    def positive_definite(self, n):
+        # eigenvalues between 0.4 and 10, without the decomposition of `Draw`
+        X = self._normal(n, n)
+        return self._cast(0.4 * np.eye(len(X)) + 2.4 * (X @ X.conj().T) / len(X))
+
+    def _well_conditioned(self, n, *views):
+        entries = self._normal(n, n)
+        return self._cast(np.diag(self.rng.uniform(1, 2, len(entries))) + 0.2 * entries / len(entries) ** 0.5)
+
+
+def case(name: str, n: int, dtype="float64") -> Case:
+    """The first sample of a primitive, with matrices of about n rows: four of a sample become n."""
+    primitive = REGISTRY[name]
+    drawn = next(iter(primitive.sampler(Large(max(1, n // 4), np.dtype(dtype)))))
+    options = {**drawn.options, "batch_ndim": 0} if primitive.signature.whole else drawn.options
+    return complete(primitive, drawn.arrays, options)
+
+
+def jobs(frameworks, sizes=tuple(SIZES), dtype="float64", names=None) -> list[Job]:
+    """What there is to measure: for each framework, each size, each rule and each primitive that is a function of
+    matrices. (Functions of whole arrays move or add numbers, and their samples are of a fixed size.)"""
+    names = names or [name for name, primitive in REGISTRY.items() if not primitive.signature.whole]
+    found = []
+    for framework in frameworks:
+        for n in sizes:
+            for rule in RULES:
+                title = f"{FRAMEWORKS[framework].label}, n = {n}: the {rule} rule beside its function"
+                for name in names:
+                    things = functools.partial(_things, framework, name, n, dtype, rule)
+                    aim = SIZES.get(n) if dtype == "float64" else None
+                    job = Job(
+                        framework, title, name, n, ("rule", "function"), things, cost=True, target=aim, options=_OFTEN
+                    )
+                    found.append(job)
+    return found
+
+
+def _things(framework, name, n, dtype, rule):
+    """The rule and the function, on arrays of the framework; in TensorFlow as graphs, and the others as they are."""
+    primitive, drawn = REGISTRY[name], case(name, n, dtype)
+    arrays, asarray, compiled, finish = _FRAMEWORKS[framework](drawn.arrays)
+    xp = namespace(*arrays)
+    outputs = tuple(primitive.run(arrays, drawn.options))
+    rng = np.random.default_rng(0)
+    smooth = [xp.is_floating(out) for out in outputs]
+    public = range(primitive.public)
+    bars = [asarray(_noise(rng, out)) if i in public and smooth[i] else None for i, out in enumerate(outputs)]
+    dots = [asarray(_noise(rng, array)) for array in arrays]
+
+    @compiled
+    def function(*arrays):
+        return tuple(primitive.run(arrays, drawn.options))
+
+    if rule == "reverse":
+        used = compiled(
+            lambda bars, outputs, arrays: [
+                bar for bar in primitive.pull(xp, bars, outputs, arrays, drawn.options) if bar is not None
+            ]
+        )
+        return (lambda: finish(used(bars, outputs, arrays))), (lambda: finish(function(*arrays)))
+    used = compiled(
+        lambda dots, outputs, arrays: [
+            dot for dot in primitive.push(xp, dots, outputs, arrays, drawn.options) if dot is not None
+        ]
+    )
+    return (lambda: finish(used(dots, outputs, arrays))), (lambda: finish(function(*arrays)))
+
+
+def _noise(rng, like):
+    like = np.asarray(like)
+    noise = rng.standard_normal(like.shape)
+    return (noise + 1j * rng.standard_normal(like.shape) if like.dtype.kind == "c" else noise).astype(like.dtype)
+
+
+def _numpy(arrays):
+    return list(arrays), np.asarray, lambda f: f, lambda x: x
+
+
+def _torch(arrays):
+    torch = load("torch")
+
+    def without_gradients(function):
+        @functools.wraps(function)
+        def run(*args):
+            with torch.no_grad():
+                return function(*args)
+
+        return run
+
+    return [torch.tensor(A) for A in arrays], torch.tensor, without_gradients, lambda x: x
+
+
+def _tensorflow(arrays):
+    tf = load("tf")
+    # .numpy() waits for what is still computed
+    return (
+        [tf.constant(A) for A in arrays],
+        tf.constant,
+        lambda f: tf.function(f, autograph=False),
+        lambda x: tf.nest.map_structure(lambda t: t.numpy(), x),
+    )
+
+
+_FRAMEWORKS = {"numpy": _numpy, "torch": _torch, "tf": _tensorflow}
+
+
+def reasons(results) -> list[str]:
+    """For each rule that missed its target, why."""
+    missed = dict.fromkeys((r.job.what, r.job.table.split(": the ")[1].split()[0]) for r in results if r.met is False)
+    return [f"{name}, {rule} rule: {REASONS[name]}." for name, rule in missed if name in REASONS]
