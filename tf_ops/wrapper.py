@@ -12,6 +12,7 @@ from tensorflow.python.eager import forwardprop_util, record
 from overbar.namespace import mH, mT, namespace, register
 from overbar.primitive import Primitive
 from tf_ops.namespace import TensorFlowNamespace
+from tf_ops.vectorizing import converter
 
 _HALF = (tf.float16, tf.bfloat16)
 
@@ -123,6 +124,12 @@ def recorded(primitive, outputs, arrays, options, scope=None):
         else:
             # tf.gradients and graphs within graphs find the gradient by the name that this writes on an op
             results = tf.custom_gradient(lambda *inputs: (outputs, gradient))(*arrays)
+            results[0].op.pfor_converter = converter(
+                primitive,
+                options,
+                lambda outputs, arrays, options: recorded(primitive, outputs, arrays, options, scope),
+                lambda arrays, options: apply(primitive, arrays, options, scope),
+            )
     # which of the arrays have a tangent, in any forward accumulator
     moving = sorted(
         {i for found in forwardprop_util.pack_tangents(arrays).indices for i, _ in found if i < len(arrays)}
