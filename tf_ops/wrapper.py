@@ -7,10 +7,12 @@ import contextlib
 import functools
 
 import tensorflow as tf
+from tensorflow.python.eager import forwardprop_util, record
 
 from overbar.namespace import mH, mT, namespace, register
 from overbar.primitive import Primitive
 from tf_ops.namespace import TensorFlowNamespace
+from tf_ops.vectorizing import converter
 
 _HALF = (tf.float16, tf.bfloat16)
 
@@ -83,7 +85,6 @@ def assert_fit(primitive, arrays):
 
 def apply(primitive, arrays, options, scope=None):
     """All outputs of a primitive, hidden ones too, as a tuple. `scope` is where its ops are in a graph."""
-    on_tape = []
     for name, value in options.items():
         if isinstance(value, (tf.Tensor, tf.Variable)) and (value.dtype.is_floating or value.dtype.is_complex):
             raise TypeError(
@@ -91,30 +92,76 @@ def apply(primitive, arrays, options, scope=None):
                 "differentiated with respect to its arrays only, and a gradient would silently lack what comes from "
                 "here. Make it an array, in front of the `*` and in the signature, or pass a Python number."
             )
+    if tf.executing_eagerly() and not record.could_possibly_record():
+        return primitive.run(arrays, options)
+    # Nobody watches the native ops: a tape would keep them, and a forward accumulator would differentiate them.
+    with record.stop_recording(), record.VariableWatcher() as variables:
+        outputs = primitive.run(arrays, options)
+    if variables.watched_variables():
+        raise TypeError(
+            f"{primitive.name}: its function reads the tf.Variable {variables.watched_variables()[0].name}, with "
+            "respect to which the rules know no derivative. Make it an array of the primitive."
+        )
+    return recorded(primitive, outputs, arrays, options, scope)
 
-    # Options are bound here, outside: custom_gradient refuses keyword arguments in graphs.
-    @tf.custom_gradient
-    def op(*inputs):
-        # The native ops of the forward pass stay differentiable. Forward accumulators and the gradient of
-        # vectorized_map differentiate them and not the rule; hidden from them, they would silently give zeros.
-        outputs = primitive.run(inputs, options)
 
-        def gradient(*bars):
-            # The rule must see the outputs that are on the tape, those that the caller got: a second derivative does
-            # not know how the ones inside depend on the inputs. In forward mode TensorFlow asks before there are any.
-            seen = on_tape[0] if on_tape else apply(primitive, inputs, options, scope)
-            # Gathers send IndexedSlices; None is what tape.gradient was given among the output_gradients.
-            bars = [None if bar is None else tf.convert_to_tensor(bar) for bar in bars]
-            # TensorFlow puts the gradients of its own ops into such a scope, too
-            with tf.name_scope(f"gradient_tape/{scope}") if scope else contextlib.nullcontext():
-                return primitive.pull(TENSORFLOW, bars, seen, inputs, options)
+def recorded(primitive, outputs, arrays, options, scope=None):
+    """The outputs of a primitive that nobody watched being computed, as ones whose derivative is the rule."""
 
-        return outputs, gradient
+    def gradient(*bars):
+        # Gathers send IndexedSlices; None is what tape.gradient was given among the output_gradients.
+        bars = [None if bar is None else tf.convert_to_tensor(bar) for bar in bars]
+        # TensorFlow puts the gradients of its own ops into such a scope, too
+        with tf.name_scope(f"gradient_tape/{scope}") if scope else contextlib.nullcontext():
+            # The rule must see the outputs that are on the tape, those that the caller gets: a second derivative does
+            # not know how others depend on the inputs.
+            return primitive.pull(TENSORFLOW, bars, results, arrays, options)
 
-    op.__name__ = primitive.name
-    outputs = op(*arrays)
-    on_tape.append(outputs)
-    return outputs
+    with record.stop_recording():
+        if tf.executing_eagerly():
+            # what is on a tape must be nobody else's: an output may be an input, or a constant that is kept
+            results = tuple(tf.identity(out) for out in outputs)
+        else:
+            # tf.gradients and graphs within graphs find the gradient by the name that this writes on an op
+            results = tf.custom_gradient(lambda *inputs: (outputs, gradient))(*arrays)
+            results[0].op.pfor_converter = converter(
+                primitive,
+                options,
+                lambda outputs, arrays, options: recorded(primitive, outputs, arrays, options, scope),
+                lambda arrays, options: apply(primitive, arrays, options, scope),
+            )
+    # which of the arrays have a tangent, in any forward accumulator
+    moving = sorted(
+        {i for found in forwardprop_util.pack_tangents(arrays).indices for i, _ in found if i < len(arrays)}
+    )
+    if moving:
+        _accumulate(primitive, results, arrays, options, gradient, moving)
+    else:
+        record.record_operation(primitive.name, results, arrays, gradient)
+    return results
+
+
+def _accumulate(primitive, results, arrays, options, gradient, moving):
+    """Tell tapes, and then forward accumulators, how the results of a primitive depend on its arrays.
+
+    The other way round, which is TensorFlow's, a tape around an accumulator would not know the results that the forward
+    rule sees. To be told alone, the accumulators get copies of the arrays that move, of which no tape knows.
+    """
+
+    def forward(*dots):
+        dots = [dots[moving.index(i)] if i in moving else None for i in range(len(arrays))]
+        return list(primitive.push(TENSORFLOW, dots, results, arrays, options))
+
+    def transposed(*bars):
+        bars = gradient(*bars)
+        return [bars[i] for i in moving]
+
+    record.record_operation_backprop_only(primitive.name, results, arrays, gradient)
+    originals = [arrays[i] for i in moving]
+    with record.stop_recording():
+        copies = [tf.identity(A) for A in originals]
+    record.record_operation_forwardprop_only("Identity", copies, originals, lambda *bars: bars, None)
+    record.record_operation(primitive.name, results, copies, transposed, primitive.jvp_rule and forward)
 
 
 # The mark that tf.autograph.experimental.do_not_convert sets. Nothing in a primitive depends on a tensor's values, so
