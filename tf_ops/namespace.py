@@ -130,6 +130,9 @@ class TensorFlowNamespace(Namespace):
     def is_complex(self, A):
         return A.dtype.is_complex
 
+    def eps(self, A):
+        return float(np.finfo(A.dtype.as_numpy_dtype).eps)
+
     def cast(self, A, like):
         if A.dtype == like.dtype:
             return A
@@ -287,6 +290,13 @@ class TensorFlowNamespace(Namespace):
     def cond(self, predicate, yes, no):
         return super().cond(predicate, yes, no) if isinstance(predicate, bool) else tf.cond(predicate, yes, no)
 
+    def choose(self, mask, yes, no):
+        if tf.executing_eagerly():
+            return yes() if bool(tf.reduce_all(mask)) else no()
+        if compiled_by_xla():
+            return no()
+        return tf.cond(tf.reduce_all(mask), yes, no)
+
     def solve(self, A, B, check=True):
         # tf.linalg.solve does not broadcast
         if A.shape.rank > 2 or B.shape.rank > 2:
@@ -323,16 +333,23 @@ class TensorFlowNamespace(Namespace):
         return tuple(tf.ensure_shape(x, shape) for x, shape in zip(found, shapes, strict=True))
 
     def inv(self, A):
-        try:
-            return tf.linalg.inv(A)
-        except tf.errors.InvalidArgumentError as error:
-            if "not invertible" not in error.message or not tf.executing_eagerly():
-                raise
-            index = next(iter(np.argwhere(_is_singular(A))), ())
-            raise self.LinAlgError(no_inverse("A", index)) from None
+        if tf.executing_eagerly():
+            try:
+                return tf.linalg.inv(A)
+            except tf.errors.InvalidArgumentError as error:
+                if "not invertible" not in error.message:
+                    raise
+                index = next(iter(np.argwhere(_is_singular(A))), ())
+                raise self.LinAlgError(no_inverse("A", index)) from None
+        if compiled_by_xla():
+            return self.solve(A, self.eye_like(A))
+        if A.shape.rank > 2:
+            A = self._assert_invertible(A, "argument A is singular: it has no inverse.")
+        return tf.linalg.inv(A, name="inv_A")  # the kernel's error shows this name
 
     def slogdet(self, A):
-        return tuple(tf.linalg.slogdet(A))
+        sign, logabsdet = _eliminated(A) if compiled_by_xla() else tf.linalg.slogdet(A)
+        return sign, tf.math.real(logabsdet)  # TensorFlow's is complex where A is
 
     def lu(self, A):
         LU, p = tf.linalg.lu(A, output_idx_type=tf.int64)  # square matrices only
@@ -354,7 +371,7 @@ class TensorFlowNamespace(Namespace):
     def expm(self, A):
         return tf.linalg.expm(A)
 
-    def _assert_invertible(self, A):
+    def _assert_invertible(self, A, problem="argument A is singular, so that there is no A⁻¹ B."):
         """A batch of matrices, with an error that says which of them is singular where the kernel would only say that
         one is. That takes a second factorisation, which counts little for small matrices, and is left out for
         others."""
@@ -362,7 +379,7 @@ class TensorFlowNamespace(Namespace):
         if small is False:
             return A
         fine = self.cond(small, lambda: ~_is_singular(tf.stop_gradient(A)), lambda: tf.ones(tf.shape(A)[:-2], tf.bool))
-        words = ["argument A is singular, so that there is no A⁻¹ B. Matrix of the batch:", _first(~fine)]
+        words = [f"{problem} Matrix of the batch:", _first(~fine)]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
             return tf.identity(A)
 
@@ -384,6 +401,31 @@ def _static(i):
     """A tensor in an index as an array of NumPy's, where its numbers are known while a graph is built."""
     value = tf.get_static_value(i) if isinstance(i, tf.Tensor) else None
     return i if value is None else value
+
+
+def _eliminated(A):
+    """slogdet for XLA, which has no kernel for it: Gaussian elimination with partial pivoting, a column at a time. Rows
+    are not swapped, but free until they have been a pivot's; each free one above a pivot's turns the sign."""
+    n = tf.shape(A)[-1]
+    free = tf.ones_like(tf.reduce_sum(tf.math.real(A), axis=-1))
+    logarithm = tf.zeros_like(tf.reduce_sum(free, axis=-1))
+
+    def step(j, A, free, sign, logarithm):
+        column = tf.gather(A, j, axis=-1)
+        row = tf.argmax(tf.where(free > 0, tf.abs(column), -tf.ones_like(free)), axis=-1, output_type=tf.int32)
+        hot = tf.one_hot(row, n, dtype=free.dtype)
+        chosen = tf.cast(hot, A.dtype)
+        pivot = tf.reduce_sum(chosen * column, axis=-1)
+        above = tf.reduce_sum(free * (1 - tf.cumsum(hot, axis=-1)), axis=-1)
+        turned = tf.cast(1 - 2 * tf.math.floormod(above, tf.constant(2, above.dtype)), A.dtype)
+        free = free - hot
+        factor = column / tf.where(pivot == 0, tf.ones_like(pivot), pivot)[..., None] * tf.cast(free, A.dtype)
+        A = A - factor[..., :, None] * tf.reduce_sum(chosen[..., :, None] * A, axis=-2, keepdims=True)
+        return j + 1, A, free, sign * turned * tf.sign(pivot), logarithm + tf.math.log(tf.abs(pivot))
+
+    state = (tf.constant(0), A, free, tf.cast(tf.ones_like(logarithm), A.dtype), logarithm)
+    _, _, _, sign, logarithm = tf.while_loop(lambda j, *_: j < n, step, state)
+    return sign, logarithm
 
 
 def _is_singular(A):

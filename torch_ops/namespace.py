@@ -146,6 +146,16 @@ class TorchNamespace(Namespace):
         zeros = B.new_zeros((*B.shape[:-1], math.prod(shape)))
         return zeros.index_add(-1, where, B).reshape(*B.shape[:-1], *shape)
 
+    def choose(self, mask, yes, no):
+        # a compiler traces, or the host would have to wait for a device; fake tensors have no numbers
+        if torch.compiler.is_compiling() or type(mask) is not torch.Tensor or mask.device.type != "cpu":
+            return no()
+        try:
+            every = bool(mask.all())
+        except RuntimeError:  # a transform looks at it
+            every = False
+        return yes() if every else no()
+
     def buffer(self, *arrays):
         if torch.is_grad_enabled() or transformed(arrays):
             return None

@@ -9,13 +9,42 @@ are handed over to that function; `torch_ops.handover` says what that means.
 import torch
 
 from overbar import rules
-from torch_ops.handover import FULL, REAL, small, wrap
+from torch_ops.handover import FULL, REAL, forward_mode, small, wrap
 
 
 def _cholesky_solve(B, L, upper=False):
     # torch.cholesky_solve has a derivative that depends on the triangle of L which it does not read, and a gradient
     # there. Behind tril, it is right in reverse and forward mode, to any order.
     return torch.cholesky_solve(B, L.triu() if upper else L.tril(), upper)
+
+
+def _cholesky_inverse(L, upper=False):
+    # So is torch.cholesky_inverse, but for its forward mode, which is wrong.
+    return torch.cholesky_inverse(L.triu() if upper else L.tril(), upper)
+
+
+def _solve(A, B, *, left=True):
+    if not _vectors(A, B):
+        return torch.linalg.solve(A, B, left=left)
+    return solve.ours(A, B[..., None], left=left)[..., 0]
+
+
+def _vectors(A, B):
+    """What torch.linalg.solve takes for a batch of vectors, of which our primitive makes a matrix."""
+    return B.ndim > 1 and A.ndim - 1 == B.ndim and B.shape == A.shape[:-1]
+
+
+def _solved_by_torch(A, B, **_):
+    # Its forward rule takes the LU factors for constants: the derivative of that is wrong (pytorch/pytorch#192540).
+    return _vectors(A, B) or (A.dtype in FULL and not A.ndim == 2 < B.ndim and not forward_mode())
+
+
+def _never(*args, **kwargs):
+    return False
+
+
+def _full_precision(A):
+    return A.dtype in FULL
 
 
 def _one_system_each(A, B, *, adjoint=None, **_):
@@ -28,6 +57,7 @@ def _matrix(input):
 
 
 add = wrap(rules.add, "add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.add)
+adjugate = wrap(rules.adjugate, "adjugate(A: Tensor) -> Tensor")
 bilinear_form = wrap(rules.bilinear_form)
 cat = wrap(rules.concatenate, "cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor", builtin=torch.cat)
 cho_logdet = wrap(rules.cho_logdet)
@@ -38,6 +68,13 @@ cholesky = wrap(
     builtin=torch.linalg.cholesky,
     # complex ones never: of a Hermitian matrix PyTorch returns a gradient that is not Hermitian
     when=lambda A, **_: small(A, 192, REAL),
+)
+cholesky_inverse = wrap(
+    rules.cholesky_inverse,
+    "cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor",
+    builtin=torch.cholesky_inverse,
+    mended=_cholesky_inverse,
+    when=lambda L, *_, **__: small(L, 128, FULL),
 )
 cholesky_solve = wrap(
     rules.cho_solve,
@@ -51,6 +88,7 @@ concatenate = wrap(
 )
 congruence = wrap(rules.congruence)
 cos = wrap(rules.cos, "cos(input: Tensor) -> Tensor", builtin=torch.cos)
+det = wrap(rules.det, "det(A: Tensor) -> Tensor")
 diag_embed = wrap(
     rules.diag_embed,
     "diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor",
@@ -63,8 +101,18 @@ diagonal = wrap(
 )
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
+inv = wrap(rules.inv, "inv(A: Tensor) -> Tensor", builtin=torch.linalg.inv, when=_full_precision)
 inv_congruence = wrap(rules.inv_congruence)
+inv_quad = wrap(rules.inv_quad)
+inv_quad_logdet = wrap(rules.inv_quad_logdet)
+kron = wrap(rules.kron, "kron(input: Tensor, other: Tensor) -> Tensor", builtin=torch.kron)
 log = wrap(rules.log, "log(input: Tensor) -> Tensor", builtin=torch.log)
+logdet = wrap(
+    rules.logdet,
+    "logdet(A: Tensor) -> Tensor",
+    builtin=torch.logdet,
+    when=_never,  # where it is NaN, or A is singular, PyTorch returns numbers for its gradient
+)
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)
 matrix_transpose = wrap(rules.matrix_transpose)
@@ -77,6 +125,20 @@ quadratic = wrap(rules.quadratic)
 reciprocal = wrap(rules.reciprocal, "reciprocal(input: Tensor) -> Tensor", builtin=torch.reciprocal)
 reshape = wrap(rules.reshape, "reshape(input: Tensor, shape: Sequence[int]) -> Tensor", builtin=torch.reshape)
 sin = wrap(rules.sin, "sin(input: Tensor) -> Tensor", builtin=torch.sin)
+slogdet = wrap(
+    rules.slogdet,
+    "slogdet(A: Tensor) -> tuple[Tensor, Tensor]",
+    builtin=torch.linalg.slogdet,
+    when=_never,  # where A is singular, PyTorch returns numbers for its gradient
+    returns=torch.return_types.linalg_slogdet,
+)
+solve = wrap(
+    rules.solve,
+    "solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor",
+    builtin=torch.linalg.solve,
+    mended=_solve,
+    when=_solved_by_torch,
+)
 solve_triangular = wrap(
     rules.solve_triangular,
     "solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, "

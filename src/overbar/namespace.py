@@ -102,6 +102,10 @@ class Namespace:
     def is_complex(self, A: Any) -> bool:
         return self.base.isdtype(A.dtype, "complex floating")
 
+    def eps(self, A: Any) -> float:
+        """The distance from 1 to the next larger number in A's precision."""
+        return float(self.base.finfo(A.dtype).eps)
+
     def cast(self, A: Any, like: Any) -> Any:
         """A in the dtype of `like`; the real part where `like` is real."""
         if A.dtype == like.dtype:
@@ -191,6 +195,12 @@ class Namespace:
         """``yes()`` or ``no()``, by a predicate about sizes. Where sizes are not known when the program is built, both
         become part of it, and the choice is made when it runs."""
         return yes() if predicate else no()
+
+    def choose(self, mask: Any, yes: Any, no: Any) -> Any:
+        """``yes()`` where the mask holds for every matrix of the batch, ``no()`` otherwise. Both compute the same, `no`
+        for any matrix: where numbers cannot be looked at, because a compiler traces, it is ``no()``. For functions of
+        primitives, not for rules."""
+        return yes() if bool(self.all(mask)) else no()
 
     def buffer(self, *arrays: Any) -> Any:
         """An array like the first of `arrays` to write results into; None where arrays cannot be written to, or where a
@@ -338,18 +348,20 @@ class NumpyNamespace(Namespace):
         return L
 
     def solve(self, A, B, check=True):
+        if A.ndim == 2 and B.ndim > 2:  # one matrix, many right-hand sides: as columns of one system
+            n, k = B.shape[-2:]
+            X = self.solve(A, np.moveaxis(B, -2, 0).reshape(n, math.prod(B.shape[:-2]) * k))
+            return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
         try:
             return np.linalg.solve(A, B)
         except LinAlgError:
-            index = next((i for i in np.ndindex(A.shape[:-2]) if np.linalg.matrix_rank(A[i]) < A.shape[-1]), ())
-            raise LinAlgError(singular("A", index)) from None
+            raise LinAlgError(singular("A", _first_singular(A))) from None
 
     def inv(self, A):
         try:
             return np.linalg.inv(A)
         except LinAlgError:
-            index = next((i for i in np.ndindex(A.shape[:-2]) if np.linalg.matrix_rank(A[i]) < A.shape[-1]), ())
-            raise LinAlgError(no_inverse("A", index)) from None
+            raise LinAlgError(no_inverse("A", _first_singular(A))) from None
 
     def lu(self, A):
         m, n = A.shape[-2:]
@@ -419,6 +431,11 @@ class NumpyNamespace(Namespace):
         rest = self.add_product(B[..., last, :], T[..., last, first], X[..., first, :], -1)
         X[..., last, :] = self._substitute(T[..., last, last], rest, upper, unitriangular)
         return X
+
+
+def _first_singular(A):
+    """The index of the first matrix of a batch that LAPACK's LU decomposition finds to be singular."""
+    return next((tuple(index) for index in np.argwhere(np.isneginf(np.linalg.slogdet(A)[1])).tolist()), ())
 
 
 # -- messages --------------------------------------------------------------------------------------------------------

@@ -295,6 +295,10 @@ def test_xla_agrees(first, dtype):
 # The framework's own gradient
 
 
+#: What is made of the phase of a complex determinant, of which TensorFlow's gradient of tf.linalg.slogdet is zero.
+WITHOUT_PHASE = {"adjugate", "det", "logdet", "slogdet"}
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
 def test_the_frameworks_own_gradients_agree(sample, dtype):
     """PyTorch and TensorFlow differentiate the bare function, without any rule of ours."""
@@ -309,6 +313,8 @@ def test_the_frameworks_own_gradients_agree(sample, dtype):
     found = hermitian_parts(primitive, [t.resolve_conj().numpy() for t in found])
     assert max(error(a, b) for a, b in zip(found, expected, strict=True)) < tolerance
 
+    if dtype == np.complex128 and primitive.name in WITHOUT_PHASE:
+        return
     x = [tf.constant(a) for a in case.arrays]
     with tf.GradientTape() as tape:
         tape.watch(x)

@@ -483,6 +483,8 @@ def test_a_tensor_that_is_watched_after_it_was_used(entry):
     primitive, case = entry.primitive, entry.draw()
     if len(case.arrays) == 1:
         pytest.skip("the op is not on the tape")
+    if primitive.hermitian:
+        pytest.skip("the op gets a matrix made Hermitian of x, and the making is not on the tape")
     x = tensors(case)
     with tf.GradientTape() as tape:
         tape.watch(x[-1])

@@ -14,6 +14,7 @@ import torch_ops  # noqa: E402 - makes the primitives ops of torch
 from overbar import mH, verify  # noqa: E402
 from overbar.namespace import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
+from tests.torch_ops.common import several  # noqa: E402
 from torch_ops import library  # noqa: E402
 
 # torch warns of its own making while it exports
@@ -49,10 +50,11 @@ def tensors(case, requires_grad=True):
 
 
 def value_and_gradients(f, inputs):
-    out = f(*inputs)
-    weights = torch.linspace(0.5, 1.5, out.numel(), dtype=out.real.dtype).reshape(out.shape)
-    total = (weights * out.abs().square()).sum() + (weights * (out * (1 + 0.5j)).real).sum()
-    return out, *torch.autograd.grad(total, inputs)
+    outputs, total = several(f(*inputs)), 0
+    for out in outputs:
+        weights = torch.linspace(0.5, 1.5, out.numel(), dtype=out.real.dtype).reshape(out.shape)
+        total = total + (weights * out.abs().square()).sum() + (weights * (out * (1 + 0.5j)).real).sum()
+    return *outputs, *torch.autograd.grad(total, inputs)
 
 
 def same(found, expected, rtol=1e-11):
@@ -118,7 +120,7 @@ def test_derivatives_of_the_op(primitive, dtype):
         f = function(library.custom_op(primitive), primitive, case.options)
         inputs = tensors(case)
         tight = {"fast_mode": True, "atol": 1e-7, "rtol": 1e-5}
-        same([f(*inputs)], [function(primitive, primitive, case.options)(*inputs)], 1e-15)
+        same(several(f(*inputs)), several(function(primitive, primitive, case.options)(*inputs)), 1e-15)
         assert torch.autograd.gradcheck(f, inputs, check_forward_ad=True, check_batched_grad=True, **tight)
         assert torch.autograd.gradgradcheck(f, inputs, check_fwd_over_rev=True, **tight)
 

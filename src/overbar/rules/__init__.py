@@ -8,9 +8,11 @@ what `overbar`, `torch_ops` and `tf_ops` offer.
 from overbar.primitive import Primitive
 from overbar.rules.arithmetic import add, multiply, power, subtract, sum
 from overbar.rules.cholesky import cholesky
+from overbar.rules.determinant import adjugate, det, logdet, slogdet
 from overbar.rules.elementwise import cos, exp, log, reciprocal, sin, sqrt, tanh
+from overbar.rules.inverse import cholesky_inverse, inv, inv_quad, inv_quad_logdet, solve
 from overbar.rules.masking import mask, phi, tril, triu
-from overbar.rules.products import matmul, trace, transpose_matmul
+from overbar.rules.products import kron, matmul, trace, transpose_matmul
 from overbar.rules.quadratic import bilinear_form, congruence, inv_congruence, quadratic
 from overbar.rules.rearranging import concatenate, diag_embed, diagonal, embed, matrix_transpose, reshape, subset, vec
 from overbar.rules.triangular import cho_logdet, cho_solve, solve_triangular
