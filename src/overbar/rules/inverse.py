@@ -324,9 +324,9 @@ def inv_quad(A, B):
     Examples
     --------
     >>> import numpy as np, overbar
-    >>> c, pullback = overbar.vjp(overbar.inv_quad, 2 * np.eye(2), np.array([1.0, 2.0]))
+    >>> c, pullback = overbar.vjp(overbar.inv_quad, 4 * np.eye(2), np.array([2.0, 4.0]))
     >>> float(c), pullback(1.0)[0]
-    (2.5, array([[-0.25, -0.5 ],
+    (5.0, array([[-0.25, -0.5 ],
            [-0.5 , -1.  ]]))
     """
     _, c, X = _by_cholesky(namespace(A), A, B)
@@ -420,10 +420,10 @@ def inv_quad_logdet(A, B):
     Examples
     --------
     >>> import numpy as np, overbar
-    >>> (c, l), pullback = overbar.vjp(overbar.inv_quad_logdet, 2 * np.eye(2), np.array([1.0, 2.0]))
-    >>> float(c), float(l), pullback((1.0, 1.0))[0]
-    (2.5, 1.3862943611198906, array([[ 0.25, -0.5 ],
-           [-0.5 , -0.5 ]]))
+    >>> (c, l), pullback = overbar.vjp(overbar.inv_quad_logdet, 4 * np.eye(2), np.array([2.0, 4.0]))
+    >>> float(c), round(float(l), 3), pullback((1.0, 1.0))[0]
+    (5.0, 2.773, array([[ 0.  , -0.5 ],
+           [-0.5 , -0.75]]))
     """
     xp = namespace(A)
     L, c, X = _by_cholesky(xp, A, B)
