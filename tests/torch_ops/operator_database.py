@@ -570,10 +570,52 @@ EXCEPTIONS = (
         "PyTorch's gradient is not Hermitian. Ours is, and passes gradcheck.",
     ),
     Known(
+        ("cholesky_inverse", "cholesky_inverse (rule)"),
+        "gradient",
+        r"^cholesky_inverse \w+ .*: differs from torch's",
+        "PyTorch's gradient leaks into the triangle of L that is not read. Ours passes gradcheck.",
+    ),
+    Known(
+        ("cholesky_inverse", "cholesky_inverse (rule)"),
+        "forward",
+        r"^cholesky_inverse \w+ .*: differs from torch's",
+        "PyTorch's tangent is wrong. Ours passes gradcheck.",
+    ),
+    Known(
         ("cholesky_solve", "cholesky_solve (rule)"),
         "gradient",
         r"^cholesky_solve \w+ .*: differs from torch's",
         "PyTorch's gradient leaks into the triangle of L that is not read. Ours passes gradcheck.",
+    ),
+    Known(
+        ("solve (rule)",),
+        "value",
+        r"^linalg.solve .*(does not fit A|instead of torch.Size)",
+        "A batch of vectors is a matrix to the rule; the op makes a column of each.",
+    ),
+    Known(
+        ("solve (rule)",),
+        "gradient",
+        r"^linalg.solve .*(does not fit A|instead of torch.Size)",
+        "A batch of vectors is a matrix to the rule; the op makes a column of each.",
+    ),
+    Known(
+        ("solve (rule)",),
+        "forward",
+        r"^linalg.solve .*(does not fit A|instead of torch.Size)",
+        "A batch of vectors is a matrix to the rule; the op makes a column of each.",
+    ),
+    Known(
+        ("solve (rule)",),
+        "second",
+        r"^linalg.solve .*(does not fit A|instead of torch.Size)",
+        "A batch of vectors is a matrix to the rule; the op makes a column of each.",
+    ),
+    Known(
+        ("solve (rule)",),
+        "vmap",
+        r"^linalg.solve .*(does not fit A|instead of torch.Size)",
+        "A batch of vectors is a matrix to the rule; the op makes a column of each.",
     ),
     Known(
         ("trace (rule)",),
