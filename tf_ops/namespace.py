@@ -287,6 +287,17 @@ class TensorFlowNamespace(Namespace):
     def cond(self, predicate, yes, no):
         return super().cond(predicate, yes, no) if isinstance(predicate, bool) else tf.cond(predicate, yes, no)
 
+    def repeat(self, counts, step, state):
+        most = tf.reduce_max(tf.pad(tf.reshape(counts, [-1]), [[0, 1]]))
+        if tf.executing_eagerly():
+            return super().repeat(most, step, state)
+        _, *state = tf.while_loop(
+            lambda i, *state: i < most,
+            lambda i, *state: (i + 1, *step(i, list(state))),
+            (tf.zeros_like(most), *state),
+        )
+        return state
+
     def solve(self, A, B, check=True):
         # tf.linalg.solve does not broadcast
         if A.shape.rank > 2 or B.shape.rank > 2:

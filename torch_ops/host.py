@@ -18,14 +18,21 @@ _CHARS = {dtype: char for char, dtype in _DTYPES.items()}
 
 def call(kernel, tensors, options):
     """All outputs of a kernel, as a tuple of tensors beside the inputs."""
-    plain = all(type(A) is torch.Tensor and A.device.type == "cpu" for A in tensors)
-    if plain and not torch.compiler.is_compiling() and not torch._C._len_torch_dispatch_stack():
-        wrapped = torch._C._functorch.is_functorch_wrapped_tensor, torch._C._functorch.is_legacy_batchedtensor
-        if not any(test(A) for test in wrapped for A in tensors):
-            return _compute(kernel, tensors, options)  # without the dispatcher's twenty microseconds
+    if all(A.device.type == "cpu" for A in tensors) and are_plain(tensors):
+        return _compute(kernel, tensors, options)  # without the dispatcher's twenty microseconds
     op = _ops.get(kernel.name) or _define(kernel)
     found = op(*tensors, json.dumps(options))
     return found if isinstance(found, (tuple, list)) else (found,)
+
+
+def are_plain(tensors):
+    """Whether the numbers in these tensors can be looked at: no compiler and no transform looks on."""
+    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+        return False
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor, torch._C._functorch.is_legacy_batchedtensor
+    return all(
+        type(A) is torch.Tensor and A.device.type != "meta" and not any(test(A) for test in wrapped) for A in tensors
+    )
 
 
 def _compute(kernel, tensors, options):

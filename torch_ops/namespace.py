@@ -146,6 +146,9 @@ class TorchNamespace(Namespace):
         zeros = B.new_zeros((*B.shape[:-1], math.prod(shape)))
         return zeros.index_add(-1, where, B).reshape(*B.shape[:-1], *shape)
 
+    def sees_numbers(self, *arrays):
+        return host.are_plain(arrays)
+
     def buffer(self, *arrays):
         if torch.is_grad_enabled() or transformed(arrays):
             return None

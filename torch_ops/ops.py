@@ -51,6 +51,7 @@ concatenate = wrap(
 )
 congruence = wrap(rules.congruence)
 cos = wrap(rules.cos, "cos(input: Tensor) -> Tensor", builtin=torch.cos)
+cosm = wrap(rules.cosm)
 diag_embed = wrap(
     rules.diag_embed,
     "diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor",
@@ -63,20 +64,28 @@ diagonal = wrap(
 )
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
+expm = wrap(rules.expm)
+expm_frechet = wrap(rules.expm_frechet)
+fractional_matrix_power = wrap(rules.fractional_matrix_power)
 inv_congruence = wrap(rules.inv_congruence)
 log = wrap(rules.log, "log(input: Tensor) -> Tensor", builtin=torch.log)
+logm = wrap(rules.logm)
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)
+matrix_exp = wrap(rules.expm, "matrix_exp(A: Tensor) -> Tensor")
+matrix_power = wrap(rules.matrix_power, "matrix_power(A: Tensor, n: int) -> Tensor", builtin=torch.linalg.matrix_power)
 matrix_transpose = wrap(rules.matrix_transpose)
 mul = wrap(rules.multiply, "mul(input: Tensor, other: Tensor | Number) -> Tensor", builtin=torch.mul)
 multiply = wrap(rules.multiply, "multiply(input: Tensor, other: Tensor | Number) -> Tensor", builtin=torch.multiply)
 phi = wrap(rules.phi)
+polynomial = wrap(rules.polynomial)
 pow = wrap(rules.power, "pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor", builtin=torch.pow)
 power = wrap(rules.power)
 quadratic = wrap(rules.quadratic)
 reciprocal = wrap(rules.reciprocal, "reciprocal(input: Tensor) -> Tensor", builtin=torch.reciprocal)
 reshape = wrap(rules.reshape, "reshape(input: Tensor, shape: Sequence[int]) -> Tensor", builtin=torch.reshape)
 sin = wrap(rules.sin, "sin(input: Tensor) -> Tensor", builtin=torch.sin)
+sinm = wrap(rules.sinm)
 solve_triangular = wrap(
     rules.solve_triangular,
     "solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, "
@@ -85,6 +94,7 @@ solve_triangular = wrap(
     when=_one_system_each,
 )
 sqrt = wrap(rules.sqrt, "sqrt(input: Tensor) -> Tensor", builtin=torch.sqrt)
+sqrtm = wrap(rules.sqrtm)
 sub = wrap(
     rules.subtract, "sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.sub
 )

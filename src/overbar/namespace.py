@@ -192,6 +192,19 @@ class Namespace:
         become part of it, and the choice is made when it runs."""
         return yes() if predicate else no()
 
+    def sees_numbers(self, *arrays: Any) -> bool:
+        """Whether `repeat` can look at the numbers in these arrays. Where a compiler or a transform looks on, which
+        knows only their shapes, it cannot: `on_host` can, even there."""
+        return True
+
+    def repeat(self, counts: Any, step: Any, state: Any) -> Any:
+        """``state = step(i, state)`` for i = 0, 1, ... below the largest of `counts`. A state is a list of arrays,
+        whose shapes do not change. For functions of primitives: none of the libraries differentiates this well."""
+        most = int(self.max(counts)) if math.prod(counts.shape) else 0
+        for i in range(most):
+            state = step(i, state)
+        return state
+
     def buffer(self, *arrays: Any) -> Any:
         """An array like the first of `arrays` to write results into; None where arrays cannot be written to, or where a
         computation with these arrays is watched by somebody who differentiates it."""

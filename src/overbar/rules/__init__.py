@@ -10,6 +10,8 @@ from overbar.rules.arithmetic import add, multiply, power, subtract, sum
 from overbar.rules.cholesky import cholesky
 from overbar.rules.elementwise import cos, exp, log, reciprocal, sin, sqrt, tanh
 from overbar.rules.masking import mask, phi, tril, triu
+from overbar.rules.matrix_functions import cosm, expm, expm_frechet, matrix_power, polynomial, sinm
+from overbar.rules.matrix_roots import fractional_matrix_power, logm, sqrtm
 from overbar.rules.products import matmul, trace, transpose_matmul
 from overbar.rules.quadratic import bilinear_form, congruence, inv_congruence, quadratic
 from overbar.rules.rearranging import concatenate, diag_embed, diagonal, embed, matrix_transpose, reshape, subset, vec
