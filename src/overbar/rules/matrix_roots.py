@@ -237,9 +237,16 @@ def _(xp, X):
 differentiable(sqrtm)
 
 
+def _right_of_imaginary_axis(case, n):
+    """A matrix that is not symmetric, with its eigenvalues to the right of the imaginary axis, as those of its
+    Hermitian part are."""
+    N = case.normal(n, n)
+    return case.positive_definite(n) + (N - np.conj(np.swapaxes(N, -1, -2))) / 2
+
+
 @sqrtm.samples
 def _(case):
-    yield case(case.square(3))
+    yield case(_right_of_imaginary_axis(case, 3))
 
 
 def _exact_root(mp, A):
@@ -323,7 +330,7 @@ differentiable(logm)
 
 @logm.samples
 def _(case):
-    yield case(case.positive_definite(3))
+    yield case(_right_of_imaginary_axis(case, 3))
 
 
 def _exact_log(mp, A):
@@ -440,7 +447,7 @@ differentiable(fractional_matrix_power)
 
 @fractional_matrix_power.samples
 def _(case):
-    yield case(case.positive_definite(3), t=-0.3)
+    yield case(_right_of_imaginary_axis(case, 3), t=-0.3)
 
 
 @fractional_matrix_power.reference
