@@ -49,6 +49,18 @@ def computed_on_the_host(primitive):
     return bool(called)
 
 
+@functools.cache
+def repeats_by_numbers(primitive):
+    """Whether how often a primitive repeats a step depends on the numbers in its arrays. To a compiler of PyTorch's it
+    is one op, which runs the same steps by NumPy."""
+    case, called = draw_cases(primitive)[0], []
+    with pytest.MonkeyPatch.context() as patch:
+        repeat = NUMPY.repeat
+        patch.setattr(NUMPY, "repeat", lambda *args: called.append(args) or repeat(*args))
+        primitive.run(case.arrays, case.options)
+    return bool(called)
+
+
 def pytest_generate_tests(metafunc):
     taken = {name.strip() for mark in metafunc.definition.iter_markers("parametrize") for name in _names(mark.args[0])}
     wanted = set(metafunc.fixturenames) - taken

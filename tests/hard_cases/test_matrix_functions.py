@@ -100,7 +100,6 @@ def divided_difference(f, points):
 
 def by_eigenvalues(f, eigenvalues, P, W, V):
     """The truth at P diag(eigenvalues) P⁻¹ (Daleckii and Krein), for P with a small condition number."""
-    f = functools.cache(f)
     known = {}
 
     def difference(*points):

@@ -113,7 +113,7 @@ def _(mp, A, *, n):
 
 @primitive("(n,n),(k)->(n,n)")
 def polynomial(A, c):
-    """The matrix polynomial C = c₀ I + c₁ A + c₂ A² + … + c_(k−1) A^(k−1).
+    """The matrix polynomial, C = c₀ I + c₁ A + c₂ A² + … + c_(k−1) A^(k−1).
 
     Parameters
     ----------
@@ -130,8 +130,7 @@ def polynomial(A, c):
     Raises
     ------
     LinAlgError of the array's library
-        A is not square, a dtype is not floating point, or the number of coefficients is not known while a graph is
-        built.
+        A is not square, or a dtype is not floating point.
 
     Notes
     -----
@@ -156,54 +155,56 @@ def polynomial(A, c):
     array([[2., 3.],
            [0., 2.]])
     """
-    return _horner(Jet.along(A), [c[..., i, None, None] for i in range(_count(c))]).parts[0]
+    return _horner(Jet.along(A), c).parts[0]
 
 
-def _count(c):
-    if c.shape[-1] is None:
-        raise namespace(c).ShapeError(
-            "polynomial: the number of coefficients in argument c is not known while the graph is built. "
-            "tf.ensure_shape(c, [..., k]) tells it."
-        )
-    return c.shape[-1]
-
-
-def _horner(X, coefficients):
-    """The jet Σ cᵢ Xⁱ, for numbers cᵢ (..., 1, 1)."""
-    if len(coefficients) == 0:
+def _horner(X, c):
+    """The jet Σ cᵢ Xⁱ."""
+    xp, k = namespace(c), c.shape[-1]
+    coefficient = lambda i: c[..., i, None, None]  # noqa: E731
+    if k is None:  # not known while a graph is built
+        k = xp.shape(c)[-1]
+        zero = sum(map(xp.zeros_like, X.parts), start=xp.zeros_like(xp.sum(c, axis=-1))[..., None, None])
+        step = lambda i, parts: (X @ Jet(parts)).plus_identity(coefficient(k - 1 - i)).parts  # noqa: E731
+        return Jet(xp.repeat(k, step, [zero for _ in X.parts]))
+    if k == 0:
         return X * 0
-    if len(coefficients) == 1:
-        return (X * 0).plus_identity(coefficients[0])
-    *lower, last, highest = coefficients
-    total = (X * highest).plus_identity(last)
-    for c in reversed(lower):
-        total = (X @ total).plus_identity(c)
+    if k == 1:
+        return (X * 0).plus_identity(coefficient(0))
+    total = (X * coefficient(k - 1)).plus_identity(coefficient(k - 2))
+    for i in reversed(range(k - 2)):
+        total = (X @ total).plus_identity(coefficient(i))
     return total
+
+
+def _traces(A, B, c):
+    """tr(Aⁱ B) for as many i as c has entries."""
+    xp, k = namespace(A), c.shape[-1]
+    trace = lambda B: xp.sum(xp.diagonal(B), axis=-1)[..., None]  # noqa: E731
+    if k is None:
+        place = xp.arange(xp.shape(c)[-1])
+        step = lambda i, state: [A @ state[0], xp.where(place == i, trace(state[0]), state[1])]  # noqa: E731
+        zero = xp.zeros_like(A) + xp.zeros_like(B)
+        return xp.repeat(xp.shape(c)[-1], step, [B + zero, xp.zeros_like(trace(zero)) + xp.zeros_like(c)])[1]
+    found = []
+    for i in range(k):
+        B = A @ B if i else B
+        found.append(trace(B))
+    return xp.concat(found, axis=-1) if found else c
 
 
 @polynomial.vjp
 def _(C_bar, C, A, c):
-    xp, k = namespace(A), _count(c)
-
-    def A_bar():
-        jet = Jet.along(A, mH(C_bar))
-        return mH(_horner(jet, [c[..., i, None, None] for i in range(k)]).parts[-1])
-
-    def c_bar():
-        term, traces = C_bar, []
-        for i in range(k):
-            term = mH(A) @ term if i else term
-            traces.append(xp.sum(xp.diagonal(term), axis=-1)[..., None])
-        return xp.concat(traces, axis=-1) if traces else c
-
-    return A_bar, c_bar
+    return (
+        lambda: mH(_horner(Jet.along(A, mH(C_bar)), c).parts[-1]),
+        lambda: _traces(mH(A), C_bar, c),
+    )
 
 
 @polynomial.jvp
 def _(C, A, c):
-    k = _count(c)
     return (
-        lambda A_dot: _horner(Jet.along(A, A_dot), [c[..., i, None, None] for i in range(k)]).parts[-1],
+        lambda A_dot: _horner(Jet.along(A, A_dot), c).parts[-1],
         lambda c_dot: polynomial.function(A, c_dot),
     )
 
@@ -223,7 +224,7 @@ def _(mp, A, c):
 
 @primitive("(n,n)->(n,n)")
 def expm(A):
-    """The matrix exponential C = exp(A) = I + A + A²/2 + A³/6 + …
+    """The matrix exponential, C = exp(A) = I + A + A²/2 + A³/6 + … (to infinity).
 
     Parameters
     ----------
@@ -357,7 +358,7 @@ def _(mp, A, E):
 
 @primitive("(n,n)->(n,n)")
 def sinm(A):
-    """The matrix sine C = sin(A) = A − A³/6 + A⁵/120 − …
+    """The matrix sine, C = sin(A) = A − A³/6 + A⁵/120 − … (to infinity).
 
     Parameters
     ----------
@@ -430,7 +431,7 @@ def _(mp, A):
 
 @primitive("(n,n)->(n,n)")
 def cosm(A):
-    """The matrix cosine C = cos(A) = I − A²/2 + A⁴/24 − …
+    """The matrix cosine, C = cos(A) = I − A²/2 + A⁴/24 − … (to infinity).
 
     Parameters
     ----------
