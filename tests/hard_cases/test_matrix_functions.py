@@ -213,12 +213,10 @@ def test_scales(front, name, scale):
     C, G, H = in_numpy(name, FUNCTIONS[name][1], A, W, V)
     power = {"sqrtm": 0.5, "logm": 0.0, "fractional_matrix_power": -0.7}[name]
     shift = np.log(scale) * np.eye(3) if name == "logm" else 0
-    # one factor after the other: the powers of the scale alone may overflow
+    if abs(np.log10(scale)) * (2 - power) > 301:  # the second derivative is not representable
+        V, H = 0 * V, 0 * H
+    # one factor after the other: a power of the scale alone may overflow
     truth = C * scale**power + shift, G * scale ** (power - 1), H * scale ** (power - 1) / scale
-    if not (np.isfinite(truth[2]).all() and abs(truth[2]).min() > 1e-300):
-        found = RUN[front](name, FUNCTIONS[name][1], A * scale, W, V)
-        close(found[:2] + type(found)([0 * H]), (*truth[:2], 0 * H))
-        return
     close(RUN[front](name, FUNCTIONS[name][1], A * scale, W, V), truth)
 
 

@@ -252,7 +252,7 @@ def _(case):
 def _exact_root(mp, A):
     """A^(1/2) by the iteration of Denman and Beavers, which converges quadratically."""
     X, Y = A, mp.eye(len(A))
-    for _ in range(12):
+    for _ in range(10):
         X, Y = (X + mp.inverse(Y)) / 2, (Y + mp.inverse(X)) / 2
     return X
 
@@ -334,16 +334,15 @@ def _(case):
 
 
 def _exact_log(mp, A):
-    """2⁶ log(A^(1/2⁶)), by the series of the logarithm."""
-    s = 6
-    for _ in range(s):
-        A = _exact_root(mp, A)
-    X = term = A - mp.eye(len(A))
-    C = X
-    for i in range(2, 50):
-        term = -term @ X
+    """8 artanh((R − I)(R + I)⁻¹) with R = A^(1/4), by the series of artanh."""
+    R, eye = _exact_root(mp, _exact_root(mp, A)), mp.eye(len(A))
+    Z = mp.solve(R + eye, R - eye)
+    C = term = Z
+    square = Z @ Z
+    for i in range(3, 91, 2):
+        term = term @ square
         C = C + term / mp.number(i)
-    return C * mp.number(2) ** s
+    return C * mp.number(8)
 
 
 @logm.reference
@@ -410,7 +409,7 @@ def fractional_matrix_power(A, *, t: float):
 
 @algorithm("fractional_matrix_power")
 def _(xp, X, t):
-    if t.is_integer():
+    if float(t).is_integer():
         return whole_power(X, int(t))
     return by_schur(
         "fractional_matrix_power", lambda X: _power_of_triangular(X, t), X, "which has powers of whole numbers only"
