@@ -127,6 +127,11 @@ def by_squaring(X, n):
         X = X @ X
 
 
+def _at_least(xp, x, number):
+    least = xp.zeros_like(x) + number
+    return xp.where(x > least, x, least)
+
+
 def run_norms(xp, A, lengths):
     """log₂ ‖|A|ʲ‖₁ for the lengths j in ascending order, where |A| has the moduli of the entries.
 
@@ -139,7 +144,7 @@ def run_norms(xp, A, lengths):
     for j in range(1, lengths[-1] + 1):
         if j > 1:
             v = (v[..., None, :] @ A)[..., 0, :]
-        norm = xp.clip(xp.max(v, axis=-1), min=2.0**-60)
+        norm = _at_least(xp, xp.max(v, axis=-1), 2.0**-60)
         v = v / norm[..., None]
         logarithm = logarithm + xp.log2(norm)
         if j in lengths:
@@ -157,7 +162,7 @@ def longest_term(xp, A, degree, order):
     """
     runs = [math.ceil(degree / j) for j in range(order + 1, 0, -1)]
     norm, *norms = run_norms(xp, A, sorted({1, *runs}))
-    norm = xp.clip(norm, min=0.0)
+    norm = _at_least(xp, norm, 0.0)
     lengths = sorted(set(runs) - {1})
     found = None
     for j, length in zip(range(order + 1, 0, -1), runs, strict=True):
