@@ -40,12 +40,24 @@ diag_part = wrap(rules.diagonal, "diag_part", builtin=tf.linalg.diag_part, k="of
 diagonal = wrap(rules.diagonal)
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, builtin=tf.exp)
-expm = wrap(rules.expm, "expm(input)", input="A")
+expm = wrap(
+    rules.expm,
+    "expm(input)",
+    input="A",
+    builtin=tf.linalg.expm,
+    when=never,  # its derivative does not compile, and scaling by the norm loses digits
+)
 expm_frechet = wrap(rules.expm_frechet)
 fractional_matrix_power = wrap(rules.fractional_matrix_power)
 inv_congruence = wrap(rules.inv_congruence)
 log = wrap(rules.log, builtin=tf.math.log)
-logm = wrap(rules.logm, "logm(input)", input="A")
+logm = wrap(
+    rules.logm,
+    "logm(input)",
+    input="A",
+    builtin=tf.linalg.logm,
+    when=never,  # it takes complex matrices only, and has no derivative
+)
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, builtin=tf.linalg.matmul)
 matrix_power = wrap(rules.matrix_power)
@@ -70,7 +82,13 @@ sin = wrap(rules.sin, builtin=tf.sin)
 sinm = wrap(rules.sinm)
 solve_triangular = wrap(rules.solve_triangular)
 sqrt = wrap(rules.sqrt, builtin=tf.sqrt)
-sqrtm = wrap(rules.sqrtm, "sqrtm(input)", input="A")
+sqrtm = wrap(
+    rules.sqrtm,
+    "sqrtm(input)",
+    input="A",
+    builtin=tf.linalg.sqrtm,
+    when=never,  # its gradient makes a matrix of n² by n² entries; and where a root is not real it returns NaN
+)
 subset = wrap(rules.subset)
 subtract = wrap(rules.subtract, builtin=tf.subtract)
 sum = wrap(rules.sum)
