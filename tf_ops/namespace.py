@@ -140,6 +140,9 @@ class TensorFlowNamespace(Namespace):
     def constant(self, value, like):
         return tf.convert_to_tensor(value)
 
+    def eps(self, A):
+        return float(np.finfo(A.dtype.as_numpy_dtype).eps)
+
     def asarray(self, value, dtype=None):
         return tf.convert_to_tensor(value, dtype=dtype)
 

@@ -63,8 +63,11 @@ diagonal = wrap(
 )
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
+expmh = wrap(rules.expmh)
 inv_congruence = wrap(rules.inv_congruence)
+invsqrtmh = wrap(rules.invsqrtmh)
 log = wrap(rules.log, "log(input: Tensor) -> Tensor", builtin=torch.log)
+logmh = wrap(rules.logmh)
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)
 matrix_transpose = wrap(rules.matrix_transpose)
@@ -73,10 +76,13 @@ multiply = wrap(rules.multiply, "multiply(input: Tensor, other: Tensor | Number)
 phi = wrap(rules.phi)
 pow = wrap(rules.power, "pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor", builtin=torch.pow)
 power = wrap(rules.power)
+powmh = wrap(rules.powmh)
 quadratic = wrap(rules.quadratic)
 reciprocal = wrap(rules.reciprocal, "reciprocal(input: Tensor) -> Tensor", builtin=torch.reciprocal)
 reshape = wrap(rules.reshape, "reshape(input: Tensor, shape: Sequence[int]) -> Tensor", builtin=torch.reshape)
+signmh = wrap(rules.signmh)
 sin = wrap(rules.sin, "sin(input: Tensor) -> Tensor", builtin=torch.sin)
+softplusmh = wrap(rules.softplusmh)
 solve_triangular = wrap(
     rules.solve_triangular,
     "solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, "
@@ -84,7 +90,9 @@ solve_triangular = wrap(
     builtin=torch.linalg.solve_triangular,
     when=_one_system_each,
 )
+spectral_function = wrap(rules.spectral_function)
 sqrt = wrap(rules.sqrt, "sqrt(input: Tensor) -> Tensor", builtin=torch.sqrt)
+sqrtmh = wrap(rules.sqrtmh)
 sub = wrap(
     rules.subtract, "sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.sub
 )

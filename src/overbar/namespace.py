@@ -114,6 +114,10 @@ class Namespace:
         """A NumPy array of constants as an array beside `like` (same device); its dtype is kept."""
         return self.base.asarray(value, device=array_api_compat.device(like))
 
+    def eps(self, A: Any) -> float:
+        """The distance from 1 to the next number in the precision of A."""
+        return float(self.base.finfo(A.dtype).eps)
+
     # -- elementwise -----------------------------------------------------------------------------------------------
 
     def conj(self, A: Any) -> Any:
