@@ -35,6 +35,8 @@ class _Scalar:
     divided: Callable | None = None
     #: whether f is defined for numbers that are not negative only
     nonnegative: bool = False
+    #: p, where f(c x) = cᵖ f(x), or for the logarithm f(x) plus a constant: then a matrix may be scaled
+    degree: float | None = None
 
 
 _OPTIONS = ("f", "df", "d2f", "d3f")
@@ -82,9 +84,15 @@ def _eigh(A, of):
     w = xp.real(w)
     if of.nonnegative:
         n = xp.sum(xp.ones_like(w), axis=-1, keepdims=True)  # a size may be unknown while a graph is built
-        rounding = xp.eps(w) * n * xp.maximum(xp.abs(w[..., :1]), xp.abs(w[..., -1:]))
+        rounding = xp.eps(w) * n * _largest(w)
         w = xp.where(w < -rounding, xp.full_like(w, math.nan), xp.where(w < 0, xp.zeros_like(w), w))
     return w, V
+
+
+def _largest(w):
+    """The largest of the eigenvalues in size, (..., 1); zero where there are none."""
+    xp = namespace(w)
+    return xp.sum(xp.maximum(xp.abs(w[..., :1]), xp.abs(w[..., -1:])), axis=-1, keepdims=True)
 
 
 def _value(A, of):
@@ -144,7 +152,7 @@ class _Pairs:
         at_x, at_y = self.ends(m)
         third = xp.abs(at_x - 3 * self.between(m, 2 / 3) + 3 * self.between(m, 1 / 3) - at_y)
         smooth = third * xp.abs(self.gap) ** (m - 1) <= math.factorial(m) * xp.eps(self.w) * largest
-        near = self.equal | (smooth & (jump <= 1e-4 * largest))
+        near = self.equal | (smooth & (jump <= 1e-4 * largest) & xp.isfinite(largest))
         one, zero = xp.ones_like(self.gap), xp.zeros_like(self.gap)
         far = xp.where(near, zero, 1 / xp.where(near, one, self.gap))
         middle = self.between(m, 1 / 2)
@@ -198,7 +206,11 @@ def _product(*factors):
 def spectral_derivative(A, E, *, of):
     """The k-th derivative of f(A), A Hermitian, along the k directions in E, of which the Hermitian parts count.
     `spectral_function` has the derivation."""
-    w, V = _eigh(A, of)
+    xp, (w, V) = namespace(A), _eigh(A, of)
+    if of.degree is not None:  # the derivatives of a power may overflow where their products with E do not
+        size = _largest(w)
+        size = 2.0 ** xp.round(xp.log(xp.where(size > 0, size, xp.ones_like(size))) / math.log(2))
+        w, E = w / size, E / xp.cast(size, E)[..., None, None]
     pairs = _Pairs(w, V, of)
     turned = [mH(V) @ (_hermitian_part(E[..., r, :, :]) @ V) for r in range(E.shape[-3])]
     if len(turned) == 1:
@@ -207,6 +219,8 @@ def spectral_derivative(A, E, *, of):
         orders = [order for order in itertools.permutations(range(len(turned))) if order[0] < order[-1]]
         total = sum(_chain(pairs, [turned[r] for r in order]) for order in orders)
         total = total + mH(total)
+    if of.degree is not None:
+        total = total * xp.cast(size**of.degree, V)[..., None]
     return _hermitian_part(V @ (total @ mH(V)))
 
 
@@ -399,7 +413,13 @@ def _power(p, k):
 
     def derivative(w):
         xp = namespace(w)
-        return factor * w ** (p - k) if factor else xp.zeros_like(w)  # not zero times infinity
+        if factor == 0:
+            return xp.zeros_like(w)  # not zero times infinity
+        if p >= k:
+            return factor * w ** (p - k)
+        # without a warning of NumPy's: between eigenvalues of both signs lies zero, and nothing comes of it
+        zero = w == 0
+        return xp.where(zero, xp.full_like(w, math.inf), factor * xp.where(zero, xp.ones_like(w), w) ** (p - k))
 
     return derivative
 
@@ -430,7 +450,9 @@ def _power_divided(p, x, y):
 
 @functools.cache
 def _of_power(p):
-    return _Scalar(functools.partial(_power, p), functools.partial(_power_divided, p), nonnegative=p != int(p))
+    return _Scalar(
+        functools.partial(_power, p), functools.partial(_power_divided, p), nonnegative=p != int(p), degree=p
+    )
 
 
 def _sqrt_divided(x, y):
@@ -444,8 +466,8 @@ def _invsqrt_divided(x, y):
     return -1 / a / b / (a + b)
 
 
-_SQRT = _Scalar(functools.partial(_power, 0.5), _sqrt_divided, nonnegative=True)
-_INVSQRT = _Scalar(functools.partial(_power, -0.5), _invsqrt_divided, nonnegative=True)
+_SQRT = _Scalar(functools.partial(_power, 0.5), _sqrt_divided, nonnegative=True, degree=0.5)
+_INVSQRT = _Scalar(functools.partial(_power, -0.5), _invsqrt_divided, nonnegative=True, degree=-0.5)
 
 
 def _log(k):
@@ -462,7 +484,7 @@ def _log_divided(x, y):
     return xp.where(equal, 1 / m, xp.log1p(g / m) / xp.where(equal, xp.ones_like(g), g))
 
 
-_LOG = _Scalar(_log, _log_divided, nonnegative=True)
+_LOG = _Scalar(_log, _log_divided, nonnegative=True, degree=0.0)
 
 
 def _exp(k):
@@ -498,7 +520,7 @@ def _sign_divided(x, y):
     return xp.where((x == 0) & (y == 0), math.nan * one, quotient)
 
 
-_SIGN = _Scalar(_sign, _sign_divided)
+_SIGN = _Scalar(_sign, _sign_divided, degree=0.0)
 
 
 def _logistic(w):
