@@ -525,7 +525,11 @@ def session(front, op, arrays, options):
             arguments.append(value)
         elif our is not None and options[our] is not parameters[name].default:
             value = options[our]
-            arguments.append(f"{name}={value.tolist() if isinstance(value, np.ndarray) else value!r}")
+            if isinstance(value, Primitive):  # a function as an option
+                value = f"{front.__name__}.{value.name}"
+            else:
+                value = repr(value.tolist() if isinstance(value, np.ndarray) else value)
+            arguments.append(f"{name}={value}")
     call = f"{front.__name__}.{op.__name__}({', '.join(arguments)})"
     scope = {}
     exec("\n".join(lines), scope)

@@ -307,7 +307,7 @@ def spectral_function(A, *, f, df, d2f=None, d3f=None):
     f, df : callable
         f and its derivative: real functions of an array of real numbers, entry by entry, written with the functions of
         ``xp = overbar.namespace(w)``, so that they take the arrays of every library. They get the eigenvalues, and
-        numbers between two of them. Under torch.compile they must be defined outside the compiled function.
+        numbers between two of them.
     d2f, d3f : callable, optional
         The second and third derivative of f, which derivatives of C of this order need.
 
@@ -357,20 +357,24 @@ def spectral_function(A, *, f, df, d2f=None, d3f=None):
     the mean is right for polynomials of degree 2, and each of these depends on two eigenvalues only, which makes it an
     elementwise factor between two products.
 
-    What is near? With δ = |λᵢ − λⱼ| small beside the scale ℓ on which f varies, the mean has an error of about δ³
-    f⁽ᵏ⁺³⁾/k!/4, and the difference over the gap one of ε f′/δᵏ⁻¹. The first is measured by a third difference of f⁽ᵏ⁾
-    between the two eigenvalues, and the smaller one chosen. For k = 2 both are 1e-12 at the worst gap, which is about
-    2e-4 ℓ, and far smaller at others; for k = 3 they are 1e-9. (A pair is far, too, where f jumps between the two,
-    which F tells.)
+    What is near? With δ = |λᵢ − λⱼ| small beside the scale ℓ on which f varies, the mean has an error of about
+    δ³ f⁽ᵏ⁺³⁾/k!/4, and the difference over the gap one of ε f′/δᵏ⁻¹. The first is measured by a third difference of
+    f⁽ᵏ⁾ between the two eigenvalues, and the smaller one chosen. For k = 2 both are about 1e-12 at the worst gap, which
+    is 2e-4 ℓ, and the largest error seen is 5e-12; at gaps below 1e-5 ℓ it is rounding. For k = 3 the worst is 1e-9,
+    at 1e-3 ℓ. (A pair is far, too, where f jumps between the two, which F tells.)
 
-    Cost: one decomposition and four products for a first derivative, which is about the function; for a second one, one
-    decomposition and fourteen products.
+    Cost: a decomposition for each derivative, four products for a first and fourteen for a second one. With n = 500
+    that is 1.5 to 2 times the function, and 3 to 4.5 times.
 
     Examples
     --------
+    >>> import numpy as np, overbar
+    >>> overbar.spectral_function(np.diag([0.0, 1.0]), f=overbar.exp, df=overbar.exp).round(4)
+    array([[1.    , 0.    ],
+           [0.    , 2.7183]])
+
     The entropy −tr(A log A) of a density matrix:
 
-    >>> import numpy as np, overbar
     >>> def f(w):
     ...     return -w * overbar.namespace(w).log(w)
     >>> def df(w):
