@@ -212,7 +212,14 @@ class TorchNamespace(Namespace):
         return tuple(torch.linalg.eigh(A))
 
     def eig(self, A):
-        return tuple(torch.linalg.eig(A))
+        try:
+            return tuple(torch.linalg.eig(A))
+        except RuntimeError as error:
+            if "infs or NaNs" not in str(error):
+                raise
+            raise torch.linalg.LinAlgError(
+                f"eig: argument A is not finite. Remove or replace such entries before the call.\n{error}"
+            ) from None
 
     def svd(self, A, full_matrices=False):
         return tuple(torch.linalg.svd(A, full_matrices=full_matrices))

@@ -362,10 +362,19 @@ class NumpyNamespace(Namespace):
         return p, L, U
 
     def eigh(self, A):
-        return tuple(np.linalg.eigh(A))
+        try:
+            w, V = np.linalg.eigh(A)
+        except LinAlgError as error:
+            raise LinAlgError(f"{error}\n{bad_spectrum('eigh', np.tril(A), 'A')}") from None
+        if not np.isfinite(w).all():
+            raise LinAlgError(bad_spectrum("eigh", np.tril(A), "A"))
+        return w, V
 
     def eig(self, A):
-        w, V = np.linalg.eig(A)
+        try:
+            w, V = np.linalg.eig(A)
+        except LinAlgError as error:
+            raise LinAlgError(f"{error}\n{bad_spectrum('eig', A, 'A')}") from None
         kind = np.result_type(A.dtype, np.complex64)  # numpy.linalg.eig gives real arrays where it can
         return w.astype(kind, copy=False), V.astype(kind, copy=False)
 
@@ -442,10 +451,10 @@ def no_inverse(argument, index):
     return f"argument {argument}{which_matrix(index)} is singular: it has no inverse."
 
 
-def not_finite(argument, index, entry, value):
+def not_finite(argument, index, entry, value, function="cholesky"):
     """The message for a matrix of a batch with an entry that is NaN or infinite."""
     return (
-        f"cholesky: argument {argument}{which_matrix(index)} is not finite: its entry {tuple(entry)} is {value}. "
+        f"{function}: argument {argument}{which_matrix(index)} is not finite: its entry {tuple(entry)} is {value}. "
         "Remove or replace such entries before the call."
     )
 
@@ -472,6 +481,15 @@ def not_positive_definite(A, argument):
         if info > 0:
             return bad_minor(argument, index, info)
     return f"cholesky: argument {argument} is not positive definite to working precision."
+
+
+def bad_spectrum(function, A, argument):
+    """The message where eigenvalues of A (a NumPy array) were not found: the first entry that is not finite."""
+    bad = np.argwhere(~np.isfinite(A))
+    if not len(bad):
+        return f"{function}: the algorithm did not converge for argument {argument}. Is it scaled extremely?"
+    place = tuple(bad[0].tolist())
+    return not_finite(argument, place[:-2], place[-2:], A[place], function)
 
 
 def diagonal_positions(m, n, offset):
