@@ -395,7 +395,7 @@ def compiled_by_xla():
     return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
-# Vectors whose eigenvalues are no further apart than this, relative to the largest one, XLA leaves mixed with each other;
+# Vectors whose eigenvalues are no further apart than this, relative to the largest one, XLA leaves mixed with others;
 # when those have been parted, the next are.
 _CLOSE = {tf.float32: (1e-3,), tf.float64: (1e-4, 1e-8)}
 
