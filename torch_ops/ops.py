@@ -23,6 +23,10 @@ def _one_system_each(A, B, *, adjoint=None, **_):
     return A.dtype in FULL and adjoint is None and not A.ndim == 2 < B.ndim
 
 
+def _never(*args, **kwargs):
+    return False
+
+
 def _matrix(input):
     return input.ndim == 2  # torch.trace takes no batches
 
@@ -60,6 +64,13 @@ diagonal = wrap(
     rules.diagonal,
     "diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor",
     builtin=torch.linalg.diagonal,
+)
+eigh = wrap(rules.eigh, 'eigh(A: Tensor, UPLO: str = "L")', returns=torch.return_types.linalg_eigh)
+eigvalsh = wrap(
+    rules.eigvalsh,
+    'eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor',
+    builtin=torch.linalg.eigvalsh,
+    when=_never,  # its second derivative is NaN or wrong at equal eigenvalues
 )
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
