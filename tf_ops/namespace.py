@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
-from overbar.namespace import Namespace, bad_spectrum, no_inverse, not_positive_definite, singular
+from overbar.namespace import Namespace, bad_spectrum, no_inverse, not_positive_definite, singular, which_matrix
 
 
 class ShapeError(tf.errors.InvalidArgumentError, ValueError):
@@ -272,6 +272,17 @@ class TensorFlowNamespace(Namespace):
         return tf.reshape(tf.transpose(zeros[:, :-1]), (*lead, *shape))
 
     # -- linear algebra
+
+    def require(self, A, fine, message):
+        if tf.executing_eagerly():
+            if not bool(tf.reduce_all(fine)):
+                index = which_matrix(np.argwhere(~fine.numpy())[0])
+                raise self.LinAlgError(message.replace("argument A", f"argument A{index}"))
+            return A
+        words = [f"{message} Matrix of the batch (0 where there is none):", _first(~fine)]
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
+            # XLA drops the assertion; then NaN is all that tells
+            return tf.where(fine[..., None, None], A, tf.cast(tf.constant(math.nan, tf.float64), A.dtype))
 
     def cholesky(self, A, argument="A"):
         # TensorFlow's kernel does not raise where there is no factor: it leaves NaN on and below the diagonal, and

@@ -13,6 +13,11 @@ from tf_ops.handover import never, wrap
 from tf_ops.wrapper import in_single_precision
 
 
+def _as_tensorflow(w, V, *, eigvals_only=True):
+    """The eigenvalues alone, or the eigenvalues and the eigenvectors where `eigvals_only` is false."""
+    return w if eigvals_only else (w, V)
+
+
 def _integers(x, y, name=None):
     return all(tf.convert_to_tensor(z).dtype.is_integer for z in (x, y))
 
@@ -37,7 +42,17 @@ diag = wrap(rules.diag_embed, "diag", builtin=tf.linalg.diag, k="offset")
 diag_embed = wrap(rules.diag_embed)
 diag_part = wrap(rules.diagonal, "diag_part", builtin=tf.linalg.diag_part, k="offset")
 diagonal = wrap(rules.diagonal)
+eig = wrap(rules.eig, "eig(tensor)", tensor="A")
 eigh = wrap(rules.eigh, "eigh(tensor)", tensor="A")
+eigh_generalized = wrap(rules.eigh_generalized)
+eigh_tridiagonal = wrap(
+    rules.eigh_tridiagonal,
+    "eigh_tridiagonal(alpha, beta, eigvals_only=True)",
+    alpha="d",
+    beta="e",
+    returns=_as_tensorflow,
+)
+eigvals = wrap(rules.eigvals, "eigvals(tensor)", tensor="A")
 eigvalsh = wrap(rules.eigvalsh, "eigvalsh(tensor)", tensor="A")
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, builtin=tf.exp)

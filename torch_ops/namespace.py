@@ -99,6 +99,15 @@ class TorchNamespace(Namespace):
     def mH(self, A):
         return A.mH
 
+    def cumulative_sum(self, A, axis):
+        return torch.cumsum(A, axis)
+
+    def argsort(self, A, axis=-1):
+        return torch.argsort(A, dim=axis)
+
+    def take_along_axis(self, A, indices, axis=-1):
+        return torch.take_along_dim(A, indices, axis)
+
     def concat(self, arrays, axis=0):
         return torch.cat(tuple(arrays), dim=axis)
 
@@ -159,6 +168,11 @@ class TorchNamespace(Namespace):
         if A.ndim == 2:
             return torch.addmm(C, A, B, alpha=scale)
         return C + scale * (A @ B)
+
+    def require(self, A, fine, message):
+        if transformed((A, fine)) or torch.compiler.is_compiling() or A.is_meta:
+            return torch.where(fine[..., None, None], A, math.nan)
+        return super().require(A, fine, message)
 
     def cholesky(self, A, argument="A"):
         L, info = torch.linalg.cholesky_ex(A)

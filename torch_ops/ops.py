@@ -23,6 +23,11 @@ def _one_system_each(A, B, *, adjoint=None, **_):
     return A.dtype in FULL and adjoint is None and not A.ndim == 2 < B.ndim
 
 
+def _as_scipy(w, V, *, eigvals_only: bool = False):
+    """The eigenvalues and the eigenvectors, or the eigenvalues alone where `eigvals_only` is true."""
+    return w if eigvals_only else (w, V)
+
+
 def _never(*args, **kwargs):
     return False
 
@@ -65,7 +70,15 @@ diagonal = wrap(
     "diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor",
     builtin=torch.linalg.diagonal,
 )
+eig = wrap(rules.eig, "eig(A: Tensor)", returns=torch.return_types.linalg_eig)
 eigh = wrap(rules.eigh, 'eigh(A: Tensor, UPLO: str = "L")', returns=torch.return_types.linalg_eigh)
+eigh_generalized = wrap(rules.eigh_generalized)
+eigh_tridiagonal = wrap(
+    rules.eigh_tridiagonal,
+    "eigh_tridiagonal(d: Tensor, e: Tensor, eigvals_only: bool = False)",
+    returns=_as_scipy,
+)
+eigvals = wrap(rules.eigvals, "eigvals(A: Tensor) -> Tensor")
 eigvalsh = wrap(
     rules.eigvalsh,
     'eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor',

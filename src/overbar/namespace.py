@@ -201,6 +201,14 @@ class Namespace:
         """C + scale · A B, with as little traffic through memory as the library allows."""
         return C + scale * (A @ B)
 
+    def require(self, A: Any, fine: Any, message: str) -> Any:
+        """A, whose matrices must all be `fine` (booleans of the batch dimensions): else it raises with the message.
+        Where nothing can be raised, under a transform or a compiler, the matrices that are not fine are NaN."""
+        if not bool(self.all(fine)):
+            index = np.argwhere(~np.asarray(fine))
+            raise self.LinAlgError(message.replace("argument A", f"argument A{which_matrix(index[0])}"))
+        return A
+
     def cholesky(self, A: Any, argument: str = "A") -> Any:
         """The lower Cholesky factor of Hermitian positive definite A, of which it reads the lower triangle. Raises this
         library's LinAlgError, naming the matrix of the batch and the leading minor, where there is none."""

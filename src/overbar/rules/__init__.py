@@ -8,7 +8,8 @@ what `overbar`, `torch_ops` and `tf_ops` offer.
 from overbar.primitive import Primitive
 from overbar.rules.arithmetic import add, multiply, power, subtract, sum
 from overbar.rules.cholesky import cholesky
-from overbar.rules.eigen import eigh, eigvalsh
+from overbar.rules.eig import eig, eigvals
+from overbar.rules.eigen import eigh, eigh_generalized, eigh_tridiagonal, eigvalsh
 from overbar.rules.elementwise import cos, exp, log, reciprocal, sin, sqrt, tanh
 from overbar.rules.masking import mask, phi, tril, triu
 from overbar.rules.products import matmul, trace, transpose_matmul
