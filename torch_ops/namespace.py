@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from overbar.namespace import Namespace, bad_minor, no_inverse, not_finite, singular
+from overbar.namespace import Namespace, bad_minor, no_inverse, not_finite, singular, which_matrix
 from torch_ops import host
 
 
@@ -170,9 +170,12 @@ class TorchNamespace(Namespace):
         return C + scale * (A @ B)
 
     def require(self, A, fine, message):
-        if transformed((A, fine)) or torch.compiler.is_compiling() or A.is_meta:
-            return torch.where(fine[..., None, None], A, math.nan)
-        return super().require(A, fine, message)
+        info = (~fine).to(torch.int32)
+        if failure := _failure(info, "linalg.solve"):
+            index, _ = _first_failure(info)
+            where = f"argument A{which_matrix(index)}"
+            raise torch.linalg.LinAlgError(f"{message.replace('argument A', where)}\n{failure}")
+        return A
 
     def cholesky(self, A, argument="A"):
         L, info = torch.linalg.cholesky_ex(A)

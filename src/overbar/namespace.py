@@ -203,7 +203,7 @@ class Namespace:
 
     def require(self, A: Any, fine: Any, message: str) -> Any:
         """A, whose matrices must all be `fine` (booleans of the batch dimensions): else it raises with the message.
-        Where nothing can be raised, under a transform or a compiler, the matrices that are not fine are NaN."""
+        Where nothing can be raised, under XLA, the matrices that are not fine are NaN."""
         if not bool(self.all(fine)):
             index = np.argwhere(~np.asarray(fine))
             raise self.LinAlgError(message.replace("argument A", f"argument A{which_matrix(index[0])}"))

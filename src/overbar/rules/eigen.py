@@ -50,8 +50,8 @@ def turned_dot(V, V_dot):
     if not xp.is_complex(V):
         return V_dot
     hot = pivots(V)
-    theta = -xp.imag(_at(hot, V_dot)) / xp.real(_at(hot, V))
-    return V_dot + V * xp.cast(_row(theta), V) * 1j
+    moved = _at(hot, V_dot)
+    return V_dot - V * _row((moved - xp.conj(moved)) / (2 * _at(hot, V)))  # no number i, of which torch makes a tensor
 
 
 def turned_bar(V, V_bar):
@@ -60,8 +60,8 @@ def turned_bar(V, V_bar):
     if not xp.is_complex(V):
         return V_bar
     hot = pivots(V)
-    phase = xp.imag(xp.sum(xp.conj(V) * V_bar, axis=-2)) / xp.real(_at(hot, V))
-    return V_bar - xp.cast(hot * _row(phase), V) * 1j
+    along = xp.sum(xp.conj(V) * V_bar, axis=-2)
+    return V_bar - xp.cast(hot, V) * _row((along - xp.conj(along)) / (2 * _at(hot, V)))
 
 
 def _at(hot, V):
@@ -70,12 +70,11 @@ def _at(hot, V):
 
 def rounding(w):
     """How far apart equal eigenvalues may come out: 10 n ε times the largest of them."""
-    xp = namespace(w)
-    n = w.shape[-1]
-    if n == 0:
-        return xp.sum(w, axis=-1, keepdims=True)
-    size = xp.sum(xp.ones_like(w), axis=-1, keepdims=True)
-    return 10 * epsilon(w) * size * xp.max(xp.abs(w), axis=-1, keepdims=True)
+    xp, size = namespace(w), namespace(w).abs(w)
+    if w.shape[-1] == 0:
+        return xp.sum(size, axis=-1, keepdims=True)  # no library has a maximum of nothing
+    n = xp.sum(xp.ones_like(size), axis=-1, keepdims=True)
+    return 10 * epsilon(size) * n * xp.max(size, axis=-1, keepdims=True)
 
 
 def epsilon(w):
@@ -368,7 +367,9 @@ def _norm(C):
         return xp.sum(size, axis=-1)
     largest = xp.max(size, axis=(-2, -1), keepdims=True)
     scaled = size / xp.where(largest > 0, largest, xp.ones_like(largest))
-    return (largest * xp.sqrt(xp.sum(scaled * scaled, axis=(-2, -1), keepdims=True)))[..., 0]
+    square = xp.sum(scaled * scaled, axis=(-2, -1), keepdims=True)
+    square = xp.where(largest > 0, square, xp.ones_like(square))  # the root has no derivative at 0
+    return (largest * xp.sqrt(square))[..., 0]
 
 
 def _differences(w_bar, w):
