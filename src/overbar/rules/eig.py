@@ -159,6 +159,7 @@ def _apart(case, n):
     """A general matrix with eigenvalues about 1 apart and well-conditioned vectors; the first two of a real one are
     conjugates."""
     X = case.square(n)
+    n = X.shape[-1]  # larger where costs are measured
     D = np.zeros((*case.batch, n, n), case.dtype)
     D[..., range(n), range(n)] = np.arange(n) + case.rng.uniform(-0.2, 0.2, (*case.batch, n))
     D[..., 1, 1] = D[..., 0, 0]

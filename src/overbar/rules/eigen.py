@@ -197,6 +197,7 @@ def _(case):
 def spread(case, n):
     """A Hermitian matrix with eigenvalues 1, 2, ... but for a little: gaps of about 1."""
     Q = case._unitary(n)
+    n = Q.shape[-1]  # larger where costs are measured
     w = np.arange(1, n + 1) - n / 2 + case.rng.uniform(-0.3, 0.3, (*case.batch, n))
     A = (Q * w[..., None, :]) @ np.conj(np.swapaxes(Q, -1, -2))
     return case._cast((A + np.conj(np.swapaxes(A, -1, -2))) / 2)
@@ -711,8 +712,9 @@ def _(outputs, d, e):
 
 @eigh_tridiagonal.samples
 def _(case):
-    d = np.arange(4) * 1.5 + case.rng.uniform(-0.2, 0.2, (*case.batch, 4))
-    yield case(case._cast(d), case.positive(3))
+    e = case.positive(3)
+    n = e.shape[-1] + 1  # larger where costs are measured
+    yield case(case._cast(np.arange(n) * 1.5 + case.rng.uniform(-0.2, 0.2, (*case.batch, n))), e)
 
 
 @eigh_tridiagonal.reference
