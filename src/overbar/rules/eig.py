@@ -156,7 +156,7 @@ def _(case):
 
 
 def _apart(case, n):
-    """A general matrix with eigenvalues about 1 apart and well-conditioned vectors; the first two of a real one are
+    """A general matrix with eigenvalues about 3 apart and well-conditioned vectors; the first two of a real one are
     conjugates."""
     X = case.square(n)
     n = X.shape[-1]  # larger where costs are measured
@@ -166,7 +166,7 @@ def _apart(case, n):
     D[..., 0, 1], D[..., 1, 0] = 0.8, -0.8
     if case.complex:
         D = D * np.exp(0.5j)
-    return case._cast(np.linalg.solve(X.astype(complex) if case.complex else X.astype(float), D @ X))
+    return case._cast(3 * np.linalg.solve(X.astype(complex) if case.complex else X.astype(float), D @ X))
 
 
 def exact_eig(mp, A):

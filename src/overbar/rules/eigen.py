@@ -195,10 +195,11 @@ def _(case):
 
 
 def spread(case, n):
-    """A Hermitian matrix with eigenvalues 1, 2, ... but for a little: gaps of about 1."""
+    """A Hermitian matrix with gaps of about 3 between its eigenvalues: finite differences then neither curve much nor
+    come to where the choice of a vector's positive component jumps."""
     Q = case._unitary(n)
     n = Q.shape[-1]  # larger where costs are measured
-    w = np.arange(1, n + 1) - n / 2 + case.rng.uniform(-0.3, 0.3, (*case.batch, n))
+    w = 3 * (np.arange(1, n + 1) - n / 2 + case.rng.uniform(-0.3, 0.3, (*case.batch, n)))
     A = (Q * w[..., None, :]) @ np.conj(np.swapaxes(Q, -1, -2))
     return case._cast((A + np.conj(np.swapaxes(A, -1, -2))) / 2)
 
@@ -607,6 +608,7 @@ def _(outputs, A, B):
 @eigh_generalized.samples
 def _(case):
     B = case.positive_definite(4)
+    B = B + 5 * np.eye(B.shape[-1], dtype=B.dtype)  # what the step of a finite difference moves is little then
     L = np.linalg.cholesky(B)
     A = L @ spread(case, 4) @ np.conj(np.swapaxes(L, -1, -2))
     yield case(case._cast((A + np.conj(np.swapaxes(A, -1, -2))) / 2), B)
