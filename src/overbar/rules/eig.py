@@ -220,8 +220,8 @@ def eigvals(A):
     >>> import numpy as np, overbar
     >>> w, pullback = overbar.vjp(overbar.eigvals, np.array([[1.0, 2.0], [0.0, 3.0]]))
     >>> w, pullback(2 * w.conj())[0]
-    (array([1.+0.j, 3.+0.j]), array([[ 2.,  0.],
-           [ 4.,  6.]]))
+    (array([1.+0.j, 3.+0.j]), array([[2., 0.],
+           [4., 6.]]))
     """
     return eig.function(A)
 
