@@ -609,7 +609,7 @@ def _(outputs, A, B):
 @eigh_generalized.samples
 def _(case):
     B = case.positive_definite(4)
-    B = B + 2 * np.eye(B.shape[-1], dtype=B.dtype)  # what the step of a finite difference moves is little then
+    B = case._cast(B / 4 + 1.25 * np.eye(B.shape[-1]))  # what the step of a finite difference moves is little then
     L = np.linalg.cholesky(B)
     A = L @ spread(case, 4) @ np.conj(np.swapaxes(L, -1, -2))
     yield case(case._cast((A + np.conj(np.swapaxes(A, -1, -2))) / 2), B)
