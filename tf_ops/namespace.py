@@ -45,7 +45,6 @@ _OTHER_NAME = {
     "log10": lambda x: tf.math.log(x) / math.log(10),
     "log2": lambda x: tf.math.log(x) / math.log(2),
     "matrix_transpose": tf.linalg.matrix_transpose,
-    "max": tf.reduce_max,
     "mean": tf.reduce_mean,
     "min": tf.reduce_min,
     "moveaxis": lambda x, source, destination: tf.experimental.numpy.moveaxis(x, source, destination),
@@ -177,6 +176,9 @@ class TensorFlowNamespace(Namespace):
 
     def concat(self, arrays, axis=0):
         return tf.concat(list(arrays), axis=axis)
+
+    def max(self, A, axis=None, keepdims=False):
+        return tf.reduce_max(A, axis=axis, keepdims=keepdims)
 
     def take(self, A, indices, axis):
         return tf.gather(A, indices, axis=axis)
@@ -350,6 +352,13 @@ class TensorFlowNamespace(Namespace):
     def svd(self, A, full_matrices=False):
         s, U, V = tf.linalg.svd(A, full_matrices=full_matrices)
         return U, s, self.mH(V)
+
+    def rounding(self, A):
+        m, n = self.shape(A)[-2:]
+        eps = float(np.finfo(A.dtype.as_numpy_dtype).eps)
+        if isinstance(m, int) and isinstance(n, int):
+            return eps * max(m, n)
+        return eps * tf.cast(tf.maximum(m, n), A.dtype.real_dtype)
 
     def expm(self, A):
         return tf.linalg.expm(A)

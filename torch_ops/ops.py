@@ -49,6 +49,7 @@ cholesky_solve = wrap(
 concatenate = wrap(
     rules.concatenate, "concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor", builtin=torch.concatenate
 )
+cond = wrap(rules.cond)
 congruence = wrap(rules.congruence)
 cos = wrap(rules.cos, "cos(input: Tensor) -> Tensor", builtin=torch.cos)
 diag_embed = wrap(
@@ -65,12 +66,21 @@ embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
 inv_congruence = wrap(rules.inv_congruence)
 log = wrap(rules.log, "log(input: Tensor) -> Tensor", builtin=torch.log)
+lstsq = wrap(
+    rules.lstsq, "lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any"
+)
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)
+matrix_norm = wrap(rules.matrix_norm, "matrix_norm(A: Tensor, ord: Any = 'fro') -> Tensor")
 matrix_transpose = wrap(rules.matrix_transpose)
 mul = wrap(rules.multiply, "mul(input: Tensor, other: Tensor | Number) -> Tensor", builtin=torch.mul)
 multiply = wrap(rules.multiply, "multiply(input: Tensor, other: Tensor | Number) -> Tensor", builtin=torch.multiply)
 phi = wrap(rules.phi)
+pinv = wrap(
+    rules.pinv,
+    "pinv(A: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False) -> Tensor",
+)
+polar = wrap(rules.polar)
 pow = wrap(rules.power, "pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor", builtin=torch.pow)
 power = wrap(rules.power)
 quadratic = wrap(rules.quadratic)
@@ -100,6 +110,8 @@ sum = wrap(
     "dtype: torch.dtype | None = None) -> Tensor",
     builtin=torch.sum,
 )
+svd = wrap(rules.svd)
+svdvals = wrap(rules.svdvals)
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)
 trace = wrap(rules.trace, "trace(input: Tensor) -> Tensor", builtin=torch.trace, when=_matrix, input="A")
 transpose_matmul = wrap(rules.transpose_matmul)

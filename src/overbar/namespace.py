@@ -241,6 +241,10 @@ class Namespace:
         """U, the singular values in descending order, and Vᴴ."""
         return tuple(self.base.linalg.svd(A, full_matrices=full_matrices))
 
+    def rounding(self, A: Any) -> Any:
+        """ε max(m, n): which part of the largest singular value of A (..., m, n) counts as zero."""
+        return float(self.base.finfo(A.dtype).eps) * max(A.shape[-2:])
+
     def expm(self, A: Any) -> Any:
         """The matrix exponential."""
         return self._by_numpy("expm", A)
@@ -363,6 +367,9 @@ class NumpyNamespace(Namespace):
 
     def eigh(self, A):
         return tuple(np.linalg.eigh(A))
+
+    def svd(self, A, full_matrices=False):
+        return tuple(np.linalg.svd(A, full_matrices=full_matrices))
 
     def eig(self, A):
         w, V = np.linalg.eig(A)

@@ -871,6 +871,16 @@ class Exact:
         sign = self._eliminate(A, self.zeros((len(A), 0)))
         return math.prod(A.diagonal(), start=self.context.mpf(sign))
 
+    def svd(self, A, full_matrices=False):
+        """U, the singular values in descending order, and Vᴴ; the signs and phases are any."""
+        ctx = self.context
+        m, n = A.shape
+        if not m or not n:
+            return self.eye(m)[:, : m * full_matrices], self.zeros((0,)), self.eye(n)[: n * full_matrices]
+        U, S, Vh = ctx.svd(ctx.matrix(A.tolist()), full_matrices=full_matrices)
+        as_array = lambda M: np.array(M.tolist(), dtype=object).reshape(M.rows, M.cols)  # noqa: E731
+        return as_array(U), as_array(S)[:, 0], as_array(Vh)
+
     def _eliminate(self, A, B):
         """Turn A into an upper triangle and B with it, in place. Returns the sign of the permutation."""
         sign = 1

@@ -9,10 +9,13 @@ from overbar.primitive import Primitive
 from overbar.rules.arithmetic import add, multiply, power, subtract, sum
 from overbar.rules.cholesky import cholesky
 from overbar.rules.elementwise import cos, exp, log, reciprocal, sin, sqrt, tanh
+from overbar.rules.least_squares import lstsq, pinv
 from overbar.rules.masking import mask, phi, tril, triu
+from overbar.rules.norms import cond, matrix_norm
 from overbar.rules.products import matmul, trace, transpose_matmul
 from overbar.rules.quadratic import bilinear_form, congruence, inv_congruence, quadratic
 from overbar.rules.rearranging import concatenate, diag_embed, diagonal, embed, matrix_transpose, reshape, subset, vec
+from overbar.rules.svd import polar, svd, svdvals
 from overbar.rules.triangular import cho_logdet, cho_solve, solve_triangular
 
 REGISTRY = {name: p for name, p in sorted(globals().items()) if isinstance(p, Primitive)}
