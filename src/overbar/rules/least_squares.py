@@ -191,8 +191,8 @@ def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
     --------
     >>> import numpy as np, overbar
     >>> X, residuals, rank, S = overbar.lstsq(np.ones((3, 2)), np.array([1.0, 2.0, 3.0]))
-    >>> X.round(12), residuals.round(12), int(rank)
-    (array([1., 1.]), array(2.), 1)
+    >>> X.round(12), round(float(residuals), 12), int(rank)
+    (array([1., 1.]), 2.0, 1)
     """
     xp = namespace(A)
     A, B = _regularised(xp, A, B, l2_regularizer)
@@ -210,11 +210,15 @@ def _regularised(xp, A, B, weight):
         return A, B
     if weight < 0:
         raise ValueError(f"lstsq: l2_regularizer is {weight}. It must not be negative.")
-    gram = xp.zeros_like(mH(A) @ A)
-    return (
-        xp.concat([A, gram + weight**0.5 * xp.eye_like(gram)], axis=-2),
-        xp.concat([B, xp.zeros_like(mH(A) @ B)], axis=-2),
-    )
+    zeros = xp.zeros_like(mH(A) @ A)
+    eye = zeros + weight**0.5 * xp.eye_like(zeros)
+    return xp.concat([A, eye], axis=-2), xp.concat([B, _zero_rows(xp, B, A)], axis=-2)
+
+
+def _zero_rows(xp, B, A):
+    """As many rows of zeros, as long as those of B, as A has columns."""
+    *batch, _, k = xp.shape(B)
+    return xp.broadcast_to(xp.zeros_like(xp.sum(B, axis=-2, keepdims=True)), (*batch, xp.shape(A)[-1], k))
 
 
 @lstsq.vjp
@@ -240,10 +244,16 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
         return R() * xp.cast(2 * r_bar[..., None, :], R())
 
     def A_bar():
-        bar = 0
+        bar = xp.zeros_like(A)
         if X_bar is not None:
             Y = mH(inverse()) @ X
-            bar = R() @ mH(inverse() @ from_X()) - from_X() @ mH(X) + Y @ mH(X_bar) - (Y @ (mH(X_bar) @ inverse())) @ A
+            bar = (
+                bar
+                + R() @ mH(inverse() @ from_X())
+                - from_X() @ mH(X)
+                + Y @ mH(X_bar)
+                - (Y @ (mH(X_bar) @ inverse())) @ A
+            )
         if r_bar is not None:
             bar = bar - from_r() @ mH(X)
         if S_bar is not None:
@@ -252,12 +262,12 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
         return bar[..., :m, :]
 
     def B_bar():
-        bar = 0
+        bar = xp.zeros_like(B)
         if X_bar is not None:
             bar = bar + from_X()
         if r_bar is not None:
             bar = bar + from_r()
-        return xp.zeros_like(B[..., :m, :]) if X_bar is None and r_bar is None else bar[..., :m, :]
+        return bar[..., :m, :]
 
     return A_bar, B_bar
 
@@ -269,8 +279,7 @@ def _(outputs, A, B, *, rcond, driver, l2_regularizer, fast):
 
     def dots(A_dot, B_dot):
         if l2_regularizer:
-            A_dot = xp.concat([A_dot, xp.zeros_like(mH(A_dot) @ A_dot)], axis=-2)
-            B_dot = xp.concat([B_dot, xp.zeros_like(mH(A_dot) @ B)], axis=-2)
+            A_dot, B_dot = (xp.concat([dot, _zero_rows(xp, dot, A)], axis=-2) for dot in (A_dot, B_dot))
         inverse, R, change = pinv(A, rtol=rcond), B - A @ X, B_dot - A_dot @ X
         Z = mH(A_dot) @ (mH(inverse) @ X)
         X_dot = inverse @ change + inverse @ (mH(inverse) @ (mH(A_dot) @ R)) + Z - inverse @ (A @ Z)
