@@ -344,7 +344,8 @@ class TensorFlowNamespace(Namespace):
         return tuple(tf.linalg.qr(A, full_matrices=mode == "complete"))
 
     def eigh(self, A):
-        return tuple(tf.linalg.eigh(A))
+        w, V = tf.linalg.eigh(A)
+        return self.real(w), V  # TensorFlow's eigenvalues have the dtype of A
 
     def eig(self, A):
         return tuple(tf.linalg.eig(A))

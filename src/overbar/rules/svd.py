@@ -573,7 +573,9 @@ def _hermitian_part(X):
 
 def _no_derivative(xp, dot, singular):
     """NaN in the place of all numbers but zero, where A is singular."""
-    return xp.where((singular > 0)[..., None, None] & (dot != 0), dot * float("nan"), dot)
+    # NaN is added: as a factor it would come back in the derivative from where it is not.
+    zero = xp.zeros_like(dot)
+    return dot + xp.where((singular > 0)[..., None, None] & (dot != 0), zero + float("nan"), zero)
 
 
 def _over(xp, E, P, singular):
