@@ -17,6 +17,16 @@ def _integers(x, y, name=None):
     return all(tf.convert_to_tensor(z).dtype.is_integer for z in (x, y))
 
 
+def _s_u_v(U, S, Vh):
+    """As in TensorFlow, s, u and v, with V in the place of Vᴴ."""
+    return S, U, tf.linalg.adjoint(Vh)
+
+
+def _solution(solution, residuals, rank, singular_values):
+    """As in TensorFlow, the solution alone."""
+    return solution
+
+
 add = wrap(rules.add, builtin=tf.add)
 bilinear_form = wrap(rules.bilinear_form)
 cho_logdet = wrap(rules.cho_logdet)
@@ -42,14 +52,20 @@ embed = wrap(rules.embed)
 exp = wrap(rules.exp, builtin=tf.exp)
 inv_congruence = wrap(rules.inv_congruence)
 log = wrap(rules.log, builtin=tf.math.log)
-lstsq = wrap(rules.lstsq)
+lstsq = wrap(
+    rules.lstsq,
+    "lstsq(matrix, rhs, l2_regularizer=0.0, fast=True)",
+    matrix="A",
+    rhs="B",
+    returns=_solution,
+)
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, builtin=tf.linalg.matmul)
 matrix_norm = wrap(rules.matrix_norm)
 matrix_transpose = wrap(rules.matrix_transpose, builtin=tf.linalg.matrix_transpose)
 multiply = wrap(rules.multiply, builtin=tf.multiply)
 phi = wrap(rules.phi)
-pinv = wrap(rules.pinv)
+pinv = wrap(rules.pinv, "pinv(a, rcond=None)", a="A", rcond="rtol")
 polar = wrap(rules.polar)
 pow = wrap(
     rules.power,
@@ -70,7 +86,7 @@ sqrt = wrap(rules.sqrt, builtin=tf.sqrt)
 subset = wrap(rules.subset)
 subtract = wrap(rules.subtract, builtin=tf.subtract)
 sum = wrap(rules.sum)
-svd = wrap(rules.svd)
+svd = wrap(rules.svd, "svd(tensor, full_matrices=False)", tensor="A", returns=_s_u_v)
 svdvals = wrap(rules.svdvals)
 tanh = wrap(rules.tanh, builtin=tf.tanh)
 trace = wrap(rules.trace, builtin=tf.linalg.trace)

@@ -67,7 +67,9 @@ exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
 inv_congruence = wrap(rules.inv_congruence)
 log = wrap(rules.log, "log(input: Tensor) -> Tensor", builtin=torch.log)
 lstsq = wrap(
-    rules.lstsq, "lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any"
+    rules.lstsq,
+    "lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any",
+    returns=torch.return_types.linalg_lstsq,
 )
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)
@@ -110,8 +112,8 @@ sum = wrap(
     "dtype: torch.dtype | None = None) -> Tensor",
     builtin=torch.sum,
 )
-svd = wrap(rules.svd)
-svdvals = wrap(rules.svdvals)
+svd = wrap(rules.svd, "svd(A: Tensor, full_matrices: bool = True) -> Any", returns=torch.return_types.linalg_svd)
+svdvals = wrap(rules.svdvals, "svdvals(A: Tensor) -> Tensor")
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)
 trace = wrap(rules.trace, "trace(input: Tensor) -> Tensor", builtin=torch.trace, when=_matrix, input="A")
 transpose_matmul = wrap(rules.transpose_matmul)

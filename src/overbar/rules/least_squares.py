@@ -259,7 +259,7 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
         if S_bar is not None:
             U, _, Vh = svd(A, full_matrices=False)
             bar = bar + (U * xp.cast(S_bar, A)[..., None, :]) @ Vh
-        return bar[..., :m, :]
+        return bar[..., :m, :] if l2_regularizer else bar
 
     def B_bar():
         bar = xp.zeros_like(B)
@@ -267,7 +267,7 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
             bar = bar + from_X()
         if r_bar is not None:
             bar = bar + from_r()
-        return bar[..., :m, :]
+        return bar[..., :m, :] if l2_regularizer else bar
 
     return A_bar, B_bar
 

@@ -51,19 +51,30 @@ def _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, k):
     With c the entry of u that was made positive, u / phase moves by u̇ − i u Im(ċ)/c and v by v̇ − i v Im(ċ)/c. Hence γ =
     Im(uᴴū + vᴴv̄) gives c the bar −i γ/c; afterwards uᴴū + vᴴv̄ is real, and no phase matters any more.
     """
-    V, V_bar = mH(Vh), None if Vh_bar is None else mH(Vh_bar)
     gamma = 0
     if U_bar is not None:
-        gamma = xp.imag(xp.sum(xp.conj(U) * U_bar, axis=-2, keepdims=True))
-    if V_bar is not None:
-        delta = xp.imag(xp.sum(xp.conj(V) * V_bar, axis=-2, keepdims=True))
-        rest = xp.zeros_like(xp.real(U[..., :1, k:]))
-        gamma = gamma + xp.concat([delta[..., :k], rest], axis=-1)
-        V2 = V[..., k:]
-        V2_bar = V_bar[..., k:] - _on_pivots(xp, V2, delta[..., k:])
-        V_bar = xp.concat([V_bar[..., :k], V2_bar], axis=-1)
+        gamma = _imaginary(xp, xp.sum(xp.conj(U) * U_bar, axis=-2, keepdims=True))
+    if Vh_bar is not None:
+        V, V_bar = mH(Vh), mH(Vh_bar)
+        delta, others = cut(_imaginary(xp, xp.sum(xp.conj(V) * V_bar, axis=-2, keepdims=True)), k)
+        if others is not None:
+            V1_bar, V2_bar = cut(V_bar, k)
+            Vh_bar = mH(xp.concat([V1_bar, V2_bar - _on_pivots(xp, V[..., k:], others)], axis=-1))
+        if U.shape[-1] is None or U.shape[-1] != k:
+            delta = xp.concat([delta, xp.zeros_like(xp.real(U[..., :1, k:])) + 0 * delta[..., :1]], axis=-1)
+        gamma = gamma + delta
     change = _on_pivots(xp, U, gamma)
-    return (-change if U_bar is None else U_bar - change), None if V_bar is None else mH(V_bar)
+    return (-change if U_bar is None else U_bar - change), Vh_bar
+
+
+def cut(X, k):
+    """The first k columns of X and the others; None where it is known that there are none."""
+    # Not even a slice of everything, which PyTorch's legacy vmap refuses.
+    return (X, None) if X.shape[-1] == k else (X[..., :k], X[..., k:])
+
+
+def _imaginary(xp, A):
+    return xp.real(-1j * A)  # PyTorch's imag is not for legacy vmap
 
 
 def _on_pivots(xp, U, gamma):
@@ -80,14 +91,16 @@ def _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k):
     def turn(W, W_dot):
         pivots = _pivots(xp, W)
         there = pivots != 0
-        c = xp.sum(pivots, axis=-2, keepdims=True)
+        c = xp.real(xp.sum(pivots, axis=-2, keepdims=True))
         c_dot = xp.sum(xp.where(there, W_dot, xp.zeros_like(W)), axis=-2, keepdims=True)
-        return 1j * xp.cast(xp.imag(c_dot) / xp.where(xp.real(c) == 0, xp.real(c) + 1, xp.real(c)), W)
+        return 1j * xp.cast(_imaginary(xp, c_dot) / xp.where(c == 0, xp.ones_like(c), c), W)
 
     t = turn(U, U_dot)
-    Vh1_dot = Vh_dot[..., :k, :] + xp.mT(t[..., :k]) * Vh[..., :k, :]
-    V2, V2_dot = mH(Vh[..., k:, :]), mH(Vh_dot[..., k:, :])
-    return U_dot - t * U, xp.concat([Vh1_dot, mH(V2_dot - turn(V2, V2_dot) * V2)], axis=-2)
+    (V1, V2), (V_dot, V2_dot) = cut(mH(Vh), k), cut(mH(Vh_dot), k)
+    V_dot = V_dot - cut(t, k)[0] * V1
+    if V2 is not None:
+        V_dot = xp.concat([V_dot, V2_dot - turn(V2, V2_dot) * V2], axis=-1)
+    return U_dot - t * U, mH(V_dot)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -160,8 +173,9 @@ def _inside_and_outside(xp, U, U_bar, k, m):
     X = mH(U[..., :k]) @ U_bar
     if m is not None and m == k:
         return X, None
-    X, X12 = X[..., :k], X[..., k:]
-    return X, U_bar[..., :k] - U[..., :k] @ X - U[..., k:] @ mH(X12)
+    (X, X12), (U1, U2), (outside, _) = cut(X, k), cut(U, k), cut(U_bar, k)
+    outside = outside - U1 @ X
+    return X, outside if U2 is None else outside - U2 @ mH(X12)
 
 
 def _largest(xp, X):
@@ -191,7 +205,8 @@ def svd_forward(A_dot, factors, A):
 
 def _with_others(xp, U, U1_dot, k):
     """The tangents of all columns of a unitary U from those of its first k columns U₁: U̇₂ = −U₁ U̇₁ᴴU₂."""
-    return xp.concat([U1_dot, -U[..., :k] @ (mH(U1_dot) @ U[..., k:])], axis=-1)
+    U1, U2 = cut(U, k)
+    return U1_dot if U2 is None else xp.concat([U1_dot, -U1 @ (mH(U1_dot) @ U2)], axis=-1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -420,7 +435,8 @@ def anticommutator_solve(P, C):
     total = w[..., :, None] + w[..., None, :]
     over = _reciprocal(xp, total, total <= 2 * rounding[..., None])
     X = V @ ((mH(V) @ C @ V) * xp.cast(over, C)) @ mH(V)
-    return X, xp.sum(xp.astype(w <= rounding, xp.int32), axis=-1)
+    # in all of the batch, as vmap over C alone has it
+    return X, xp.broadcast_to(xp.sum(xp.astype(w <= rounding, xp.int32), axis=-1), xp.shape(X)[:-2])
 
 
 @anticommutator_solve.vjp
