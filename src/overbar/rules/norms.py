@@ -34,7 +34,7 @@ def _over(xp, A, c):
 
 def _share(xp, A, values, extreme):
     """One for what is extreme among the values (..., k), or parts of it for several that are equal but for rounding."""
-    equal = xp.abs(values - extreme) <= xp.rounding(A) * xp.abs(extreme)
+    equal = xp.abs(values - extreme) <= 8 * xp.rounding(A) * xp.abs(extreme)
     chosen = xp.where(equal, xp.ones_like(values), xp.zeros_like(values))
     count = xp.sum(chosen, axis=-1, keepdims=True)
     return chosen / xp.where(count == 0, count + 1, count)  # none is equal to NaN
