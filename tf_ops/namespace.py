@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
 from overbar.namespace import Namespace, no_inverse, not_positive_definite, singular
+from tf_ops import jacobi
 
 
 class ShapeError(tf.errors.InvalidArgumentError, ValueError):
@@ -351,6 +352,8 @@ class TensorFlowNamespace(Namespace):
         return tuple(tf.linalg.eig(A))
 
     def svd(self, A, full_matrices=False):
+        if compiled_by_xla() and A.shape[-2:].is_fully_defined():
+            return jacobi.svd(A, full_matrices)
         s, U, V = tf.linalg.svd(A, full_matrices=full_matrices)
         return U, s, self.mH(V)
 
