@@ -55,6 +55,7 @@ pow = wrap(
     when=_integers,  # else the derivative of 0**0 by the base would be NaN
 )
 power = wrap(rules.power)
+qr = wrap(rules.qr, "qr(input, full_matrices=False)", input="A", full_matrices="mode")
 quadratic = wrap(rules.quadratic)
 reciprocal = wrap(rules.reciprocal, builtin=tf.math.reciprocal)
 reduce_sum = wrap(rules.sum, builtin=tf.reduce_sum)

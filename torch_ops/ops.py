@@ -73,6 +73,10 @@ multiply = wrap(rules.multiply, "multiply(input: Tensor, other: Tensor | Number)
 phi = wrap(rules.phi)
 pow = wrap(rules.power, "pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor", builtin=torch.pow)
 power = wrap(rules.power)
+qr = wrap(
+    rules.qr,
+    'qr(A: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]',
+)
 quadratic = wrap(rules.quadratic)
 reciprocal = wrap(rules.reciprocal, "reciprocal(input: Tensor) -> Tensor", builtin=torch.reciprocal)
 reshape = wrap(rules.reshape, "reshape(input: Tensor, shape: Sequence[int]) -> Tensor", builtin=torch.reshape)

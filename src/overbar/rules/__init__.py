@@ -11,6 +11,7 @@ from overbar.rules.cholesky import cholesky
 from overbar.rules.elementwise import cos, exp, log, reciprocal, sin, sqrt, tanh
 from overbar.rules.masking import mask, phi, tril, triu
 from overbar.rules.products import matmul, trace, transpose_matmul
+from overbar.rules.qr import qr
 from overbar.rules.quadratic import bilinear_form, congruence, inv_congruence, quadratic
 from overbar.rules.rearranging import concatenate, diag_embed, diagonal, embed, matrix_transpose, reshape, subset, vec
 from overbar.rules.triangular import cho_logdet, cho_solve, solve_triangular
