@@ -338,6 +338,12 @@ class TensorFlowNamespace(Namespace):
         LU, p = tf.linalg.lu(A, output_idx_type=tf.int64)  # square matrices only
         return p, tf.linalg.set_diag(self.tril(LU), tf.ones_like(self.diagonal(LU))), self.triu(LU)
 
+    def permutation_matrix(self, p, like):
+        return tf.one_hot(p, self.shape(p)[-1], axis=-2, dtype=like.dtype)
+
+    def take_rows(self, A, p):
+        return tf.gather(A, p, axis=-2, batch_dims=A.shape.rank - 2)
+
     def qr(self, A, mode="reduced"):
         return tuple(tf.linalg.qr(A, full_matrices=mode == "complete"))
 

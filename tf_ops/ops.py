@@ -9,12 +9,19 @@ that function; `tf_ops.handover` says what that means.
 import tensorflow as tf
 
 from overbar import rules
+from overbar.rules.lu import permutation
 from tf_ops.handover import never, wrap
-from tf_ops.wrapper import in_single_precision
+from tf_ops.wrapper import TENSORFLOW, in_single_precision
 
 
 def _integers(x, y, name=None):
     return all(tf.convert_to_tensor(z).dtype.is_integer for z in (x, y))
+
+
+def _with_permutation(LU, pivots, *, output_idx_type=tf.int32):
+    """(lu, p), where row p[i] of the input is row i of L U."""
+    (p,) = TENSORFLOW.on_host(permutation, LU, pivots)
+    return LU, tf.cast(p, output_idx_type)
 
 
 add = wrap(rules.add, builtin=tf.add)
@@ -41,6 +48,8 @@ embed = wrap(rules.embed)
 exp = wrap(rules.exp, builtin=tf.exp)
 inv_congruence = wrap(rules.inv_congruence)
 log = wrap(rules.log, builtin=tf.math.log)
+lu = wrap(rules.lu_factor, "lu(input)", input="A", returns=_with_permutation)
+lu_factor = wrap(rules.lu_factor)
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, builtin=tf.linalg.matmul)
 matrix_transpose = wrap(rules.matrix_transpose, builtin=tf.linalg.matrix_transpose)
@@ -55,8 +64,8 @@ pow = wrap(
     when=_integers,  # else the derivative of 0**0 by the base would be NaN
 )
 power = wrap(rules.power)
-qr = wrap(rules.qr, "qr(input, full_matrices=False)", input="A", full_matrices="mode")
 quadratic = wrap(rules.quadratic)
+qr = wrap(rules.qr, "qr(input, full_matrices=False)", input="A", full_matrices="mode")
 reciprocal = wrap(rules.reciprocal, builtin=tf.math.reciprocal)
 reduce_sum = wrap(rules.sum, builtin=tf.reduce_sum)
 reshape = wrap(rules.reshape, builtin=tf.reshape)

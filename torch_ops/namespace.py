@@ -205,6 +205,20 @@ class TorchNamespace(Namespace):
         P, L, U = torch.lu_unpack(LU, pivots)
         return P.argmax(-2), L, U
 
+    def lu_factor(self, kernel, A):
+        LU, pivots, _ = torch.linalg.lu_factor_ex(A)
+        P, _, _ = torch.lu_unpack(LU, pivots, unpack_data=False)
+        # ones counted: argmax has no answer for an empty matrix
+        p = (P.real * torch.arange(A.shape[-2], dtype=P.real.dtype, device=A.device)[:, None]).sum(-2)
+        return LU, pivots, p.to(torch.int64)
+
+    def permutation_matrix(self, p, like):
+        i = torch.arange(p.shape[-1], device=p.device)
+        return (i[:, None] == p[..., None, :]).to(like.dtype)
+
+    def take_rows(self, A, p):
+        return torch.take_along_dim(A, p[..., None], -2)
+
     def qr(self, A, mode="reduced"):
         return tuple(torch.linalg.qr(A, mode))
 

@@ -23,6 +23,15 @@ def _one_system_each(A, B, *, adjoint=None, **_):
     return A.dtype in FULL and adjoint is None and not A.ndim == 2 < B.ndim
 
 
+def _not_complete(A, mode="reduced"):
+    return A.dtype in FULL and mode != "complete"  # of a complete Q, PyTorch has no derivative
+
+
+def _tall(A, *, pivot=True):
+    # PyTorch divides by the last pivot, of which the derivative is independent where A is not tall
+    return A.dtype in FULL and A.size(-2) > A.size(-1)
+
+
 def _matrix(input):
     return input.ndim == 2  # torch.trace takes no batches
 
@@ -65,6 +74,20 @@ embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
 inv_congruence = wrap(rules.inv_congruence)
 log = wrap(rules.log, "log(input: Tensor) -> Tensor", builtin=torch.log)
+lu = wrap(
+    rules.lu,
+    "lu(A: Tensor) -> tuple[Tensor, Tensor, Tensor]",
+    builtin=torch.linalg.lu,
+    when=_tall,
+    returns=torch.return_types.linalg_lu,
+)
+lu_factor = wrap(
+    rules.lu_factor,
+    "lu_factor(A: Tensor) -> tuple[Tensor, Tensor]",
+    builtin=torch.linalg.lu_factor,
+    when=_tall,
+    returns=torch.return_types.linalg_lu_factor,
+)
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)
 matrix_transpose = wrap(rules.matrix_transpose)
@@ -73,11 +96,14 @@ multiply = wrap(rules.multiply, "multiply(input: Tensor, other: Tensor | Number)
 phi = wrap(rules.phi)
 pow = wrap(rules.power, "pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor", builtin=torch.pow)
 power = wrap(rules.power)
+quadratic = wrap(rules.quadratic)
 qr = wrap(
     rules.qr,
     'qr(A: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]',
+    builtin=torch.linalg.qr,
+    when=_not_complete,
+    returns=torch.return_types.linalg_qr,
 )
-quadratic = wrap(rules.quadratic)
 reciprocal = wrap(rules.reciprocal, "reciprocal(input: Tensor) -> Tensor", builtin=torch.reciprocal)
 reshape = wrap(rules.reshape, "reshape(input: Tensor, shape: Sequence[int]) -> Tensor", builtin=torch.reshape)
 sin = wrap(rules.sin, "sin(input: Tensor) -> Tensor", builtin=torch.sin)

@@ -224,6 +224,19 @@ class Namespace:
         U (..., k, n), k = min(m, n), with A[p] = L U."""
         return self._by_numpy("lu", A)
 
+    def lu_factor(self, kernel: Any, A: Any) -> tuple[Any, Any, Any]:
+        """What the kernel `overbar.rules.lu.getrf` computes: both factors in one array, pivots and rows."""
+        return self.on_host(kernel, A)
+
+    def permutation_matrix(self, p: Any, like: Any) -> Any:
+        """The matrix P for which P[:, i] is the unit vector of p[i]: (Pᵀ A)[i] = A[p[i]]. In the dtype of `like`."""
+        i = self.arange(p.shape[-1], dtype=p.dtype, device=array_api_compat.device(p))
+        return self.astype(i[:, None] == p[..., None, :], like.dtype)
+
+    def take_rows(self, A: Any, p: Any) -> Any:
+        """The rows A[..., p[i], :] of a matrix (..., m, n), for integers p (..., k) with the batch dimensions of A."""
+        return self.take_along_axis(A, self.broadcast_to(p[..., None], (*p.shape, A.shape[-1])), axis=-2)
+
     def qr(self, A: Any, mode: str = "reduced") -> tuple[Any, Any]:
         """A = Q R; with mode "complete" Q is square."""
         return tuple(self.base.linalg.qr(A, mode=mode))

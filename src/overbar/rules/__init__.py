@@ -9,6 +9,7 @@ from overbar.primitive import Primitive
 from overbar.rules.arithmetic import add, multiply, power, subtract, sum
 from overbar.rules.cholesky import cholesky
 from overbar.rules.elementwise import cos, exp, log, reciprocal, sin, sqrt, tanh
+from overbar.rules.lu import lu, lu_factor
 from overbar.rules.masking import mask, phi, tril, triu
 from overbar.rules.products import matmul, trace, transpose_matmul
 from overbar.rules.qr import qr

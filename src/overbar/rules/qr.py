@@ -4,7 +4,7 @@ May import `overbar.namespace` and `overbar.primitive`.
 """
 
 from overbar.namespace import mH, namespace
-from overbar.primitive import once, primitive
+from overbar.primitive import primitive
 
 MODES = ("reduced", "complete")
 
