@@ -339,7 +339,7 @@ class TensorFlowNamespace(Namespace):
         return p, tf.linalg.set_diag(self.tril(LU), tf.ones_like(self.diagonal(LU))), self.triu(LU)
 
     def permutation_matrix(self, p, like):
-        return tf.one_hot(p, self.shape(p)[-1], axis=-2, dtype=like.dtype)
+        return self.mT(tf.one_hot(p, self.shape(p)[-1], dtype=like.dtype))
 
     def take_rows(self, A, p):
         return tf.gather(A, p, axis=-2, batch_dims=A.shape.rank - 2)

@@ -35,7 +35,9 @@ cholesky = wrap(
     builtin=tf.linalg.cholesky,
     when=never,  # of a matrix that has no factor it returns numbers; and its derivative is slow where n is large
 )
+cholesky_downdate = wrap(rules.cholesky_downdate)
 cholesky_solve = wrap(rules.cho_solve, builtin=in_single_precision(tf.linalg.cholesky_solve))
+cholesky_update = wrap(rules.cholesky_update)
 concat = wrap(rules.concatenate, builtin=tf.concat)
 concatenate = wrap(rules.concatenate)
 congruence = wrap(rules.congruence)

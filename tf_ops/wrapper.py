@@ -29,7 +29,7 @@ class _Front(TensorFlowNamespace):
         if not half:
             return apply(primitive, arrays, options, scope)
         outputs = apply(primitive, [tf.cast(A, tf.float32) for A in arrays], options, scope)
-        return tuple(tf.cast(out, half) for out in outputs)
+        return tuple(tf.cast(out, half) if self.is_floating(out) else out for out in outputs)
 
 
 TENSORFLOW = _Front()

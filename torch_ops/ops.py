@@ -48,6 +48,7 @@ cholesky = wrap(
     # complex ones never: of a Hermitian matrix PyTorch returns a gradient that is not Hermitian
     when=lambda A, **_: small(A, 192, REAL),
 )
+cholesky_downdate = wrap(rules.cholesky_downdate)
 cholesky_solve = wrap(
     rules.cho_solve,
     "cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor",
@@ -55,6 +56,7 @@ cholesky_solve = wrap(
     mended=_cholesky_solve,
     when=lambda B, L, *_, **__: small(L, 128, FULL),
 )
+cholesky_update = wrap(rules.cholesky_update)
 concatenate = wrap(
     rules.concatenate, "concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor", builtin=torch.concatenate
 )

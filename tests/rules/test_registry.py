@@ -161,7 +161,7 @@ def test_a_batch_is_a_loop(sample, dtype, batch):
             total[place] += bar
         here_dots = primitive.push(NUMPY, [d[p] for d, p in zip(in_dots, places, strict=True)], here, arrays, options)
         for dot, whole in zip(here_dots, dots, strict=True):
-            close(whole[index], dot)
+            close(whole if whole is None else whole[index], dot)
     for total, bar in zip(summed, bars, strict=True):
         close(bar, total)
 
@@ -184,6 +184,8 @@ def matrices(primitive, case):
 
 
 def close(found, expected, rtol=1e-12):
+    if found is None and expected is None:
+        return  # the tangent of integers
     scale = abs(np.asarray(expected)).max(initial=0) or 1
     np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * scale)
 
@@ -214,6 +216,8 @@ def test_bars_and_tangents_have_the_shape_and_the_dtype(sample, dtype, batch):
     case = sample.draw(dtype, batch)
     outputs, bars, dots = everything(sample.primitive, case)
     real = np.dtype(dtype).type(0).real.dtype
+    smooth = [out.dtype.kind in "fc" for out in outputs]  # pivots are integers and have no tangent
+    outputs, dots = ([x for x, keep in zip(xs, smooth, strict=True) if keep] for xs in (outputs, dots))
     assert {out.dtype for out in outputs} <= {np.dtype(dtype), real}
     assert [(bar.shape, bar.dtype) for bar in bars] == [(a.shape, a.dtype) for a in case.arrays]
     assert [(dot.shape, dot.dtype) for dot in dots] == [(out.shape, out.dtype) for out in outputs]
@@ -309,7 +313,7 @@ def test_zero_cotangents_give_zero_bars(sample):
     bars = primitive.pull(NUMPY, [np.zeros_like(o) for o in outputs], outputs, case.arrays, case.options)
     assert not any(bar.any() for bar in bars)
     dots = primitive.push(NUMPY, [np.zeros_like(a) for a in case.arrays], outputs, case.arrays, case.options)
-    assert not any(dot.any() for dot in dots)
+    assert not any(dot.any() for dot in dots if dot is not None)
 
 
 def test_results_are_arrays_of_their_own(sample):
@@ -523,6 +527,9 @@ def test_a_primitive_needs_no_more_than_the_array_api(sample, dtype, batch):
     bars = primitive.pull(xp, out_bars, outputs, arrays, case.options)
     dots = primitive.push(xp, in_dots, outputs, arrays, case.options)
     for found, wanted in zip(itertools.chain(outputs, bars, dots), itertools.chain(*expected), strict=True):
+        if wanted is None:  # the tangent of integers
+            assert found is None
+            continue
         assert type(found) is type(arrays[0])
         found = np.asarray(found)
         assert found.dtype == wanted.dtype

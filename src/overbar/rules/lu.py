@@ -1,6 +1,6 @@
 """The LU decomposition with partial pivoting, in three factors and in one array.
 
-May import `overbar.namespace`, `overbar.primitive` and `overbar.kernel`. The pivots are integers, and constant where the
+May import `overbar.namespace`, `overbar.primitive` and `overbar.kernel`. The pivots are constant where the
 decomposition is differentiable at all: the rules are those of A[p] = L U without pivots.
 """
 
@@ -141,22 +141,23 @@ def lu_factor(A):
     """
     xp = namespace(A)
     LU, pivots, p = xp.lu_factor(getrf, A)
-    m, n = xp.shape(A)[-2:]
-    k = min(m, n) if isinstance(m, int) and isinstance(n, int) else xp.minimum(m, n)
-    return LU, xp.astype(pivots[..., :k], xp.int32), p
+    return LU, xp.astype(pivots[..., : _smaller(A)], xp.int32), p
 
 
 def _triangles(LU):
     """L and U."""
     xp = namespace(LU)
-    m, n = LU.shape[-2:]
-    if m is None or n is None:
-        k = xp.minimum(*xp.shape(LU)[-2:])
-    else:
-        k = min(m, n)
+    k = _smaller(LU)
+    m, n = xp.shape(LU)[-2:]
     L = LU if k is n else LU[..., :, :k]
     U = LU if k is m else LU[..., :k, :]
     return xp.tril(L, k=-1) + xp.eye_like(L), xp.triu(U)
+
+
+def _smaller(A):
+    """min(m, n), also where they are not known while a graph is built."""
+    m, n = A.shape[-2:]
+    return namespace(A).minimum(*namespace(A).shape(A)[-2:]) if m is None or n is None else min(m, n)
 
 
 class _Factors:
