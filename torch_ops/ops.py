@@ -75,6 +75,7 @@ diagonal = wrap(
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
 inv_congruence = wrap(rules.inv_congruence)
+ldl = wrap(rules.ldl)
 log = wrap(rules.log, "log(input: Tensor) -> Tensor", builtin=torch.log)
 lu = wrap(
     rules.lu,

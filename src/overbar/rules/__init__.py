@@ -10,6 +10,7 @@ from overbar.rules.arithmetic import add, multiply, power, subtract, sum
 from overbar.rules.cholesky import cholesky
 from overbar.rules.cholesky_update import cholesky_downdate, cholesky_update
 from overbar.rules.elementwise import cos, exp, log, reciprocal, sin, sqrt, tanh
+from overbar.rules.ldl import ldl
 from overbar.rules.lu import lu, lu_factor
 from overbar.rules.masking import mask, phi, tril, triu
 from overbar.rules.products import matmul, trace, transpose_matmul
