@@ -72,6 +72,7 @@ qr = wrap(rules.qr, "qr(input, full_matrices=False)", input="A", full_matrices="
 reciprocal = wrap(rules.reciprocal, builtin=tf.math.reciprocal)
 reduce_sum = wrap(rules.sum, builtin=tf.reduce_sum)
 reshape = wrap(rules.reshape, builtin=tf.reshape)
+schur = wrap(rules.schur)
 sin = wrap(rules.sin, builtin=tf.sin)
 solve_triangular = wrap(rules.solve_triangular)
 sqrt = wrap(rules.sqrt, builtin=tf.sqrt)

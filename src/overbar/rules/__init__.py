@@ -17,6 +17,7 @@ from overbar.rules.products import matmul, trace, transpose_matmul
 from overbar.rules.qr import qr
 from overbar.rules.quadratic import bilinear_form, congruence, inv_congruence, quadratic
 from overbar.rules.rearranging import concatenate, diag_embed, diagonal, embed, matrix_transpose, reshape, subset, vec
+from overbar.rules.schur import schur
 from overbar.rules.triangular import cho_logdet, cho_solve, solve_triangular
 
 REGISTRY = {name: p for name, p in sorted(globals().items()) if isinstance(p, Primitive)}
