@@ -346,6 +346,9 @@ def test_the_sweeps_give_what_the_rules_give(sample):
     _, dots = overbar.jvp(lambda *arrays: call(primitive, arrays, case.options), case.arrays, in_dots)
     expected = primitive.push(NUMPY, in_dots, outputs, case.arrays, case.options)[:public]
     for a, b in zip(dots if public > 1 else (dots,), expected, strict=True):
+        if b is None:  # of integers, for which the sweep has zeros
+            assert not np.any(a)
+            continue
         close(a, b)
     for a, b in zip(value if public > 1 else (value,), outputs, strict=False):
         close(a, b)

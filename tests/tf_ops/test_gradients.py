@@ -56,7 +56,8 @@ def op(primitive, options, call=call):
             (x + tf.linalg.adjoint(x)) / 2 if primitive.argument(i) in primitive.hermitian else x
             for i, x in enumerate(tensors)
         ]
-        return as_tuple(call(primitive, tensors, options))
+        # pivots are integers and have no derivative
+        return tuple(out for out in as_tuple(call(primitive, tensors, options)) if not out.dtype.is_integer)
 
     return f
 
@@ -192,6 +193,9 @@ def test_forward_mode_agrees_with_the_forward_rule(entry):
     with tf.autodiff.ForwardAccumulator(x, [tf.constant(d) for d in dots]) as accumulator:
         found = as_tuple(call(primitive, x, case.options))
     for a, b in zip(accumulator.jvp(found), expected, strict=True):
+        if b is None:  # of integers
+            assert a is None
+            continue
         close(a, b, 1e-11)
 
 

@@ -77,8 +77,8 @@ def ldl(A, *, lower=True):
     >>> import numpy as np, overbar
     >>> A = np.array([[1.0, 2.0], [2.0, 1.0]])
     >>> L, D, perm = overbar.ldl(A)
-    >>> bool(np.allclose(L @ D @ L.T, A)), perm
-    (True, array([0, 1]))
+    >>> bool(np.allclose(L @ D @ L.T, A)), perm.tolist()
+    (True, [0, 1])
     """
     return namespace(A).on_host(bunch_kaufman, A, lower=lower)
 
