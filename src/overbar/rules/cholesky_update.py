@@ -252,9 +252,11 @@ def _register(p, s):
 
     @p.samples
     def _(case):
-        # so far from the limit of a downdate that no V of other matrices of the batch reaches it
-        L = case.lower(4) if s > 0 else (case.lower(4) + 2 * np.eye(4)).astype(case.dtype)
-        yield case(L, case.normal(4, 2) if s > 0 else case.normal(4, 2) / 5)
+        L, V = case.lower(4), case.normal(4, 2)
+        if s < 0:  # so far from the limit of a downdate that no V of other matrices of the batch reaches it
+            n = L.shape[-1]
+            L, V = (L + 2 * np.eye(n)).astype(case.dtype), V * np.asarray(0.4 / n**0.5, case.dtype)
+        yield case(L, V)
 
     @p.reference
     def _(mp, L, V):

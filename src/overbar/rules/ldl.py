@@ -184,7 +184,9 @@ def _(case):
     # Far from where another pivot would be taken, which is where the function jumps. There are blocks of both sizes.
     clear = np.array([[0.1, 0, 0, 2], [0, 3, 0, 0], [0, 0, -2, 0], [2, 0, 0, 0.2]])
     for lower in (True, False):
-        yield case((clear + case.hermitian(4) / 8).astype(case.dtype), lower=lower)
+        noise = case.hermitian(4)
+        times = noise.shape[-1] // 4  # more than once where a large matrix is drawn
+        yield case((np.kron(np.eye(times), clear) + noise / (8 * times**0.5)).astype(case.dtype), lower=lower)
 
 
 @ldl.reference

@@ -346,7 +346,9 @@ def _(case):
     # complex ones, and a pair of complex ones of a real matrix with a single one.
     pair = np.array([[4, 3, 1], [-2, 4, 1], [0, 1, -1]])
     single = np.array([[9, 1, 1], [1, -4, 1], [0, 1, 1]])
-    yield case(((single if case.complex else pair) + case.normal(3, 3) / 50).astype(case.dtype))
+    noise = case.normal(3, 3)
+    times = np.diag(1.0 + np.arange(noise.shape[-1] // 3))  # more than once where a large matrix is drawn
+    yield case((np.kron(times, single if case.complex else pair) + noise / 50).astype(case.dtype))
 
 
 @schur.reference
