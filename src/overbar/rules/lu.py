@@ -270,8 +270,8 @@ def _dots(L, U, p, A_dot):
 @lu.samples
 def _(case):
     yield case(case.square(4))
-    yield case(case.square(4)[..., :, :3])
-    yield case(case.square(5)[..., :3, :])
+    yield case(case.square(4)[..., :, :-1])
+    yield case(case.square(5)[..., :-2, :])
 
 
 @lu.reference
@@ -329,7 +329,7 @@ def _(outputs, A):
 @lu_factor.samples
 def _(case):
     yield case(case.square(4))
-    yield case(case.square(5)[..., :3, :])
+    yield case(case.square(5)[..., :-2, :])
 
 
 @lu_factor.reference

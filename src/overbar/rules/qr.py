@@ -189,9 +189,9 @@ def _(outputs, A, *, mode):
 
 @qr.samples
 def _(case):
-    yield case(case.square(4)[..., :, :3])
+    yield case(case.square(4)[..., :, :-1])
     yield case(case.square(3), mode="complete")
-    yield case(case.square(5)[..., :3, :])
+    yield case(case.square(5)[..., :-2, :])
 
 
 @qr.reference

@@ -217,7 +217,7 @@ def _check_distinct(T, starts):
 
 
 @primitive("(n,n),(n,n)->(n,n)")
-def _rotation(T, F, *, adjoint=False):
+def schur_rotation(T, F, *, adjoint=False):
     """The X below the blocks of T for which X T − T X agrees there with F (X Tᴴ − Tᴴ X where `adjoint`)."""
     return namespace(T).on_host(triangular_commutator, T, F, adjoint=adjoint)[0]
 
@@ -225,9 +225,9 @@ def _rotation(T, F, *, adjoint=False):
 # From Ẋ T − T Ẋ = Ḟ − X Ṫ + Ṫ X, below the blocks; T counts on and above them only.
 
 
-@_rotation.vjp
+@schur_rotation.vjp
 def _(X_bar, X, T, F, *, adjoint):
-    Y = once(lambda: _rotation(T, X_bar, adjoint=not adjoint))
+    Y = once(lambda: schur_rotation(T, X_bar, adjoint=not adjoint))
 
     def T_bar():
         bar = X @ mH(Y()) - mH(Y()) @ X if adjoint else Y() @ mH(X) - mH(X) @ Y()
@@ -236,13 +236,13 @@ def _(X_bar, X, T, F, *, adjoint):
     return T_bar, Y
 
 
-@_rotation.jvp
+@schur_rotation.jvp
 def _(X, T, F, *, adjoint):
     def X_dot(T_dot, F_dot):
         T_dot = _Blocks(T).not_below(T_dot)
         if adjoint:
             T_dot = mH(T_dot)
-        return _rotation(T, F_dot - X @ T_dot + T_dot @ X, adjoint=adjoint)
+        return schur_rotation(T, F_dot - X @ T_dot + T_dot @ X, adjoint=adjoint)
 
     return X_dot
 
@@ -277,7 +277,7 @@ class _Angles:
         xp = self.xp = namespace(T)
         self.blocks, self.double = blocks, blocks.double
         both = self.double * (xp.diagonal(T, offset=1) + xp.diagonal(T, offset=-1))
-        # zero for a rotation, where `_rotation` raises
+        # zero for a rotation, where `schur_rotation` raises
         self.factor = self.double / xp.where(both == 0, xp.ones_like(both), 2 * both)
 
     def dot(self, G):
@@ -313,7 +313,7 @@ def _(bars, outputs, A, *, output):
             G_bar = _Angles(T, blocks).bar(xp.diagonal(skew, offset=-1))
             X_bar = X_bar + blocks.below(mH(T) @ G_bar - G_bar @ mH(T))
             F_bar = F_bar + G_bar
-        F_bar = F_bar + _rotation(T, X_bar, adjoint=True)
+        F_bar = F_bar + schur_rotation(T, X_bar, adjoint=True)
         return Z @ F_bar @ mH(Z)
 
     return (A_bar,)
@@ -329,7 +329,7 @@ def _(outputs, A, *, output):
             return xp.zeros_like(T), xp.zeros_like(Z)
         blocks = _Blocks(T)
         F = mH(Z) @ xp.cast(A_dot, Z) @ Z
-        X = _rotation(T, F)
+        X = schur_rotation(T, F)
         if blocks.real:
             X = X + blocks.at(_Angles(T, blocks).dot(F - X @ T + T @ X), -1)
         Omega = X - mH(X)
