@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import overbar
-from overbar.verify import Case, Draw, exact_error
+from overbar.rules.schur import schur_rotation
+from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_error
 
 torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")
@@ -290,6 +291,17 @@ def test_schur_against_50_digits(n, dtype):
 def test_schur_says_where_there_is_no_derivative(front, A, output, message):
     with pytest.raises((ValueError, RuntimeError, tf.errors.OpError), match=message):
         gradient(front, lambda A: overbar.sum(_real(front, 1.0, overbar.schur(A, output=output)[0])), A)
+
+
+@doubles
+@pytest.mark.parametrize("adjoint", [False, True], ids=["plain", "adjoint"])
+def test_the_equations_of_schur_read_what_is_below_only(dtype, adjoint):
+    """Its rules, by which second derivatives go, get cotangents with entries everywhere."""
+    T, _ = overbar.schur(Draw(5, dtype).normal(6, 6))
+    case = Case((T, Draw(6, dtype).normal(6, 6)), {"adjoint": adjoint})
+    assert adjoint_error(schur_rotation, case) < 1e-12
+    if dtype is np.complex128:  # a real T that moves below its diagonal has other blocks
+        assert difference_error(schur_rotation, case) < 1e-6
 
 
 @pytest.mark.parametrize("front", FRONTS[1:])

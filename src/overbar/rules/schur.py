@@ -156,6 +156,8 @@ def triangular_commutator(T, F, *, adjoint):
         return X
     (trsyl,) = scipy.linalg.get_lapack_funcs(("trsyl",), (T, X))
     ends = np.append(starts[1:], n)
+    if adjoint:
+        X = _below(X, starts, ends)  # what is above would come into the products with the blocks that are solved
     transpose = ("C" if kind.kind == "c" else "T") if adjoint else "N"
 
     def solve(first, last):
