@@ -77,6 +77,10 @@ quadratic = wrap(rules.quadratic)
 reciprocal = wrap(rules.reciprocal, "reciprocal(input: Tensor) -> Tensor", builtin=torch.reciprocal)
 reshape = wrap(rules.reshape, "reshape(input: Tensor, shape: Sequence[int]) -> Tensor", builtin=torch.reshape)
 sin = wrap(rules.sin, "sin(input: Tensor) -> Tensor", builtin=torch.sin)
+solve_continuous_are = wrap(rules.solve_continuous_are)
+solve_continuous_lyapunov = wrap(rules.solve_continuous_lyapunov)
+solve_discrete_are = wrap(rules.solve_discrete_are)
+solve_discrete_lyapunov = wrap(rules.solve_discrete_lyapunov)
 solve_sylvester = wrap(rules.solve_sylvester)
 solve_triangular = wrap(
     rules.solve_triangular,

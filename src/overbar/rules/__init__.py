@@ -9,7 +9,13 @@ from overbar.primitive import Primitive
 from overbar.rules.arithmetic import add, multiply, power, subtract, sum
 from overbar.rules.cholesky import cholesky
 from overbar.rules.elementwise import cos, exp, log, reciprocal, sin, sqrt, tanh
-from overbar.rules.equations import solve_sylvester
+from overbar.rules.equations import (
+    solve_continuous_are,
+    solve_continuous_lyapunov,
+    solve_discrete_are,
+    solve_discrete_lyapunov,
+    solve_sylvester,
+)
 from overbar.rules.masking import mask, phi, tril, triu
 from overbar.rules.products import matmul, trace, transpose_matmul
 from overbar.rules.quadratic import bilinear_form, congruence, inv_congruence, quadratic
