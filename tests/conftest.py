@@ -10,7 +10,9 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 
+from overbar.namespace import NUMPY
 from overbar.primitive import Primitive
 from overbar.rules import REGISTRY
 from overbar.verify import Case, draw_cases
@@ -32,6 +34,19 @@ class Sample(NamedTuple):
 @functools.cache
 def samples(primitives) -> list[Sample]:
     return [Sample(p, i) for p in primitives for i in range(len(draw_cases(p)))]
+
+
+@functools.cache
+def computed_on_the_host(primitive):
+    """Whether a primitive calls a kernel on the host (`overbar.kernel`). There XLA and a program of PyTorch's own ops
+    cannot follow, and no framework has a derivative of its own."""
+    case, called = draw_cases(primitive)[0], []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            NUMPY, "on_host", lambda kernel, *args, **kwargs: called.append(kernel) or kernel(*args, **kwargs)
+        )
+        primitive.run(case.arrays, case.options)
+    return bool(called)
 
 
 def pytest_generate_tests(metafunc):

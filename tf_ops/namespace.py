@@ -311,7 +311,10 @@ class TensorFlowNamespace(Namespace):
 
     def on_host(self, kernel, *arrays, **options):
         if tf.executing_eagerly():
-            found = kernel(*(A.numpy() for A in arrays), **options)
+            try:
+                found = kernel(*(A.numpy() for A in arrays), **options)
+            except np.linalg.LinAlgError as error:
+                raise self.LinAlgError(str(error)) from None
             return tuple(tf.convert_to_tensor(x) for x in found)
         if compiled_by_xla():
             raise NotImplementedError(

@@ -32,7 +32,10 @@ def _compute(kernel, tensors, options):
     device = tensors[0].device
     # .numpy() shares the memory of a CPU tensor
     arrays = [A.detach().resolve_conj().resolve_neg().cpu().numpy() for A in tensors]
-    outputs = kernel(*arrays, **options)
+    try:
+        outputs = kernel(*arrays, **options)
+    except np.linalg.LinAlgError as error:
+        raise torch.linalg.LinAlgError(str(error)) from None
     return tuple(torch.from_numpy(np.ascontiguousarray(out)).to(device) for out in outputs)
 
 

@@ -14,6 +14,8 @@ import torch_ops  # noqa: E402 - makes the primitives ops of torch
 from overbar import mH, verify  # noqa: E402
 from overbar.namespace import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
+from tests.conftest import computed_on_the_host  # noqa: E402
+from tests.torch_ops.common import several  # noqa: E402
 from torch_ops import library  # noqa: E402
 
 # torch warns of its own making while it exports
@@ -234,6 +236,9 @@ def test_an_exported_primitive_is_pytorchs_own_ops(first, dtype):
     inputs = tensors(case)
     f = function(first.primitive, first.primitive, case.options)
     program = exported(f, inputs)
+    if computed_on_the_host(first.primitive):  # the kernel is an op of overbar's, and has no derivative
+        same(several(program.module()(*(x.detach() for x in inputs))), several(f(*inputs)))
+        return
     assert not any("overbar" in target for target in targets(program))
     same(value_and_gradients(program.module(), inputs), value_and_gradients(f, inputs))
 

@@ -15,7 +15,7 @@ from overbar.primitive import once, primitive
 SMALL = 32
 
 # Two numbers count as equal where they differ by less than this many units of rounding of the matrices they come from.
-CLOSE = 4
+CLOSE = 16
 
 
 # -- on the host -------------------------------------------------------------------------------------------------------
