@@ -33,7 +33,7 @@ BLOCKS = {
     "README.md": 8,
     "CONTRIBUTING.md": 5,
     "docs/conventions.md": 7,
-    "docs/derivations.md": 3,
+    "docs/derivations.md": 4,
     "docs/design.md": 1,
 }
 
