@@ -383,6 +383,16 @@ def test_what_must_raise(case, front):
 
 
 @pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("name", [*SCALED][:3])
+def test_what_is_linear_passes_nan_on(name, front):
+    arrays = [*SCALED[name][0]]
+    X, *_ = RUN[front](name, [*arrays[:-1], np.where(arrays[-1] == arrays[-1].max(), np.nan, arrays[-1])], arrays[-1])
+    assert np.isnan(X).all()
+    _, *bars = RUN[front](name, arrays, np.full_like(arrays[-1], np.nan))  # as a loss that is NaN sends it
+    assert all(np.isnan(bar).all() for bar in bars)
+
+
+@pytest.mark.parametrize("front", FRONTS)
 @pytest.mark.parametrize("name", SCALED)
 def test_no_rows(name, front):
     arrays = [np.zeros((2, 0, 0)) for _ in SCALED[name][0]]

@@ -21,12 +21,15 @@ CLOSE = 16
 # -- on the host -------------------------------------------------------------------------------------------------------
 
 
-def _finite(**arrays):
+def _finite(function, **arrays):
     """Refuse NaN and infinity, on which LAPACK's iterations need not end."""
     for name, A in arrays.items():
         if not np.isfinite(A).all():
             entry = tuple(np.argwhere(~np.isfinite(A))[0].tolist())
-            raise np.linalg.LinAlgError(f"argument {name} is not finite: its entry {entry} is {A[entry]}.")
+            raise np.linalg.LinAlgError(
+                f"{function}: argument {name} is not finite: its entry {entry} is {A[entry]}. Remove or replace such "
+                "entries before the call."
+            )
 
 
 def _power_of_two(*arrays):
@@ -113,10 +116,12 @@ def _size(R, eigenvalues):
 def sylvester(A, B, Q):
     """The solution X of A X + X B = Q, by Bartels and Stewart (1972): with A = U R Uᴴ and B = V S Vᴴ the equation is
     R Y + Y S = Uᴴ Q V for Y = Uᴴ X V."""
-    _finite(A=A, B=B, Q=Q)
+    _finite("solve_sylvester", A=A, B=B)
     dtype = np.result_type(A, B, Q)
     if not Q.size:
         return Q
+    if not np.isfinite(Q).all():
+        return np.full(Q.shape, np.nan, dtype)
     problem = "an eigenvalue of A is the negative of one of B"
     scale, unit = _power_of_two(A, B), _power_of_two(Q)
     R, U, ours = _schur((A / scale).astype(dtype))
@@ -147,7 +152,9 @@ def _continuous(A, Q, name="solve_continuous_lyapunov"):
 @kernel("(n,n),(n,n)->(n,n)")
 def continuous_lyapunov(A, Q):
     """The solution X of A X + X Aᴴ = Q, from one Schur decomposition."""
-    _finite(A=A, Q=Q)
+    _finite("solve_continuous_lyapunov", A=A)
+    if not np.isfinite(Q).all():
+        return np.full(Q.shape, np.nan, Q.dtype)
     return _continuous(A, Q)[0] if len(A) else Q
 
 
@@ -196,7 +203,9 @@ def discrete_lyapunov(A, Q):
     No eigenvalue of A has to lie anywhere, but for the pairs that make the equation singular. (A bilinear transform
     must not meet one at −1; series and doubling need all of them within the unit circle.)
     """
-    _finite(A=A, Q=Q)
+    _finite("solve_discrete_lyapunov", A=A)
+    if not np.isfinite(Q).all():
+        return np.full(Q.shape, np.nan, Q.dtype)
     return _discrete(A, Q)[0] if len(A) else Q
 
 
@@ -255,7 +264,7 @@ def continuous_are(A, B, Q, R):
     subspace of the Hamiltonian matrix [A, −G; −Q, −Aᴴ], G = B R⁻¹ Bᴴ, for its eigenvalues in the left half plane, and
     X = U₂ U₁⁻¹. Newton's method then makes up for what was lost on the way.
     """
-    _finite(A=A, B=B, Q=Q, R=R)
+    _finite("solve_continuous_are", A=A, B=B, Q=Q, R=R)
     if not len(A):
         return Q
     problem = (
@@ -318,7 +327,7 @@ def discrete_are(A, B, Q, R):
     generalised Schur decomposition of a pencil of size 2n + m, where R is singular or nearly so. Newton's method then
     makes up for what was lost on the way.
     """
-    _finite(A=A, B=B, Q=Q, R=R)
+    _finite("solve_discrete_are", A=A, B=B, Q=Q, R=R)
     if not len(A):
         return Q
     problem = (
@@ -399,8 +408,8 @@ def solve_sylvester(A, B, Q):
     Raises
     ------
     LinAlgError of the array's library
-        An eigenvalue of A is the negative of one of B, so that no solution is the only one; an array is not finite; the
-        shapes do not fit, or a dtype is not floating point.
+        An eigenvalue of A is the negative of one of B, so that no solution is the only one; A or B is not finite; the
+        shapes do not fit, or a dtype is not floating point. (A NaN or an infinity in Q makes all of X NaN.)
 
     Notes
     -----
@@ -483,7 +492,8 @@ def solve_continuous_lyapunov(A, Q):
     ------
     LinAlgError of the array's library
         Two eigenvalues of A have λ = −conj(μ) to working precision (one alone: it is on the imaginary axis), so that no
-        solution is the only one; an array is not finite; the shapes do not fit, or a dtype is not floating point.
+        solution is the only one; A is not finite; the shapes do not fit, or a dtype is not floating point. (A NaN or an
+        infinity in Q makes all of X NaN.)
 
     Notes
     -----
@@ -553,7 +563,8 @@ def solve_discrete_lyapunov(A, Q):
     ------
     LinAlgError of the array's library
         Two eigenvalues of A have λ conj(μ) = 1 to working precision (one alone: it is on the unit circle), so that no
-        solution is the only one; an array is not finite; the shapes do not fit, or a dtype is not floating point.
+        solution is the only one; A is not finite; the shapes do not fit, or a dtype is not floating point. (A NaN or an
+        infinity in Q makes all of X NaN.)
 
     Notes
     -----
