@@ -431,15 +431,13 @@ class Signature:
                     )
                 dropped.update(missing)
                 core = [dim for dim in core if dim not in missing]
-            here = {}
-            for dim, size in zip(core, shape[len(shape) - len(core) :], strict=True):
-                if size is None:
-                    continue
-                if here.setdefault(dim, size) != size:
-                    raise ValueError(
-                        f"{{{i}}} is not square",
-                        "Its last two dimensions must be equal; batch dimensions go in front of them.",
-                    )
+            here, last = {}, [x for x in zip(core, shape[len(shape) - len(core) :], strict=True) if x[1] is not None]
+            if any(here.setdefault(dim, size) != size for dim, size in last):
+                raise ValueError(
+                    f"{{{i}}} is not square",
+                    "Its last two dimensions must be equal; batch dimensions go in front of them.",
+                )
+            for dim, size in last:
                 j, known = sizes.setdefault(dim, (i, size))
                 if known != size:
                     raise ValueError(

@@ -712,7 +712,13 @@ def _(X, A, B, Q, R):
 
 @solve_continuous_are.samples
 def _(case):
-    yield case(case.normal(3, 3), case.square(4)[..., :3, :2], case.positive_definite(3), case.positive_definite(2))
+    # so that each term of the rules is as large as the others
+    yield case(
+        -_shifted(case, 3),
+        2 * case.square(4)[..., :3, :2],
+        case.positive_definite(3) / 4,
+        case.positive_definite(2) / 4,
+    )
 
 
 @solve_continuous_are.reference
@@ -826,7 +832,12 @@ def _(X, A, B, Q, R):
 
 @solve_discrete_are.samples
 def _(case):
-    yield case(case.normal(3, 3), case.square(4)[..., :3, :2], case.positive_definite(3), case.positive_definite(2))
+    yield case(
+        case.square(4)[..., :3, :3],
+        case.square(4)[..., :3, :2],
+        case.positive_definite(3) / 16,
+        case.positive_definite(2) / 32,
+    )
 
 
 @solve_discrete_are.reference
