@@ -491,7 +491,9 @@ def test_a_tensor_that_is_watched_after_it_was_used(entry):
         tape.watch(x[-1])
         z = loss(primitive, case.options)(*x)
         tape.watch(x)
-    assert all(bar is not None for bar in tape.gradient(z, x))
+    bars = dict(zip(map(primitive.argument, range(len(x))), tape.gradient(z, x), strict=True))
+    # the loss takes the Hermitian part of these, and of what nobody watches the tape does not know it
+    assert all(bar is not None for name, bar in bars.items() if name not in primitive.hermitian)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -788,8 +788,8 @@ def solve_discrete_are(A, B, Q, R):
     --------
     >>> import numpy as np, overbar
     >>> one = np.array([[1.0]])
-    >>> overbar.solve_discrete_are(1.5 * one, one, one, one).round(12)  # x² − 2.25 x − 1 = 0
-    array([[2.628468]])
+    >>> overbar.solve_discrete_are(1.5**0.5 * one, one, one, one).round(12)  # x² − 1.5 x − 1 = 0
+    array([[2.]])
     """
     return namespace(A).on_host(discrete_are, A, B, Q, R)[0]
 
@@ -833,7 +833,7 @@ def _(X, A, B, Q, R):
 @solve_discrete_are.samples
 def _(case):
     yield case(
-        case.square(4)[..., :3, :3],
+        0.75 * case.square(4)[..., :3, :3],
         case.square(4)[..., :3, :2],
         case.positive_definite(3) / 16,
         case.positive_definite(2) / 32,
