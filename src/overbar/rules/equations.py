@@ -835,8 +835,8 @@ def _(case):
     yield case(
         0.75 * case.square(4)[..., :3, :3],
         case.square(4)[..., :3, :2],
-        case.positive_definite(3) / 16,
-        case.positive_definite(2) / 32,
+        case.positive_definite(3) / 4,
+        case.positive_definite(2) / 4,
     )
 
 
