@@ -525,11 +525,19 @@ def session(front, op, arrays, options):
             arguments.append(value)
         elif our is not None and options[our] is not parameters[name].default:
             value = options[our]
-            arguments.append(f"{name}={value.tolist() if isinstance(value, np.ndarray) else value!r}")
+            if isinstance(value, Primitive):  # a function as an option
+                value = f"{front.__name__}.{value.name}"
+            else:
+                value = repr(value.tolist() if isinstance(value, np.ndarray) else value)
+            arguments.append(f"{name}={value}")
     call = f"{front.__name__}.{op.__name__}({', '.join(arguments)})"
     scope = {}
     exec("\n".join(lines), scope)
-    result = repr(eval(call, scope))
+    value = eval(call, scope)
+    result = repr(value)
+    if max(map(len, result.splitlines())) > 100 and isinstance(value, tuple):  # one output after the other
+        shown = [f">>> {call}[{i}]\n{output!r}" for i, output in enumerate(value)]
+        return "\n".join([*(f">>> {line}" for line in lines), *shown])
     return "\n".join([*(f">>> {line}" for line in (*lines, call)), result])
 
 

@@ -1,4 +1,4 @@
-"""The primitives of overbar as TensorFlow ops: each a tf.custom_gradient whose derivative is the shared rule.
+"""The primitives of overbar as TensorFlow ops whose derivatives are the shared rules.
 
 May import tensorflow and `overbar`. Importing it also makes overbar's own primitives take tensors:
 `overbar.cholesky(tensor)` is `tf_ops.cholesky(tensor)`. `tf_ops.linalg` stands where tf.linalg stood.

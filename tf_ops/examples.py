@@ -10,6 +10,14 @@ EXAMPLES = {
 array([[2., 2.],
        [2., 2.]])>
 """,
+    "adjugate": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 2.0], [3.0, 4.0]], tf.float64)
+>>> tf_ops.adjugate(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 4., -2.],
+       [-3.,  1.]])>
+""",
     "bilinear_form": """\
 >>> import tensorflow as tf, tf_ops
 >>> x = tf.constant([1.0, 2.0], tf.float64)
@@ -39,6 +47,23 @@ array([[2., 2.],
 array([[2., 0.],
        [1., 2.]])>
 """,
+    "cholesky_downdate": """\
+>>> import tensorflow as tf, tf_ops
+>>> L = tf.constant([[2.0, 0.0], [1.0, 2.0]], tf.float64)
+>>> V = tf.constant([0.0, 1.0], tf.float64)
+>>> tf_ops.cholesky_downdate(L, V)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[2.        , 0.        ],
+       [1.        , 1.73205081]])>
+""",
+    "cholesky_inverse": """\
+>>> import tensorflow as tf, tf_ops
+>>> L = tf.constant([[2.0, 9.0], [0.0, 4.0]], tf.float64)
+>>> tf_ops.cholesky_inverse(L)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[0.25  , 0.    ],
+       [0.    , 0.0625]])>
+""",
     "cholesky_solve": """\
 >>> import tensorflow as tf, tf_ops
 >>> L = tf.constant([[2.0, 0.0], [1.0, 2.0]], tf.float64)
@@ -47,6 +72,15 @@ array([[2., 0.],
 <tf.Tensor: shape=(2, 1), dtype=float64, numpy=
 array([[1.],
        [1.]])>
+""",
+    "cholesky_update": """\
+>>> import tensorflow as tf, tf_ops
+>>> L = tf.constant([[2.0, 0.0], [1.0, 2.0]], tf.float64)
+>>> V = tf.constant([0.0, 1.0], tf.float64)
+>>> tf_ops.cholesky_update(L, V)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[2.        , 0.        ],
+       [1.        , 2.23606798]])>
 """,
     "concat": """\
 >>> import tensorflow as tf, tf_ops
@@ -57,6 +91,12 @@ array([[1.],
 >>> import tensorflow as tf, tf_ops
 >>> tf_ops.concatenate([tf.constant([1.0], tf.float64), tf.constant([2.0, 3.0], tf.float64)])
 <tf.Tensor: shape=(3,), dtype=float64, numpy=array([1., 2., 3.])>
+""",
+    "cond": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[4.0, 0.0], [0.0, 2.0]], tf.float64)
+>>> tf_ops.cond(A)
+<tf.Tensor: shape=(), dtype=float64, numpy=2.0>
 """,
     "congruence": """\
 >>> import tensorflow as tf, tf_ops
@@ -70,6 +110,20 @@ array([[1.],
 >>> A = tf.constant([0.0, 0.0], tf.float64)
 >>> tf_ops.cos(A)
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 1.])>
+""",
+    "cosm": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.0, 2.0], [0.0, 0.0]], tf.float64)
+>>> tf_ops.cosm(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1., 0.],
+       [0., 1.]])>
+""",
+    "det": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 1.0], [1.0, 1.0]], tf.float64)
+>>> tf_ops.det(A)
+<tf.Tensor: shape=(), dtype=float64, numpy=0.0>
 """,
     "diag": """\
 >>> import tensorflow as tf, tf_ops
@@ -99,6 +153,56 @@ array([[1., 0.],
 >>> tf_ops.diagonal(A, offset=1)
 <tf.Tensor: shape=(1,), dtype=float64, numpy=array([2.])>
 """,
+    "eig": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.0, 1.0], [-1.0, 0.0]], tf.float64)
+>>> tf_ops.eig(A)[0]
+<tf.Tensor: shape=(2,), dtype=complex128, numpy=array([0.-1.j, 0.+1.j])>
+>>> tf_ops.eig(A)[1]
+<tf.Tensor: shape=(2, 2), dtype=complex128, numpy=
+array([[0.70710678-0.j        , 0.70710678+0.j        ],
+       [0.        -0.70710678j, 0.        +0.70710678j]])>
+""",
+    "eigh": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[2.0, 1.0], [1.0, 2.0]], tf.float64)
+>>> tf_ops.eigh(A)[0]
+<tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 3.])>
+>>> tf_ops.eigh(A)[1]
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 0.70710678,  0.70710678],
+       [-0.70710678,  0.70710678]])>
+""",
+    "eigh_generalized": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[2.0, 1.0], [1.0, 2.0]], tf.float64)
+>>> B = tf.constant([[2.0, 0.0], [0.0, 2.0]], tf.float64)
+>>> tf_ops.eigh_generalized(A, B)[0]
+<tf.Tensor: shape=(2,), dtype=float64, numpy=array([0.5, 1.5])>
+>>> tf_ops.eigh_generalized(A, B)[1]
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 0.5,  0.5],
+       [-0.5,  0.5]])>
+""",
+    "eigh_tridiagonal": """\
+>>> import tensorflow as tf, tf_ops
+>>> d = tf.constant([0.0, 0.0, 0.0], tf.float64)
+>>> e = tf.constant([1.0, 1.0], tf.float64)
+>>> tf_ops.eigh_tridiagonal(d, e)
+<tf.Tensor: shape=(3,), dtype=float64, numpy=array([-1.41421356e+00, -2.69497356e-17,  1.41421356e+00])>
+""",
+    "eigvals": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 2.0], [0.0, 3.0]], tf.float64)
+>>> tf_ops.eigvals(A)
+<tf.Tensor: shape=(2,), dtype=complex128, numpy=array([1.+0.j, 3.+0.j])>
+""",
+    "eigvalsh": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[2.0, 1.0], [1.0, 2.0]], tf.float64)
+>>> tf_ops.eigvalsh(A)
+<tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 3.])>
+""",
     "embed": """\
 >>> import tensorflow as tf, tf_ops
 >>> B = tf.constant([1.0, 2.0], tf.float64)
@@ -113,6 +217,47 @@ array([[0., 1.],
 >>> tf_ops.exp(A)
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 1.])>
 """,
+    "expm": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.0, 2.0], [0.0, 0.0]], tf.float64)
+>>> tf_ops.expm(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1., 2.],
+       [0., 1.]])>
+""",
+    "expm_frechet": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.0, 0.0], [0.0, 0.0]], tf.float64)
+>>> E = tf.constant([[1.0, 2.0], [3.0, 4.0]], tf.float64)
+>>> tf_ops.expm_frechet(A, E)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1., 2.],
+       [3., 4.]])>
+""",
+    "expmh": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.0, 0.0], [0.0, 0.0]], tf.float64)
+>>> tf_ops.expmh(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1., 0.],
+       [0., 1.]])>
+""",
+    "fractional_matrix_power": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[4.0, 1.0], [0.0, 4.0]], tf.float64)
+>>> tf_ops.fractional_matrix_power(A, t=-0.5)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 0.5   , -0.0625],
+       [ 0.    ,  0.5   ]])>
+""",
+    "inv": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[2.0, 0.0], [0.0, 4.0]], tf.float64)
+>>> tf_ops.inv(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[0.5 , 0.  ],
+       [0.  , 0.25]])>
+""",
     "inv_congruence": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[2.0, 0.0], [0.0, 2.0]], tf.float64)
@@ -120,11 +265,99 @@ array([[0., 1.],
 >>> tf_ops.inv_congruence(A, B)
 <tf.Tensor: shape=(1, 1), dtype=float64, numpy=array([[2.5]])>
 """,
+    "inv_quad": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[4.0, 0.0], [0.0, 4.0]], tf.float64)
+>>> B = tf.constant([2.0, 4.0], tf.float64)
+>>> tf_ops.inv_quad(A, B)
+<tf.Tensor: shape=(), dtype=float64, numpy=5.0>
+""",
+    "inv_quad_logdet": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[4.0, 0.0], [0.0, 4.0]], tf.float64)
+>>> B = tf.constant([2.0, 4.0], tf.float64)
+>>> tf_ops.inv_quad_logdet(A, B)[0]
+<tf.Tensor: shape=(), dtype=float64, numpy=5.0>
+>>> tf_ops.inv_quad_logdet(A, B)[1]
+<tf.Tensor: shape=(), dtype=float64, numpy=2.772588722239781>
+""",
+    "invsqrtmh": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[4.0, 0.0], [0.0, 1.0]], tf.float64)
+>>> tf_ops.invsqrtmh(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[0.5, 0. ],
+       [0. , 1. ]])>
+""",
+    "kron": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 2.0]], tf.float64)
+>>> B = tf.constant([[3.0], [4.0]], tf.float64)
+>>> tf_ops.kron(A, B)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[3., 6.],
+       [4., 8.]])>
+""",
+    "ldl": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 2.0], [2.0, 1.0]], tf.float64)
+>>> tf_ops.ldl(A)
+(<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1., 0.],
+       [0., 1.]])>, <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1., 2.],
+       [2., 1.]])>, <tf.Tensor: shape=(2,), dtype=int64, numpy=array([0, 1])>)
+""",
     "log": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([1.0, 2.0], tf.float64)
 >>> tf_ops.log(A)
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([0.        , 0.69314718])>
+""",
+    "logdet": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 0.0], [0.0, 2.718281828459045]], tf.float64)
+>>> tf_ops.logdet(A)
+<tf.Tensor: shape=(), dtype=float64, numpy=1.0>
+""",
+    "logm": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 2.0], [0.0, 1.0]], tf.float64)
+>>> tf_ops.logm(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[0., 2.],
+       [0., 0.]])>
+""",
+    "logmh": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 0.0], [0.0, 2.718281828459045]], tf.float64)
+>>> tf_ops.logmh(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[0., 0.],
+       [0., 1.]])>
+""",
+    "lstsq": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]], tf.float64)
+>>> B = tf.constant([1.0, 2.0, 3.0], tf.float64)
+>>> tf_ops.lstsq(A, B, l2_regularizer=0.0)
+<tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 1.])>
+""",
+    "lu": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 3.0], [2.0, 4.0]], tf.float64)
+>>> tf_ops.lu(A)
+(<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[2. , 4. ],
+       [0.5, 1. ]])>, <tf.Tensor: shape=(2,), dtype=int32, numpy=array([1, 0], dtype=int32)>)
+""",
+    "lu_factor": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 3.0], [2.0, 4.0]], tf.float64)
+>>> tf_ops.lu_factor(A)
+(<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[2. , 4. ],
+       [0.5, 1. ]])>, <tf.Tensor: shape=(2,), dtype=int32, numpy=array([2, 2], dtype=int32)>)
 """,
     "mask": """\
 >>> import tensorflow as tf, tf_ops
@@ -138,6 +371,20 @@ array([[0., 1.],
 >>> B = tf.constant([[3.0], [4.0]], tf.float64)
 >>> tf_ops.matmul(A, B)
 <tf.Tensor: shape=(1, 1), dtype=float64, numpy=array([[11.]])>
+""",
+    "matrix_norm": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[3.0, 0.0], [0.0, 4.0]], tf.float64)
+>>> tf_ops.matrix_norm(A)
+<tf.Tensor: shape=(), dtype=float64, numpy=5.0>
+""",
+    "matrix_power": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 1.0], [0.0, 2.0]], tf.float64)
+>>> tf_ops.matrix_power(A, n=3)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1., 7.],
+       [0., 8.]])>
 """,
     "matrix_transpose": """\
 >>> import tensorflow as tf, tf_ops
@@ -162,6 +409,33 @@ array([[1.],
 array([[1., 0.],
        [2., 1.]])>
 """,
+    "pinv": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]], tf.float64)
+>>> tf_ops.pinv(A)
+<tf.Tensor: shape=(2, 3), dtype=float64, numpy=
+array([[1. , 0. , 0. ],
+       [0. , 0. , 0.5]])>
+""",
+    "polar": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.0, -2.0], [3.0, 0.0]], tf.float64)
+>>> tf_ops.polar(A)
+(<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 0., -1.],
+       [ 1.,  0.]])>, <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[3., 0.],
+       [0., 2.]])>)
+""",
+    "polynomial": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.0, 1.0], [0.0, 0.0]], tf.float64)
+>>> c = tf.constant([2.0, 3.0, 4.0], tf.float64)
+>>> tf_ops.polynomial(A, c)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[2., 3.],
+       [0., 2.]])>
+""",
     "pow": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([0.0, 3.0], tf.float64)
@@ -173,6 +447,24 @@ array([[1., 0.],
 >>> A = tf.constant([0.0, 3.0], tf.float64)
 >>> tf_ops.power(A, 2.0)
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([0., 9.])>
+""",
+    "powmh": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[4.0, 0.0], [0.0, 9.0]], tf.float64)
+>>> tf_ops.powmh(A, p=1.5)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 8.,  0.],
+       [ 0., 27.]])>
+""",
+    "qr": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[3.0, 1.0], [4.0, 2.0]], tf.float64)
+>>> tf_ops.qr(A, full_matrices='reduced')
+(<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[-0.6, -0.8],
+       [-0.8,  0.6]])>, <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[-5. , -2.2],
+       [ 0. ,  0.4]])>)
 """,
     "quadratic": """\
 >>> import tensorflow as tf, tf_ops
@@ -199,11 +491,106 @@ array([[1., 0.],
 >>> tf_ops.reshape(A, shape=(4,))
 <tf.Tensor: shape=(4,), dtype=float64, numpy=array([1., 2., 3., 4.])>
 """,
+    "schur": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[2.0, 1.0], [1.0, 2.0]], tf.float64)
+>>> tf_ops.schur(A)
+(<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 3., -0.],
+       [-0.,  1.]])>, <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 0.70710678,  0.70710678],
+       [ 0.70710678, -0.70710678]])>)
+""",
+    "signmh": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[2.0, 0.0], [0.0, -3.0]], tf.float64)
+>>> tf_ops.signmh(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 1.,  0.],
+       [ 0., -1.]])>
+""",
     "sin": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([0.0, 0.0], tf.float64)
 >>> tf_ops.sin(A)
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([0., 0.])>
+""",
+    "sinm": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.0, 2.0], [0.0, 0.0]], tf.float64)
+>>> tf_ops.sinm(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[0., 2.],
+       [0., 0.]])>
+""",
+    "slogdet": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[-1.0, 0.0], [0.0, 2.0]], tf.float64)
+>>> tf_ops.slogdet(A)[0]
+<tf.Tensor: shape=(), dtype=float64, numpy=-1.0>
+>>> tf_ops.slogdet(A)[1]
+<tf.Tensor: shape=(), dtype=float64, numpy=0.6931471805599453>
+""",
+    "softplusmh": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.0, 0.0], [0.0, 0.0]], tf.float64)
+>>> tf_ops.softplusmh(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[0.69314718, 0.        ],
+       [0.        , 0.69314718]])>
+""",
+    "solve": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[2.0, 1.0], [0.0, 4.0]], tf.float64)
+>>> B = tf.constant([4.0, 8.0], tf.float64)
+>>> tf_ops.solve(A, B)
+<tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 2.])>
+""",
+    "solve_continuous_are": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.75]], tf.float64)
+>>> B = tf.constant([[1.0]], tf.float64)
+>>> Q = tf.constant([[1.0]], tf.float64)
+>>> R = tf.constant([[1.0]], tf.float64)
+>>> tf_ops.solve_continuous_are(A, B, Q, R)
+<tf.Tensor: shape=(1, 1), dtype=float64, numpy=array([[2.]])>
+""",
+    "solve_continuous_lyapunov": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[-1.0, 0.0], [0.0, -2.0]], tf.float64)
+>>> Q = tf.constant([[-2.0, -3.0], [-3.0, -4.0]], tf.float64)
+>>> tf_ops.solve_continuous_lyapunov(A, Q)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1., 1.],
+       [1., 1.]])>
+""",
+    "solve_discrete_are": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.224744871391589]], tf.float64)
+>>> B = tf.constant([[1.0]], tf.float64)
+>>> Q = tf.constant([[1.0]], tf.float64)
+>>> R = tf.constant([[1.0]], tf.float64)
+>>> tf_ops.solve_discrete_are(A, B, Q, R)
+<tf.Tensor: shape=(1, 1), dtype=float64, numpy=array([[2.]])>
+""",
+    "solve_discrete_lyapunov": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.25, 0.0], [0.0, -0.5]], tf.float64)
+>>> Q = tf.constant([[0.75, 0.0], [0.0, 0.75]], tf.float64)
+>>> tf_ops.solve_discrete_lyapunov(A, Q)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[0.8, 0. ],
+       [0. , 1. ]])>
+""",
+    "solve_sylvester": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 0.0], [0.0, 2.0]], tf.float64)
+>>> B = tf.constant([[1.0]], tf.float64)
+>>> Q = tf.constant([[2.0], [6.0]], tf.float64)
+>>> tf_ops.solve_sylvester(A, B, Q)
+<tf.Tensor: shape=(2, 1), dtype=float64, numpy=
+array([[1.],
+       [2.]])>
 """,
     "solve_triangular": """\
 >>> import tensorflow as tf, tf_ops
@@ -212,11 +599,35 @@ array([[1., 0.],
 >>> tf_ops.solve_triangular(A, B, upper=False)
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 2.])>
 """,
+    "spectral_function": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.0, 0.0], [0.0, 1.0]], tf.float64)
+>>> tf_ops.spectral_function(A, f=tf_ops.exp, df=tf_ops.exp)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1.        , 0.        ],
+       [0.        , 2.71828183]])>
+""",
     "sqrt": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([1.0, 4.0], tf.float64)
 >>> tf_ops.sqrt(A)
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 2.])>
+""",
+    "sqrtm": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[4.0, 1.0], [0.0, 4.0]], tf.float64)
+>>> tf_ops.sqrtm(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[2.  , 0.25],
+       [0.  , 2.  ]])>
+""",
+    "sqrtmh": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[4.0, 0.0], [0.0, 4.0]], tf.float64)
+>>> tf_ops.sqrtmh(A)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[2., 0.],
+       [0., 2.]])>
 """,
     "subset": """\
 >>> import tensorflow as tf, tf_ops
@@ -236,6 +647,26 @@ array([[1., 0.],
 >>> A = tf.constant([[1.0, 1.0], [1.0, 1.0]], tf.float64)
 >>> tf_ops.sum(A)
 <tf.Tensor: shape=(), dtype=float64, numpy=4.0>
+""",
+    "svd": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[3.0, 0.0], [4.0, 0.0]], tf.float64)
+>>> tf_ops.svd(A)[0]
+<tf.Tensor: shape=(2,), dtype=float64, numpy=array([5., 0.])>
+>>> tf_ops.svd(A)[1]
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 0.6,  0.8],
+       [ 0.8, -0.6]])>
+>>> tf_ops.svd(A)[2]
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 1.0000000e+00,  8.8817842e-17],
+       [-8.8817842e-17,  1.0000000e+00]])>
+""",
+    "svdvals": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.0, -2.0], [1.0, 0.0]], tf.float64)
+>>> tf_ops.svdvals(A)
+<tf.Tensor: shape=(2,), dtype=float64, numpy=array([2., 1.])>
 """,
     "tanh": """\
 >>> import tensorflow as tf, tf_ops

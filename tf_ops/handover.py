@@ -141,6 +141,9 @@ def _choice(ours, builtin, when):
     return function
 
 
+wrap.autograph_info__ = {}
+
+
 def never(*args, **kwargs):
     """No call is handed over."""
     return False

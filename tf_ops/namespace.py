@@ -4,13 +4,17 @@ May import tensorflow, NumPy and `overbar`. array-api-compat does not know Tenso
 that rules use are listed here. Sizes may be unknown while a graph is built: `shape` then gives scalar tensors.
 """
 
+import itertools
 import math
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
+from tensorflow.python.ops.parallel_for.pfor import wrap
 
-from overbar.namespace import Namespace, no_inverse, not_positive_definite, singular
+from overbar.namespace import Namespace, bad_spectrum, no_inverse, not_positive_definite, singular, which_matrix
+from tf_ops import jacobi
+from tf_ops.vectorizing import aligned
 
 
 class ShapeError(tf.errors.InvalidArgumentError, ValueError):
@@ -45,7 +49,6 @@ _OTHER_NAME = {
     "log10": lambda x: tf.math.log(x) / math.log(10),
     "log2": lambda x: tf.math.log(x) / math.log(2),
     "matrix_transpose": tf.linalg.matrix_transpose,
-    "max": tf.reduce_max,
     "mean": tf.reduce_mean,
     "min": tf.reduce_min,
     "moveaxis": lambda x, source, destination: tf.experimental.numpy.moveaxis(x, source, destination),
@@ -130,6 +133,9 @@ class TensorFlowNamespace(Namespace):
     def is_complex(self, A):
         return A.dtype.is_complex
 
+    def eps(self, A):
+        return float(np.finfo(A.dtype.as_numpy_dtype).eps)
+
     def cast(self, A, like):
         if A.dtype == like.dtype:
             return A
@@ -177,6 +183,9 @@ class TensorFlowNamespace(Namespace):
 
     def concat(self, arrays, axis=0):
         return tf.concat(list(arrays), axis=axis)
+
+    def max(self, A, axis=None, keepdims=False):
+        return tf.reduce_max(A, axis=axis, keepdims=keepdims)
 
     def take(self, A, indices, axis):
         return tf.gather(A, indices, axis=axis)
@@ -272,6 +281,17 @@ class TensorFlowNamespace(Namespace):
 
     # -- linear algebra
 
+    def require(self, A, fine, message):
+        if tf.executing_eagerly():
+            if not bool(tf.reduce_all(fine)):
+                index = which_matrix(np.argwhere(~fine.numpy())[0])
+                raise self.LinAlgError(message.replace("argument A", f"argument A{index}"))
+            return A
+        words = [f"{message} Matrix of the batch (0 where there is none):", _first(~fine)]
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
+            # XLA drops the assertion; then NaN is all that tells
+            return tf.where(fine[..., None, None], A, tf.cast(tf.constant(math.nan, tf.float64), A.dtype))
+
     def cholesky(self, A, argument="A"):
         # TensorFlow's kernel does not raise where there is no factor: it leaves NaN on and below the diagonal, and
         # memory that nobody wrote above it.
@@ -286,6 +306,24 @@ class TensorFlowNamespace(Namespace):
 
     def cond(self, predicate, yes, no):
         return super().cond(predicate, yes, no) if isinstance(predicate, bool) else tf.cond(predicate, yes, no)
+
+    def choose(self, mask, yes, no):
+        if tf.executing_eagerly():
+            return yes() if bool(tf.reduce_all(mask)) else no()
+        if compiled_by_xla():
+            return no()
+        return tf.cond(tf.reduce_all(mask), yes, no)
+
+    def repeat(self, counts, step, state):
+        most = tf.reduce_max(tf.pad(tf.reshape(counts, [-1]), [[0, 1]]))
+        if tf.executing_eagerly():
+            return super().repeat(most, step, state)
+        _, *state = tf.while_loop(
+            lambda i, *state: i < most,
+            lambda i, *state: (i + 1, *step(i, list(state))),
+            (tf.zeros_like(most), *state),
+        )
+        return state
 
     def solve(self, A, B, check=True):
         # tf.linalg.solve does not broadcast
@@ -311,50 +349,98 @@ class TensorFlowNamespace(Namespace):
 
     def on_host(self, kernel, *arrays, **options):
         if tf.executing_eagerly():
-            found = kernel(*(A.numpy() for A in arrays), **options)
+            try:
+                found = kernel(*(A.numpy() for A in arrays), **options)
+            except np.linalg.LinAlgError as error:
+                raise self.LinAlgError(str(error)) from None
             return tuple(tf.convert_to_tensor(x) for x in found)
         if compiled_by_xla():
             raise NotImplementedError(
                 f"{kernel.name} is computed on the host, which a program of XLA cannot call: leave out jit_compile."
             )
+        _mark_as_unsaveable(
+            f"{kernel.name} is computed on the host, by a Python function, which a SavedModel does not contain."
+        )
         dtypes = [tf.as_dtype(dtype) for dtype in kernel.dtypes(*(A.dtype.as_numpy_dtype for A in arrays))]
-        found = tf.numpy_function(lambda *values: kernel(*values, **options), arrays, dtypes)
+        found = tf.numpy_function(lambda *values: kernel(*values, **options), arrays, dtypes, stateful=False)
+
+        def convert(pfor_input):  # vectorized_map would call it for one matrix after the other
+            tensors = aligned(pfor_input.inputs, kernel.signature.inputs)
+            return [wrap(out, True) for out in self.on_host(kernel, *tensors, **options)]
+
+        found[0].op.pfor_converter = convert
         shapes = kernel.shapes(*(tuple(A.shape) for A in arrays))
         return tuple(tf.ensure_shape(x, shape) for x, shape in zip(found, shapes, strict=True))
 
     def inv(self, A):
-        try:
-            return tf.linalg.inv(A)
-        except tf.errors.InvalidArgumentError as error:
-            if "not invertible" not in error.message or not tf.executing_eagerly():
-                raise
-            index = next(iter(np.argwhere(_is_singular(A))), ())
-            raise self.LinAlgError(no_inverse("A", index)) from None
+        if tf.executing_eagerly():
+            try:
+                return tf.linalg.inv(A)
+            except tf.errors.InvalidArgumentError as error:
+                if "not invertible" not in error.message:
+                    raise
+                index = next(iter(np.argwhere(_is_singular(A))), ())
+                raise self.LinAlgError(no_inverse("A", index)) from None
+        if compiled_by_xla():
+            return self.solve(A, self.eye_like(A))
+        if A.shape.rank > 2:
+            A = self._assert_invertible(A, "argument A is singular: it has no inverse.")
+        return tf.linalg.inv(A, name="inv_A")  # the kernel's error shows this name
 
     def slogdet(self, A):
-        return tuple(tf.linalg.slogdet(A))
+        sign, logabsdet = _eliminated(A) if compiled_by_xla() else tf.linalg.slogdet(A)
+        return sign, tf.math.real(logabsdet)  # TensorFlow's is complex where A is
 
     def lu(self, A):
         LU, p = tf.linalg.lu(A, output_idx_type=tf.int64)  # square matrices only
         return p, tf.linalg.set_diag(self.tril(LU), tf.ones_like(self.diagonal(LU))), self.triu(LU)
 
+    def permutation_matrix(self, p, like):
+        return self.mT(tf.one_hot(p, self.shape(p)[-1], dtype=like.dtype))
+
+    def take_rows(self, A, p):
+        return tf.gather(A, p, axis=-2, batch_dims=A.shape.rank - 2)
+
     def qr(self, A, mode="reduced"):
         return tuple(tf.linalg.qr(A, full_matrices=mode == "complete"))
 
     def eigh(self, A):
-        return tuple(tf.linalg.eigh(A))
+        if compiled_by_xla():
+            return _eigh_by_xla(A)
+        try:
+            w, V = tf.linalg.eigh(A)
+        except tf.errors.InvalidArgumentError as error:
+            raise self.LinAlgError(f"{error.message}\n{bad_spectrum('eigh', A.numpy(), 'A')}") from None
+        return self.real(w), V  # TensorFlow's eigenvalues have the dtype of A
 
     def eig(self, A):
-        return tuple(tf.linalg.eig(A))
+        if compiled_by_xla():
+            raise NotImplementedError(
+                "eig: XLA has no eigenvalues of general matrices. Leave out jit_compile; for a symmetric or Hermitian "
+                "matrix, eigh has them."
+            )
+        try:
+            return tuple(tf.linalg.eig(A))
+        except tf.errors.InvalidArgumentError as error:
+            raise self.LinAlgError(f"{error.message}\n{bad_spectrum('eig', A.numpy(), 'A')}") from None
 
     def svd(self, A, full_matrices=False):
+        if compiled_by_xla() and A.shape[-2:].is_fully_defined():
+            return jacobi.svd(A, full_matrices)
         s, U, V = tf.linalg.svd(A, full_matrices=full_matrices)
         return U, s, self.mH(V)
+
+    def rounding(self, A):
+        m, n = self.shape(A)[-2:]
+        eps = float(np.finfo(A.dtype.as_numpy_dtype).eps)
+        if isinstance(m, int) and isinstance(n, int):
+            return eps * max(m, n)
+        return eps * tf.cast(tf.maximum(m, n), A.dtype.real_dtype)
 
     def expm(self, A):
         return tf.linalg.expm(A)
 
-    def _assert_invertible(self, A):
+    def _assert_invertible(self, A, problem="argument A is singular, so that there is no A⁻¹ B."):
         """A batch of matrices, with an error that says which of them is singular where the kernel would only say that
         one is. That takes a second factorisation, which counts little for small matrices, and is left out for
         others."""
@@ -362,7 +448,7 @@ class TensorFlowNamespace(Namespace):
         if small is False:
             return A
         fine = self.cond(small, lambda: ~_is_singular(tf.stop_gradient(A)), lambda: tf.ones(tf.shape(A)[:-2], tf.bool))
-        words = ["argument A is singular, so that there is no A⁻¹ B. Matrix of the batch:", _first(~fine)]
+        words = [f"{problem} Matrix of the batch:", _first(~fine)]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
             return tf.identity(A)
 
@@ -380,10 +466,129 @@ def compiled_by_xla():
     return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
+def _mark_as_unsaveable(reason):
+    """Have tf.saved_model.save say so, for the function whose graph is being built. (What it would write can be loaded,
+    and fails when it is called. TensorFlow itself does this in private.)"""
+    graph = tf.compat.v1.get_default_graph()
+    while graph.building_function:
+        graph.mark_as_unsaveable(reason)
+        graph = graph.outer_graph
+
+
+# Vectors whose eigenvalues are no further apart than this, relative to the largest one, XLA leaves mixed with others;
+# when those have been parted, the next are.
+_CLOSE = {tf.float32: (1e-3,), tf.float64: (1e-4, 1e-8)}
+
+
+def _eigh_by_xla(A):
+    """Eigenvalues and eigenvectors under XLA, to rounding.
+
+    XLA's own have a residual of 1e-9 to 1e-7 in double precision, its eigenvalues of complex matrices are bytes read as
+    another dtype, and NaN goes in but not out. The vectors are refined by products alone (`_refine`), which does not
+    part those of nearly equal eigenvalues. Further decompositions do: of the small matrix which A is among these, block
+    diagonal, with the gaps between the blocks shortened, so that XLA's error is relative to little.
+    """
+    lower = tf.linalg.band_part(A, -1, 0)
+    strict = tf.linalg.set_diag(lower, tf.zeros_like(tf.linalg.diag_part(A)))
+    H = lower + tf.linalg.adjoint(strict)
+    H = tf.linalg.set_diag(H, tf.cast(tf.math.real(tf.linalg.diag_part(H)), H.dtype))
+    finite = tf.reduce_all(tf.math.is_finite(tf.abs(H)), axis=[-2, -1], keepdims=True)
+    H = tf.where(finite, H, tf.zeros_like(H))
+    scale = tf.reduce_max(tf.abs(H), axis=[-2, -1], keepdims=True)
+    scale = tf.where(scale > 0, scale, tf.ones_like(scale))
+    H = H / tf.cast(scale, H.dtype)
+    _, V = tf.linalg.eigh(H)
+    levels = _CLOSE[scale.dtype]
+    for close, least in itertools.pairwise([*levels, 100 * np.finfo(scale.dtype.as_numpy_dtype).eps]):
+        V = _refine(H, V, close)
+        V = _refine(H, V @ _among_close(H, V, close), least)
+    V = _orthonormal(_orthonormal(V))
+    w = _rayleigh(H, V)[2]
+    nan = tf.constant(math.nan, w.dtype)
+    order = tf.argsort(w, axis=-1)  # of complex matrices, XLA sorts the vectors by what it takes for eigenvalues
+    w, V = (tf.experimental.numpy.take_along_axis(x, i, axis=-1) for x, i in ((w, order), (V, order[..., None, :])))
+    w = tf.where(finite[..., 0], w * scale[..., 0], nan)
+    return w, tf.where(finite, V, tf.cast(nan, V.dtype))
+
+
+def _rayleigh(H, V):
+    """VᴴHV, the deviation R = I − VᴴV of the columns from orthonormality, and the eigenvalues that follow from both."""
+    S, N = tf.linalg.adjoint(V) @ (H @ V), tf.linalg.adjoint(V) @ V
+    w = tf.math.real(tf.linalg.diag_part(S)) / tf.math.real(tf.linalg.diag_part(N))
+    return _hermitian_part(S), _hermitian_part(tf.eye(tf.shape(H)[-1], dtype=H.dtype) - N), w
+
+
+def _hermitian_part(A):
+    return (A + tf.linalg.adjoint(A)) / 2
+
+
+def _refine(H, V, least):
+    """One step of Ogita and Aishima (2018), "Iterative refinement for symmetric eigenvalue decomposition", V + V E: it
+    squares the error of V. E is split into R/2, which makes the columns orthonormal, and a rotation, which turns those
+    of a pair. That is left out where the gap between their eigenvalues is less than `least`, relative to the largest,
+    or so small that a step in the tangent's direction would lead astray."""
+    S, R, w = _rayleigh(H, V)
+    gap = w[..., None, :] - w[..., :, None]
+    numerator = S + R * tf.cast((w[..., None, :] + w[..., :, None]) / 2, R.dtype)
+    least = least * tf.reduce_max(abs(w), axis=-1)[..., None, None]
+    safe = tf.abs(gap) > tf.maximum(least, 16 * tf.abs(numerator))  # never on the diagonal
+    rotation = numerator / tf.cast(tf.where(safe, gap, tf.ones_like(gap)), R.dtype)
+    V = V + V @ (R / 2 + tf.where(safe, rotation, tf.zeros_like(rotation)))
+    return _orthonormal(V)  # I + E is orthonormal but for E²
+
+
+def _orthonormal(V):
+    """One step of Newton's iteration towards orthonormal columns."""
+    return V + V @ (tf.eye(tf.shape(V)[-1], dtype=V.dtype) - tf.linalg.adjoint(V) @ V) / 2
+
+
+def _among_close(H, V, close):
+    """The unitary matrix, block diagonal, that parts the columns of V whose eigenvalues are close."""
+    S, _, w = _rayleigh(H, V)
+    n = tf.shape(w)[-1]
+    close = close * tf.reduce_max(abs(w), axis=-1, keepdims=True)
+    gaps = tf.maximum(w[..., 1:] - w[..., :-1], 0)
+
+    def running(x):
+        return tf.cumsum(tf.pad(x, [[0, 0]] * (w.shape.rank - 1) + [[1, 0]]), axis=-1)[..., :n]
+
+    block = running(tf.cast(gaps > close, tf.int32))
+    together = block[..., None, :] == block[..., :, None]
+    diagonal = running(tf.minimum(gaps, 4 * close))
+    T = tf.linalg.set_diag(tf.where(together, S, tf.zeros_like(S)), tf.cast(diagonal, S.dtype))
+    _, Q = tf.linalg.eigh(T)
+    return tf.where(together, Q, tf.zeros_like(Q))
+
+
 def _static(i):
     """A tensor in an index as an array of NumPy's, where its numbers are known while a graph is built."""
     value = tf.get_static_value(i) if isinstance(i, tf.Tensor) else None
     return i if value is None else value
+
+
+def _eliminated(A):
+    """slogdet for XLA, which has no kernel for it: Gaussian elimination with partial pivoting, a column at a time. Rows
+    are not swapped, but free until they have been a pivot's; each free one above a pivot's turns the sign."""
+    n = tf.shape(A)[-1]
+    free = tf.ones_like(tf.reduce_sum(tf.math.real(A), axis=-1))
+    logarithm = tf.zeros_like(tf.reduce_sum(free, axis=-1))
+
+    def step(j, A, free, sign, logarithm):
+        column = tf.gather(A, j, axis=-1)
+        row = tf.argmax(tf.where(free > 0, tf.abs(column), -tf.ones_like(free)), axis=-1, output_type=tf.int32)
+        hot = tf.one_hot(row, n, dtype=free.dtype)
+        chosen = tf.cast(hot, A.dtype)
+        pivot = tf.reduce_sum(chosen * column, axis=-1)
+        above = tf.reduce_sum(free * (1 - tf.cumsum(hot, axis=-1)), axis=-1)
+        turned = tf.cast(1 - 2 * tf.math.floormod(above, tf.constant(2, above.dtype)), A.dtype)
+        free = free - hot
+        factor = column / tf.where(pivot == 0, tf.ones_like(pivot), pivot)[..., None] * tf.cast(free, A.dtype)
+        A = A - factor[..., :, None] * tf.reduce_sum(chosen[..., :, None] * A, axis=-2, keepdims=True)
+        return j + 1, A, free, sign * turned * tf.sign(pivot), logarithm + tf.math.log(tf.abs(pivot))
+
+    state = (tf.constant(0), A, free, tf.cast(tf.ones_like(logarithm), A.dtype), logarithm)
+    _, _, _, sign, logarithm = tf.while_loop(lambda j, *_: j < n, step, state)
+    return sign, logarithm
 
 
 def _is_singular(A):

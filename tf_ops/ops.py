@@ -6,18 +6,76 @@ entry says what the op is called, which of TensorFlow's functions it stands for,
 that function; `tf_ops.handover` says what that means.
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from overbar import rules
+from overbar.rules.lu import permutation
 from tf_ops.handover import never, wrap
-from tf_ops.wrapper import in_single_precision
+from tf_ops.wrapper import TENSORFLOW, in_single_precision
 
 
 def _integers(x, y, name=None):
     return all(tf.convert_to_tensor(z).dtype.is_integer for z in (x, y))
 
 
+class LogMatrixDeterminant(NamedTuple):
+    """What tf.linalg.slogdet returns."""
+
+    sign: tf.Tensor
+    log_abs_determinant: tf.Tensor
+
+
+def _slogdet(sign, logabsdet):
+    """A named tuple (sign, log_abs_determinant), both of the dtype of the input, as that of tf.linalg.slogdet."""
+    return LogMatrixDeterminant(sign, tf.cast(logabsdet, sign.dtype))
+
+
+def _inv(C, *, adjoint=False):
+    """With ``adjoint=True``, the adjoint (conjugate transpose) of the inverse."""
+    return tf.linalg.adjoint(C) if adjoint else C
+
+
+def _logdet(c):
+    """A real number, as that of tf.linalg.logdet: the real part of the logarithm."""
+    return tf.math.real(c)
+
+
+def _as_tensorflow(w, V, *, eigvals_only=True, select="a", select_range=None, tol=None):
+    """The eigenvalues alone, or the eigenvalues and the eigenvectors where `eigvals_only` is false. All of them: a call
+    that selects some is one of TensorFlow's own function, and `tol` is for that.
+    """
+    return w if eigvals_only else (w, V)
+
+
+def _selected(alpha, beta, eigvals_only=True, select="a", *args, **kwargs):
+    return select != "a"
+
+
+def _s_u_v(U, S, Vh, *, compute_uv=True):
+    """As in TensorFlow, s, u and v, with V in the place of Vᴴ, or s alone where `compute_uv` is false."""
+    return (S, U, tf.linalg.adjoint(Vh)) if compute_uv else S
+
+
+def _pseudoinverse(C, *, validate_args=False):
+    """The argument is validated always."""
+    return C
+
+
+def _solution(solution, residuals, rank, singular_values):
+    """As in TensorFlow, the solution alone."""
+    return solution
+
+
+def _with_permutation(LU, pivots, *, output_idx_type=tf.int32):
+    """(lu, p), where row p[i] of the input is row i of L U."""
+    (p,) = TENSORFLOW.on_host(permutation, LU, pivots)
+    return LU, tf.cast(p, output_idx_type)
+
+
 add = wrap(rules.add, builtin=tf.add)
+adjugate = wrap(rules.adjugate)
 bilinear_form = wrap(rules.bilinear_form)
 cho_logdet = wrap(rules.cho_logdet)
 cho_solve = wrap(rules.cho_solve)
@@ -28,24 +86,103 @@ cholesky = wrap(
     builtin=tf.linalg.cholesky,
     when=never,  # of a matrix that has no factor it returns numbers; and its derivative is slow where n is large
 )
+cholesky_downdate = wrap(rules.cholesky_downdate)
+cholesky_inverse = wrap(rules.cholesky_inverse)
 cholesky_solve = wrap(rules.cho_solve, builtin=in_single_precision(tf.linalg.cholesky_solve))
+cholesky_update = wrap(rules.cholesky_update)
 concat = wrap(rules.concatenate, builtin=tf.concat)
 concatenate = wrap(rules.concatenate)
+cond = wrap(rules.cond)
 congruence = wrap(rules.congruence)
 cos = wrap(rules.cos, builtin=tf.cos)
+cosm = wrap(rules.cosm)
+det = wrap(
+    rules.det,
+    "det(input)",
+    input="A",
+    builtin=tf.linalg.det,
+    when=never,  # its derivative fails where A is singular, or is wrong if that is so but for rounding
+)
 diag = wrap(rules.diag_embed, "diag", builtin=tf.linalg.diag, k="offset")
 diag_embed = wrap(rules.diag_embed)
 diag_part = wrap(rules.diagonal, "diag_part", builtin=tf.linalg.diag_part, k="offset")
 diagonal = wrap(rules.diagonal)
+eig = wrap(rules.eig, "eig(tensor)", tensor="A")
+eigh = wrap(rules.eigh, "eigh(tensor)", tensor="A")
+eigh_generalized = wrap(rules.eigh_generalized)
+eigh_tridiagonal = wrap(
+    rules.eigh_tridiagonal,
+    "eigh_tridiagonal(alpha, beta, eigvals_only=True, select='a', select_range=None, tol=None)",
+    alpha="d",
+    beta="e",
+    builtin=tf.linalg.eigh_tridiagonal,
+    when=_selected,
+    returns=_as_tensorflow,
+)
+eigvals = wrap(rules.eigvals, "eigvals(tensor)", tensor="A")
+eigvalsh = wrap(rules.eigvalsh, "eigvalsh(tensor)", tensor="A")
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, builtin=tf.exp)
+expm = wrap(
+    rules.expm,
+    "expm(input)",
+    input="A",
+    builtin=tf.linalg.expm,
+    when=never,  # its derivative does not compile, and scaling by the norm loses digits
+)
+expm_frechet = wrap(rules.expm_frechet)
+expmh = wrap(rules.expmh)
+fractional_matrix_power = wrap(rules.fractional_matrix_power)
+inv = wrap(
+    rules.inv,
+    "inv(input, adjoint=False)",
+    input="A",
+    builtin=tf.linalg.inv,
+    when=never,  # its error does not say which matrix is singular, and for XLA it is inexact
+    returns=_inv,
+)
 inv_congruence = wrap(rules.inv_congruence)
+inv_quad = wrap(rules.inv_quad)
+inv_quad_logdet = wrap(rules.inv_quad_logdet)
+invsqrtmh = wrap(rules.invsqrtmh)
+kron = wrap(rules.kron)
+ldl = wrap(rules.ldl)
 log = wrap(rules.log, builtin=tf.math.log)
+logdet = wrap(
+    rules.logdet,
+    "logdet(matrix)",
+    matrix="A",
+    builtin=tf.linalg.logdet,
+    when=never,  # a symmetric matrix that is not positive definite has no logarithm there
+    returns=_logdet,
+)
+logm = wrap(
+    rules.logm,
+    "logm(input)",
+    input="A",
+    builtin=tf.linalg.logm,
+    when=never,  # it takes complex matrices only, and has no derivative
+)
+logmh = wrap(rules.logmh)
+lstsq = wrap(
+    rules.lstsq,
+    "lstsq(matrix, rhs, l2_regularizer=0.0, fast=True)",
+    matrix="A",
+    rhs="B",
+    returns=_solution,
+)
+lu = wrap(rules.lu_factor, "lu(input, output_idx_type='int32')", input="A", returns=_with_permutation)
+lu_factor = wrap(rules.lu_factor)
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, builtin=tf.linalg.matmul)
+matrix_norm = wrap(rules.matrix_norm)
+matrix_power = wrap(rules.matrix_power)
 matrix_transpose = wrap(rules.matrix_transpose, builtin=tf.linalg.matrix_transpose)
 multiply = wrap(rules.multiply, builtin=tf.multiply)
 phi = wrap(rules.phi)
+pinv = wrap(rules.pinv, "pinv(a, rcond=None, validate_args=False)", a="A", rcond="rtol", returns=_pseudoinverse)
+polar = wrap(rules.polar)
+polynomial = wrap(rules.polynomial)
 pow = wrap(
     rules.power,
     "pow(x, y)",
@@ -55,16 +192,54 @@ pow = wrap(
     when=_integers,  # else the derivative of 0**0 by the base would be NaN
 )
 power = wrap(rules.power)
+powmh = wrap(rules.powmh)
+qr = wrap(rules.qr, "qr(input, full_matrices=False)", input="A", full_matrices="mode")
 quadratic = wrap(rules.quadratic)
 reciprocal = wrap(rules.reciprocal, builtin=tf.math.reciprocal)
 reduce_sum = wrap(rules.sum, builtin=tf.reduce_sum)
 reshape = wrap(rules.reshape, builtin=tf.reshape)
+schur = wrap(rules.schur)
+signmh = wrap(rules.signmh)
 sin = wrap(rules.sin, builtin=tf.sin)
+sinm = wrap(rules.sinm)
+slogdet = wrap(
+    rules.slogdet,
+    "slogdet(input)",
+    input="A",
+    builtin=tf.linalg.slogdet,
+    when=never,  # there is no kernel for XLA
+    returns=_slogdet,
+)
+softplusmh = wrap(rules.softplusmh)
+solve = wrap(
+    rules.solve,
+    "solve(matrix, rhs, adjoint=False)",
+    matrix="A",
+    rhs="B",
+    builtin=tf.linalg.solve,
+    when=never,  # it does not broadcast, its error does not say which matrix is singular, and for XLA it is inexact
+)
+solve_continuous_are = wrap(rules.solve_continuous_are)
+solve_continuous_lyapunov = wrap(rules.solve_continuous_lyapunov)
+solve_discrete_are = wrap(rules.solve_discrete_are)
+solve_discrete_lyapunov = wrap(rules.solve_discrete_lyapunov)
+solve_sylvester = wrap(rules.solve_sylvester)
 solve_triangular = wrap(rules.solve_triangular)
+spectral_function = wrap(rules.spectral_function)
 sqrt = wrap(rules.sqrt, builtin=tf.sqrt)
+sqrtm = wrap(
+    rules.sqrtm,
+    "sqrtm(input)",
+    input="A",
+    builtin=tf.linalg.sqrtm,
+    when=never,  # its gradient makes a matrix of n² by n² entries; and where a root is not real it returns NaN
+)
+sqrtmh = wrap(rules.sqrtmh)
 subset = wrap(rules.subset)
 subtract = wrap(rules.subtract, builtin=tf.subtract)
 sum = wrap(rules.sum)
+svd = wrap(rules.svd, "svd(tensor, full_matrices=False, compute_uv=True)", tensor="A", returns=_s_u_v)
+svdvals = wrap(rules.svdvals)
 tanh = wrap(rules.tanh, builtin=tf.tanh)
 trace = wrap(rules.trace, builtin=tf.linalg.trace)
 transpose_matmul = wrap(rules.transpose_matmul)

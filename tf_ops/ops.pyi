@@ -5,6 +5,9 @@ from typing import Any
 def add(x: Any, y: Any, name: str | None = None) -> Any:
     """The sum C = A + B, entry by entry."""
 
+def adjugate(A: Any, *, name: str | None = None) -> Any:
+    """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I."""
+
 def bilinear_form(x: Any, A: Any, y: Any, *, name: str | None = None) -> Any:
     """The bilinear form c = xᵀ A y."""
 
@@ -17,8 +20,17 @@ def cho_solve(L: Any, B: Any, *, upper: bool = False, name: str | None = None) -
 def cholesky(input: Any, name: str | None = None, *, upper: bool = False) -> Any:
     """The Cholesky factor of a symmetric (Hermitian) positive definite matrix: A = L Lᴴ."""
 
+def cholesky_downdate(L: Any, V: Any, *, name: str | None = None) -> Any:
+    """The Cholesky factor of A − V Vᴴ from that of A = L Lᴴ."""
+
+def cholesky_inverse(L: Any, *, upper: bool = False, name: str | None = None) -> Any:
+    """The inverse C = (L Lᴴ)⁻¹ of a positive definite matrix from its Cholesky factor."""
+
 def cholesky_solve(chol: Any, rhs: Any, name: str | None = None) -> Any:
     """The solution X of A X = B from the Cholesky factor of A."""
+
+def cholesky_update(L: Any, V: Any, *, name: str | None = None) -> Any:
+    """The Cholesky factor of A + V Vᴴ from that of A = L Lᴴ."""
 
 def concat(values: Sequence[Any], axis: int, name: str | None = "concat") -> Any:
     """Arrays joined along a dimension."""
@@ -26,11 +38,20 @@ def concat(values: Sequence[Any], axis: int, name: str | None = "concat") -> Any
 def concatenate(arrays: Sequence[Any], *, axis: int = 0, name: str | None = None) -> Any:
     """Arrays joined along a dimension."""
 
+def cond(A: Any, *, p: Any = None, name: str | None = None) -> Any:
+    """The condition number of a matrix with respect to solving, ‖A‖ ‖A⁻¹‖."""
+
 def congruence(A: Any, B: Any, *, name: str | None = None) -> Any:
     """The matrix quadratic form C = Bᵀ A B."""
 
 def cos(x: Any, name: str | None = None) -> Any:
     """The function C = cos A, the cosine of each entry."""
+
+def cosm(A: Any, *, name: str | None = None) -> Any:
+    """The matrix cosine, C = cos(A) = I − A²/2 + A⁴/24 − … (to infinity)."""
+
+def det(input: Any, name: str | None = None) -> Any:
+    """The determinant c = det A."""
 
 def diag(
     diagonal: Any,
@@ -56,17 +77,96 @@ def diag_part(
 def diagonal(A: Any, *, offset: int = 0, name: str | None = None) -> Any:
     """A diagonal of A as a vector, Cᵢ = A[i, i + offset] (for a negative offset A[i − offset, i])."""
 
+def eig(tensor: Any, name: str | None = None) -> tuple[Any, Any]:
+    """The eigenvalues and eigenvectors of a square matrix: A V = V diag(w)."""
+
+def eigh(tensor: Any, name: str | None = None) -> tuple[Any, Any]:
+    """The eigenvalues and eigenvectors of a symmetric (Hermitian) matrix: A V = V diag(w), Vᴴ V = I."""
+
+def eigh_generalized(A: Any, B: Any, *, name: str | None = None) -> tuple[Any, Any]:
+    """The generalised eigenvalues and vectors of Hermitian A and positive definite B: A V = B V diag(w), Vᴴ B V =
+    I."""
+
+def eigh_tridiagonal(
+    alpha: Any,
+    beta: Any,
+    eigvals_only: Any = True,
+    select: Any = "a",
+    select_range: Any = None,
+    tol: Any = None,
+    name: str | None = None,
+) -> tuple[Any, Any]:
+    """The eigenvalues and eigenvectors of a symmetric (Hermitian) tridiagonal matrix."""
+
+def eigvals(tensor: Any, name: str | None = None) -> Any:
+    """The eigenvalues of a square matrix."""
+
+def eigvalsh(tensor: Any, name: str | None = None) -> Any:
+    """The eigenvalues of a symmetric (Hermitian) matrix, in ascending order."""
+
 def embed(B: Any, *, index: Any, shape: int | Sequence[int], name: str | None = None) -> Any:
     """The array C of zeros of a given shape, but for B at an index: ``C[index] += B``."""
 
 def exp(x: Any, name: str | None = None) -> Any:
     """The function C = exp A, the exponential function of each entry."""
 
+def expm(input: Any, name: str | None = None) -> Any:
+    """The matrix exponential, C = exp(A) = I + A + A²/2 + A³/6 + … (to infinity)."""
+
+def expm_frechet(A: Any, E: Any, *, name: str | None = None) -> Any:
+    """The Fréchet derivative of the matrix exponential at A along E: the L of exp(A + tE) = exp(A) + tL + O(t²)."""
+
+def expmh(A: Any, *, name: str | None = None) -> Any:
+    """The exponential C = exp A of a symmetric (Hermitian) matrix."""
+
+def fractional_matrix_power(A: Any, *, t: float, name: str | None = None) -> Any:
+    """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
+
+def inv(input: Any, adjoint: Any = False, name: str | None = None) -> Any:
+    """The inverse C = A⁻¹ of a square matrix."""
+
 def inv_congruence(A: Any, B: Any, *, name: str | None = None) -> Any:
     """The matrix quadratic form with the inverse, C = Bᵀ A⁻¹ B, without forming A⁻¹."""
 
+def inv_quad(A: Any, B: Any, *, name: str | None = None) -> Any:
+    """The quadratic form with an inverse, c = tr(Bᴴ A⁻¹ B), of a positive definite matrix; bᴴ A⁻¹ b for a
+    vector."""
+
+def inv_quad_logdet(A: Any, B: Any, *, name: str | None = None) -> tuple[Any, Any]:
+    """The two terms of a Gaussian log-likelihood, tr(Bᴴ A⁻¹ B) and log det A, from one Cholesky decomposition."""
+
+def invsqrtmh(A: Any, *, name: str | None = None) -> Any:
+    """The inverse square root C = A^(−1/2) of a positive definite (Hermitian) matrix: C A C = I."""
+
+def kron(A: Any, B: Any, *, name: str | None = None) -> Any:
+    """The Kronecker product C = A ⊗ B: the block matrix of all Aᵢⱼ B."""
+
+def ldl(A: Any, *, lower: bool = True, name: str | None = None) -> tuple[Any, Any, Any]:
+    """The factorisation A = L D Lᴴ of a symmetric (Hermitian) matrix, with rows in the order of the pivots."""
+
 def log(x: Any, name: str | None = None) -> Any:
     """The function C = log A, the natural logarithm of each entry."""
+
+def logdet(matrix: Any, name: str | None = None) -> Any:
+    """The logarithm of a determinant, c = log det A."""
+
+def logm(input: Any, name: str | None = None) -> Any:
+    """The principal logarithm of a square matrix: C with exp(C) = A and eigenvalues with imaginary parts in (−π,
+    π]."""
+
+def logmh(A: Any, *, name: str | None = None) -> Any:
+    """The logarithm C = log A of a positive definite (Hermitian) matrix: the Hermitian matrix with exp C = A."""
+
+def lstsq(
+    matrix: Any, rhs: Any, l2_regularizer: float = 0.0, fast: bool = True, name: str | None = None
+) -> tuple[Any, Any, Any, Any]:
+    """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank."""
+
+def lu(input: Any, output_idx_type: Any = "int32", name: str | None = None) -> tuple[Any, Any]:
+    """The LU decomposition with partial pivoting in one array, A = P L U."""
+
+def lu_factor(A: Any, *, name: str | None = None) -> tuple[Any, Any]:
+    """The LU decomposition with partial pivoting in one array, A = P L U."""
 
 def mask(A: Any, *, mask: Any, name: str | None = None) -> Any:
     """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
@@ -87,6 +187,12 @@ def matmul(
 ) -> Any:
     """The matrix product C = A B."""
 
+def matrix_norm(A: Any, *, ord: str = "fro", name: str | None = None) -> Any:
+    """The norm ‖A‖ of a matrix: Frobenius, nuclear, spectral, or the largest sum of a column or row."""
+
+def matrix_power(A: Any, *, n: int, name: str | None = None) -> Any:
+    """The power C = Aⁿ of a square matrix, for a whole number n; of the inverse where n is negative."""
+
 def matrix_transpose(a: Any, name: str | None = "matrix_transpose", conjugate: Any = False) -> Any:
     """The transpose C = Aᵀ of the last two dimensions. (Not conjugated.)"""
 
@@ -97,11 +203,26 @@ def phi(A: Any, *, name: str | None = None) -> Any:
     """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
     decomposition."""
 
+def pinv(a: Any, rcond: float | None = None, validate_args: Any = False, name: str | None = None) -> Any:
+    """The Moore–Penrose pseudoinverse A⁺ of any matrix."""
+
+def polar(A: Any, *, side: str = "right", name: str | None = None) -> tuple[Any, Any]:
+    """The polar decomposition A = U P, or A = P U, with orthonormal columns or rows in U and Hermitian P ≥ 0."""
+
+def polynomial(A: Any, c: Any, *, name: str | None = None) -> Any:
+    """The matrix polynomial, C = c₀ I + c₁ A + c₂ A² + … + c_(k−1) A^(k−1)."""
+
 def pow(x: Any, y: Any, name: str | None = None) -> Any:
     """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""
 
 def power(A: Any, p: Any, *, name: str | None = None) -> Any:
     """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""
+
+def powmh(A: Any, *, p: float, name: str | None = None) -> Any:
+    """The power C = Aᵖ of a symmetric (Hermitian) matrix."""
+
+def qr(input: Any, full_matrices: str = False, name: str | None = None) -> tuple[Any, Any]:
+    """The QR decomposition A = Q R: Q with orthonormal columns, R upper triangular."""
 
 def quadratic(A: Any, x: Any, *, name: str | None = None) -> Any:
     """The quadratic form c = xᵀ A x."""
@@ -117,8 +238,41 @@ def reduce_sum(
 def reshape(tensor: Any, shape: int | Sequence[int], name: str | None = None) -> Any:
     """The entries of A, in row-major order, in another shape."""
 
+def schur(A: Any, *, output: str = "real", name: str | None = None) -> tuple[Any, Any]:
+    """The Schur decomposition A = Z T Zᴴ: Z unitary, T upper triangular."""
+
+def signmh(A: Any, *, name: str | None = None) -> Any:
+    """The sign C = sign A of a symmetric (Hermitian) matrix: its eigenvalues are −1 and 1, and C² = I."""
+
 def sin(x: Any, name: str | None = None) -> Any:
     """The function C = sin A, the sine of each entry."""
+
+def sinm(A: Any, *, name: str | None = None) -> Any:
+    """The matrix sine, C = sin(A) = A − A³/6 + A⁵/120 − … (to infinity)."""
+
+def slogdet(input: Any, name: str | None = None) -> tuple[Any, Any]:
+    """The sign and the logarithm of the modulus of a determinant: det A = s exp(ℓ)."""
+
+def softplusmh(A: Any, *, name: str | None = None) -> Any:
+    """The softplus C = log(I + exp A) of a symmetric (Hermitian) matrix: a smooth positive part."""
+
+def solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None = None) -> Any:
+    """The solution X of a system of equations, op(A) X = B or X op(A) = B."""
+
+def solve_continuous_are(A: Any, B: Any, Q: Any, R: Any, *, name: str | None = None) -> Any:
+    """The stabilising solution X of the continuous Riccati equation Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0."""
+
+def solve_continuous_lyapunov(A: Any, Q: Any, *, name: str | None = None) -> Any:
+    """The solution X of the continuous Lyapunov equation A X + X Aᴴ = Q."""
+
+def solve_discrete_are(A: Any, B: Any, Q: Any, R: Any, *, name: str | None = None) -> Any:
+    """The stabilising solution X of the discrete Riccati equation."""
+
+def solve_discrete_lyapunov(A: Any, Q: Any, *, name: str | None = None) -> Any:
+    """The solution X of the discrete Lyapunov equation A X Aᴴ − X + Q = 0."""
+
+def solve_sylvester(A: Any, B: Any, Q: Any, *, name: str | None = None) -> Any:
+    """The solution X of Sylvester's equation A X + X B = Q."""
 
 def solve_triangular(
     A: Any,
@@ -132,8 +286,17 @@ def solve_triangular(
 ) -> Any:
     """The solution X of a triangular system, op(A) X = B or X op(A) = B."""
 
+def spectral_function(A: Any, *, f: Any, df: Any, d2f: Any = None, d3f: Any = None, name: str | None = None) -> Any:
+    """The function C = f(A) of a symmetric (Hermitian) matrix: C = V f(w) Vᴴ, where A = V diag(w) Vᴴ."""
+
 def sqrt(x: Any, name: str | None = None) -> Any:
     """The function C = sqrt A, the square root of each entry."""
+
+def sqrtm(input: Any, name: str | None = None) -> Any:
+    """The principal square root of a square matrix: C with C C = A and eigenvalues in the right half-plane."""
+
+def sqrtmh(A: Any, *, name: str | None = None) -> Any:
+    """The square root C = A^(1/2) of a positive definite (Hermitian) matrix, itself positive definite."""
 
 def subset(A: Any, *, index: Any, name: str | None = None) -> Any:
     """A selection of the entries of A, ``C = A[index]``."""
@@ -143,6 +306,14 @@ def subtract(x: Any, y: Any, name: str | None = None) -> Any:
 
 def sum(A: Any, *, axis: int | Sequence[int] | None = None, keepdims: bool = False, name: str | None = None) -> Any:
     """The sum of the entries of A over some of its dimensions."""
+
+def svd(
+    tensor: Any, full_matrices: bool = False, compute_uv: Any = True, name: str | None = None
+) -> tuple[Any, Any, Any]:
+    """The singular value decomposition A = U diag(S) Vᴴ."""
+
+def svdvals(A: Any, *, name: str | None = None) -> Any:
+    """The singular values of a matrix, in descending order."""
 
 def tanh(x: Any, name: str | None = None) -> Any:
     """The function C = tanh A, the hyperbolic tangent of each entry."""

@@ -1,7 +1,7 @@
 """How tf.vectorized_map, tape.jacobian and what else uses TensorFlow's pfor make a primitive one of whole batches.
 
-May import tensorflow and `overbar`. TensorFlow translates the ops of a loop's body one by one, and would forget that the
-derivative of ours is the rule: it would differentiate the native ops of the function instead. So the op that ends a
+May import tensorflow and `overbar`. TensorFlow translates the ops of a loop's body one by one, and would forget that
+the derivative of ours is the rule: it would differentiate the native ops of the function instead. So the op that ends a
 primitive in a graph brings its own translation: the values are those of the native ops, translated; tied to the arrays
 they are anew, as in a call of the primitive with one more batch dimension.
 """
@@ -42,19 +42,22 @@ def converter(primitive, options, tie, call):
         elif whole:
             tied = tie(found, tensors, {**given, "batch_ndim": given["batch_ndim"] + 1})
         else:
-            batch = max(A.t.shape.rank - len(core) - A.is_stacked for A, core in zip(arrays, cores, strict=True))
-            tensors = [
-                _with_batch(A.t, core, batch + 1) if A.is_stacked else A.t
-                for A, core in zip(arrays, cores, strict=True)
-            ]
-            aligned = [_with_batch(out, core, batch + 1) for out, core in zip(found, outputs, strict=True)]
+            tensors = aligned(arrays, cores)
+            batch = max(A.shape.rank - len(core) for A, core in zip(tensors, cores, strict=True))
+            results = [_with_batch(out, core, batch) for out, core in zip(found, outputs, strict=True)]
             tied = [
                 y if y.shape.rank == out.shape.rank else tf.reshape(y, tf.shape(out))
-                for y, out in zip(tie(aligned, tensors, given), found, strict=True)
+                for y, out in zip(tie(results, tensors, given), found, strict=True)
             ]
         return [*(wrap(out, True) for out in tied), *arrays]
 
     return convert
+
+
+def aligned(arrays, cores):
+    """The tensors of arrays of which some are stacked, so that those broadcast which did so before, in each pass."""
+    batch = max(A.t.shape.rank - len(core) - A.is_stacked for A, core in zip(arrays, cores, strict=True))
+    return [_with_batch(A.t, core, batch + 1) if A.is_stacked else A.t for A, core in zip(arrays, cores, strict=True)]
 
 
 def _with_batch(A, core, batch):

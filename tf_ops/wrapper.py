@@ -1,16 +1,18 @@
-"""A primitive as a tf.custom_gradient.
+"""A primitive as an operation of TensorFlow, whose derivatives are its rules.
 
 May import tensorflow and `overbar`. The one place where rules meet TensorFlow: no op has code of its own here.
 """
 
 import contextlib
 import functools
+import inspect
+import itertools
 
 import tensorflow as tf
 from tensorflow.python.eager import forwardprop_util, record
 
 from overbar.namespace import mH, mT, namespace, register
-from overbar.primitive import Primitive
+from overbar.primitive import Primitive, as_function
 from tf_ops.namespace import TensorFlowNamespace
 from tf_ops.vectorizing import converter
 
@@ -29,7 +31,7 @@ class _Front(TensorFlowNamespace):
         if not half:
             return apply(primitive, arrays, options, scope)
         outputs = apply(primitive, [tf.cast(A, tf.float32) for A in arrays], options, scope)
-        return tuple(tf.cast(out, half) for out in outputs)
+        return tuple(tf.cast(out, half) if self.is_floating(out) else out for out in outputs)
 
 
 TENSORFLOW = _Front()
@@ -94,6 +96,8 @@ def apply(primitive, arrays, options, scope=None):
             )
     if tf.executing_eagerly() and not record.could_possibly_record():
         return primitive.run(arrays, options)
+    if not tf.executing_eagerly():
+        arrays = [_inside(A) for A in arrays]
     # Nobody watches the native ops: a tape would keep them, and a forward accumulator would differentiate them.
     with record.stop_recording(), record.VariableWatcher() as variables:
         outputs = primitive.run(arrays, options)
@@ -105,25 +109,33 @@ def apply(primitive, arrays, options, scope=None):
     return recorded(primitive, outputs, arrays, options, scope)
 
 
+def _inside(A):
+    """A tensor of the graph that is being built. Tapes and accumulators are told how it comes from one outside of it,
+    which they would not be later, where they do not watch."""
+    return A if getattr(A, "graph", None) is tf.compat.v1.get_default_graph() else tf.identity(A)
+
+
 def recorded(primitive, outputs, arrays, options, scope=None):
     """The outputs of a primitive that nobody watched being computed, as ones whose derivative is the rule."""
 
-    def gradient(*bars):
+    def pull(bars, results, arrays):
         # Gathers send IndexedSlices; None is what tape.gradient was given among the output_gradients.
         bars = [None if bar is None else tf.convert_to_tensor(bar) for bar in bars]
         # TensorFlow puts the gradients of its own ops into such a scope, too
         with tf.name_scope(f"gradient_tape/{scope}") if scope else contextlib.nullcontext():
-            # The rule must see the outputs that are on the tape, those that the caller gets: a second derivative does
-            # not know how others depend on the inputs.
             return primitive.pull(TENSORFLOW, bars, results, arrays, options)
+
+    def gradient(*bars):
+        # The rule must see the outputs that are on the tape, those that the caller gets: a second derivative does not
+        # know how others depend on the inputs.
+        return pull(bars, results, arrays)
 
     with record.stop_recording():
         if tf.executing_eagerly():
             # what is on a tape must be nobody else's: an output may be an input, or a constant that is kept
             results = tuple(tf.identity(out) for out in outputs)
         else:
-            # tf.gradients and graphs within graphs find the gradient by the name that this writes on an op
-            results = tf.custom_gradient(lambda *inputs: (outputs, gradient))(*arrays)
+            results = _named(pull, outputs, arrays)
             results[0].op.pfor_converter = converter(
                 primitive,
                 options,
@@ -139,6 +151,26 @@ def recorded(primitive, outputs, arrays, options, scope=None):
     else:
         record.record_operation(primitive.name, results, arrays, gradient)
     return results
+
+
+_numbers = itertools.count()
+
+
+def _named(pull, outputs, arrays):
+    """The outputs as those of an op that says by name what its gradient is: tf.gradients and graphs within graphs look
+    there. It is what tf.custom_gradient makes, too, whose gradient only knows the tensors of this graph, though, and is
+    lost where TensorFlow builds a graph again from its definition: in forward mode, that of a loop or a branch."""
+    count, name = len(outputs), f"overbar-{next(_numbers)}"
+
+    @tf.RegisterGradient(name)
+    def _(op, *bars):
+        # a SavedModel is written without an op, and with one bar too many for each array
+        results, inputs = (tied[:count], arrays) if op is None else (op.outputs[:count], op.inputs[count:])
+        return [None] * count + list(pull(bars[:count], results, inputs))
+
+    with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": name}):
+        tied = tf.identity_n([*outputs, *arrays])
+    return tuple(tied[:count])
 
 
 def _accumulate(primitive, results, arrays, options, gradient, moving):
@@ -165,8 +197,8 @@ def _accumulate(primitive, results, arrays, options, gradient, moving):
 
 
 # The mark that tf.autograph.experimental.do_not_convert sets. Nothing in a primitive depends on a tensor's values, so
-# that AutoGraph would only rewrite it to the same, slowly and with worse tracebacks.
-for function in (Primitive, namespace, mT, mH):
+# that AutoGraph would only rewrite it to the same, slowly, with worse tracebacks, and with a warning where it cannot.
+for function in (Primitive, *filter(inspect.isfunction, vars(Primitive).values()), as_function, namespace, mT, mH):
     function.autograph_info__ = {}
 
 register(tf.Tensor, TENSORFLOW)

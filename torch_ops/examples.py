@@ -9,6 +9,13 @@ EXAMPLES = {
 tensor([[2., 2.],
         [2., 2.]])
 """,
+    "adjugate": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+>>> torch_ops.adjugate(A)
+tensor([[ 4.0000, -2.0000],
+        [-3.0000,  1.0000]])
+""",
     "bilinear_form": """\
 >>> import torch, torch_ops
 >>> x = torch.tensor([1.0, 2.0])
@@ -42,6 +49,21 @@ tensor([1., 1.])
 tensor([[2., 0.],
         [1., 2.]])
 """,
+    "cholesky_downdate": """\
+>>> import torch, torch_ops
+>>> L = torch.tensor([[2.0, 0.0], [1.0, 2.0]])
+>>> V = torch.tensor([0.0, 1.0])
+>>> torch_ops.cholesky_downdate(L, V)
+tensor([[2.0000, 0.0000],
+        [1.0000, 1.7321]])
+""",
+    "cholesky_inverse": """\
+>>> import torch, torch_ops
+>>> L = torch.tensor([[2.0, 9.0], [0.0, 4.0]])
+>>> torch_ops.cholesky_inverse(L)
+tensor([[0.2500, -0.0000],
+        [-0.0000, 0.0625]])
+""",
     "cholesky_solve": """\
 >>> import torch, torch_ops
 >>> B = torch.tensor([6.0, 7.0])
@@ -49,10 +71,24 @@ tensor([[2., 0.],
 >>> torch_ops.cholesky_solve(B, L)
 tensor([1., 1.])
 """,
+    "cholesky_update": """\
+>>> import torch, torch_ops
+>>> L = torch.tensor([[2.0, 0.0], [1.0, 2.0]])
+>>> V = torch.tensor([0.0, 1.0])
+>>> torch_ops.cholesky_update(L, V)
+tensor([[2.0000, 0.0000],
+        [1.0000, 2.2361]])
+""",
     "concatenate": """\
 >>> import torch, torch_ops
 >>> torch_ops.concatenate([torch.tensor([1.0]), torch.tensor([2.0, 3.0])])
 tensor([1., 2., 3.])
+""",
+    "cond": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[4.0, 0.0], [0.0, 2.0]])
+>>> torch_ops.cond(A)
+tensor(2.)
 """,
     "congruence": """\
 >>> import torch, torch_ops
@@ -67,6 +103,19 @@ tensor([[5.]])
 >>> torch_ops.cos(A)
 tensor([1., 1.])
 """,
+    "cosm": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0, 2.0], [0.0, 0.0]])
+>>> torch_ops.cosm(A)
+tensor([[1., 0.],
+        [0., 1.]])
+""",
+    "det": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 1.0], [1.0, 1.0]])
+>>> torch_ops.det(A)
+tensor(0.)
+""",
     "diag_embed": """\
 >>> import torch, torch_ops
 >>> d = torch.tensor([1.0, 2.0])
@@ -79,6 +128,53 @@ tensor([[1., 0.],
 >>> A = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
 >>> torch_ops.diagonal(A, offset=1)
 tensor([2.])
+""",
+    "eig": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+>>> torch_ops.eig(A)
+torch.return_types.linalg_eig(
+eigenvalues=tensor([0.-1.j, 0.+1.j]),
+eigenvectors=tensor([[0.7071-0.0000j, 0.7071+0.0000j],
+        [0.0000-0.7071j, 0.0000+0.7071j]]))
+""",
+    "eigh": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[2.0, 1.0], [1.0, 2.0]])
+>>> torch_ops.eigh(A)
+torch.return_types.linalg_eigh(
+eigenvalues=tensor([1., 3.]),
+eigenvectors=tensor([[ 0.7071,  0.7071],
+        [-0.7071,  0.7071]]))
+""",
+    "eigh_generalized": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[2.0, 1.0], [1.0, 2.0]])
+>>> B = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
+>>> torch_ops.eigh_generalized(A, B)
+(tensor([0.5000, 1.5000]), tensor([[ 0.5000,  0.5000],
+        [-0.5000,  0.5000]]))
+""",
+    "eigh_tridiagonal": """\
+>>> import torch, torch_ops
+>>> d = torch.tensor([0.0, 0.0, 0.0])
+>>> e = torch.tensor([1.0, 1.0])
+>>> torch_ops.eigh_tridiagonal(d, e)
+(tensor([-1.4142e+00,  5.3551e-08,  1.4142e+00]), tensor([[-5.0000e-01,  7.0711e-01,  5.0000e-01],
+        [ 7.0711e-01,  4.8429e-08,  7.0711e-01],
+        [-5.0000e-01, -7.0711e-01,  5.0000e-01]]))
+""",
+    "eigvals": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 2.0], [0.0, 3.0]])
+>>> torch_ops.eigvals(A)
+tensor([1.+0.j, 3.+0.j])
+""",
+    "eigvalsh": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[2.0, 1.0], [1.0, 2.0]])
+>>> torch_ops.eigvalsh(A)
+tensor([1., 3.])
 """,
     "embed": """\
 >>> import torch, torch_ops
@@ -93,6 +189,42 @@ tensor([[0., 1.],
 >>> torch_ops.exp(A)
 tensor([1., 1.])
 """,
+    "expm": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0, 2.0], [0.0, 0.0]])
+>>> torch_ops.expm(A)
+tensor([[1., 2.],
+        [0., 1.]])
+""",
+    "expm_frechet": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
+>>> E = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+>>> torch_ops.expm_frechet(A, E)
+tensor([[1., 2.],
+        [3., 4.]])
+""",
+    "expmh": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
+>>> torch_ops.expmh(A)
+tensor([[1., 0.],
+        [0., 1.]])
+""",
+    "fractional_matrix_power": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[4.0, 1.0], [0.0, 4.0]])
+>>> torch_ops.fractional_matrix_power(A, t=-0.5)
+tensor([[ 0.5000, -0.0625],
+        [ 0.0000,  0.5000]])
+""",
+    "inv": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[2.0, 0.0], [0.0, 4.0]])
+>>> torch_ops.inv(A)
+tensor([[0.5000, 0.0000],
+        [0.0000, 0.2500]])
+""",
     "inv_congruence": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
@@ -100,11 +232,100 @@ tensor([1., 1.])
 >>> torch_ops.inv_congruence(A, B)
 tensor([[2.5000]])
 """,
+    "inv_quad": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[4.0, 0.0], [0.0, 4.0]])
+>>> B = torch.tensor([2.0, 4.0])
+>>> torch_ops.inv_quad(A, B)
+tensor(5.)
+""",
+    "inv_quad_logdet": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[4.0, 0.0], [0.0, 4.0]])
+>>> B = torch.tensor([2.0, 4.0])
+>>> torch_ops.inv_quad_logdet(A, B)
+(tensor(5.), tensor(2.7726))
+""",
+    "invsqrtmh": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[4.0, 0.0], [0.0, 1.0]])
+>>> torch_ops.invsqrtmh(A)
+tensor([[0.5000, 0.0000],
+        [0.0000, 1.0000]])
+""",
+    "kron": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 2.0]])
+>>> B = torch.tensor([[3.0], [4.0]])
+>>> torch_ops.kron(A, B)
+tensor([[3., 6.],
+        [4., 8.]])
+""",
+    "ldl": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 2.0], [2.0, 1.0]])
+>>> torch_ops.ldl(A)
+(tensor([[1., 0.],
+        [0., 1.]]), tensor([[1., 2.],
+        [2., 1.]]), tensor([0, 1]))
+""",
     "log": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([1.0, 2.0])
 >>> torch_ops.log(A)
 tensor([0.0000, 0.6931])
+""",
+    "logdet": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 0.0], [0.0, 2.718281828459045]])
+>>> torch_ops.logdet(A)
+tensor(1.)
+""",
+    "logm": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 2.0], [0.0, 1.0]])
+>>> torch_ops.logm(A)
+tensor([[0., 2.],
+        [0., 0.]])
+""",
+    "logmh": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 0.0], [0.0, 2.718281828459045]])
+>>> torch_ops.logmh(A)
+tensor([[0., 0.],
+        [0., 1.]])
+""",
+    "lstsq": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
+>>> B = torch.tensor([1.0, 2.0, 3.0])
+>>> torch_ops.lstsq(A, B)
+torch.return_types.linalg_lstsq(
+solution=tensor([1.0000, 1.0000]),
+residuals=tensor(2.),
+rank=tensor(1),
+singular_values=tensor([2.4495, 0.0000]))
+""",
+    "lu": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 3.0], [2.0, 4.0]])
+>>> torch_ops.lu(A)
+torch.return_types.linalg_lu(
+P=tensor([[0., 1.],
+        [1., 0.]]),
+L=tensor([[1.0000, 0.0000],
+        [0.5000, 1.0000]]),
+U=tensor([[2., 4.],
+        [0., 1.]]))
+""",
+    "lu_factor": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 3.0], [2.0, 4.0]])
+>>> torch_ops.lu_factor(A)
+torch.return_types.linalg_lu_factor(
+LU=tensor([[2.0000, 4.0000],
+        [0.5000, 1.0000]]),
+pivots=tensor([2, 2], dtype=torch.int32))
 """,
     "mask": """\
 >>> import torch, torch_ops
@@ -118,6 +339,26 @@ tensor([1., 0.])
 >>> B = torch.tensor([[3.0], [4.0]])
 >>> torch_ops.matmul(A, B)
 tensor([[11.]])
+""",
+    "matrix_exp": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0, 2.0], [0.0, 0.0]])
+>>> torch_ops.matrix_exp(A)
+tensor([[1., 2.],
+        [0., 1.]])
+""",
+    "matrix_norm": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
+>>> torch_ops.matrix_norm(A)
+tensor(5.)
+""",
+    "matrix_power": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 1.0], [0.0, 2.0]])
+>>> torch_ops.matrix_power(A, n=3)
+tensor([[1., 7.],
+        [0., 8.]])
 """,
     "matrix_transpose": """\
 >>> import torch, torch_ops
@@ -147,6 +388,29 @@ tensor([3., 8.])
 tensor([[1., 0.],
         [2., 1.]])
 """,
+    "pinv": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]])
+>>> torch_ops.pinv(A)
+tensor([[1.0000, 0.0000, 0.0000],
+        [0.0000, 0.0000, 0.5000]])
+""",
+    "polar": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0, -2.0], [3.0, 0.0]])
+>>> torch_ops.polar(A)
+(tensor([[ 0., -1.],
+        [ 1.,  0.]]), tensor([[3., 0.],
+        [0., 2.]]))
+""",
+    "polynomial": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+>>> c = torch.tensor([2.0, 3.0, 4.0])
+>>> torch_ops.polynomial(A, c)
+tensor([[2., 3.],
+        [0., 2.]])
+""",
     "pow": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([0.0, 3.0])
@@ -158,6 +422,23 @@ tensor([0., 9.])
 >>> A = torch.tensor([0.0, 3.0])
 >>> torch_ops.power(A, 2.0)
 tensor([0., 9.])
+""",
+    "powmh": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[4.0, 0.0], [0.0, 9.0]])
+>>> torch_ops.powmh(A, p=1.5)
+tensor([[ 8.,  0.],
+        [ 0., 27.]])
+""",
+    "qr": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[3.0, 1.0], [4.0, 2.0]])
+>>> torch_ops.qr(A)
+torch.return_types.linalg_qr(
+Q=tensor([[-0.6000, -0.8000],
+        [-0.8000,  0.6000]]),
+R=tensor([[-5.0000, -2.2000],
+        [ 0.0000,  0.4000]]))
 """,
     "quadratic": """\
 >>> import torch, torch_ops
@@ -178,11 +459,98 @@ tensor([1.0000, 0.5000])
 >>> torch_ops.reshape(A, shape=(4,))
 tensor([1., 2., 3., 4.])
 """,
+    "schur": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[2.0, 1.0], [1.0, 2.0]])
+>>> torch_ops.schur(A)
+(tensor([[3., -0.],
+        [-0., 1.]]), tensor([[ 0.7071,  0.7071],
+        [ 0.7071, -0.7071]]))
+""",
+    "signmh": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[2.0, 0.0], [0.0, -3.0]])
+>>> torch_ops.signmh(A)
+tensor([[ 1.,  0.],
+        [ 0., -1.]])
+""",
     "sin": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([0.0, 0.0])
 >>> torch_ops.sin(A)
 tensor([0., 0.])
+""",
+    "sinm": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0, 2.0], [0.0, 0.0]])
+>>> torch_ops.sinm(A)
+tensor([[0., 2.],
+        [0., 0.]])
+""",
+    "slogdet": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[-1.0, 0.0], [0.0, 2.0]])
+>>> torch_ops.slogdet(A)
+torch.return_types.linalg_slogdet(
+sign=tensor(-1.),
+logabsdet=tensor(0.6931))
+""",
+    "softplusmh": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
+>>> torch_ops.softplusmh(A)
+tensor([[0.6931, 0.0000],
+        [0.0000, 0.6931]])
+""",
+    "solve": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[2.0, 1.0], [0.0, 4.0]])
+>>> B = torch.tensor([4.0, 8.0])
+>>> torch_ops.solve(A, B)
+tensor([1., 2.])
+""",
+    "solve_continuous_are": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.75]])
+>>> B = torch.tensor([[1.0]])
+>>> Q = torch.tensor([[1.0]])
+>>> R = torch.tensor([[1.0]])
+>>> torch_ops.solve_continuous_are(A, B, Q, R)
+tensor([[2.]])
+""",
+    "solve_continuous_lyapunov": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[-1.0, 0.0], [0.0, -2.0]])
+>>> Q = torch.tensor([[-2.0, -3.0], [-3.0, -4.0]])
+>>> torch_ops.solve_continuous_lyapunov(A, Q)
+tensor([[1., 1.],
+        [1., 1.]])
+""",
+    "solve_discrete_are": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.224744871391589]])
+>>> B = torch.tensor([[1.0]])
+>>> Q = torch.tensor([[1.0]])
+>>> R = torch.tensor([[1.0]])
+>>> torch_ops.solve_discrete_are(A, B, Q, R)
+tensor([[2.]])
+""",
+    "solve_discrete_lyapunov": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.25, 0.0], [0.0, -0.5]])
+>>> Q = torch.tensor([[0.75, 0.0], [0.0, 0.75]])
+>>> torch_ops.solve_discrete_lyapunov(A, Q)
+tensor([[0.8000, 0.0000],
+        [0.0000, 1.0000]])
+""",
+    "solve_sylvester": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+>>> B = torch.tensor([[1.0]])
+>>> Q = torch.tensor([[2.0], [6.0]])
+>>> torch_ops.solve_sylvester(A, B, Q)
+tensor([[1.],
+        [2.]])
 """,
     "solve_triangular": """\
 >>> import torch, torch_ops
@@ -191,11 +559,32 @@ tensor([0., 0.])
 >>> torch_ops.solve_triangular(A, B, upper=False)
 tensor([1., 2.])
 """,
+    "spectral_function": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0, 0.0], [0.0, 1.0]])
+>>> torch_ops.spectral_function(A, f=torch_ops.exp, df=torch_ops.exp)
+tensor([[1.0000, 0.0000],
+        [0.0000, 2.7183]])
+""",
     "sqrt": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([1.0, 4.0])
 >>> torch_ops.sqrt(A)
 tensor([1., 2.])
+""",
+    "sqrtm": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[4.0, 1.0], [0.0, 4.0]])
+>>> torch_ops.sqrtm(A)
+tensor([[2.0000, 0.2500],
+        [0.0000, 2.0000]])
+""",
+    "sqrtmh": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[4.0, 0.0], [0.0, 4.0]])
+>>> torch_ops.sqrtmh(A)
+tensor([[2., 0.],
+        [0., 2.]])
 """,
     "sub": """\
 >>> import torch, torch_ops
@@ -222,6 +611,23 @@ tensor([0., 0.])
 >>> A = torch.tensor([[1.0, 1.0], [1.0, 1.0]])
 >>> torch_ops.sum(A)
 tensor(4.)
+""",
+    "svd": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[3.0, 0.0], [4.0, 0.0]])
+>>> torch_ops.svd(A, full_matrices=False)
+torch.return_types.linalg_svd(
+U=tensor([[ 0.6000,  0.8000],
+        [ 0.8000, -0.6000]]),
+S=tensor([5., 0.]),
+Vh=tensor([[ 1.,  0.],
+        [-0., -1.]]))
+""",
+    "svdvals": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0, -2.0], [1.0, 0.0]])
+>>> torch_ops.svdvals(A)
+tensor([2., 1.])
 """,
     "tanh": """\
 >>> import torch, torch_ops

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 import overbar.rules  # noqa: F401 - it writes the kernels
 from overbar.kernel import KERNELS
@@ -18,22 +19,42 @@ _CHARS = {dtype: char for char, dtype in _DTYPES.items()}
 
 def call(kernel, tensors, options):
     """All outputs of a kernel, as a tuple of tensors beside the inputs."""
-    plain = all(type(A) is torch.Tensor and A.device.type == "cpu" for A in tensors)
-    if plain and not torch.compiler.is_compiling() and not torch._C._len_torch_dispatch_stack():
-        wrapped = torch._C._functorch.is_functorch_wrapped_tensor, torch._C._functorch.is_legacy_batchedtensor
-        if not any(test(A) for test in wrapped for A in tensors):
-            return _compute(kernel, tensors, options)  # without the dispatcher's twenty microseconds
+    watched = torch._C._len_torch_dispatch_stack()
+    if not watched and all(A.device.type == "cpu" for A in tensors) and are_plain(tensors):
+        return _compute(kernel, tensors, options)  # without the dispatcher's twenty microseconds
     op = _ops.get(kernel.name) or _define(kernel)
     found = op(*tensors, json.dumps(options))
     return found if isinstance(found, (tuple, list)) else (found,)
+
+
+def are_plain(tensors):
+    """Whether the numbers in these tensors can be looked at: no compiler and no transform looks on."""
+    if torch.compiler.is_compiling():
+        return False
+    # what traces has a key of PyTorch's own; a mode of the user's sees ops go by, and the numbers are there
+    if any(getattr(mode, "_mode_key", None) is not None for mode in _get_current_dispatch_mode_stack()):
+        return False
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor, torch._C._functorch.is_legacy_batchedtensor
+    return all(
+        type(A) is torch.Tensor and A.device.type != "meta" and not any(test(A) for test in wrapped) for A in tensors
+    )
 
 
 def _compute(kernel, tensors, options):
     device = tensors[0].device
     # .numpy() shares the memory of a CPU tensor
     arrays = [A.detach().resolve_conj().resolve_neg().cpu().numpy() for A in tensors]
-    outputs = kernel(*arrays, **options)
-    return tuple(torch.from_numpy(np.ascontiguousarray(out)).to(device) for out in outputs)
+    try:
+        outputs = kernel(*arrays, **options)
+    except np.linalg.LinAlgError as error:
+        raise torch.linalg.LinAlgError(str(error)) from None
+    return tuple(torch.from_numpy(_own(out, arrays)).to(device) for out in outputs)
+
+
+def _own(out, arrays):
+    """An output in memory that is nobody else's: what shares it with an input would change with it."""
+    copy = not out.flags.writeable or any(np.may_share_memory(out, A) for A in arrays)
+    return np.array(out, copy=copy or None, order="C")
 
 
 _ops = {}  # by the names of their kernels

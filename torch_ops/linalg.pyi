@@ -1,36 +1,17 @@
 # This file is written by docs/generate.py.
 from torch.linalg import cholesky_ex as cholesky_ex
-from torch.linalg import cond as cond
 from torch.linalg import cross as cross
-from torch.linalg import det as det
-from torch.linalg import eig as eig
-from torch.linalg import eigh as eigh
-from torch.linalg import eigvals as eigvals
-from torch.linalg import eigvalsh as eigvalsh
 from torch.linalg import householder_product as householder_product
-from torch.linalg import inv as inv
 from torch.linalg import inv_ex as inv_ex
 from torch.linalg import ldl_factor as ldl_factor
 from torch.linalg import ldl_factor_ex as ldl_factor_ex
 from torch.linalg import ldl_solve as ldl_solve
-from torch.linalg import lstsq as lstsq
-from torch.linalg import lu as lu
-from torch.linalg import lu_factor as lu_factor
 from torch.linalg import lu_factor_ex as lu_factor_ex
 from torch.linalg import lu_solve as lu_solve
-from torch.linalg import matrix_exp as matrix_exp
-from torch.linalg import matrix_norm as matrix_norm
-from torch.linalg import matrix_power as matrix_power
 from torch.linalg import matrix_rank as matrix_rank
 from torch.linalg import multi_dot as multi_dot
 from torch.linalg import norm as norm
-from torch.linalg import pinv as pinv
-from torch.linalg import qr as qr
-from torch.linalg import slogdet as slogdet
-from torch.linalg import solve as solve
 from torch.linalg import solve_ex as solve_ex
-from torch.linalg import svd as svd
-from torch.linalg import svdvals as svdvals
 from torch.linalg import tensorinv as tensorinv
 from torch.linalg import tensorsolve as tensorsolve
 from torch.linalg import vander as vander
@@ -38,8 +19,27 @@ from torch.linalg import vecdot as vecdot
 from torch.linalg import vector_norm as vector_norm
 
 from torch_ops.ops import cholesky as cholesky
+from torch_ops.ops import cond as cond
+from torch_ops.ops import det as det
 from torch_ops.ops import diagonal as diagonal
+from torch_ops.ops import eig as eig
+from torch_ops.ops import eigh as eigh
+from torch_ops.ops import eigvals as eigvals
+from torch_ops.ops import eigvalsh as eigvalsh
+from torch_ops.ops import inv as inv
+from torch_ops.ops import lstsq as lstsq
+from torch_ops.ops import lu as lu
+from torch_ops.ops import lu_factor as lu_factor
 from torch_ops.ops import matmul as matmul
+from torch_ops.ops import matrix_exp as matrix_exp
+from torch_ops.ops import matrix_norm as matrix_norm
+from torch_ops.ops import matrix_power as matrix_power
+from torch_ops.ops import pinv as pinv
+from torch_ops.ops import qr as qr
+from torch_ops.ops import slogdet as slogdet
+from torch_ops.ops import solve as solve
 from torch_ops.ops import solve_triangular as solve_triangular
+from torch_ops.ops import svd as svd
+from torch_ops.ops import svdvals as svdvals
 
 class LinAlgError(RuntimeError): ...

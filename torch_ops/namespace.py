@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from overbar.namespace import Namespace, bad_minor, no_inverse, not_finite, singular
+from overbar.namespace import Namespace, bad_minor, no_inverse, not_finite, singular, which_matrix
 from torch_ops import host
 
 
@@ -99,6 +99,15 @@ class TorchNamespace(Namespace):
     def mH(self, A):
         return A.mH
 
+    def cumulative_sum(self, A, axis):
+        return torch.cumsum(A, axis)
+
+    def argsort(self, A, axis=-1):
+        return torch.argsort(A, dim=axis)
+
+    def take_along_axis(self, A, indices, axis=-1):
+        return torch.take_along_dim(A, indices, axis)
+
     def concat(self, arrays, axis=0):
         return torch.cat(tuple(arrays), dim=axis)
 
@@ -146,6 +155,19 @@ class TorchNamespace(Namespace):
         zeros = B.new_zeros((*B.shape[:-1], math.prod(shape)))
         return zeros.index_add(-1, where, B).reshape(*B.shape[:-1], *shape)
 
+    def choose(self, mask, yes, no):
+        # a compiler traces, or the host would have to wait for a device; fake tensors have no numbers
+        if torch.compiler.is_compiling() or type(mask) is not torch.Tensor or mask.device.type != "cpu":
+            return no()
+        try:
+            every = bool(mask.all())
+        except RuntimeError:  # a transform looks at it
+            every = False
+        return yes() if every else no()
+
+    def sees_numbers(self, *arrays):
+        return host.are_plain(arrays)
+
     def buffer(self, *arrays):
         if torch.is_grad_enabled() or transformed(arrays):
             return None
@@ -159,6 +181,14 @@ class TorchNamespace(Namespace):
         if A.ndim == 2:
             return torch.addmm(C, A, B, alpha=scale)
         return C + scale * (A @ B)
+
+    def require(self, A, fine, message):
+        info = (~fine).to(torch.int32)
+        if failure := _failure(info, "linalg.solve"):
+            index, _ = _first_failure(info)
+            where = f"argument A{which_matrix(index)}"
+            raise torch.linalg.LinAlgError(f"{message.replace('argument A', where)}\n{failure}")
+        return A
 
     def cholesky(self, A, argument="A"):
         L, info = torch.linalg.cholesky_ex(A)
@@ -205,6 +235,20 @@ class TorchNamespace(Namespace):
         P, L, U = torch.lu_unpack(LU, pivots)
         return P.argmax(-2), L, U
 
+    def lu_factor(self, kernel, A):
+        LU, pivots, _ = torch.linalg.lu_factor_ex(A)
+        P, _, _ = torch.lu_unpack(LU, pivots, unpack_data=False)
+        # ones counted: argmax has no answer for an empty matrix
+        p = (P.real * torch.arange(A.shape[-2], dtype=P.real.dtype, device=A.device)[:, None]).sum(-2)
+        return LU, pivots, p.to(torch.int64)
+
+    def permutation_matrix(self, p, like):
+        i = torch.arange(p.shape[-1], device=p.device)
+        return (i[:, None] == p[..., None, :]).to(like.dtype)
+
+    def take_rows(self, A, p):
+        return torch.take_along_dim(A, p[..., None], -2)
+
     def qr(self, A, mode="reduced"):
         return tuple(torch.linalg.qr(A, mode))
 
@@ -212,7 +256,14 @@ class TorchNamespace(Namespace):
         return tuple(torch.linalg.eigh(A))
 
     def eig(self, A):
-        return tuple(torch.linalg.eig(A))
+        try:
+            return tuple(torch.linalg.eig(A))
+        except RuntimeError as error:
+            if "infs or NaNs" not in str(error):
+                raise
+            raise torch.linalg.LinAlgError(
+                f"eig: argument A is not finite. Remove or replace such entries before the call.\n{error}"
+            ) from None
 
     def svd(self, A, full_matrices=False):
         return tuple(torch.linalg.svd(A, full_matrices=full_matrices))

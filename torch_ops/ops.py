@@ -9,7 +9,7 @@ are handed over to that function; `torch_ops.handover` says what that means.
 import torch
 
 from overbar import rules
-from torch_ops.handover import FULL, REAL, small, wrap
+from torch_ops.handover import FULL, REAL, forward_mode, small, wrap
 
 
 def _cholesky_solve(B, L, upper=False):
@@ -27,7 +27,51 @@ def _matrix(input):
     return input.ndim == 2  # torch.trace takes no batches
 
 
+def _cholesky_inverse(L, upper=False):
+    # So is torch.cholesky_inverse, but for its forward mode, which is wrong.
+    return torch.cholesky_inverse(L.triu() if upper else L.tril(), upper)
+
+
+def _solve(A, B, *, left=True):
+    if not _vectors(A, B):
+        return torch.linalg.solve(A, B, left=left)
+    return solve.ours(A, B[..., None], left=left)[..., 0]
+
+
+def _vectors(A, B):
+    """What torch.linalg.solve takes for a batch of vectors, of which our primitive makes a matrix."""
+    return B.ndim > 1 and A.ndim - 1 == B.ndim and B.shape == A.shape[:-1]
+
+
+def _solved_by_torch(A, B, **_):
+    # Its forward rule takes the LU factors for constants: the derivative of that is wrong (pytorch/pytorch#192540).
+    return _vectors(A, B) or (A.dtype in FULL and not A.ndim == 2 < B.ndim and not forward_mode())
+
+
+def _never(*args, **kwargs):
+    return False
+
+
+def _full_precision(A):
+    return A.dtype in FULL
+
+
+def _as_scipy(w, V, *, eigvals_only: bool = False):
+    """The eigenvalues and the eigenvectors, or the eigenvalues alone where `eigvals_only` is true."""
+    return w if eigvals_only else (w, V)
+
+
+def _not_complete(A, mode="reduced"):
+    return A.dtype in FULL and mode != "complete"  # of a complete Q, PyTorch has no derivative
+
+
+def _tall(A, *, pivot=True):
+    # PyTorch divides by the last pivot, of which the derivative is independent where A is not tall
+    return A.dtype in FULL and A.size(-2) > A.size(-1)
+
+
 add = wrap(rules.add, "add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.add)
+adjugate = wrap(rules.adjugate, "adjugate(A: Tensor) -> Tensor")
 bilinear_form = wrap(rules.bilinear_form)
 cat = wrap(rules.concatenate, "cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor", builtin=torch.cat)
 cho_logdet = wrap(rules.cho_logdet)
@@ -39,6 +83,15 @@ cholesky = wrap(
     # complex ones never: of a Hermitian matrix PyTorch returns a gradient that is not Hermitian
     when=lambda A, **_: small(A, 192, REAL),
 )
+cholesky_downdate = wrap(rules.cholesky_downdate)
+cholesky_inverse = wrap(
+    rules.cholesky_inverse,
+    "cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor",
+    builtin=torch.cholesky_inverse,
+    mended=_cholesky_inverse,
+    # of a complex diagonal, which a Cholesky factor does not have, LAPACK reads the real part only; its derivative, all
+    when=lambda L, *_, **__: small(L, 128, REAL),
+)
 cholesky_solve = wrap(
     rules.cho_solve,
     "cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor",
@@ -46,11 +99,15 @@ cholesky_solve = wrap(
     mended=_cholesky_solve,
     when=lambda B, L, *_, **__: small(L, 128, FULL),
 )
+cholesky_update = wrap(rules.cholesky_update)
 concatenate = wrap(
     rules.concatenate, "concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor", builtin=torch.concatenate
 )
+cond = wrap(rules.cond)
 congruence = wrap(rules.congruence)
 cos = wrap(rules.cos, "cos(input: Tensor) -> Tensor", builtin=torch.cos)
+cosm = wrap(rules.cosm)
+det = wrap(rules.det, "det(A: Tensor) -> Tensor")
 diag_embed = wrap(
     rules.diag_embed,
     "diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor",
@@ -61,22 +118,114 @@ diagonal = wrap(
     "diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor",
     builtin=torch.linalg.diagonal,
 )
+eig = wrap(rules.eig, "eig(A: Tensor)", returns=torch.return_types.linalg_eig)
+eigh = wrap(rules.eigh, 'eigh(A: Tensor, UPLO: str = "L")', returns=torch.return_types.linalg_eigh)
+eigh_generalized = wrap(rules.eigh_generalized)
+eigh_tridiagonal = wrap(
+    rules.eigh_tridiagonal,
+    "eigh_tridiagonal(d: Tensor, e: Tensor, eigvals_only: bool = False)",
+    returns=_as_scipy,
+)
+eigvals = wrap(rules.eigvals, "eigvals(A: Tensor) -> Tensor")
+eigvalsh = wrap(
+    rules.eigvalsh,
+    'eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor',
+    builtin=torch.linalg.eigvalsh,
+    when=_never,  # its second derivative is NaN or wrong at equal eigenvalues
+)
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
+expm = wrap(rules.expm)
+expm_frechet = wrap(rules.expm_frechet)
+expmh = wrap(rules.expmh)
+fractional_matrix_power = wrap(rules.fractional_matrix_power)
+inv = wrap(rules.inv, "inv(A: Tensor) -> Tensor", builtin=torch.linalg.inv, when=_full_precision)
 inv_congruence = wrap(rules.inv_congruence)
+inv_quad = wrap(rules.inv_quad)
+inv_quad_logdet = wrap(rules.inv_quad_logdet)
+invsqrtmh = wrap(rules.invsqrtmh)
+kron = wrap(rules.kron, "kron(input: Tensor, other: Tensor) -> Tensor", builtin=torch.kron)
+ldl = wrap(rules.ldl)
 log = wrap(rules.log, "log(input: Tensor) -> Tensor", builtin=torch.log)
+logdet = wrap(
+    rules.logdet,
+    "logdet(A: Tensor) -> Tensor",
+    builtin=torch.logdet,
+    when=_never,  # where it is NaN, or A is singular, PyTorch returns numbers for its gradient
+)
+logm = wrap(rules.logm)
+logmh = wrap(rules.logmh)
+lstsq = wrap(
+    rules.lstsq,
+    "lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any",
+    returns=torch.return_types.linalg_lstsq,
+)
+lu = wrap(
+    rules.lu,
+    "lu(A: Tensor) -> tuple[Tensor, Tensor, Tensor]",
+    builtin=torch.linalg.lu,
+    when=_tall,
+    returns=torch.return_types.linalg_lu,
+)
+lu_factor = wrap(
+    rules.lu_factor,
+    "lu_factor(A: Tensor) -> tuple[Tensor, Tensor]",
+    builtin=torch.linalg.lu_factor,
+    when=_tall,
+    returns=torch.return_types.linalg_lu_factor,
+)
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)
+matrix_exp = wrap(rules.expm, "matrix_exp(A: Tensor) -> Tensor")
+matrix_norm = wrap(rules.matrix_norm, "matrix_norm(A: Tensor, ord: Any = 'fro') -> Tensor")
+matrix_power = wrap(rules.matrix_power, "matrix_power(A: Tensor, n: int) -> Tensor", builtin=torch.linalg.matrix_power)
 matrix_transpose = wrap(rules.matrix_transpose)
 mul = wrap(rules.multiply, "mul(input: Tensor, other: Tensor | Number) -> Tensor", builtin=torch.mul)
 multiply = wrap(rules.multiply, "multiply(input: Tensor, other: Tensor | Number) -> Tensor", builtin=torch.multiply)
 phi = wrap(rules.phi)
+pinv = wrap(
+    rules.pinv,
+    "pinv(A: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False) -> Tensor",
+)
+polar = wrap(rules.polar)
+polynomial = wrap(rules.polynomial)
 pow = wrap(rules.power, "pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor", builtin=torch.pow)
 power = wrap(rules.power)
+powmh = wrap(rules.powmh)
+qr = wrap(
+    rules.qr,
+    'qr(A: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]',
+    builtin=torch.linalg.qr,
+    when=_not_complete,
+    returns=torch.return_types.linalg_qr,
+)
 quadratic = wrap(rules.quadratic)
 reciprocal = wrap(rules.reciprocal, "reciprocal(input: Tensor) -> Tensor", builtin=torch.reciprocal)
 reshape = wrap(rules.reshape, "reshape(input: Tensor, shape: Sequence[int]) -> Tensor", builtin=torch.reshape)
+schur = wrap(rules.schur)
+signmh = wrap(rules.signmh)
 sin = wrap(rules.sin, "sin(input: Tensor) -> Tensor", builtin=torch.sin)
+sinm = wrap(rules.sinm)
+slogdet = wrap(
+    rules.slogdet,
+    "slogdet(A: Tensor) -> tuple[Tensor, Tensor]",
+    builtin=torch.linalg.slogdet,
+    when=_never,  # where A is singular, PyTorch returns numbers for its gradient
+    returns=torch.return_types.linalg_slogdet,
+)
+softplusmh = wrap(rules.softplusmh)
+solve = wrap(
+    rules.solve,
+    "solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor",
+    builtin=torch.linalg.solve,
+    mended=_solve,
+    when=_solved_by_torch,
+)
+solve_continuous_are = wrap(rules.solve_continuous_are)
+solve_continuous_lyapunov = wrap(rules.solve_continuous_lyapunov)
+solve_discrete_are = wrap(rules.solve_discrete_are)
+solve_discrete_lyapunov = wrap(rules.solve_discrete_lyapunov)
+solve_sylvester = wrap(rules.solve_sylvester)
 solve_triangular = wrap(
     rules.solve_triangular,
     "solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, "
@@ -84,7 +233,10 @@ solve_triangular = wrap(
     builtin=torch.linalg.solve_triangular,
     when=_one_system_each,
 )
+spectral_function = wrap(rules.spectral_function)
 sqrt = wrap(rules.sqrt, "sqrt(input: Tensor) -> Tensor", builtin=torch.sqrt)
+sqrtm = wrap(rules.sqrtm)
+sqrtmh = wrap(rules.sqrtmh)
 sub = wrap(
     rules.subtract, "sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.sub
 )
@@ -100,6 +252,8 @@ sum = wrap(
     "dtype: torch.dtype | None = None) -> Tensor",
     builtin=torch.sum,
 )
+svd = wrap(rules.svd, "svd(A: Tensor, full_matrices: bool = True) -> Any", returns=torch.return_types.linalg_svd)
+svdvals = wrap(rules.svdvals, "svdvals(A: Tensor) -> Tensor")
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)
 trace = wrap(rules.trace, "trace(input: Tensor) -> Tensor", builtin=torch.trace, when=_matrix, input="A")
 transpose_matmul = wrap(rules.transpose_matmul)

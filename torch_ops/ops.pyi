@@ -10,6 +10,9 @@ Number: TypeAlias = int | float | complex
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """The sum C = A + B, entry by entry."""
 
+def adjugate(A: Tensor) -> Tensor:
+    """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I."""
+
 def bilinear_form(x: Tensor, A: Tensor, y: Tensor) -> Tensor:
     """The bilinear form c = xᵀ A y."""
 
@@ -25,17 +28,35 @@ def cho_solve(L: Tensor, B: Tensor, *, upper: bool = False) -> Tensor:
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """The Cholesky factor of a symmetric (Hermitian) positive definite matrix: A = L Lᴴ."""
 
+def cholesky_downdate(L: Tensor, V: Tensor) -> Tensor:
+    """The Cholesky factor of A − V Vᴴ from that of A = L Lᴴ."""
+
+def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
+    """The inverse C = (L Lᴴ)⁻¹ of a positive definite matrix from its Cholesky factor."""
+
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """The solution X of A X = B from the Cholesky factor of A."""
 
+def cholesky_update(L: Tensor, V: Tensor) -> Tensor:
+    """The Cholesky factor of A + V Vᴴ from that of A = L Lᴴ."""
+
 def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Arrays joined along a dimension."""
+
+def cond(A: Tensor, *, p: Any = None) -> Tensor:
+    """The condition number of a matrix with respect to solving, ‖A‖ ‖A⁻¹‖."""
 
 def congruence(A: Tensor, B: Tensor) -> Tensor:
     """The matrix quadratic form C = Bᵀ A B."""
 
 def cos(input: Tensor) -> Tensor:
     """The function C = cos A, the cosine of each entry."""
+
+def cosm(A: Tensor) -> Tensor:
+    """The matrix cosine, C = cos(A) = I − A²/2 + A⁴/24 − … (to infinity)."""
+
+def det(A: Tensor) -> Tensor:
+    """The determinant c = det A."""
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The square matrix with d on a diagonal, C[i, i + offset] = dᵢ, and zero elsewhere: the adjoint of
@@ -44,23 +65,101 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """A diagonal of A as a vector, Cᵢ = A[i, i + offset] (for a negative offset A[i − offset, i])."""
 
+def eig(A: Tensor) -> tuple[Tensor, Tensor]:
+    """The eigenvalues and eigenvectors of a square matrix: A V = V diag(w)."""
+
+def eigh(A: Tensor, UPLO: str = "L") -> tuple[Tensor, Tensor]:
+    """The eigenvalues and eigenvectors of a symmetric (Hermitian) matrix: A V = V diag(w), Vᴴ V = I."""
+
+def eigh_generalized(A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
+    """The generalised eigenvalues and vectors of Hermitian A and positive definite B: A V = B V diag(w), Vᴴ B V =
+    I."""
+
+def eigh_tridiagonal(d: Tensor, e: Tensor, eigvals_only: bool = False) -> tuple[Tensor, Tensor]:
+    """The eigenvalues and eigenvectors of a symmetric (Hermitian) tridiagonal matrix."""
+
+def eigvals(A: Tensor) -> Tensor:
+    """The eigenvalues of a square matrix."""
+
+def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
+    """The eigenvalues of a symmetric (Hermitian) matrix, in ascending order."""
+
 def embed(B: Tensor, *, index: Any, shape: int | Sequence[int]) -> Tensor:
     """The array C of zeros of a given shape, but for B at an index: ``C[index] += B``."""
 
 def exp(input: Tensor) -> Tensor:
     """The function C = exp A, the exponential function of each entry."""
 
+def expm(A: Tensor) -> Tensor:
+    """The matrix exponential, C = exp(A) = I + A + A²/2 + A³/6 + … (to infinity)."""
+
+def expm_frechet(A: Tensor, E: Tensor) -> Tensor:
+    """The Fréchet derivative of the matrix exponential at A along E: the L of exp(A + tE) = exp(A) + tL + O(t²)."""
+
+def expmh(A: Tensor) -> Tensor:
+    """The exponential C = exp A of a symmetric (Hermitian) matrix."""
+
+def fractional_matrix_power(A: Tensor, *, t: float) -> Tensor:
+    """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
+
+def inv(A: Tensor) -> Tensor:
+    """The inverse C = A⁻¹ of a square matrix."""
+
 def inv_congruence(A: Tensor, B: Tensor) -> Tensor:
     """The matrix quadratic form with the inverse, C = Bᵀ A⁻¹ B, without forming A⁻¹."""
 
+def inv_quad(A: Tensor, B: Tensor) -> Tensor:
+    """The quadratic form with an inverse, c = tr(Bᴴ A⁻¹ B), of a positive definite matrix; bᴴ A⁻¹ b for a
+    vector."""
+
+def inv_quad_logdet(A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
+    """The two terms of a Gaussian log-likelihood, tr(Bᴴ A⁻¹ B) and log det A, from one Cholesky decomposition."""
+
+def invsqrtmh(A: Tensor) -> Tensor:
+    """The inverse square root C = A^(−1/2) of a positive definite (Hermitian) matrix: C A C = I."""
+
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """The Kronecker product C = A ⊗ B: the block matrix of all Aᵢⱼ B."""
+
+def ldl(A: Tensor, *, lower: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """The factorisation A = L D Lᴴ of a symmetric (Hermitian) matrix, with rows in the order of the pivots."""
+
 def log(input: Tensor) -> Tensor:
     """The function C = log A, the natural logarithm of each entry."""
+
+def logdet(A: Tensor) -> Tensor:
+    """The logarithm of a determinant, c = log det A."""
+
+def logm(A: Tensor) -> Tensor:
+    """The principal logarithm of a square matrix: C with exp(C) = A and eigenvalues with imaginary parts in (−π,
+    π]."""
+
+def logmh(A: Tensor) -> Tensor:
+    """The logarithm C = log A of a positive definite (Hermitian) matrix: the Hermitian matrix with exp C = A."""
+
+def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
+    """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank."""
+
+def lu(A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The LU decomposition with partial pivoting, A = P L U."""
+
+def lu_factor(A: Tensor) -> tuple[Tensor, Tensor]:
+    """The LU decomposition with partial pivoting in one array, A = P L U."""
 
 def mask(A: Tensor, *, mask: Any) -> Tensor:
     """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product C = A B."""
+
+def matrix_exp(A: Tensor) -> Tensor:
+    """The matrix exponential, C = exp(A) = I + A + A²/2 + A³/6 + … (to infinity)."""
+
+def matrix_norm(A: Tensor, ord: Any = "fro") -> Tensor:
+    """The norm ‖A‖ of a matrix: Frobenius, nuclear, spectral, or the largest sum of a column or row."""
+
+def matrix_power(A: Tensor, n: int) -> Tensor:
+    """The power C = Aⁿ of a square matrix, for a whole number n; of the inverse where n is negative."""
 
 def matrix_transpose(A: Tensor) -> Tensor:
     """The transpose C = Aᵀ of the last two dimensions. (Not conjugated.)"""
@@ -75,11 +174,26 @@ def phi(A: Tensor) -> Tensor:
     """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
     decomposition."""
 
+def pinv(A: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False) -> Tensor:
+    """The Moore–Penrose pseudoinverse A⁺ of any matrix."""
+
+def polar(A: Tensor, *, side: str = "right") -> tuple[Tensor, Tensor]:
+    """The polar decomposition A = U P, or A = P U, with orthonormal columns or rows in U and Hermitian P ≥ 0."""
+
+def polynomial(A: Tensor, c: Tensor) -> Tensor:
+    """The matrix polynomial, C = c₀ I + c₁ A + c₂ A² + … + c_(k−1) A^(k−1)."""
+
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""
 
 def power(A: Tensor | Number, p: Tensor | Number) -> Tensor:
     """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""
+
+def powmh(A: Tensor, *, p: float) -> Tensor:
+    """The power C = Aᵖ of a symmetric (Hermitian) matrix."""
+
+def qr(A: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]:
+    """The QR decomposition A = Q R: Q with orthonormal columns, R upper triangular."""
 
 def quadratic(A: Tensor, x: Tensor) -> Tensor:
     """The quadratic form c = xᵀ A x."""
@@ -90,16 +204,58 @@ def reciprocal(input: Tensor) -> Tensor:
 def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
     """The entries of A, in row-major order, in another shape."""
 
+def schur(A: Tensor, *, output: str = "real") -> tuple[Tensor, Tensor]:
+    """The Schur decomposition A = Z T Zᴴ: Z unitary, T upper triangular."""
+
+def signmh(A: Tensor) -> Tensor:
+    """The sign C = sign A of a symmetric (Hermitian) matrix: its eigenvalues are −1 and 1, and C² = I."""
+
 def sin(input: Tensor) -> Tensor:
     """The function C = sin A, the sine of each entry."""
+
+def sinm(A: Tensor) -> Tensor:
+    """The matrix sine, C = sin(A) = A − A³/6 + A⁵/120 − … (to infinity)."""
+
+def slogdet(A: Tensor) -> tuple[Tensor, Tensor]:
+    """The sign and the logarithm of the modulus of a determinant: det A = s exp(ℓ)."""
+
+def softplusmh(A: Tensor) -> Tensor:
+    """The softplus C = log(I + exp A) of a symmetric (Hermitian) matrix: a smooth positive part."""
+
+def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
+    """The solution X of a system of equations, op(A) X = B or X op(A) = B."""
+
+def solve_continuous_are(A: Tensor, B: Tensor, Q: Tensor, R: Tensor) -> Tensor:
+    """The stabilising solution X of the continuous Riccati equation Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0."""
+
+def solve_continuous_lyapunov(A: Tensor, Q: Tensor) -> Tensor:
+    """The solution X of the continuous Lyapunov equation A X + X Aᴴ = Q."""
+
+def solve_discrete_are(A: Tensor, B: Tensor, Q: Tensor, R: Tensor) -> Tensor:
+    """The stabilising solution X of the discrete Riccati equation."""
+
+def solve_discrete_lyapunov(A: Tensor, Q: Tensor) -> Tensor:
+    """The solution X of the discrete Lyapunov equation A X Aᴴ − X + Q = 0."""
+
+def solve_sylvester(A: Tensor, B: Tensor, Q: Tensor) -> Tensor:
+    """The solution X of Sylvester's equation A X + X B = Q."""
 
 def solve_triangular(
     A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, adjoint: bool = False
 ) -> Tensor:
     """The solution X of a triangular system, op(A) X = B or X op(A) = B."""
 
+def spectral_function(A: Tensor, *, f: Any, df: Any, d2f: Any = None, d3f: Any = None) -> Tensor:
+    """The function C = f(A) of a symmetric (Hermitian) matrix: C = V f(w) Vᴴ, where A = V diag(w) Vᴴ."""
+
 def sqrt(input: Tensor) -> Tensor:
     """The function C = sqrt A, the square root of each entry."""
+
+def sqrtm(A: Tensor) -> Tensor:
+    """The principal square root of a square matrix: C with C C = A and eigenvalues in the right half-plane."""
+
+def sqrtmh(A: Tensor) -> Tensor:
+    """The square root C = A^(1/2) of a positive definite (Hermitian) matrix, itself positive definite."""
 
 def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """The difference C = A − B, entry by entry."""
@@ -114,6 +270,12 @@ def sum(
     input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
 ) -> Tensor:
     """The sum of the entries of A over some of its dimensions."""
+
+def svd(A: Tensor, full_matrices: bool = True) -> Any:
+    """The singular value decomposition A = U diag(S) Vᴴ."""
+
+def svdvals(A: Tensor) -> Tensor:
+    """The singular values of a matrix, in descending order."""
 
 def tanh(input: Tensor) -> Tensor:
     """The function C = tanh A, the hyperbolic tangent of each entry."""

@@ -189,9 +189,13 @@ def _primitive_key(primitive):
 
 
 def in_graph(key, *args, **kwargs):
-    """While dynamo is compiling: the call of the function with this key."""
+    """While dynamo is compiling: the call of the function with this key. Options that are functions cannot be in a
+    graph, and become part of what the key stands for."""
     _allow()
-    return call_in_graph(key, *args, **kwargs)
+    functions = [name for name, value in kwargs.items() if callable(value)]
+    for name in functions:
+        key = _key_with(key, name, kwargs[name])
+    return call_in_graph(key, *args, **{name: value for name, value in kwargs.items() if name not in functions})
 
 
 def call_in_graph(key, *args, **kwargs):
@@ -207,9 +211,19 @@ def _key_of(primitive):
     return _primitive_key(primitive)
 
 
+@functools.cache
+def _function_key(key, name, value):
+    return graph_key(key, functools.partial(_calls[key], **{name: value}))
+
+
+def _key_with(key, name, value):
+    return _function_key(key, name, value)
+
+
 # What torch.compiler.assume_constant_result does: dynamo, while it traces, calls them itself.
 _allow._dynamo_marked_constant = True
 _key_of._dynamo_marked_constant = True
+_key_with._dynamo_marked_constant = True
 
 
 # There are no kernels of linear algebra for these.

@@ -102,6 +102,10 @@ class Namespace:
     def is_complex(self, A: Any) -> bool:
         return self.base.isdtype(A.dtype, "complex floating")
 
+    def eps(self, A: Any) -> float:
+        """The distance from 1 to the next larger number in A's precision."""
+        return float(self.base.finfo(A.dtype).eps)
+
     def cast(self, A: Any, like: Any) -> Any:
         """A in the dtype of `like`; the real part where `like` is real."""
         if A.dtype == like.dtype:
@@ -192,6 +196,25 @@ class Namespace:
         become part of it, and the choice is made when it runs."""
         return yes() if predicate else no()
 
+    def choose(self, mask: Any, yes: Any, no: Any) -> Any:
+        """``yes()`` where the mask holds for every matrix of the batch, ``no()`` otherwise. Both compute the same, `no`
+        for any matrix: where numbers cannot be looked at, because a compiler traces, it is ``no()``. For functions of
+        primitives, not for rules."""
+        return yes() if bool(self.all(mask)) else no()
+
+    def sees_numbers(self, *arrays: Any) -> bool:
+        """Whether `repeat` can look at the numbers in these arrays. Where a compiler or a transform looks on, which
+        knows only their shapes, it cannot: `on_host` can, even there."""
+        return True
+
+    def repeat(self, counts: Any, step: Any, state: Any) -> Any:
+        """``state = step(i, state)`` for i = 0, 1, ... below the largest of `counts`. A state is a list of arrays,
+        whose shapes do not change. For functions of primitives: none of the libraries differentiates this well."""
+        most = int(self.max(counts)) if math.prod(counts.shape) else 0
+        for i in range(most):
+            state = step(i, state)
+        return state
+
     def buffer(self, *arrays: Any) -> Any:
         """An array like the first of `arrays` to write results into; None where arrays cannot be written to, or where a
         computation with these arrays is watched by somebody who differentiates it."""
@@ -200,6 +223,14 @@ class Namespace:
     def add_product(self, C: Any, A: Any, B: Any, scale: Any) -> Any:
         """C + scale · A B, with as little traffic through memory as the library allows."""
         return C + scale * (A @ B)
+
+    def require(self, A: Any, fine: Any, message: str) -> Any:
+        """A, whose matrices must all be `fine` (booleans of the batch dimensions): else it raises with the message.
+        Where nothing can be raised, under XLA, the matrices that are not fine are NaN."""
+        if not bool(self.all(fine)):
+            index = np.argwhere(~np.asarray(fine))
+            raise self.LinAlgError(message.replace("argument A", f"argument A{which_matrix(index[0])}"))
+        return A
 
     def cholesky(self, A: Any, argument: str = "A") -> Any:
         """The lower Cholesky factor of Hermitian positive definite A, of which it reads the lower triangle. Raises this
@@ -224,6 +255,19 @@ class Namespace:
         U (..., k, n), k = min(m, n), with A[p] = L U."""
         return self._by_numpy("lu", A)
 
+    def lu_factor(self, kernel: Any, A: Any) -> tuple[Any, Any, Any]:
+        """What the kernel `overbar.rules.lu.getrf` computes: both factors in one array, pivots and rows."""
+        return self.on_host(kernel, A)
+
+    def permutation_matrix(self, p: Any, like: Any) -> Any:
+        """The matrix P for which P[:, i] is the unit vector of p[i]: (Pᵀ A)[i] = A[p[i]]. In the dtype of `like`."""
+        i = self.arange(p.shape[-1], dtype=p.dtype, device=array_api_compat.device(p))
+        return self.astype(i[:, None] == p[..., None, :], like.dtype)
+
+    def take_rows(self, A: Any, p: Any) -> Any:
+        """The rows A[..., p[i], :] of a matrix (..., m, n), for integers p (..., k) with the batch dimensions of A."""
+        return self.take_along_axis(A, self.broadcast_to(p[..., None], (*p.shape, A.shape[-1])), axis=-2)
+
     def qr(self, A: Any, mode: str = "reduced") -> tuple[Any, Any]:
         """A = Q R; with mode "complete" Q is square."""
         return tuple(self.base.linalg.qr(A, mode=mode))
@@ -240,6 +284,10 @@ class Namespace:
     def svd(self, A: Any, full_matrices: bool = False) -> tuple[Any, Any, Any]:
         """U, the singular values in descending order, and Vᴴ."""
         return tuple(self.base.linalg.svd(A, full_matrices=full_matrices))
+
+    def rounding(self, A: Any) -> Any:
+        """ε max(m, n): which part of the largest singular value of A (..., m, n) counts as zero."""
+        return float(self.base.finfo(A.dtype).eps) * max(A.shape[-2:])
 
     def expm(self, A: Any) -> Any:
         """The matrix exponential."""
@@ -338,18 +386,20 @@ class NumpyNamespace(Namespace):
         return L
 
     def solve(self, A, B, check=True):
+        if A.ndim == 2 and B.ndim > 2:  # one matrix, many right-hand sides: as columns of one system
+            n, k = B.shape[-2:]
+            X = self.solve(A, np.moveaxis(B, -2, 0).reshape(n, math.prod(B.shape[:-2]) * k))
+            return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
         try:
             return np.linalg.solve(A, B)
         except LinAlgError:
-            index = next((i for i in np.ndindex(A.shape[:-2]) if np.linalg.matrix_rank(A[i]) < A.shape[-1]), ())
-            raise LinAlgError(singular("A", index)) from None
+            raise LinAlgError(singular("A", _first_singular(A))) from None
 
     def inv(self, A):
         try:
             return np.linalg.inv(A)
         except LinAlgError:
-            index = next((i for i in np.ndindex(A.shape[:-2]) if np.linalg.matrix_rank(A[i]) < A.shape[-1]), ())
-            raise LinAlgError(no_inverse("A", index)) from None
+            raise LinAlgError(no_inverse("A", _first_singular(A))) from None
 
     def lu(self, A):
         m, n = A.shape[-2:]
@@ -362,10 +412,22 @@ class NumpyNamespace(Namespace):
         return p, L, U
 
     def eigh(self, A):
-        return tuple(np.linalg.eigh(A))
+        try:
+            w, V = np.linalg.eigh(A)
+        except LinAlgError as error:
+            raise LinAlgError(f"{error}\n{bad_spectrum('eigh', np.tril(A), 'A')}") from None
+        if not np.isfinite(w).all():
+            raise LinAlgError(bad_spectrum("eigh", np.tril(A), "A"))
+        return w, V
+
+    def svd(self, A, full_matrices=False):
+        return tuple(np.linalg.svd(A, full_matrices=full_matrices))
 
     def eig(self, A):
-        w, V = np.linalg.eig(A)
+        try:
+            w, V = np.linalg.eig(A)
+        except LinAlgError as error:
+            raise LinAlgError(f"{error}\n{bad_spectrum('eig', A, 'A')}") from None
         kind = np.result_type(A.dtype, np.complex64)  # numpy.linalg.eig gives real arrays where it can
         return w.astype(kind, copy=False), V.astype(kind, copy=False)
 
@@ -421,6 +483,11 @@ class NumpyNamespace(Namespace):
         return X
 
 
+def _first_singular(A):
+    """The index of the first matrix of a batch that LAPACK's LU decomposition finds to be singular."""
+    return next((tuple(index) for index in np.argwhere(np.isneginf(np.linalg.slogdet(A)[1])).tolist()), ())
+
+
 # -- messages --------------------------------------------------------------------------------------------------------
 
 
@@ -442,10 +509,10 @@ def no_inverse(argument, index):
     return f"argument {argument}{which_matrix(index)} is singular: it has no inverse."
 
 
-def not_finite(argument, index, entry, value):
+def not_finite(argument, index, entry, value, function="cholesky"):
     """The message for a matrix of a batch with an entry that is NaN or infinite."""
     return (
-        f"cholesky: argument {argument}{which_matrix(index)} is not finite: its entry {tuple(entry)} is {value}. "
+        f"{function}: argument {argument}{which_matrix(index)} is not finite: its entry {tuple(entry)} is {value}. "
         "Remove or replace such entries before the call."
     )
 
@@ -472,6 +539,15 @@ def not_positive_definite(A, argument):
         if info > 0:
             return bad_minor(argument, index, info)
     return f"cholesky: argument {argument} is not positive definite to working precision."
+
+
+def bad_spectrum(function, A, argument):
+    """The message where eigenvalues of A (a NumPy array) were not found: the first entry that is not finite."""
+    bad = np.argwhere(~np.isfinite(A))
+    if not len(bad):
+        return f"{function}: the algorithm did not converge for argument {argument}. Is it scaled extremely?"
+    place = tuple(bad[0].tolist())
+    return not_finite(argument, place[:-2], place[-2:], A[place], function)
 
 
 def diagonal_positions(m, n, offset):

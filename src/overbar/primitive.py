@@ -432,14 +432,16 @@ class Signature:
                 dropped.update(missing)
                 core = [dim for dim in core if dim not in missing]
             here = {}
-            for dim, size in zip(core, shape[len(shape) - len(core) :], strict=True):
-                if size is None:
-                    continue
+            known_sizes = [
+                (dim, size) for dim, size in zip(core, shape[len(shape) - len(core) :], strict=True) if size is not None
+            ]
+            for dim, size in known_sizes:
                 if here.setdefault(dim, size) != size:
                     raise ValueError(
                         f"{{{i}}} is not square",
                         "Its last two dimensions must be equal; batch dimensions go in front of them.",
                     )
+            for dim, size in known_sizes:  # only now: of a matrix that is not square, that is what there is to say
                 j, known = sizes.setdefault(dim, (i, size))
                 if known != size:
                     raise ValueError(
@@ -591,7 +593,7 @@ def _with_signature(primitive, xp, name, rest, names, returns):
     result = f"primitive.apply(xp, *({body}))"
     scope = {"primitive": primitive, "xp": xp, "defaults": primitive.defaults}
     if returns is not None:
-        result = f"returns(*as_tuple({result}){''.join(f', {option}={option}' for option in extra)})"
+        result = f"returns(*as_tuple({result}){''.join(f', {option}={option}' for option in extra if option in given)})"
         scope |= {"returns": returns, "as_tuple": _as_tuple}
     return written(name, rest, f"return {result}", **scope)
 

@@ -501,7 +501,7 @@ def complex_step_error(primitive: Primitive, case: Case, rng=0) -> float | None:
     It needs real arrays and a function that is analytic and takes complex ones. Whether it is, the function itself is
     asked, input by input: by differences, its derivative along iẊ must be i times that along Ẋ (the equations of Cauchy
     and Riemann), which fails wherever it conjugates, takes a modulus or a real part, or reads one triangle of a
-    Hermitian matrix for both. Inputs for which this fails stay where they are.
+    Hermitian matrix for both, or rounds so small a step away. Inputs for which this fails stay where they are.
 
     Returns
     -------
@@ -539,17 +539,25 @@ def _analytic(at):
 def _is_analytic(at, i, dot):
     arrays = [a.astype(np.complex128) for a in at.arrays]
 
+    def moved(step):
+        return at.run([*arrays[:i], arrays[i] + step * dot, *arrays[i + 1 :]])
+
     def difference(factor):
-        ends = [at.run([*arrays[:i], arrays[i] + s * factor * dot, *arrays[i + 1 :]]) for s in (STEP, -STEP)]
+        ends = [moved(s * factor) for s in (STEP, -STEP)]
         return [(plus - minus) / (2 * STEP) for plus, minus in zip(*ends, strict=True)]
 
     try:
         along, across = difference(1), difference(1j)
+        # What is computed by unitary transformations (a Schur decomposition) is analytic, but rounds relative to the
+        # whole matrix, and so rounds the complex step away: one derivative more, of the step itself.
+        steps = [out.imag / COMPLEX_STEP for out in moved(1j * COMPLEX_STEP)]
     except (TypeError, ValueError, NotImplementedError, LinAlgError):  # it takes no complex numbers, or not these
         return False
     # the differences are worth about STEP², a conjugate is off by 2
     return all(
-        _largest(across[k] - 1j * along[k]) <= 0.01 * max(_largest(across[k]), _largest(along[k])) for k in at.smooth
+        _largest(found - 1j * along[k]) <= 0.01 * max(_largest(found), _largest(along[k]))
+        for k in at.smooth
+        for found in (across[k], 1j * steps[k])
     )
 
 
@@ -870,6 +878,16 @@ class Exact:
         A = A.copy()
         sign = self._eliminate(A, self.zeros((len(A), 0)))
         return math.prod(A.diagonal(), start=self.context.mpf(sign))
+
+    def svd(self, A, full_matrices=False):
+        """U, the singular values in descending order, and Vᴴ; the signs and phases are any."""
+        ctx = self.context
+        m, n = A.shape
+        if not m or not n:
+            return self.eye(m)[:, : m * full_matrices], self.zeros((0,)), self.eye(n)[: n * full_matrices]
+        U, S, Vh = ctx.svd(ctx.matrix(A.tolist()), full_matrices=full_matrices)
+        as_array = lambda M: np.array(M.tolist(), dtype=object).reshape(M.rows, M.cols)  # noqa: E731
+        return as_array(U), as_array(S)[:, 0], as_array(Vh)
 
     def _eliminate(self, A, B):
         """Turn A into an upper triangle and B with it, in place. Returns the sign of the permutation."""

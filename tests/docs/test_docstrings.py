@@ -66,7 +66,9 @@ def test_speaks_of_its_own_framework_only(front, name):
         assert raised
         errors = {"torch.linalg.LinAlgError": torch.linalg.LinAlgError}
         errors |= {"tf.errors.InvalidArgumentError": tf.errors.InvalidArgumentError}
-        errors |= {error.__name__: error for error in (IndexError, RuntimeError, TypeError)}
+        errors |= {
+            error.__name__: error for error in (IndexError, NotImplementedError, RuntimeError, TypeError, ValueError)
+        }
         assert set(raised) <= set(errors)
 
 

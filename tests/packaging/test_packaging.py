@@ -199,7 +199,7 @@ BELOW = {
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
     "overbar": {"namespace", "primitive", "rules", "sweep", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.
-    "bench": {"namespace", "primitive", "rules", "sweep", "torch_ops", "tf_ops", "overbar"},
+    "bench": {"namespace", "primitive", "rules", "sweep", "verify", "torch_ops", "tf_ops", "overbar"},
     "check": {"namespace", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench"},
     "demo": {"namespace", "primitive", "rules", "sweep", "torch_ops", "tf_ops", "overbar", "bench"},
     "__main__": {"rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "check", "demo"},

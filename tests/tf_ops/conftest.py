@@ -11,6 +11,7 @@ import overbar
 from overbar.primitive import Primitive
 from overbar.rules import REGISTRY
 from overbar.verify import Case, draw_cases
+from tests.conftest import is_drawn
 
 
 @overbar.primitive("()->(),()", hidden=1)
@@ -127,6 +128,7 @@ class Entry(NamedTuple):
 def pytest_generate_tests(metafunc):
     for name, primitives in (("entry", [*OWN, *REGISTRY.values()]), ("some", SOME)):
         if name in metafunc.fixturenames:
+            primitives = [p for p in primitives if is_drawn(metafunc, p)]
             metafunc.parametrize(name, [Entry(p) for p in primitives], ids=[p.name for p in primitives])
 
 

@@ -22,7 +22,7 @@ def as_tuple(outputs):
 def value_and_bars(f, x):
     with tf.GradientTape() as tape:
         tape.watch(x)
-        outputs = as_tuple(f(*x))
+        outputs = [out for out in as_tuple(f(*x)) if not out.dtype.is_integer]  # pivots have no derivative
     return [*outputs, *tape.gradient(outputs, x)]
 
 
@@ -98,9 +98,12 @@ def test_what_tensorflow_has_takes_half_precision(half):
         arrays = [[A, A], 0] if primitive.variadic else [A] * len(primitive.arguments)
         if name == "reshape":
             arrays.append([4])
+        if name == "eigh_tridiagonal":
+            arrays = [A, A[:, :1]]
         f = lambda *x, function=function, rest=arrays[1:]: function(x[0], *rest)  # noqa: E731
-        found = f(arrays[0])
-        assert found.dtype == half, name
+        found = [out for out in tf.nest.flatten(f(arrays[0])) if not out.dtype.is_integer]
+        for out in found:
+            assert out.dtype == half, name
         if not primitive.variadic:
             with tf.GradientTape() as tape:
                 tape.watch(A)

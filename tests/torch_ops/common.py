@@ -29,6 +29,20 @@ def op(primitive, options):
     return f
 
 
+def real_op(primitive, options):
+    """The same, where a complex output of real arguments is given by its real and imaginary parts, as a last dimension:
+    reverse mode has no Jacobian of a complex output by a real argument."""
+    f = op(primitive, options)
+
+    def g(*tensors):
+        outputs = several(f(*tensors))
+        if not any(x.is_complex() for x in tensors):
+            outputs = tuple(torch.view_as_real(o.resolve_conj()) if o.is_complex() else o for o in outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    return g
+
+
 def several(outputs):
     """What a function returned, as a tuple."""
     return outputs if isinstance(outputs, tuple) else (outputs,)

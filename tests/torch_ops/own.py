@@ -4,7 +4,10 @@ The tests of PyTorch run over them as over the registry: a test file that names 
 the registry's wherever a test takes `sample` or `first` (see tests/conftest.py).
 """
 
+import numpy as np
+
 from overbar import elementwise, mH, mT, namespace, primitive
+from overbar.kernel import kernel
 from overbar.primitive import once
 
 
@@ -202,4 +205,46 @@ def _(case):
     yield case(case.positive(2, 2))
 
 
-OWN_PRIMITIVES = [mahalanobis, moments, ordered, largest, log_sum_exp, cubic_product, cube_root]
+@kernel("(m,n),(n)->(m),(),()", "=ri")
+def product_on_host(A, x):
+    y = A @ x
+    return y, np.vdot(y, y).real, abs(y).argmax()
+
+
+@primitive("(m,n),(n)->(m),(),()", hidden=1)
+def hosted(A, x):
+    """Computed on the host: y = A x, |y|² (which is real), and the place of the largest entry, a hidden integer."""
+    return namespace(A).on_host(product_on_host, A, x)
+
+
+@hosted.vjp
+def _(bars, outputs, A, x):
+    (y_bar, r_bar, _), (y, *_), xp = bars, outputs, namespace(A)
+
+    @once
+    def g():
+        from_r = 0 if r_bar is None else 2 * xp.cast(r_bar, y)[..., None] * y
+        return from_r if y_bar is None else y_bar + from_r
+
+    return lambda: g()[..., :, None] * xp.conj(x)[..., None, :], lambda: (mH(A) @ g()[..., None])[..., 0]
+
+
+@hosted.jvp
+def _(outputs, A, x):
+    y, xp = outputs[0], namespace(A)
+
+    def along(y_dot):
+        return y_dot, xp.sum(2 * xp.real(xp.conj(y) * y_dot), axis=-1), None
+
+    return (
+        lambda A_dot: along((A_dot @ x[..., None])[..., 0]),
+        lambda x_dot: along((A @ x_dot[..., None])[..., 0]),
+    )
+
+
+@hosted.samples
+def _(case):
+    yield case(case.normal(3, 2), case.normal(2))
+
+
+OWN_PRIMITIVES = [mahalanobis, moments, ordered, largest, log_sum_exp, cubic_product, cube_root, hosted]

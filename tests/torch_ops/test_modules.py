@@ -503,6 +503,7 @@ def test_half_precision_is_computed_in_single(first, dtype):
     for a, b in zip(found, expected, strict=True):
         assert a.dtype == (dtype if b.is_floating_point() else b.dtype)
         assert torch.equal(a, b.to(a.dtype))
+    found, expected = ([out for out in outputs if out.requires_grad] for outputs in (found, expected))  # no integers
     bars = torch.autograd.grad(found, x, [torch.ones_like(a) for a in found])
     single_bars = torch.autograd.grad(expected, single, [torch.ones_like(b) for b in expected])
     for a, b in zip(bars, single_bars, strict=True):

@@ -18,7 +18,7 @@ from overbar import jacobian, verify  # noqa: E402
 from overbar.namespace import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from overbar.verify import call  # noqa: E402
-from tests.torch_ops.common import TIGHT, close, loss, op, several, tensors  # noqa: E402
+from tests.torch_ops.common import TIGHT, close, loss, op, real_op, several, tensors  # noqa: E402
 from tests.torch_ops.own import OWN_PRIMITIVES  # noqa: E402, F401 - `sample` and `first` run over them, too
 
 # Of torch.func.vmap, about the function that makes matrices Hermitian here.
@@ -128,7 +128,7 @@ def test_first_derivatives_agree_with_the_rules_in_numpy(sample):
             close(torch.func.jacrev(f, argnums=i)(*x), expected)
             close(torch.func.jacfwd(f, argnums=i)(*x), expected)
     else:
-        f = op(primitive, case.options)
+        f = real_op(primitive, case.options)
         for i in range(len(x)):
             reverse, forward = torch.func.jacrev(f, argnums=i)(*x), torch.func.jacfwd(f, argnums=i)(*x)
             for a, b in zip(several(reverse), several(forward), strict=True):
@@ -164,6 +164,8 @@ def test_a_batch_as_large_as_its_matrices_is_a_loop(first):
     primitive, options = first.primitive, first.draw().options
     if primitive.signature.whole:
         pytest.skip("a function of whole arrays knows no matrices")
+    if primitive.name == "eigh_tridiagonal":
+        pytest.skip("its two vectors cannot be of one size")
     rng = np.random.default_rng(0)
     x = []
     for core in primitive.signature.inputs:
@@ -194,7 +196,7 @@ def test_vmap_inside_vmap_with_a_batch_is_a_loop(first):
 def test_vmap_of_derivatives_is_a_loop(sample):
     """Gradients, Jacobians and Hessian-vector products of each element of a batch."""
     single, batched = sample.draw(), sample.draw(batch=(3,))
-    g, f = loss(sample.primitive, single.options), op(sample.primitive, single.options)
+    g, f = loss(sample.primitive, single.options), real_op(sample.primitive, single.options)
     x = tensors(batched, requires_grad=False)
     every = tuple(range(len(x)))
     gradient = torch.func.grad(g, argnums=every)
@@ -224,7 +226,7 @@ def test_single_precision_stays_single(sample, dtype):
     f, g = op(sample.primitive, case.options), loss(sample.primitive, case.options)
     out, exact = f(*x), f(*wide)
     for a, b in zip(*map(several, (out, exact)), strict=True):
-        assert a.dtype in (torch.float32, x[0].dtype)
+        assert a.dtype == (torch.complex64 if b.is_complex() else torch.float32)
         close(a, b, rtol=1e-5)
     bars = torch.autograd.grad(g(*x), x, create_graph=True)
     wide_bars = torch.autograd.grad(g(*wide), wide)

@@ -27,6 +27,9 @@ REASONS = {
     "bilinear_form": "the function reads the n² entries of A once, the bar of A has as many to write",
     "cho_logdet": "the function reads n entries of L, the bar of L has n² to write",
     "diagonal": "the function is a view of n entries, the bar of A has n² to write",
+    "ldl": "the function takes n³/3 flops, two triangular solves and a product of the rule 4n³",
+    "lu": "the function takes 2n³/3 flops, two triangular solves and two products of the rule 6n³",
+    "lu_factor": "the function takes 2n³/3 flops, two triangular solves and two products of the rule 6n³",
     "matrix_transpose": "function and rule are views, without any work",
     "quadratic": "the function reads the n² entries of A once, the bar of A has as many to write",
     "trace": "the function reads n entries of A, the bar of A has n² to write",
@@ -59,9 +62,22 @@ class Large(Draw):
 def case(name: str, n: int, dtype="float64") -> Case:
     """The first sample of a primitive, with matrices of about n rows: four of a sample become n."""
     primitive = REGISTRY[name]
-    drawn = next(iter(primitive.sampler(Large(max(1, n // 4), np.dtype(dtype)))))
+    draw = Large(max(1, n // 4), np.dtype(dtype))
+    drawn = _OWN[name](draw) if name in _OWN else next(iter(primitive.sampler(draw)))
     options = {**drawn.options, "batch_ndim": 0} if primitive.signature.whole else drawn.options
     return complete(primitive, drawn.arrays, options)
+
+
+def _riccati(draw):
+    return draw(draw.square(4), draw.normal(4, 2), draw.positive_definite(4), draw.positive_definite(2))
+
+
+# whose samples are of a fixed size, or of a fixed rank
+_OWN = {
+    "polar": lambda draw: draw(draw.normal(4, 3)),
+    "solve_continuous_are": _riccati,
+    "solve_discrete_are": _riccati,
+}
 
 
 def jobs(frameworks, sizes=tuple(SIZES), dtype="float64", names=None) -> list[Job]:

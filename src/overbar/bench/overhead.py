@@ -27,9 +27,14 @@ MODES = ("forward", "forward and gradient")
 
 
 def ops(framework: str) -> dict:
-    """The ops of a front that stand for a function of the framework itself, by name."""
+    """The ops of a front that stand for a function of the framework itself, by name; those of one output, which both
+    sides take in double precision and have a derivative; without kron, whose result is of size n⁴."""
     found = {name: getattr(front(framework), name) for name in front(framework).__all__}
-    return {name: op for name, op in found.items() if getattr(op, "builtin", None) is not None}
+    return {
+        name: op
+        for name, op in found.items()
+        if getattr(op, "builtin", None) is not None and op.primitive.public == 1 and name not in ("kron", "logm")
+    }
 
 
 def arguments(name, op, n, dtype="float64"):
@@ -42,17 +47,24 @@ def arguments(name, op, n, dtype="float64"):
         A = rng.uniform(0.5, 1.5, (n,) * (len(core) or 2))
         if len(core) == 2:
             A = A / n + np.eye(n)
-            if primitive.argument(i) in primitive.hermitian:
+            if primitive.argument(i) in primitive.hermitian or name in _SYMMETRIC:
                 A = (A + A.T) / 2
         arrays.append(A.astype(dtype))
-    if name == "cholesky_solve":
+    if name in ("cholesky_solve", "cholesky_inverse"):
         arrays[0] = np.tril(arrays[0])
-        if op.builtin.__module__ != "tensorflow":
-            arrays.reverse()  # PyTorch's takes the right-hand side first
+    if name == "cholesky_solve" and op.builtin.__module__ != "tensorflow":
+        arrays.reverse()  # PyTorch's takes the right-hand side first
     return arrays, _FURTHER.get(name, {})
 
 
-_FURTHER = {"concat": {"axis": 0}, "reshape": {"shape": (-1,)}, "solve_triangular": {"upper": False}}
+#: Of these, a framework's function reads one triangle.
+_SYMMETRIC = {"logdet"}
+_FURTHER = {
+    "matrix_power": {"n": 3},
+    "concat": {"axis": 0},
+    "reshape": {"shape": (-1,)},
+    "solve_triangular": {"upper": False},
+}
 
 
 def jobs(frameworks, sizes=tuple(SIZES), dtype="float64") -> list[Job]:

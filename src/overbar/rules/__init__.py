@@ -8,11 +8,33 @@ what `overbar`, `torch_ops` and `tf_ops` offer.
 from overbar.primitive import Primitive
 from overbar.rules.arithmetic import add, multiply, power, subtract, sum
 from overbar.rules.cholesky import cholesky
+from overbar.rules.cholesky_update import cholesky_downdate, cholesky_update
+from overbar.rules.determinant import adjugate, det, logdet, slogdet
+from overbar.rules.eig import eig, eigvals
+from overbar.rules.eigen import eigh, eigh_generalized, eigh_tridiagonal, eigvalsh
 from overbar.rules.elementwise import cos, exp, log, reciprocal, sin, sqrt, tanh
+from overbar.rules.equations import (
+    solve_continuous_are,
+    solve_continuous_lyapunov,
+    solve_discrete_are,
+    solve_discrete_lyapunov,
+    solve_sylvester,
+)
+from overbar.rules.inverse import cholesky_inverse, inv, inv_quad, inv_quad_logdet, solve
+from overbar.rules.ldl import ldl
+from overbar.rules.least_squares import lstsq, pinv
+from overbar.rules.lu import lu, lu_factor
 from overbar.rules.masking import mask, phi, tril, triu
-from overbar.rules.products import matmul, trace, transpose_matmul
+from overbar.rules.matrix_functions import cosm, expm, expm_frechet, matrix_power, polynomial, sinm
+from overbar.rules.matrix_roots import fractional_matrix_power, logm, sqrtm
+from overbar.rules.norms import cond, matrix_norm
+from overbar.rules.products import kron, matmul, trace, transpose_matmul
+from overbar.rules.qr import qr
 from overbar.rules.quadratic import bilinear_form, congruence, inv_congruence, quadratic
 from overbar.rules.rearranging import concatenate, diag_embed, diagonal, embed, matrix_transpose, reshape, subset, vec
+from overbar.rules.schur import schur
+from overbar.rules.spectral import expmh, invsqrtmh, logmh, powmh, signmh, softplusmh, spectral_function, sqrtmh
+from overbar.rules.svd import polar, svd, svdvals
 from overbar.rules.triangular import cho_logdet, cho_solve, solve_triangular
 
 REGISTRY = {name: p for name, p in sorted(globals().items()) if isinstance(p, Primitive)}

@@ -8,6 +8,10 @@ class _add(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
         """The sum C = A + B, entry by entry."""
 
+class _adjugate(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I."""
+
 class _bilinear_form(Primitive):
     def __call__(self, x: Any, A: Any, y: Any) -> Any:
         """The bilinear form c = xᵀ A y."""
@@ -24,9 +28,25 @@ class _cholesky(Primitive):
     def __call__(self, A: Any, upper: bool = False) -> Any:
         """The Cholesky factor of a symmetric (Hermitian) positive definite matrix: A = L Lᴴ."""
 
+class _cholesky_downdate(Primitive):
+    def __call__(self, L: Any, V: Any) -> Any:
+        """The Cholesky factor of A − V Vᴴ from that of A = L Lᴴ."""
+
+class _cholesky_inverse(Primitive):
+    def __call__(self, L: Any, upper: bool = False) -> Any:
+        """The inverse C = (L Lᴴ)⁻¹ of a positive definite matrix from its Cholesky factor."""
+
+class _cholesky_update(Primitive):
+    def __call__(self, L: Any, V: Any) -> Any:
+        """The Cholesky factor of A + V Vᴴ from that of A = L Lᴴ."""
+
 class _concatenate(Primitive):
     def __call__(self, arrays: Sequence[Any], axis: int = 0) -> Any:
         """Arrays joined along a dimension."""
+
+class _cond(Primitive):
+    def __call__(self, A: Any, p: Any = None) -> Any:
+        """The condition number of a matrix with respect to solving, ‖A‖ ‖A⁻¹‖."""
 
 class _congruence(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
@@ -35,6 +55,14 @@ class _congruence(Primitive):
 class _cos(Primitive):
     def __call__(self, A: Any) -> Any:
         """The function C = cos A, the cosine of each entry."""
+
+class _cosm(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The matrix cosine, C = cos(A) = I − A²/2 + A⁴/24 − … (to infinity)."""
+
+class _det(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The determinant c = det A."""
 
 class _diag_embed(Primitive):
     def __call__(self, d: Any, offset: int = 0) -> Any:
@@ -45,6 +73,31 @@ class _diagonal(Primitive):
     def __call__(self, A: Any, offset: int = 0) -> Any:
         """A diagonal of A as a vector, Cᵢ = A[i, i + offset] (for a negative offset A[i − offset, i])."""
 
+class _eig(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The eigenvalues and eigenvectors of a square matrix: A V = V diag(w)."""
+
+class _eigh(Primitive):
+    def __call__(self, A: Any, UPLO: str = "L") -> Any:
+        """The eigenvalues and eigenvectors of a symmetric (Hermitian) matrix: A V = V diag(w), Vᴴ V = I."""
+
+class _eigh_generalized(Primitive):
+    def __call__(self, A: Any, B: Any) -> Any:
+        """The generalised eigenvalues and vectors of Hermitian A and positive definite B: A V = B V diag(w), Vᴴ B V
+        = I."""
+
+class _eigh_tridiagonal(Primitive):
+    def __call__(self, d: Any, e: Any) -> Any:
+        """The eigenvalues and eigenvectors of a symmetric (Hermitian) tridiagonal matrix."""
+
+class _eigvals(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The eigenvalues of a square matrix."""
+
+class _eigvalsh(Primitive):
+    def __call__(self, A: Any, UPLO: str = "L") -> Any:
+        """The eigenvalues of a symmetric (Hermitian) matrix, in ascending order."""
+
 class _embed(Primitive):
     def __call__(self, B: Any, index: Any, shape: int | Sequence[int]) -> Any:
         """The array C of zeros of a given shape, but for B at an index: ``C[index] += B``."""
@@ -53,13 +106,90 @@ class _exp(Primitive):
     def __call__(self, A: Any) -> Any:
         """The function C = exp A, the exponential function of each entry."""
 
+class _expm(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The matrix exponential, C = exp(A) = I + A + A²/2 + A³/6 + … (to infinity)."""
+
+class _expm_frechet(Primitive):
+    def __call__(self, A: Any, E: Any) -> Any:
+        """The Fréchet derivative of the matrix exponential at A along E: the L of exp(A + tE) = exp(A) + tL +
+        O(t²)."""
+
+class _expmh(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The exponential C = exp A of a symmetric (Hermitian) matrix."""
+
+class _fractional_matrix_power(Primitive):
+    def __call__(self, A: Any, t: float) -> Any:
+        """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
+
+class _inv(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The inverse C = A⁻¹ of a square matrix."""
+
 class _inv_congruence(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
         """The matrix quadratic form with the inverse, C = Bᵀ A⁻¹ B, without forming A⁻¹."""
 
+class _inv_quad(Primitive):
+    def __call__(self, A: Any, B: Any) -> Any:
+        """The quadratic form with an inverse, c = tr(Bᴴ A⁻¹ B), of a positive definite matrix; bᴴ A⁻¹ b for a
+        vector."""
+
+class _inv_quad_logdet(Primitive):
+    def __call__(self, A: Any, B: Any) -> Any:
+        """The two terms of a Gaussian log-likelihood, tr(Bᴴ A⁻¹ B) and log det A, from one Cholesky
+        decomposition."""
+
+class _invsqrtmh(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The inverse square root C = A^(−1/2) of a positive definite (Hermitian) matrix: C A C = I."""
+
+class _kron(Primitive):
+    def __call__(self, A: Any, B: Any) -> Any:
+        """The Kronecker product C = A ⊗ B: the block matrix of all Aᵢⱼ B."""
+
+class _ldl(Primitive):
+    def __call__(self, A: Any, lower: bool = True) -> Any:
+        """The factorisation A = L D Lᴴ of a symmetric (Hermitian) matrix, with rows in the order of the pivots."""
+
 class _log(Primitive):
     def __call__(self, A: Any) -> Any:
         """The function C = log A, the natural logarithm of each entry."""
+
+class _logdet(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The logarithm of a determinant, c = log det A."""
+
+class _logm(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The principal logarithm of a square matrix: C with exp(C) = A and eigenvalues with imaginary parts in
+        (−π, π]."""
+
+class _logmh(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The logarithm C = log A of a positive definite (Hermitian) matrix: the Hermitian matrix with exp C =
+        A."""
+
+class _lstsq(Primitive):
+    def __call__(
+        self,
+        A: Any,
+        B: Any,
+        rcond: float | None = None,
+        driver: str | None = None,
+        l2_regularizer: float = 0.0,
+        fast: bool = True,
+    ) -> Any:
+        """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank."""
+
+class _lu(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The LU decomposition with partial pivoting, A = P L U."""
+
+class _lu_factor(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The LU decomposition with partial pivoting in one array, A = P L U."""
 
 class _mask(Primitive):
     def __call__(self, A: Any, mask: Any) -> Any:
@@ -68,6 +198,14 @@ class _mask(Primitive):
 class _matmul(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
         """The matrix product C = A B."""
+
+class _matrix_norm(Primitive):
+    def __call__(self, A: Any, ord: str = "fro") -> Any:
+        """The norm ‖A‖ of a matrix: Frobenius, nuclear, spectral, or the largest sum of a column or row."""
+
+class _matrix_power(Primitive):
+    def __call__(self, A: Any, n: int) -> Any:
+        """The power C = Aⁿ of a square matrix, for a whole number n; of the inverse where n is negative."""
 
 class _matrix_transpose(Primitive):
     def __call__(self, A: Any) -> Any:
@@ -82,9 +220,30 @@ class _phi(Primitive):
         """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
         decomposition."""
 
+class _pinv(Primitive):
+    def __call__(self, A: Any, atol: float | None = None, rtol: float | None = None, hermitian: bool = False) -> Any:
+        """The Moore–Penrose pseudoinverse A⁺ of any matrix."""
+
+class _polar(Primitive):
+    def __call__(self, A: Any, side: str = "right") -> Any:
+        """The polar decomposition A = U P, or A = P U, with orthonormal columns or rows in U and Hermitian P ≥
+        0."""
+
+class _polynomial(Primitive):
+    def __call__(self, A: Any, c: Any) -> Any:
+        """The matrix polynomial, C = c₀ I + c₁ A + c₂ A² + … + c_(k−1) A^(k−1)."""
+
 class _power(Primitive):
     def __call__(self, A: Any, p: Any) -> Any:
         """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""
+
+class _powmh(Primitive):
+    def __call__(self, A: Any, p: float) -> Any:
+        """The power C = Aᵖ of a symmetric (Hermitian) matrix."""
+
+class _qr(Primitive):
+    def __call__(self, A: Any, mode: str = "reduced") -> Any:
+        """The QR decomposition A = Q R: Q with orthonormal columns, R upper triangular."""
 
 class _quadratic(Primitive):
     def __call__(self, A: Any, x: Any) -> Any:
@@ -98,9 +257,53 @@ class _reshape(Primitive):
     def __call__(self, A: Any, shape: int | Sequence[int]) -> Any:
         """The entries of A, in row-major order, in another shape."""
 
+class _schur(Primitive):
+    def __call__(self, A: Any, output: str = "real") -> Any:
+        """The Schur decomposition A = Z T Zᴴ: Z unitary, T upper triangular."""
+
+class _signmh(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The sign C = sign A of a symmetric (Hermitian) matrix: its eigenvalues are −1 and 1, and C² = I."""
+
 class _sin(Primitive):
     def __call__(self, A: Any) -> Any:
         """The function C = sin A, the sine of each entry."""
+
+class _sinm(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The matrix sine, C = sin(A) = A − A³/6 + A⁵/120 − … (to infinity)."""
+
+class _slogdet(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The sign and the logarithm of the modulus of a determinant: det A = s exp(ℓ)."""
+
+class _softplusmh(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The softplus C = log(I + exp A) of a symmetric (Hermitian) matrix: a smooth positive part."""
+
+class _solve(Primitive):
+    def __call__(self, A: Any, B: Any, left: bool = True, adjoint: bool = False) -> Any:
+        """The solution X of a system of equations, op(A) X = B or X op(A) = B."""
+
+class _solve_continuous_are(Primitive):
+    def __call__(self, A: Any, B: Any, Q: Any, R: Any) -> Any:
+        """The stabilising solution X of the continuous Riccati equation Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0."""
+
+class _solve_continuous_lyapunov(Primitive):
+    def __call__(self, A: Any, Q: Any) -> Any:
+        """The solution X of the continuous Lyapunov equation A X + X Aᴴ = Q."""
+
+class _solve_discrete_are(Primitive):
+    def __call__(self, A: Any, B: Any, Q: Any, R: Any) -> Any:
+        """The stabilising solution X of the discrete Riccati equation."""
+
+class _solve_discrete_lyapunov(Primitive):
+    def __call__(self, A: Any, Q: Any) -> Any:
+        """The solution X of the discrete Lyapunov equation A X Aᴴ − X + Q = 0."""
+
+class _solve_sylvester(Primitive):
+    def __call__(self, A: Any, B: Any, Q: Any) -> Any:
+        """The solution X of Sylvester's equation A X + X B = Q."""
 
 class _solve_triangular(Primitive):
     def __call__(
@@ -108,9 +311,21 @@ class _solve_triangular(Primitive):
     ) -> Any:
         """The solution X of a triangular system, op(A) X = B or X op(A) = B."""
 
+class _spectral_function(Primitive):
+    def __call__(self, A: Any, f: Any, df: Any, d2f: Any = None, d3f: Any = None) -> Any:
+        """The function C = f(A) of a symmetric (Hermitian) matrix: C = V f(w) Vᴴ, where A = V diag(w) Vᴴ."""
+
 class _sqrt(Primitive):
     def __call__(self, A: Any) -> Any:
         """The function C = sqrt A, the square root of each entry."""
+
+class _sqrtm(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The principal square root of a square matrix: C with C C = A and eigenvalues in the right half-plane."""
+
+class _sqrtmh(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The square root C = A^(1/2) of a positive definite (Hermitian) matrix, itself positive definite."""
 
 class _subset(Primitive):
     def __call__(self, A: Any, index: Any) -> Any:
@@ -123,6 +338,14 @@ class _subtract(Primitive):
 class _sum(Primitive):
     def __call__(self, A: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
         """The sum of the entries of A over some of its dimensions."""
+
+class _svd(Primitive):
+    def __call__(self, A: Any, full_matrices: bool = True) -> Any:
+        """The singular value decomposition A = U diag(S) Vᴴ."""
+
+class _svdvals(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The singular values of a matrix, in descending order."""
 
 class _tanh(Primitive):
     def __call__(self, A: Any) -> Any:
@@ -149,34 +372,86 @@ class _vec(Primitive):
         """vec(A): the columns of A stacked into one vector."""
 
 add: _add
+adjugate: _adjugate
 bilinear_form: _bilinear_form
 cho_logdet: _cho_logdet
 cho_solve: _cho_solve
 cholesky: _cholesky
+cholesky_downdate: _cholesky_downdate
+cholesky_inverse: _cholesky_inverse
+cholesky_update: _cholesky_update
 concatenate: _concatenate
+cond: _cond
 congruence: _congruence
 cos: _cos
+cosm: _cosm
+det: _det
 diag_embed: _diag_embed
 diagonal: _diagonal
+eig: _eig
+eigh: _eigh
+eigh_generalized: _eigh_generalized
+eigh_tridiagonal: _eigh_tridiagonal
+eigvals: _eigvals
+eigvalsh: _eigvalsh
 embed: _embed
 exp: _exp
+expm: _expm
+expm_frechet: _expm_frechet
+expmh: _expmh
+fractional_matrix_power: _fractional_matrix_power
+inv: _inv
 inv_congruence: _inv_congruence
+inv_quad: _inv_quad
+inv_quad_logdet: _inv_quad_logdet
+invsqrtmh: _invsqrtmh
+kron: _kron
+ldl: _ldl
 log: _log
+logdet: _logdet
+logm: _logm
+logmh: _logmh
+lstsq: _lstsq
+lu: _lu
+lu_factor: _lu_factor
 mask: _mask
 matmul: _matmul
+matrix_norm: _matrix_norm
+matrix_power: _matrix_power
 matrix_transpose: _matrix_transpose
 multiply: _multiply
 phi: _phi
+pinv: _pinv
+polar: _polar
+polynomial: _polynomial
 power: _power
+powmh: _powmh
+qr: _qr
 quadratic: _quadratic
 reciprocal: _reciprocal
 reshape: _reshape
+schur: _schur
+signmh: _signmh
 sin: _sin
+sinm: _sinm
+slogdet: _slogdet
+softplusmh: _softplusmh
+solve: _solve
+solve_continuous_are: _solve_continuous_are
+solve_continuous_lyapunov: _solve_continuous_lyapunov
+solve_discrete_are: _solve_discrete_are
+solve_discrete_lyapunov: _solve_discrete_lyapunov
+solve_sylvester: _solve_sylvester
 solve_triangular: _solve_triangular
+spectral_function: _spectral_function
 sqrt: _sqrt
+sqrtm: _sqrtm
+sqrtmh: _sqrtmh
 subset: _subset
 subtract: _subtract
 sum: _sum
+svd: _svd
+svdvals: _svdvals
 tanh: _tanh
 trace: _trace
 transpose_matmul: _transpose_matmul
@@ -188,34 +463,86 @@ REGISTRY: dict[str, Primitive]
 
 __all__ = [
     "add",
+    "adjugate",
     "bilinear_form",
     "cho_logdet",
     "cho_solve",
     "cholesky",
+    "cholesky_downdate",
+    "cholesky_inverse",
+    "cholesky_update",
     "concatenate",
+    "cond",
     "congruence",
     "cos",
+    "cosm",
+    "det",
     "diag_embed",
     "diagonal",
+    "eig",
+    "eigh",
+    "eigh_generalized",
+    "eigh_tridiagonal",
+    "eigvals",
+    "eigvalsh",
     "embed",
     "exp",
+    "expm",
+    "expm_frechet",
+    "expmh",
+    "fractional_matrix_power",
+    "inv",
     "inv_congruence",
+    "inv_quad",
+    "inv_quad_logdet",
+    "invsqrtmh",
+    "kron",
+    "ldl",
     "log",
+    "logdet",
+    "logm",
+    "logmh",
+    "lstsq",
+    "lu",
+    "lu_factor",
     "mask",
     "matmul",
+    "matrix_norm",
+    "matrix_power",
     "matrix_transpose",
     "multiply",
     "phi",
+    "pinv",
+    "polar",
+    "polynomial",
     "power",
+    "powmh",
+    "qr",
     "quadratic",
     "reciprocal",
     "reshape",
+    "schur",
+    "signmh",
     "sin",
+    "sinm",
+    "slogdet",
+    "softplusmh",
+    "solve",
+    "solve_continuous_are",
+    "solve_continuous_lyapunov",
+    "solve_discrete_are",
+    "solve_discrete_lyapunov",
+    "solve_sylvester",
     "solve_triangular",
+    "spectral_function",
     "sqrt",
+    "sqrtm",
+    "sqrtmh",
     "subset",
     "subtract",
     "sum",
+    "svd",
+    "svdvals",
     "tanh",
     "trace",
     "transpose_matmul",

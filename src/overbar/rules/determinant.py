@@ -1,0 +1,555 @@
+"""Determinants, their logarithms, and the adjugate, which is the derivative of a determinant where there is no inverse.
+
+May import `overbar.namespace` and `overbar.primitive`, and the other families of `rules`.
+"""
+
+import math
+
+from overbar.namespace import mH, mT, namespace
+from overbar.primitive import primitive
+from overbar.rules.inverse import inverse_of
+
+# So many of the directions in which a matrix may be singular are treated without a division.
+SMALL = 3
+
+
+@primitive("(n,n)->(),()")
+def slogdet(A):
+    """The sign and the logarithm of the modulus of a determinant: det A = s exp(ℓ).
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+        float32, float64, complex64 or complex128.
+
+    Returns
+    -------
+    sign : array (...)
+        ±1, or a complex number of modulus 1; 0 where A is singular.
+    logabsdet : array (...)
+        Real; −∞ where A is singular.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        A is not square, or its dtype is not floating point. A singular A has a value, but no derivative: asking for one
+        is an error in NumPy and TensorFlow, which names the matrix of the batch. It is NaN in PyTorch. It is NaN under
+        XLA.
+
+    Notes
+    -----
+    Jacobi's formula, Giles (2008), section 2.2.4: (det A)˙ = det A · z, z = tr(A⁻¹ Ȧ). As det A = s exp(ℓ) with
+    |s| = 1, ℓ̇ + ṡ/s = z, where ℓ̇ is real and ṡ/s imaginary:
+
+        ℓ̇ = Re z,    ṡ = i s Im z,
+
+    which is zero for real A, whose sign does not change near it. Reverse, with
+    Re(conj(s̄) i s Im z) = Im(conj(s) s̄) Im z:
+
+        Ā = g A⁻ᴴ,    g = ℓ̄ + i Im(conj(s) s̄).
+
+    Cost: the function takes 2n³/3 flops, an inverse 2n³.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> (sign, logabsdet), pullback = overbar.vjp(overbar.slogdet, np.diag([-1.0, 2.0]))
+    >>> float(sign), pullback((None, 1.0))[0]
+    (-1.0, array([[-1. ,  0. ],
+           [-0. ,  0.5]]))
+    """
+    return namespace(A).slogdet(A)
+
+
+def _log_change(A, A_dot):
+    """tr(A⁻¹ Ȧ)."""
+    return namespace(A).sum(mT(inverse_of(A)) * A_dot, axis=(-2, -1))
+
+
+def _where_regular(xp, logabsdet):
+    """1, and NaN where there is no logarithm: not every library raises where a rule solves with a singular matrix."""
+    return xp.where(xp.isfinite(logabsdet), xp.ones_like(logabsdet), xp.full_like(logabsdet, math.nan))
+
+
+@slogdet.vjp
+def _(bars, outputs, A):
+    (s_bar, l_bar), (s, l), xp = bars, outputs, namespace(A)
+
+    def A_bar():
+        if not xp.is_complex(A) and l_bar is None:
+            return xp.zeros_like(A)
+        weight = xp.zeros_like(s) if l_bar is None else xp.cast(l_bar, A)
+        if xp.is_complex(A) and s_bar is not None:
+            weight = weight + (xp.conj(s) * s_bar - s * xp.conj(s_bar)) / 2
+        weight = weight * xp.cast(_where_regular(xp, l), A)
+        return weight[..., None, None] * mH(inverse_of(A))
+
+    return (A_bar,)
+
+
+@slogdet.jvp
+def _(outputs, A):
+    (s, l), xp = outputs, namespace(A)
+
+    def dots(A_dot):
+        z = _log_change(A, A_dot) * xp.cast(_where_regular(xp, l), A)
+        return s * (z - xp.conj(z)) / 2 if xp.is_complex(A) else None, xp.real(z)
+
+    return (dots,)
+
+
+@slogdet.samples
+def _(case):
+    yield case(case.square(4))
+
+
+@slogdet.reference
+def _(mp, A):
+    det = mp.det(A)
+    return det / abs(det), mp.log(abs(det))
+
+
+@primitive("(n,n)->()")
+def logdet(A):
+    """The logarithm of a determinant, c = log det A.
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+        float32, float64, complex64 or complex128. It need not be symmetric, nor positive definite.
+
+    Returns
+    -------
+    array (...)
+        For real A: −∞ where A is singular, NaN where the determinant is negative; `slogdet` has the sign beside the
+        logarithm. For complex A the principal branch, with an imaginary part between −π and π, which of a Hermitian
+        positive definite matrix is zero.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        A is not square, or its dtype is not floating point. A singular A has a value, but no derivative: asking for one
+        is an error in NumPy and TensorFlow, which names the matrix of the batch. It is NaN in PyTorch. It is NaN under
+        XLA.
+        Where the value is NaN, so is the derivative.
+
+    Notes
+    -----
+    Giles (2008), section 2.2.4: ċ = tr(A⁻¹ Ȧ), hence Ā = c̄ A⁻ᴴ. It is computed from an LU decomposition, for positive
+    definite A too: where such a matrix is ill conditioned, the error of the inverse was found to be half of that by
+    Cholesky (for which there is `cho_logdet`). Cost: the function takes 2n³/3 flops, the inverse 2n³.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> c, pullback = overbar.vjp(overbar.logdet, np.diag([1.0, np.e]))
+    >>> float(c), pullback(1.0)[0].round(3)
+    (1.0, array([[1.   , 0.   ],
+           [0.   , 0.368]]))
+    """
+    xp = namespace(A)
+    sign, logabsdet = xp.slogdet(A)
+    if not xp.is_complex(A):
+        return xp.where(sign < 0, xp.full_like(logabsdet, math.nan), logabsdet)
+    angle = xp.atan2(xp.imag(sign), xp.real(sign))
+    return xp.cast(logabsdet, A) + 1j * xp.cast(angle, A)
+
+
+@logdet.vjp
+def _(c_bar, c, A):
+    xp = namespace(A)
+    weight = xp.cast(_where_regular(xp, xp.real(c)), A)
+    return (lambda: (c_bar * weight)[..., None, None] * mH(inverse_of(A)),)
+
+
+@logdet.jvp
+def _(c, A):
+    xp = namespace(A)
+    return (lambda A_dot: _log_change(A, A_dot) * xp.cast(_where_regular(xp, xp.real(c)), A),)
+
+
+@logdet.samples
+def _(case):
+    yield case(case.lower(4))  # the determinant is positive
+    yield case(case.positive_definite(4))
+
+
+@logdet.reference
+def _(mp, A):
+    return mp.log(mp.det(A))
+
+
+@primitive("(n,n)->()")
+def det(A):
+    """The determinant c = det A.
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+        float32, float64, complex64 or complex128. It may be singular.
+
+    Returns
+    -------
+    array (...)
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        A is not square, or its dtype is not floating point.
+
+    Notes
+    -----
+    Jacobi's formula: ċ = tr(adj(A) Ȧ), with the `adjugate` adj(A), hence
+
+        Ā = c̄ adj(A)ᴴ.
+
+    Giles (2008), section 2.2.4, writes det(A) A⁻¹ for it. But a determinant is a polynomial and has derivatives where
+    there is no inverse; `adjugate` says how they are computed, and up to which order. Cost: the function takes 2n³/3
+    flops (one LU decomposition, its product summed up as logarithms, which neither overflow nor underflow), the bar
+    that of `adjugate`.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> c, pullback = overbar.vjp(overbar.det, np.ones((2, 2)))
+    >>> float(c), pullback(1.0)[0]
+    (0.0, array([[ 1., -1.],
+           [-1.,  1.]]))
+    """
+    xp = namespace(A)
+    sign, logabsdet = xp.slogdet(A)
+    return sign * xp.cast(xp.exp(logabsdet), A)
+
+
+@det.vjp
+def _(c_bar, c, A):
+    return (lambda: c_bar[..., None, None] * mH(adjugate(A)),)
+
+
+@det.jvp
+def _(c, A):
+    return (lambda A_dot: namespace(A).sum(mT(adjugate(A)) * A_dot, axis=(-2, -1)),)
+
+
+@det.samples
+def _(case):
+    yield case(case.square(4))
+
+
+@det.reference
+def _(mp, A):
+    return _expansion(mp, A)
+
+
+def _expansion(mp, A):
+    """The determinant by expansion along the first row: no division."""
+    if len(A) == 0:
+        return mp.number(1)
+    rest = [_expansion(mp, _without(A, 0, j)) for j in range(len(A))]
+    return sum((-1) ** j * A[0, j] * minor for j, minor in enumerate(rest))
+
+
+def _without(A, i, j):
+    """A without row i and column j."""
+    rows, columns = ([k for k in range(len(A)) if k != skipped] for skipped in (i, j))
+    return A[rows][:, columns]
+
+
+@primitive("(n,n)->(n,n)")
+def adjugate(A):
+    """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I.
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+        float32, float64, complex64 or complex128. It may be singular: of a matrix of rank n − 1 the adjugate has rank
+        one, and of one of lower rank it is zero.
+
+    Returns
+    -------
+    array (..., n, n)
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        A is not square, or its dtype is not floating point.
+
+    Notes
+    -----
+    Its entries are polynomials, and adj(A) = det(A) A⁻¹ only where there is an inverse. Where the numbers of A may be
+    looked at, and no matrix of the batch is nearly singular, this is how it is computed. Otherwise:
+
+    *Frames.* For fixed invertible U and V, det(Uᴴ A V) = det(Uᴴ) det(V) det(A), whatever A is. So they may be chosen
+    for the A that came, and are constants all the same when the formulas below are differentiated: nothing is lost, to
+    any order. M = Uᴴ A V has
+
+        adj(A) = V adj(M) Uᴴ / (det(Uᴴ) det(V)).
+
+    V = D₂ W scales the columns and mixes them by a fixed orthogonal W. U = D₁ Q scales the rows, and Q is that of a QR
+    decomposition of D₁ A V: so M is upper triangular, and all but certainly its leading block is about as well
+    conditioned as a block of its size can be (Demmel, Dumitriu and Holtz, 2007, "Fast linear algebra is stable",
+    section 5). The scales D₁ and D₂ make the largest entry of each row and column 1.
+
+    *Blocks.* A is bordered by an identity of order 3, and the last three rows and columns of M are split off,
+    M = [[M₁₁, M₁₂], [M₂₁, M₂₂]]. With P = M₁₁⁻¹, X = P M₁₂, Y = M₂₁ P and the Schur complement S = M₂₂ − M₂₁ X,
+
+        det(M) = det(M₁₁) det(S),
+        adj(M) = det(M₁₁) (det(S) [[P, 0], [0, 0]] + Z adj(S) W),    Z = [−X; I],    W = [−Y, I].
+
+    S is 3 by 3: its adjugate is written out, without a division. Up to three directions in which A is singular are in
+    S, and M₁₁ is regular.
+
+    *Derivative.* In these frames, Ȧ is N = Uᴴ Ȧ V, and by the product rule, with Ṗ = −P N₁₁ P, Ẋ = P (N₁₂ − N₁₁ X),
+    Ẏ = (N₂₁ − Y N₁₁) P, Ṡ = W N Z and (det S)˙ = tr(adj(S) Ṡ),
+
+        adj(M)˙ = tr(P N₁₁) adj(M) + det(M₁₁) ((det S)˙ [[P, 0], [0, 0]] + det(S) [[Ṗ, 0], [0, 0]]
+                  + Ż adj(S) W + Z adj(S)˙ W + Z adj(S) Ẇ).
+
+    The forward rule D[Ȧ] is this. The second derivative of det is symmetric, tr(D[Ȧ] H) = tr(D[H] Ȧ), which gives the
+    reverse rule: ⟨C̄, D[Ȧ]⟩ = Re tr(D[Ȧ] C̄ᴴ) = Re tr(D[C̄ᴴ] Ȧ), hence
+
+        Ā = D[C̄ᴴ]ᴴ.
+
+    *Orders.* Where the rank is n − 3 or more, all derivatives are right, to any order. Where it is lower, those of det
+    up to the third are right, being zero, as are those of adj up to the second; higher ones are not.
+
+    Source: Jacobi's formula, see `det`; Stewart (1998), "On the adjugate matrix", for the singular case. Cost: an LU
+    decomposition and an inverse, 8n³/3 flops, where no matrix is nearly singular; otherwise, and always where a
+    compiler traces, QR, LU, an inverse and products, about 20n³. The derivative costs that and six more products.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> overbar.adjugate(np.array([[1.0, 2.0], [3.0, 4.0]])).round(12)
+    array([[ 4., -2.],
+           [-3.,  1.]])
+    """
+    xp = namespace(A)
+    if A.shape[-1] == 0:
+        return A
+    sign, logabsdet = xp.slogdet(mT(A))  # that of A; but the pivots are those of the inverse below
+
+    def by_inverse():
+        # LAPACK gives a result by columns. That for the transpose, transposed, is by rows, as products are: compilers
+        # want to know.
+        inverse = mT(xp.inv(mT(A)))
+        # Both from the same rounded factors, which belong to a matrix A + E: they give adj(A + E) to rounding, until
+        # the inverse of the scaled matrix loses all its digits.
+        good = _condition(xp, A, inverse) < xp.eps(A) ** -0.5
+        return xp.choose(good, lambda: _times_exp(xp, sign, logabsdet, inverse), lambda: _by_blocks(A))
+
+    return xp.choose(xp.isfinite(logabsdet), by_inverse, lambda: _by_blocks(A))
+
+
+@adjugate.vjp
+def _(C_bar, C, A):
+    return (lambda: mH(_derivative(A, mH(C_bar))),)
+
+
+@adjugate.jvp
+def _(C, A):
+    return (lambda A_dot: _derivative(A, A_dot),)
+
+
+@adjugate.samples
+def _(case):
+    yield case(case.square(4))
+
+
+@adjugate.reference
+def _(mp, A):
+    C = mp.zeros(A.shape)
+    for i in range(len(A)):
+        for j in range(len(A)):
+            C[j, i] = (-1) ** (i + j) * _expansion(mp, _without(A, i, j))
+    return C
+
+
+# -- how the adjugate is computed --------------------------------------------------------------------------------------
+
+
+def _scales(xp, A):
+    """Numbers for the rows and the columns that make the largest entry of each 1; for those of zeros, 1."""
+
+    def inverse_or_one(largest):
+        usable = largest > 0
+        return xp.where(usable, 1 / xp.where(usable, largest, xp.ones_like(largest)), xp.ones_like(largest))
+
+    size = xp.abs(A)
+    rows = inverse_or_one(xp.max(size, axis=-1))
+    columns = inverse_or_one(xp.max(size * rows[..., :, None], axis=-2))
+    return rows, columns
+
+
+def _condition(xp, A, inverse):
+    """An estimate of the condition number of A after its rows and columns have been scaled."""
+    rows, columns = _scales(xp, A)
+    scaled = xp.abs(inverse) / columns[..., :, None] / rows[..., None, :]
+    return xp.max(xp.sum(scaled, axis=-1), axis=-1)
+
+
+def _times_exp(xp, sign, logarithm, A):
+    """s exp(ℓ) A, without overflow on the way."""
+    half = xp.exp(logarithm / 2)[..., None, None]
+    return sign[..., None, None] * (A * xp.cast(half, A)) * xp.cast(half, A)
+
+
+def _mixing(xp, K):
+    """An orthogonal matrix of the size of K that mixes columns thoroughly, and its determinant.
+
+    It is W = D H D' H, with the symmetric orthogonal Hartley matrix, Hⱼₖ = (cos + sin)(2πjk/n) / √n, and diagonal
+    matrices of signs that follow no pattern. The same for each call: a function gives the same number twice.
+    """
+    ones = xp.ones_like(xp.real(xp.eye_like(K)[0, :]))
+    n = xp.sum(ones)
+    j = xp.cumulative_sum(ones, axis=0) - 1
+    jk = j[:, None] * j[None, :]
+    angle = (jk - n * xp.floor(jk / n)) * (2 * math.pi / n)
+    H = (xp.cos(angle) + xp.sin(angle)) / xp.sqrt(n)
+    one, two = (xp.where(xp.sin(a * j * j + b * j) < 0, -ones, ones) for a, b in ((1.7, 0.6), (2.9, 1.3)))
+    return one[:, None] * (H @ (two[:, None] * H)), xp.prod(one * two)
+
+
+@primitive("(n,n)->(n,n),(n,n),(),(),(n)")
+def _frame(K):
+    """U and V for the matrix M = Uᴴ K V + diag(shift), the sign and the logarithm of 1 / (det(Uᴴ) det(V)), and the
+    shift.
+
+    The shift replaces pivots of M that are zero to rounding, other than the last three, so that the block in front of
+    these has an inverse. Where there are such pivots, K is singular in four directions or more.
+    """
+    xp = namespace(K)
+    rows, columns = _scales(xp, K)
+    mixing, det_V = _mixing(xp, K)
+    V = xp.cast(columns[..., :, None] * mixing, K)
+    Q, R = xp.qr(xp.cast(rows[..., :, None], K) * (K @ V))
+    U = xp.cast(rows[..., :, None], K) * Q
+    det_Q, _ = xp.slogdet(Q)
+    logarithm = -xp.sum(xp.log(rows), axis=-1) - xp.sum(xp.log(columns), axis=-1)
+    pivots = xp.abs(xp.diagonal(R))
+    # rounding leaves about ε times the largest pivot
+    ones = xp.ones_like(pivots)
+    tiny = 4 * xp.eps(K) * ones * xp.sum(ones, axis=-1, keepdims=True)
+    shift = xp.where(pivots < tiny, 2 * tiny, xp.zeros_like(tiny))
+    shift = xp.concat([shift[..., :-SMALL], xp.zeros_like(shift[..., -SMALL:])], axis=-1)
+    return U, V, det_Q * xp.cast(det_V, K), logarithm, xp.cast(shift, K)
+
+
+@_frame.vjp
+def _(bars, outputs, K):
+    return (lambda: namespace(K).zeros_like(K),)  # a choice, on which no result depends
+
+
+@_frame.jvp
+def _(outputs, K):
+    return (lambda K_dot: (None,) * 5,)
+
+
+def _bordered(xp, A, corner):
+    """[[A, 0], [0, corner · I]] with an identity of order `SMALL`. Its parts are cut from sums, because sizes may be
+    unknown."""
+    column = xp.zeros_like(xp.sum(A, axis=-1, keepdims=True))
+    A = xp.concat([A] + [column] * SMALL, axis=-1)
+    row = xp.zeros_like(xp.sum(A, axis=-2, keepdims=True))
+    A = xp.concat([A] + [row] * SMALL, axis=-2)
+    if not corner:
+        return A
+    eye = xp.eye_like(A)
+    return A + xp.concat([xp.zeros_like(eye[:-SMALL, :]), eye[-SMALL:, :]], axis=0)
+
+
+def _split(M):
+    one, two = slice(None, -SMALL), slice(-SMALL, None)
+    return M[..., one, one], M[..., one, two], M[..., two, one], M[..., two, two]
+
+
+def _shifted(xp, S, axis):
+    """The rows or columns of S, each in the place of the one before."""
+    parts = (S[..., 1:, :], S[..., :1, :]) if axis == -2 else (S[..., :, 1:], S[..., :, :1])
+    return xp.concat(parts, axis=axis)
+
+
+def _polar_cofactors(xp, S, T):
+    """Twice the bilinear form that gives the cofactors of a 3 by 3 matrix where S = T: their derivative at S along T.
+    The cofactor (i, j) of S is Sᵢ₊₁ⱼ₊₁ Sᵢ₊₂ⱼ₊₂ − Sᵢ₊₁ⱼ₊₂ Sᵢ₊₂ⱼ₊₁, the indices modulo 3."""
+
+    def corners(S):
+        one = _shifted(xp, S, -2)
+        two = _shifted(xp, one, -2)
+        one, two = (_shifted(xp, x, -1) for x in (one, two))
+        return one, _shifted(xp, one, -1), two, _shifted(xp, two, -1)
+
+    (s11, s12, s21, s22), (t11, t12, t21, t22) = corners(S), corners(T)
+    return s11 * t22 + t11 * s22 - s12 * t21 - t12 * s21
+
+
+def _trace_of_product(xp, A, B):
+    return xp.sum(mT(A) * B, axis=(-2, -1))[..., None, None]
+
+
+class _Blocks:
+    """The quantities of the docstring of `adjugate`, for a matrix A."""
+
+    def __init__(self, A):
+        self.xp = xp = namespace(A)
+        K = _bordered(xp, A, 1)
+        U, V, sign, logarithm, shift = _frame(K)
+        M = mH(U) @ K @ V + shift[..., None, :] * xp.eye_like(K)
+        M11, M12, M21, M22 = _split(M)
+        self.P = inverse_of(M11)
+        self.X, self.Y = self.P @ M12, M21 @ self.P
+        S = M22 - M21 @ self.X
+        self.S, self.T = S, mT(_polar_cofactors(xp, S, S)) / 2
+        self.det_S = _trace_of_product(xp, S, self.T) / SMALL
+        eye = xp.eye_like(S) + xp.zeros_like(S)
+        self.Z, self.W = xp.concat([-self.X, eye], axis=-2), xp.concat([-self.Y, eye], axis=-1)
+        s, l = slogdet(M11)
+        self.sign, self.logarithm = sign * s, logarithm + l
+        #: from the frames to A
+        self.left, self.right = V[..., :-SMALL, :], mH(U[..., :-SMALL, :])
+
+    def _in_corner(self, P):
+        """[[P, 0], [0, 0]]"""
+        return _bordered(self.xp, P, 0)
+
+    def adjugate(self):
+        return self.Z @ self.T @ self.W + self._in_corner(self.det_S * self.P)
+
+    def derivative(self, A_dot):
+        xp, P, T, Z, W = self.xp, self.P, self.T, self.Z, self.W
+        N = self.right @ A_dot @ self.left
+        N11, N12, N21, _ = _split(N)
+        PN = P @ N11
+        P_dot = -(PN @ P)
+        X_dot = P @ N12 - PN @ self.X
+        Y_dot = (N21 - self.Y @ N11) @ P
+        S_dot = W @ N @ Z
+        T_dot = mT(_polar_cofactors(xp, self.S, S_dot))
+        none = xp.zeros_like(S_dot)
+        Z_dot, W_dot = xp.concat([-X_dot, none], axis=-2), xp.concat([-Y_dot, none], axis=-1)
+        det_S_dot = _trace_of_product(xp, T, S_dot)
+        trace = xp.sum(xp.diagonal(PN), axis=-1)[..., None, None]
+        return (
+            trace * self.adjugate()
+            + self._in_corner(det_S_dot * P + self.det_S * P_dot)
+            + Z_dot @ (T @ W)
+            + Z @ (T_dot @ W + T @ W_dot)
+        )
+
+    def outside(self, C):
+        """V C Uᴴ / (det(Uᴴ) det(V)) times det M₁₁, without overflow on the way."""
+        half = self.xp.cast(self.xp.exp(self.logarithm / 2)[..., None, None], C)
+        return (half * self.left) @ (self.sign[..., None, None] * C) @ (half * self.right)
+
+
+def _by_blocks(A):
+    blocks = _Blocks(A)
+    return blocks.outside(blocks.adjugate())
+
+
+def _derivative(A, A_dot):
+    """adj(A)˙, in operations that are differentiable themselves."""
+    if A.shape[-1] == 0:
+        return A_dot
+    blocks = _Blocks(A)
+    return blocks.outside(blocks.derivative(A_dot))

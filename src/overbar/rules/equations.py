@@ -1,0 +1,852 @@
+"""Matrix equations: Sylvester, Lyapunov, Riccati.
+
+May import NumPy, SciPy, `overbar.namespace`, `overbar.primitive` and `overbar.kernel`. No framework has a kernel for
+any of them: the values are computed on the host, by Schur decompositions. The rules are made of the same equations.
+"""
+
+import numpy as np
+import scipy.linalg
+
+from overbar.kernel import kernel
+from overbar.namespace import mH, namespace
+from overbar.primitive import once, primitive
+
+# Triangular equations up to this size go to LAPACK's trsyl, which works entry by entry; larger ones are halved.
+SMALL = 32
+
+# Two numbers count as equal where they differ by less than this many units of rounding of the matrices they come from.
+CLOSE = 16
+
+
+# -- on the host -------------------------------------------------------------------------------------------------------
+
+
+def _finite(function, **arrays):
+    """Refuse NaN and infinity, on which LAPACK's iterations need not end."""
+    for name, A in arrays.items():
+        if not np.isfinite(A).all():
+            entry = tuple(np.argwhere(~np.isfinite(A))[0].tolist())
+            raise np.linalg.LinAlgError(
+                f"{function}: argument {name} is not finite: its entry {entry} is {A[entry]}. Remove or replace such "
+                "entries before the call."
+            )
+
+
+def _power_of_two(*arrays):
+    """A power of 2 as large as the largest entry, by which dividing is exact; 1 where all are zero."""
+    largest = max(float(abs(A).max(initial=0)) for A in arrays)
+    return 2.0 ** np.clip(np.frexp(largest)[1], -1000, 1000) if largest else 1.0
+
+
+def _schur(A):
+    """T, Z and the eigenvalues of A = Z T Zᴴ; a real A has a T with 2 by 2 blocks."""
+    if not len(A):
+        return A, A, np.zeros(0, complex)
+    gees = scipy.linalg.get_lapack_funcs("gees", (A,))
+    # the first call asks for the best size of the workspace
+    lwork = int(gees(lambda *_: None, A, lwork=-1)[-2][0].real)
+    found = gees(lambda *_: None, A, lwork=lwork)
+    if found[-1]:
+        raise np.linalg.LinAlgError("the QR iteration for a Schur decomposition did not converge.")
+    eigenvalues = found[2] + 1j * found[3] if A.dtype.kind == "f" else found[2]
+    return found[0], found[-3], eigenvalues
+
+
+def _cut(T):
+    """Where to halve a triangular matrix, beside its 2 by 2 blocks."""
+    k = len(T) // 2
+    return k + 1 if T[k, k - 1] else k
+
+
+def _triangular_sylvester(R, S, F, adjoint=False):
+    """The solution Y of R Y + Y S = F, or of R Y + Y Sᴴ = F, for upper triangular R and S. Overwrites F.
+
+    Jonsson and Kågström (2002), "Recursive blocked algorithms for solving triangular systems", parts I and II: halve
+    the larger of R and S, so that nearly all the work is in products.
+    """
+    m, n = F.shape
+    if max(m, n) <= SMALL:
+        if m and n:
+            (trsyl,) = scipy.linalg.get_lapack_funcs(("trsyl",), (R, S, F))
+            Y, scale, _ = trsyl(R, S, F, tranb="C" if adjoint else "N")
+            F[...] = Y / scale
+        return F
+    if m >= n:
+        k = _cut(R)
+        last = _triangular_sylvester(R[k:, k:], S, F[k:], adjoint)
+        F[:k] -= R[:k, k:] @ last
+        _triangular_sylvester(R[:k, :k], S, F[:k], adjoint)
+        return F
+    k = _cut(S)
+    one, two = slice(0, k), slice(k, n)
+    if adjoint:
+        last = _triangular_sylvester(R, S[two, two], F[:, two], adjoint)
+        F[:, one] -= last @ S[one, two].conj().T
+        _triangular_sylvester(R, S[one, one], F[:, one], adjoint)
+    else:
+        first = _triangular_sylvester(R, S[one, one], F[:, one], adjoint)
+        F[:, two] -= first @ S[one, two]
+        _triangular_sylvester(R, S[two, two], F[:, two], adjoint)
+    return F
+
+
+def _refuse_meeting(gap, size, dtype, name, problem):
+    """Raise where the smallest eigenvalue of the equation is rounding, for an equation of this size."""
+    if gap <= CLOSE * np.finfo(dtype).eps * size:
+        raise np.linalg.LinAlgError(_singular(name, problem))
+
+
+def _refuse_growth(Y, F, size, dtype, name, problem):
+    """Raise where a solution is so large that the equation has to be singular to working precision: eigenvalues near a
+    Jordan block are not known well enough to show it."""
+    if not np.linalg.norm(Y) * size * np.finfo(dtype).eps < max(np.linalg.norm(F), np.finfo(dtype).tiny):
+        raise np.linalg.LinAlgError(_singular(name, problem))
+
+
+def _singular(name, problem):
+    return f"{name}: {problem}, to working precision, so that the equation is singular: no solution is the only one."
+
+
+def _size(R, eigenvalues):
+    """How large a matrix in Schur form is, in the sense of a norm that does not grow with its order."""
+    return max(abs(eigenvalues).max(), np.linalg.norm(R) / len(R) ** 0.5)
+
+
+@kernel("(m,m),(n,n),(m,n)->(m,n)")
+def sylvester(A, B, Q):
+    """The solution X of A X + X B = Q, by Bartels and Stewart (1972): with A = U R Uᴴ and B = V S Vᴴ the equation is
+    R Y + Y S = Uᴴ Q V for Y = Uᴴ X V."""
+    _finite("solve_sylvester", A=A, B=B)
+    dtype = np.result_type(A, B, Q)
+    if not Q.size:
+        return Q
+    if not np.isfinite(Q).all():
+        return np.full(Q.shape, np.nan, dtype)
+    problem = "an eigenvalue of A is the negative of one of B"
+    scale, unit = _power_of_two(A, B), _power_of_two(Q)
+    R, U, ours = _schur((A / scale).astype(dtype))
+    S, V, theirs = _schur((B / scale).astype(dtype))
+    size = _size(R, ours) + _size(S, theirs)
+    _refuse_meeting(abs(ours[:, None] + theirs).min(), size, dtype, "solve_sylvester", problem)
+    F = U.conj().T @ (Q / unit).astype(dtype) @ V
+    Y = _triangular_sylvester(R, S, F.copy())
+    _refuse_growth(Y, F, size, dtype, "solve_sylvester", problem)
+    # one factor after the other: their product may overflow where the result does not
+    return (U @ Y @ V.conj().T) / scale * unit
+
+
+def _continuous(A, Q, name="solve_continuous_lyapunov"):
+    """The solution of A X + X Aᴴ = Q, and the eigenvalues of A."""
+    dtype = np.result_type(A, Q)
+    problem = "two eigenvalues λ and μ of A, or one twice, have λ = −conj(μ)"
+    scale, unit = _power_of_two(A), _power_of_two(Q)
+    R, U, eigenvalues = _schur((A / scale).astype(dtype))
+    size = 2 * _size(R, eigenvalues)
+    _refuse_meeting(abs(eigenvalues[:, None] + eigenvalues.conj()).min(), size, dtype, name, problem)
+    F = U.conj().T @ (Q / unit).astype(dtype) @ U
+    Y = _triangular_sylvester(R, R, F.copy(), adjoint=True)
+    _refuse_growth(Y, F, size, dtype, name, problem)
+    return (U @ Y @ U.conj().T) / scale * unit, eigenvalues * scale
+
+
+@kernel("(n,n),(n,n)->(n,n)")
+def continuous_lyapunov(A, Q):
+    """The solution X of A X + X Aᴴ = Q, from one Schur decomposition."""
+    _finite("solve_continuous_lyapunov", A=A)
+    if not np.isfinite(Q).all():
+        return np.full(Q.shape, np.nan, Q.dtype)
+    return _continuous(A, Q)[0] if len(A) else Q
+
+
+def _triangular_stein(R, S, F):
+    """The solution Y of Y − R Y Sᴴ = F for complex upper triangular R and S, by halves. Overwrites F."""
+    m, n = F.shape
+    if max(m, n) <= SMALL:
+        (trtrs,) = scipy.linalg.get_lapack_funcs(("trtrs",), (R, S, F))
+        eye = np.eye(m)
+        for j in reversed(range(n)):  # column by column: (I − conj(sⱼⱼ) R) yⱼ = fⱼ + R Σ conj(sⱼₖ) yₖ
+            known = R @ (F[:, j + 1 :] @ S[j, j + 1 :].conj())
+            F[:, j] = trtrs(eye - S[j, j].conj() * R, F[:, j] + known)[0]
+        return F
+    if m >= n:
+        k = m // 2
+        last = _triangular_stein(R[k:, k:], S, F[k:])
+        F[:k] += R[:k, k:] @ (last @ S.conj().T)
+        _triangular_stein(R[:k, :k], S, F[:k])
+    else:
+        k = n // 2
+        last = _triangular_stein(R, S[k:, k:], F[:, k:])
+        F[:, :k] += R @ (last @ S[:k, k:].conj().T)
+        _triangular_stein(R, S[:k, :k], F[:, :k])
+    return F
+
+
+def _discrete(A, Q, name="solve_discrete_lyapunov"):
+    """The solution of A X Aᴴ − X + Q = 0, and the eigenvalues of A."""
+    dtype = np.result_type(A, Q, np.complex64)
+    problem = "two eigenvalues λ and μ of A, or one twice, have λ conj(μ) = 1"
+    unit = _power_of_two(Q)
+    R, U, eigenvalues = _schur(A.astype(dtype))
+    size = 1 + _size(R, eigenvalues) ** 2
+    _refuse_meeting(abs(1 - eigenvalues[:, None] * eigenvalues.conj()).min(), size, dtype, name, problem)
+    F = U.conj().T @ (Q / unit).astype(dtype) @ U
+    Y = _triangular_stein(R, R, F.copy())
+    _refuse_growth(Y, F, size, dtype, name, problem)
+    X = (U @ Y @ U.conj().T) * unit
+    return X if np.result_type(A, Q).kind == "c" else X.real, eigenvalues
+
+
+@kernel("(n,n),(n,n)->(n,n)")
+def discrete_lyapunov(A, Q):
+    """The solution X of A X Aᴴ − X + Q = 0: with A = U R Uᴴ the equation is Y − R Y Rᴴ = Uᴴ Q U for Y = Uᴴ X U.
+
+    No eigenvalue of A has to lie anywhere, but for the pairs that make the equation singular. (A bilinear transform
+    must not meet one at −1; series and doubling need all of them within the unit circle.)
+    """
+    _finite("solve_discrete_lyapunov", A=A)
+    if not np.isfinite(Q).all():
+        return np.full(Q.shape, np.nan, Q.dtype)
+    return _discrete(A, Q)[0] if len(A) else Q
+
+
+# How often a solution of a Riccati equation is corrected by Newton's method. It doubles the digits each time.
+STEPS = 10
+
+
+def _times_power(A, exponent):
+    """A times a power of 2, which may itself be out of range."""
+    half = exponent // 2
+    return A * 2.0**half * 2.0 ** (exponent - half)
+
+
+def _exponent(A):
+    """That of a power of 2 as large as the largest entry of A; None where all are zero."""
+    largest = float(abs(A).max(initial=0))
+    return int(np.frexp(largest)[1]) if largest else None
+
+
+def _correct(X, residual, equation, inside, problem):
+    """Newton's method for a Riccati equation, from a solution that has some digits already, to rounding.
+
+    `residual` gives of X the matrix F of the closed loop, which has to be stable, and the residual Z of the equation;
+    the correction solves the Lyapunov equation of F with Z (Kleinman 1968). `inside` tells how far inside the region of
+    stability the eigenvalues of F are.
+    """
+    before = np.inf
+    for _ in range(STEPS):
+        F, Z = residual(X)
+        if not np.isfinite(Z).all():
+            raise np.linalg.LinAlgError(problem)
+        try:
+            D, eigenvalues = equation(F.conj().T, Z)
+        except np.linalg.LinAlgError:
+            raise np.linalg.LinAlgError(problem) from None
+        margin = inside(eigenvalues, F)
+        if margin <= 0:
+            raise np.linalg.LinAlgError(problem)
+        X = X + (D + D.conj().T) / 2
+        size = np.linalg.norm(X)
+        change = np.linalg.norm(D) / size if size else 0.0
+        if change < 1e-15 or (change > before / 4 and change < 1e-9):
+            return X
+        before = change
+    if change < 1e-6 and margin > 1e-6:
+        return X
+    # At a double eigenvalue on the boundary each step is worth one bit only.
+    raise np.linalg.LinAlgError(problem)
+
+
+@kernel("(n,n),(n,m),(n,n),(m,m)->(n,n)")
+def continuous_are(A, B, Q, R):
+    """The stabilising solution X of Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0.
+
+    Laub (1979), "A Schur method for solving algebraic Riccati equations": the columns of [U₁; U₂] span the invariant
+    subspace of the Hamiltonian matrix [A, −G; −Q, −Aᴴ], G = B R⁻¹ Bᴴ, for its eigenvalues in the left half plane, and
+    X = U₂ U₁⁻¹. Newton's method then makes up for what was lost on the way.
+    """
+    _finite("solve_continuous_are", A=A, B=B, Q=Q, R=R)
+    if not len(A):
+        return Q
+    problem = (
+        "solve_continuous_are: there is no stabilising solution. Either no feedback u = −K x makes A − B K stable, or "
+        "the Hamiltonian matrix has eigenvalues on the imaginary axis, to working precision"
+    )
+    dtype = np.result_type(A, B, Q, R, np.float64)
+    A, B, Q, R = (M.astype(dtype) for M in (A, B, Q, R))
+    a, b, q, r = map(_exponent, (A, B, Q, R))
+    B, R = _times_power(B, -(b or 0)), _times_power(R, -(r or 0))
+    Q, R = (Q + Q.conj().T) / 2, (R + R.conj().T) / 2
+    try:
+        G = B @ np.linalg.solve(R, B.conj().T)
+    except np.linalg.LinAlgError:
+        raise np.linalg.LinAlgError("solve_continuous_are: argument R is singular") from None
+    G, g = (G + G.conj().T) / 2, None if not G.any() else 2 * b - r + _exponent(G)
+    G = (G, 0 if g is None else 2 * b - r)
+    # X = 2ᵗ Y, where Y is the solution for 2ᵗ G and 2⁻ᵗ Q. What X is as large as, depends: where A is stable and Q is
+    # small it solves a Lyapunov equation; where A is not stable and Q is small, it is as large as A over G.
+    scales = [
+        None if None in (q, g) else (q - g) // 2,
+        None if None in (a, g) else a - g,
+        q if a is None or q is None else q - a,
+    ]
+    for t in dict.fromkeys(t for t in scales if t is not None) or (0,):
+        try:
+            return _times_power(_by_schur(A, _times_power(G[0], t + G[1]), _times_power(Q, -t), problem), t)
+        except np.linalg.LinAlgError:
+            pass
+    raise np.linalg.LinAlgError(problem)
+
+
+def _by_schur(A, G, Q, problem):
+    n = len(A)
+    # all of the equation times a power of 2
+    unit = max((e for e in map(_exponent, (A, G, Q)) if e is not None), default=0)
+    A, G, Q = (_times_power(M, -unit) for M in (A, G, Q))
+    _, U, inside = scipy.linalg.schur(np.block([[A, -G], [-Q, -A.conj().T]]), sort="lhp", check_finite=False)
+    if inside != n:
+        raise np.linalg.LinAlgError(problem)
+    Y = np.linalg.solve(U[:n, :n].T, U[n:, :n].T).T
+
+    def residual(Y):
+        AY = A.conj().T @ Y
+        Z = AY + AY.conj().T - Y @ G @ Y + Q
+        return A - G @ Y, -(Z + Z.conj().T) / 2
+
+    def margin(eigenvalues, F):
+        return -eigenvalues.real.max() / max(np.linalg.norm(F), np.finfo(float).tiny)
+
+    return _correct((Y + Y.conj().T) / 2, residual, _continuous, margin, problem)
+
+
+@kernel("(n,n),(n,m),(n,n),(m,m)->(n,n)")
+def discrete_are(A, B, Q, R):
+    """The stabilising solution X of Aᴴ X A − X − Aᴴ X B (R + Bᴴ X B)⁻¹ Bᴴ X A + Q = 0.
+
+    By doubling, where it works, which is products and solves of n by n matrices (Chu, Fan, Lin and Wang 2004,
+    "Structure-preserving algorithms for periodic discrete-time algebraic Riccati equations"); by SciPy, from the
+    generalised Schur decomposition of a pencil of size 2n + m, where R is singular or nearly so. Newton's method then
+    makes up for what was lost on the way.
+    """
+    _finite("solve_discrete_are", A=A, B=B, Q=Q, R=R)
+    if not len(A):
+        return Q
+    problem = (
+        "solve_discrete_are: there is no stabilising solution. Either no feedback u = −K x makes A − B K stable, or "
+        "the symplectic pencil has eigenvalues on the unit circle, to working precision"
+    )
+    dtype = np.result_type(A, B, Q, R, np.float64)
+    A, B, Q, R = (M.astype(dtype) for M in (A, B, Q, R))
+    Q, R = (Q + Q.conj().T) / 2, (R + R.conj().T) / 2
+    b, q, r = map(_exponent, (B, Q, R))
+    # X = 2ᵗ Y, where Y is the solution for 2⁻ᵗ Q and 2⁻ᵗ R. What X is as large as, depends: Q, where A is stable, or R
+    # over B², where it is not and Q is small.
+    scales = [q, None if None in (r, b) else r - 2 * b]
+    for t in dict.fromkeys(t for t in scales if t is not None) or (0,):
+        # R = 2²ˢ R' and B = 2ˢ B' have the solution of R' and B'
+        s = max(0 if b is None else b, 0 if r is None else (r - t + 1) // 2)
+        scaled = A, _times_power(B, -s), _times_power(Q, -t), _times_power(R, -t - 2 * s)
+        for method in (_doubling, scipy.linalg.solve_discrete_are):
+            try:
+                return _times_power(_discrete_by(method, *scaled, problem), t)
+            except np.linalg.LinAlgError:
+                pass
+    raise np.linalg.LinAlgError(problem)
+
+
+def _discrete_by(method, A, B, Q, R, problem):
+    def residual(Y):
+        BY = B.conj().T @ Y
+        K = np.linalg.solve(R + BY @ B, BY @ A)
+        F = A - B @ K
+        # not in terms of A, but of F: an error of K shows in the second order only
+        Z = Q + K.conj().T @ R @ K + F.conj().T @ Y @ F - Y
+        return F, (Z + Z.conj().T) / 2
+
+    def margin(eigenvalues, F):
+        return 1 - abs(eigenvalues).max()
+
+    with np.errstate(all="ignore"):  # numbers that are not finite are looked for
+        Y = method(A, B, Q, R)
+        return _correct((Y + Y.conj().T) / 2, residual, _discrete, margin, problem)
+
+
+def _doubling(A, B, Q, R):
+    """The solution of a discrete Riccati equation as the limit of Hₖ, where step k stands for 2ᵏ steps of time."""
+    G, H, eye = B @ np.linalg.solve(R, B.conj().T), Q, np.eye(len(A))
+    for _ in range(60):
+        W = np.linalg.solve(eye + G @ H, np.concatenate([A, G], axis=1))
+        WA, WG = W[:, : len(A)], W[:, len(A) :]
+        change = A.conj().T @ H @ WA
+        G, H, A = G + A @ WG @ A.conj().T, H + change, A @ WA
+        G, H = (G + G.conj().T) / 2, (H + H.conj().T) / 2
+        if not np.isfinite(H).all():
+            break
+        if np.linalg.norm(change) <= 1e-15 * np.linalg.norm(H):
+            return H
+    raise np.linalg.LinAlgError("the doubling algorithm does not converge")
+
+
+# -- Sylvester ---------------------------------------------------------------------------------------------------------
+
+
+@primitive("(m,m),(n,n),(m,n)->(m,n)")
+def solve_sylvester(A, B, Q):
+    """The solution X of Sylvester's equation A X + X B = Q.
+
+    Parameters
+    ----------
+    A : array (..., m, m)
+    B : array (..., n, n)
+    Q : array (..., m, n)
+        float32, float64, complex64 or complex128. Batch dimensions broadcast.
+
+    Returns
+    -------
+    array (..., m, n)
+        Computed on the host, by SciPy; under XLA, which cannot call the host, an error says so.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        An eigenvalue of A is the negative of one of B, so that no solution is the only one; A or B is not finite; the
+        shapes do not fit, or a dtype is not floating point. (A NaN or an infinity in Q makes all of X NaN.)
+
+    Notes
+    -----
+    Differentiate: A Ẋ + Ẋ B = Q̇ − Ȧ X − X Ḃ, an equation of the same kind:
+
+        Ẋ = solve_sylvester(A, B, Q̇ − Ȧ X − X Ḃ).
+
+    Reverse. The adjoint of X ↦ A X + X B is G ↦ Aᴴ G + G Bᴴ, so that with
+
+        G = solve_sylvester(Aᴴ, Bᴴ, X̄)
+
+    ⟨X̄, Ẋ⟩ = ⟨G, Q̇ − Ȧ X − X Ḃ⟩, and
+
+        Q̄ = G,    Ā = −G Xᴴ,    B̄ = −Xᴴ G.
+
+    Source: Kao and Hennequin (2020), "Automatic differentiation of Sylvester, Lyapunov, and algebraic Riccati
+    equations", arXiv:2011.11430. Cost: two Schur decompositions for the function, two for either rule, and products.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> overbar.solve_sylvester(np.diag([1.0, 2.0]), np.array([[1.0]]), np.array([[2.0], [6.0]]))
+    array([[1.],
+           [2.]])
+    """
+    return namespace(A).on_host(sylvester, A, B, Q)[0]
+
+
+@solve_sylvester.vjp
+def _(X_bar, X, A, B, Q):
+    @once
+    def G():
+        return solve_sylvester(mH(A), mH(B), X_bar)
+
+    return lambda: -G() @ mH(X), lambda: -mH(X) @ G(), G
+
+
+@solve_sylvester.jvp
+def _(X, A, B, Q):
+    return lambda A_dot, B_dot, Q_dot: solve_sylvester(A, B, Q_dot - A_dot @ X - X @ B_dot)
+
+
+@solve_sylvester.samples
+def _(case):
+    yield case(_shifted(case, 3), _shifted(case, 4), case.normal(3, 4))
+
+
+def _shifted(case, n):
+    """A matrix whose eigenvalues have positive real part."""
+    A = case.normal(n, n)
+    return ((A - mH(A)) / 2 + case.positive_definite(n) / 3).astype(A.dtype)
+
+
+@solve_sylvester.reference
+def _(mp, A, B, Q):
+    m, n = Q.shape
+    # row by row: vec(A X) = (A ⊗ I) vec(X), vec(X B) = (I ⊗ Bᵀ) vec(X)
+    return mp.solve(np.kron(A, mp.eye(n)) + np.kron(mp.eye(m), B.T), Q.reshape(-1)).reshape(m, n)
+
+
+# -- Lyapunov ----------------------------------------------------------------------------------------------------------
+
+
+@primitive("(n,n),(n,n)->(n,n)")
+def solve_continuous_lyapunov(A, Q):
+    """The solution X of the continuous Lyapunov equation A X + X Aᴴ = Q.
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+    Q : array (..., n, n)
+        Any matrix; X is Hermitian where Q is. float32, float64, complex64 or complex128. Batch dimensions broadcast.
+
+    Returns
+    -------
+    array (..., n, n)
+        Computed on the host, by SciPy; under XLA, which cannot call the host, an error says so.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        Two eigenvalues of A have λ = −conj(μ) to working precision (one alone: it is on the imaginary axis), so that no
+        solution is the only one; A is not finite; the shapes do not fit, or a dtype is not floating point. (A NaN or an
+        infinity in Q makes all of X NaN.)
+
+    Notes
+    -----
+    Sylvester's equation with B = Aᴴ, for which one Schur decomposition is enough. Differentiated,
+
+        A Ẋ + Ẋ Aᴴ = Q̇ − Ȧ X − X Ȧᴴ,
+
+    an equation of the same kind. The adjoint of X ↦ A X + X Aᴴ is G ↦ Aᴴ G + G A, so that G =
+    solve_continuous_lyapunov(Aᴴ, X̄) has ⟨X̄, Ẋ⟩ = ⟨G, Q̇ − Ȧ X − X Ȧᴴ⟩, and
+
+        Q̄ = G,    Ā = −G Xᴴ − Gᴴ X.
+
+    Source: Kao and Hennequin (2020), arXiv:2011.11430. Cost: one Schur decomposition for the function, one for either
+    rule, and products.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> overbar.solve_continuous_lyapunov(np.diag([-1.0, -2.0]), np.array([[-2.0, -3.0], [-3.0, -4.0]]))
+    array([[1., 1.],
+           [1., 1.]])
+    """
+    return namespace(A).on_host(continuous_lyapunov, A, Q)[0]
+
+
+@solve_continuous_lyapunov.vjp
+def _(X_bar, X, A, Q):
+    @once
+    def G():
+        return solve_continuous_lyapunov(mH(A), X_bar)
+
+    return lambda: -G() @ mH(X) - mH(G()) @ X, G
+
+
+@solve_continuous_lyapunov.jvp
+def _(X, A, Q):
+    return lambda A_dot, Q_dot: solve_continuous_lyapunov(A, Q_dot - A_dot @ X - X @ mH(A_dot))
+
+
+@solve_continuous_lyapunov.samples
+def _(case):
+    yield case(_shifted(case, 4), case.normal(4, 4))
+
+
+@solve_continuous_lyapunov.reference
+def _(mp, A, Q):
+    return solve_sylvester.exact(mp, A, mp.mH(A), Q)
+
+
+@primitive("(n,n),(n,n)->(n,n)")
+def solve_discrete_lyapunov(A, Q):
+    """The solution X of the discrete Lyapunov equation A X Aᴴ − X + Q = 0.
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+        Need not be stable.
+    Q : array (..., n, n)
+        Any matrix; X is Hermitian where Q is. float32, float64, complex64 or complex128. Batch dimensions broadcast.
+
+    Returns
+    -------
+    array (..., n, n)
+        Computed on the host; under XLA, which cannot call the host, an error says so.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        Two eigenvalues of A have λ conj(μ) = 1 to working precision (one alone: it is on the unit circle), so that no
+        solution is the only one; A is not finite; the shapes do not fit, or a dtype is not floating point. (A NaN or an
+        infinity in Q makes all of X NaN.)
+
+    Notes
+    -----
+    Differentiated,
+
+        A Ẋ Aᴴ − Ẋ + (Q̇ + Ȧ X Aᴴ + A X Ȧᴴ) = 0,
+
+    an equation of the same kind. The adjoint of X ↦ X − A X Aᴴ is G ↦ G − Aᴴ G A, so that
+    G = solve_discrete_lyapunov(Aᴴ, X̄) has ⟨X̄, Ẋ⟩ = ⟨G, Q̇ + Ȧ X Aᴴ + A X Ȧᴴ⟩, and
+
+        Q̄ = G,    Ā = G A Xᴴ + Gᴴ A X.
+
+    Source: Kao and Hennequin (2020), arXiv:2011.11430. Cost: one complex Schur decomposition for the function, one for
+    either rule, and products. There is no Kronecker product of size n², and no option `method`, as in SciPy.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> overbar.solve_discrete_lyapunov(np.diag([0.5, -1.0]) * 0.5, np.eye(2) * 0.75)
+    array([[0.8, 0. ],
+           [0. , 1. ]])
+    """
+    return namespace(A).on_host(discrete_lyapunov, A, Q)[0]
+
+
+@solve_discrete_lyapunov.vjp
+def _(X_bar, X, A, Q):
+    @once
+    def G():
+        return solve_discrete_lyapunov(mH(A), X_bar)
+
+    return lambda: G() @ (A @ mH(X)) + mH(G()) @ (A @ X), G
+
+
+@solve_discrete_lyapunov.jvp
+def _(X, A, Q):
+    def X_dot(A_dot, Q_dot):
+        return solve_discrete_lyapunov(A, Q_dot + A_dot @ X @ mH(A) + A @ X @ mH(A_dot))
+
+    return X_dot
+
+
+@solve_discrete_lyapunov.samples
+def _(case):
+    # one eigenvalue outside the unit circle, and no pair with λ conj(μ) near 1
+    A = _shifted(case, 3)
+    yield case((A / np.linalg.norm(A, axis=(-2, -1), keepdims=True)).astype(A.dtype), case.normal(3, 3))
+    yield case(case.lower(3) * np.asarray(4, A.dtype), case.normal(3, 3))
+
+
+@solve_discrete_lyapunov.reference
+def _(mp, A, Q):
+    n = len(A)
+    # row by row: vec(A X Aᴴ) = (A ⊗ conj A) vec(X)
+    return mp.solve(mp.eye(n * n) - np.kron(A, mp.conj(A)), Q.reshape(-1)).reshape(n, n)
+
+
+# -- Riccati -----------------------------------------------------------------------------------------------------------
+
+
+def _hermitian(A):
+    return (A + mH(A)) / 2
+
+
+@primitive("(n,n),(n,m),(n,n),(m,m)->(n,n)", hermitian=("Q", "R"))
+def solve_continuous_are(A, B, Q, R):
+    """The stabilising solution X of the continuous Riccati equation Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0.
+
+    It gives the optimal feedback u = −R⁻¹ Bᴴ X x of a system ẋ = A x + B u whose cost is ∫ xᴴ Q x + uᴴ R u.
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+    B : array (..., n, m)
+    Q : array (..., n, n)
+    R : array (..., m, m)
+        float32, float64, complex64 or complex128. Q and R are Hermitian (their Hermitian parts are used, and their bars
+        are Hermitian), R is invertible; neither has to be definite. Batch dimensions broadcast.
+
+    Returns
+    -------
+    array (..., n, n)
+        Hermitian; all eigenvalues of A − B R⁻¹ Bᴴ X have negative real part. Computed on the host, in double precision;
+        under XLA, which cannot call the host, an error says so.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        There is no stabilising solution to working precision; R is singular; an array is not finite; the shapes do not
+        fit, or a dtype is not floating point.
+
+    Notes
+    -----
+    With the feedback K = R⁻¹ Bᴴ X and the closed loop F = A − B K, the differential of the equation is
+
+        Fᴴ Ẋ + Ẋ F + M = 0,    M = Q̇ + Ȧᴴ X + X Ȧ − X Ḃ K − Kᴴ Ḃᴴ X + Kᴴ Ṙ K,
+
+    a Lyapunov equation that F, which is stable, makes regular: Ẋ = solve_continuous_lyapunov(Fᴴ, −M).
+
+    Reverse. With G = solve_continuous_lyapunov(F, −sym(X̄)), that is F G + G Fᴴ + sym(X̄) = 0, ⟨X̄, Ẋ⟩ = ⟨G, M⟩, and
+    as G is Hermitian
+
+        Q̄ = G,    Ā = 2 X G,    B̄ = −2 X G Kᴴ = −Ā Kᴴ,    R̄ = K G Kᴴ.
+
+    Source: Kao and Hennequin (2020), arXiv:2011.11430. Cost: the function takes a Schur decomposition of size 2n and a
+    few of size n, a rule one of size n, and products. There are no arguments `e` and `s` of SciPy's: e is E⁻¹A and E⁻¹B
+    in the place of A and B (and Eᴴ X E for its X); s is A − B R⁻¹ sᴴ and Q − s R⁻¹ sᴴ.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> one = np.array([[1.0]])
+    >>> overbar.solve_continuous_are(0.75 * one, one, one, one)  # x = 0.75 + √(0.75² + 1)
+    array([[2.]])
+    """
+    return namespace(A).on_host(continuous_are, A, B, Q, R)[0]
+
+
+@solve_continuous_are.vjp
+def _(X_bar, X, A, B, Q, R):
+    @once
+    def K():
+        return namespace(A).solve(_hermitian(R), mH(B) @ X, check=False)
+
+    @once
+    def G():
+        return _hermitian(solve_continuous_lyapunov(A - B @ K(), -_hermitian(X_bar)))
+
+    @once
+    def A_bar():
+        return 2 * (X @ G())
+
+    return A_bar, lambda: -A_bar() @ mH(K()), G, lambda: _hermitian(K() @ G() @ mH(K()))
+
+
+@solve_continuous_are.jvp
+def _(X, A, B, Q, R):
+    def X_dot(A_dot, B_dot, Q_dot, R_dot):
+        K = namespace(A).solve(_hermitian(R), mH(B) @ X, check=False)
+        M = _hermitian(Q_dot + 2 * (X @ (A_dot - B_dot @ K)) + mH(K) @ R_dot @ K)
+        return _hermitian(solve_continuous_lyapunov(mH(A - B @ K), -M))
+
+    return X_dot
+
+
+@solve_continuous_are.samples
+def _(case):
+    # so that each term of the rules is as large as the others
+    yield case(
+        -_shifted(case, 3),
+        2 * case.square(4)[..., :3, :2],
+        case.positive_definite(3) / 4,
+        case.positive_definite(2) / 4,
+    )
+
+
+@solve_continuous_are.reference
+def _(mp, A, B, Q, R):
+    start = continuous_are(*(mp.float(M) for M in (A, B, Q, R)))[0]
+    Q, R, X = (Q + mp.mH(Q)) / 2, (R + mp.mH(R)) / 2, mp.array(start)
+    G = B @ mp.solve(R, mp.mH(B))
+    for _ in range(7):  # Newton's method from 8 digits or more
+        F = A - G @ X
+        Z = mp.mH(A) @ X + X @ A - X @ G @ X + Q
+        X = X - solve_sylvester.exact(mp, mp.mH(F), F, Z)
+    return X
+
+
+@primitive("(n,n),(n,m),(n,n),(m,m)->(n,n)", hermitian=("Q", "R"))
+def solve_discrete_are(A, B, Q, R):
+    """The stabilising solution X of the discrete Riccati equation.
+
+    The equation is Aᴴ X A − X − Aᴴ X B (R + Bᴴ X B)⁻¹ Bᴴ X A + Q = 0. Its solution gives the optimal feedback
+    uₖ = −K xₖ, K = (R + Bᴴ X B)⁻¹ Bᴴ X A, of a system xₖ₊₁ = A xₖ + B uₖ whose cost is Σ xₖᴴ Q xₖ + uₖᴴ R uₖ. With Aᴴ
+    and Cᴴ for A and B it is the steady state of a Kalman filter.
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+    B : array (..., n, m)
+    Q : array (..., n, n)
+    R : array (..., m, m)
+        float32, float64, complex64 or complex128. Q and R are Hermitian (their Hermitian parts are used, and their bars
+        are Hermitian). Neither has to be definite, and R may be singular where R + Bᴴ X B is not. Batch dimensions
+        broadcast.
+
+    Returns
+    -------
+    array (..., n, n)
+        Hermitian; all eigenvalues of A − B K are within the unit circle. Computed on the host, in double precision;
+        under XLA, which cannot call the host, an error says so.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        There is no stabilising solution to working precision; an array is not finite; the shapes do not fit, or a dtype
+        is not floating point.
+
+    Notes
+    -----
+    With the feedback K and the closed loop F = A − B K, the equation is
+
+        X = Q + Kᴴ R K + Fᴴ X F,
+
+    where a change of K has no effect: K makes the right side least. So the differential is
+
+        Ẋ = Fᴴ Ẋ F + M,    M = Q̇ + Kᴴ Ṙ K + (Ȧ − Ḃ K)ᴴ X F + Fᴴ X (Ȧ − Ḃ K),
+
+    a discrete Lyapunov equation that F, which is stable, makes regular: Ẋ = solve_discrete_lyapunov(Fᴴ, M).
+
+    Reverse. With G = solve_discrete_lyapunov(F, sym(X̄)), that is F G Fᴴ − G + sym(X̄) = 0, ⟨X̄, Ẋ⟩ = ⟨G, M⟩, and as G
+    is Hermitian
+
+        Q̄ = G,    Ā = 2 X F G,    B̄ = −Ā Kᴴ,    R̄ = K G Kᴴ.
+
+    Source: Kao and Hennequin (2020), arXiv:2011.11430. Cost: the function takes some ten products and solves of size n
+    and a few Schur decompositions, a rule one, and products. The arguments `e` and `s` of SciPy's are left out, as in
+    `solve_continuous_are`.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> one = np.array([[1.0]])
+    >>> overbar.solve_discrete_are(1.5**0.5 * one, one, one, one).round(12)  # x² − 1.5 x − 1 = 0
+    array([[2.]])
+    """
+    return namespace(A).on_host(discrete_are, A, B, Q, R)[0]
+
+
+def _discrete_feedback(X, A, B, R):
+    return namespace(A).solve(_hermitian(R) + mH(B) @ X @ B, mH(B) @ X @ A, check=False)
+
+
+@solve_discrete_are.vjp
+def _(X_bar, X, A, B, Q, R):
+    @once
+    def K():
+        return _discrete_feedback(X, A, B, R)
+
+    @once
+    def F():
+        return A - B @ K()
+
+    @once
+    def G():
+        return _hermitian(solve_discrete_lyapunov(F(), _hermitian(X_bar)))
+
+    @once
+    def A_bar():
+        return 2 * (X @ F() @ G())
+
+    return A_bar, lambda: -A_bar() @ mH(K()), G, lambda: _hermitian(K() @ G() @ mH(K()))
+
+
+@solve_discrete_are.jvp
+def _(X, A, B, Q, R):
+    def X_dot(A_dot, B_dot, Q_dot, R_dot):
+        K = _discrete_feedback(X, A, B, R)
+        F = A - B @ K
+        M = _hermitian(Q_dot + mH(K) @ R_dot @ K + 2 * (mH(F) @ X @ (A_dot - B_dot @ K)))
+        return _hermitian(solve_discrete_lyapunov(mH(F), M))
+
+    return X_dot
+
+
+@solve_discrete_are.samples
+def _(case):
+    yield case(
+        0.75 * case.square(4)[..., :3, :3],
+        case.square(4)[..., :3, :2],
+        case.positive_definite(3) / 4,
+        case.positive_definite(2) / 4,
+    )
+
+
+@solve_discrete_are.reference
+def _(mp, A, B, Q, R):
+    start = discrete_are(*(mp.float(M) for M in (A, B, Q, R)))[0]
+    Q, R, X = (Q + mp.mH(Q)) / 2, (R + mp.mH(R)) / 2, mp.array(start)
+    for _ in range(7):
+        BX = mp.mH(B) @ X
+        K = mp.solve(R + BX @ B, BX @ A)
+        F = A - B @ K
+        X = solve_discrete_lyapunov.exact(mp, mp.mH(F), Q + mp.mH(K) @ R @ K)
+    return X

@@ -1,0 +1,308 @@
+"""The pseudoinverse and least squares, at any constant rank, by Golub and Pereyra (1973), "The differentiation of
+pseudo-inverses and nonlinear least squares problems whose variables separate".
+
+May import `overbar.namespace` and `overbar.primitive`, and the other families of `rules`.
+"""
+
+import numpy as np
+
+from overbar.namespace import mH, namespace
+from overbar.primitive import once, primitive
+from overbar.rules.svd import _distinct, _reciprocal, svd
+
+
+def _pinv_reverse(X_bar, X, A):
+    """Ā = −Xᴴ X̄ Xᴴ + (I − A X) X̄ᴴ X Xᴴ + Xᴴ X X̄ᴴ (I − X A)."""
+    Xh, G = mH(X), mH(X_bar)
+    left, right = G @ (X @ Xh), (Xh @ X) @ G
+    return left - A @ (X @ left) + right - (right @ X) @ A - Xh @ X_bar @ Xh
+
+
+def _pinv_forward(A_dot, X, A):
+    """Ȧ⁺ = −X Ȧ X + X Xᴴ Ȧᴴ (I − A X) + (I − X A) Ȧᴴ Xᴴ X."""
+    Xh, D = mH(X), mH(A_dot)
+    left, right = (X @ Xh) @ D, D @ (Xh @ X)
+    return left - (left @ A) @ X + right - X @ (A @ right) - X @ A_dot @ X
+
+
+def _cutoff(xp, A, largest, atol, rtol):
+    """Up to which size singular values count as zero, as torch.linalg.pinv has it; `largest` is σ₁, (..., 1)."""
+    if rtol is None:
+        rtol = 0.0 if atol else xp.rounding(A)
+    return xp.maximum(rtol * largest, xp.zeros_like(largest) + (atol or 0.0))
+
+
+def _inverse_by_svd(xp, A, atol, rtol):
+    """A⁺, the singular values, and which of them count as zero."""
+    U, S, Vh = xp.svd(A)
+    zero = _cutoff(xp, A, S[..., :1], atol, rtol) >= S
+    return (mH(Vh) * xp.cast(_reciprocal(xp, S, zero), A)[..., None, :]) @ mH(U), S, zero
+
+
+@primitive("(m,n)->(n,m)")
+def pinv(A, *, atol=None, rtol=None, hermitian=False):
+    """The Moore–Penrose pseudoinverse A⁺ of any matrix.
+
+    Parameters
+    ----------
+    A : array (..., m, n)
+        float32, float64, complex64 or complex128.
+    atol, rtol : float or None
+        Singular values up to max(atol, rtol σ₁) count as zero, where σ₁ is the largest. By default atol is 0, and rtol
+        max(m, n) ε, or 0 where an atol is given.
+    hermitian : bool
+        A is Hermitian (symmetric). Its Hermitian part is taken, and an eigendecomposition computed, which is
+        faster.
+
+    Returns
+    -------
+    array (..., n, m)
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        A has less than two dimensions, is not square though `hermitian` says so, its dtype is not floating point, or
+        the iteration does not converge, as with NaN.
+
+    Notes
+    -----
+    Golub and Pereyra (1973), for changes that do not change the rank, with X = A⁺. Differentiate A X A = A and use that
+    A X and X A are Hermitian projections:
+
+        Ẋ = −X Ȧ X + X Xᴴ Ȧᴴ (I − A X) + (I − X A) Ȧᴴ Xᴴ X,
+
+    of which the second term is zero where the rank is m, and the third where it is n. Reverse:
+
+        Ā = −Xᴴ X̄ Xᴴ + (I − A X) X̄ᴴ X Xᴴ + Xᴴ X X̄ᴴ (I − X A).
+
+    Both are products of A and X, and so are the derivatives of any order. A change that raises the rank makes A⁺ jump:
+    there the rule gives the derivative along those changes that do not.
+
+    Cost: nine products, which take about as long as the function.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> overbar.pinv(np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]])) + 0.0
+    array([[1. , 0. , 0. ],
+           [0. , 0. , 0.5]])
+    """
+    xp = namespace(A)
+    if not hermitian:
+        return _inverse_by_svd(xp, A, atol, rtol)[0]
+    m, n = A.shape[-2:]
+    if m != n:
+        raise xp.ShapeError(f"pinv: argument A of shape {tuple(A.shape)} is not square: leave out hermitian=True.")
+    w, V = xp.eigh((A + mH(A)) / 2)
+    size = xp.abs(w)
+    over = _reciprocal(xp, w, size <= _cutoff(xp, A, xp.maximum(size[..., :1], size[..., -1:]), atol, rtol))
+    return (V * xp.cast(over, A)[..., None, :]) @ mH(V)
+
+
+@pinv.vjp
+def _(X_bar, X, A, *, atol, rtol, hermitian):
+    if not hermitian:
+        return (lambda: _pinv_reverse(X_bar, X, A),)
+
+    def A_bar():
+        bar = _pinv_reverse(X_bar, X, (A + mH(A)) / 2)
+        return (bar + mH(bar)) / 2
+
+    return (A_bar,)
+
+
+@pinv.jvp
+def _(X, A, *, atol, rtol, hermitian):
+    if not hermitian:
+        return (lambda A_dot: _pinv_forward(A_dot, X, A),)
+    return (lambda A_dot: _pinv_forward((A_dot + mH(A_dot)) / 2, X, (A + mH(A)) / 2),)
+
+
+@pinv.samples
+def _(case):
+    yield case(_distinct(case, 4, 3))
+    yield case(case.positive_definite(3), hermitian=True)
+
+
+@pinv.reference
+def _(mp, A, *, atol, rtol, hermitian):
+    if hermitian:
+        A = (A + mp.mH(A)) / 2
+    m, n = A.shape
+    if m >= n:
+        return mp.solve(mp.mH(A) @ A, mp.mH(A))
+    return mp.mH(mp.solve(A @ mp.mH(A), A))
+
+
+@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p)")
+def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
+    """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank.
+
+    Parameters
+    ----------
+    A : array (..., m, n)
+    B : array (..., m, k) or (m,)
+        float32, float64, complex64 or complex128. Batch dimensions broadcast.
+    rcond : float or None
+        Singular values up to rcond σ₁ count as zero, where σ₁ is the largest; by default max(m, n) ε.
+    driver : str or None
+        What routine of LAPACK torch.linalg.lstsq is to call. Here it is the singular value decomposition always.
+    l2_regularizer : float
+        Minimise ‖A X − B‖² + l2_regularizer ‖X‖² instead.
+    fast : bool
+        Whether tf.linalg.lstsq is to solve the normal equations, which loses digits. It is not done
+        here.
+
+    Returns
+    -------
+    solution : array (..., n, k) or (n,)
+    residuals : array (..., k) or ()
+        ‖A X − B‖², column by column. (PyTorch leaves it empty where m ≤ n or the rank is less than n.)
+    rank : array of integers (...)
+        How many singular values do not count as zero.
+    singular_values : array (..., p)
+        Those of A, p = min(m, n), in descending order. With l2_regularizer, they and the rank are those of A on top of
+        √l2_regularizer I, and so the residuals.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        The shapes do not fit, a dtype is not floating point, or the iteration does not converge, as with NaN.
+    ValueError
+        l2_regularizer is negative.
+
+    Notes
+    -----
+    X = A⁺ B, with the derivative of A⁺ from `pinv` (Golub and Pereyra 1973, for changes that keep the rank). With the
+    residual R = B − A X:
+
+        Ẋ = A⁺ (Ḃ − Ȧ X) + A⁺ A⁺ᴴ Ȧᴴ R + (I − A⁺A) Ȧᴴ A⁺ᴴ X.
+
+    Reverse, with B̄ = A⁺ᴴ X̄:
+
+        Ā = −B̄ Xᴴ + R (A⁺ B̄)ᴴ + (A⁺ᴴ X) X̄ᴴ (I − A⁺A).
+
+    The residuals r = ‖R‖² move by 2 Re⟨R, Ḃ − Ȧ X⟩, as R is orthogonal to the range of A: B̄ gets 2 R r̄ and Ā
+    −2 R r̄ Xᴴ. The singular values give U diag(s̄) Vᴴ, and the rank is a constant. Regularised least squares is the
+    same for A on top of √l2_regularizer I, and B on top of zeros. The rules call `pinv`, which makes their own
+    derivatives right at any constant rank.
+
+    Cost: that of `pinv`, which is that of the function, and products with k columns.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> X, residuals, rank, S = overbar.lstsq(np.ones((3, 2)), np.array([1.0, 2.0, 3.0]))
+    >>> X.round(12), round(float(residuals), 12), int(rank)
+    (array([1., 1.]), 2.0, 1)
+    """
+    xp = namespace(A)
+    A, B = _regularised(xp, A, B, l2_regularizer)
+    inverse, S, zero = _inverse_by_svd(xp, A, None, rcond)
+    X = inverse @ B
+    residuals = xp.sum(xp.abs(B - A @ X) ** 2, axis=-2)
+    rank = xp.sum(xp.astype(S > 0, xp.int64) * xp.astype(~zero, xp.int64), axis=-1)
+    batch = xp.shape(X)[:-2]
+    return X, residuals, xp.broadcast_to(rank, batch), xp.broadcast_to(S, (*batch, xp.shape(S)[-1]))
+
+
+def _regularised(xp, A, B, weight):
+    """A on top of √weight I, and B on top of zeros."""
+    if not weight:
+        return A, B
+    if weight < 0:
+        raise ValueError(f"lstsq: l2_regularizer is {weight}. It must not be negative.")
+    zeros = xp.zeros_like(mH(A) @ A)
+    eye = zeros + weight**0.5 * xp.eye_like(zeros)
+    return xp.concat([A, eye], axis=-2), xp.concat([B, _zero_rows(xp, B, A)], axis=-2)
+
+
+def _zero_rows(xp, B, A):
+    """As many rows of zeros, as long as those of B, as A has columns."""
+    *batch, _, k = xp.shape(B)
+    return xp.broadcast_to(xp.zeros_like(xp.sum(B, axis=-2, keepdims=True)), (*batch, xp.shape(A)[-1], k))
+
+
+@lstsq.vjp
+def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
+    (X_bar, r_bar, _, S_bar), (X, *_), xp = bars, outputs, namespace(A)
+    m = xp.shape(A)[-2]
+    A, B = _regularised(xp, A, B, l2_regularizer)
+
+    @once
+    def inverse():
+        return pinv(A, rtol=rcond)
+
+    @once
+    def R():
+        return B - A @ X
+
+    @once
+    def from_X():
+        return mH(inverse()) @ X_bar
+
+    @once
+    def from_r():
+        return R() * xp.cast(2 * r_bar[..., None, :], R())
+
+    def A_bar():
+        bar = xp.zeros_like(A)
+        if X_bar is not None:
+            Y = mH(inverse()) @ X
+            bar = (
+                bar
+                + R() @ mH(inverse() @ from_X())
+                - from_X() @ mH(X)
+                + Y @ mH(X_bar)
+                - (Y @ (mH(X_bar) @ inverse())) @ A
+            )
+        if r_bar is not None:
+            bar = bar - from_r() @ mH(X)
+        if S_bar is not None:
+            U, _, Vh = svd(A, full_matrices=False)
+            bar = bar + (U * xp.cast(S_bar, A)[..., None, :]) @ Vh
+        return bar[..., :m, :] if l2_regularizer else bar
+
+    def B_bar():
+        bar = xp.zeros_like(B)
+        if X_bar is not None:
+            bar = bar + from_X()
+        if r_bar is not None:
+            bar = bar + from_r()
+        return bar[..., :m, :] if l2_regularizer else bar
+
+    return A_bar, B_bar
+
+
+@lstsq.jvp
+def _(outputs, A, B, *, rcond, driver, l2_regularizer, fast):
+    (X, *_), xp = outputs, namespace(A)
+    A, B = _regularised(xp, A, B, l2_regularizer)
+
+    def dots(A_dot, B_dot):
+        if l2_regularizer:
+            A_dot, B_dot = (xp.concat([dot, _zero_rows(xp, dot, A)], axis=-2) for dot in (A_dot, B_dot))
+        inverse, R, change = pinv(A, rtol=rcond), B - A @ X, B_dot - A_dot @ X
+        Z = mH(A_dot) @ (mH(inverse) @ X)
+        X_dot = inverse @ change + inverse @ (mH(inverse) @ (mH(A_dot) @ R)) + Z - inverse @ (A @ Z)
+        U, _, Vh = svd(A, full_matrices=False)
+        S_dot = xp.sum(xp.real(xp.conj(U) * (A_dot @ mH(Vh))), axis=-2)
+        return X_dot, 2 * xp.sum(xp.real(xp.conj(R) * change), axis=-2), None, S_dot
+
+    return dots
+
+
+@lstsq.samples
+def _(case):
+    yield case(_distinct(case, 4, 3), case.normal(4, 2))
+    yield case(_distinct(case, 2, 3), case.normal(2, 2), l2_regularizer=0.5, fast=False)
+
+
+@lstsq.reference
+def _(mp, A, B, *, rcond, driver, l2_regularizer, fast):
+    n = A.shape[1]
+    if l2_regularizer:
+        weight = mp.sqrt(mp.array(np.float64(l2_regularizer)))
+        A, B = np.concatenate([A, weight * mp.eye(n)]), np.concatenate([B, mp.zeros((n, B.shape[1]))])
+    X = mp.solve(mp.mH(A) @ A, mp.mH(A) @ B)
+    return X, (mp.abs(B - A @ X) ** 2).sum(0), len(mp.svd(A)[1]), mp.svd(A)[1]

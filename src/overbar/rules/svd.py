@@ -1,0 +1,630 @@
+"""The singular value decomposition, the singular values alone, and the polar decomposition.
+
+May import `overbar.namespace` and `overbar.primitive`.
+"""
+
+from overbar.namespace import mH, namespace
+from overbar.primitive import once, primitive
+
+# Of the entries of a singular vector, the first whose modulus is at least this part of the largest becomes positive.
+# (The largest itself would be another in each library where two are equal but for rounding, as in (1, −1)/√2.)
+NEARLY_LARGEST = 0.7
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Signs and phases
+
+
+def _pivots(xp, U):
+    """Zero but for one entry of each column of U: the one that is made real and positive."""
+    size = xp.abs(U)
+    large = size >= NEARLY_LARGEST * xp.max(size, axis=-2, keepdims=True)
+    first = large & (xp.cumulative_sum(xp.astype(large, xp.int32), axis=-2) == 1)
+    return xp.where(first, U, xp.zeros_like(U))
+
+
+def _phases(xp, U):
+    """The conjugate sign or phase (..., 1, n) of that entry in each column of U (..., m, n), m > 0; 1 where it is 0."""
+    entry = xp.sum(_pivots(xp, U), axis=-2, keepdims=True)
+    size, one = xp.cast(xp.abs(entry), U), xp.ones_like(entry)
+    zero = size == 0
+    return xp.conj(xp.where(zero, one, entry / xp.where(zero, one, size)))
+
+
+def oriented_svd(xp, A, full_matrices=False):
+    """U, S, Vᴴ with signs (phases) that do not depend on the library; `svd` says which."""
+    U, S, Vh = xp.svd(A, full_matrices=full_matrices)
+    k = xp.shape(S)[-1]
+    if A.shape[-2] == 0:
+        return U, S, Vh
+    p = _phases(xp, U)
+    Vh1 = Vh[..., :k, :] * xp.mH(p[..., :k])
+    if full_matrices and A.shape[-1] != A.shape[-2]:
+        V2 = mH(Vh[..., k:, :])
+        Vh1 = xp.concat([Vh1, mH(V2 * _phases(xp, V2))], axis=-2) if A.shape[-1] else Vh1
+    return U * p, S, Vh1
+
+
+def _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, k):
+    """The bars of singular vectors of any phase, whose phases were then made what they are.
+
+    With c the entry of u that was made positive, u / phase moves by u̇ − i u Im(ċ)/c and v by v̇ − i v Im(ċ)/c. Hence γ =
+    Im(uᴴū + vᴴv̄) gives c the bar −i γ/c; afterwards uᴴū + vᴴv̄ is real, and no phase matters any more.
+    """
+    gamma = 0
+    if U_bar is not None:
+        gamma = _imaginary(xp, xp.sum(xp.conj(U) * U_bar, axis=-2, keepdims=True))
+    if Vh_bar is not None:
+        V, V_bar = mH(Vh), mH(Vh_bar)
+        delta, others = cut(_imaginary(xp, xp.sum(xp.conj(V) * V_bar, axis=-2, keepdims=True)), k)
+        if others is not None:
+            V1_bar, V2_bar = cut(V_bar, k)
+            Vh_bar = mH(xp.concat([V1_bar, V2_bar - _on_pivots(xp, V[..., k:], others)], axis=-1))
+        if U.shape[-1] is None or U.shape[-1] != k:
+            delta = xp.concat([delta, xp.zeros_like(xp.real(U[..., :1, k:])) + 0 * delta[..., :1]], axis=-1)
+        gamma = gamma + delta
+    change = _on_pivots(xp, U, gamma)
+    return (-change if U_bar is None else U_bar - change), Vh_bar
+
+
+def cut(X, k):
+    """The first k columns of X and the others; None where it is known that there are none."""
+    # Not even a slice of everything, which PyTorch's legacy vmap refuses.
+    return (X, None) if X.shape[-1] == k else (X[..., :k], X[..., k:])
+
+
+def _imaginary(xp, A):
+    return xp.real(-1j * A)  # PyTorch's imag is not for legacy vmap
+
+
+def _on_pivots(xp, U, gamma):
+    """i γ/c in the place of the entry c of each column of U that is real and positive, zero elsewhere."""
+    pivots = _pivots(xp, U)
+    there = pivots != 0
+    zero = xp.zeros_like(U)
+    return xp.where(there, 1j * xp.cast(gamma, U) / xp.where(there, U, zero + 1), zero)
+
+
+def _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k):
+    """The tangents of U and Vᴴ that keep these entries real, from those for any other choice of the phases."""
+
+    def turn(W, W_dot):
+        pivots = _pivots(xp, W)
+        there = pivots != 0
+        c = xp.real(xp.sum(pivots, axis=-2, keepdims=True))
+        c_dot = xp.sum(xp.where(there, W_dot, xp.zeros_like(W)), axis=-2, keepdims=True)
+        return 1j * xp.cast(_imaginary(xp, c_dot) / xp.where(c == 0, xp.ones_like(c), c), W)
+
+    t = turn(U, U_dot)
+    (V1, V2), (V_dot, V2_dot) = cut(mH(Vh), k), cut(mH(Vh_dot), k)
+    V_dot = V_dot - cut(t, k)[0] * V1
+    if V2 is not None:
+        V_dot = xp.concat([V_dot, V2_dot - turn(V2, V2_dot) * V2], axis=-1)
+    return U_dot - t * U, mH(V_dot)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What both rules divide by
+
+
+def _reciprocal(xp, x, zero):
+    """1/x, and 0 where `zero` says that x is rounding."""
+    one = xp.ones_like(x)
+    return xp.where(zero, xp.zeros_like(x), one / xp.where(zero, one, x))
+
+
+class _Divisors:
+    """1/(σⱼ − σᵢ), 1/(σᵢ + σⱼ) and 1/σⱼ, each with 0 in the place of what is not there but for rounding."""
+
+    def __init__(self, xp, A, S):
+        self.xp, self.A, self.S = xp, A, S
+        self.largest = S[..., :1]
+        self.rounding = xp.rounding(A) * self.largest
+
+    def of_gaps(self):
+        gap = self.S[..., None, :] - self.S[..., :, None]
+        return _reciprocal(self.xp, gap, self.xp.abs(gap) <= self.rounding[..., None])
+
+    def small_gaps(self):
+        """Where a numerator that is no more than rounding would be blown up to something that matters."""
+        gap = self.S[..., None, :] - self.S[..., :, None]
+        return self.xp.abs(gap) <= self.xp.rounding(self.A) ** 0.25 * self.largest[..., None]
+
+    def of_sums(self):
+        total = self.S[..., None, :] + self.S[..., :, None]
+        return _reciprocal(self.xp, total, total <= self.rounding[..., None])
+
+    def of_values(self):
+        return _reciprocal(self.xp, self.S, self.rounding >= self.S)[..., None, :]
+
+
+def svd_reverse(bars, factors, A):
+    """Ā of U, S, Vᴴ (reduced or full) from the bars of any of them, whatever the signs and phases are."""
+    (U_bar, S_bar, Vh_bar), (U, S, Vh), xp = bars, factors, namespace(A)
+    k = xp.shape(S)[-1]
+    U1, Vh1 = U[..., :k], Vh[..., :k, :]
+    if U_bar is None and Vh_bar is None:
+        return (U1 * xp.cast(S_bar, A)[..., None, :]) @ Vh1
+    divide = _Divisors(xp, A, S)
+    over_S = xp.cast(divide.of_values(), A)
+    plus = minus = size = 0
+    left = right = None
+    if U_bar is not None:
+        X, left = _inside_and_outside(xp, U, U_bar, k, A.shape[-2])
+        plus, minus, size = X, X, _largest(xp, X)
+    if Vh_bar is not None:
+        Y, right = _inside_and_outside(xp, mH(Vh), mH(Vh_bar), k, A.shape[-1])
+        plus, minus, size = plus + Y, minus - Y, size + _largest(xp, Y)
+    plus, minus = plus - mH(plus), minus - mH(minus)
+    # Less than, not less or equal: cotangents of zero are used to ask for the derivative of this rule.
+    nothing = divide.small_gaps() & (xp.abs(plus) < 8 * xp.rounding(A) * size)
+    plus = xp.where(nothing, xp.zeros_like(plus), plus)
+    P = (xp.cast(divide.of_gaps(), A) * plus + xp.cast(divide.of_sums(), A) * minus) / 2
+    if S_bar is not None:
+        P = P + xp.diagonal_embed(xp.cast(S_bar, A), k, k)
+    P = U1 @ P
+    A_bar = (P if left is None else P + left * over_S) @ Vh1
+    return A_bar if right is None else A_bar + U1 @ mH(right * over_S)
+
+
+def _inside_and_outside(xp, U, U_bar, k, m):
+    """X = U₁ᴴŪ₁ and U₂ (U₂ᴴŪ₁ − Ū₂ᴴU₁), with the first k columns U₁ of U and all others U₂, also those that are not at
+    hand. The second is None where U₁ is known to be square."""
+    X = mH(U[..., :k]) @ U_bar
+    if m is not None and m == k:
+        return X, None
+    (X, X12), (U1, U2), (outside, _) = cut(X, k), cut(U, k), cut(U_bar, k)
+    outside = outside - U1 @ X
+    return X, outside if U2 is None else outside - U2 @ mH(X12)
+
+
+def _largest(xp, X):
+    """The largest modulus of an entry of each matrix, (..., 1, 1)."""
+    return 0 if 0 in X.shape[-2:] else xp.max(xp.abs(X), axis=(-2, -1), keepdims=True)
+
+
+def svd_forward(A_dot, factors, A):
+    """U̇, Ṡ and V̇ᴴ, for phases with Im (uᴴu̇ + vᴴv̇) = 0."""
+    (U, S, Vh), xp = factors, namespace(A)
+    k = xp.shape(S)[-1]
+    U1, Vh1 = U[..., :k], Vh[..., :k, :]
+    divide = _Divisors(xp, A, S)
+    over_S = xp.cast(divide.of_values(), A)
+    W, Zh = A_dot @ mH(Vh1), mH(U1) @ A_dot
+    P = mH(U1) @ W
+    plus = xp.cast(divide.of_gaps(), A) * (P + mH(P))
+    minus = xp.cast(divide.of_sums(), A) * (P - mH(P))
+    U_dot = U1 @ ((plus + minus) / 2)
+    V_dot = mH(Vh1) @ ((plus - minus) / 2)
+    if A.shape[-2] is None or A.shape[-2] != k:
+        U_dot = U_dot + (W - U1 @ P) * over_S
+    if A.shape[-1] is None or A.shape[-1] != k:
+        V_dot = V_dot + (mH(Zh) - mH(Vh1) @ mH(P)) * over_S
+    return _with_others(xp, U, U_dot, k), xp.real(xp.diagonal(P)), mH(_with_others(xp, mH(Vh), V_dot, k))
+
+
+def _with_others(xp, U, U1_dot, k):
+    """The tangents of all columns of a unitary U from those of its first k columns U₁: U̇₂ = −U₁ U̇₁ᴴU₂."""
+    U1, U2 = cut(U, k)
+    return U1_dot if U2 is None else xp.concat([U1_dot, -U1 @ (mH(U1_dot) @ U2)], axis=-1)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The singular value decomposition
+
+
+@primitive("(m,n)->(m,p),(k),(q,n)")
+def svd(A, *, full_matrices=True):
+    """The singular value decomposition A = U diag(S) Vᴴ.
+
+    Parameters
+    ----------
+    A : array (..., m, n)
+        float32, float64, complex64 or complex128. Let k = min(m, n).
+    full_matrices : bool
+        Return square U (m by m) and Vᴴ (n by n), whose columns and rows behind the k-th complete the others to a basis;
+        else their first k only.
+
+    Returns
+    -------
+    U : array (..., m, m) or (..., m, k)
+    S : array (..., k)
+        The singular values, real, in descending order.
+    Vh : array (..., n, n) or (..., k, n)
+        Singular vectors are unique up to a sign, complex ones up to a phase. Here, of the entries of a column of U the
+        first whose modulus is at least 0.7 of the largest is real and positive, and so it is with the columns of V
+        behind the k-th.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        A has less than two dimensions, its dtype is not floating point, or the iteration does not converge, as with
+        NaN.
+
+    Notes
+    -----
+    Write U̇ = U Ω + U₂ U₂ᴴU̇ and V̇ = V Ψ + V₂ V₂ᴴV̇ with antihermitian Ω, Ψ, and U₂, V₂ for what completes U, V to
+    a basis. Then Ȧ = U̇ S Vᴴ + U Ṡ Vᴴ + U S V̇ᴴ between Uᴴ and V is, for P = UᴴȦV,
+
+        P = Ω S + Ṡ − S Ψ.
+
+    Its diagonal is Ṡ = Re diag P. Add the adjoint, and subtract it; (i, j) then has
+
+        (Ω + Ψ)ᵢⱼ = (P + Pᴴ)ᵢⱼ / (σⱼ − σᵢ),    (Ω − Ψ)ᵢⱼ = (P − Pᴴ)ᵢⱼ / (σⱼ + σᵢ),
+
+    and outside of the spans U₂ᴴU̇ = U₂ᴴȦV S⁻¹, V₂ᴴV̇ = V₂ᴴȦᴴU S⁻¹. This is Giles (2008), section 3.2, with 1/(σⱼ² − σᵢ²)
+    split into the two fractions it is made of. Reverse, with X = UᴴŪ and Y = VᴴV̄ and ∘ for the product entry by entry:
+
+        P̄ᵢⱼ = ½ [X + Y − (X + Y)ᴴ]ᵢⱼ / (σⱼ − σᵢ) + ½ [X − Y − (X − Y)ᴴ]ᵢⱼ / (σⱼ + σᵢ) + s̄ᵢ δᵢⱼ,
+        Ā = U P̄ Vᴴ + (I − UUᴴ) Ū S⁻¹ Vᴴ + U S⁻¹ V̄ᴴ (I − VVᴴ).
+
+    A loss of the polar factor U Vᴴ has Ū = W V, V̄ = WᴴU, so that X + Y = UᴴWV + its adjoint, and the first bracket is
+    zero: nothing is divided by a difference of singular values. A bracket that is rounding counts as zero where the
+    singular values are close. The columns of U₂ are unique up to a rotation among them; the rule takes the one with
+    U₂ᴴU̇₂ = 0, so that U̇₂ = −U (U₂ᴴU̇)ᴴ, and (I − UUᴴ) Ū above becomes U₂ (U₂ᴴŪ − Ū₂ᴴU).
+
+    What has no derivative gets a finite one: with equal singular values (to rounding, max(m, n) ε σ₁), 1/(σⱼ − σᵢ) is
+    taken for 0, and with zero ones 1/σ and 1/(σᵢ + σⱼ). So a loss that depends on which of the singular vectors to
+    equal singular values were chosen has a gradient here that means nothing, and one that does not, like the projection
+    on their span, has the right one. U f(S) Vᴴ with another f than a constant does have a derivative there, which no
+    rule of `svd` can know, as it does not see f; second derivatives of U Vᴴ are such a case: take `polar`, and
+    `matrix_norm` with ord="nuc".
+
+    Cost: ten products of the size of U diag(S) Vᴴ at most, which is less than the function.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> U, S, Vh = overbar.svd(np.array([[3.0, 0.0], [4.0, 0.0]]), full_matrices=False)
+    >>> S, np.allclose(U * S @ Vh, [[3, 0], [4, 0]])
+    (array([5., 0.]), True)
+    """
+    return oriented_svd(namespace(A), A, full_matrices)
+
+
+@svd.vjp
+def _(bars, factors, A, *, full_matrices):
+    (U_bar, S_bar, Vh_bar), (U, S, Vh), xp = bars, factors, namespace(A)
+
+    def A_bar():
+        U_total, Vh_total = U_bar, Vh_bar
+        if xp.is_complex(A) and not (U_bar is None and Vh_bar is None) and 0 not in A.shape[-2:]:
+            U_total, Vh_total = _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, xp.shape(S)[-1])
+        return svd_reverse((U_total, S_bar, Vh_total), factors, A)
+
+    return (A_bar,)
+
+
+@svd.jvp
+def _(factors, A, *, full_matrices):
+    (U, S, Vh), xp = factors, namespace(A)
+
+    def dots(A_dot):
+        U_dot, S_dot, Vh_dot = svd_forward(A_dot, factors, A)
+        if xp.is_complex(A) and 0 not in A.shape[-2:]:
+            U_dot, Vh_dot = _oriented_dots(xp, U_dot, Vh_dot, U, Vh, xp.shape(S)[-1])
+        return U_dot, S_dot, Vh_dot
+
+    return (dots,)
+
+
+@svd.samples
+def _(case):
+    yield case(_distinct(case, 4, 3), full_matrices=True)
+    yield case(_distinct(case, 3, 5), full_matrices=False)
+
+
+def _distinct(case, m, n):
+    """Matrices whose singular values, between 1/2 and 3, are well apart: 1/(σᵢ − σⱼ) is the condition number here."""
+    k = min(m, n)
+    sizes = case.rng.uniform(0.5, 0.8, (*case.batch, 1)) * (1 + case.rng.uniform(0.9, 1.1, (*case.batch, k)).cumsum(-1))
+    return case._cast((case._unitary(m)[..., :k] * sizes[..., None, :]) @ case._unitary(n)[..., :k, :])
+
+
+@svd.reference
+def _(mp, A, *, full_matrices):
+    U, S, Vh = mp.svd(A, full_matrices)
+    k = len(S)
+    for j in range(U.shape[1]):
+        phase = _exact_phase(mp, U[:, j])
+        U[:, j] = U[:, j] / phase
+        if j < k:
+            Vh[j] = Vh[j] * phase
+    for j in range(k, len(Vh)):
+        Vh[j] = Vh[j] * _exact_phase(mp, mp.conj(Vh[j]))
+    return U, S, Vh
+
+
+def _exact_phase(mp, u):
+    size = mp.abs(u)
+    entry = next(x for x, s in zip(u, size, strict=True) if s >= NEARLY_LARGEST * max(size))
+    return entry / abs(entry)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The singular values alone
+
+
+@primitive("(m,n)->(k),(m,k),(k,n)", hidden=2)
+def svdvals(A):
+    """The singular values of a matrix, in descending order.
+
+    Parameters
+    ----------
+    A : array (..., m, n)
+        float32, float64, complex64 or complex128.
+
+    Returns
+    -------
+    array (..., k)
+        k = min(m, n); real.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        As `svd`.
+
+    Notes
+    -----
+    From Ṡ = Re diag(UᴴȦV), see `svd`:
+
+        Ā = U diag(s̄) Vᴴ.
+
+    Nothing is divided by, so that symmetric functions of the singular values have the right gradient at equal ones,
+    too. (Where singular values cross, each by itself has no derivative: this is one for the vectors that the kernel
+    found. At σ = 0 it is a subgradient.) U and V are hidden outputs. A second derivative divides by differences of
+    singular values where s̄ differs; at equal ones it is right where s̄ is a constant, as in their sum, and lacks what
+    no rule can see else.
+
+    Source: Giles (2008), section 3.2. Cost: one product.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> overbar.svdvals(np.array([[0.0, -2.0], [1.0, 0.0]]))
+    array([2., 1.])
+    """
+    U, S, Vh = oriented_svd(namespace(A), A)
+    return S, U, Vh
+
+
+@svdvals.vjp
+def _(bars, outputs, A):
+    (S_bar, U_bar, Vh_bar), (S, U, Vh) = bars, outputs
+    return svd.vjp_rule((U_bar, S_bar, Vh_bar), (U, S, Vh), A, full_matrices=False)
+
+
+@svdvals.jvp
+def _(outputs, A):
+    S, U, Vh = outputs
+
+    def dots(A_dot):
+        U_dot, S_dot, Vh_dot = svd.jvp_rule((U, S, Vh), A, full_matrices=False)[0](A_dot)
+        return S_dot, U_dot, Vh_dot
+
+    return (dots,)
+
+
+@svdvals.samples
+def _(case):
+    yield case(_distinct(case, 4, 3))
+
+
+@svdvals.reference
+def _(mp, A):
+    return mp.svd(A)[1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The polar decomposition
+
+
+@primitive("(n,n),(n,n)->(n,n),()", hermitian=("P",))
+def anticommutator_solve(P, C):
+    """The solution X of P X + X P = C for Hermitian positive semidefinite P, and how many eigenvalues of P are zero.
+
+    In the basis of the eigenvectors of P, Xᵢⱼ = Cᵢⱼ / (λᵢ + λⱼ), and 0 where both are zero. Nothing is divided by a
+    difference of eigenvalues, and the eigenvectors do not show. From Ṗ X + P Ẋ + Ẋ P + X Ṗ = Ċ, Ẋ solves the same
+    equation with Ċ − Ṗ X − X Ṗ on the right; the map from C to X is its own adjoint, so that
+
+        C̄ = the solution for X̄,    P̄ = −C̄ Xᴴ − Xᴴ C̄ (its Hermitian part).
+    """
+    xp = namespace(P)
+    w, V = xp.eigh(P)
+    rounding = xp.rounding(P) * xp.abs(w[..., -1:])
+    total = w[..., :, None] + w[..., None, :]
+    over = _reciprocal(xp, total, total <= 2 * rounding[..., None])
+    X = V @ ((mH(V) @ C @ V) * xp.cast(over, C)) @ mH(V)
+    # in all of the batch, as vmap over C alone has it
+    return X, xp.broadcast_to(xp.sum(xp.astype(w <= rounding, xp.int32), axis=-1), xp.shape(X)[:-2])
+
+
+@anticommutator_solve.vjp
+def _(bars, outputs, P, C):
+    (X_bar, _), (X, _) = bars, outputs
+
+    @once
+    def C_bar():
+        return anticommutator_solve(P, X_bar)[0]
+
+    def P_bar():
+        bar = -C_bar() @ mH(X) - mH(X) @ C_bar()
+        return (bar + mH(bar)) / 2
+
+    return P_bar, C_bar
+
+
+@anticommutator_solve.jvp
+def _(outputs, P, C):
+    X, _ = outputs
+
+    def dots(P_dot, C_dot):
+        return anticommutator_solve(P, C_dot - P_dot @ X - X @ P_dot)[0], None
+
+    return dots
+
+
+@primitive("(m,n)->(m,n),(p,p)")
+def polar(A, *, side="right"):
+    """The polar decomposition A = U P, or A = P U, with orthonormal columns or rows in U and Hermitian P ≥ 0.
+
+    U is the matrix with orthonormal columns (rows) that is nearest to A.
+
+    Parameters
+    ----------
+    A : array (..., m, n)
+        float32, float64, complex64 or complex128.
+    side : str
+        "right" for A = U P with P = (AᴴA)^½ (n by n), "left" for A = P U with P = (AAᴴ)^½
+        (m by m).
+
+    Returns
+    -------
+    U : array (..., m, n)
+        Its columns are orthonormal where m ≥ n, its rows where m ≤ n.
+    P : array (..., n, n), or (..., m, m) with side="left"
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        As `svd`.
+    ValueError
+        `side` is neither "right" nor "left".
+
+    Notes
+    -----
+    By the singular value decomposition A = W S Vᴴ, U = W Vᴴ; both P are Hermitian parts of products, UᴴA and A Uᴴ. Take
+    m ≥ n and P = UᴴA; the other case is this one of Aᴴ. Multiply Ȧ = U̇ P + U Ṗ by Uᴴ and subtract the adjoint. With
+    Ω = UᴴU̇, which is antihermitian,
+
+        P Ω + Ω P = UᴴȦ − ȦᴴU,    U̇ = U Ω + (I − UUᴴ) Ȧ P⁻¹,    Ṗ = UᴴȦ − Ω P.
+
+    Reverse: the solution X = L(C) of P X + X P = C is a linear map of C that is its own adjoint. With P̄ Hermitian,
+
+        Ā = U L(UᴴŪ − ŪᴴU + P P̄ − P̄ P) + (I − UUᴴ) Ū P⁻¹ + U P̄.
+
+    L divides by sums of singular values and is differentiated by solving again. No singular vector occurs: the rule and
+    its derivatives of any order are right at equal singular values. (Source: the differential as for the square root in
+    Giles (2008) and Higham, Functions of Matrices, chapter 8.)
+
+    U has no derivative where A is singular, has a singular value that is rounding: its bar then sends NaN to Ā. P has
+    one as long as the rank stays, and is handled.
+
+    Cost: one eigendecomposition and six products for Ā, of the smaller size of A.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> U, P = overbar.polar(np.array([[0.0, -2.0], [3.0, 0.0]]))
+    >>> U.round(12) + 0.0, P.round(12) + 0.0
+    (array([[ 0., -1.],
+           [ 1.,  0.]]), array([[3., 0.],
+           [0., 2.]]))
+    """
+    if side not in ("right", "left"):
+        raise ValueError(f'polar: side must be "right" or "left", not {side!r}.')
+    xp = namespace(A)
+    W, S, Vh = xp.svd(A)
+    U = W @ Vh
+    S_ = xp.cast(S, A)
+    P = (mH(Vh) * S_[..., None, :]) @ Vh if side == "right" else (W * S_[..., None, :]) @ mH(W)
+    return U, (P + mH(P)) / 2
+
+
+def polar_reverse(A, U, U_bar, P_bar=None, side="right"):
+    """Ā from the bars of U and P."""
+    xp = namespace(A)
+    m, n = xp.shape(A)[-2:]
+    right, left = (P_bar, None) if side == "right" else (None, P_bar)
+
+    def wide():
+        return mH(_tall_bar(xp, mH(A), mH(U), None if U_bar is None else mH(U_bar), left, right))
+
+    return xp.cond(m >= n, lambda: _tall_bar(xp, A, U, U_bar, right, left), wide)
+
+
+def _tall_bar(xp, A, U, U_bar, right_bar, left_bar):
+    """Ā from the bars of U, of (AᴴA)^½ and of (AAᴴ)^½, for m ≥ n. The latter is U (AᴴA)^½ Uᴴ."""
+    P, C, outside = _hermitian_part(mH(U) @ A), 0, 0
+    if U_bar is not None:
+        X = mH(U) @ U_bar
+        C = X - mH(X)
+    if right_bar is not None:
+        H = _hermitian_part(right_bar)
+        C, outside = C + P @ H - H @ P, U @ H
+    if left_bar is not None:
+        HU = _hermitian_part(left_bar) @ U
+        Q = mH(U) @ HU
+        C, outside = C + Q @ P - P @ Q, 2 * HU - U @ Q
+    Omega_bar, singular = anticommutator_solve(P, C)
+    if U_bar is not None:
+        outside = outside + _over(xp, _no_derivative(xp, U_bar, singular) - U @ X, P, singular)
+    return U @ Omega_bar + outside
+
+
+def polar_forward(A_dot, A, U):
+    """U̇, and the tangents of (AᴴA)^½ and (AAᴴ)^½."""
+    xp = namespace(A)
+    m, n = xp.shape(A)[-2:]
+
+    def wide():
+        U_dot, left_dot, right_dot = _tall_dots(xp, mH(A_dot), mH(A), mH(U))
+        return mH(U_dot), right_dot, left_dot
+
+    return xp.cond(m >= n, lambda: _tall_dots(xp, A_dot, A, U), wide)
+
+
+def _tall_dots(xp, A_dot, A, U):
+    P, B = _hermitian_part(mH(U) @ A), mH(U) @ A_dot
+    Omega, singular = anticommutator_solve(P, B - mH(B))
+    inside, outside = U @ Omega, A_dot - U @ B
+    U_dot = _no_derivative(xp, inside + _over(xp, outside, P, singular), singular)
+    P_dot = _hermitian_part(B - Omega @ P)
+    half = (inside @ P + outside) @ mH(U)
+    return U_dot, P_dot, half + mH(half) + U @ P_dot @ mH(U)
+
+
+def _hermitian_part(X):
+    return (X + mH(X)) / 2
+
+
+def _no_derivative(xp, dot, singular):
+    """NaN in the place of all numbers but zero, where A is singular."""
+    # NaN is added: as a factor it would come back in the derivative from where it is not.
+    zero = xp.zeros_like(dot)
+    return dot + xp.where((singular > 0)[..., None, None] & (dot != 0), zero + float("nan"), zero)
+
+
+def _over(xp, E, P, singular):
+    """E P⁻¹. In the place of a singular P, which need not be an error as E may be zero, stands P + I."""
+    eye = xp.eye_like(P)
+    return mH(xp.solve(P + xp.where((singular > 0)[..., None, None], eye, xp.zeros_like(eye)), mH(E), check=False))
+
+
+@polar.vjp
+def _(bars, outputs, A, *, side):
+    (U_bar, P_bar), (U, _) = bars, outputs
+    return (lambda: polar_reverse(A, U, U_bar, P_bar, side),)
+
+
+@polar.jvp
+def _(outputs, A, *, side):
+    U, _ = outputs
+
+    def dots(A_dot):
+        U_dot, right_dot, left_dot = polar_forward(A_dot, A, U)
+        return U_dot, right_dot if side == "right" else left_dot
+
+    return (dots,)
+
+
+@polar.samples
+def _(case):
+    yield case(_distinct(case, 4, 3))
+    yield case(_distinct(case, 3, 4), side="left")
+
+
+@polar.reference
+def _(mp, A, *, side):
+    W, S, Vh = mp.svd(A)
+    return W @ Vh, (mp.mH(Vh) * S) @ Vh if side == "right" else (W * S) @ mp.mH(W)

@@ -1,0 +1,376 @@
+"""Factorisations where a derivative is easily wrong: singular matrices, complete bases, repeated eigenvalues, blocks of
+pivots, extreme scales. In NumPy, PyTorch and TensorFlow. May import `overbar`, `torch_ops` and `tf_ops`."""
+
+import numpy as np
+import pytest
+
+import overbar
+from overbar.rules.schur import schur_rotation
+from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_error
+
+torch = pytest.importorskip("torch")
+tf = pytest.importorskip("tensorflow")
+import tf_ops  # noqa: E402, F401 - makes the primitives ops of TensorFlow
+import torch_ops  # noqa: E402, F401 - makes the primitives ops of PyTorch
+
+FRONTS = ["NumPy", "PyTorch", "TensorFlow"]
+fronts = pytest.mark.parametrize("front", FRONTS)
+doubles = pytest.mark.parametrize("dtype", [np.float64, np.complex128], ids=lambda dtype: dtype.__name__)
+
+
+def arrays(front, *values):
+    make = {"NumPy": np.asarray, "PyTorch": torch.tensor, "TensorFlow": tf.constant}[front]
+    return [make(v) for v in values]
+
+
+def gradient(front, f, *values):
+    """The gradients of a real function of arrays, as NumPy arrays in the convention of dz = Re Σ conj(Ā) dA."""
+    if front == "NumPy":
+        z, pullback = overbar.vjp(f, *values)
+        return pullback(np.ones_like(z))
+    if front == "PyTorch":
+        x = [torch.tensor(v, requires_grad=True) for v in values]
+        return [g.resolve_conj().numpy() for g in torch.autograd.grad(f(*x), x)]
+    x = [tf.constant(v) for v in values]
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        z = f(*x)
+    return [g.numpy() for g in tape.gradient(z, x)]
+
+
+def hessian_product(front, f, A, V):
+    """The derivative of the gradient of f at A along V."""
+    if front == "PyTorch":
+        x = torch.tensor(A, requires_grad=True)
+        (g,) = torch.autograd.grad(f(x), x, create_graph=True)
+        return torch.autograd.grad((g * torch.tensor(V)).sum(), x)[0].numpy()
+    x = tf.constant(A)
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            z = f(x)
+        product = tf.reduce_sum(inner.gradient(z, x) * V)
+    return outer.gradient(product, x).numpy()
+
+
+def close(found, expected, tolerance):
+    scale = abs(np.asarray(expected)).max(initial=0) or 1
+    assert np.isfinite(found).all()
+    assert abs(np.asarray(found) - expected).max(initial=0) <= tolerance * scale
+
+
+def weighted(front, seed, *shapes):
+    """A real function of outputs that depends on every entry of them."""
+    rng = np.random.default_rng(seed)
+    weights = [rng.standard_normal(shape) for shape in shapes]
+
+    def loss(*outputs):
+        return sum(overbar.sum(out * w) for out, w in zip(outputs, arrays(front, *weights), strict=True))
+
+    return loss
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+# -- against 50 digits, in NumPy
+
+
+@doubles
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (7, 3), (3, 7), (1, 5), (5, 1), (17, 9)], ids=str)
+def test_qr_and_lu_of_any_shape(shape, dtype):
+    A = Draw(3, dtype).normal(*shape)
+    condition = np.linalg.cond(A[:, : min(shape)])
+    assert exact_error(overbar.qr, Case((A,))) < 1e-13 * condition
+    assert exact_error(overbar.lu, Case((A,))) < 1e-13 * condition
+    assert exact_error(overbar.lu_factor, Case((A,))) < 1e-13 * condition
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-30, 1e30, 1e150], ids=str)
+def test_extreme_scales(scale):
+    A = Draw(4).square(4) * scale
+    for primitive in (overbar.qr, overbar.lu, overbar.schur):
+        options = {"output": "complex"} if primitive is overbar.schur else {}
+        _, pullback = overbar.vjp(lambda A, p=primitive, o=options: p(A, **o)[-1], A)
+        _, expected = overbar.vjp(lambda A, p=primitive, o=options: p(A, **o)[-1], A / scale)
+        weights = np.ones((4, 4), complex if primitive is overbar.schur else float)
+        factor = 1 if primitive in (overbar.qr, overbar.lu) else scale  # R and U grow with A, Z does not
+        close(pullback(weights)[0] * factor, expected(weights)[0], 1e-12)
+    H = A + A.T
+    _, pullback = overbar.vjp(lambda H: overbar.ldl(H)[0], H)
+    _, expected = overbar.vjp(lambda H: overbar.ldl(H)[0], H / scale)
+    close(pullback(np.triu(np.ones((4, 4))))[0] * scale, expected(np.triu(np.ones((4, 4))))[0], 1e-12)
+
+
+# -- QR with a complete basis ------------------------------------------------------------------------------------------
+
+
+@fronts
+@pytest.mark.parametrize("shape", [(2, 1), (3, 2), (7, 3), (33, 7)], ids=str)
+def test_a_complete_basis_has_the_derivative_of_what_it_determines(front, shape):
+    """Σ W ∘ Q₂ Q₂ᵀ = Σ W ∘ (I − Q₁ Q₁ᵀ), whose derivative is known from the reduced decomposition."""
+    m, n = shape
+    A, (W,) = normal(m, n), arrays(front, normal(m, m, seed=1))
+
+    def complete(A):
+        Q2 = overbar.qr(A, mode="complete")[0][..., :, n:]
+        return overbar.sum(W * (Q2 @ overbar.matrix_transpose(Q2)))
+
+    def reduced(A):
+        Q1 = overbar.qr(A)[0]
+        return -overbar.sum(W * (Q1 @ overbar.matrix_transpose(Q1)))
+
+    close(gradient(front, complete, A)[0], gradient(front, reduced, A)[0], 1e-12)
+    if front != "NumPy":
+        V = normal(m, n, seed=2)
+        close(hessian_product(front, complete, A, V), hessian_product(front, reduced, A, V), 1e-11)
+
+
+@fronts
+def test_a_complete_decomposition_has_the_r_of_the_reduced_one(front):
+    A = normal(5, 3)
+    loss = weighted(front, 1, (3, 3))
+    found = gradient(front, lambda A: loss(overbar.qr(A, mode="complete")[1][..., :3, :]), A)
+    close(found[0], gradient(front, lambda A: loss(overbar.qr(A)[1]), A)[0], 1e-13)
+
+
+def test_qr_refuses_an_unknown_mode():
+    with pytest.raises(ValueError, match=r"mode 'r' .*reduced"):
+        overbar.qr(np.eye(2), mode="r")
+
+
+def test_qr_of_dependent_columns_has_no_derivative_in_numpy():
+    _, pullback = overbar.vjp(lambda A: overbar.qr(A)[0], np.diag([1.0, 0.0]))
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        pullback(np.ones((2, 2)))
+
+
+# -- LU where the last pivot vanishes ----------------------------------------------------------------------------------
+
+SINGULAR = {
+    "zero": np.zeros((1, 1)),
+    "diagonal": np.diag([3.0, 2.0, 0.0]),
+    "rank 1": np.array([[2.0, 4.0], [1.0, 2.0]]),
+    "wide": np.array([[4.0, 2.0, 1.0], [2.0, 1.0, 3.0]]),
+}
+
+
+@fronts
+@pytest.mark.parametrize("name", SINGULAR)
+def test_lu_is_differentiable_where_only_the_last_pivot_vanishes(front, name):
+    A = SINGULAR[name]
+    k = min(A.shape)
+    assert exact_error(overbar.lu, Case((A,))) < 1e-14
+    loss = weighted(front, 1, (A.shape[0], k), (k, A.shape[1]))
+    found = gradient(front, lambda A: loss(*overbar.lu(A)[1:]), A)[0]
+    expected = gradient(
+        "NumPy", lambda A: weighted("NumPy", 1, (A.shape[0], k), (k, A.shape[1]))(*overbar.lu(A)[1:]), A
+    )
+    close(found, expected[0], 1e-14)
+    if front != "NumPy":
+        V, h = normal(*A.shape, seed=3), 1e-3
+        # U is linear in the last row, and L rational: a fourth-order difference
+        ends = [gradient(front, lambda A: loss(*overbar.lu(A)[1:]), A + s * h * V)[0] for s in (1, -1, 2, -2)]
+        difference = (8 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / (12 * h)
+        close(hessian_product(front, lambda A: loss(*overbar.lu(A)[1:]), A, V), difference, 1e-8)
+
+
+def test_lu_of_a_matrix_of_lower_rank_has_no_derivative():
+    _, pullback = overbar.vjp(lambda A: overbar.lu(A)[1], np.zeros((2, 2)))
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        pullback(np.ones((2, 2)))
+
+
+@fronts
+def test_a_batch_of_regular_and_singular_matrices(front):
+    A = np.stack([np.diag([3.0, 2.0, 0.0]), Draw(1).square(3)])
+    loss = weighted(front, 1, (2, 3, 3), (2, 3, 3))
+    found = gradient(front, lambda A: loss(*overbar.lu(A)[1:]), A)[0]
+    for i in range(2):
+        one = gradient("NumPy", lambda A, i=i: _one_of(i)(*overbar.lu(A)[1:]), A[i])[0]
+        close(found[i], one, 1e-13)
+
+
+def _one_of(i):
+    rng = np.random.default_rng(1)
+    W = [rng.standard_normal((2, 3, 3))[i] for _ in range(2)]
+    return lambda L, U: overbar.sum(L * W[0]) + overbar.sum(U * W[1])
+
+
+# -- LDL ---------------------------------------------------------------------------------------------------------------
+
+
+@doubles
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 12])
+@pytest.mark.parametrize("lower", [True, False], ids=["lower", "upper"])
+def test_ldl_of_indefinite_matrices(n, lower, dtype):
+    A = Draw(n, dtype).hermitian(n)
+    A[range(n), range(n)] /= 8  # so that most pivots are blocks of two
+    assert exact_error(overbar.ldl, Case((A,), {"lower": lower})) < 1e-13 * np.linalg.cond(A) ** 2
+
+
+@fronts
+@pytest.mark.parametrize(
+    "A", [np.zeros((1, 1)), np.array([[2.0, 4], [4, 8]]), np.diag([3.0, 2, 0])], ids=["1", "2", "3"]
+)
+def test_ldl_is_differentiable_where_only_the_last_pivot_vanishes(front, A):
+    n = len(A)
+    loss = weighted(front, 1, (n, n), (n, n))
+    found = gradient(front, lambda A: loss(*overbar.ldl(A)[:2]), A)[0]
+    assert exact_error(overbar.ldl, Case((A,))) < 1e-13
+    close(found, gradient("NumPy", lambda A: weighted("NumPy", 1, (n, n), (n, n))(*overbar.ldl(A)[:2]), A)[0], 1e-13)
+
+
+@pytest.mark.parametrize("front", FRONTS[1:])
+@pytest.mark.parametrize("lower", [True, False], ids=["lower", "upper"])
+def test_second_derivative_of_ldl(front, lower):
+    A = Draw(7).hermitian(7)
+    A[range(7), range(7)] /= 8
+    V = Draw(8).hermitian(7)
+    f = lambda A: weighted(front, 1, (7, 7), (7, 7))(*overbar.ldl(A, lower=lower)[:2])  # noqa: E731
+    h = 1e-4
+    ends = [gradient(front, f, A + s * h * V)[0] for s in (1, -1, 2, -2)]
+    close(hessian_product(front, f, A, V), (8 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / (12 * h), 1e-6)
+
+
+# -- Schur -------------------------------------------------------------------------------------------------------------
+
+
+@fronts
+@pytest.mark.parametrize("output", ["real", "complex"])
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 33])
+def test_schur_gives_the_derivative_of_the_matrix_back(front, output, n):
+    """Σ W ∘ Re (Z T Zᴴ) is Σ W ∘ A, and Σ |Tᵢⱼ|² is Σ A²: through every convention for signs, phases and angles."""
+    A, (W,) = normal(n, n, seed=n), arrays(front, normal(n, n, seed=1))
+    if front == "NumPy" and output == "complex":
+        # Z̄ and T̄ of the same function, by hand: overbar.vjp has no conj
+        T, Z = overbar.schur(A, output=output)
+        bars = W @ Z @ np.conj(T.T), W.T @ Z @ T
+        _, pullback = overbar.vjp(lambda A: overbar.schur(A, output=output), A)
+        close(pullback((np.conj(Z.T) @ W @ Z, bars[0] + bars[1]))[0], W, 1e-11)
+        return
+
+    def composed(A):
+        T, Z = overbar.schur(A, output=output)
+        again = Z @ T @ overbar.mH(Z)
+        return overbar.sum(W * again) if output == "real" else overbar.sum(_real(front, W, again))
+
+    close(gradient(front, composed, A)[0], np.asarray(W), 1e-11)
+
+
+def _real(front, W, X):
+    """W ∘ Re X."""
+    if front == "TensorFlow":
+        return W * tf.math.real(X)
+    return W * X if front == "NumPy" else W * X.real
+
+
+@doubles
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_schur_against_50_digits(n, dtype):
+    A = (
+        np.diag([9.0, -4, 1, 3, -7][:n])
+        + np.tril(np.ones((n, n)), -1) * np.eye(n, k=-1)
+        + Draw(n, dtype).normal(n, n) / 4
+    )
+    assert exact_error(overbar.schur, Case((A.astype(dtype),), {"output": "complex"})) < 1e-12
+
+
+@fronts
+@pytest.mark.parametrize(
+    ("A", "output", "message"),
+    [
+        (np.eye(3), "real", "repeated eigenvalues"),
+        (np.array([[2.0, 1, 0], [0, 2, 1], [0, 0, 2]]), "complex", "repeated eigenvalues"),
+        (np.array([[1.0, 2], [-2, 1]]), "real", "rotation"),
+    ],
+    ids=["identity", "Jordan block", "rotation"],
+)
+def test_schur_says_where_there_is_no_derivative(front, A, output, message):
+    with pytest.raises((ValueError, RuntimeError, tf.errors.OpError), match=message):
+        gradient(front, lambda A: overbar.sum(_real(front, 1.0, overbar.schur(A, output=output)[0])), A)
+
+
+@doubles
+@pytest.mark.parametrize("adjoint", [False, True], ids=["plain", "adjoint"])
+def test_the_equations_of_schur_read_what_is_below_only(dtype, adjoint):
+    """Its rules, by which second derivatives go, get cotangents with entries everywhere."""
+    T, _ = overbar.schur(Draw(5, dtype).normal(6, 6))
+    case = Case((T, Draw(6, dtype).normal(6, 6)), {"adjoint": adjoint})
+    assert adjoint_error(schur_rotation, case) < 1e-12
+    if dtype is np.complex128:  # a real T that moves below its diagonal has other blocks
+        assert difference_error(schur_rotation, case) < 1e-6
+
+
+@pytest.mark.parametrize("front", FRONTS[1:])
+@pytest.mark.parametrize("A", [np.array([[4.0, 3, 1], [-2, 4, 1], [0, 1, -1]]), normal(7, 7, seed=5)], ids=["3", "7"])
+def test_second_derivative_of_schur(front, A):
+    n = len(A)
+    V, h = normal(n, n, seed=4), 1e-4
+    f = lambda A: weighted(front, 1, (n, n), (n, n))(*overbar.schur(A))  # noqa: E731
+    ends = [gradient(front, f, A + s * h * V)[0] for s in (1, -1, 2, -2)]
+    close(hessian_product(front, f, A, V), (8 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / (12 * h), 1e-6)
+
+
+# -- updates -----------------------------------------------------------------------------------------------------------
+
+
+@fronts
+@pytest.mark.parametrize("n", [1, 3, 64, 65, 150])
+@pytest.mark.parametrize("sign", [1, -1], ids=["update", "downdate"])
+def test_an_update_is_a_new_factorisation(front, n, sign):
+    """By blocks where n > 64, and with the derivative that goes through the whole matrix."""
+    L = np.tril(normal(n, n) / (3 * n**0.5), -1) + np.diag(np.random.default_rng(1).uniform(1, 2, n))
+    V = normal(n, 3, seed=2) / (3 * n**0.5)
+    changed = overbar.cholesky_update if sign > 0 else overbar.cholesky_downdate
+    loss = weighted(front, 1, (n, n))
+
+    def whole(L, V):
+        L = overbar.tril(L)
+        A = L @ overbar.matrix_transpose(L) + sign * (V @ overbar.matrix_transpose(V))
+        return loss(overbar.cholesky(A))
+
+    found = gradient(front, lambda L, V: loss(changed(L, V)), L, V)
+    for a, b in zip(found, gradient(front, whole, L, V), strict=True):
+        close(a, b, 1e-11)
+    if front != "NumPy" and n == 65:
+        direction = normal(n, n, seed=3)
+        one = hessian_product(front, lambda L: loss(changed(L, arrays(front, V)[0])), L, direction)
+        close(one, hessian_product(front, lambda L: whole(L, arrays(front, V)[0]), L, direction), 1e-10)
+
+
+@fronts
+@pytest.mark.parametrize("n", [2, 100])
+def test_a_downdate_that_leaves_nothing_positive_names_the_matrix(front, n):
+    L = np.stack([np.eye(n), np.eye(n)])
+    V = np.zeros((2, n, 1))
+    V[1, n // 2] = 1.5
+    with pytest.raises((ValueError, RuntimeError, tf.errors.OpError), match=r"L Lᴴ − V Vᴴ \(matrix 1 of the batch\)"):
+        overbar.cholesky_downdate(*arrays(front, L, V))
+
+
+# -- what is not finite, and what is empty
+
+
+@fronts
+@pytest.mark.parametrize("name", ["qr", "lu", "lu_factor", "ldl", "schur"])
+def test_nothing_hangs_on_what_is_not_finite(front, name):
+    for value in (np.nan, np.inf):
+        (A,) = arrays(front, np.array([[1.0, 2.0], [value, 4.0]]))
+        try:
+            out = getattr(overbar, name)(A)
+        except (ValueError, RuntimeError, tf.errors.OpError):
+            continue
+        assert not all(np.isfinite(np.asarray(x)).all() for x in out)
+
+
+@fronts
+@pytest.mark.parametrize("shape", [(0, 0), (2, 0, 0), (0, 3, 3)], ids=str)
+@pytest.mark.parametrize("name", ["qr", "lu", "lu_factor", "ldl", "schur"])
+def test_sizes_of_zero(front, name, shape):
+    p = getattr(overbar, name)
+    A = np.zeros(shape)
+    (bar,) = gradient(front, lambda A: sum(overbar.sum(x) for x in p(A) if "int" not in str(x.dtype)), A)
+    assert bar.shape == shape

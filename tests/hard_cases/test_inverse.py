@@ -1,0 +1,277 @@
+"""Determinants of singular matrices to second order, inverses of ill-conditioned ones, and what must raise, in NumPy,
+PyTorch and TensorFlow, against exact arithmetic. May import `torch_ops` and `tf_ops`."""
+
+import mpmath
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+tf = pytest.importorskip("tensorflow")
+
+import overbar  # noqa: E402
+import tf_ops  # noqa: E402
+import torch_ops  # noqa: E402
+
+RNG = np.random.default_rng(20)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The truth: A + tE has an inverse for tiny t, and all errors are of the size of t
+
+
+def exact(A, H):
+    """adj(A) and its derivative along H."""
+    n = len(A)
+    size, digits = (-400, 1500) if n < 10 else (-60, 160)
+    with mpmath.workdps(digits):
+        E = mpmath.matrix(np.random.default_rng(1).standard_normal((n, n)).tolist())
+        K = mpmath.matrix(A.tolist()) + mpmath.mpf(10) ** size * E
+        X, det = K**-1, mpmath.det(K)
+        XH = X * mpmath.matrix(H.tolist())
+        change = det * (sum(XH[i, i] for i in range(n)) * X - XH * X)
+        return tuple(np.array([[float(M[i, j]) for j in range(n)] for i in range(n)]) for M in (det * X, change))
+
+
+def orthogonal(n):
+    return np.linalg.qr(RNG.standard_normal((n, n)))[0]
+
+
+def of_rank(n, rank):
+    """Small integers, so that the rank is exact; elimination meets pivots that are rounding."""
+    return (RNG.integers(-3, 4, (n, rank)) @ RNG.integers(-3, 4, (rank, n))).astype(float)
+
+
+def diagonal(n, zeros):
+    d = np.arange(1.0, n + 1)
+    d[:zeros] = 0
+    return np.diag(d)
+
+
+MATRICES = {
+    "ones 2": np.ones((2, 2)),
+    "zero 2": np.zeros((2, 2)),
+    "zero 3": np.zeros((3, 3)),
+    "number": np.zeros((1, 1)),
+    "regular 3": RNG.standard_normal((3, 3)),
+    "diagonal 3, rank 2": diagonal(3, 1),
+    "diagonal 7, rank 6": diagonal(7, 1),
+    "diagonal 7, rank 5": diagonal(7, 2),
+    "integers 7, rank 6": of_rank(7, 6),
+    "integers 7, rank 5": of_rank(7, 5),
+    "zero pivot first": np.array([[1.0, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 2]]),
+    "to rounding 7, rank 6": orthogonal(7) * [1, 2, 2, 3, 1, 5, 0] @ orthogonal(7),
+    "to rounding 7, rank 5": orthogonal(7) * [1, 2, 2, 3, 1, 0, 0] @ orthogonal(7),
+    "to rounding 33, rank 32": orthogonal(33) * np.append(np.linspace(1, 2, 32), 1e-17) @ orthogonal(33),
+    "large": 1e100 * np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]),
+    "small": 1e-100 * np.array([[1.0, 2], [2, 4]]),
+    "rows of many sizes": np.diag([1e150, 1.0, 1e-150]) @ np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 10]]),
+}
+
+
+def gradients(A, H):
+    """adj(A)ᵀ, the gradient of det, in the three libraries; and its derivative along H: forward over reverse in NumPy,
+    reverse over reverse in the others."""
+    _, pullback = overbar.vjp(overbar.det, A)
+    first = {"numpy": pullback(1.0)[0]}
+    second = {"numpy": overbar.jvp(overbar.adjugate, (A,), (H,))[1].T}
+    x = torch.tensor(A, requires_grad=True)
+    (bar,) = torch.autograd.grad(torch_ops.det(x), x, create_graph=True)
+    first["torch"] = bar.detach().numpy()
+    second["torch"] = torch.autograd.grad((bar * torch.tensor(H)).sum(), x)[0].numpy()
+    x = tf.constant(A)
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            c = tf_ops.det(x)
+        bar = tape.gradient(c, x)
+        inner = tf.reduce_sum(bar * H)
+    first["tf"], second["tf"] = bar.numpy(), outer.gradient(inner, x).numpy()
+    return first, second
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_derivatives_of_a_determinant(name):
+    A = MATRICES[name]
+    H = RNG.standard_normal(A.shape)
+    first, second = gradients(A, H)
+    sizes = np.linalg.svd(A, compute_uv=False)
+    for order, found, truth in zip((1, 2), (first, second), exact(A, H), strict=True):
+        degree = max(len(A) - order, 0)
+        # Where the truth is zero because the rank is low, rounding of A makes it as large as the second term.
+        scale = max(abs(truth).max(), 1e11 * np.finfo(float).eps * (sizes[0] or 1) ** degree)
+        if name == "rows of many sizes":
+            if order == 2:
+                continue  # a change of all entries alike is out of scale there
+            scale = abs(truth.T)
+        for library, C in found.items():
+            assert np.all(abs(C - truth.T) <= 1e-10 * scale), (library, order)
+
+
+def test_a_batch_of_singular_and_regular_matrices():
+    A = np.stack([np.ones((3, 3)), diagonal(3, 1), RNG.standard_normal((3, 3)), np.zeros((3, 3)), of_rank(3, 2)])
+    first, _ = gradients_of_batch(A)
+    for C in first.values():
+        for found, matrix in zip(C, A, strict=True):
+            np.testing.assert_allclose(found, exact(matrix, matrix)[0].T, atol=1e-13 * (1 + abs(matrix).max() ** 2))
+
+
+def gradients_of_batch(A):
+    x, y = torch.tensor(A, requires_grad=True), tf.constant(A)
+    (bar,) = torch.autograd.grad(torch_ops.det(x).sum(), x)
+    with tf.GradientTape() as tape:
+        tape.watch(y)
+        c = tf.reduce_sum(tf_ops.det(y))
+    found = {"numpy": overbar.vjp(overbar.det, A)[1](np.ones(len(A)))[0], "torch": bar.numpy()}
+    return found | {"tf": tape.gradient(c, y).numpy()}, None
+
+
+def test_third_derivative_of_a_determinant_of_zero():
+    """det of a 3 by 3 matrix is of degree three: its third derivative does not depend on A."""
+    x = torch.zeros(3, 3, dtype=torch.float64)
+    third = torch.func.jacrev(torch.func.jacrev(torch.func.grad(torch_ops.det)))
+    expected = third(torch.eye(3, dtype=torch.float64))  # the symbol of Levi-Civita, twice
+    assert expected[0, 0, 1, 1, 2, 2] == pytest.approx(1)
+    assert expected[0, 1, 1, 0, 2, 2] == pytest.approx(-1)
+    torch.testing.assert_close(third(x), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
+def test_a_determinant_in_a_graph(jit):
+    A = np.stack([np.ones((3, 3)), diagonal(3, 1), RNG.standard_normal((3, 3))])
+
+    @tf.function(jit_compile=jit)
+    def run(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            c = tf_ops.det(x)
+        return c, tape.gradient(c, x)
+
+    c, bar = run(tf.constant(A))
+    np.testing.assert_allclose(c, np.linalg.det(A), atol=1e-14)
+    for found, matrix in zip(bar.numpy(), A, strict=True):
+        np.testing.assert_allclose(found, exact(matrix, matrix)[0].T, atol=1e-13 * (1 + abs(matrix).max() ** 2))
+
+
+def test_a_determinant_whose_partial_products_overflow():
+    A = np.diag([1e200, 1e200, 1e-200, 1e-200])
+    for found in (overbar.det(A), torch_ops.det(torch.tensor(A)), tf_ops.det(tf.constant(A))):
+        assert float(found) == pytest.approx(1, rel=1e-12)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Ill-conditioned, positive definite
+
+
+@pytest.mark.parametrize("n", [5, 20])
+def test_gradient_of_logdet_at_condition_1e12(n):
+    """No worse than that of PyTorch's own functions on the same matrices, in the median over some."""
+    errors = {}
+    for _ in range(9):
+        Q = orthogonal(n)
+        A = (Q * np.logspace(0, -12, n)) @ Q.T
+        A = (A + A.T) / 2
+        with mpmath.workdps(50):
+            truth = np.array((mpmath.matrix(A.tolist()) ** -1).tolist(), dtype=float)
+        x, y = torch.tensor(A, requires_grad=True), tf.constant(A)
+        b = torch.zeros(n, dtype=x.dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(y)
+            c = tf_ops.slogdet(y)[1]
+        bars = {
+            "torch's own": torch.autograd.grad(torch.linalg.slogdet(x)[1], x)[0],
+            "overbar.logdet": overbar.vjp(overbar.logdet, A)[1](1.0)[0],
+            "torch_ops.logdet": torch.autograd.grad(torch_ops.logdet(x), x)[0],
+            "torch_ops.slogdet": torch.autograd.grad(torch_ops.slogdet(x).logabsdet, x)[0],
+            "torch_ops.inv_quad_logdet": torch.autograd.grad(torch_ops.inv_quad_logdet(x, b)[1], x)[0],
+            "tf_ops.slogdet": tape.gradient(c, y),
+        }
+        for name, bar in bars.items():
+            errors.setdefault(name, []).append(abs(np.asarray(bar) - truth).max() / abs(truth).max())
+    medians = {name: np.median(found) for name, found in errors.items()}
+    # all lose what a backward stable inverse may lose; medians of nine differ by a factor of some units
+    assert max(medians.values()) <= 5 * medians["torch's own"], medians
+    assert max(medians.values()) < 1e-5, medians
+
+
+def test_scaling_by_a_diagonal_costs_nothing():
+    n = 5
+    B = orthogonal(n) * [1, 2, 3, 4, 5]
+    B = B @ B.T
+    d = np.logspace(0, -6, n)
+    A = d[:, None] * B * d
+    with mpmath.workdps(50):
+        truth = np.array((mpmath.matrix(A.tolist()) ** -1).tolist(), dtype=float)
+    np.testing.assert_allclose(overbar.vjp(overbar.logdet, A)[1](1.0)[0], truth, rtol=1e-13)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One triangle
+
+
+def test_cholesky_inverse_reads_one_triangle_in_every_derivative():
+    L, V = torch.tensor([[2.0, 0], [1, 3]]).double(), torch.tensor([[0.0, 0], [1, 0]]).double()
+    expected = torch.tensor([[1, -1], [-1, 0]]).double() / 18
+    for noise in (0.0, 9.0):
+        X = L + torch.tensor([[0, noise], [0, 0]]).double()
+        torch.testing.assert_close(torch.func.jvp(torch_ops.cholesky_inverse, (X,), (V,))[1], expected)
+        bar = torch.func.grad(lambda X: torch_ops.cholesky_inverse(X)[0, 0])(X)
+        assert bar[0, 1] == 0
+        assert bar[1, 0] == pytest.approx(1 / 18)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Errors
+
+SINGULAR = np.stack([np.eye(2), [[1.0, 2], [2, 4]]])
+
+
+@pytest.mark.parametrize("name", ["inv", "solve"])
+def test_the_singular_matrix_of_a_batch_is_named(name):
+    args = [SINGULAR] if name == "inv" else [SINGULAR, np.ones((2, 2, 1))]
+    with pytest.raises(np.linalg.LinAlgError, match="matrix 1 of the batch"):
+        getattr(overbar, name)(*args)
+    with pytest.raises(torch.linalg.LinAlgError, match=r"Batch element 1|matrix 1 of the batch"):
+        getattr(torch_ops, name)(*map(torch.tensor, args))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="matrix 1 of the batch"):
+        getattr(tf_ops, name)(*map(tf.constant, args))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="singular"):
+        tf.function(getattr(tf_ops, name))(*map(tf.constant, args))
+
+
+@pytest.mark.parametrize("name", ["logdet", "slogdet"])
+def test_a_singular_matrix_has_a_logarithm_but_no_gradient(name):
+    A = SINGULAR[1]
+    last = lambda out: out[-1] if isinstance(out, tuple) else out  # noqa: E731
+    value, pullback = overbar.vjp(lambda A: last(getattr(overbar, name)(A)), A)
+    assert value == -np.inf
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        pullback(1.0)
+    x = torch.tensor(A, requires_grad=True)
+    value = last(getattr(torch_ops, name)(x))
+    assert value == -torch.inf
+    assert torch.autograd.grad(value, x)[0].isnan().all()
+    y = tf.constant(A)
+    with tf.GradientTape() as tape:
+        tape.watch(y)
+        value = last(getattr(tf_ops, name)(y))
+    assert value == -np.inf
+    with pytest.raises(tf.errors.InvalidArgumentError, match="singular"):
+        tape.gradient(value, y)
+
+
+def test_the_logarithm_of_a_negative_determinant_is_nan_and_so_is_its_gradient():
+    A = np.array([[0.0, 1], [1, 3]])
+    value, pullback = overbar.vjp(overbar.logdet, A)
+    assert np.isnan(value)
+    assert np.isnan(pullback(1.0)[0]).all()
+    x = torch.tensor(A, requires_grad=True)
+    assert torch.autograd.grad(torch_ops.logdet(x), x)[0].isnan().all()
+
+
+def test_solve_takes_a_batch_of_vectors_as_torch_does():
+    A, b = torch.randn(3, 2, 2, dtype=torch.float64), torch.randn(3, 2, dtype=torch.float64)
+    expected = torch.linalg.solve(A, b)
+    torch.testing.assert_close(torch_ops.solve(A, b), expected)
+    torch.testing.assert_close(torch_ops.solve(A.clone().requires_grad_(), b).detach(), expected)
+    assert torch.func.jvp(lambda b: torch_ops.solve(A, b), (b,), (b,))[1].shape == (3, 2)

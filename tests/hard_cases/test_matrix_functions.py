@@ -1,0 +1,392 @@
+"""Functions of a general square matrix where they are hard, in NumPy, PyTorch and TensorFlow: values, gradients and
+second derivatives at repeated and nearly repeated eigenvalues, at matrices that are not diagonalisable, in batches and
+at every scale. May import the fronts.
+
+The truth comes from divided differences, and at Jordan blocks from Taylor's series, with 50 digits. That the rules
+belong to these functions is what `verify` finds; here it is their rounding that counts.
+"""
+
+import functools
+
+import mpmath
+import numpy as np
+import pytest
+
+import overbar
+from overbar.rules.jets import derivative
+
+torch = pytest.importorskip("torch")
+tf = pytest.importorskip("tensorflow")
+
+import tf_ops  # noqa: E402
+import torch_ops  # noqa: E402
+
+mp = mpmath.mp.clone()
+mp.dps = 50
+
+FUNCTIONS = {
+    "expm": (mp.exp, {}),
+    "sinm": (mp.sin, {}),
+    "cosm": (mp.cos, {}),
+    "sqrtm": (mp.sqrt, {}),
+    "logm": (mp.log, {}),
+    "fractional_matrix_power": (lambda x: mp.power(x, mp.mpf(-0.7)), {"t": -0.7}),
+}
+BRANCHED = ["sqrtm", "logm", "fractional_matrix_power"]
+
+# -- value, gradient of ⟨W, f(A)⟩, gradient of ⟨V, that gradient⟩ ------------------------------------------------------
+#
+# G = (D f(A)[Wᵀ])ᵀ, and from ⟨V, G⟩ = ⟨Vᵀ, D f(A)[Wᵀ]⟩ the other is (D² f(A)[Wᵀ, V])ᵀ.
+
+
+def in_numpy(name, options, A, W, V):
+    def gradient(A):
+        return overbar.vjp(lambda A: getattr(overbar, name)(A, **options), A)
+
+    C, pullback = gradient(A)
+    (G,) = pullback(W)
+    H = derivative(getattr(overbar, name), 2)(A, W.swapaxes(-1, -2), V, **options)
+    return C, G, H.swapaxes(-1, -2)
+
+
+def in_torch(name, options, A, W, V):
+    A, W, V = (torch.tensor(x) for x in (A, W, V))
+    A.requires_grad_()
+    C = getattr(torch_ops, name)(A, **options)
+    (G,) = torch.autograd.grad(C, A, W, create_graph=True)
+    (H,) = torch.autograd.grad(G, A, V)
+    return [x.detach().numpy() for x in (C, G, H)]
+
+
+def in_tensorflow(name, options, A, W, V):
+    A, W, V = (tf.constant(x) for x in (A, W, V))
+    with tf.GradientTape() as outer:
+        outer.watch(A)
+        with tf.GradientTape() as inner:
+            inner.watch(A)
+            C = getattr(tf_ops, name)(A, **options)
+        G = inner.gradient(C, A, output_gradients=W)
+    return [x.numpy() for x in (C, G, outer.gradient(G, A, output_gradients=V))]
+
+
+RUN = {"numpy": in_numpy, "torch": in_torch, "tensorflow": in_tensorflow}
+fronts = pytest.mark.parametrize("front", RUN)
+functions = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+def weights(n, seed=3):
+    return np.random.default_rng(seed).standard_normal((2, n, n))
+
+
+def close(found, truth, tolerance=1e-10):
+    for what, a, b in zip(("value", "gradient", "second derivative"), found, truth, strict=True):
+        b = np.asarray(b, float)
+        assert a.dtype == float
+        error = abs(a - b).max() / (abs(b).max() or 1)
+        assert error < tolerance, f"{what}: {error:.1e}"
+
+
+# -- the truth ---------------------------------------------------------------------------------------------------------
+
+
+def divided_difference(f, points):
+    """f[x₀, …, x_k], where points may coincide."""
+    points = sorted(points)
+    if points[0] == points[-1]:
+        k = len(points) - 1
+        return mp.diff(f, points[0], k) / mp.factorial(k) if k else f(points[0])
+    return (divided_difference(f, points[1:]) - divided_difference(f, points[:-1])) / (points[-1] - points[0])
+
+
+def by_eigenvalues(f, eigenvalues, P, W, V):
+    """The truth at P diag(eigenvalues) P⁻¹ (Daleckii and Krein), for P with a small condition number."""
+    known = {}
+
+    def difference(*points):
+        key = tuple(sorted(points))
+        if key not in known:
+            known[key] = float(divided_difference(f, [mp.mpf(x) for x in key]))
+        return known[key]
+
+    n, inverse = len(eigenvalues), np.linalg.inv(P)
+    first = np.array([[difference(x, y) for y in eigenvalues] for x in eigenvalues])
+    second = np.array([[[difference(x, z, y) for y in eigenvalues] for z in eigenvalues] for x in eigenvalues])
+    E, H = inverse @ W.T @ P, inverse @ V @ P
+    C = np.diag([difference(x) for x in eigenvalues])
+    twice = np.einsum("ikj,ik,kj->ij", second.reshape(n, n, n), E, H)
+    twice += np.einsum("ikj,ik,kj->ij", second.reshape(n, n, n), H, E)
+    return P @ C @ inverse, (P @ (first * E) @ inverse).T, (P @ twice @ inverse).T
+
+
+def by_series(f, x, N, W, V):
+    """The truth at x I + N for nilpotent N: the blocks of f([[A, E], [0, A]]) and of its derivative along another
+    direction, by Taylor's series at x, which ends."""
+    n = len(N)
+    M = np.zeros((4 * n, 4 * n))
+    E, H = np.kron([[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]], W.T), np.kron(np.eye(4, k=2), V)
+    M = (np.kron(np.eye(4), N) + E + H).astype(object)
+    for index in np.ndindex(M.shape):
+        M[index] = mp.mpf(float(M[index]))
+    term, total = np.eye(4 * n, dtype=object), 0
+    for k in range(3 * n + 1):
+        total = total + term * (mp.diff(f, mp.mpf(x), k) / mp.factorial(k) if k else f(mp.mpf(x)))
+        term = term @ M
+    total = total.astype(float)
+    return total[:n, :n], total[:n, n : 2 * n].T, total[:n, 3 * n :].T
+
+
+def orthogonal(n):
+    return np.linalg.qr(np.random.default_rng(n).standard_normal((n, n)))[0]
+
+
+def skewed(n):
+    """A matrix of small condition number that is not orthogonal."""
+    return orthogonal(n) @ (np.eye(n) + 0.3 * np.triu(np.ones((n, n)), 1) / n)
+
+
+PATTERNS = {
+    "one": [2.5],
+    "identity of 2": [1, 1],
+    "triple": [2, 2, 2],
+    "pairs": [1, 1, 2, 2, 3, 0.5, 0.5],
+    "pairs of 33": [1] * 12 + [2] * 10 + [3] * 10 + [0.7],
+    "gap 1e-10": [1, 1 + 1e-10, 2],
+    "gap 1e-4, of 7": [1, 1 + 1e-4, 1 + 2e-4, 2, 2, 3, 3 + 1e-4],
+}
+
+
+@functools.cache
+def at_pattern(name, pattern, symmetric):
+    eigenvalues = np.array(PATTERNS[pattern], float)
+    P = orthogonal(len(eigenvalues)) if symmetric else skewed(len(eigenvalues))
+    return by_eigenvalues(FUNCTIONS[name][0], eigenvalues, P, *weights(len(eigenvalues)))
+
+
+@fronts
+@functions
+@pytest.mark.parametrize("symmetric", [True, False], ids=["symmetric", "not symmetric"])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_repeated_eigenvalues(front, name, pattern, symmetric):
+    eigenvalues = np.array(PATTERNS[pattern], float)
+    n = len(eigenvalues)
+    P = orthogonal(n) if symmetric else skewed(n)
+    A = (P * eigenvalues) @ np.linalg.inv(P)
+    if pattern in ("identity of 2", "triple"):
+        A = np.eye(n) * eigenvalues[0]
+    found = RUN[front](name, FUNCTIONS[name][1], A, *weights(n))
+    close(found, at_pattern(name, pattern, symmetric))
+
+
+@functools.cache
+def at_jordan_block(name, n, x):
+    return by_series(FUNCTIONS[name][0], x, np.eye(n, k=1), *weights(n))
+
+
+@fronts
+@functions
+@pytest.mark.parametrize(("n", "x"), [(2, 1.5), (3, 4.0)], ids=["2", "3"])
+def test_jordan_blocks(front, name, n, x):
+    found = RUN[front](name, FUNCTIONS[name][1], x * np.eye(n) + np.eye(n, k=1), *weights(n))
+    close(found, at_jordan_block(name, n, x))
+
+
+@fronts
+@functions
+def test_a_batch_of_hard_and_easy_matrices(front, name):
+    easy = np.array([[2.0, 0.5, 0.1], [0.3, 1.0, -0.2], [0.0, 0.4, 3.0]])
+    A = np.stack([easy, np.eye(3), 4 * np.eye(3) + np.eye(3, k=1), 1e-3 * np.eye(3), 100 * easy])
+    W, V = (np.broadcast_to(x, A.shape).copy() for x in weights(3))
+    together = RUN[front](name, FUNCTIONS[name][1], A, W, V)
+    for i in range(len(A)):
+        alone = in_numpy(name, FUNCTIONS[name][1], A[i], W[i], V[i])
+        close([x[i] for x in together], alone, 1e-11)
+    close([x[2] for x in together], at_jordan_block(name, 3, 4.0))
+
+
+@fronts
+@pytest.mark.parametrize("scale", [1e-150, 1e-60, 1e60, 1e150])
+@pytest.mark.parametrize("name", BRANCHED)
+def test_scales(front, name, scale):
+    scale = 4.0 ** round(np.log(scale) / np.log(4))
+    A = np.array([[2.0, 0.5, 0.1], [0.3, 1.0, -0.2], [0.0, 0.4, 3.0]])
+    W, V = weights(3)
+    C, G, H = in_numpy(name, FUNCTIONS[name][1], A, W, V)
+    power = {"sqrtm": 0.5, "logm": 0.0, "fractional_matrix_power": -0.7}[name]
+    shift = np.log(scale) * np.eye(3) if name == "logm" else 0
+    if abs(np.log10(scale)) * (2 - power) > 301:  # the second derivative is not representable
+        V, H = 0 * V, 0 * H
+    # one factor after the other: a power of the scale alone may overflow
+    truth = C * scale**power + shift, G * scale ** (power - 1), H * scale ** (power - 1) / scale
+    close(RUN[front](name, FUNCTIONS[name][1], A * scale, W, V), truth)
+
+
+@fronts
+def test_eigenvalues_of_every_scale_in_one_matrix(front):
+    x = np.array([1e-150, 1.0, 1e150])
+    W, V = np.ones((2, 3, 3))
+    C, G, _ = RUN[front]("sqrtm", {}, np.diag(x), W, V)
+    root = np.sqrt(x)
+    np.testing.assert_allclose(np.diag(C), root, rtol=1e-12)
+    np.testing.assert_allclose(G, 1 / (root[:, None] + root), rtol=1e-12)
+
+
+# -- the exponential and its kin ---------------------------------------------------------------------------------------
+
+
+@fronts
+@pytest.mark.parametrize("corner", [1.0, 1e6, 1e150])
+def test_exponential_far_from_normal(front, corner):
+    """Scaling by the norm would lose the digits of the eigenvalues."""
+    C, G, _ = RUN[front]("expm", {}, np.array([[1.0, corner], [0.0, -1.0]]), np.eye(2), np.zeros((2, 2)))
+    e, s = np.e, np.sinh(1)
+    np.testing.assert_allclose(C, [[e, corner * s], [0, 1 / e]], rtol=1e-13)
+    # d tr exp(A) = tr(exp(A) dA)
+    np.testing.assert_allclose(G, C.T, rtol=1e-13, atol=0)
+
+
+@fronts
+@pytest.mark.parametrize("size", [0.0, 1e-150, 1.0, 1e3, 1e100])
+def test_exponential_of_nilpotent_matrices(front, size):
+    N = size * np.eye(3, k=1)
+    C, G, _ = RUN[front]("expm", {}, N, np.eye(3), np.zeros((3, 3)))
+    truth = np.eye(3) + N + N @ N / 2
+    np.testing.assert_allclose(C, truth, rtol=1e-13)
+    np.testing.assert_allclose(G, truth.T, rtol=1e-13)
+
+
+@fronts
+def test_exponential_of_a_batch_of_every_norm(front):
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]])
+    sizes = np.array([0.0, 1e-150, 1e-8, 1.0, 30.0, 1e3])
+    A = sizes[:, None, None] * turn
+    W = np.broadcast_to(np.eye(2), A.shape).copy()
+    truth = np.cos(sizes)[:, None, None] * np.eye(2) + np.sin(sizes)[:, None, None] * turn
+    C, G, _ = RUN[front]("expm", {}, A, W, W)
+    assert abs(C - truth).max() < 1e-12
+    assert abs(G - truth.swapaxes(-1, -2)).max() < 1e-12
+    np.testing.assert_allclose(C[1, 1, 0], 1e-150, rtol=1e-13)
+    decay = RUN[front]("expm", {}, -np.diag([1.0, 300.0]), np.eye(2), np.zeros((2, 2)))[0]
+    np.testing.assert_allclose(np.diag(decay), np.exp([-1.0, -300.0]), rtol=1e-12)
+
+
+@fronts
+@pytest.mark.parametrize("size", [1e-150, 1e-9, 1.0, 40.0])
+def test_sine_and_cosine_of_symmetric_matrices(front, size):
+    turn = np.array([[0.0, 1.0], [1.0, 0.0]])
+    C, G, _ = RUN[front]("sinm", {}, size * turn, turn, np.zeros((2, 2)))
+    np.testing.assert_allclose(C[0, 1], np.sin(size), rtol=1e-12)
+    np.testing.assert_allclose(G[0, 0] + G[1, 1], 0, atol=1e-13)
+    np.testing.assert_allclose(G[0, 1], np.cos(size), rtol=1e-12)
+    C, G, _ = RUN[front]("cosm", {}, size * turn, np.eye(2), np.zeros((2, 2)))
+    np.testing.assert_allclose(C[0, 0], np.cos(size), rtol=1e-12)
+    np.testing.assert_allclose(G[0, 1], -np.sin(size), rtol=1e-12)
+
+
+def test_a_small_complex_sine_keeps_its_digits():
+    A = 1e-150 * np.array([[1j, 2.0], [0.5, -1.0]])
+    np.testing.assert_allclose(overbar.sinm(A), A, rtol=1e-14)
+
+
+# -- powers and polynomials --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [-3, -1, 0, 1, 2, 5])
+def test_powers_agree_with_fractional_powers(n):
+    A = np.array([[2.0, 0.5, 0.1], [0.3, 1.0, -0.2], [0.0, 0.4, 3.0]])
+    W, _ = weights(3)
+    C, pullback = overbar.vjp(lambda A: overbar.matrix_power(A, n=n), A)
+    D, other = overbar.vjp(lambda A: overbar.fractional_matrix_power(A, t=n), A)
+    np.testing.assert_allclose(C, np.linalg.matrix_power(A, n), rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(C, D, rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(pullback(W)[0], other(W)[0], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 3, 6])
+def test_polynomials_of_every_length(k):
+    A, c, W = np.array([[0.3, 2.0], [1.0, -0.4]]), np.arange(1.0, k + 1), np.array([[1.0, 2.0], [3.0, 5.0]])
+    C, pullback = overbar.vjp(overbar.polynomial, A, c)
+    powers = [np.linalg.matrix_power(A, i) for i in range(k)]
+    np.testing.assert_allclose(C, sum((x * P for x, P in zip(c, powers, strict=True)), np.zeros((2, 2))), atol=1e-14)
+    A_bar, c_bar = pullback(W)
+    np.testing.assert_allclose(c_bar, [np.sum(P * W) for P in powers], atol=1e-13)
+    truth = np.zeros((2, 2))
+    for i in range(1, k):
+        truth += c[i] * sum((powers[j].T @ W @ powers[i - 1 - j].T for j in range(i)), np.zeros((2, 2)))
+    np.testing.assert_allclose(A_bar, truth, atol=1e-13)
+
+
+def test_the_derivative_at_a_singular_matrix_with_a_root():
+    """The value exists; a real matrix with an eigenvalue that is negative by rounding counts as singular."""
+    Q = orthogonal(4)
+    A = (Q * [0, 0, 1, 4]) @ Q.T
+    np.testing.assert_allclose(overbar.sqrtm(A), (Q * [0, 0, 1, 2]) @ Q.T, atol=1e-7)
+
+
+# -- errors ------------------------------------------------------------------------------------------------------------
+
+BAD = {
+    "negative": ([[-1.0, 0.0], [0.0, 2.0]], BRANCHED, "negative eigenvalue -1.*complex"),
+    "singular": ([[1.0, 2.0], [0.0, 0.0]], ["logm", "fractional_matrix_power"], "singular"),
+    "defective at zero": ([[0.0, 1.0], [0.0, 0.0]], ["sqrtm"], "no square root"),
+    "not finite": ([[1.0, np.nan], [0.0, 2.0]], BRANCHED, "not finite"),
+}
+
+
+@pytest.mark.parametrize(("case", "name"), [(case, name) for case, (_, names, _) in BAD.items() for name in names])
+@fronts
+def test_what_has_no_value_is_refused_by_name(front, case, name):
+    A, _, words = BAD[case]
+    A, options = np.array([np.eye(2), A]), FUNCTIONS[name][1]
+    module, array, error = {
+        "numpy": (overbar, np.asarray, np.linalg.LinAlgError),
+        "torch": (torch_ops, torch.tensor, torch.linalg.LinAlgError),
+        "tensorflow": (tf_ops, tf.constant, tf.errors.InvalidArgumentError),
+    }[front]
+    A = array(A)
+    with pytest.raises(error, match=rf"{name}: argument A.*{words}(?s:.*)Matrix 1 of the batch"):
+        getattr(module, name)(A, **options)
+
+
+def test_a_complex_dtype_takes_negative_eigenvalues():
+    A = np.array([[-4.0, 0.0], [0.0, 1.0]], complex)
+    np.testing.assert_allclose(overbar.sqrtm(A), np.diag([2j, 1]))
+    np.testing.assert_allclose(overbar.logm(A), np.diag([np.log(4) + np.pi * 1j, 0]))
+
+
+def test_the_root_of_a_singular_matrix_has_no_derivative():
+    _, pullback = overbar.vjp(overbar.sqrtm, np.diag([1.0, 0.0]))
+    with pytest.raises(np.linalg.LinAlgError, match=r"singular.*no derivative"):
+        pullback(np.eye(2))
+
+
+@fronts
+@pytest.mark.parametrize("name", ["expm", "sinm", "cosm"])
+def test_an_entry_that_is_not_finite_makes_nan(front, name):
+    A = np.array([[[np.inf, 0.0], [0.0, 1.0]], [[np.nan, 0.0], [0.0, 1.0]], np.eye(2)])
+    with np.errstate(invalid="ignore"):
+        C, G, _ = RUN[front](name, {}, A, np.ones_like(A), np.ones_like(A))
+    assert np.isnan(C[:2]).any(axis=(-2, -1)).all()
+    assert np.isnan(G[:2]).any(axis=(-2, -1)).all()
+    assert np.isfinite(C[2]).all()
+    assert np.isfinite(G[2]).all()
+
+
+@pytest.mark.parametrize("t", ["half", None, True, np.nan, 1j])
+def test_an_exponent_that_is_no_real_number(t):
+    with pytest.raises(ValueError, match="fractional_matrix_power: the option t must be a real number"):
+        overbar.fractional_matrix_power(np.eye(2), t=t)
+
+
+@pytest.mark.parametrize("n", [0.5, None, "two"])
+def test_an_exponent_that_is_no_integer(n):
+    with pytest.raises(ValueError, match="matrix_power: the option n must be an integer"):
+        overbar.matrix_power(np.eye(2), n=n)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("shape", [(0, 0), (3, 0, 0), (0, 2, 2)])
+@fronts
+def test_nothing_of_nothing(front, shape, name):
+    A = np.zeros(shape)
+    for x in RUN[front](name, FUNCTIONS[name][1], A, A, A):
+        assert x.shape == shape

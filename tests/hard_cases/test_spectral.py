@@ -1,0 +1,410 @@
+"""Functions of a symmetric matrix where its eigenvalues are equal or nearly so, and at extreme scales.
+
+Each batch mixes matrices of all kinds. The truth is that of 200 digits: in these, eigenvalues that are equal may be
+parted by 1e-45, and the divided differences of the textbook lose nothing that matters.
+"""
+
+import functools
+import itertools
+import math
+
+import mpmath
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+
+import overbar
+import tf_ops
+import torch_ops
+from overbar import namespace
+from overbar.rules.spectral import _of_power, spectral_derivative
+
+MP = mpmath.MPContext()
+MP.dps = 200
+
+GAPS = [0, 1e-15, 1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 2e-4, 4e-4, 1e-3, 1e-2]
+
+
+def _entropy(w):
+    return w * namespace(w).log(w)
+
+
+def _entropy_slope(w):
+    return namespace(w).log(w) + 1
+
+
+ENTROPY = {"f": _entropy, "df": _entropy_slope, "d2f": lambda w: 1 / w}
+OSCILLATING = {
+    "f": lambda w: namespace(w).cos(8 * w),
+    "df": lambda w: -8 * namespace(w).sin(8 * w),
+    "d2f": lambda w: -64 * namespace(w).cos(8 * w),
+}
+
+# a function, its options, the same in 200 digits, and whether eigenvalues of both signs are in its domain
+FUNCTIONS = {
+    "sqrtmh": ("sqrtmh", {}, MP.sqrt, False),
+    "invsqrtmh": ("invsqrtmh", {}, lambda x: 1 / MP.sqrt(x), False),
+    "logmh": ("logmh", {}, MP.log, False),
+    "expmh": ("expmh", {}, MP.exp, True),
+    "signmh": ("signmh", {}, MP.sign, True),
+    "softplusmh": ("softplusmh", {}, lambda x: MP.log(1 + MP.exp(x)), True),
+    "powmh 0.3": ("powmh", {"p": 0.3}, lambda x: x ** MP.mpf(0.3), False),
+    "powmh -2": ("powmh", {"p": -2}, lambda x: x**-2, True),
+    "powmh 3": ("powmh", {"p": 3.0}, lambda x: x**3, True),
+    "entropy": ("spectral_function", ENTROPY, lambda x: x * MP.log(x), False),
+    "oscillating": ("spectral_function", OSCILLATING, lambda x: MP.cos(8 * x), True),
+}
+
+
+# -- the truth ---------------------------------------------------------------------------------------------------------
+
+
+def _exact(A):
+    number = MP.mpmathify if np.iscomplexobj(A) else lambda x: MP.mpf(float(x))
+    out = np.empty(A.shape, dtype=object)
+    for index in np.ndindex(A.shape):
+        out[index] = number(complex(A[index])) if np.iscomplexobj(A) else number(A[index])
+    return out
+
+
+def _conj(A):
+    return np.frompyfunc(MP.conj, 1, 1)(A)
+
+
+@functools.cache
+def _decompose(key, shape, kind):
+    A = np.frombuffer(key, kind).reshape(shape)
+    matrix = MP.matrix(_exact(A).tolist())
+    w, V = MP.eighe(matrix) if np.iscomplexobj(A) else MP.eigsy(matrix)
+    scale = max(abs(x) for x in w)
+    w = [x + scale * MP.mpf(10) ** -45 * (i + 1) * (i + 2) for i, x in enumerate(w)]
+    return w, np.array(V.tolist(), dtype=object).reshape(shape)
+
+
+def truth(A, E, H, f):
+    """f(A), its derivative along E and its second one along E and H."""
+    w, V = _decompose(A.tobytes(), A.shape, A.dtype)
+    n, E, H = len(w), *(_conj(V).T @ _exact(X) @ V for X in (E, H))
+
+    @functools.cache
+    def divided(*k):
+        if len(k) == 1:
+            return f(w[k[0]])
+        if k[0] == k[-1]:
+            return MP.diff(f, w[k[0]], len(k) - 1) / math.factorial(len(k) - 1)
+        return (divided(*k[1:]) - divided(*k[:-1])) / (w[k[-1]] - w[k[0]])
+
+    first = np.array([[divided(*sorted((i, j))) for j in range(n)] for i in range(n)], dtype=object) * E
+    second = np.empty((n, n), dtype=object)
+    for i, j in itertools.product(range(n), repeat=2):
+        second[i, j] = sum(divided(*sorted((i, k, j))) * (E[i, k] * H[k, j] + H[i, k] * E[k, j]) for k in range(n))
+    value = np.diag(np.array([f(x) for x in w], dtype=object))
+    return [_float(V @ X @ _conj(V).T, A.dtype) for X in (value, first, second)]
+
+
+def _float(A, dtype):
+    return np.array([complex(x) if dtype.kind == "c" else float(MP.re(x)) for x in A.flat], dtype).reshape(A.shape)
+
+
+# -- the inputs --------------------------------------------------------------------------------------------------------
+
+
+def _hermitian(rng, *shape, dtype):
+    X = rng.standard_normal((*shape, shape[-1]))
+    if dtype == np.complex128:
+        X = X + 1j * rng.standard_normal(X.shape)
+    return (X + X.conj().swapaxes(-1, -2)) / 2
+
+
+def _spectra(both_signs):
+    s = -1 if both_signs else 1
+    for gap in GAPS:
+        yield np.array([0.7, 0.7 + gap, s * 1.9, s * 1.9 - gap])  # two pairs
+        yield np.array([1.3 - gap, 1.3, 1.3 + gap / 3, s * 0.4])  # three and one
+    for gap in (0, 1e-9, 1e-4):
+        yield 2.1 + gap * np.arange(4)  # all
+    yield np.array([0.4, 1.0, s * 2.2, 3.1])
+
+
+@functools.cache
+def inputs(name, dtype):
+    """A batch of matrices, a direction for each, a weight for each; and the truth of each."""
+    _, _, f, both_signs = FUNCTIONS[name]
+    rng = np.random.default_rng(5)
+    matrices = []
+    for w in _spectra(both_signs):
+        V = np.linalg.qr(_hermitian(rng, 4, dtype=dtype))[0]
+        matrices.append((V * w) @ V.conj().T)
+    matrices += [np.diag(w).astype(dtype) for w in ([0.7, 0.7, 1.9, 1.9], [1.3, 1.3, 1.3, 1.3])]  # exactly equal
+    A = np.stack(matrices)
+    A = (A + A.conj().swapaxes(-1, -2)) / 2
+    E, H = (_hermitian(rng, len(A), 4, dtype=dtype) for _ in range(2))
+    return A, E, H, [np.stack(x) for x in zip(*(truth(*parts, f) for parts in zip(A, E, H, strict=True)), strict=True)]
+
+
+def _errors(found, expected):
+    size = np.abs(expected).max(axis=(-2, -1))
+    return np.abs(np.asarray(found) - expected).max(axis=(-2, -1)) / np.where(size == 0, 1, size)
+
+
+# -- value, first and second derivative --------------------------------------------------------------------------------
+
+
+def by_torch(function, options, A, E, H):
+    """The value, the gradient of Re⟨E, f(A)⟩ and its derivative along H, in reverse over reverse mode."""
+    A, E, H = (torch.from_numpy(x) for x in (A, E, H))
+    A.requires_grad_()
+    C = getattr(torch_ops, function)(A, **options)
+    (bar,) = torch.autograd.grad((E.conj() * C).real.sum(), A, create_graph=True)
+    (second,) = torch.autograd.grad((H.conj() * bar).real.sum(), A)
+    return C.detach(), bar.detach(), second
+
+
+def by_torch_forward(function, options, A, E, H):
+    """The same, forward over forward, mapped over the batch."""
+    A, E, H = (torch.from_numpy(x) for x in (A, E, H))
+
+    def f(A):
+        return getattr(torch_ops, function)(A, **options)
+
+    def first(A, E):
+        return torch.func.jvp(f, (A,), (E,))[1]
+
+    def second(A, E, H):
+        return torch.func.jvp(lambda A: first(A, E), (A,), (H,))
+
+    return f(A), *torch.func.vmap(second)(A, E, H)
+
+
+def by_tensorflow(function, options, A, E, H):
+    A, E, H = map(tf.constant, (A, E, H))
+    with tf.GradientTape() as outer:
+        outer.watch(A)
+        with tf.GradientTape() as inner:
+            inner.watch(A)
+            C = getattr(tf_ops, function)(A, **options)
+            z = tf.reduce_sum(tf.math.real(tf.math.conj(E) * C))
+        bar = inner.gradient(z, A)
+        z = tf.reduce_sum(tf.math.real(tf.math.conj(H) * bar))
+    return C, bar, outer.gradient(z, A)
+
+
+FRONTS = {"torch": by_torch, "torch forward, vmap": by_torch_forward, "tensorflow": by_tensorflow}
+CASES = [(name, np.float64) for name in FUNCTIONS] + [(name, np.complex128) for name in ("sqrtmh", "expmh", "signmh")]
+
+
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize(("name", "dtype"), CASES, ids=lambda x: x if isinstance(x, str) else x.__name__)
+def test_equal_and_nearly_equal_eigenvalues(front, name, dtype):
+    function, options, *_ = FUNCTIONS[name]
+    A, E, H, expected = inputs(name, dtype)
+    value, first, second = FRONTS[front](function, options, A, E, H)
+    assert _errors(value, expected[0]).max() < 1e-13
+    assert _errors(first, expected[1]).max() < 1e-13
+    assert _errors(second, expected[2]).max() < 2e-11
+
+
+@pytest.mark.parametrize(("name", "dtype"), CASES, ids=lambda x: x if isinstance(x, str) else x.__name__)
+def test_equal_and_nearly_equal_eigenvalues_in_numpy(name, dtype):
+    function, options, *_ = FUNCTIONS[name]
+    A, E, _, expected = inputs(name, dtype)
+    value, pullback = overbar.vjp(lambda A: getattr(overbar, function)(A, **options), A)
+    assert _errors(value, expected[0]).max() < 1e-13
+    assert _errors(pullback(E)[0], expected[1]).max() < 1e-13
+    _, tangent = overbar.jvp(lambda A: getattr(overbar, function)(A, **options), (A,), (E,))
+    assert _errors(tangent, expected[1]).max() < 1e-13
+
+
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("name", ["sqrtmh", "expmh", "entropy"])
+def test_single_precision(front, name):
+    function, options, *_ = FUNCTIONS[name]
+    A, E, H, _ = (x if isinstance(x, list) else x.astype(np.float32) for x in inputs(name, np.float64))
+    f = FUNCTIONS[name][2]
+    some = [0, 4, 9, 12, 15, 18, 21, 24, 26, 28, 29, 31]
+    expected = [
+        np.stack(x) for x in zip(*(truth(*(X[i].astype(float) for X in (A, E, H)), f) for i in some), strict=True)
+    ]
+    value, first, second = FRONTS[front](function, options, A[some], E[some], H[some])
+    assert np.asarray(second).dtype == np.float32
+    assert _errors(value, expected[0]).max() < 5e-6
+    assert _errors(first, expected[1]).max() < 5e-6
+    assert _errors(second, expected[2]).max() < 3e-4
+
+
+# f(s A) = sᵖ f(A), so that the k-th derivative at s A is sᵖ⁻ᵏ times that at A; f(−A) = −f(A) or f(A)
+HOMOGENEOUS = {"sqrtmh": 0.5, "powmh 0.3": 0.3, "signmh": 0.0, "invsqrtmh": -0.5}
+
+
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("exponent", [-498, -200, 200, 498])  # of 2: up to 1e-150 and 1e150
+@pytest.mark.parametrize("name", HOMOGENEOUS)
+def test_extreme_scales(front, exponent, name):
+    function, options, *_ = FUNCTIONS[name]
+    A, E, H, (value, first, second) = inputs(name, np.float64)
+    p, s = HOMOGENEOUS[name], 2.0**exponent
+    found = FRONTS[front](function, options, s * A, E, s * H)  # the second derivative at s A along s H
+    assert _errors(found[0] / s**p, value).max() < 1e-13
+    assert _errors(found[1] / s ** (p - 1), first).max() < 1e-13
+    assert _errors(found[2] / s ** (p - 1), second).max() < 2e-11
+
+
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("exponent", [-450, 498])
+def test_logarithm_at_extreme_scales(front, exponent):
+    A, E, H, (value, first, second) = inputs("logmh", np.float64)
+    s = 2.0**exponent
+    found = FRONTS[front]("logmh", {}, s * A, E, s * H)
+    assert _errors(found[0], value + math.log(s) * np.eye(4)).max() < 1e-13
+    assert _errors(found[1] * s, first).max() < 1e-13
+    assert _errors(found[2] * s, second).max() < 2e-11
+
+
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 33])
+@pytest.mark.parametrize("function", ["sqrtmh", "softplusmh"])
+def test_two_eigenvalues_one_of_them_simple(front, n, function):
+    """A = 2 I + u uᵀ/n with uᵢ = ±1 has the eigenvalues 3, once, and 2, and its derivatives have closed forms in
+    the two projections onto their spaces."""
+    rng = np.random.default_rng(n)
+    u = rng.choice([-1.0, 1.0], n)
+    one = np.outer(u, u) / n
+    P = {2.0: np.eye(n) - one, 3.0: one}
+    A, E, H = 2 * np.eye(n) + one, *(_hermitian(rng, n, dtype=np.float64) for _ in range(2))
+    f = {"sqrtmh": MP.sqrt, "softplusmh": lambda x: MP.log(1 + MP.exp(x))}[function]
+
+    @functools.cache
+    def divided(*k):
+        if k[0] == k[-1]:
+            return MP.diff(f, k[0], len(k) - 1) / math.factorial(len(k) - 1)
+        return (divided(*k[1:]) - divided(*k[:-1])) / (MP.mpf(k[-1]) - k[0])
+
+    def D(*k):
+        return float(divided(*sorted(k)))
+
+    expected = [
+        sum(D(a) * P[a] for a in P),
+        sum(D(a, b) * P[a] @ E @ P[b] for a in P for b in P),
+        sum(D(a, b, c) * P[a] @ (E @ P[b] @ H + H @ P[b] @ E) @ P[c] for a in P for b in P for c in P),
+    ]
+    for found, value in zip(FRONTS[front](function, {}, A[None], E[None], H[None]), expected, strict=True):
+        assert _errors(found, value[None]).max() < 1e-13
+
+
+@pytest.mark.parametrize(("order", "tolerance"), [(1, 1e-13), (2, 1e-11), (3, 1e-8), (4, 1e-5)])
+def test_the_inverse_to_fourth_order(order, tolerance):
+    """D⁽ᵏ⁾ of the inverse X = A⁻¹ is (−1)ᵏ times the sum of X E₁ X E₂ X ... over all orders of the Eᵣ. Beyond the
+    second order digits are lost at gaps of 1e-3 or so, as the documentation says, and at these only."""
+    rng = np.random.default_rng(8)
+    inverse = _of_power(-1.0)
+    for gap in (0, 1e-12, 1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1):
+        V = np.linalg.qr(rng.standard_normal((5, 5)))[0]
+        A = (V * np.array([0.7, 0.7 + gap, 0.7 - gap, 1.9, -1.9])) @ V.T
+        A = (A + A.T) / 2
+        X, E = np.linalg.inv(A), _hermitian(rng, order, 5, dtype=np.float64)
+        exact = 0
+        for turn in itertools.permutations(range(order)):
+            exact = exact + (-1) ** order * functools.reduce(lambda C, r, E=E, X=X: C @ E[r] @ X, turn, X)
+        error = _errors(spectral_derivative.function(A, E, of=inverse), exact)
+        assert error < (1e-12 if gap < 1e-5 else tolerance)
+
+
+# -- where there is no derivative, and what is refused -----------------------------------------------------------------
+
+
+def _gradient(front, function, options, A):
+    """The value and the gradient of its sum, by a front."""
+    with np.errstate(all="ignore"):
+        if front == "numpy":
+            value, pullback = overbar.vjp(lambda A: getattr(overbar, function)(A, **options), A)
+            return value, pullback(np.ones_like(A))[0]
+        if front == "torch":
+            X = torch.from_numpy(A).requires_grad_()
+            value = getattr(torch_ops, function)(X, **options)
+            return value.detach().numpy(), torch.autograd.grad(value.sum(), X)[0].numpy()
+        X = tf.constant(A)
+        with tf.GradientTape() as tape:
+            tape.watch(X)
+            value = getattr(tf_ops, function)(X, **options)
+        return value.numpy(), tape.gradient(value, X).numpy()
+
+
+ALL = ["numpy", "torch", "tensorflow"]
+
+
+@pytest.mark.parametrize("front", ALL)
+def test_a_singular_matrix_has_a_root_without_a_derivative(front):
+    value, gradient = _gradient(front, "sqrtmh", {}, np.diag([4.0, 1.0, 0.0]))
+    np.testing.assert_allclose(value, np.diag([2.0, 1.0, 0.0]), atol=1e-15)
+    assert not np.isfinite(gradient).any()
+
+
+@pytest.mark.parametrize("front", ALL)
+def test_negative_by_rounding_is_zero(front):
+    value, gradient = _gradient(front, "sqrtmh", {}, np.diag([4.0, 1.0, -2e-16]))
+    np.testing.assert_allclose(value, np.diag([2.0, 1.0, 0.0]), atol=1e-15)
+    assert not np.isfinite(gradient).any()
+
+
+@pytest.mark.parametrize("front", ALL)
+@pytest.mark.parametrize(
+    ("function", "options"), [("sqrtmh", {}), ("invsqrtmh", {}), ("logmh", {}), ("powmh", {"p": 0.5})]
+)
+def test_negative_indeed_is_nan(front, function, options):
+    value, gradient = _gradient(front, function, options, np.diag([4.0, 1.0, -1e-8]))
+    assert np.isnan(value).all()
+    assert np.isnan(gradient).all()
+
+
+@pytest.mark.parametrize("front", ALL)
+@pytest.mark.parametrize(
+    ("function", "options"), [("invsqrtmh", {}), ("logmh", {}), ("powmh", {"p": -1}), ("signmh", {})]
+)
+def test_no_derivative_at_zero_eigenvalues(front, function, options):
+    value, gradient = _gradient(front, function, options, np.diag([4.0, 0.0, 0.0]))
+    assert function == "signmh" or not np.isfinite(value).all()
+    assert not np.isfinite(gradient).any()
+
+
+@pytest.mark.parametrize("front", ALL)
+def test_an_integer_power_of_a_singular_matrix(front):
+    value, gradient = _gradient(front, "powmh", {"p": 2}, np.diag([4.0, 0.0, -3.0]))
+    np.testing.assert_allclose(value, np.diag([16.0, 0.0, 9.0]), atol=1e-14)
+    np.testing.assert_allclose(gradient, [[8, 4, 1], [4, 0, -3], [1, -3, -6]], atol=1e-14)  # A 1 + 1 A
+
+
+@pytest.mark.parametrize("front", ALL)
+def test_only_the_lower_triangle_is_read(front):
+    A = np.array([[2.0, np.nan], [0.5, 1.0]])
+    B = np.array([[2.0, 0.5], [0.5, 1.0]])
+    for found, expected in zip(_gradient(front, "expmh", {}, A), _gradient(front, "expmh", {}, B), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_derivative_of_f_that_is_missing_is_asked_for_by_name(front):
+    A, E, H, _ = inputs("entropy", np.float64)
+    options = {"f": _entropy, "df": _entropy_slope}
+    with pytest.raises(ValueError, match=r"Give d2f="):
+        FRONTS[front]("spectral_function", options, A, E, H)
+
+
+@pytest.mark.parametrize("front", ALL)
+def test_what_is_refused(front):
+    with pytest.raises(ValueError, match=r"f returned complex numbers"):
+        _gradient(front, "spectral_function", {"f": lambda w: _complex(w), "df": lambda w: w}, np.eye(2))
+    with pytest.raises(TypeError, match=r"exponent p must be a real number of Python's"):
+        _gradient(front, "powmh", {"p": 1j}, np.eye(2))
+
+
+def _complex(w):
+    if isinstance(w, tf.Tensor):
+        return tf.cast(w, tf.complex128)
+    return w * 1j
+
+
+def test_a_constant_derivative_may_be_a_number():
+    options = {"f": lambda w: 3 * w, "df": lambda w: 3.0}
+    for front in ALL:
+        np.testing.assert_allclose(_gradient(front, "spectral_function", options, np.eye(2))[1], 3 * np.ones((2, 2)))

@@ -1,0 +1,415 @@
+"""Where the derivatives of singular values and of what is made from them are hard: equal and nearly equal singular
+values, rank-deficient matrices, zero, extreme scales, sizes 0 and 1. Each in NumPy, PyTorch and TensorFlow, against
+closed forms and 50 digits. May import `torch_ops` and `tf_ops`.
+"""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+tf = pytest.importorskip("tensorflow")
+
+import overbar  # noqa: E402
+import tf_ops  # noqa: E402, F401 - makes the primitives ops of TensorFlow
+import torch_ops  # noqa: E402, F401 - and of PyTorch
+from overbar import matrix_transpose, namespace  # noqa: E402
+from overbar.verify import Exact  # noqa: E402
+
+RNG = np.random.default_rng(5)
+
+
+def constant(W, X):
+    return namespace(X).constant(W, X) if isinstance(X, (torch.Tensor, tf.Tensor)) else W
+
+
+def inner(W, X):
+    """Σ W ∘ X for constants W."""
+    return overbar.sum(overbar.multiply(constant(W, X), X))
+
+
+def gradient(framework, loss, A):
+    if framework == "numpy":
+        return overbar.vjp(loss, A)[1](1.0)[0]
+    if framework == "torch":
+        return torch.func.grad(loss)(torch.tensor(A)).numpy()
+    x = tf.constant(A)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = loss(x)
+    return tape.gradient(value, x).numpy()
+
+
+def hessian_product(framework, loss, A, E):
+    if framework == "torch":
+        x = torch.tensor(A, requires_grad=True)
+        (g,) = torch.autograd.grad(loss(x), x, create_graph=True)
+        return torch.autograd.grad((g * torch.tensor(E)).sum(), x)[0].numpy()
+    x = tf.constant(A)
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = loss(x)
+        g = tf.reduce_sum(tape.gradient(value, x) * E)
+    return outer.gradient(g, x).numpy()
+
+
+FRAMEWORKS = pytest.mark.parametrize("framework", ["numpy", "torch", "tensorflow"])
+SECOND = pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+
+
+def orthogonal(m, n):
+    return np.linalg.qr(RNG.standard_normal((m, n)))[0]
+
+
+def made_of(m, n, sizes):
+    """A matrix with these singular values, and the singular vectors it is made of."""
+    k = min(m, n)
+    Q1, Q2 = orthogonal(m, k), orthogonal(n, k)
+    S = np.resize(np.asarray(sizes, float), k)
+    return (Q1 * S) @ Q2.T, Q1, S, Q2
+
+
+PATTERNS = {
+    "1": (1, 1, [3.0]),
+    "identity-2": (2, 2, [1.0]),
+    "twice-orthogonal-3": (3, 3, [2.0]),
+    "pairs-7": (7, 7, [3.0, 3.0, 2.0, 2.0, 2.0, 1.0, 0.5]),
+    "orthogonal-33": (33, 33, [1.0]),
+    "triples-33": (33, 33, [3.0, 3.0, 3.0, 2.0, 1.5, 1.0]),
+    "tall-7-3": (7, 3, [2.0, 2.0, 1.0]),
+    "wide-3-7": (3, 7, [2.0, 1.0, 1.0]),
+    "gap-1e-8": (3, 3, [1.0, 1.0 + 1e-8, 2.0]),
+    "gap-1e-12": (3, 3, [1.0, 1.0 + 1e-12, 2.0]),
+    "gap-1e-14": (7, 7, [1.0, 1.0 + 1e-14, 1.0 + 2e-14, 2.0]),
+    "tiny": (3, 3, [2e-150, 1e-150, 1e-150]),
+    "huge": (3, 3, [2e150, 1e150, 1e150]),
+}
+EVERY = pytest.mark.parametrize("name", PATTERNS)
+
+
+def polar_factor_derivative(W, Q1, S, Q2):
+    """The derivative of U Vᵀ along W, which is also the gradient of Σ W ∘ (U Vᵀ)."""
+    M = Q1.T @ W @ Q2
+    inside = Q1 @ ((M - M.T) / (S[:, None] + S)) @ Q2.T
+    return inside + (W @ Q2 / S - Q1 @ (M / S)) @ Q2.T + Q1 @ ((Q1.T @ W).T / S - Q2 @ (M.T / S)).T
+
+
+def close(found, truth, rtol=1e-10):
+    assert np.isfinite(found).all()
+    assert abs(found - truth).max() <= rtol * abs(truth).max(), abs(found - truth).max() / abs(truth).max()
+
+
+def by_svd(A):
+    U, _, Vh = overbar.svd(A, full_matrices=False)
+    return U @ Vh
+
+
+@FRAMEWORKS
+@EVERY
+@pytest.mark.parametrize("factor", [by_svd, lambda A: overbar.polar(A)[0]], ids=["svd", "polar"])
+def test_the_polar_factor(framework, name, factor):
+    A, *parts = made_of(*PATTERNS[name])
+    W = RNG.standard_normal(A.shape)
+    truth = polar_factor_derivative(W, *parts)
+    found = gradient(framework, lambda A: inner(W, factor(A)), A)
+    if A.shape == (1, 1):
+        assert abs(found).max() < 1e-14
+    else:
+        close(found, truth)
+
+
+@FRAMEWORKS
+def test_the_polar_factor_of_the_identity_itself(framework):
+    for n in (1, 2, 3, 7):
+        W, eye = RNG.standard_normal((n, n)), np.eye(n)
+        for factor in (by_svd, lambda A: overbar.polar(A)[0]):
+            found = gradient(framework, lambda A, W=W, factor=factor: inner(W, factor(A)), eye)
+            assert abs(found - (W - W.T) / 2).max() < 1e-14
+
+
+@FRAMEWORKS
+@EVERY
+def test_the_nuclear_norm(framework, name):
+    A, Q1, _, Q2 = made_of(*PATTERNS[name])
+    for loss in (lambda A: overbar.matrix_norm(A, ord="nuc"), lambda A: overbar.sum(overbar.svdvals(A))):
+        close(gradient(framework, loss, A), Q1 @ Q2.T)
+
+
+@SECOND
+@EVERY
+def test_the_nuclear_norm_twice(framework, name):
+    A, *parts = made_of(*PATTERNS[name])
+    E = RNG.standard_normal(A.shape)
+    truth = polar_factor_derivative(E, *parts)
+    for loss in (lambda A: overbar.matrix_norm(A, ord="nuc"), lambda A: overbar.sum(overbar.svdvals(A))):
+        found = hessian_product(framework, loss, A, E)
+        if A.shape == (1, 1):
+            assert abs(found).max() < 1e-14
+        else:
+            close(found, truth)
+
+
+def differences(gradient_of, A, E, digits=50):
+    """The derivative along E of a gradient that is a function of exact matrices."""
+    mp = Exact(digits)
+    A, E, h = mp.array(A), mp.array(E), mp.number(10) ** -(digits // 3)
+    return mp.float((gradient_of(mp, A + h * E) - gradient_of(mp, A - h * E)) / (2 * h))
+
+
+@SECOND
+@pytest.mark.parametrize("name", ["identity-2", "twice-orthogonal-3", "tall-7-3", "wide-3-7"])
+def test_the_polar_factor_twice(framework, name):
+    A, *_ = made_of(*PATTERNS[name])
+    W, E = RNG.standard_normal((2, *A.shape))
+
+    def exact(mp, A):
+        U, S, Vh = mp.svd(A)
+        return np.asarray(polar_factor_derivative(mp.array(W), U, S, Vh.T), dtype=object)
+
+    # The matrix has equal singular values to rounding only, and an exact decomposition sees that it has not.
+    truth = differences(exact, A, E)
+    close(hessian_product(framework, lambda A: inner(W, overbar.polar(A)[0]), A, E), truth)
+
+
+@FRAMEWORKS
+@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
+def test_the_hermitian_factor(framework, scale):
+    """It is the square root of AᵀA: P̄ = the solution of P X + X P = P̄, and then Ā = 2 A sym(X)."""
+    A, Q1, S, Q2 = made_of(7, 3, [2.0 * scale, scale, scale])
+    W = RNG.standard_normal((3, 3))
+    M = Q2.T @ (W + W.T) @ Q2 / 2
+    truth = 2 * Q1 @ (S[:, None] * M / (S[:, None] + S)) @ Q2.T
+    close(gradient(framework, lambda A: inner(W, overbar.polar(A)[1]), A), truth)
+
+
+@FRAMEWORKS
+def test_a_singular_matrix_has_a_hermitian_factor_but_its_unitary_one_has_no_derivative(framework):
+    A = np.stack([np.diag([2.0, 1.0, 0.0]), np.diag([3.0, 2.0, 1.0])])
+    found = gradient(framework, lambda A: overbar.sum(overbar.polar(A)[1]), A)
+    assert np.isfinite(found).all()
+    W = RNG.standard_normal((3, 3))
+    found = gradient(framework, lambda A: inner(W, overbar.polar(A)[0]), A)
+    assert np.isnan(found[0]).any()
+    assert np.isfinite(found[1]).all()
+
+
+@FRAMEWORKS
+def test_what_equal_singular_values_do_not_decide_is_finite(framework):
+    for A in (np.eye(3), np.zeros((3, 2)), np.diag([2.0, 2.0, 0.0])):
+        found = gradient(framework, lambda A: sum(overbar.sum(x * x * x) for x in overbar.svd(A)), A)
+        assert np.isfinite(found).all()
+
+
+@FRAMEWORKS
+@pytest.mark.parametrize("shape", [(7, 3), (3, 7), (33, 30)], ids=str)
+def test_projections_on_full_bases(framework, shape):
+    """U₂U₂ᵀ = I − U₁U₁ᵀ, and so with V: the further columns of U may be any basis, its gradient knows nothing of it."""
+    m, n = shape
+    k = min(m, n)
+    A, *_ = made_of(m, n, np.linspace(1, 2, k))
+    W, X = RNG.standard_normal((m, m)), RNG.standard_normal((n, n))
+
+    def full(A):
+        U, _, Vh = overbar.svd(A)
+        U2, V2h = U[..., :, k:], Vh[..., k:, :]
+        return inner(W, U2 @ matrix_transpose(U2)) + inner(X, matrix_transpose(V2h) @ V2h)
+
+    def thin(A):
+        U, _, Vh = overbar.svd(A, full_matrices=False)
+        return -inner(W, U @ matrix_transpose(U)) - inner(X, matrix_transpose(Vh) @ Vh)
+
+    close(gradient(framework, full, A), gradient("numpy", thin, A))
+
+
+@FRAMEWORKS
+def test_complex_phases(framework):
+    """A loss that looks at them has the derivative for those that are chosen here."""
+    A = RNG.standard_normal((4, 3)) + 1j * RNG.standard_normal((4, 3))
+    W = RNG.standard_normal((4, 3))
+    if framework == "numpy":
+        pytest.skip("the real part of an array is no primitive")
+    E = RNG.standard_normal((4, 3)) + 1j * RNG.standard_normal((4, 3))
+
+    def loss(A):
+        U, _, _ = overbar.svd(A, full_matrices=False)
+        return overbar.sum(namespace(A).real(constant(W + 0j, A) * U))
+
+    values = [float((W * overbar.svd(A + h * E, full_matrices=False)[0]).real.sum()) for h in (1e-5, -1e-5)]
+    found = np.vdot(gradient(framework, loss, A), E).real
+    assert abs(found - (values[0] - values[1]) / 2e-5) < 1e-6
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Norms
+
+
+@FRAMEWORKS
+def test_the_frobenius_norm_at_zero(framework):
+    A = np.stack([np.zeros((3, 2)), np.ones((3, 2))])
+    truth = np.stack([np.zeros((3, 2)), np.ones((3, 2)) / 6**0.5])
+    assert abs(gradient(framework, lambda A: overbar.sum(overbar.matrix_norm(A)), A) - truth).max() < 1e-15
+    found = gradient(framework, lambda A: overbar.sum(overbar.matrix_norm(A) ** 2), A)
+    assert abs(found - 2 * A).max() < 1e-14
+    assert not gradient(framework, lambda A: overbar.sum(overbar.matrix_norm(A, ord="nuc")), np.zeros((3, 3))).any()
+
+
+@FRAMEWORKS
+@pytest.mark.parametrize("scale", [1e-300, 1e-150, 1.0, 1e150, 1e300])
+def test_the_frobenius_norm_at_any_scale(framework, scale):
+    A = scale * RNG.standard_normal((7, 3))
+    B = A / abs(A).max()
+    truth = B / np.linalg.norm(B)
+    close(gradient(framework, overbar.matrix_norm, A), truth, 1e-14)
+    if framework != "numpy" and scale in (1e-150, 1.0, 1e150):
+        E = RNG.standard_normal((7, 3))
+        found = hessian_product(framework, overbar.matrix_norm, A, E)
+        close(found, (E - truth * (truth * E).sum()) / (np.linalg.norm(B) * abs(A).max()), 1e-13)
+
+
+def spectral_gradient(mp, A, which):
+    U, S, Vh = mp.svd(A)
+    i = 0 if which == 2 else len(S) - 1
+    return U[:, i : i + 1] @ Vh[i : i + 1]
+
+
+def cond_gradient(mp, A):
+    S = mp.svd(A)[1]
+    return spectral_gradient(mp, A, 2) / S[-1] - S[0] / S[-1] ** 2 * spectral_gradient(mp, A, -2)
+
+
+@SECOND
+@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
+def test_extreme_singular_values_twice_while_others_are_equal(framework, scale):
+    A, *_ = made_of(7, 5, scale * np.array([3.0, 2.0, 2.0, 2.0, 0.5]))
+    E = scale * RNG.standard_normal(A.shape)
+    for loss, exact in (
+        (lambda A: overbar.matrix_norm(A, ord=2), lambda mp, A: spectral_gradient(mp, A, 2)),
+        (lambda A: overbar.matrix_norm(A, ord=-2), lambda mp, A: spectral_gradient(mp, A, -2)),
+        (overbar.cond, cond_gradient),
+    ):
+        close(hessian_product(framework, loss, A, E), differences(exact, A, E))
+
+
+@FRAMEWORKS
+def test_the_spectral_norm_of_an_orthogonal_matrix_has_the_mean_subgradient(framework):
+    Q = orthogonal(7, 7)
+    close(gradient(framework, lambda A: overbar.matrix_norm(A, ord=2), Q), Q / 7)
+
+
+@SECOND
+@pytest.mark.parametrize("p", ["nuc", 1, float("inf"), -1])
+def test_the_condition_number_in_other_norms_twice(framework, p):
+    A = RNG.standard_normal((3, 3)) + 3 * np.eye(3)
+    E, h = RNG.standard_normal((3, 3)), 1e-5
+    loss = lambda A: overbar.cond(A, p=p)  # noqa: E731
+    close(gradient(framework, loss, A), gradient("numpy", loss, A), 1e-12)
+    truth = (gradient("numpy", loss, A + h * E) - gradient("numpy", loss, A - h * E)) / (2 * h)
+    close(hessian_product(framework, loss, A, E), truth, 1e-7)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Pseudoinverse and least squares at constant rank: A = B C, whose pseudoinverse is that of C times that of B
+
+
+def pinv_of_product(mp, B, C):
+    return C.T @ mp.solve(C @ C.T, mp.solve(B.T @ B, B.T))
+
+
+def along(exact, B, C, dB, dC):
+    """First and second derivative of a number along a straight line of the factors, from 50 digits."""
+    mp = Exact(60)
+    B, C, dB, dC = map(mp.array, (B, C, dB, dC))
+    h = mp.number(10) ** -15
+    at = [exact(mp, B + s * h * dB, C + s * h * dC) for s in (-1, 0, 1)]
+    return float((at[2] - at[0]) / (2 * h)), float((at[2] - 2 * at[1] + at[0]) / h**2)
+
+
+@FRAMEWORKS
+@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
+@pytest.mark.parametrize("shape", [(5, 5, 3), (7, 4, 2), (4, 7, 1), (7, 3, 3)], ids=str)
+def test_constant_rank(framework, shape, scale):
+    m, n, r = shape
+    B, C = scale * RNG.standard_normal((m, r)), RNG.standard_normal((r, n))
+    dB, dC = scale * RNG.standard_normal((m, r)), RNG.standard_normal((r, n))
+    W, Y, Z = RNG.standard_normal((n, m)) * scale, RNG.standard_normal((m, 2)), RNG.standard_normal((n, 2)) * scale
+    losses = [
+        (lambda A: inner(W, overbar.pinv(A)), lambda mp, B, C: (mp.array(W) * pinv_of_product(mp, B, C)).sum()),
+        (
+            lambda A: inner(Z, overbar.lstsq(A, constant(Y, A))[0]),
+            lambda mp, B, C: (mp.array(Z) * (pinv_of_product(mp, B, C) @ mp.array(Y))).sum(),
+        ),
+    ]
+    for loss, exact in losses:
+        first, second = along(exact, B, C, dB, dC)
+        A, dA = B @ C, dB @ C + B @ dC
+        assert abs((gradient(framework, loss, A) * dA).sum() - first) <= 1e-9 * (1 + abs(first))
+        if framework != "numpy":
+            G = gradient(framework, loss, A)
+            found = (hessian_product(framework, loss, A, dA) * dA).sum() + 2 * (G * (dB @ dC)).sum()
+            assert abs(found - second) <= 1e-8 * (1 + abs(second))
+
+
+@FRAMEWORKS
+def test_a_batch_of_easy_and_hard_matrices(framework):
+    A = np.stack([np.eye(3), np.diag([1.0, 1.0, 0.0]), np.zeros((3, 3)), RNG.standard_normal((3, 3))])
+    B = RNG.standard_normal((3, 2))
+
+    def loss(A):
+        return overbar.sum(overbar.lstsq(A, constant(B, A))[0]) + overbar.sum(overbar.pinv(A))
+
+    whole = gradient(framework, loss, A)
+    for found, matrix in zip(whole, A, strict=True):
+        assert np.isfinite(found).all()
+        assert abs(found - gradient("numpy", loss, matrix)).max() < 1e-10
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sizes and errors
+
+
+@FRAMEWORKS
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (2, 0, 3), (0, 2, 3), (1, 1)], ids=str)
+def test_small_sizes(framework, shape):
+    A = np.ones(shape)
+    losses = [
+        lambda A: sum(overbar.sum(x) for x in overbar.svd(A)),
+        lambda A: sum(overbar.sum(x) for x in overbar.svd(A, full_matrices=False)),
+        lambda A: overbar.sum(overbar.svdvals(A)),
+        lambda A: overbar.sum(overbar.polar(A)[0]) + overbar.sum(overbar.polar(A, side="left")[1]),
+        *(lambda A, ord=ord: overbar.sum(overbar.matrix_norm(A, ord=ord)) for ord in ("fro", "nuc", 2, 1)),
+        lambda A: overbar.sum(overbar.cond(A)),
+        lambda A: overbar.sum(overbar.pinv(A)),
+        lambda A: overbar.sum(overbar.lstsq(A, A)[0]),
+    ]
+    for loss in losses:
+        found = gradient(framework, loss, A)
+        assert found.shape == shape
+        assert np.isfinite(found).all()
+
+
+@FRAMEWORKS
+def test_bad_options_are_refused(framework):
+    A = {"numpy": np.asarray, "torch": torch.tensor, "tensorflow": tf.constant}[framework](np.ones((3, 2)))
+    for call, word in (
+        (lambda: overbar.polar(A, side="up"), "side"),
+        (lambda: overbar.matrix_norm(A, ord="frob"), "ord"),
+        (lambda: overbar.cond(A, p=3), "p must be"),
+        (lambda: overbar.cond(A, p="fro"), "not square"),
+        (lambda: overbar.pinv(A, hermitian=True), "not square"),
+        (lambda: overbar.lstsq(A, A, l2_regularizer=-1.0), "l2_regularizer"),
+    ):
+        with pytest.raises(ValueError, match=word):
+            call()
+
+
+@FRAMEWORKS
+def test_what_is_not_finite_is_an_error_or_stays_so(framework):
+    A = np.ones((3, 3))
+    A[1, 1] = np.nan
+    if framework == "tensorflow":
+        assert np.isnan(overbar.svdvals(tf.constant(A))).all()
+    else:
+        error = np.linalg.LinAlgError if framework == "numpy" else torch.linalg.LinAlgError
+        with pytest.raises(error):
+            overbar.svdvals(A if framework == "numpy" else torch.tensor(A))

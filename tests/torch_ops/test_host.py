@@ -1,0 +1,232 @@
+"""Kernels that run on the host (`overbar.kernel`) as ops of torch: every transform of torch.func and those before it,
+compilers, fake tensors, dtypes, memory and errors. May import `torch_ops`.
+
+The primitive `hosted` of tests.torch_ops.own, whose kernel has outputs of every kind, is in all tests over primitives,
+too. Here it is held against the same function of PyTorch's own ops.
+"""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
+from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap  # noqa: E402
+
+import overbar  # noqa: E402
+import torch_ops  # noqa: E402 - makes the primitives ops of torch
+from overbar import verify  # noqa: E402
+from overbar.kernel import kernel  # noqa: E402
+from tests.torch_ops.own import hosted  # noqa: E402
+from torch_ops import library  # noqa: E402
+
+A, X = torch.randn(4, 3, 2, dtype=torch.float64), torch.randn(4, 2, dtype=torch.float64)
+
+
+def plain(A, x):
+    y = (A @ x[..., None])[..., 0]
+    return y, (y * y.conj()).real.sum(-1)
+
+
+def number(f):
+    def g(A, x):
+        y, r = f(A, x)
+        return torch.sin(y).real.sum() + r.sum() ** 2 / 10
+
+    return g
+
+
+def same(found, expected, rtol=1e-13):
+    found, expected = (torch.utils._pytree.tree_leaves(t) for t in (found, expected))
+    for a, b in zip(found, expected, strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        torch.testing.assert_close(a, b, rtol=rtol, atol=rtol * max(1.0, float(abs(b.detach()).sum())))
+
+
+def test_the_rules_are_right():
+    verify.check(hosted)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Transforms
+
+BOTH = (0, 1)
+TRANSFORMS = {
+    "vmap": lambda f: vmap(f)(A, X),
+    "vmap over the first": lambda f: vmap(f, (0, None))(A, X[0]),
+    "vmap over the last": lambda f: vmap(f, (None, 0))(A[0], X),
+    "vmap over the first, beside a batch": lambda f: vmap(f, (0, None))(A[:3, None], X),
+    "vmap over the last, beside a batch": lambda f: vmap(f, (None, 0))(A, X[:3]),
+    "vmap over another dimension": lambda f: vmap(f, (2, 1), out_dims=-1)(A.movedim(0, 2), X.mT),
+    "vmap in vmap": lambda f: vmap(vmap(f, (0, None)), (None, 0))(A, X),
+    "vmap in vmap over both": lambda f: vmap(vmap(f))(A.expand(2, 4, 3, 2), X.expand(2, 4, 2)),
+    "grad": lambda f: grad(number(f), BOTH)(A, X),
+    "grad in vmap": lambda f: vmap(grad(number(f), BOTH))(A, X),
+    "grad in vmap over the last": lambda f: vmap(grad(number(f), BOTH), (None, 0))(A[0], X),
+    "grad of vmap": lambda f: grad(lambda A, x: vmap(number(f))(A, x).sum(), BOTH)(A, X),
+    "jacrev": lambda f: jacrev(f, BOTH)(A[0], X[0]),
+    "jacfwd": lambda f: jacfwd(f, BOTH)(A[0], X[0]),
+    "jacrev of jacrev": lambda f: jacrev(jacrev(number(f), BOTH), BOTH)(A[0], X[0]),
+    "jacfwd of jacfwd": lambda f: jacfwd(jacfwd(number(f), BOTH), BOTH)(A[0], X[0]),
+    "jacrev of jacfwd": lambda f: jacrev(jacfwd(number(f), BOTH), BOTH)(A[0], X[0]),
+    "hessian": lambda f: hessian(number(f), BOTH)(A[0], X[0]),
+    "hessian in vmap": lambda f: vmap(hessian(number(f), BOTH), (0, None))(A, X[0]),
+    "third": lambda f: jacfwd(hessian(number(f), 1), 1)(A[0], X[0]),
+    "jvp of vjp": lambda f: jvp(lambda A, x: vjp(number(f), A, x)[1](torch.ones_like(x[0, 0])), (A, X), (A + 1, X - 1)),
+}
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_transforms(transform):
+    same(TRANSFORMS[transform](hosted), TRANSFORMS[transform](plain))
+
+
+LEGACY = {
+    "jacobian": lambda f: torch.autograd.functional.jacobian(f, (A[0], X[0]), vectorize=True),
+    "forward jacobian": lambda f: torch.autograd.functional.jacobian(
+        f, (A[0], X[0]), vectorize=True, strategy="forward-mode"
+    ),
+    "hessian": lambda f: torch.autograd.functional.hessian(number(f), (A[0], X[0]), vectorize=True),
+    "hessian, forward": lambda f: torch.autograd.functional.hessian(
+        number(f), (A[0], X[0]), vectorize=True, outer_jacobian_strategy="forward-mode"
+    ),
+}
+
+
+@pytest.mark.parametrize("way", LEGACY)
+def test_the_vmap_before_torch_func(way):
+    same(LEGACY[way](hosted), LEGACY[way](plain))
+
+
+def test_batched_gradients():
+    """is_grads_batched runs the rule, which has products only, and a second time around one that calls the kernel."""
+    a, x = A[0].clone().requires_grad_(), X[0].clone().requires_grad_()
+    bars = torch.eye(3, dtype=torch.float64)
+    results = []
+    for f in (hosted, plain):
+        y, r = f(a, x)
+        first = torch.autograd.grad(y, (a, x), bars, is_grads_batched=True, retain_graph=True)
+        (g,) = torch.autograd.grad(r, x, create_graph=True)
+        z, _ = f(a, g)
+        results.append([first, torch.autograd.grad(z, (a, x), bars, is_grads_batched=True)])
+    same(*results)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Compilers and fake tensors
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64, torch.complex128])
+def test_compiled(dtype):
+    a, x = A.to(dtype), X.to(dtype)
+
+    def run(f, a, x):
+        a, x = a.clone().requires_grad_(), x.clone().requires_grad_()
+        return torch.autograd.grad(number(f)(a, x), (a, x))
+
+    compiled = torch.compile(number(hosted), fullgraph=True, backend="aot_eager")
+    a, x = a.requires_grad_(), x.requires_grad_()
+    found = torch.autograd.grad(compiled(a, x), (a, x))
+    same(found, run(plain, a.detach(), x.detach()), 1e-13 if dtype.to_real() == torch.float64 else 1e-5)
+
+
+def test_compiled_with_dynamic_sizes():
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(number(hosted), fullgraph=True, dynamic=True, backend=counter)
+    for batch, m, n in ((4, 3, 2), (5, 4, 3), (2, 7, 4)):
+        a = torch.randn(batch, m, n, dtype=torch.float64, requires_grad=True)
+        x = torch.randn(batch, n, dtype=torch.float64, requires_grad=True)
+        same(*(torch.autograd.grad(f(a, x), (a, x)) for f in (compiled, number(plain))))
+    assert counter.frame_count == 1
+
+
+def test_exported():
+    class Model(torch.nn.Module):
+        def forward(self, A, x):
+            return hosted(A, x)
+
+    batch = torch.export.Dim("batch", min=2)
+    program = torch.export.export(Model(), (A, X), dynamic_shapes=({0: batch}, {0: batch}))
+    assert any("product_on_host" in str(node.target) for node in program.graph.nodes)
+    again = torch.randn(7, 3, 2, dtype=torch.float64), torch.randn(7, 2, dtype=torch.float64)
+    same(program.module()(*again), plain(*again))
+    a = again[0].clone().requires_grad_()
+    with pytest.raises(RuntimeError, match="product_on_host"):  # the rule is not in there; it would not be silent
+        program.module()(a, again[1])[0].sum().backward()
+
+
+@pytest.mark.parametrize("mode", ["fake", "meta"])
+def test_shapes_and_dtypes_without_numbers(mode):
+    for dtype in (torch.float32, torch.complex128):
+        for a, x in ((A[:, None], X[:3]), (A[0], X), (A[:0], X[0])):
+            with FakeTensorMode(allow_non_fake_inputs=True):
+                fake = [torch.empty(t.shape, dtype=dtype) for t in (a, x)]
+                found = hosted(*fake)
+            if mode == "meta":
+                found = hosted(*(torch.empty(t.shape, dtype=dtype, device="meta") for t in (a, x)))
+            expected = hosted(a.to(dtype), x.to(dtype))
+            assert [(t.shape, t.dtype) for t in found] == [(t.shape, t.dtype) for t in expected]
+
+
+def test_opcheck():
+    library.custom_op(hosted)
+    op = torch.ops.overbar.hosted.default
+    for dtype in (torch.float64, torch.complex128):
+        for a, x in ((A[0], X[0]), (A, X[0])):
+            torch.library.opcheck(op, (a.to(dtype).requires_grad_(), x.to(dtype).requires_grad_()))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Memory, numbers, errors
+
+
+@kernel("(n)->(n),()", "==")
+def itself_on_host(x):
+    if not np.isfinite(x).all():
+        raise np.linalg.LinAlgError("x is not finite.")
+    return x, np.broadcast_to(x[:1], (3,))[0]
+
+
+@overbar.primitive("(n)->(n),()")
+def itself(x):
+    return overbar.namespace(x).on_host(itself_on_host, x)
+
+
+def test_outputs_have_memory_of_their_own():
+    """Also where a kernel returns what it was given, and is one op (under vmap) or called as it is."""
+    x = torch.arange(4.0, dtype=torch.float64)
+    for f in (itself, vmap(itself), library.custom_op(itself)):
+        y, first = f(x[None] if f is not itself else x)
+        y += 1
+        first += 1
+        same(x, torch.arange(4.0, dtype=torch.float64))
+
+
+def test_views_and_conjugates_reach_the_kernel_as_they_are():
+    a = torch.randn(2, 3, dtype=torch.complex128)
+    for x in (torch.randn(2, dtype=torch.complex128).conj(), torch.view_as_complex(torch.randn(4, 2).double())[::2]):
+        same(hosted(a.mH, x), plain(a.mH, x))
+        same(hosted(a.mT, torch._neg_view(x)), plain(a.mT, -x))
+
+
+def test_empty_batches():
+    same(hosted(A[:0], X[:0]), plain(A[:0], X[:0]))
+    same(vmap(hosted, (None, 0))(A[0], X[:1]), plain(A[0], X[:1]))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [itself, vmap(itself), torch.compile(itself, backend="aot_eager"), library.custom_op(itself)],
+    ids=["eager", "vmap", "compiled", "op"],
+)
+def test_errors_of_the_kernel_are_those_of_the_framework(run):
+    x = torch.ones(3, 2, dtype=torch.float64)
+    x[1, 1] = torch.nan
+    with pytest.raises(torch.linalg.LinAlgError, match=r"x is not finite\. \(Matrix 1 of the batch\.\)"):
+        run(x)
+
+
+def test_a_wrong_shape_is_found_before_the_kernel_runs():
+    with pytest.raises(torch_ops.namespace.ShapeError, match="argument x"):
+        hosted(A, X[:, :1])
