@@ -112,7 +112,15 @@ def test_functions_of_torch_autograd_functional(first):
     dot = sum((J * t).flatten(1).sum(1) for J, t in zip(jacobian, v, strict=True))
     close(functional.jvp(flat, x, v)[1], dot)
     hessian = functional.hessian(g, x)
-    for options in ({"vectorize": True}, {"vectorize": True, "outer_jacobian_strategy": "forward-mode"}):
+    ways = [{"vectorize": True}]
+    by_forward_mode = {"vectorize": True, "outer_jacobian_strategy": "forward-mode"}
+    if any(out.is_complex() for out in several(op(first.primitive, case.options)(*x))):
+        # Of a function of x.mH with complex x inside, this stops in torch with "please report a bug to PyTorch".
+        with pytest.raises(RuntimeError, match="has_fw_view"):
+            functional.hessian(g, x, **by_forward_mode)
+    else:
+        ways.append(by_forward_mode)
+    for options in ways:
         for found, rows in zip(functional.hessian(g, x, **options), hessian, strict=True):
             assert max(row.abs().max() for row in rows) > 1e-3
             for a, b in zip(found, rows, strict=True):
