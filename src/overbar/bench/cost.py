@@ -26,7 +26,10 @@ RULES = ("reverse", "forward")
 REASONS = {
     "bilinear_form": "the function reads the n² entries of A once, the bar of A has as many to write",
     "cho_logdet": "the function reads n entries of L, the bar of L has n² to write",
+    "cholesky": "the function takes n³/3 flops, two triangular solves and a product of the forward rule 4n³",
+    "det": "the function takes 2n³/3 flops, the inverse of the rule 2n³ more",
     "diagonal": "the function is a view of n entries, the bar of A has n² to write",
+    "kron": "the function writes each number once, the rule reads them and adds up",
     "ldl": "the function takes n³/3 flops, two triangular solves and a product of the rule 4n³",
     "lu": "the function takes 2n³/3 flops, two triangular solves and two products of the rule 6n³",
     "lu_factor": "the function takes 2n³/3 flops, two triangular solves and two products of the rule 6n³",
