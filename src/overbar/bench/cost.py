@@ -6,6 +6,7 @@ May import NumPy, `overbar` and, inside functions, the frameworks and their fron
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 
@@ -24,6 +25,7 @@ RULES = ("reverse", "forward")
 
 #: Why a rule takes longer than that, by the primitive, or by the primitive and the rule.
 REASONS = {
+    "adjugate": "the function and its rule are made of inverses and products, of which the rule takes more",
     "bilinear_form": "the function reads the n² entries of A once, the bar of A has as many to write",
     "cho_logdet": "the function reads n entries of L, the bar of L has n² to write",
     "cholesky": "the function takes n³/3 flops, two triangular solves and a product of the forward rule 4n³",
@@ -75,8 +77,15 @@ def _riccati(draw):
     return draw(draw.square(4), draw.normal(4, 2), draw.positive_definite(4), draw.positive_definite(2))
 
 
-# whose samples are of a fixed size, or of a fixed rank
+def _kronecker(draw):
+    side = 2 * math.isqrt(draw.factor * 4)  # the product has side⁴ entries
+    small = Large(side, draw.dtype)
+    return small(small.normal(1, 1), small.normal(1, 1))
+
+
+# whose samples are of a fixed size, or of a fixed rank, or would grow too large
 _OWN = {
+    "kron": _kronecker,
     "polar": lambda draw: draw(draw.normal(4, 3)),
     "solve_continuous_are": _riccati,
     "solve_discrete_are": _riccati,
