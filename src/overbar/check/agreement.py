@@ -175,15 +175,32 @@ def in_tensorflow(primitive, case, to, wrap=lambda f: f, forward_mode=True, seco
     return Found(*found, *[None] * (5 - len(found)))
 
 
+def in_a_graph(primitive, case, to, **options) -> Found:
+    # there is nothing in it for AutoGraph to rewrite, which would take as long as the tracing
+    return in_tensorflow(primitive, case, to, _function(), **options)
+
+
+def under_xla(primitive, case, to, **options) -> Found:
+    return in_tensorflow(primitive, case, to, _function(jit_compile=True), **options)
+
+
+def _function(**options):
+    import tensorflow as tf
+
+    return lambda f: tf.function(f, autograph=False, **options)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The comparison
 
 
 def error(found, expected) -> float:
+    """The largest error of an entry, relative to the largest entry; infinite where something is not a number."""
     found, expected = np.asarray(found), np.asarray(expected)
     assert found.shape == expected.shape
     assert found.dtype == expected.dtype
-    return abs(found - expected).max(initial=0) / (abs(expected).max(initial=0) or 1)
+    relative = abs(found - expected).max(initial=0) / (abs(expected).max(initial=0) or 1)
+    return np.inf if np.isnan(relative) else relative
 
 
 def disagreement(primitive, found: Found, expected: Found, dtype) -> dict[str, float]:
@@ -203,9 +220,8 @@ def disagreement(primitive, found: Found, expected: Found, dtype) -> dict[str, f
     for name, (mine, other, tolerance) in pairs.items():
         if mine is None or other is None:
             continue
-        if (
-            name == "second"
-        ):  # with respect to a Hermitian argument, differences along a Hermitian tangent tell that part
+        if name == "second":
+            # with respect to a Hermitian argument, differences along a Hermitian tangent tell the Hermitian part
             mine, other = hermitian_parts(primitive, mine), hermitian_parts(primitive, other)
         errors[name] = max((error(a, b) for a, b in zip(mine, other, strict=True)), default=0) / tolerance
     return errors

@@ -6,6 +6,7 @@ May import the rest of `overbar.check` and `overbar.verify`; frameworks inside f
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from overbar import verify
 from overbar.bench.frameworks import load
-from overbar.check.agreement import Found, directions, disagreement, in_numpy, in_tensorflow, in_torch
+from overbar.check.agreement import Found, directions, disagreement, in_numpy, in_tensorflow, in_torch, under_xla
 from overbar.rules import REGISTRY
 
 #: What the letters stand for.
@@ -112,9 +113,8 @@ class _Trials:
         if letter == "C":
             case, _ = self._case(np.complex128)
             return _oracles(self.primitive, case, verify.adjoint_error, verify.difference_error)
-        errors = self._once("oracles", lambda: self._every_sample())
         # an adjoint identity that fails says that one of the rules is wrong, and not which
-        return errors
+        return self._once("oracles", self._every_sample)
 
     def _every_sample(self):
         errors = {}
@@ -125,12 +125,12 @@ class _Trials:
 
     def torch(self, letter):
         if letter == "K":
-            return self._compiled(in_torch, _torch_compile)
+            return self._compiled(functools.partial(in_torch, wrap=_torch_compile), in_torch)
         return self._framework(in_torch, letter)
 
     def tf(self, letter):
         if letter == "X":
-            return self._compiled(lambda *args, **kwargs: in_tensorflow(*args, **kwargs, forward_mode=False), _xla)
+            return self._compiled(under_xla, in_tensorflow)
         return self._framework(in_tensorflow, letter)
 
     def _framework(self, run, letter):
@@ -145,11 +145,10 @@ class _Trials:
         found, expected = (f(self.primitive, case, to, second=False) for f in (run, in_numpy))
         return self._errors(found, expected, dtype, "outputs", "bars")
 
-    def _compiled(self, run, wrap):
+    def _compiled(self, compiled, run):
         """Against the same framework without its compiler."""
         case, to = self._case()
-        found = run(self.primitive, case, to, wrap=wrap, second=False)
-        expected = run(self.primitive, case, to, second=False)
+        found, expected = (f(self.primitive, case, to, second=False) for f in (compiled, run))
         return self._errors(found, expected, np.float64, "outputs", "bars")
 
 
@@ -166,12 +165,6 @@ def _torch_compile(function):
     torch._dynamo.reset()
     # Without code generation, which would take seconds for each primitive: what is compiled here calls the kernels.
     return torch.compile(function, backend="aot_eager", fullgraph=True)
-
-
-def _xla(function):
-    import tensorflow as tf
-
-    return tf.function(function, autograph=False, jit_compile=True)
 
 
 @contextlib.contextmanager
