@@ -432,7 +432,7 @@ class TensorFlowNamespace(Namespace):
 
     def rounding(self, A):
         m, n = self.shape(A)[-2:]
-        eps = float(np.finfo(A.dtype.as_numpy_dtype).eps)
+        eps = self.eps(A)
         if isinstance(m, int) and isinstance(n, int):
             return eps * max(m, n)
         return eps * tf.cast(tf.maximum(m, n), A.dtype.real_dtype)

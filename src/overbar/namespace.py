@@ -287,7 +287,7 @@ class Namespace:
 
     def rounding(self, A: Any) -> Any:
         """ε max(m, n): which part of the largest singular value of A (..., m, n) counts as zero."""
-        return float(self.base.finfo(A.dtype).eps) * max(A.shape[-2:])
+        return self.eps(A) * max(A.shape[-2:])
 
     def expm(self, A: Any) -> Any:
         """The matrix exponential."""

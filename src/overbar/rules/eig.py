@@ -14,7 +14,6 @@ from overbar.primitive import primitive
 from overbar.rules.eigen import (
     _column,
     _row,
-    epsilon,
     exact_fixed,
     fixed,
     inverse_gaps,
@@ -94,7 +93,7 @@ def _inverse(A, w, V):
     nearest = xp.min(xp.where(xp.eye_like(gap) > 0, np.inf * xp.ones_like(gap), gap), axis=-1)
     kappa = xp.max(xp.abs(S), axis=-1)  # the norm but for a factor √n, and it does not overflow
     size = xp.max(xp.abs(A), axis=(-2, -1), keepdims=True)[..., 0]
-    eps = epsilon(kappa)
+    eps = xp.eps(kappa)
     fine = (kappa < 0.01 / math.sqrt(eps)) | (100 * eps * kappa * size < nearest)
     return xp.require(
         S,

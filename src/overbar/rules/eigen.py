@@ -74,12 +74,7 @@ def rounding(w):
     if w.shape[-1] == 0:
         return xp.sum(size, axis=-1, keepdims=True)  # no library has a maximum of nothing
     n = xp.sum(xp.ones_like(size), axis=-1, keepdims=True)
-    return 10 * epsilon(size) * n * xp.max(size, axis=-1, keepdims=True)
-
-
-def epsilon(w):
-    """ε of real w: the distance from 1 to the next larger number of its precision."""
-    return 2.0**-23 if "32" in str(w.dtype) else 2.0**-52
+    return 10 * xp.eps(size) * n * xp.max(size, axis=-1, keepdims=True)
 
 
 def inverse_gaps(w):
@@ -315,7 +310,7 @@ def _(bars, outputs, A, *, UPLO):
             found = spectral_bar(xp.cast(w_bar, V), A, xp.cast(w, V), turned, N, norm)
             if C is not None and norm_bar is not None:
                 several = xp.any(_blocks(w)[..., 1:] == _blocks(w)[..., :-1], axis=-1)[..., None]
-                lost = several & (_norm(C) < xp.real(norm_bar[..., :1]) * (1 - 1e4 * epsilon(w)))
+                lost = several & (_norm(C) < xp.real(norm_bar[..., :1]) * (1 - 1e4 * xp.eps(w)))
                 found = xp.where(lost[..., None], np.nan * xp.ones_like(V), found)
         if V_bar is not None:
             rest = _eigh_bar((None, V_bar), (w, V))
@@ -481,7 +476,7 @@ def _(w_dot, A_dot, A, w, V, N, norm):
         block = together(xp.real(w), V) * C2
         diagonal = xp.real(xp.diagonal(block))
         descents = together(xp.real(w), V)[..., 1:, :-1]
-        small = 1e4 * epsilon(xp.real(w)) * _norm(C2)
+        small = 1e4 * xp.eps(w) * _norm(C2)
         crossed = xp.abs(block - xp.diagonal(block)[..., None, :] * xp.eye_like(V)) > small[..., None]
         falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & (xp.real(xp.diagonal(descents)) > 0)
         lost = xp.any(crossed, axis=(-2, -1)) | xp.any(falls, axis=-1)
