@@ -108,9 +108,9 @@ def _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k):
 
 
 def _reciprocal(xp, x, zero):
-    """1/x, and 0 where `zero` says that x is rounding."""
-    one = xp.ones_like(x)
-    return xp.where(zero, xp.zeros_like(x), one / xp.where(zero, one, x))
+    """1/x, and 0 where `zero` says that x is rounding. By a word of its own, as TensorFlow's derivative of a quotient
+    computes 1/x² first, which overflows for an x of 1e-165: a gap of singular values that are 1e-150."""
+    return xp.where(zero, xp.zeros_like(x), xp.reciprocal(xp.where(zero, xp.ones_like(x), x)))
 
 
 class _Divisors:
