@@ -23,7 +23,7 @@ class _Front(TensorFlowNamespace):
     def call(self, primitive, arrays, options):
         if tf.executing_eagerly():
             return self._call(primitive, arrays, options)
-        with tf.name_scope(primitive.name) as scope:
+        with tf.name_scope(primitive.name.lstrip("_")) as scope:  # TensorFlow keeps names like _x for itself
             return self._call(primitive, assert_fit(primitive, arrays), options, scope)
 
     def _call(self, primitive, arrays, options, scope=None):

@@ -192,6 +192,33 @@ def test_gradient_of_logdet_at_condition_1e12(n):
     # all lose what a backward stable inverse may lose; medians of nine differ by a factor of some units
     assert max(medians.values()) <= 5 * medians["torch's own"], medians
     assert max(medians.values()) < 1e-5, medians
+    assert medians["overbar.logdet"] < 1e-9, medians  # NumPy's inverse is refined
+
+
+@pytest.mark.parametrize("kind", ["d", "D"])
+@pytest.mark.parametrize("n", [1, 2, 7, 33])
+def test_numpy_solves_ill_conditioned_systems_to_ten_digits(n, kind):
+    """A batch of an ill-conditioned matrix, an easy one and a badly scaled one."""
+    Q, V = (
+        np.linalg.qr(RNG.standard_normal((n, n)) + (1j * RNG.standard_normal((n, n)) if kind == "D" else 0))[0]
+        for _ in range(2)
+    )
+    A = np.stack([(Q * np.logspace(0, -12, n)) @ V, Q + 2 * np.eye(n), 1e-150 * (Q * np.logspace(0, -12, n)) @ V])
+    B = RNG.standard_normal((n, 2)).astype(kind)
+    found = {"inv": overbar.inv(A), "solve": overbar.solve(A, B), "single": [overbar.solve(M, B) for M in A]}
+    with mpmath.workdps(50):
+        exact = [mpmath.matrix(M.tolist()) ** -1 for M in A]
+        inverses = np.stack([np.array(X.tolist(), dtype=kind) for X in exact])
+        solutions = np.stack([np.array((X * mpmath.matrix(B.tolist())).tolist(), dtype=kind) for X in exact])
+    truth = {"inv": inverses, "solve": solutions, "single": solutions}
+    for name, value in found.items():
+        for one, other in zip(value, truth[name], strict=True):
+            assert abs(one - other).max() < 1e-10 * abs(other).max(), name
+
+
+def test_a_system_that_is_singular_to_rounding_stays_as_it_is():
+    A = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]) / 10
+    np.testing.assert_array_equal(overbar.solve(A, np.eye(3)), np.linalg.solve(A, np.eye(3)))
 
 
 def test_scaling_by_a_diagonal_costs_nothing():

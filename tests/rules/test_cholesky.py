@@ -1,5 +1,5 @@
-"""The reverse rule of Cholesky above the size where it is split into blocks, which the small samples of the registry do
-not reach: against the symbolic rule, in every way that an array library computes it. May import the fronts.
+"""The rules of Cholesky above the size where they are split into blocks, which the small samples of the registry do not
+reach: against the symbolic rules, in every way that an array library computes them. May import the fronts.
 """
 
 import importlib
@@ -9,11 +9,12 @@ import pytest
 
 import overbar
 from overbar.namespace import mH
+from overbar.rules import halving
 
 # `overbar.rules.cholesky` is the primitive, which hides the module of that name
 rule = importlib.import_module("overbar.rules.cholesky")
 
-SIZES = [rule.BASE - 1, rule.BASE, rule.BASE + 1, 2 * rule.BASE, 2 * rule.BASE + 3, 500]
+SIZES = [halving.BASE - 1, halving.BASE, halving.BASE + 1, 2 * halving.BASE, 2 * halving.BASE + 3, 500]
 
 
 def draw(n, dtype, batch=()):
@@ -40,11 +41,17 @@ def test_blocks_give_the_symbolic_rule_in_numpy(n, dtype):
     assert error(overbar.vjp(overbar.cholesky, A)[1](L_bar)[0], expected) < 1e-13
     upper = overbar.vjp(lambda A: overbar.cholesky(A, upper=True), A)[1](mH(L_bar))[0]
     assert error(upper, expected) < 1e-13
+    L_dot = overbar.jvp(overbar.cholesky, (A,), (L_bar,))[1]
+    assert error(L_dot, rule.forward_symbolic(L, L_bar)) < 1e-13
+    assert not np.triu(L_dot, 1).any()
+    upper = overbar.jvp(lambda A: overbar.cholesky(A, upper=True), (A,), (L_bar,))[1]
+    assert np.array_equal(upper, mH(L_dot))
 
 
 def test_blocks_work_on_batches():
-    A, L, L_bar = draw(rule.BASE + 9, "float64", (2, 1, 2))
+    A, L, L_bar = draw(halving.BASE + 9, "float64", (2, 1, 2))
     assert error(overbar.vjp(overbar.cholesky, A)[1](L_bar)[0], rule.reverse_symbolic(L, L_bar)) < 1e-13
+    assert error(overbar.jvp(overbar.cholesky, (A,), (L_bar,))[1], rule.forward_symbolic(L, L_bar)) < 1e-13
 
 
 def test_single_precision_stays_single():
@@ -67,9 +74,11 @@ def test_a_wrong_block_would_be_seen(monkeypatch):
     expected = rule.reverse_symbolic(L, L_bar)
     monkeypatch.setattr(overbar.namespace(A).__class__, "add_product", lambda self, C, A, B, s: C + 1.001 * s * (A @ B))
     assert error(overbar.vjp(overbar.cholesky, A)[1](L_bar)[0], expected) > 1e-6
+    L_dot = overbar.jvp(overbar.cholesky, (A,), (L_bar,))[1]
+    assert error(L_dot, rule.forward_symbolic(L, L_bar)) > 1e-6
 
 
-@pytest.mark.parametrize("n", [rule.BASE + 1, 300])
+@pytest.mark.parametrize("n", [halving.BASE + 1, 300])
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_blocks_in_torch_with_and_without_somebody_watching(n, dtype):
     torch = pytest.importorskip("torch")
@@ -94,6 +103,8 @@ def test_blocks_in_torch_with_and_without_somebody_watching(n, dtype):
     bars = torch.tensor(np.stack([L_bar, 2 * L_bar]))
     batched = torch.func.vmap(torch.func.vjp(torch_ops.cholesky, tensor.detach())[1])(bars)[0]
     assert error(batched, np.stack([expected, 2 * expected])) < 1e-13
+    L_dot = torch.func.jvp(torch_ops.cholesky, (tensor.detach(),), (torch.tensor(L_bar),))[1]
+    assert error(L_dot, rule.forward_symbolic(L, L_bar)) < 1e-13
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -101,7 +112,7 @@ def test_blocks_in_tensorflow(known):
     tf = pytest.importorskip("tensorflow")
     import tf_ops
 
-    n = rule.BASE + 9
+    n = halving.BASE + 9
     A, L, L_bar = draw(n, "float64")
     size = n if known else None
 

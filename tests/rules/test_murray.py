@@ -19,6 +19,7 @@ FORWARD = {
     "blocked-1": lambda L, A_dot: murray.chol_blocked_forward(L, A_dot, 1),
     "blocked-3": lambda L, A_dot: murray.chol_blocked_forward(L, A_dot, block_size=3),
     "blocked": murray.chol_blocked_forward,
+    "recursive": murray.chol_recursive_forward,
 }
 REVERSE = {
     "symbolic": murray.chol_symbolic_reverse,
@@ -128,6 +129,8 @@ def test_the_op_uses_the_same_pieces():
     A = verify.Draw(0).positive_definite(6)
     L, pullback = overbar.vjp(overbar.cholesky, A)
     np.testing.assert_array_equal(pullback(np.ones((6, 6)))[0], murray.chol_recursive_reverse(L, np.ones((6, 6))))
+    L_dot = overbar.jvp(overbar.cholesky, (A,), (np.ones((6, 6)),))[1]
+    np.testing.assert_array_equal(L_dot, murray.chol_recursive_forward(L, np.ones((6, 6))))
 
 
 def test_a_block_without_columns_is_refused():

@@ -10,7 +10,8 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 import tf_ops  # noqa: E402
-from overbar.verify import call  # noqa: E402
+from overbar.rules import REGISTRY, halving  # noqa: E402
+from overbar.verify import call, draw_cases  # noqa: E402
 from tf_ops.wrapper import TENSORFLOW  # noqa: E402
 
 cholesky_rule = importlib.import_module("overbar.rules.cholesky")
@@ -81,15 +82,15 @@ def weighted(L):
 @pytest.mark.parametrize("upper", [False, True], ids=["lower", "upper"])
 def test_cholesky_of_unknown_size_works_on_blocks(monkeypatch, upper, compiled):
     """Above twice the base it halves, whatever comes: even, odd, and so small that some blocks are empty."""
-    monkeypatch.setattr(cholesky_rule, "BASE", 2)
+    monkeypatch.setattr(halving, "BASE", 2)
     f = lambda A: weighted(tf_ops.cholesky(A, upper=upper))  # noqa: E731
     spec = tf.TensorSpec([None, None], tf.complex128)
     unknown = tf.function(gradient_of(f), input_signature=[spec], jit_compile=compiled)
     for n in (3,) if compiled and upper else (5,) if compiled else (0, 1, 4, 5, 6, 16, 17):
         A = tf.constant(positive_definite(n, np.complex128))
-        monkeypatch.setattr(cholesky_rule, "BASE", 2)
+        monkeypatch.setattr(halving, "BASE", 2)
         (found,) = unknown(A)
-        monkeypatch.setattr(cholesky_rule, "BASE", 128)
+        monkeypatch.setattr(halving, "BASE", 128)
         (expected,) = gradient_of(f)(A)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     assert unknown.experimental_get_tracing_count() == 1
@@ -97,7 +98,7 @@ def test_cholesky_of_unknown_size_works_on_blocks(monkeypatch, upper, compiled):
 
 def test_blocks_of_unknown_size_are_what_was_computed(monkeypatch):
     """The test above would see a wrong block rule: here is one."""
-    monkeypatch.setattr(cholesky_rule, "BASE", 2)
+    monkeypatch.setattr(halving, "BASE", 2)
     right = cholesky_rule.reverse_recursive
     monkeypatch.setattr(cholesky_rule, "reverse_recursive", lambda *args, **kwargs: 1.001 * right(*args, **kwargs))
     f = lambda A: weighted(tf_ops.cholesky(A))  # noqa: E731
@@ -110,8 +111,8 @@ def test_blocks_of_unknown_size_are_what_was_computed(monkeypatch):
 
 
 def test_a_second_derivative_of_blocks_of_unknown_size(monkeypatch):
-    monkeypatch.setattr(cholesky_rule, "BASE", 2)
-    monkeypatch.setattr(cholesky_rule, "DEPTH", 1)  # the graph is large enough so
+    monkeypatch.setattr(halving, "BASE", 2)
+    monkeypatch.setattr(halving, "DEPTH", 1)  # the graph is large enough so
 
     def second(A):
         return gradient_of(lambda A: weighted(gradient_of(lambda A: weighted(tf_ops.cholesky(A)))(A)[0]))(A)[0]
@@ -121,6 +122,30 @@ def test_a_second_derivative_of_blocks_of_unknown_size(monkeypatch):
     found = unknown(A)
     monkeypatch.undo()
     np.testing.assert_allclose(found, second(A), rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (9, 5), (5, 9), (1, 1), (0, 2)])
+def test_lu_of_unknown_size_works_on_blocks(monkeypatch, shape):
+    rng = np.random.default_rng(0)
+    A, dot = (tf.constant(rng.standard_normal(shape)) for _ in range(2))
+
+    def both(A, dot):
+        with tf.autodiff.ForwardAccumulator(A, dot) as accumulator:
+            LU, _ = tf_ops.lu(A)
+        return gradient_of(lambda A: weighted(tf_ops.lu(A)[0]))(A)[0], accumulator.jvp(LU)
+
+    monkeypatch.setattr(halving, "BASE", 2)
+    found = tf.function(both, input_signature=[tf.TensorSpec([None, None], tf.float64)] * 2)(A, dot)
+    monkeypatch.undo()
+    for one, other in zip(found, both(A, dot), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-11 * np.abs(other).max(initial=1))
+
+
+def test_a_helper_whose_name_begins_with_an_underscore_is_an_operation_at_the_root_of_a_graph():
+    """TensorFlow allows no such name there. `adjugate` calls one in its rule."""
+    case = draw_cases(REGISTRY["adjugate"])[0]
+    rule = tf.function(lambda A: REGISTRY["adjugate"].pull(TENSORFLOW, [A], [A], [A], case.options)[0])
+    assert rule(tensors(case)[0]).shape == case.arrays[0].shape
 
 
 UNFIT = [

@@ -20,6 +20,7 @@ WAYS = [
     ("unblocked, reverse", murray.chol_unblocked_reverse, 2),
     ("blocked, forward", murray.chol_blocked_forward, 2),
     ("blocked, reverse", murray.chol_blocked_reverse, 2),
+    ("by halves, forward", murray.chol_recursive_forward, 2.5),
     ("by halves, reverse", murray.chol_recursive_reverse, 2),
 ]
 

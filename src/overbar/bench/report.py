@@ -5,6 +5,8 @@ May import rich and the rest of `overbar.bench`.
 
 from __future__ import annotations
 
+import itertools
+
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -28,14 +30,16 @@ def run(jobs, console: Console, *, seconds: float):
         transient=True,
     ) as progress:
         task = progress.add_task("", total=len(jobs))
-        for job in jobs:
-            progress.update(task, description=f"{FRAMEWORKS[job.framework].label}, n = {job.n}")
-            results.append(measure(job, seconds))
-            progress.advance(task)
+        for title, those in itertools.groupby(jobs, key=lambda job: job.table):
+            found = []
+            for job in those:
+                progress.update(task, description=f"{FRAMEWORKS[job.framework].label}, n = {job.n}")
+                found.append(measure(job, seconds))
+                progress.advance(task)
+            console.print(_table(title, found))  # at once: all of them may take half an hour
+            results += found
     where = environment()
     show_environment(where, console)
-    for title in dict.fromkeys(job.table for job in jobs):
-        console.print(_table(title, [result for result in results if result.job.table == title]))
     console.print(
         "Times are medians. A ratio is the median of the ratios of single rounds, in each of which both sides ran in "
         "turn; beside it is its 95 % interval."

@@ -6,13 +6,8 @@ May import `overbar.namespace` and `overbar.primitive`, and the other families o
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import primitive
+from overbar.rules.halving import by_size, cut
 from overbar.rules.masking import phi
-
-# Below this size one symbolic rule on the whole matrix is faster than two halves and the products that join them.
-BASE = 128
-
-# How often a matrix whose size is not known is halved.
-DEPTH = 3
 
 
 @primitive("(n,n)->(n,n)", hermitian=("A",))
@@ -54,20 +49,26 @@ def cholesky(A, *, upper=False):
 
         Ā = sym(L⁻ᴴ Φ(Lᴴ L̄) L⁻¹),    sym(X) = (X + Xᴴ)/2.
 
-    This "symbolic" rule costs as much as several inverses. At large n the factor is split into 2 by 2 blocks,
+    These "symbolic" rules cost as much as several inverses. At large n the factor is split into 2 by 2 blocks,
 
         L₁₁ = chol(A₁₁),    L₂₁ = A₂₁ L₁₁⁻ᴴ,    L₂₂ = chol(A₂₂ − L₂₁ L₂₁ᴴ),
 
-    whose reverse sweep is (last line first)
+    whose derivative is, line by line,
+
+        L̇₁₁ = chol_dot(L₁₁, Ȧ₁₁)
+        L̇₂₁ = (Ȧ₂₁ − L₂₁ L̇₁₁ᴴ) L₁₁⁻ᴴ
+        L̇₂₂ = chol_dot(L₂₂, Ȧ₂₂ − L̇₂₁ L₂₁ᴴ − L₂₁ L̇₂₁ᴴ),
+
+    and whose reverse sweep is (last line first)
 
         Ā₂₂ = chol_bar(L₂₂, L̄₂₂)
         L̄₂₁ ← L̄₂₁ − 2 Ā₂₂ L₂₁
         Ā₂₁ = L̄₂₁ L₁₁⁻¹,    L̄₁₁ ← L̄₁₁ − Ā₂₁ᴴ L₂₁
         Ā₁₁ = chol_bar(L₁₁, L̄₁₁),
 
-    where Ā₂₁ is the bar of both triangles together: each gets half. With h = n/2 a level costs 2h³ + h³ + h³ flops
-    (only the lower triangle of L̄₁₁ is updated), all levels together 2n³/3: for large n twice the function, nearly
-    all in matrix products.
+    where Ā₂₁ is the bar of both triangles together: each gets half. With h = n/2 a level of the reverse rule costs
+    2h³ + h³ + h³ flops (only the lower triangle of L̄₁₁ is updated), all levels together 2n³/3: for large n twice the
+    function, nearly all in matrix products. A level of the forward rule costs 2h³ + h³ + 2h³, all 5n³/6.
 
     Examples
     --------
@@ -87,7 +88,7 @@ def _(L_bar, L, A, *, upper):
 
 @cholesky.jvp
 def _(L, A, *, upper):
-    return (lambda A_dot: mH(forward_symbolic(mH(L), A_dot)) if upper else forward_symbolic(L, A_dot),)
+    return (lambda A_dot: mH(forward(mH(L), A_dot)) if upper else forward(L, A_dot),)
 
 
 def forward_symbolic(L, A_dot):
@@ -97,6 +98,57 @@ def forward_symbolic(L, A_dot):
     middle = xp.solve_triangular(L, A_dot, upper=False)
     middle = xp.solve_triangular(L, middle, upper=False, adjoint=True, left=False)
     return L @ phi.function(middle)
+
+
+def forward(L, A_dot):
+    """The same, on blocks where L is large."""
+    return by_size(
+        L, L.shape[-1], lambda: forward_symbolic(L, A_dot), lambda depth: forward_recursive(L, A_dot, depth=depth)
+    )
+
+
+def forward_recursive(L, A_dot, updates=(), out=None, depth=None):
+    """The same on 2 by 2 blocks, until they are small.
+
+    Only the lower triangle of what is left of Ȧ₂₂ matters. So Ȧ₂₂ − L̇₂₁ L₂₁ᴴ − L₂₁ L̇₂₁ᴴ is not computed at once: the
+    pairs (L̇₂₁, L₂₁) are kept in `updates`, and applied to each block when it is used. `out` and `depth` are those of
+    `reverse_recursive`.
+    """
+    xp = namespace(L)
+    n = xp.shape(L)[-1]
+
+    def updated(rows, columns):
+        block = (A_dot[..., rows, columns] + mH(A_dot[..., columns, rows])) / 2
+        for P, Q in updates:
+            block = xp.add_product(block, P[..., rows, :], mH(Q[..., columns, :]), -1)
+            block = xp.add_product(block, Q[..., rows, :], mH(P[..., columns, :]), -1)
+        return block
+
+    halves = cut(n, depth)
+    if halves is None:
+        L_dot = forward_symbolic(L, updated(slice(0, n), slice(0, n)))
+        if out is not None:
+            out[...] = L_dot
+        return L_dot
+    if out is None:
+        out = xp.buffer(L, A_dot)
+    k, depth = halves
+    one, two = slice(0, k), slice(k, n)
+    L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
+    out11, out22 = (None, None) if out is None else (out[..., one, one], out[..., two, two])
+
+    updates11 = [(P[..., one, :], Q[..., one, :]) for P, Q in updates]
+    L11_dot = forward_recursive(L11, A_dot[..., one, one], updates11, out11, depth)
+    L21_dot = xp.add_product(updated(two, one), L21, mH(L11_dot), -1)
+    L21_dot = xp.solve_triangular(L11, L21_dot, upper=False, adjoint=True, left=False)
+    updates22 = [(P[..., two, :], Q[..., two, :]) for P, Q in updates] + [(L21_dot, L21)]
+    L22_dot = forward_recursive(L22, A_dot[..., two, two], updates22, out22, depth)
+
+    if out is None:
+        return xp.block([[L11_dot, xp.zeros_like(mH(L21_dot))], [L21_dot, L22_dot]])
+    out[..., two, one] = L21_dot
+    out[..., one, two] = 0
+    return out
 
 
 def reverse_symbolic(L, L_bar):
@@ -110,14 +162,9 @@ def reverse_symbolic(L, L_bar):
 
 def reverse(L, L_bar):
     """The same, on blocks where L is large."""
-    xp = namespace(L)
-    if L.shape[-1] is None:  # not known while a graph is built: it gets both ways, and a fixed number of blocks
-        return xp.cond(
-            xp.shape(L)[-1] <= 2 * BASE,
-            lambda: reverse_symbolic(L, L_bar),
-            lambda: reverse_recursive(L, L_bar, depth=DEPTH),
-        )
-    return reverse_recursive(L, L_bar)
+    return by_size(
+        L, L.shape[-1], lambda: reverse_symbolic(L, L_bar), lambda depth: reverse_recursive(L, L_bar, depth=depth)
+    )
 
 
 def reverse_recursive(L, L_bar, updates=(), out=None, depth=None):
@@ -126,8 +173,7 @@ def reverse_recursive(L, L_bar, updates=(), out=None, depth=None):
     Only the lower triangle of L̄ matters. The updates L̄₁₁ − Ā₂₁ᴴ L₂₁ are therefore not done at once, which would
     fill the upper triangle too, but kept in `updates` as pairs (Ā₂₁, L₂₁) and applied to each block when it is used.
     `out` is where to write Ā, in place of new memory for the blocks of every level; None where arrays cannot be
-    written to, or where somebody watches this computation to differentiate it. `depth` is how often to halve L where
-    its size is not known.
+    written to, or where somebody watches this computation to differentiate it. `depth` is that of `halving.cut`.
     """
     xp = namespace(L)
     n = xp.shape(L)[-1]
@@ -137,15 +183,15 @@ def reverse_recursive(L, L_bar, updates=(), out=None, depth=None):
             block = xp.add_product(block, mH(P), Q, -1)
         return block
 
-    if depth == 0 if depth is not None else n <= BASE:
+    halves = cut(n, depth)
+    if halves is None:
         A_bar = reverse_symbolic(L, update(L_bar, updates))
         if out is not None:
             out[...] = A_bar
         return A_bar
     if out is None:
         out = xp.buffer(L, L_bar)
-    k = split(n) if depth is None else n // 2
-    depth = None if depth is None else depth - 1
+    k, depth = halves
     one, two = slice(0, k), slice(k, n)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
     out11, out22 = (None, None) if out is None else (out[..., one, one], out[..., two, two])
@@ -164,14 +210,6 @@ def reverse_recursive(L, L_bar, updates=(), out=None, depth=None):
     out[..., two, one] = half
     out[..., one, two] = mH(half)
     return out
-
-
-def split(n):
-    """Where to cut n: the smallest BASE · 2ʲ that is at least half of it, which keeps the blocks aligned."""
-    k = BASE
-    while 2 * k < n:
-        k *= 2
-    return k
 
 
 @cholesky.samples

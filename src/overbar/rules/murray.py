@@ -20,7 +20,7 @@ The columns and the blocks are here to be read: they write into arrays, and so a
 import numpy as np
 
 from overbar.namespace import mH, namespace
-from overbar.rules.cholesky import forward_symbolic, reverse_recursive, reverse_symbolic
+from overbar.rules.cholesky import forward_recursive, forward_symbolic, reverse_recursive, reverse_symbolic
 
 __all__ = [
     "chol_blocked_forward",
@@ -347,6 +347,36 @@ def chol_blocked_reverse(L, L_bar, block_size=BLOCK_SIZE, *, symmetric=True):
 
 
 # -- by halves ---------------------------------------------------------------------------------------------------------
+
+
+def chol_recursive_forward(L, A_dot):
+    """L̇ by halves, down to small matrices, which the symbolic rule differentiates.
+
+    Parameters
+    ----------
+    L, A_dot : array (..., n, n)
+        Of any library. The Hermitian part of `A_dot` is taken.
+
+    Returns
+    -------
+    array (..., n, n)
+        Lower triangular.
+
+    Notes
+    -----
+    The blocked rule with two blocks, of which each is differentiated in the same way; the derivation is in the
+    docstring of `overbar.cholesky`, whose forward rule this is. Blocks are as large as they can be, and no entry is
+    written to. Cost: 5n³/6 flops, as half of the product with the triangular L̇₁₁ is zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from overbar.rules import murray
+    >>> murray.chol_recursive_forward(np.eye(2), np.array([[2.0, 3.0], [3.0, 4.0]]))
+    array([[1., 0.],
+           [3., 2.]])
+    """
+    return forward_recursive(L, A_dot)
 
 
 def chol_recursive_reverse(L, L_bar, *, symmetric=True):

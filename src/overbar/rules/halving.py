@@ -1,0 +1,35 @@
+"""Where the rules of factorisations cut a large matrix in two.
+
+May import `overbar.namespace`. A rule for the whole matrix at once takes a few calls of the library, but multiplies
+what is triangular as if it were full; one for two halves of the matrix, which are halved again, takes as few flops as
+can be, nearly all in products.
+"""
+
+from overbar.namespace import namespace
+
+# Below this size one rule on the whole matrix is faster than two halves and the products that join them.
+BASE = 128
+
+# How often a matrix whose size is not known is halved.
+DEPTH = 3
+
+
+def by_size(A, n, whole, halved):
+    """``whole()`` for a small matrix, of n rows, and ``halved(depth)`` for a large one. A size that is not known while
+    a graph is built (None) gets both, and the fixed depth; others the depth None."""
+    if n is not None:
+        return halved(None)
+    xp = namespace(A)
+    return xp.cond(xp.minimum(*xp.shape(A)[-2:]) <= 2 * BASE, whole, lambda: halved(DEPTH))
+
+
+def cut(n, depth):
+    """Where to halve a matrix with n rows, and the depth of the halves. None for a matrix that is to stay whole."""
+    if depth is not None:
+        return (n // 2, depth - 1) if depth else None
+    if n <= BASE:
+        return None
+    k = BASE  # the smallest BASE · 2ʲ that is at least half of n, which keeps the blocks aligned
+    while 2 * k < n:
+        k *= 2
+    return k, None
