@@ -6,7 +6,7 @@ May import `overbar.namespace` and `overbar.primitive`, and the other families o
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import primitive
-from overbar.rules.halving import by_size, cut
+from overbar.rules.halving import by_size, cut, is_small
 from overbar.rules.masking import phi
 
 
@@ -92,9 +92,8 @@ def _(L, A, *, upper):
 
 
 def forward_symbolic(L, A_dot):
-    """L̇ = L Φ(L⁻¹ Ȧ L⁻ᴴ), with Ȧ symmetrised."""
+    """L̇ = L Φ(L⁻¹ Ȧ L⁻ᴴ), for Hermitian Ȧ."""
     xp = namespace(L)
-    A_dot = (A_dot + mH(A_dot)) / 2
     middle = xp.solve_triangular(L, A_dot, upper=False)
     middle = xp.solve_triangular(L, middle, upper=False, adjoint=True, left=False)
     return L @ phi.function(middle)
@@ -102,46 +101,45 @@ def forward_symbolic(L, A_dot):
 
 def forward(L, A_dot):
     """The same, on blocks where L is large."""
+    A_dot = (A_dot + mH(A_dot)) / 2
     return by_size(
         L, L.shape[-1], lambda: forward_symbolic(L, A_dot), lambda depth: forward_recursive(L, A_dot, depth=depth)
     )
 
 
 def forward_recursive(L, A_dot, updates=(), out=None, depth=None):
-    """The same on 2 by 2 blocks, until they are small.
+    """The same on 2 by 2 blocks, until they are small, for Hermitian Ȧ.
 
     Only the lower triangle of what is left of Ȧ₂₂ matters. So Ȧ₂₂ − L̇₂₁ L₂₁ᴴ − L₂₁ L̇₂₁ᴴ is not computed at once: the
-    pairs (L̇₂₁, L₂₁) are kept in `updates`, and applied to each block when it is used. `out` and `depth` are those of
-    `reverse_recursive`.
+    pairs (L̇₂₁, L₂₁) and (L₂₁, L̇₂₁) are kept in `updates`, and applied to each block when it is used. `out` and `depth`
+    are those of `reverse_recursive`.
     """
     xp = namespace(L)
     n = xp.shape(L)[-1]
 
-    def updated(rows, columns):
-        block = (A_dot[..., rows, columns] + mH(A_dot[..., columns, rows])) / 2
-        for P, Q in updates:
-            block = xp.add_product(block, P[..., rows, :], mH(Q[..., columns, :]), -1)
-            block = xp.add_product(block, Q[..., rows, :], mH(P[..., columns, :]), -1)
+    def update(block, products):
+        for P, Q in products:
+            block = xp.add_product(block, P, mH(Q), -1)
         return block
 
-    halves = cut(n, depth)
-    if halves is None:
-        L_dot = forward_symbolic(L, updated(slice(0, n), slice(0, n)))
+    if is_small(n, depth):
+        L_dot = forward_symbolic(L, update(A_dot, updates))
         if out is not None:
             out[...] = L_dot
         return L_dot
     if out is None:
         out = xp.buffer(L, A_dot)
-    k, depth = halves
+    k, depth = cut(n, depth)
     one, two = slice(0, k), slice(k, n)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
     out11, out22 = (None, None) if out is None else (out[..., one, one], out[..., two, two])
 
     updates11 = [(P[..., one, :], Q[..., one, :]) for P, Q in updates]
     L11_dot = forward_recursive(L11, A_dot[..., one, one], updates11, out11, depth)
-    L21_dot = xp.add_product(updated(two, one), L21, mH(L11_dot), -1)
+    A21_dot = update(A_dot[..., two, one], [(P[..., two, :], Q[..., one, :]) for P, Q in updates])
+    L21_dot = xp.add_product(A21_dot, L21, mH(L11_dot), -1)
     L21_dot = xp.solve_triangular(L11, L21_dot, upper=False, adjoint=True, left=False)
-    updates22 = [(P[..., two, :], Q[..., two, :]) for P, Q in updates] + [(L21_dot, L21)]
+    updates22 = [(P[..., two, :], Q[..., two, :]) for P, Q in updates] + [(L21_dot, L21), (L21, L21_dot)]
     L22_dot = forward_recursive(L22, A_dot[..., two, two], updates22, out22, depth)
 
     if out is None:
@@ -183,15 +181,14 @@ def reverse_recursive(L, L_bar, updates=(), out=None, depth=None):
             block = xp.add_product(block, mH(P), Q, -1)
         return block
 
-    halves = cut(n, depth)
-    if halves is None:
+    if is_small(n, depth):
         A_bar = reverse_symbolic(L, update(L_bar, updates))
         if out is not None:
             out[...] = A_bar
         return A_bar
     if out is None:
         out = xp.buffer(L, L_bar)
-    k, depth = halves
+    k, depth = cut(n, depth)
     one, two = slice(0, k), slice(k, n)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
     out11, out22 = (None, None) if out is None else (out[..., one, one], out[..., two, two])

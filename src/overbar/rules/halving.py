@@ -23,12 +23,16 @@ def by_size(A, n, whole, halved):
     return xp.cond(xp.minimum(*xp.shape(A)[-2:]) <= 2 * BASE, whole, lambda: halved(DEPTH))
 
 
+def is_small(n, depth):
+    """Whether a matrix with n rows stays whole. If not, the rule asks for `Namespace.buffer` before it calls `cut`: a
+    compiler of PyTorch's stops there, and makes one node of the rule, in place of a graph for each number of blocks."""
+    return n <= BASE if depth is None else depth == 0
+
+
 def cut(n, depth):
-    """Where to halve a matrix with n rows, and the depth of the halves. None for a matrix that is to stay whole."""
+    """Where to halve a matrix with n rows, and the depth of the halves."""
     if depth is not None:
-        return (n // 2, depth - 1) if depth else None
-    if n <= BASE:
-        return None
+        return n // 2, depth - 1
     k = BASE  # the smallest BASE · 2ʲ that is at least half of n, which keeps the blocks aligned
     while 2 * k < n:
         k *= 2

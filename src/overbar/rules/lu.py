@@ -10,7 +10,7 @@ import scipy.linalg
 from overbar.kernel import kernel
 from overbar.namespace import mH, namespace
 from overbar.primitive import primitive
-from overbar.rules.halving import by_size, cut
+from overbar.rules.halving import by_size, cut, is_small
 
 
 @kernel("(m,n)->(m,n),(m),(m)", "=ii")
@@ -158,13 +158,17 @@ def lu_factor(A):
     return LU, xp.astype(pivots[..., : _smaller(A)], xp.int32), p
 
 
+def _parts(LU):
+    """The columns that L has, and the rows that U has."""
+    k = _smaller(LU)
+    m, n = namespace(LU).shape(LU)[-2:]
+    return LU if k is n else LU[..., :, :k], LU if k is m else LU[..., :k, :]
+
+
 def _triangles(LU):
     """L and U."""
     xp = namespace(LU)
-    k = _smaller(LU)
-    m, n = xp.shape(LU)[-2:]
-    L = LU if k is n else LU[..., :, :k]
-    U = LU if k is m else LU[..., :k, :]
+    L, U = _parts(LU)
     return xp.tril(L, k=-1) + xp.eye_like(L), xp.triu(U)
 
 
@@ -178,23 +182,33 @@ def _packed(L, U):
     """What is below the diagonal of L, and U on and above its own, in one array of the shape of A."""
     xp = namespace(L)
     m, n = L.shape[-2], U.shape[-1]
-    if m is not None and m == n:
-        return xp.tril(L, k=-1) + xp.triu(U)
-    k = xp.minimum(xp.shape(L)[-2], xp.shape(U)[-1]) if m is None or n is None else min(m, n)
-    square = xp.tril(L[..., :k, :], k=-1) + xp.triu(U[..., :, :k])
-    beside, below = U[..., :, k:], L[..., k:, :]
-    return xp.block([[square, beside], [below, below @ beside]])  # one of the two is empty, and so is their product
+    if m is None or n is None:
+        k = xp.minimum(xp.shape(L)[-2], xp.shape(U)[-1])
+        below, beside = L[..., k:, :], U[..., :, k:]  # one of the two is empty, and so is their product
+        return xp.block([[_square(L[..., :k, :], U[..., :, :k]), beside], [below, below @ beside]])
+    if m == n:
+        return _square(L, U)
+    if m > n:
+        return xp.concat([_square(L[..., :n, :], U), L[..., n:, :]], axis=-2)
+    return xp.concat([_square(L, U[..., :, :m]), U[..., :, m:]], axis=-1)
+
+
+def _square(L, U):
+    xp = namespace(L)
+    return xp.tril(L, k=-1) + xp.triu(U)
 
 
 def _without_last_pivot(LU):
     """LU with 1 for its last pivot, unless it is tall."""
     xp = namespace(LU)
+    one_row = LU.shape[-2] == 1
     m, n = xp.shape(LU)[-2:]
 
     def replaced():
-        last = LU[..., m - 1 :, :]
-        last = xp.concat([last[..., : m - 1], xp.ones_like(last[..., m - 1 : m]), last[..., m:]], axis=-1)
-        return xp.concat([LU[..., : m - 1, :], last], axis=-2)
+        last = LU if one_row else LU[..., m - 1 :, :]
+        last = [last[..., : m - 1], xp.ones_like(last[..., :1]), last[..., m:]]
+        last = xp.concat(last[1:] if one_row else last, axis=-1)
+        return last if one_row else xp.concat([LU[..., : m - 1, :], last], axis=-2)
 
     return xp.cond((m > 0) & (m <= n), replaced, lambda: LU)
 
@@ -231,12 +245,22 @@ class _Rule:
         return by_size(LU, LU.shape[-1], lambda: self.whole(LU, X), lambda depth: self.halved(LU, X, depth))
 
     def halved(self, LU, X, depth):
-        halves = cut(namespace(LU).shape(LU)[-1], depth)
-        if halves is None:
+        n = namespace(LU).shape(LU)[-1]
+        if is_small(n, depth):
             return self.whole(LU, X)
-        k, depth = halves
+        out = namespace(LU).buffer(LU, X)
+        k, depth = cut(n, depth)
         again = lambda LU, X: self.halved(LU, X, depth)  # noqa: E731
-        return self.joined(LU, X, k, again, again)
+        return self.joined(LU, X, k, again, again, out)
+
+
+def _assembled(out, k, blocks):
+    """The matrix of 2 by 2 blocks, in the buffer `out` if there is one."""
+    (C11, C12), (C21, C22) = blocks
+    if out is None:
+        return namespace(C11).block(blocks)
+    out[..., :k, :k], out[..., :k, k:], out[..., k:, :k], out[..., k:, k:] = C11, C12, C21, C22
+    return out
 
 
 def _bar_whole(LU, G):
@@ -247,14 +271,14 @@ def _bar_whole(LU, G):
     return _solve_L(LU, _solve_U(LU, F_bar, adjoint=True), adjoint=True)
 
 
-def _bar_joined(LU, G, k, first, last):
+def _bar_joined(LU, G, k, first, last, out=None):
     xp = namespace(LU)
     (LU11, U12, L21, LU22), (G11, U12_bar, L21_bar, G22) = _blocks(LU, k), _blocks(G, k)
     A22_bar = last(LU22, G22)
     A21_bar = _solve_U(LU11, L21_bar - A22_bar @ mH(U12), adjoint=True)
     A12_bar = _solve_L(LU11, U12_bar - mH(L21) @ A22_bar, adjoint=True)
     G11 = G11 - xp.tril(A12_bar @ mH(U12), k=-1) - xp.triu(mH(L21) @ A21_bar)
-    return xp.block([[first(LU11, G11), A12_bar], [A21_bar, A22_bar]])
+    return _assembled(out, k, [[first(LU11, G11), A12_bar], [A21_bar, A22_bar]])
 
 
 def _dot_whole(LU, A_dot):
@@ -265,13 +289,14 @@ def _dot_whole(LU, A_dot):
     return xp.tril(L @ xp.tril(F, k=-1), k=-1) + xp.triu(xp.triu(F) @ U)
 
 
-def _dot_joined(LU, A_dot, k, first, last):
+def _dot_joined(LU, A_dot, k, first, last, out=None):
     xp = namespace(LU)
     (LU11, U12, L21, LU22), (A11_dot, A12_dot, A21_dot, A22_dot) = _blocks(LU, k), _blocks(A_dot, k)
     dot = first(LU11, A11_dot)
     U12_dot = _solve_L(LU11, A12_dot - xp.tril(dot, k=-1) @ U12)
     L21_dot = _solve_U(LU11, A21_dot - L21 @ xp.triu(dot))
-    return xp.block([[dot, U12_dot], [L21_dot, last(LU22, A22_dot - L21_dot @ U12 - L21 @ U12_dot)]])
+    D22 = last(LU22, A22_dot - L21_dot @ U12 - L21 @ U12_dot)
+    return _assembled(out, k, [[dot, U12_dot], [L21_dot, D22]])
 
 
 _bar, _dot = _Rule(_bar_whole, _bar_joined), _Rule(_dot_whole, _dot_joined)
@@ -299,8 +324,8 @@ def _(outputs, A):
         xp = namespace(A)
         if 0 in A.shape[-2:]:
             return None, xp.zeros_like(L), xp.zeros_like(U), None
-        dot, k = _dot(_packed(L, U), xp.take_rows(A_dot, p)), _smaller(A)
-        return None, xp.tril(dot[..., :, :k], k=-1), xp.triu(dot[..., :k, :]), None
+        L_dot, U_dot = _parts(_dot(_packed(L, U), xp.take_rows(A_dot, p)))
+        return None, xp.tril(L_dot, k=-1), xp.triu(U_dot), None
 
     return (dots,)
 

@@ -44,7 +44,7 @@ def _lower(A_bar):
 
 
 def _symmetric(A_bar):
-    """The symmetric Ā of a lower triangular one."""
+    """The Hermitian part: the symmetric Ā of a lower triangular one."""
     return (A_bar + mH(A_bar)) / 2
 
 
@@ -87,7 +87,7 @@ def chol_symbolic_forward(L, A_dot):
     array([[1., 0.],
            [3., 2.]])
     """
-    return forward_symbolic(L, A_dot)
+    return forward_symbolic(L, _symmetric(A_dot))
 
 
 def chol_symbolic_reverse(L, L_bar, *, symmetric=True):
@@ -376,7 +376,7 @@ def chol_recursive_forward(L, A_dot):
     array([[1., 0.],
            [3., 2.]])
     """
-    return forward_recursive(L, A_dot)
+    return forward_recursive(L, _symmetric(A_dot))
 
 
 def chol_recursive_reverse(L, L_bar, *, symmetric=True):
