@@ -107,8 +107,14 @@ diag = wrap(rules.diag_embed, "diag", builtin=tf.linalg.diag, k="offset")
 diag_embed = wrap(rules.diag_embed)
 diag_part = wrap(rules.diagonal, "diag_part", builtin=tf.linalg.diag_part, k="offset")
 diagonal = wrap(rules.diagonal)
-eig = wrap(rules.eig, "eig(tensor)", tensor="A")
-eigh = wrap(rules.eigh, "eigh(tensor)", tensor="A")
+eig = wrap(rules.eig, "eig(tensor)", tensor="A", builtin=tf.linalg.eig, when=never)
+eigh = wrap(
+    rules.eigh,
+    "eigh(tensor)",
+    tensor="A",
+    builtin=tf.linalg.eigh,
+    when=never,  # its gradient near equal eigenvalues is wrong, without a warning, and inexact under XLA
+)
 eigh_generalized = wrap(rules.eigh_generalized)
 eigh_tridiagonal = wrap(
     rules.eigh_tridiagonal,
@@ -119,8 +125,8 @@ eigh_tridiagonal = wrap(
     when=_selected,
     returns=_as_tensorflow,
 )
-eigvals = wrap(rules.eigvals, "eigvals(tensor)", tensor="A")
-eigvalsh = wrap(rules.eigvalsh, "eigvalsh(tensor)", tensor="A")
+eigvals = wrap(rules.eigvals, "eigvals(tensor)", tensor="A", builtin=tf.linalg.eigvals, when=never)
+eigvalsh = wrap(rules.eigvalsh, "eigvalsh(tensor)", tensor="A", builtin=tf.linalg.eigvalsh, when=never)
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, builtin=tf.exp)
 expm = wrap(
@@ -170,8 +176,17 @@ lstsq = wrap(
     matrix="A",
     rhs="B",
     returns=_solution,
+    builtin=tf.linalg.lstsq,
+    when=never,  # it squares the condition, and knows no deficient rank
 )
-lu = wrap(rules.lu_factor, "lu(input, output_idx_type='int32')", input="A", returns=_with_permutation)
+lu = wrap(
+    rules.lu_factor,
+    "lu(input, output_idx_type='int32')",
+    input="A",
+    builtin=tf.linalg.lu,
+    when=never,
+    returns=_with_permutation,
+)
 lu_factor = wrap(rules.lu_factor)
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, builtin=tf.linalg.matmul)
@@ -180,7 +195,15 @@ matrix_power = wrap(rules.matrix_power)
 matrix_transpose = wrap(rules.matrix_transpose, builtin=tf.linalg.matrix_transpose)
 multiply = wrap(rules.multiply, builtin=tf.multiply)
 phi = wrap(rules.phi)
-pinv = wrap(rules.pinv, "pinv(a, rcond=None, validate_args=False)", a="A", rcond="rtol", returns=_pseudoinverse)
+pinv = wrap(
+    rules.pinv,
+    "pinv(a, rcond=None, validate_args=False)",
+    a="A",
+    rcond="rtol",
+    builtin=tf.linalg.pinv,
+    when=never,
+    returns=_pseudoinverse,
+)
 polar = wrap(rules.polar)
 polynomial = wrap(rules.polynomial)
 pow = wrap(
@@ -193,7 +216,7 @@ pow = wrap(
 )
 power = wrap(rules.power)
 powmh = wrap(rules.powmh)
-qr = wrap(rules.qr, "qr(input, full_matrices=False)", input="A", full_matrices="mode")
+qr = wrap(rules.qr, "qr(input, full_matrices=False)", input="A", full_matrices="mode", builtin=tf.linalg.qr, when=never)
 quadratic = wrap(rules.quadratic)
 reciprocal = wrap(rules.reciprocal, builtin=tf.math.reciprocal)
 reduce_sum = wrap(rules.sum, builtin=tf.reduce_sum)
@@ -238,7 +261,14 @@ sqrtmh = wrap(rules.sqrtmh)
 subset = wrap(rules.subset)
 subtract = wrap(rules.subtract, builtin=tf.subtract)
 sum = wrap(rules.sum)
-svd = wrap(rules.svd, "svd(tensor, full_matrices=False, compute_uv=True)", tensor="A", returns=_s_u_v)
+svd = wrap(
+    rules.svd,
+    "svd(tensor, full_matrices=False, compute_uv=True)",
+    tensor="A",
+    builtin=tf.linalg.svd,
+    when=never,
+    returns=_s_u_v,
+)
 svdvals = wrap(rules.svdvals)
 tanh = wrap(rules.tanh, builtin=tf.tanh)
 trace = wrap(rules.trace, builtin=tf.linalg.trace)

@@ -62,6 +62,23 @@ def test_what_is_rerouted_is_what_tf_ops_linalg_has():
     assert tf.linalg.cholesky in STAND_INS
 
 
+def test_decompositions_have_our_derivatives_inside():
+    """Of U Vᵀ at equal singular values, which TensorFlow returns zero for, without a warning."""
+
+    def gradient():
+        A = tf.eye(2, dtype=tf.float64)
+        with tf.GradientTape() as tape:
+            tape.watch(A)
+            _, U, V = tf.linalg.svd(A)
+            entry = (U @ tf.transpose(V))[0, 1]
+        return tape.gradient(entry, A).numpy()
+
+    truth = [[0, 0.5], [-0.5, 0]]
+    assert not np.allclose(gradient(), truth)
+    with tf_ops.reroute():
+        np.testing.assert_allclose(gradient(), truth, atol=1e-15)
+
+
 def test_it_is_restored_after_an_exception_and_may_be_nested():
     def fail():
         with tf_ops.reroute():
