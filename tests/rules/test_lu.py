@@ -1,5 +1,5 @@
-"""The rules of `lu_factor` above the size where they are split into blocks, which the small samples of the registry do
-not reach: against the rules for the whole matrix. May import the fronts.
+"""The rules of `lu_factor` and `ldl` above the size where they are split into blocks, which the small samples of the
+registry do not reach: against the rules for the whole matrix. May import the fronts.
 """
 
 import numpy as np
@@ -84,3 +84,16 @@ def test_a_wrong_block_would_be_seen(monkeypatch):
     solve = overbar.namespace(A := arrays[0]).solve_triangular
     monkeypatch.setattr(overbar.namespace(A), "solve_triangular", lambda *args, **kw: 1.001 * solve(*args, **kw))
     assert min(error(a, b) for a, b in zip(both(*arrays), expected, strict=True)) > 1e-6
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("lower", [True, False])
+def test_the_forward_rule_of_ldl_by_halves(monkeypatch, lower, dtype):
+    monkeypatch.setattr(halving, "BASE", 2)
+    A, A_dot, _ = draw((9, 9), dtype, (2,))
+    A, A_dot = A + np.swapaxes(A, -1, -2).conj(), A_dot + np.swapaxes(A_dot, -1, -2).conj()
+    f = lambda A: overbar.ldl(A, lower=lower)[:2]  # noqa: E731
+    found = overbar.jvp(f, (A,), (A_dot,))[1]
+    monkeypatch.undo()
+    for one, other in zip(found, overbar.jvp(f, (A,), (A_dot,))[1], strict=True):
+        assert error(one, other) < 1e-12

@@ -31,7 +31,7 @@ REASONS = {
     "det": "the function takes 2n³/3 flops, the inverse of the rule 2n³ more",
     "diagonal": "the function is a view of n entries, the bar of A has n² to write",
     "kron": "the function writes each number once, the rule reads them and adds up",
-    "ldl": "the function takes n³/3 flops, two triangular solves and a product of the rule 4n³",
+    "ldl": "the function takes n³/3 flops, two triangular solves and a product of the rule 3n³ and more",
     "matrix_transpose": "function and rule are views, without any work",
     "quadratic": "the function reads the n² entries of A once, the bar of A has as many to write",
     "trace": "the function reads n entries of A, the bar of A has n² to write",

@@ -1,6 +1,6 @@
 """The factorisation of symmetric indefinite matrices, by Bunch and Kaufman's pivots.
 
-May import `overbar.namespace`, `overbar.primitive` and `overbar.kernel`.
+May import `overbar.namespace`, `overbar.primitive`, `overbar.kernel` and `overbar.rules.halving`.
 """
 
 import numpy as np
@@ -9,6 +9,7 @@ import scipy.linalg
 from overbar.kernel import kernel
 from overbar.namespace import mH, mT, namespace
 from overbar.primitive import primitive
+from overbar.rules import halving
 
 
 @kernel("(n,n)->(n,n),(n,n),(n)", "==i")
@@ -140,6 +141,21 @@ def _permuted(A, p):
     return mT(xp.take_rows(mT(xp.take_rows(A, p)), p))
 
 
+def _product(X, Y, lower):
+    """X Y for triangular matrices of one kind, by halves: half of the flops of a product of full matrices, and less."""
+    xp, n = namespace(X), X.shape[-1]
+    if n is None or n <= halving.BASE:
+        return X @ Y
+    one, two = slice(0, n // 2), slice(n // 2, n)
+    X11, X22, Y11, Y22 = X[..., one, one], X[..., two, two], Y[..., one, one], Y[..., two, two]
+    C11, C22 = _product(X11, Y11, lower), _product(X22, Y22, lower)
+    if lower:
+        C21 = xp.add_product(X[..., two, one] @ Y11, X22, Y[..., two, one], 1)
+        return xp.block([[C11, xp.zeros_like(mH(C21))], [C21, C22]])
+    C12 = xp.add_product(X11 @ Y[..., one, two], X[..., one, two], Y22, 1)
+    return xp.block([[C11, C12], [xp.zeros_like(mH(C12)), C22]])
+
+
 @ldl.vjp
 def _(bars, outputs, A, *, lower):
     (L_bar, D_bar, _), (L, D, perm) = bars, outputs
@@ -173,7 +189,7 @@ def _(outputs, A, *, lower):
         triangle = {"upper": not lower, "unitriangular": True}
         F = xp.solve_triangular(T, _permuted(A_dot + mH(A_dot), perm) / 2, **triangle)
         F = xp.solve_triangular(T, F, left=False, adjoint=True, **triangle)
-        L_dot = T @ blocks.over_D(blocks.below(F))
+        L_dot = _product(T, blocks.over_D(blocks.below(F)), lower)
         return xp.take_rows(L_dot, xp.argsort(perm)), blocks.on_diagonal(F), None
 
     return (dots,)
