@@ -8,6 +8,7 @@ that function; `tf_ops.handover` says what that means.
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from overbar import rules
@@ -53,6 +54,28 @@ def _selected(alpha, beta, eigvals_only=True, select="a", *args, **kwargs):
     return select != "a"
 
 
+def _solved_by_tensorflow(diagonals, rhs, diagonals_format="compact", *args, **kwargs):
+    # all but a batch that broadcasts, which TensorFlow does not do
+    others = (*args, *(value for option, value in kwargs.items() if option != "name"))
+    if diagonals_format != "compact" or any(others):
+        return True
+    A, b = (tf.TensorShape(getattr(x, "shape", np.shape(x))) for x in (diagonals, rhs))
+    return A.rank != b.rank or A.rank is None or A[:-2].as_list() == b[:-2].as_list()
+
+
+def _solution_alone(
+    X,
+    *,
+    diagonals_format="compact",
+    transpose_rhs=False,
+    conjugate_rhs=False,
+    partial_pivoting=True,
+    perturb_singular=False,
+):
+    """The solution, which options other than TensorFlow's defaults leave to TensorFlow."""
+    return X
+
+
 def _s_u_v(U, S, Vh, *, compute_uv=True):
     """As in TensorFlow, s, u and v, with V in the place of Vᴴ, or s alone where `compute_uv` is false."""
     return (S, U, tf.linalg.adjoint(Vh)) if compute_uv else S
@@ -79,6 +102,7 @@ adjugate = wrap(rules.adjugate)
 bilinear_form = wrap(rules.bilinear_form)
 cho_logdet = wrap(rules.cho_logdet)
 cho_solve = wrap(rules.cho_solve)
+cho_solve_banded = wrap(rules.cho_solve_banded)
 cholesky = wrap(
     rules.cholesky,
     "cholesky(input, *, upper=False)",
@@ -86,6 +110,7 @@ cholesky = wrap(
     builtin=tf.linalg.cholesky,
     when=never,  # of a matrix that has no factor it returns numbers; and its derivative is slow where n is large
 )
+cholesky_banded = wrap(rules.cholesky_banded)
 cholesky_downdate = wrap(rules.cholesky_downdate)
 cholesky_inverse = wrap(rules.cholesky_inverse)
 cholesky_solve = wrap(rules.cho_solve, builtin=in_single_precision(tf.linalg.cholesky_solve))
@@ -139,6 +164,8 @@ expm = wrap(
 expm_frechet = wrap(rules.expm_frechet)
 expmh = wrap(rules.expmh)
 fractional_matrix_power = wrap(rules.fractional_matrix_power)
+hessenberg = wrap(rules.hessenberg)
+householder_product = wrap(rules.householder_product)
 inv = wrap(
     rules.inv,
     "inv(input, adjoint=False)",
@@ -242,11 +269,13 @@ solve = wrap(
     builtin=tf.linalg.solve,
     when=never,  # it does not broadcast, its error does not say which matrix is singular, and for XLA it is inexact
 )
+solve_banded = wrap(rules.solve_banded, "solve_banded(l_and_u, ab, b, *, adjoint=False)")
 solve_continuous_are = wrap(rules.solve_continuous_are)
 solve_continuous_lyapunov = wrap(rules.solve_continuous_lyapunov)
 solve_discrete_are = wrap(rules.solve_discrete_are)
 solve_discrete_lyapunov = wrap(rules.solve_discrete_lyapunov)
 solve_sylvester = wrap(rules.solve_sylvester)
+solve_toeplitz = wrap(rules.solve_toeplitz)
 solve_triangular = wrap(rules.solve_triangular)
 spectral_function = wrap(rules.spectral_function)
 sqrt = wrap(rules.sqrt, builtin=tf.sqrt)
@@ -275,6 +304,14 @@ trace = wrap(rules.trace, builtin=tf.linalg.trace)
 transpose_matmul = wrap(rules.transpose_matmul)
 triangular_solve = wrap(
     rules.solve_triangular, "triangular_solve", builtin=in_single_precision(tf.linalg.triangular_solve)
+)
+tridiagonal_solve = wrap(
+    rules.tridiagonal_solve,
+    "tridiagonal_solve(diagonals, rhs, diagonals_format='compact', transpose_rhs=False, conjugate_rhs=False, "
+    "partial_pivoting=True, perturb_singular=False)",
+    builtin=tf.linalg.tridiagonal_solve,
+    when=_solved_by_tensorflow,
+    returns=_solution_alone,
 )
 tril = wrap(rules.tril)
 triu = wrap(rules.triu)

@@ -70,12 +70,18 @@ def _tall(A, *, pivot=True):
     return A.dtype in FULL and A.size(-2) > A.size(-1)
 
 
+def _few_reflections(A, tau):
+    # PyTorch's derivative takes one reflection after the other
+    return tau.size(-1) <= 4 and A.dtype in FULL and A.shape[:-2] == tau.shape[:-1]
+
+
 add = wrap(rules.add, "add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.add)
 adjugate = wrap(rules.adjugate, "adjugate(A: Tensor) -> Tensor")
 bilinear_form = wrap(rules.bilinear_form)
 cat = wrap(rules.concatenate, "cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor", builtin=torch.cat)
 cho_logdet = wrap(rules.cho_logdet)
 cho_solve = wrap(rules.cho_solve)
+cho_solve_banded = wrap(rules.cho_solve_banded)
 cholesky = wrap(
     rules.cholesky,
     "cholesky(A: Tensor, *, upper: bool = False) -> Tensor",
@@ -83,6 +89,7 @@ cholesky = wrap(
     # complex ones never: of a Hermitian matrix PyTorch returns a gradient that is not Hermitian
     when=lambda A, **_: small(A, 192, REAL),
 )
+cholesky_banded = wrap(rules.cholesky_banded)
 cholesky_downdate = wrap(rules.cholesky_downdate)
 cholesky_inverse = wrap(
     rules.cholesky_inverse,
@@ -139,6 +146,13 @@ expm = wrap(rules.expm)
 expm_frechet = wrap(rules.expm_frechet)
 expmh = wrap(rules.expmh)
 fractional_matrix_power = wrap(rules.fractional_matrix_power)
+hessenberg = wrap(rules.hessenberg)
+householder_product = wrap(
+    rules.householder_product,
+    "householder_product(A: Tensor, tau: Tensor) -> Tensor",
+    builtin=torch.linalg.householder_product,
+    when=_few_reflections,
+)
 inv = wrap(rules.inv, "inv(A: Tensor) -> Tensor", builtin=torch.linalg.inv, when=_full_precision)
 inv_congruence = wrap(rules.inv_congruence)
 inv_quad = wrap(rules.inv_quad)
@@ -221,11 +235,16 @@ solve = wrap(
     mended=_solve,
     when=_solved_by_torch,
 )
+solve_banded = wrap(
+    rules.solve_banded,
+    "solve_banded(l_and_u: tuple[int, int], ab: Tensor, b: Tensor, *, adjoint: bool = False) -> Tensor",
+)
 solve_continuous_are = wrap(rules.solve_continuous_are)
 solve_continuous_lyapunov = wrap(rules.solve_continuous_lyapunov)
 solve_discrete_are = wrap(rules.solve_discrete_are)
 solve_discrete_lyapunov = wrap(rules.solve_discrete_lyapunov)
 solve_sylvester = wrap(rules.solve_sylvester)
+solve_toeplitz = wrap(rules.solve_toeplitz)
 solve_triangular = wrap(
     rules.solve_triangular,
     "solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, "
@@ -257,6 +276,7 @@ svdvals = wrap(rules.svdvals, "svdvals(A: Tensor) -> Tensor")
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)
 trace = wrap(rules.trace, "trace(input: Tensor) -> Tensor", builtin=torch.trace, when=_matrix, input="A")
 transpose_matmul = wrap(rules.transpose_matmul)
+tridiagonal_solve = wrap(rules.tridiagonal_solve)
 tril = wrap(rules.tril, "tril(input: Tensor, diagonal: int = 0) -> Tensor", builtin=torch.tril)
 triu = wrap(rules.triu, "triu(input: Tensor, diagonal: int = 0) -> Tensor", builtin=torch.triu)
 vec = wrap(rules.vec)

@@ -28,6 +28,8 @@ REASONS = {
     "adjugate": "the function and its rule are made of inverses and products, of which the rule takes more",
     "bilinear_form": "the function reads the n² entries of A once, the bar of A has as many to write",
     "cho_logdet": "the function reads n entries of L, the bar of L has n² to write",
+    "cho_solve_banded": "the function is two calls of compiled code, the rule goes through the band in NumPy",
+    "cholesky_banded": "the function is one call of compiled code, the rule goes from block to block in NumPy",
     "det": "the function takes 2n³/3 flops, the inverse of the rule 2n³ more",
     "diagonal": "the function is a view of n entries, the bar of A has n² to write",
     "kron": "the function writes each number once, the rule reads them and adds up",
@@ -80,12 +82,29 @@ def _kronecker(draw):
     return small(small.normal(1, 1), small.normal(1, 1))
 
 
+def _band(draw, count, **options):
+    """A band of so many rows, with a large main diagonal in row 0 or in the middle, and a right-hand side."""
+    n = 4 * draw.factor
+    ab, b = draw.rng.standard_normal((count, n)), draw.rng.standard_normal((n, 4))
+    ab[count // 2 if "l_and_u" in options or count == 3 else 0] += 3 * count
+    return draw(draw._cast(ab), draw._cast(b), **options)
+
+
+def _definite_band(draw):
+    drawn = _band(draw, 33)
+    return draw(drawn.arrays[0], lower=True)
+
+
 # whose samples are of a fixed size, or of a fixed rank, or would grow too large
 _OWN = {
+    "cho_solve_banded": lambda draw: _band(draw, 33, lower=True),
+    "cholesky_banded": _definite_band,
     "kron": _kronecker,
     "polar": lambda draw: draw(draw.normal(4, 3)),
+    "solve_banded": lambda draw: _band(draw, 33, l_and_u=(16, 16)),
     "solve_continuous_are": _riccati,
     "solve_discrete_are": _riccati,
+    "tridiagonal_solve": lambda draw: _band(draw, 3),
 }
 
 

@@ -7,6 +7,7 @@ what `overbar`, `torch_ops` and `tf_ops` offer.
 
 from overbar.primitive import Primitive
 from overbar.rules.arithmetic import add, multiply, power, subtract, sum
+from overbar.rules.banded import cho_solve_banded, cholesky_banded, solve_banded, tridiagonal_solve
 from overbar.rules.cholesky import cholesky
 from overbar.rules.cholesky_update import cholesky_downdate, cholesky_update
 from overbar.rules.determinant import adjugate, det, logdet, slogdet
@@ -20,6 +21,8 @@ from overbar.rules.equations import (
     solve_discrete_lyapunov,
     solve_sylvester,
 )
+from overbar.rules.hessenberg import hessenberg
+from overbar.rules.householder import householder_product
 from overbar.rules.inverse import cholesky_inverse, inv, inv_quad, inv_quad_logdet, solve
 from overbar.rules.ldl import ldl
 from overbar.rules.least_squares import lstsq, pinv
@@ -35,6 +38,7 @@ from overbar.rules.rearranging import concatenate, diag_embed, diagonal, embed, 
 from overbar.rules.schur import schur
 from overbar.rules.spectral import expmh, invsqrtmh, logmh, powmh, signmh, softplusmh, spectral_function, sqrtmh
 from overbar.rules.svd import polar, svd, svdvals
+from overbar.rules.toeplitz import solve_toeplitz
 from overbar.rules.triangular import cho_logdet, cho_solve, solve_triangular
 
 REGISTRY = {name: p for name, p in sorted(globals().items()) if isinstance(p, Primitive)}
