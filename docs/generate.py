@@ -529,7 +529,9 @@ def session(front, op, arrays, options):
                 value = f"{front.__name__}.{value.name}"
             else:
                 value = repr(value.tolist() if isinstance(value, np.ndarray) else value)
-            arguments.append(f"{name}={value}")
+            required = parameters[name].default is inspect.Parameter.empty
+            by_position = required and parameters[name].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+            arguments.append(value if by_position else f"{name}={value}")
     call = f"{front.__name__}.{op.__name__}({', '.join(arguments)})"
     scope = {}
     exec("\n".join(lines), scope)

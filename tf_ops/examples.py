@@ -39,6 +39,13 @@ array([[ 4., -2.],
 >>> tf_ops.cho_solve(L, B)
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 1.])>
 """,
+    "cho_solve_banded": """\
+>>> import tensorflow as tf, tf_ops
+>>> cb = tf.constant([[0.0, 1.0, 1.0], [2.0, 2.0, 2.0]], tf.float64)
+>>> b = tf.constant([6.0, 9.0, 7.0], tf.float64)
+>>> tf_ops.cho_solve_banded(cb, b)
+<tf.Tensor: shape=(3,), dtype=float64, numpy=array([1., 1., 1.])>
+""",
     "cholesky": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[4.0, 2.0], [2.0, 5.0]], tf.float64)
@@ -46,6 +53,14 @@ array([[ 4., -2.],
 <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
 array([[2., 0.],
        [1., 2.]])>
+""",
+    "cholesky_banded": """\
+>>> import tensorflow as tf, tf_ops
+>>> ab = tf.constant([[0.0, 2.0, 2.0], [4.0, 5.0, 5.0]], tf.float64)
+>>> tf_ops.cholesky_banded(ab)
+<tf.Tensor: shape=(2, 3), dtype=float64, numpy=
+array([[0., 1., 1.],
+       [2., 2., 2.]])>
 """,
     "cholesky_downdate": """\
 >>> import tensorflow as tf, tf_ops
@@ -84,7 +99,7 @@ array([[2.        , 0.        ],
 """,
     "concat": """\
 >>> import tensorflow as tf, tf_ops
->>> tf_ops.concat([tf.constant([1.0], tf.float64), tf.constant([2.0, 3.0], tf.float64)], axis=0)
+>>> tf_ops.concat([tf.constant([1.0], tf.float64), tf.constant([2.0, 3.0], tf.float64)], 0)
 <tf.Tensor: shape=(3,), dtype=float64, numpy=array([1., 2., 3.])>
 """,
     "concatenate": """\
@@ -249,6 +264,27 @@ array([[1., 0.],
 <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
 array([[ 0.5   , -0.0625],
        [ 0.    ,  0.5   ]])>
+""",
+    "hessenberg": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0], [4.0, 6.0, 8.0]], tf.float64)
+>>> tf_ops.hessenberg(A)
+(<tf.Tensor: shape=(3, 3), dtype=float64, numpy=
+array([[ 1.  , -3.6 ,  0.2 ],
+       [-5.  , 11.84,  0.12],
+       [ 0.  , -0.88,  0.16]])>, <tf.Tensor: shape=(3, 3), dtype=float64, numpy=
+array([[ 1. ,  0. ,  0. ],
+       [ 0. , -0.6, -0.8],
+       [ 0. , -0.8,  0.6]])>)
+""",
+    "householder_product": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[0.0], [1.0]], tf.float64)
+>>> tau = tf.constant([1.0], tf.float64)
+>>> tf_ops.householder_product(A, tau)
+<tf.Tensor: shape=(2, 1), dtype=float64, numpy=
+array([[ 0.],
+       [-1.]])>
 """,
     "inv": """\
 >>> import tensorflow as tf, tf_ops
@@ -488,7 +524,7 @@ array([[-5. , -2.2],
     "reshape": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[1.0, 2.0], [3.0, 4.0]], tf.float64)
->>> tf_ops.reshape(A, shape=(4,))
+>>> tf_ops.reshape(A, (4,))
 <tf.Tensor: shape=(4,), dtype=float64, numpy=array([1., 2., 3., 4.])>
 """,
     "schur": """\
@@ -546,6 +582,13 @@ array([[0.69314718, 0.        ],
 >>> tf_ops.solve(A, B)
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 2.])>
 """,
+    "solve_banded": """\
+>>> import tensorflow as tf, tf_ops
+>>> ab = tf.constant([[0.0, 1.0, 1.0], [2.0, 2.0, 2.0]], tf.float64)
+>>> b = tf.constant([3.0, 3.0, 2.0], tf.float64)
+>>> tf_ops.solve_banded((0, 1), ab, b)
+<tf.Tensor: shape=(3,), dtype=float64, numpy=array([1., 1., 1.])>
+""",
     "solve_continuous_are": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[0.75]], tf.float64)
@@ -591,6 +634,14 @@ array([[0.8, 0. ],
 <tf.Tensor: shape=(2, 1), dtype=float64, numpy=
 array([[1.],
        [2.]])>
+""",
+    "solve_toeplitz": """\
+>>> import tensorflow as tf, tf_ops
+>>> c = tf.constant([2.0, 1.0, 0.0], tf.float64)
+>>> r = tf.constant([2.0, -1.0, 0.0], tf.float64)
+>>> b = tf.constant([1.0, 2.0, 3.0], tf.float64)
+>>> tf_ops.solve_toeplitz(c, r, b)
+<tf.Tensor: shape=(3,), dtype=float64, numpy=array([1., 1., 1.])>
 """,
     "solve_triangular": """\
 >>> import tensorflow as tf, tf_ops
@@ -686,6 +737,13 @@ array([[ 1.0000000e+00,  8.8817842e-17],
 >>> B = tf.constant([[3.0], [4.0]], tf.float64)
 >>> tf_ops.transpose_matmul(A, B)
 <tf.Tensor: shape=(1, 1), dtype=float64, numpy=array([[11.]])>
+""",
+    "tridiagonal_solve": """\
+>>> import tensorflow as tf, tf_ops
+>>> diagonals = tf.constant([[1.0, 1.0, 0.0], [2.0, 2.0, 2.0], [0.0, 1.0, 1.0]], tf.float64)
+>>> rhs = tf.constant([3.0, 4.0, 3.0], tf.float64)
+>>> tf_ops.tridiagonal_solve(diagonals, rhs)
+<tf.Tensor: shape=(3,), dtype=float64, numpy=array([1., 1., 1.])>
 """,
     "tril": """\
 >>> import tensorflow as tf, tf_ops

@@ -27,5 +27,6 @@ from tf_ops.ops import sqrtm as sqrtm
 from tf_ops.ops import svd as svd
 from tf_ops.ops import trace as trace
 from tf_ops.ops import triangular_solve as triangular_solve
+from tf_ops.ops import tridiagonal_solve as tridiagonal_solve
 
 def __getattr__(name: str) -> Any: ...

@@ -17,8 +17,15 @@ def cho_logdet(L: Any, *, name: str | None = None) -> Any:
 def cho_solve(L: Any, B: Any, *, upper: bool = False, name: str | None = None) -> Any:
     """The solution X of A X = B from the Cholesky factor of A."""
 
+def cho_solve_banded(cb: Any, b: Any, *, lower: bool = False, name: str | None = None) -> Any:
+    """The solution X of A X = B from the banded Cholesky factor of A."""
+
 def cholesky(input: Any, name: str | None = None, *, upper: bool = False) -> Any:
     """The Cholesky factor of a symmetric (Hermitian) positive definite matrix: A = L Lᴴ."""
+
+def cholesky_banded(ab: Any, *, lower: bool = False, name: str | None = None) -> Any:
+    """The Cholesky factor of a banded positive definite matrix, A = Uᴴ U or A = L Lᴴ, of which the band is
+    stored."""
 
 def cholesky_downdate(L: Any, V: Any, *, name: str | None = None) -> Any:
     """The Cholesky factor of A − V Vᴴ from that of A = L Lᴴ."""
@@ -121,6 +128,12 @@ def expmh(A: Any, *, name: str | None = None) -> Any:
 
 def fractional_matrix_power(A: Any, *, t: float, name: str | None = None) -> Any:
     """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
+
+def hessenberg(A: Any, *, name: str | None = None) -> tuple[Any, Any]:
+    """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""
+
+def householder_product(A: Any, tau: Any, *, name: str | None = None) -> Any:
+    """The first n columns of Q = H₁ H₂ ⋯ H_k, a product of Householder reflections Hᵢ = I − τᵢ vᵢ vᵢᴴ."""
 
 def inv(input: Any, adjoint: Any = False, name: str | None = None) -> Any:
     """The inverse C = A⁻¹ of a square matrix."""
@@ -259,6 +272,9 @@ def softplusmh(A: Any, *, name: str | None = None) -> Any:
 def solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None = None) -> Any:
     """The solution X of a system of equations, op(A) X = B or X op(A) = B."""
 
+def solve_banded(l_and_u: tuple, ab: Any, b: Any, name: str | None = None, *, adjoint: bool = False) -> Any:
+    """The solution X of A X = B, or Aᴴ X = B, for a banded matrix A."""
+
 def solve_continuous_are(A: Any, B: Any, Q: Any, R: Any, *, name: str | None = None) -> Any:
     """The stabilising solution X of the continuous Riccati equation Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0."""
 
@@ -273,6 +289,9 @@ def solve_discrete_lyapunov(A: Any, Q: Any, *, name: str | None = None) -> Any:
 
 def solve_sylvester(A: Any, B: Any, Q: Any, *, name: str | None = None) -> Any:
     """The solution X of Sylvester's equation A X + X B = Q."""
+
+def solve_toeplitz(c: Any, r: Any, b: Any, *, adjoint: bool = False, name: str | None = None) -> Any:
+    """The solution X of T X = B, or Tᴴ X = B, for a Toeplitz matrix T, which has one number on each diagonal."""
 
 def solve_triangular(
     A: Any,
@@ -326,6 +345,18 @@ def transpose_matmul(A: Any, B: Any, *, name: str | None = None) -> Any:
 
 def triangular_solve(matrix: Any, rhs: Any, lower: Any = True, adjoint: bool = False, name: str | None = None) -> Any:
     """The solution X of a triangular system, op(A) X = B or X op(A) = B."""
+
+def tridiagonal_solve(
+    diagonals: Any,
+    rhs: Any,
+    diagonals_format: Any = "compact",
+    transpose_rhs: Any = False,
+    conjugate_rhs: Any = False,
+    partial_pivoting: Any = True,
+    perturb_singular: Any = False,
+    name: str | None = None,
+) -> Any:
+    """The solution X of A X = B, or Aᴴ X = B, for a tridiagonal matrix A."""
 
 def tril(A: Any, *, diagonal: int = 0, name: str | None = None) -> Any:
     """The lower triangle of A: entries with j − i ≤ diagonal, zero elsewhere."""

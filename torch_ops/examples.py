@@ -42,12 +42,26 @@ tensor(2.)
 >>> torch_ops.cho_solve(L, B)
 tensor([1., 1.])
 """,
+    "cho_solve_banded": """\
+>>> import torch, torch_ops
+>>> cb = torch.tensor([[0.0, 1.0, 1.0], [2.0, 2.0, 2.0]])
+>>> b = torch.tensor([6.0, 9.0, 7.0])
+>>> torch_ops.cho_solve_banded(cb, b)
+tensor([1., 1., 1.])
+""",
     "cholesky": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[4.0, 2.0], [2.0, 5.0]])
 >>> torch_ops.cholesky(A)
 tensor([[2., 0.],
         [1., 2.]])
+""",
+    "cholesky_banded": """\
+>>> import torch, torch_ops
+>>> ab = torch.tensor([[0.0, 2.0, 2.0], [4.0, 5.0, 5.0]])
+>>> torch_ops.cholesky_banded(ab)
+tensor([[0., 1., 1.],
+        [2., 2., 2.]])
 """,
     "cholesky_downdate": """\
 >>> import torch, torch_ops
@@ -218,6 +232,24 @@ tensor([[1., 0.],
 tensor([[ 0.5000, -0.0625],
         [ 0.0000,  0.5000]])
 """,
+    "hessenberg": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0], [4.0, 6.0, 8.0]])
+>>> torch_ops.hessenberg(A)
+(tensor([[ 1.0000, -3.6000,  0.2000],
+        [-5.0000, 11.8400,  0.1200],
+        [ 0.0000, -0.8800,  0.1600]]), tensor([[ 1.0000,  0.0000,  0.0000],
+        [ 0.0000, -0.6000, -0.8000],
+        [ 0.0000, -0.8000,  0.6000]]))
+""",
+    "householder_product": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[0.0], [1.0]])
+>>> tau = torch.tensor([1.0])
+>>> torch_ops.householder_product(A, tau)
+tensor([[ 0.],
+        [-1.]])
+""",
     "inv": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[2.0, 0.0], [0.0, 4.0]])
@@ -356,7 +388,7 @@ tensor(5.)
     "matrix_power": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[1.0, 1.0], [0.0, 2.0]])
->>> torch_ops.matrix_power(A, n=3)
+>>> torch_ops.matrix_power(A, 3)
 tensor([[1., 7.],
         [0., 8.]])
 """,
@@ -456,7 +488,7 @@ tensor([1.0000, 0.5000])
     "reshape": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
->>> torch_ops.reshape(A, shape=(4,))
+>>> torch_ops.reshape(A, (4,))
 tensor([1., 2., 3., 4.])
 """,
     "schur": """\
@@ -509,6 +541,13 @@ tensor([[0.6931, 0.0000],
 >>> torch_ops.solve(A, B)
 tensor([1., 2.])
 """,
+    "solve_banded": """\
+>>> import torch, torch_ops
+>>> ab = torch.tensor([[0.0, 1.0, 1.0], [2.0, 2.0, 2.0]])
+>>> b = torch.tensor([3.0, 3.0, 2.0])
+>>> torch_ops.solve_banded((0, 1), ab, b)
+tensor([1., 1., 1.])
+""",
     "solve_continuous_are": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[0.75]])
@@ -551,6 +590,14 @@ tensor([[0.8000, 0.0000],
 >>> torch_ops.solve_sylvester(A, B, Q)
 tensor([[1.],
         [2.]])
+""",
+    "solve_toeplitz": """\
+>>> import torch, torch_ops
+>>> c = torch.tensor([2.0, 1.0, 0.0])
+>>> r = torch.tensor([2.0, -1.0, 0.0])
+>>> b = torch.tensor([1.0, 2.0, 3.0])
+>>> torch_ops.solve_toeplitz(c, r, b)
+tensor([1., 1., 1.])
 """,
     "solve_triangular": """\
 >>> import torch, torch_ops
@@ -647,6 +694,13 @@ tensor(2.)
 >>> B = torch.tensor([[3.0], [4.0]])
 >>> torch_ops.transpose_matmul(A, B)
 tensor([[11.]])
+""",
+    "tridiagonal_solve": """\
+>>> import torch, torch_ops
+>>> diagonals = torch.tensor([[1.0, 1.0, 0.0], [2.0, 2.0, 2.0], [0.0, 1.0, 1.0]])
+>>> rhs = torch.tensor([3.0, 4.0, 3.0])
+>>> torch_ops.tridiagonal_solve(diagonals, rhs)
+tensor([1., 1., 1.])
 """,
     "tril": """\
 >>> import torch, torch_ops

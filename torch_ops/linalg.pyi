@@ -1,7 +1,6 @@
 # This file is written by docs/generate.py.
 from torch.linalg import cholesky_ex as cholesky_ex
 from torch.linalg import cross as cross
-from torch.linalg import householder_product as householder_product
 from torch.linalg import inv_ex as inv_ex
 from torch.linalg import ldl_factor as ldl_factor
 from torch.linalg import ldl_factor_ex as ldl_factor_ex
@@ -26,6 +25,7 @@ from torch_ops.ops import eig as eig
 from torch_ops.ops import eigh as eigh
 from torch_ops.ops import eigvals as eigvals
 from torch_ops.ops import eigvalsh as eigvalsh
+from torch_ops.ops import householder_product as householder_product
 from torch_ops.ops import inv as inv
 from torch_ops.ops import lstsq as lstsq
 from torch_ops.ops import lu as lu

@@ -25,8 +25,15 @@ def cho_logdet(L: Tensor) -> Tensor:
 def cho_solve(L: Tensor, B: Tensor, *, upper: bool = False) -> Tensor:
     """The solution X of A X = B from the Cholesky factor of A."""
 
+def cho_solve_banded(cb: Tensor, b: Tensor, *, lower: bool = False) -> Tensor:
+    """The solution X of A X = B from the banded Cholesky factor of A."""
+
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """The Cholesky factor of a symmetric (Hermitian) positive definite matrix: A = L Lᴴ."""
+
+def cholesky_banded(ab: Tensor, *, lower: bool = False) -> Tensor:
+    """The Cholesky factor of a banded positive definite matrix, A = Uᴴ U or A = L Lᴴ, of which the band is
+    stored."""
 
 def cholesky_downdate(L: Tensor, V: Tensor) -> Tensor:
     """The Cholesky factor of A − V Vᴴ from that of A = L Lᴴ."""
@@ -101,6 +108,12 @@ def expmh(A: Tensor) -> Tensor:
 
 def fractional_matrix_power(A: Tensor, *, t: float) -> Tensor:
     """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
+
+def hessenberg(A: Tensor) -> tuple[Tensor, Tensor]:
+    """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""
+
+def householder_product(A: Tensor, tau: Tensor) -> Tensor:
+    """The first n columns of Q = H₁ H₂ ⋯ H_k, a product of Householder reflections Hᵢ = I − τᵢ vᵢ vᵢᴴ."""
 
 def inv(A: Tensor) -> Tensor:
     """The inverse C = A⁻¹ of a square matrix."""
@@ -225,6 +238,9 @@ def softplusmh(A: Tensor) -> Tensor:
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """The solution X of a system of equations, op(A) X = B or X op(A) = B."""
 
+def solve_banded(l_and_u: tuple[int, int], ab: Tensor, b: Tensor, *, adjoint: bool = False) -> Tensor:
+    """The solution X of A X = B, or Aᴴ X = B, for a banded matrix A."""
+
 def solve_continuous_are(A: Tensor, B: Tensor, Q: Tensor, R: Tensor) -> Tensor:
     """The stabilising solution X of the continuous Riccati equation Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0."""
 
@@ -239,6 +255,9 @@ def solve_discrete_lyapunov(A: Tensor, Q: Tensor) -> Tensor:
 
 def solve_sylvester(A: Tensor, B: Tensor, Q: Tensor) -> Tensor:
     """The solution X of Sylvester's equation A X + X B = Q."""
+
+def solve_toeplitz(c: Tensor, r: Tensor, b: Tensor, *, adjoint: bool = False) -> Tensor:
+    """The solution X of T X = B, or Tᴴ X = B, for a Toeplitz matrix T, which has one number on each diagonal."""
 
 def solve_triangular(
     A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, adjoint: bool = False
@@ -285,6 +304,9 @@ def trace(input: Tensor) -> Tensor:
 
 def transpose_matmul(A: Tensor, B: Tensor) -> Tensor:
     """The product C = Aᵀ B, without forming Aᵀ. (Transposed, not conjugated.)"""
+
+def tridiagonal_solve(diagonals: Tensor, rhs: Tensor, *, adjoint: bool = False) -> Tensor:
+    """The solution X of A X = B, or Aᴴ X = B, for a tridiagonal matrix A."""
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of A: entries with j − i ≤ diagonal, zero elsewhere."""

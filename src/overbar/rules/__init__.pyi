@@ -24,9 +24,18 @@ class _cho_solve(Primitive):
     def __call__(self, L: Any, B: Any, upper: bool = False) -> Any:
         """The solution X of A X = B from the Cholesky factor of A."""
 
+class _cho_solve_banded(Primitive):
+    def __call__(self, cb: Any, b: Any, lower: bool = False) -> Any:
+        """The solution X of A X = B from the banded Cholesky factor of A."""
+
 class _cholesky(Primitive):
     def __call__(self, A: Any, upper: bool = False) -> Any:
         """The Cholesky factor of a symmetric (Hermitian) positive definite matrix: A = L Lᴴ."""
+
+class _cholesky_banded(Primitive):
+    def __call__(self, ab: Any, lower: bool = False) -> Any:
+        """The Cholesky factor of a banded positive definite matrix, A = Uᴴ U or A = L Lᴴ, of which the band is
+        stored."""
 
 class _cholesky_downdate(Primitive):
     def __call__(self, L: Any, V: Any) -> Any:
@@ -122,6 +131,14 @@ class _expmh(Primitive):
 class _fractional_matrix_power(Primitive):
     def __call__(self, A: Any, t: float) -> Any:
         """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
+
+class _hessenberg(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""
+
+class _householder_product(Primitive):
+    def __call__(self, A: Any, tau: Any) -> Any:
+        """The first n columns of Q = H₁ H₂ ⋯ H_k, a product of Householder reflections Hᵢ = I − τᵢ vᵢ vᵢᴴ."""
 
 class _inv(Primitive):
     def __call__(self, A: Any) -> Any:
@@ -285,6 +302,10 @@ class _solve(Primitive):
     def __call__(self, A: Any, B: Any, left: bool = True, adjoint: bool = False) -> Any:
         """The solution X of a system of equations, op(A) X = B or X op(A) = B."""
 
+class _solve_banded(Primitive):
+    def __call__(self, ab: Any, b: Any, l_and_u: tuple, adjoint: bool = False) -> Any:
+        """The solution X of A X = B, or Aᴴ X = B, for a banded matrix A."""
+
 class _solve_continuous_are(Primitive):
     def __call__(self, A: Any, B: Any, Q: Any, R: Any) -> Any:
         """The stabilising solution X of the continuous Riccati equation Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0."""
@@ -304,6 +325,11 @@ class _solve_discrete_lyapunov(Primitive):
 class _solve_sylvester(Primitive):
     def __call__(self, A: Any, B: Any, Q: Any) -> Any:
         """The solution X of Sylvester's equation A X + X B = Q."""
+
+class _solve_toeplitz(Primitive):
+    def __call__(self, c: Any, r: Any, b: Any, adjoint: bool = False) -> Any:
+        """The solution X of T X = B, or Tᴴ X = B, for a Toeplitz matrix T, which has one number on each
+        diagonal."""
 
 class _solve_triangular(Primitive):
     def __call__(
@@ -359,6 +385,10 @@ class _transpose_matmul(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
         """The product C = Aᵀ B, without forming Aᵀ. (Transposed, not conjugated.)"""
 
+class _tridiagonal_solve(Primitive):
+    def __call__(self, diagonals: Any, rhs: Any, adjoint: bool = False) -> Any:
+        """The solution X of A X = B, or Aᴴ X = B, for a tridiagonal matrix A."""
+
 class _tril(Primitive):
     def __call__(self, A: Any, diagonal: int = 0) -> Any:
         """The lower triangle of A: entries with j − i ≤ diagonal, zero elsewhere."""
@@ -376,7 +406,9 @@ adjugate: _adjugate
 bilinear_form: _bilinear_form
 cho_logdet: _cho_logdet
 cho_solve: _cho_solve
+cho_solve_banded: _cho_solve_banded
 cholesky: _cholesky
+cholesky_banded: _cholesky_banded
 cholesky_downdate: _cholesky_downdate
 cholesky_inverse: _cholesky_inverse
 cholesky_update: _cholesky_update
@@ -400,6 +432,8 @@ expm: _expm
 expm_frechet: _expm_frechet
 expmh: _expmh
 fractional_matrix_power: _fractional_matrix_power
+hessenberg: _hessenberg
+householder_product: _householder_product
 inv: _inv
 inv_congruence: _inv_congruence
 inv_quad: _inv_quad
@@ -437,11 +471,13 @@ sinm: _sinm
 slogdet: _slogdet
 softplusmh: _softplusmh
 solve: _solve
+solve_banded: _solve_banded
 solve_continuous_are: _solve_continuous_are
 solve_continuous_lyapunov: _solve_continuous_lyapunov
 solve_discrete_are: _solve_discrete_are
 solve_discrete_lyapunov: _solve_discrete_lyapunov
 solve_sylvester: _solve_sylvester
+solve_toeplitz: _solve_toeplitz
 solve_triangular: _solve_triangular
 spectral_function: _spectral_function
 sqrt: _sqrt
@@ -455,6 +491,7 @@ svdvals: _svdvals
 tanh: _tanh
 trace: _trace
 transpose_matmul: _transpose_matmul
+tridiagonal_solve: _tridiagonal_solve
 tril: _tril
 triu: _triu
 vec: _vec
@@ -467,7 +504,9 @@ __all__ = [
     "bilinear_form",
     "cho_logdet",
     "cho_solve",
+    "cho_solve_banded",
     "cholesky",
+    "cholesky_banded",
     "cholesky_downdate",
     "cholesky_inverse",
     "cholesky_update",
@@ -491,6 +530,8 @@ __all__ = [
     "expm_frechet",
     "expmh",
     "fractional_matrix_power",
+    "hessenberg",
+    "householder_product",
     "inv",
     "inv_congruence",
     "inv_quad",
@@ -528,11 +569,13 @@ __all__ = [
     "slogdet",
     "softplusmh",
     "solve",
+    "solve_banded",
     "solve_continuous_are",
     "solve_continuous_lyapunov",
     "solve_discrete_are",
     "solve_discrete_lyapunov",
     "solve_sylvester",
+    "solve_toeplitz",
     "solve_triangular",
     "spectral_function",
     "sqrt",
@@ -546,6 +589,7 @@ __all__ = [
     "tanh",
     "trace",
     "transpose_matmul",
+    "tridiagonal_solve",
     "tril",
     "triu",
     "vec",
