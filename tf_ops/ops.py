@@ -8,7 +8,6 @@ that function; `tf_ops.handover` says what that means.
 
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from overbar import rules
@@ -52,28 +51,6 @@ def _as_tensorflow(w, V, *, eigvals_only=True, select="a", select_range=None, to
 
 def _selected(alpha, beta, eigvals_only=True, select="a", *args, **kwargs):
     return select != "a"
-
-
-def _solved_by_tensorflow(diagonals, rhs, diagonals_format="compact", *args, **kwargs):
-    # all but a batch that broadcasts, which TensorFlow does not do
-    others = (*args, *(value for option, value in kwargs.items() if option != "name"))
-    if diagonals_format != "compact" or any(others):
-        return True
-    A, b = (tf.TensorShape(getattr(x, "shape", np.shape(x))) for x in (diagonals, rhs))
-    return A.rank != b.rank or A.rank is None or A[:-2].as_list() == b[:-2].as_list()
-
-
-def _solution_alone(
-    X,
-    *,
-    diagonals_format="compact",
-    transpose_rhs=False,
-    conjugate_rhs=False,
-    partial_pivoting=True,
-    perturb_singular=False,
-):
-    """The solution, which options other than TensorFlow's defaults leave to TensorFlow."""
-    return X
 
 
 def _s_u_v(U, S, Vh, *, compute_uv=True):
@@ -305,14 +282,7 @@ transpose_matmul = wrap(rules.transpose_matmul)
 triangular_solve = wrap(
     rules.solve_triangular, "triangular_solve", builtin=in_single_precision(tf.linalg.triangular_solve)
 )
-tridiagonal_solve = wrap(
-    rules.tridiagonal_solve,
-    "tridiagonal_solve(diagonals, rhs, diagonals_format='compact', transpose_rhs=False, conjugate_rhs=False, "
-    "partial_pivoting=True, perturb_singular=False)",
-    builtin=tf.linalg.tridiagonal_solve,
-    when=_solved_by_tensorflow,
-    returns=_solution_alone,
-)
+tridiagonal_solve = wrap(rules.tridiagonal_solve, builtin=tf.linalg.tridiagonal_solve)
 tril = wrap(rules.tril)
 triu = wrap(rules.triu)
 vec = wrap(rules.vec)

@@ -102,6 +102,8 @@ def arguments(name):
     primitive = getattr(tf_ops, name).primitive
     if primitive.variadic:
         return [[A, A], 0]
+    if name == "tridiagonal_solve":
+        return [tf.constant([[1.0, 0.0], [4.0, 4.0], [0.0, 2.0]]), A]
     return [A] * len(primitive.arguments) + {"reshape": [[4]]}.get(name, [])
 
 

@@ -168,6 +168,8 @@ def test_a_batch_as_large_as_its_matrices_is_a_loop(first):
         pytest.skip("its two vectors cannot be of one size")
     if primitive.name == "cholesky_downdate":
         pytest.skip("its second matrix must be smaller than the first")
+    if primitive.name == "cholesky_banded":
+        pytest.skip("the band of a positive definite matrix is none")
     rng = np.random.default_rng(0)
     x = []
     for core in primitive.signature.inputs:
