@@ -20,7 +20,6 @@ import torch_ops  # noqa: E402
 rng = np.random.default_rng(5)
 SIZES = [1, 2, 3, 7]
 doubles = pytest.mark.parametrize("dtype", [np.float64, np.complex128], ids=lambda dtype: dtype.__name__)
-scales = pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
 
 
 def right(primitive, *arrays, tolerance=1e-10, **options):
@@ -29,6 +28,30 @@ def right(primitive, *arrays, tolerance=1e-10, **options):
     case = Case(arrays, options)
     assert exact_error(primitive, case) < tolerance
     assert (adjoint_error(primitive, case) or 0) < tolerance
+
+
+def scaled(primitive, arrays, which, scale, powers, chosen=0, **options):
+    """An output and the bars of it for scaled arrays, which are known powers of the scale times those for the others.
+
+    The scale is a power of 4, so that nothing is rounded, and its root is a number, too.
+    """
+    f = lambda *x: primitive(*x, **options)  # noqa: E731
+    runs = []
+    for s in (1.0, scale):
+        x = [s * a if i in which else a for i, a in enumerate(arrays)]
+        out, pullback = overbar.vjp(f, *x)
+        outputs = out if isinstance(out, tuple) else (out,)
+        bar = np.cos(np.arange(outputs[chosen].size)).reshape(outputs[chosen].shape)
+        bars = [bar if i == chosen else None for i in range(len(outputs))]
+        runs.append([outputs[chosen], *pullback(tuple(bars) if isinstance(out, tuple) else bar)])
+    for one, other, power in zip(*runs, powers, strict=True):
+        expected = one * scale**power
+        assert np.isfinite(other).all()
+        assert abs(other - expected).max(initial=0) <= 1e-12 * abs(expected).max(initial=0)
+
+
+TINY, HUGE = 4.0**-240, 4.0**240
+extremes = pytest.mark.parametrize("scale", [TINY, HUGE], ids=["1e-145", "1e145"])
 
 
 def in_all(name, *arrays, **options):
@@ -59,6 +82,27 @@ def agree(name, *arrays, tolerance=1e-11, **options):
             assert abs(a - b).max(initial=0) <= tolerance * abs(a).max(initial=0)
 
 
+@doubles
+@extremes
+@pytest.mark.parametrize("n", [1, 2, 7, 33])
+def test_extreme_scales(n, scale, dtype):
+    draw = Draw(rng, dtype)
+    b = draw.normal(n, 2)
+    scaled(overbar.solve_banded, (band(n, 1, 2, dtype), b), {0}, scale, (-1, -2, -1), l_and_u=(1, 2))
+    diagonals = draw.normal(3, n) + np.array([[0], [9], [0]])
+    scaled(overbar.tridiagonal_solve, (diagonals, b), {0}, scale, (-1, -2, -1))
+    ab = draw.normal(3, n) / 9
+    ab[0] = 1 + rng.random(n)
+    scaled(overbar.cholesky_banded, (ab,), {0}, scale, (0.5, -0.5), lower=True)
+    scaled(overbar.cho_solve_banded, (ab, b), {0}, scale**0.5, (-2, -3, -2), lower=True)
+    c, r = draw.normal(n), draw.normal(n)
+    c[0] += 4 * n**0.5
+    scaled(overbar.solve_toeplitz, (c, r, b), {0, 1}, scale, (-1, -2, -2, -1))
+    A = draw.normal(n, n) + 3 * np.eye(n, k=-1)
+    scaled(overbar.hessenberg, (A,), {0}, scale, (1, 0))
+    scaled(overbar.hessenberg, (A,), {0}, scale, (0, -1), chosen=1)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Bands
 
@@ -79,11 +123,10 @@ def dense(ab, lower, upper):
 
 
 @doubles
-@scales
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("l_and_u", [(0, 0), (1, 2), (3, 0)], ids=str)
-def test_banded_systems_of_any_size_and_scale(n, l_and_u, scale, dtype):
-    ab, b = scale * band(n, *l_and_u, dtype), Draw(rng, dtype).normal(n, 2)
+def test_banded_systems_of_any_size(n, l_and_u, dtype):
+    ab, b = band(n, *l_and_u, dtype), Draw(rng, dtype).normal(n, 2)
     right(overbar.solve_banded, ab, b, l_and_u=l_and_u)
     right(overbar.solve_banded, ab, b, l_and_u=l_and_u, adjoint=True)
 
@@ -124,7 +167,7 @@ def test_corners_that_are_not_read_have_no_bar():
         for _, bar, *_ in in_all(name, *arrays, lower=True):
             assert (bar[np.isnan(lower)] == 0).all()
             assert np.isfinite(bar).all()
-    diagonals = rng.standard_normal((3, 4)) + [[0], [5], [0]]
+    diagonals = rng.standard_normal((3, 4)) + np.array([[0], [5], [0]])
     diagonals[0, 3] = diagonals[2, 0] = np.nan
     _, bar, _ = next(in_all("tridiagonal_solve", diagonals, np.ones((4, 1))))
     assert (bar[np.isnan(diagonals)] == 0).all()
@@ -132,14 +175,13 @@ def test_corners_that_are_not_read_have_no_bar():
 
 
 @doubles
-@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("p", [1, 3, 5])
-def test_cholesky_of_bands_also_wider_than_the_matrix(n, p, scale, dtype):
+def test_cholesky_of_bands_also_wider_than_the_matrix(n, p, dtype):
     for lower in (False, True):
         ab = Draw(rng, dtype).normal(p, n) / (2 * p)
         ab[0 if lower else p - 1] = 1 + rng.random(n)
-        right(overbar.cholesky_banded, scale * ab, lower=lower)
+        right(overbar.cholesky_banded, ab, lower=lower)
         right(overbar.cho_solve_banded, ab, Draw(rng, dtype).normal(n, 2), lower=lower)
 
 
@@ -213,7 +255,7 @@ def test_what_is_not_positive_definite_is_named():
             Exception, match=r"leading minor of order 3 is not positive.*Matrix 1 of the batch"
         ) as error:
             overbar.cholesky_banded(make(ab))
-        assert isinstance(error.value, (np.linalg.LinAlgError, tf.errors.OpError)), library
+        assert isinstance(error.value, (np.linalg.LinAlgError, torch.linalg.LinAlgError, tf.errors.OpError)), library
     with pytest.raises(np.linalg.LinAlgError, match="not finite"):
         overbar.cholesky_banded(np.array([[0.0, np.nan], [1, 1]]))
     singular = np.array([[0.0, 1], [1, 1], [1, 0]])
@@ -241,14 +283,13 @@ def test_the_order_of_scipy_in_the_fronts():
 
 
 @doubles
-@scales
 @pytest.mark.parametrize("n", SIZES)
-def test_toeplitz_systems_of_any_size_and_scale(n, scale, dtype):
+def test_toeplitz_systems_of_any_size(n, dtype):
     draw = Draw(rng, dtype)
     c, r, b = draw.normal(n), draw.normal(n), draw.normal(n, 2)
     c[0] += 4 * n**0.5
-    right(overbar.solve_toeplitz, scale * c, scale * r, b)
-    right(overbar.solve_toeplitz, scale * c, scale * r, b, adjoint=True)
+    right(overbar.solve_toeplitz, c, r, b)
+    right(overbar.solve_toeplitz, c, r, b, adjoint=True)
 
 
 @pytest.mark.parametrize("corner", [0.0, 1e-16, 1e-12, 1e-5])
@@ -295,11 +336,9 @@ def test_a_singular_toeplitz_matrix_is_an_error_and_nan_is_nan():
 
 
 @doubles
-@scales
 @pytest.mark.parametrize("n", SIZES)
-def test_hessenberg_forms_of_any_size_and_scale(n, scale, dtype):
-    A = Draw(rng, dtype).normal(n, n) + 3 * np.eye(n, k=-1)
-    right(overbar.hessenberg, scale * A)
+def test_hessenberg_forms_of_any_size(n, dtype):
+    right(overbar.hessenberg, Draw(rng, dtype).normal(n, n) + 3 * np.eye(n, k=-1))
 
 
 @doubles
@@ -310,14 +349,14 @@ def test_a_batch_of_hessenberg_forms_in_all_libraries(dtype):
     agree("hessenberg", A, tolerance=1e-9)
     case = Case((A[0],), {})
     assert adjoint_error(overbar.hessenberg, case) < 1e-11
-    assert difference_error(overbar.hessenberg, case) < 1e-6
+    assert difference_error(overbar.hessenberg, case) < 1e-4
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
 def test_a_matrix_that_has_hessenberg_form_already(n):
     """LAPACK leaves it as it is, and the derivative is that of this choice of signs: Q̇ is skew, and Ḣ has the form."""
     A, A_dot = np.triu(rng.standard_normal((n, n)), -1) + 3 * np.eye(n, k=-1), rng.standard_normal((n, n))
-    (H, Q), (H_dot, Q_dot) = overbar.jvp(overbar.hessenberg, (A,), (A_dot,))
+    (H, _), (H_dot, Q_dot) = overbar.jvp(overbar.hessenberg, (A,), (A_dot,))
     np.testing.assert_array_equal(H, A)
     np.testing.assert_allclose(Q_dot + Q_dot.T, 0, atol=1e-14)
     np.testing.assert_allclose(Q_dot @ H - H @ Q_dot + H_dot, A_dot, atol=1e-13)
@@ -358,14 +397,16 @@ def test_the_equation_of_the_rotation_has_right_rules(dtype):
 def test_a_zero_on_the_subdiagonal():
     A = np.diag([1.0, 2, 3, 4]) + np.eye(4, k=-1) + np.eye(4, k=1)
     A[1, 0] = 0
-    for front in (np.asarray, lambda A: torch.tensor(A, requires_grad=True)):
-        with pytest.raises(Exception, match=r"number 0 on the subdiagonal of H is zero, to rounding"):
-            if front is np.asarray:
-                overbar.vjp(overbar.hessenberg, A)[1]((A, A))
-            else:
-                overbar.hessenberg(front(A))[0].sum().backward()
+    message = r"number 0 on the subdiagonal of H is zero, to rounding"
+    with pytest.raises(np.linalg.LinAlgError, match=message):
+        overbar.vjp(overbar.hessenberg, A)[1]((A, A))
+    loss = overbar.hessenberg(torch.tensor(A, requires_grad=True))[0].sum()
+    with pytest.raises(torch.linalg.LinAlgError, match=message):
+        loss.backward()
     A[1, 0], A[3, 2] = 1, 0  # nothing stands behind the last one
-    right(overbar.hessenberg, A)
+    Q = np.eye(4)
+    Q[1:, 1:] = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    right(overbar.hessenberg, Q @ A @ Q.T)
     with pytest.raises(np.linalg.LinAlgError, match="number 2 on the subdiagonal"):  # a complex one has an open phase
         overbar.jvp(overbar.hessenberg, (A + 0j,), (A + 0j,))
 

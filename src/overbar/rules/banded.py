@@ -725,7 +725,7 @@ def cho_solve_banded(cb, b, *, lower=False):
 
 @cho_solve_banded.vjp
 def _(X_bar, X, cb, b, *, lower):
-    L, below = cb if lower else _lower(cb), cb.shape[-2] - 1
+    L, below = _cut(cb) if lower else _lower(cb), cb.shape[-2] - 1
     b_bar = once(lambda: cho_solve_banded(cb, X_bar, lower=lower))
 
     def cb_bar():
@@ -738,10 +738,10 @@ def _(X_bar, X, cb, b, *, lower):
 
 @cho_solve_banded.jvp
 def _(X, cb, b, *, lower):
-    L, below = cb if lower else _lower(cb), cb.shape[-2] - 1
+    L, below = _cut(cb) if lower else _lower(cb), cb.shape[-2] - 1
 
     def X_dot(cb_dot, b_dot):
-        L_dot = cb_dot if lower else _lower(cb_dot)
+        L_dot = _cut(cb_dot) if lower else _lower(cb_dot)
         first = band_times(L_dot, band_times(L, X, below, 0, True), below, 0)
         second = band_times(L, band_times(L_dot, X, below, 0, True), below, 0)
         return cho_solve_banded(cb, b_dot - first - second, lower=lower)

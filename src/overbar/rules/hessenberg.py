@@ -107,7 +107,7 @@ def hessenberg_commutator(H, F, *, adjoint):
     """The X below the diagonal, zero in its first column, for which X H − H X agrees with F below the subdiagonal. Or
     the adjoint: the Y below the subdiagonal for which Y Hᴴ − Hᴴ Y agrees with F where X may differ from zero."""
     kind = np.result_type(H, F)
-    n = len(H)
+    n, H = len(H), np.triu(H, -1)
     X = np.zeros((n, n), kind)
     beside = np.diagonal(H, -1)
     small = 10 * n * np.finfo(kind).eps * abs(H).max(initial=0)
