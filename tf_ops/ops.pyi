@@ -352,9 +352,9 @@ def tridiagonal_solve(
     diagonals_format: Any = "compact",
     transpose_rhs: Any = False,
     conjugate_rhs: Any = False,
+    name: str | None = None,
     partial_pivoting: Any = True,
     perturb_singular: Any = False,
-    name: str | None = None,
 ) -> Any:
     """The solution X of A X = B, or Aᴴ X = B, for a tridiagonal matrix A."""
 

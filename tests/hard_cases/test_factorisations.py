@@ -10,8 +10,8 @@ from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_er
 
 torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")
-import tf_ops  # noqa: E402, F401 - makes the primitives ops of TensorFlow
-import torch_ops  # noqa: E402, F401 - makes the primitives ops of PyTorch
+import tf_ops  # noqa: E402 - makes the primitives ops of TensorFlow
+import torch_ops  # noqa: E402 - makes the primitives ops of PyTorch
 
 FRONTS = ["NumPy", "PyTorch", "TensorFlow"]
 fronts = pytest.mark.parametrize("front", FRONTS)
@@ -73,6 +73,45 @@ def weighted(front, seed, *shapes):
 
 def normal(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
+
+
+# -- solving with the factors of lu, by each library's own functions
+
+
+@doubles
+@pytest.mark.parametrize("n", [1, 2, 7, 33])
+@fronts
+def test_a_system_solved_with_the_factors_has_the_derivative_of_the_system(front, n, dtype):
+    A, B, W = Draw(4, dtype).square(n), Draw(5, dtype).normal(n, 2), normal(n, 2, seed=6)
+
+    def solve(A):
+        (b,) = arrays(front, B)
+        if front == "PyTorch":
+            return torch.linalg.lu_solve(*torch_ops.lu_factor(A), b)
+        if front == "TensorFlow":
+            return tf.linalg.lu_solve(*tf_ops.lu(A), b)
+        P, L, U = overbar.lu(A)
+        half = overbar.solve_triangular(L, overbar.matmul(overbar.matrix_transpose(P), b), upper=False)
+        return overbar.solve_triangular(U, half, upper=True)
+
+    def loss(A):
+        X = solve(A)
+        (w,) = arrays(front, W.astype(dtype))
+        product = overbar.sum(X * w)
+        return product.real if front != "TensorFlow" else tf.math.real(product)
+
+    if front == "NumPy":  # a real part has no primitive
+        X, pullback = overbar.vjp(solve, A)
+        (A_bar,) = pullback(W.astype(dtype))
+    else:
+        (A_bar,) = gradient(front, loss, A)
+    inverse = np.linalg.inv(A)
+    close(A_bar, -(inverse.conj().T @ W) @ (inverse @ B).conj().T, 1e-11)
+    if front != "NumPy" and dtype is np.float64:
+        V = normal(n, n, seed=7)
+        X, adjoint = inverse @ B, inverse.T @ W
+        expected = inverse.T @ V.T @ adjoint @ X.T + adjoint @ (inverse @ V @ X).T
+        close(hessian_product(front, loss, A, V), expected, 1e-11)
 
 
 # -- against 50 digits, in NumPy

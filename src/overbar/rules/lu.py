@@ -143,7 +143,9 @@ def lu_factor(A):
     Notes
     -----
     Both triangles have the derivatives of `lu`, which has the derivation (de Hoog, Anderssen & Lukas 2011). Its rules
-    read of the bars of L and U only the triangles that are here in one array. Cost: that of `lu`.
+    read of the bars of L and U only the triangles that are here in one array. Cost: that of `lu`. The functions that
+    solve with such factors, torch.linalg.lu_solve and with those of `tf_ops.lu` tf.linalg.lu_solve, have right
+    derivatives of their own; in NumPy, `solve_triangular` solves with the three of `lu`.
 
     Examples
     --------

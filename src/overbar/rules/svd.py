@@ -49,7 +49,7 @@ def _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, k):
     """The bars of singular vectors of any phase, whose phases were then made what they are.
 
     With c the entry of u that was made positive, u / phase moves by u̇ − i u Im(ċ)/c and v by v̇ − i v Im(ċ)/c. Hence γ =
-    Im(uᴴū + vᴴv̄) gives c the bar −i γ/c; afterwards uᴴū + vᴴv̄ is real, and no phase matters any more.
+    i Im(uᴴū + vᴴv̄) gives c the bar −γ/c; afterwards uᴴū + vᴴv̄ is real, and no phase matters any more.
     """
     gamma = 0
     if U_bar is not None:
@@ -61,7 +61,7 @@ def _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, k):
             V1_bar, V2_bar = cut(V_bar, k)
             Vh_bar = mH(xp.concat([V1_bar, V2_bar - _on_pivots(xp, V[..., k:], others)], axis=-1))
         if U.shape[-1] is None or U.shape[-1] != k:
-            delta = xp.concat([delta, xp.zeros_like(xp.real(U[..., :1, k:])) + 0 * delta[..., :1]], axis=-1)
+            delta = xp.concat([delta, xp.zeros_like(U[..., :1, k:]) + 0 * delta[..., :1]], axis=-1)
         gamma = gamma + delta
     change = _on_pivots(xp, U, gamma)
     return (-change if U_bar is None else U_bar - change), Vh_bar
@@ -74,15 +74,16 @@ def cut(X, k):
 
 
 def _imaginary(xp, A):
-    return xp.real(-1j * A)  # PyTorch's imag is not for legacy vmap
+    """i Im(A). (With a factor 1j, PyTorch would make a tensor of that, and wait for the device.)"""
+    return (A - xp.conj(A)) / 2
 
 
 def _on_pivots(xp, U, gamma):
-    """i γ/c in the place of the entry c of each column of U that is real and positive, zero elsewhere."""
+    """γ/c in the place of the entry c of each column of U that is real and positive, zero elsewhere."""
     pivots = _pivots(xp, U)
     there = pivots != 0
     zero = xp.zeros_like(U)
-    return xp.where(there, 1j * xp.cast(gamma, U) / xp.where(there, U, zero + 1), zero)
+    return xp.where(there, gamma / xp.where(there, U, zero + 1), zero)
 
 
 def _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k):
@@ -91,9 +92,9 @@ def _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k):
     def turn(W, W_dot):
         pivots = _pivots(xp, W)
         there = pivots != 0
-        c = xp.real(xp.sum(pivots, axis=-2, keepdims=True))
+        c = xp.sum(pivots, axis=-2, keepdims=True)
         c_dot = xp.sum(xp.where(there, W_dot, xp.zeros_like(W)), axis=-2, keepdims=True)
-        return 1j * xp.cast(_imaginary(xp, c_dot) / xp.where(c == 0, xp.ones_like(c), c), W)
+        return _imaginary(xp, c_dot) / xp.where(c == 0, xp.ones_like(c), c)
 
     t = turn(U, U_dot)
     (V1, V2), (V_dot, V2_dot) = cut(mH(Vh), k), cut(mH(Vh_dot), k)
