@@ -67,6 +67,12 @@ def assert_fit(primitive, arrays):
     seen, checks = {}, []
     for i, (A, core) in enumerate(zip(arrays, signature.inputs, strict=True)):
         for axis, dim in enumerate(core, A.shape.rank - len(core)):
+            if dim.isdigit():
+                if A.shape[axis] is None:
+                    words = f"{primitive.name}: argument {primitive.argument(i)} must have {dim} in {signature.text}:"
+                    size = tf.shape(A)[axis]
+                    checks.append(tf.debugging.Assert(tf.equal(size, int(dim)), [words, size]))
+                continue
             j, other = seen.setdefault(dim, (i, axis))
             if (i, axis) == (j, other) or None not in (A.shape[axis], arrays[j].shape[other]):
                 continue

@@ -378,9 +378,9 @@ def _dropped_axes(core, dropped):
 class Signature:
     """Core dimensions, in the notation of NumPy's generalised ufuncs: "(m,n),(n,p)->(m,p)".
 
-    A dimension with a question mark may be absent (a vector in the place of a matrix). The text "..." stands for
-    functions of whole arrays, which know no core dimensions (reshape); they are told how many leading dimensions are
-    batch dimensions by the option `batch_ndim`.
+    A dimension with a question mark may be absent (a vector in the place of a matrix); one that is a number has that
+    size. The text "..." stands for functions of whole arrays, which know no core dimensions (reshape); they are told
+    how many leading dimensions are batch dimensions by the option `batch_ndim`.
     """
 
     text: str
@@ -442,6 +442,10 @@ class Signature:
                         "Its last two dimensions must be equal; batch dimensions go in front of them.",
                     )
             for dim, size in known_sizes:  # only now: of a matrix that is not square, that is what there is to say
+                if dim.isdigit() and size != int(dim):
+                    raise ValueError(
+                        f"{{{i}}} has {size} where {self.text} has {dim}", "A number in a signature is a fixed size."
+                    )
                 j, known = sizes.setdefault(dim, (i, size))
                 if known != size:
                     raise ValueError(
@@ -482,7 +486,8 @@ def primitive(
     Parameters
     ----------
     signature : str
-        Core dimensions of inputs and outputs, "(m,n),(n,p?)->(m,p?)"; see `Signature`.
+        Core dimensions of inputs and outputs, "(m,n),(n,p?)->(m,p?)"; one with a question mark may be absent, one that
+        is a number has that size.
     hidden : int
         How many of the last outputs are intermediates that only the rules see. They are differentiable outputs like the
         others (the reverse rule must handle their cotangents), which is what makes second derivatives right.
@@ -533,6 +538,7 @@ def as_function(
     signature: str | None = None,
     names: Mapping[str, str] | None = None,
     returns: Callable[..., Any] | None = None,
+    takes: Callable[..., Any] | None = None,
 ) -> Callable[..., Any]:
     """A primitive as a function of one library's arrays, with that library's names and order of arguments.
 
@@ -549,13 +555,16 @@ def as_function(
     returns : callable, optional
         Makes of the outputs what the library's function returns: another order, a named tuple. Its keyword-only
         arguments are options of the function that the primitive does not have.
+    takes : callable, optional
+        Makes of the arrays, in the primitive's order, those that the primitive takes; it needs a signature. Its
+        keyword-only arguments are such options, too.
     """
     if not isinstance(primitive, Primitive):
         raise TypeError(f"got {primitive!r}, which is no primitive. Make it one with @overbar.primitive.")
     names = names or {}
     name, _, rest = (signature or primitive.name).partition("(")
     if rest:
-        function = _with_signature(primitive, xp, name, rest, names, returns)
+        function = _with_signature(primitive, xp, name, rest, names, returns, takes)
     else:
 
         def function(*args, **kwargs):
@@ -570,32 +579,38 @@ def as_function(
     return function
 
 
-def _with_signature(primitive, xp, name, rest, names, returns):
+def _with_signature(primitive, xp, name, rest, names, returns, takes):
     """A function ``name(rest`` that calls the primitive. It is compiled from text, as `dataclasses` and `namedtuple`
     do it: Python then binds the arguments itself, ten times faster than `inspect.Signature.bind`."""
     given = {names.get(theirs, theirs): theirs for theirs in inspect.signature(written(name, rest)).parameters}
     needed = {*primitive.arguments, *(k for k, v in primitive.defaults.items() if v is inspect.Parameter.empty)}
-    if returns is None:
-        extra = []
-    else:
-        extra = [p.name for p in inspect.signature(returns).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    if not needed <= given.keys() <= {*primitive.arguments, *primitive.defaults, *extra}:
+    before, after = _keyword_only(takes), _keyword_only(returns)
+    if not needed <= given.keys() <= {*primitive.arguments, *primitive.defaults, *before, *after}:
         raise TypeError(
             f"the signature {name}({rest} does not fit {primitive.name}{primitive.__signature__}: it must have all of "
             'its arrays and none but its arguments. What is called otherwise there is told by name: input="A".'
         )
+    passed = lambda extra: "".join(f", {option}={option}" for option in extra if option in given)  # noqa: E731
+    scope = {"primitive": primitive, "xp": xp, "defaults": primitive.defaults}
     arrays = ", ".join(given[ours] for ours in primitive.arguments)
+    if takes is not None:
+        arrays = f"*as_tuple(takes({arrays}{passed(before)}))"
+        scope |= {"takes": takes, "as_tuple": _as_tuple}
     options = "".join(f", {ours!r}: {given[ours]}" for ours in primitive.defaults if ours in given)
     if primitive.variadic:
         body = f"primitive.bind(({arrays},), {{{options.removeprefix(', ')}}})"
     else:
         body = f"({arrays},), {{**defaults{options}}}"
     result = f"primitive.apply(xp, *({body}))"
-    scope = {"primitive": primitive, "xp": xp, "defaults": primitive.defaults}
     if returns is not None:
-        result = f"returns(*as_tuple({result}){''.join(f', {option}={option}' for option in extra if option in given)})"
+        result = f"returns(*as_tuple({result}){passed(after)})"
         scope |= {"returns": returns, "as_tuple": _as_tuple}
     return written(name, rest, f"return {result}", **scope)
+
+
+def _keyword_only(function):
+    parameters = () if function is None else inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
 
 
 def written(name, rest, body="pass", **scope):

@@ -9,6 +9,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+import overbar  # noqa: E402
 import tf_ops  # noqa: E402
 from overbar.rules import REGISTRY, halving  # noqa: E402
 from overbar.verify import call, draw_cases  # noqa: E402
@@ -167,6 +168,17 @@ def test_sizes_that_do_not_fit_are_named_when_the_graph_runs(name, shapes, words
     run = run.get_concrete_function(*(tf.TensorSpec([None] * len(shape), tf.float64) for shape in shapes))
     with pytest.raises(tf.errors.InvalidArgumentError, match=words):
         run(*(tf.ones(shape, tf.float64) for shape in shapes))
+
+
+def test_a_size_that_a_signature_fixes_is_checked_when_the_graph_runs():
+    @overbar.primitive("(2,n)->(n)")
+    def difference(A):
+        return A[..., 0, :] - A[..., 1, :]
+
+    run = tf.function(tf_ops.wrap(difference), input_signature=[tf.TensorSpec([None, None], tf.float64)])
+    assert run(tf.zeros((2, 5), tf.float64)).shape == (5,)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"argument A must have 2 in \(2,n\)->\(n\):\] \[3\]"):
+        run(tf.zeros((3, 5), tf.float64))
 
 
 @pytest.mark.parametrize("shape", [[4, 3], [None, None]])

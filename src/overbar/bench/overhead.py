@@ -44,8 +44,10 @@ def arguments(name, op, n, dtype="float64"):
     arrays = []
     for i in range(2 if primitive.variadic else len(primitive.arguments)):
         core = () if primitive.signature.whole else primitive.signature.inputs[i]
-        A = rng.uniform(0.5, 1.5, (n,) * (len(core) or 2))
-        if len(core) == 2:
+        A = rng.uniform(0.5, 1.5, tuple(int(dim) if dim.isdigit() else n for dim in core) or (n, n))
+        if name == "tridiagonal_solve" and i == 0:
+            A[1] += 3
+        elif len(core) == 2:
             A = A / n + np.eye(n)
             if primitive.argument(i) in primitive.hermitian or name in _SYMMETRIC:
                 A = (A + A.T) / 2

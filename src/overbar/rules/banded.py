@@ -245,7 +245,7 @@ def _by_rows(ab):
     return xp.concat([_left(ab[..., :1, :], 1), ab[..., 1:2, :], _right(ab[..., 2:, :], 1)], axis=-2)
 
 
-@primitive("(p,n),(n,k?)->(n,k?)")
+@primitive("(3,n),(n,k?)->(n,k?)")
 def tridiagonal_solve(diagonals, rhs, *, adjoint=False):
     """The solution X of A X = B, or Aᴴ X = B, for a tridiagonal matrix A.
 
@@ -265,10 +265,8 @@ def tridiagonal_solve(diagonals, rhs, *, adjoint=False):
 
     Raises
     ------
-    ValueError
-        `diagonals` has not three rows.
     LinAlgError of the array's library
-        The shapes do not fit, or a dtype is not floating point.
+        `diagonals` has not three rows, the shapes do not fit, or a dtype is not floating point.
     numpy.linalg.LinAlgError
         A is singular. (In a graph of TensorFlow's the error is an InvalidArgumentError or UnknownError with the same
         message.) NaN goes through to X.
@@ -288,17 +286,8 @@ def tridiagonal_solve(diagonals, rhs, *, adjoint=False):
     >>> overbar.tridiagonal_solve(diagonals, np.array([3.0, 4.0, 3.0]))
     array([1., 1., 1.])
     """
-    _three(diagonals)
     options = {"lower": 1, "upper": 1, "adjoint": bool(adjoint), "name": "tridiagonal_solve"}
     return namespace(diagonals, rhs).on_host(gbsv, _by_columns(diagonals), rhs, **options)[0]
-
-
-def _three(diagonals):
-    if diagonals.shape[-2] not in (None, 3):
-        raise ValueError(
-            f"tridiagonal_solve: argument diagonals of shape {tuple(diagonals.shape)} must have three rows: what is "
-            "above, on and below the main diagonal."
-        )
 
 
 @tridiagonal_solve.vjp
