@@ -28,10 +28,10 @@ def getrf(A):
     return A, pivots, p
 
 
-@kernel("(m,n),(k)->(m)", "i")
-def permutation(LU, pivots):
-    """The rows p that the pivots of `lu_factor` bring to the top."""
-    p = np.arange(LU.shape[0])
+@kernel("(m),(k)->(m)")
+def permutation(rows, pivots):
+    """The rows in the order that the pivots of `lu_factor` bring them into."""
+    p = rows.copy()
     for i, j in enumerate(pivots - 1):
         p[[i, j]] = p[[j, i]]
     return p
