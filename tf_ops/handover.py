@@ -27,6 +27,7 @@ def wrap(
     builtin: Callable[..., Any] | None = None,
     when: Callable[..., bool] | None = None,
     returns: Callable[..., Any] | None = None,
+    takes: Callable[..., Any] | None = None,
     **names: str,
 ) -> Callable[..., Any]:
     """Make a primitive, one of overbar's or your own, a function of TensorFlow tensors.
@@ -49,6 +50,8 @@ def wrap(
     returns : callable, optional
         Makes of the outputs what TensorFlow's function returns: another order, a named tuple. Its docstring says so,
         and its keyword-only arguments are options of the function.
+    takes : callable, optional
+        Makes of the function's tensors those that the primitive takes; its keyword-only arguments are options, too.
     **names : str
         What the arguments in `signature` are called in the primitive: ``x="A"``.
 
@@ -73,7 +76,7 @@ def wrap(
     12.0
     """
     if builtin is None or when is not None:
-        ours = as_function(primitive, TENSORFLOW, signature, names, returns)
+        ours = as_function(primitive, TENSORFLOW, signature, names, returns, takes)
         function = _with_name(ours, positional=signature is not None)
     if builtin is not None:
         function = _handed_over(primitive, signature, builtin) if when is None else _choice(function, builtin, when)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from overbar import rules
 from overbar.rules.lu import permutation
+from overbar.rules.norms import two_dimensions
 from tf_ops.handover import never, wrap
 from tf_ops.wrapper import TENSORFLOW, in_single_precision
 
@@ -70,8 +71,28 @@ def _solution(solution, residuals, rank, singular_values):
 
 def _with_permutation(LU, pivots, *, output_idx_type=tf.int32):
     """(lu, p), where row p[i] of the input is row i of L U."""
-    (p,) = TENSORFLOW.on_host(permutation, LU, pivots)
+    (p,) = TENSORFLOW.on_host(permutation, tf.range(tf.shape(LU)[-2]), pivots)
     return LU, tf.cast(p, output_idx_type)
+
+
+def _matrices_last(A, *, dim):
+    if dim == (-2, -1):
+        return A
+    A = tf.convert_to_tensor(A)
+    return tf.transpose(A, _with_last(A.shape.rank, dim))
+
+
+def _kept(norm, *, dim, keepdim):
+    if not keepdim:
+        return norm
+    order = _with_last(norm.shape.rank + 2, dim)
+    return tf.transpose(norm[..., None, None], sorted(range(len(order)), key=order.__getitem__))
+
+
+def _with_last(rank, dim):
+    """All dimensions, two of them last."""
+    last = two_dimensions(dim, rank)
+    return [*(d for d in range(rank) if d not in last), *last]
 
 
 add = wrap(rules.add, builtin=tf.add)
@@ -194,7 +215,12 @@ lu = wrap(
 lu_factor = wrap(rules.lu_factor)
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, builtin=tf.linalg.matmul)
-matrix_norm = wrap(rules.matrix_norm)
+matrix_norm = wrap(
+    rules.matrix_norm,
+    "matrix_norm(A, ord='fro', dim=(-2, -1), keepdim=False)",
+    takes=_matrices_last,
+    returns=_kept,
+)
 matrix_power = wrap(rules.matrix_power)
 matrix_transpose = wrap(rules.matrix_transpose, builtin=tf.linalg.matrix_transpose)
 multiply = wrap(rules.multiply, builtin=tf.multiply)
@@ -282,7 +308,7 @@ transpose_matmul = wrap(rules.transpose_matmul)
 triangular_solve = wrap(
     rules.solve_triangular, "triangular_solve", builtin=in_single_precision(tf.linalg.triangular_solve)
 )
-tridiagonal_solve = wrap(rules.tridiagonal_solve, builtin=tf.linalg.tridiagonal_solve)
+tridiagonal_solve = wrap(rules.tridiagonal_solve, builtin=in_single_precision(tf.linalg.tridiagonal_solve))
 tril = wrap(rules.tril)
 triu = wrap(rules.triu)
 vec = wrap(rules.vec)

@@ -200,7 +200,7 @@ def matmul(
 ) -> Any:
     """The matrix product C = A B."""
 
-def matrix_norm(A: Any, *, ord: str = "fro", name: str | None = None) -> Any:
+def matrix_norm(A: Any, ord: str = "fro", dim: Any = (-2, -1), keepdim: Any = False, name: str | None = None) -> Any:
     """The norm ‖A‖ of a matrix: Frobenius, nuclear, spectral, or the largest sum of a column or row."""
 
 def matrix_power(A: Any, *, n: int, name: str | None = None) -> Any:

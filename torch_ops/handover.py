@@ -34,6 +34,7 @@ def wrap(
     mended: Callable[..., typing.Any] | None = None,
     when: Callable[..., bool] | None = None,
     returns: Callable[..., typing.Any] | None = None,
+    takes: Callable[..., typing.Any] | None = None,
     **names: str,
 ) -> Callable[..., typing.Any]:
     """Make a primitive, one of overbar's or your own, a function of PyTorch tensors.
@@ -57,6 +58,8 @@ def wrap(
     returns : callable, optional
         Makes of the outputs what PyTorch's function returns: a named tuple of torch.return_types, or what a function of
         them gives. That function's docstring says so, and its keyword-only arguments are options of the op.
+    takes : callable, optional
+        Makes of the op's tensors those that the primitive takes; its keyword-only arguments are options of the op, too.
     **names : str
         What the arguments in `signature` are called in the primitive: ``input="A"``.
 
@@ -80,11 +83,11 @@ def wrap(
     tensor(12.)
     """
     if builtin is None:
-        op = _ours(as_function(primitive, TORCH, signature, names, _result(returns)))
+        op = _ours(as_function(primitive, TORCH, signature, names, _result(returns), takes))
     elif when is None:
         op = _theirs(builtin)
     else:
-        ours = as_function(primitive, TORCH, signature, names, _result(returns))
+        ours = as_function(primitive, TORCH, signature, names, _result(returns), takes)
         op = _either(ours, builtin, mended or builtin, when)
         op.ours = ours  # the op where nothing is handed over: small matrices never get there, but tests have to
     op.primitive, op.names, op.builtin, op.mended, op.when = primitive, names, builtin, mended, when

@@ -9,6 +9,7 @@ are handed over to that function; `torch_ops.handover` says what that means.
 import torch
 
 from overbar import rules
+from overbar.rules.norms import two_dimensions
 from torch_ops.handover import FULL, REAL, forward_mode, small, wrap
 
 
@@ -61,13 +62,29 @@ def _as_scipy(w, V, *, eigvals_only: bool = False):
     return w if eigvals_only else (w, V)
 
 
+def _matrices_last(A, *, dim, dtype):
+    if dtype is not None:
+        A = A.to(dtype)
+    return A if dim == (-2, -1) else A.movedim(two_dimensions(dim, A.ndim), (-2, -1))
+
+
+def _kept(norm, *, dim, keepdim):
+    return norm[..., None, None].movedim((-2, -1), tuple(dim)) if keepdim else norm
+
+
 def _not_complete(A, mode="reduced"):
     return A.dtype in FULL and mode != "complete"  # of a complete Q, PyTorch has no derivative
 
 
 def _tall(A, *, pivot=True):
     # PyTorch divides by the last pivot, of which the derivative is independent where A is not tall
-    return A.dtype in FULL and A.size(-2) > A.size(-1)
+    return not pivot or (A.dtype in FULL and A.size(-2) > A.size(-1))
+
+
+def _pivoted(A, *, pivot):
+    if not pivot:
+        raise NotImplementedError("lu: pivot=False is PyTorch's, and PyTorch has it for CUDA only. Leave it out.")
+    return A
 
 
 def _few_reflections(A, tau):
@@ -176,22 +193,30 @@ lstsq = wrap(
 )
 lu = wrap(
     rules.lu,
-    "lu(A: Tensor) -> tuple[Tensor, Tensor, Tensor]",
+    "lu(A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor, Tensor]",
     builtin=torch.linalg.lu,
     when=_tall,
+    takes=_pivoted,
     returns=torch.return_types.linalg_lu,
 )
 lu_factor = wrap(
     rules.lu_factor,
-    "lu_factor(A: Tensor) -> tuple[Tensor, Tensor]",
+    "lu_factor(A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor]",
     builtin=torch.linalg.lu_factor,
     when=_tall,
+    takes=_pivoted,
     returns=torch.return_types.linalg_lu_factor,
 )
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)
 matrix_exp = wrap(rules.expm, "matrix_exp(A: Tensor) -> Tensor")
-matrix_norm = wrap(rules.matrix_norm, "matrix_norm(A: Tensor, ord: Any = 'fro') -> Tensor")
+matrix_norm = wrap(
+    rules.matrix_norm,
+    "matrix_norm(A: Tensor, ord: Any = 'fro', dim: tuple[int, int] = (-2, -1), keepdim: bool = False, *, "
+    "dtype: Any = None) -> Tensor",
+    takes=_matrices_last,
+    returns=_kept,
+)
 matrix_power = wrap(rules.matrix_power, "matrix_power(A: Tensor, n: int) -> Tensor", builtin=torch.linalg.matrix_power)
 matrix_transpose = wrap(rules.matrix_transpose)
 mul = wrap(rules.multiply, "mul(input: Tensor, other: Tensor | Number) -> Tensor", builtin=torch.mul)

@@ -153,10 +153,10 @@ def logmh(A: Tensor) -> Tensor:
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank."""
 
-def lu(A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def lu(A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """The LU decomposition with partial pivoting, A = P L U."""
 
-def lu_factor(A: Tensor) -> tuple[Tensor, Tensor]:
+def lu_factor(A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor]:
     """The LU decomposition with partial pivoting in one array, A = P L U."""
 
 def mask(A: Tensor, *, mask: Any) -> Tensor:
@@ -168,7 +168,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 def matrix_exp(A: Tensor) -> Tensor:
     """The matrix exponential, C = exp(A) = I + A + A²/2 + A³/6 + … (to infinity)."""
 
-def matrix_norm(A: Tensor, ord: Any = "fro") -> Tensor:
+def matrix_norm(
+    A: Tensor, ord: Any = "fro", dim: tuple[int, int] = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
     """The norm ‖A‖ of a matrix: Frobenius, nuclear, spectral, or the largest sum of a column or row."""
 
 def matrix_power(A: Tensor, n: int) -> Tensor:

@@ -41,9 +41,15 @@ class Words(NamedTuple):
     function: str
     #: what the library's names of options are in a primitive, where an op does not say it
     options: Mapping[str, str]
-    #: arguments that all functions of the library have, and primitives have not
+    #: arguments that functions of the library have, and primitives have not
     everywhere: Mapping[str, str]
 
+
+_MATRICES = {
+    "dim": "The two dimensions of the matrices, the rows' first",
+    "keepdim": "Whether these dimensions stay, with size 1",
+    "dtype": "Convert the input to this dtype first",
+}
 
 PYTORCH = Words(
     library="PyTorch",
@@ -57,7 +63,7 @@ PYTORCH = Words(
     remark=".. note::",
     function=":func:`{}`",
     options={"dim": "axis", "keepdim": "keepdims"},
-    everywhere={},
+    everywhere=_MATRICES,
 )
 
 TENSORFLOW = Words(
@@ -72,7 +78,7 @@ TENSORFLOW = Words(
     remark="Note:",
     function="`{}`",
     options={},
-    everywhere={"name": "A name for the operation"},
+    everywhere={"name": "A name for the operation", **_MATRICES},
 )
 
 _LIBRARIES = {"NumPy": "NumPy", "PyTorch": "PyTorch", "TensorFlow": "TensorFlow|XLA"}

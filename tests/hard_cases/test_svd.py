@@ -3,6 +3,8 @@ values, rank-deficient matrices, zero, extreme scales, sizes 0 and 1. Each in Nu
 closed forms and 50 digits. May import `torch_ops` and `tf_ops`.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,8 @@ torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")
 
 import overbar  # noqa: E402
-import tf_ops  # noqa: E402, F401 - makes the primitives ops of TensorFlow
-import torch_ops  # noqa: E402, F401 - and of PyTorch
+import tf_ops  # noqa: E402
+import torch_ops  # noqa: E402
 from overbar import matrix_transpose, namespace  # noqa: E402
 from overbar.verify import Exact  # noqa: E402
 
@@ -413,3 +415,23 @@ def test_what_is_not_finite_is_an_error_or_stays_so(framework):
         error = np.linalg.LinAlgError if framework == "numpy" else torch.linalg.LinAlgError
         with pytest.raises(error):
             overbar.svdvals(A if framework == "numpy" else torch.tensor(A))
+
+
+def tensor_of(front, A):
+    return torch.tensor(A) if front is torch_ops else tf.constant(A)
+
+
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, 1, -np.inf])
+def test_norms_along_other_dimensions(ord):
+    A = RNG.standard_normal((2, 3, 4, 5))
+    for dim in ((-2, -1), *itertools.permutations(range(4), 2)):
+        for keepdim in (False, True):
+            expected = torch.linalg.matrix_norm(torch.tensor(A), ord, dim, keepdim).numpy()
+            for front in (torch_ops, tf_ops):
+                np.testing.assert_allclose(
+                    front.matrix_norm(tensor_of(front, A), ord, dim, keepdim), expected, rtol=1e-13
+                )
+    for dim in ((0, 0), (3, -1), (0,), (0, 1, 2), (0, 4), 0, (0.5, 1)):
+        for front in (torch_ops, tf_ops):
+            with pytest.raises(ValueError, match="dim must be two different dimensions of the array, which has 4"):
+                front.matrix_norm(tensor_of(front, A), ord, dim)

@@ -175,6 +175,20 @@ def matrix_norm(A, *, ord="fro"):
     return _norm(namespace(A), A, _which("matrix_norm: ord", ord))
 
 
+def two_dimensions(dim, rank):
+    """The argument `dim` of the fronts' matrix_norm as two different numbers in range(rank)."""
+    if (
+        isinstance(dim, (tuple, list))
+        and len(dim) == 2
+        and all(isinstance(d, int) and -rank <= d < rank for d in dim)
+        and (dim[0] - dim[1]) % rank
+    ):
+        return tuple(d % rank for d in dim)
+    raise ValueError(
+        f"matrix_norm: dim must be two different dimensions of the array, which has {rank}, but is {dim!r}."
+    )
+
+
 def _matrix_norm_second(xp, A, c, G, E, ord):
     return _norm_second(xp, A, c, G, E, _which("ord", ord))
 
