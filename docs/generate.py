@@ -491,12 +491,17 @@ def examples_module(front):
     return "\n".join([*lines, "}", ""])
 
 
+# Where a framework's function takes something else than the primitive.
+OTHER_ARRAYS = {"tf_ops.lu_solve": [np.array([[2.0, 4.0], [0.5, 1.0]]), np.array([1, 0]), np.array([5.0, 6.0])]}
+
+
 def example_of(front, op):
     """A session with the call that the docstring of the primitive shows; None where the op has no such argument."""
     arrays, options = first_call(op.primitive)
+    arrays = OTHER_ARRAYS.get(f"{front.__name__}.{op.__name__}", arrays)
     try:
         return session(front, op, arrays, options)
-    except (RuntimeError, tf.errors.InvalidArgumentError):  # handed over to what takes no vectors: a column, then
+    except (RuntimeError, ValueError, tf.errors.InvalidArgumentError):  # it takes no vectors: a column, then
         cores = op.primitive.signature.inputs
         columns = [A[:, None] if A.ndim < len(core) else A for A, core in zip(arrays, cores, strict=True)]
         return session(front, op, columns, options)
@@ -504,15 +509,17 @@ def example_of(front, op):
 
 def session(front, op, arrays, options):
     """The call of an op with these arrays, as the interpreter shows it."""
-    library, tensor, dtype = "torch", "torch.tensor", ""
+    library, tensor, dtypes = "torch", "torch.tensor", {"f": "", "i": ", dtype=torch.int32"}
     if front is tf_ops:  # prints all digits, and those of single precision are not the same on every machine
-        library, tensor, dtype = "tensorflow as tf", "tf.constant", ", tf.float64"
+        library, tensor, dtypes = "tensorflow as tf", "tf.constant", {"f": ", tf.float64", "i": ""}
     theirs = counterparts_of(op)
     primitive, parameters = op.primitive, inspect.signature(op).parameters
     if not {k for k, v in options.items() if v is not primitive.defaults[k]} <= set(theirs.values()):
         return None
     lines, arguments = [f"import {library}, {front.__name__}"], []
-    written = [str(a) if a.ndim == 0 and len(arrays) > 1 else f"{tensor}({a.tolist()}{dtype})" for a in arrays]
+    written = [
+        str(a) if a.ndim == 0 and len(arrays) > 1 else f"{tensor}({a.tolist()}{dtypes[a.dtype.kind]})" for a in arrays
+    ]
     written = [re.sub(r"\b(nan|inf)\b", r'float("\1")', text) for text in written]
     for name, our in theirs.items():
         if primitive.variadic and our in primitive.arguments:
@@ -520,8 +527,9 @@ def session(front, op, arrays, options):
         elif our in primitive.arguments:
             value = written[primitive.arguments.index(our)]
             if value.startswith(tensor):
-                lines.append(f"{our} = {value}")
-                value = our
+                called = name if f"{front.__name__}.{op.__name__}" in OTHER_ARRAYS else our
+                lines.append(f"{called} = {value}")
+                value = called
             arguments.append(value)
         elif our is not None and options[our] is not parameters[name].default:
             value = options[our]

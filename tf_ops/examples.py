@@ -395,6 +395,16 @@ array([[2. , 4. ],
 array([[2. , 4. ],
        [0.5, 1. ]])>, <tf.Tensor: shape=(2,), dtype=int32, numpy=array([2, 2], dtype=int32)>)
 """,
+    "lu_solve": """\
+>>> import tensorflow as tf, tf_ops
+>>> lower_upper = tf.constant([[2.0, 4.0], [0.5, 1.0]], tf.float64)
+>>> perm = tf.constant([1, 0])
+>>> rhs = tf.constant([[5.0], [6.0]], tf.float64)
+>>> tf_ops.lu_solve(lower_upper, perm, rhs)
+<tf.Tensor: shape=(2, 1), dtype=float64, numpy=
+array([[-1.],
+       [ 2.]])>
+""",
     "mask": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([1.0, float("nan")], tf.float64)

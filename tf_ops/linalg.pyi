@@ -17,6 +17,7 @@ from tf_ops.ops import logdet as logdet
 from tf_ops.ops import logm as logm
 from tf_ops.ops import lstsq as lstsq
 from tf_ops.ops import lu as lu
+from tf_ops.ops import lu_solve as lu_solve
 from tf_ops.ops import matmul as matmul
 from tf_ops.ops import matrix_transpose as matrix_transpose
 from tf_ops.ops import pinv as pinv

@@ -399,6 +399,10 @@ class TensorFlowNamespace(Namespace):
         return self.mT(tf.one_hot(p, self.shape(p)[-1], dtype=like.dtype))
 
     def take_rows(self, A, p):
+        if A.shape[:-2] != p.shape[:-1] or not A.shape[:-2].is_fully_defined():
+            batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(p)[:-1])
+            A = tf.broadcast_to(A, tf.concat([batch, tf.shape(A)[-2:]], axis=0))
+            p = tf.broadcast_to(p, tf.concat([batch, tf.shape(p)[-1:]], axis=0))
         return tf.gather(A, p, axis=-2, batch_dims=A.shape.rank - 2)
 
     def qr(self, A, mode="reduced"):

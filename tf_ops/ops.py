@@ -213,6 +213,7 @@ lu = wrap(
     returns=_with_permutation,
 )
 lu_factor = wrap(rules.lu_factor)
+lu_solve = wrap(rules.lu_solve, builtin=in_single_precision(tf.linalg.lu_solve))
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, builtin=tf.linalg.matmul)
 matrix_norm = wrap(

@@ -181,6 +181,9 @@ def lu(input: Any, output_idx_type: Any = "int32", name: str | None = None) -> t
 def lu_factor(A: Any, *, name: str | None = None) -> tuple[Any, Any]:
     """The LU decomposition with partial pivoting in one array, A = P L U."""
 
+def lu_solve(lower_upper: Any, perm: Any, rhs: Any, validate_args: Any = False, name: str | None = None) -> Any:
+    """The solution X of op(A) X = B or X op(A) = B, for a matrix A whose factors `lu_factor` has computed."""
+
 def mask(A: Any, *, mask: Any, name: str | None = None) -> Any:
     """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
 
@@ -272,7 +275,7 @@ def softplusmh(A: Any, *, name: str | None = None) -> Any:
 def solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None = None) -> Any:
     """The solution X of a system of equations, op(A) X = B or X op(A) = B."""
 
-def solve_banded(l_and_u: tuple, ab: Any, b: Any, name: str | None = None, *, adjoint: bool = False) -> Any:
+def solve_banded(l_and_u: list[int], ab: Any, b: Any, name: str | None = None, *, adjoint: bool = False) -> Any:
     """The solution X of A X = B, or Aᴴ X = B, for a banded matrix A."""
 
 def solve_continuous_are(A: Any, B: Any, Q: Any, R: Any, *, name: str | None = None) -> Any:

@@ -38,10 +38,11 @@ TENSORFLOW = _Front()
 
 
 def half_precision(values):
-    """The dtype that all tensors and arrays among the values have, if it is float16 or bfloat16. There are no kernels
-    of linear algebra for these: what is computed is computed in float32, and given back in the dtype that came; tf.cast
-    does the same to the gradients."""
+    """The dtype that all tensors and arrays among the values have, but those of integers, if it is float16 or bfloat16.
+    There are no kernels of linear algebra for these: what is computed is computed in float32, and given back in the
+    dtype that came; tf.cast does the same to the gradients."""
     dtypes = {tf.as_dtype(value.dtype) for value in values if hasattr(value, "dtype")}
+    dtypes -= {dtype for dtype in dtypes if dtype.is_integer}
     return dtypes.pop() if len(dtypes) == 1 and dtypes <= set(_HALF) else None
 
 

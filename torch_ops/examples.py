@@ -359,6 +359,14 @@ LU=tensor([[2.0000, 4.0000],
         [0.5000, 1.0000]]),
 pivots=tensor([2, 2], dtype=torch.int32))
 """,
+    "lu_solve": """\
+>>> import torch, torch_ops
+>>> LU = torch.tensor([[2.0, 4.0], [0.5, 1.0]])
+>>> pivots = torch.tensor([2, 2], dtype=torch.int32)
+>>> B = torch.tensor([5.0, 6.0])
+>>> torch_ops.lu_solve(LU, pivots, B)
+tensor([-1.,  2.])
+""",
     "mask": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([1.0, float("nan")])

@@ -246,9 +246,6 @@ class TorchNamespace(Namespace):
         i = torch.arange(p.shape[-1], device=p.device)
         return (i[:, None] == p[..., None, :]).to(like.dtype)
 
-    def take_rows(self, A, p):
-        return torch.take_along_dim(A, p[..., None], -2)
-
     def qr(self, A, mode="reduced"):
         return tuple(torch.linalg.qr(A, mode))
 

@@ -87,6 +87,10 @@ def _pivoted(A, *, pivot):
     return A
 
 
+def _matrix_of_right_hand_sides(LU, pivots, B, **_):
+    return B.ndim > 1 and LU.dtype in FULL and not forward_mode()
+
+
 def _few_reflections(A, tau):
     # PyTorch's derivative takes one reflection after the other
     return tau.size(-1) <= 4 and A.dtype in FULL and A.shape[:-2] == tau.shape[:-1]
@@ -206,6 +210,12 @@ lu_factor = wrap(
     when=_tall,
     takes=_pivoted,
     returns=torch.return_types.linalg_lu_factor,
+)
+lu_solve = wrap(
+    rules.lu_solve,
+    "lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor",
+    builtin=torch.linalg.lu_solve,
+    when=_matrix_of_right_hand_sides,
 )
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)

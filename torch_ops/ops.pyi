@@ -159,6 +159,9 @@ def lu(A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor, Tensor]:
 def lu_factor(A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor]:
     """The LU decomposition with partial pivoting in one array, A = P L U."""
 
+def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
+    """The solution X of op(A) X = B or X op(A) = B, for a matrix A whose factors `lu_factor` has computed."""
+
 def mask(A: Tensor, *, mask: Any) -> Tensor:
     """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
 

@@ -265,8 +265,13 @@ class Namespace:
         return self.astype(i[:, None] == p[..., None, :], like.dtype)
 
     def take_rows(self, A: Any, p: Any) -> Any:
-        """The rows A[..., p[i], :] of a matrix (..., m, n), for integers p (..., k) with the batch dimensions of A."""
-        return self.take_along_axis(A, self.broadcast_to(p[..., None], (*p.shape, A.shape[-1])), axis=-2)
+        """The rows A[..., p[i], :] of a matrix (..., m, n), for integers p (..., k); batch dimensions broadcast."""
+        p = p[..., None]
+        for _ in range(p.ndim - A.ndim):
+            A = self.expand_dims(A, axis=0)
+        for _ in range(A.ndim - p.ndim):
+            p = self.expand_dims(p, axis=0)
+        return self.take_along_axis(A, p, axis=-2)
 
     def qr(self, A: Any, mode: str = "reduced") -> tuple[Any, Any]:
         """A = Q R; with mode "complete" Q is square."""
@@ -454,7 +459,8 @@ class NumpyNamespace(Namespace):
             A, upper = self.mH(A), not upper
         if A.ndim == 2 and B.ndim > 2:  # one factor, many right-hand sides: as columns of one system
             n, k = B.shape[-2:]
-            X = self._substitute(A, np.moveaxis(B, -2, 0).reshape(n, -1), upper, unitriangular)
+            columns = np.moveaxis(B, -2, 0).reshape(n, math.prod(B.shape[:-2]) * k)
+            X = self._substitute(A, columns, upper, unitriangular)
             return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
         return self._substitute(A, B, upper, unitriangular)
 

@@ -61,7 +61,12 @@ class Primitive:
     defaults: dict[str, Any]
 
     def __init__(
-        self, function: Callable[..., Any], signature: str, hidden: int = 0, hermitian: Sequence[str] = ()
+        self,
+        function: Callable[..., Any],
+        signature: str,
+        hidden: int = 0,
+        hermitian: Sequence[str] = (),
+        integer: Sequence[str] = (),
     ) -> None:
         functools.update_wrapper(self, function)
         del self.__wrapped__  # its signature is ours; the function itself is self.function
@@ -85,7 +90,7 @@ class Primitive:
             )
         self.outputs = len(self.signature.outputs)
         self.public = self.outputs - hidden
-        self.hermitian = tuple(hermitian)
+        self.hermitian, self.integer = tuple(hermitian), tuple(integer)
         self.__signature__ = inspect.Signature(
             [
                 p.replace(kind=p.POSITIONAL_OR_KEYWORD) if p.kind is p.VAR_POSITIONAL else p
@@ -215,6 +220,8 @@ class Primitive:
     def apply(self, xp, arrays, options):
         """Compute the function on arrays, with the namespace and the options already known."""
         arrays = xp.as_arrays(arrays)
+        if self.integer:
+            arrays = self._with_floats(xp, arrays)
         dropped = self.check(xp, arrays)
         if not dropped:
             outputs = xp.call(self, arrays, options)
@@ -228,6 +235,15 @@ class Primitive:
                 for out, core in zip(outputs, self.signature.outputs, strict=True)
             ]
         return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
+
+    def _with_floats(self, xp, arrays):
+        """The arrays, those of integers in the dtype of the others: to what differentiates they are like all the rest,
+        and the rules give them zeros."""
+        like = next(a for a, name in zip(arrays, self.arguments, strict=True) if name not in self.integer)
+        return [
+            xp.cast(a, like) if name in self.integer and not xp.is_floating(a) else a
+            for a, name in zip(arrays, self.arguments, strict=True)
+        ]
 
     def _with_dims(self, xp, A, core, dropped):
         for axis in _dropped_axes(core, dropped):
@@ -476,7 +492,7 @@ def _broadcast(a, b):
 
 
 def primitive(
-    signature: str, *, hidden: int = 0, hermitian: Sequence[str] = ()
+    signature: str, *, hidden: int = 0, hermitian: Sequence[str] = (), integer: Sequence[str] = ()
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Make a function of arrays a `Primitive`.
 
@@ -493,6 +509,9 @@ def primitive(
         others (the reverse rule must handle their cotangents), which is what makes second derivatives right.
     hermitian : sequence of str
         The arguments that must be symmetric (Hermitian) matrices: tests keep their tangents so.
+    integer : sequence of str
+        The arguments that hold integers. They are converted to floating point before the function and the rules see
+        them, which round them to the nearest integer and give them a derivative of zero.
 
     Examples
     --------
@@ -506,7 +525,7 @@ def primitive(
     >>> overbar.vjp(sum_of_squares, np.array([1.0, 2.0]))[1](1.0)
     (array([2., 4.]),)
     """
-    return lambda function: Primitive(function, signature, hidden, hermitian)
+    return lambda function: Primitive(function, signature, hidden, hermitian, integer)
 
 
 def elementwise(function: Callable[..., Any]) -> Primitive:

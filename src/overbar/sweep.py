@@ -128,6 +128,10 @@ class _TraceNamespace(NumpyNamespace):
     def _from_python(self, value, like):
         return super()._from_python(value, getattr(like, "value", like))
 
+    def cast(self, A, like):
+        """Of integers, which have no derivative: here `Primitive.apply` asks for no other."""
+        return np.asarray(getattr(A, "value", A), like.dtype)
+
     def call(self, primitive, arrays, options):
         tape, *others = {id(a.tape): a.tape for a in arrays if isinstance(a, Traced)}.values()
         if others:

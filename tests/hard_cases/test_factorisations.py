@@ -75,24 +75,27 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
 
 
-# -- solving with the factors of lu, by each library's own functions
+# -- solving with the factors of lu
 
 
 @doubles
 @pytest.mark.parametrize("n", [1, 2, 7, 33])
 @fronts
-def test_a_system_solved_with_the_factors_has_the_derivative_of_the_system(front, n, dtype):
+@pytest.mark.parametrize("solver", ["ours", "the front's", "a user's"])
+def test_a_system_solved_with_the_factors_has_the_derivative_of_the_system(solver, front, n, dtype):
     A, B, W = Draw(4, dtype).square(n), Draw(5, dtype).normal(n, 2), normal(n, 2, seed=6)
 
     def solve(A):
         (b,) = arrays(front, B)
-        if front == "PyTorch":
-            return torch.linalg.lu_solve(*torch_ops.lu_factor(A), b)
-        if front == "TensorFlow":
-            return tf.linalg.lu_solve(*tf_ops.lu(A), b)
-        P, L, U = overbar.lu(A)
-        half = overbar.solve_triangular(L, overbar.matmul(overbar.matrix_transpose(P), b), upper=False)
-        return overbar.solve_triangular(U, half, upper=True)
+        if solver == "a user's":
+            P, L, U = overbar.lu(A)
+            half = overbar.solve_triangular(L, overbar.matmul(overbar.matrix_transpose(P), b), upper=False)
+            return overbar.solve_triangular(U, half, upper=True)
+        if solver == "ours" or front == "NumPy":
+            return overbar.lu_solve(*overbar.lu_factor(A), b)
+        return (
+            torch_ops.lu_solve(*torch_ops.lu_factor(A), b) if front == "PyTorch" else tf_ops.lu_solve(*tf_ops.lu(A), b)
+        )
 
     def loss(A):
         X = solve(A)
@@ -112,6 +115,42 @@ def test_a_system_solved_with_the_factors_has_the_derivative_of_the_system(front
         X, adjoint = inverse @ B, inverse.T @ W
         expected = inverse.T @ V.T @ adjoint @ X.T + adjoint @ (inverse @ V @ X).T
         close(hessian_product(front, loss, A, V), expected, 1e-11)
+
+
+@doubles
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 33])
+def test_factors_solve_every_equation(n, dtype):
+    """With the factors of one matrix and of a batch, on both sides, for vectors, and many right-hand sides of one."""
+    A, B, C = Draw(4, dtype, (3,)).square(n), Draw(5, dtype, (3,)).normal(n, 2), Draw(6, dtype, (3,)).normal(2, n)
+    for a, b, c in ((A, B, C), (A[0], B, C), (A, B[0], C[0]), (A[:, None], B, C)):
+        factors = overbar.lu_factor(a)
+        inverse = np.linalg.inv(a)
+        close(overbar.lu_solve(*factors, b), inverse @ b, 1e-11)
+        close(overbar.lu_solve(*factors, b, adjoint=True), inverse.conj().mT @ b, 1e-11)
+        close(overbar.lu_solve(*factors, c, left=False), c @ inverse, 1e-11)
+        close(overbar.lu_solve(*factors, c, left=False, adjoint=True), c @ inverse.conj().mT, 1e-11)
+    close(overbar.lu_solve(*overbar.lu_factor(A[0]), B[0, :, 0]), np.linalg.inv(A[0]) @ B[0, :, 0], 1e-11)
+    if dtype is np.float64 and n:
+        case = Case((overbar.lu_factor(A[0])[0], overbar.lu_factor(A[0])[1].astype(float), B[0]))
+        assert exact_error(overbar.lu_solve, case) < 1e-13 * np.linalg.cond(A[0])
+
+
+@fronts
+def test_factors_that_cannot_be_solved_with(front):
+    """SciPy counts pivots from 0: its last one tells."""
+    A = Draw(4).square(3)
+    LU, pivots = overbar.lu_factor(A)
+    solve = lambda LU, pivots: np.asarray(overbar.lu_solve(*arrays(front, LU, pivots, np.ones(3))))  # noqa: E731
+    for wrong in (pivots - 1, pivots + 1, pivots - 3):
+        with pytest.raises((ValueError, tf.errors.OpError, RuntimeError), match=r"count from 1.*Add 1 to SciPy's"):
+            solve(LU, wrong)
+    singular = np.diag([1.0, 0.0, 1.0]), np.array([1, 2, 3], np.int32)
+    if front == "NumPy":
+        with pytest.raises(np.linalg.LinAlgError, match=r"Its diagonal is zero at \(1, 1\)"):
+            solve(*singular)
+    else:
+        assert not np.isfinite(solve(*singular)).all()
+    assert np.isnan(solve(np.full((3, 3), np.nan), pivots)).all()
 
 
 # -- against 50 digits, in NumPy

@@ -417,6 +417,8 @@ def fails(primitive, arrays, options, error, *words):
 def test_an_array_that_is_not_of_single_or_double_precision_is_refused_by_name(first, dtype):
     primitive, case = first.primitive, first.draw()
     for i, a in enumerate(case.arrays):
+        if primitive.argument(i) in primitive.integer:
+            continue
         error = fails(
             primitive,
             replaced(case, i, np.ones(a.shape, dtype)),
@@ -427,6 +429,17 @@ def test_an_array_that_is_not_of_single_or_double_precision_is_refused_by_name(f
         )
         assert isinstance(error, np.linalg.LinAlgError)
         assert isinstance(error, TypeError)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8])
+def test_integers_are_what_they_are_as_floats_and_have_no_derivative(first, dtype):
+    primitive, case = first.primitive, first.draw()
+    for i, a in enumerate(case.arrays):
+        if primitive.argument(i) in primitive.integer:
+            arrays = replaced(case, i, a.astype(dtype))
+            expected, pullback = overbar.vjp(lambda *x: call(primitive, x, case.options), *case.arrays)
+            np.testing.assert_array_equal(call(primitive, arrays, case.options), expected)
+            assert not pullback(np.ones_like(expected))[i].any()
 
 
 @pytest.mark.parametrize("thing", ["text", None, {1.0: 2.0}, object()], ids=["text", "None", "dict", "object"])

@@ -100,6 +100,8 @@ def test_what_tensorflow_has_takes_half_precision(half):
             arrays.append([4])
         if name == "eigh_tridiagonal":
             arrays = [A, A[:, :1]]
+        if name == "lu_solve":
+            arrays = [A, tf.constant([1, 0]), A]
         if name == "tridiagonal_solve":
             arrays = [tf.stack([A[0], A[0], A[0]]), A]
         f = lambda *x, function=function, rest=arrays[1:]: function(x[0], *rest)  # noqa: E731

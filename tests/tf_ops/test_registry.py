@@ -176,6 +176,8 @@ def escaped(name):
 def test_a_tensor_that_is_not_floating_is_refused_by_name(first, dtype, graph):
     primitive, case = first.primitive, first.draw()
     for i, a in enumerate(case.arrays):
+        if primitive.argument(i) in primitive.integer:
+            continue
         x = tensors(case)
         x[i] = tf.ones(a.shape, tf.int32) if dtype == tf.int32 else tf.ones(a.shape, tf.int32) > 0
         f = lambda *t: call(primitive, t, case.options)  # noqa: E731

@@ -319,6 +319,8 @@ def test_hessian_of_every_argument(first):
     found = torch.func.hessian(g, argnums=every)(*(t.detach() for t in x))
     gradient = torch.autograd.grad(g(*x), x, create_graph=True)
     for i, bar in enumerate(gradient):
+        if first.primitive.argument(i) in first.primitive.integer:
+            continue
         rows = [torch.autograd.grad(entry, x, retain_graph=True, materialize_grads=True) for entry in bar.flatten()]
         for j, blocks in enumerate(zip(*rows, strict=True)):
             expected = torch.stack(blocks).reshape(*bar.shape, *x[j].shape)

@@ -293,6 +293,8 @@ def test_there_is_an_op_of_each_primitive(primitive):
 def test_a_tensor_that_is_not_floating_is_refused_by_name(first, dtype):
     primitive, case = first.primitive, first.draw()
     for i in range(len(case.arrays)):
+        if primitive.argument(i) in primitive.integer:
+            continue
         x = [t.to(dtype) if i == j else t for j, t in enumerate(tensors(case, requires_grad=False))]
         with pytest.raises(
             torch.linalg.LinAlgError, match=f"argument {_escaped(primitive.argument(i))} has dtype {dtype}"

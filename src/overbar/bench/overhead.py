@@ -28,12 +28,16 @@ MODES = ("forward", "forward and gradient")
 
 def ops(framework: str) -> dict:
     """The ops of a front that stand for a function of the framework itself, by name; those of one output, which both
-    sides take in double precision and have a derivative; without kron, whose result is of size n⁴."""
+    sides take in double precision, and whose arguments all have a derivative; without kron, whose result is of size
+    n⁴."""
     found = {name: getattr(front(framework), name) for name in front(framework).__all__}
     return {
         name: op
         for name, op in found.items()
-        if getattr(op, "builtin", None) is not None and op.primitive.public == 1 and name not in ("kron", "logm")
+        if getattr(op, "builtin", None) is not None
+        and op.primitive.public == 1
+        and not op.primitive.integer
+        and name not in ("kron", "logm")
     }
 
 

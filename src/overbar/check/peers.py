@@ -39,6 +39,7 @@ PEERS = {
     "lstsq": ("RB2F", "RB2FX", "Rb2F"),
     "lu": ("RB2F", "val", "RB2F"),
     "lu_factor": ("RB2F", "val", "RB2F"),
+    "lu_solve": ("RB2F", "val", "RB2F"),
     "matrix_norm": ("RB2F", "RB2FX", "RB2F"),
     "matrix_power": ("RB2F", "–", "RB2F"),
     "pinv": ("RB2F", "RB2Fx", "RB2F"),

@@ -26,7 +26,7 @@ from overbar.rules.householder import householder_product
 from overbar.rules.inverse import cholesky_inverse, inv, inv_quad, inv_quad_logdet, solve
 from overbar.rules.ldl import ldl
 from overbar.rules.least_squares import lstsq, pinv
-from overbar.rules.lu import lu, lu_factor
+from overbar.rules.lu import lu, lu_factor, lu_solve
 from overbar.rules.masking import mask, phi, tril, triu
 from overbar.rules.matrix_functions import cosm, expm, expm_frechet, matrix_power, polynomial, sinm
 from overbar.rules.matrix_roots import fractional_matrix_power, logm, sqrtm

@@ -208,6 +208,10 @@ class _lu_factor(Primitive):
     def __call__(self, A: Any) -> Any:
         """The LU decomposition with partial pivoting in one array, A = P L U."""
 
+class _lu_solve(Primitive):
+    def __call__(self, LU: Any, pivots: Any, B: Any, left: bool = True, adjoint: bool = False) -> Any:
+        """The solution X of op(A) X = B or X op(A) = B, for a matrix A whose factors `lu_factor` has computed."""
+
 class _mask(Primitive):
     def __call__(self, A: Any, mask: Any) -> Any:
         """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
@@ -303,7 +307,7 @@ class _solve(Primitive):
         """The solution X of a system of equations, op(A) X = B or X op(A) = B."""
 
 class _solve_banded(Primitive):
-    def __call__(self, ab: Any, b: Any, l_and_u: tuple, adjoint: bool = False) -> Any:
+    def __call__(self, ab: Any, b: Any, l_and_u: list[int], adjoint: bool = False) -> Any:
         """The solution X of A X = B, or Aᴴ X = B, for a banded matrix A."""
 
 class _solve_continuous_are(Primitive):
@@ -448,6 +452,7 @@ logmh: _logmh
 lstsq: _lstsq
 lu: _lu
 lu_factor: _lu_factor
+lu_solve: _lu_solve
 mask: _mask
 matmul: _matmul
 matrix_norm: _matrix_norm
@@ -546,6 +551,7 @@ __all__ = [
     "lstsq",
     "lu",
     "lu_factor",
+    "lu_solve",
     "mask",
     "matmul",
     "matrix_norm",

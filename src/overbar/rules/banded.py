@@ -111,7 +111,7 @@ def gbsv(ab, B, *, lower, upper, adjoint, name):
 
 
 @primitive("(p,n),(n,k?)->(n,k?)")
-def solve_banded(ab, b, *, l_and_u: tuple, adjoint=False):
+def solve_banded(ab, b, *, l_and_u: list[int], adjoint=False):
     """The solution X of A X = B, or Aᴴ X = B, for a banded matrix A.
 
     Parameters
@@ -210,7 +210,7 @@ def _(case):
 
 def _dominant(ab, main):
     """A band with a large main diagonal, so that the matrix is well-conditioned."""
-    ab[..., main, :] += 2 * len(ab[0]) ** 0.5 * (1 + np.arange(ab.shape[-1]) % 3)
+    ab[..., main, :] += 2 * ab.shape[-2] ** 0.5 * (1 + np.arange(ab.shape[-1]) % 3)
     return ab
 
 
