@@ -493,62 +493,67 @@ def _eigh_by_xla(A):
     diagonal, with the gaps between the blocks shortened, so that XLA's error is relative to little.
     """
     lower = tf.linalg.band_part(A, -1, 0)
-    strict = tf.linalg.set_diag(lower, tf.zeros_like(tf.linalg.diag_part(A)))
-    H = lower + tf.linalg.adjoint(strict)
-    H = tf.linalg.set_diag(H, tf.cast(tf.math.real(tf.linalg.diag_part(H)), H.dtype))
+    H = lower + tf.linalg.adjoint(lower)
+    H = _set_diagonal(input=H, diagonal=tf.cast(tf.math.real(_diagonal(input=A)), H.dtype))
     finite = tf.reduce_all(tf.math.is_finite(tf.abs(H)), axis=[-2, -1], keepdims=True)
     H = tf.where(finite, H, tf.zeros_like(H))
     scale = tf.reduce_max(tf.abs(H), axis=[-2, -1], keepdims=True)
     scale = tf.where(scale > 0, scale, tf.ones_like(scale))
     H = H / tf.cast(scale, H.dtype)
+    eye = tf.eye(tf.shape(H)[-1], dtype=H.dtype)
     _, V = tf.linalg.eigh(H)
     levels = _CLOSE[scale.dtype]
     for close, least in itertools.pairwise([*levels, 100 * np.finfo(scale.dtype.as_numpy_dtype).eps]):
-        V = _refine(H, V, close)
-        V = _refine(H, V @ _among_close(H, V, close), least)
-    V = _orthonormal(_orthonormal(V))
-    w = _rayleigh(H, V)[2]
+        V = _refine(H, V, eye, close)
+        V = _refine(H, V @ _among_close(H, V, eye, close), eye, least)
+    V = _orthonormal(_orthonormal(V, eye), eye)
+    w = _rayleigh(H, V, eye)[2]
     nan = tf.constant(math.nan, w.dtype)
     order = tf.argsort(w, axis=-1)  # of complex matrices, XLA sorts the vectors by what it takes for eigenvalues
-    w, V = (tf.experimental.numpy.take_along_axis(x, i, axis=-1) for x, i in ((w, order), (V, order[..., None, :])))
-    w = tf.where(finite[..., 0], w * scale[..., 0], nan)
+    w, V = tf.gather(w, order, batch_dims=w.shape.rank - 1), tf.gather(V, order, axis=-1, batch_dims=w.shape.rank - 1)
+    w = tf.where(tf.squeeze(finite, -1), w * tf.squeeze(scale, -1), nan)
     return w, tf.where(finite, V, tf.cast(nan, V.dtype))
 
 
-def _rayleigh(H, V):
+# The kernels of these names in tf.linalg take two more arguments, which would be two constants more in the graph.
+_diagonal, _set_diagonal = tf.raw_ops.MatrixDiagPart, tf.raw_ops.MatrixSetDiag
+
+
+def _rayleigh(H, V, eye):
     """VᴴHV, the deviation R = I − VᴴV of the columns from orthonormality, and the eigenvalues that follow from both."""
-    S, N = tf.linalg.adjoint(V) @ (H @ V), tf.linalg.adjoint(V) @ V
-    w = tf.math.real(tf.linalg.diag_part(S)) / tf.math.real(tf.linalg.diag_part(N))
-    return _hermitian_part(S), _hermitian_part(tf.eye(tf.shape(H)[-1], dtype=H.dtype) - N), w
+    S, N = tf.matmul(V, H @ V, adjoint_a=True), tf.matmul(V, V, adjoint_a=True)
+    w = tf.math.real(_diagonal(input=S)) / tf.math.real(_diagonal(input=N))
+    return _hermitian_part(S), _hermitian_part(eye - N), w
 
 
 def _hermitian_part(A):
     return (A + tf.linalg.adjoint(A)) / 2
 
 
-def _refine(H, V, least):
+def _refine(H, V, eye, least):
     """One step of Ogita and Aishima (2018), "Iterative refinement for symmetric eigenvalue decomposition", V + V E: it
     squares the error of V. E is split into R/2, which makes the columns orthonormal, and a rotation, which turns those
     of a pair. That is left out where the gap between their eigenvalues is less than `least`, relative to the largest,
     or so small that a step in the tangent's direction would lead astray."""
-    S, R, w = _rayleigh(H, V)
-    gap = w[..., None, :] - w[..., :, None]
-    numerator = S + R * tf.cast((w[..., None, :] + w[..., :, None]) / 2, R.dtype)
-    least = least * tf.reduce_max(abs(w), axis=-1)[..., None, None]
+    S, R, w = _rayleigh(H, V, eye)
+    row, column = tf.expand_dims(w, -2), tf.expand_dims(w, -1)
+    gap = row - column
+    numerator = S + R * tf.cast((row + column) / 2, R.dtype)
+    least = least * tf.reduce_max(tf.abs(row), axis=-1, keepdims=True)
     safe = tf.abs(gap) > tf.maximum(least, 16 * tf.abs(numerator))  # never on the diagonal
     rotation = numerator / tf.cast(tf.where(safe, gap, tf.ones_like(gap)), R.dtype)
     V = V + V @ (R / 2 + tf.where(safe, rotation, tf.zeros_like(rotation)))
-    return _orthonormal(V)  # I + E is orthonormal but for E²
+    return _orthonormal(V, eye)  # I + E is orthonormal but for E²
 
 
-def _orthonormal(V):
+def _orthonormal(V, eye):
     """One step of Newton's iteration towards orthonormal columns."""
-    return V + V @ (tf.eye(tf.shape(V)[-1], dtype=V.dtype) - tf.linalg.adjoint(V) @ V) / 2
+    return V + V @ (eye - tf.matmul(V, V, adjoint_a=True)) / 2
 
 
-def _among_close(H, V, close):
+def _among_close(H, V, eye, close):
     """The unitary matrix, block diagonal, that parts the columns of V whose eigenvalues are close."""
-    S, _, w = _rayleigh(H, V)
+    S, _, w = _rayleigh(H, V, eye)
     n = tf.shape(w)[-1]
     close = close * tf.reduce_max(abs(w), axis=-1, keepdims=True)
     gaps = tf.maximum(w[..., 1:] - w[..., :-1], 0)
@@ -557,9 +562,9 @@ def _among_close(H, V, close):
         return tf.cumsum(tf.pad(x, [[0, 0]] * (w.shape.rank - 1) + [[1, 0]]), axis=-1)[..., :n]
 
     block = running(tf.cast(gaps > close, tf.int32))
-    together = block[..., None, :] == block[..., :, None]
+    together = tf.equal(tf.expand_dims(block, -2), tf.expand_dims(block, -1))
     diagonal = running(tf.minimum(gaps, 4 * close))
-    T = tf.linalg.set_diag(tf.where(together, S, tf.zeros_like(S)), tf.cast(diagonal, S.dtype))
+    T = _set_diagonal(input=tf.where(together, S, tf.zeros_like(S)), diagonal=tf.cast(diagonal, S.dtype))
     _, Q = tf.linalg.eigh(T)
     return tf.where(together, Q, tf.zeros_like(Q))
 

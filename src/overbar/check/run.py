@@ -1,7 +1,7 @@
 """The work of `python -m overbar check`: every cell measured, with a progress bar, and the table of them.
 
-May import rich and the rest of `overbar.check`. NumPy is measured in this process, each framework in one of its own
-beside it: they do not wait for each other, and what one says while it is imported stays there.
+May import rich and the rest of `overbar.check`. NumPy is measured in this process, the frameworks in others beside it:
+they do not wait for each other, and what one says while it is imported stays there.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ from overbar.bench.frameworks import FRAMEWORKS
 from overbar.bench.harness import package_version
 from overbar.check.cells import COLUMNS, LETTERS, Cell, measure
 from overbar.check.peers import PEERS, VERSIONS
+
+
+#: How many processes measure a framework. XLA's compiler takes twice as long as all the rest.
+PROCESSES = {"torch": 1, "tf": 2}
 
 
 def run(names: Iterable[str], frameworks: Iterable[str], console: Console, seed: int = 0) -> list[Cell]:
@@ -49,7 +53,9 @@ def cells(names: list[str], frameworks: list[str], seed: int = 0) -> Iterator[Ce
     """The cells as they come."""
     context = multiprocessing.get_context("spawn")  # a forked TensorFlow hangs
     pools = {
-        name: concurrent.futures.ProcessPoolExecutor(1, mp_context=context) for name in frameworks if name != "numpy"
+        name: concurrent.futures.ProcessPoolExecutor(min(PROCESSES[name], len(names)), mp_context=context)
+        for name in frameworks
+        if name != "numpy"
     }
     try:
         waiting = [pool.submit(measure, name, fw, seed) for name in names for fw, pool in pools.items()]
