@@ -21,7 +21,6 @@ from overbar.bench.harness import package_version
 from overbar.check.cells import COLUMNS, LETTERS, Cell, measure
 from overbar.check.peers import PEERS, VERSIONS
 
-
 #: How many processes measure a framework. XLA's compiler takes twice as long as all the rest.
 PROCESSES = {"torch": 1, "tf": 2}
 
