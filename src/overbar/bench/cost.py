@@ -29,13 +29,16 @@ REASONS = {
     "bilinear_form": "the function reads the n² entries of A once, the bar of A has as many to write",
     "cho_logdet": "the function reads n entries of L, the bar of L has n² to write",
     "cho_solve_banded": "the function is two calls of compiled code, the rule goes through the band in NumPy",
+    "cholesky": "the function takes n³/3 flops in one call, the forward rule 5n³/6 in many of small blocks",
     "cholesky_banded": "the function is one call of compiled code, the rule goes from block to block in NumPy",
     "det": "the function takes 2n³/3 flops, the inverse of the rule 2n³ more",
     "diagonal": "the function is a view of n entries, the bar of A has n² to write",
     "kron": "the function writes each number once, the rule reads them and adds up",
     "ldl": "the function takes n³/3 flops, two triangular solves and a product of the rule 3n³ and more",
+    "lu": "the function takes 2n³/3 flops in one call, the rule 5n³/3 in many of small blocks",
     "matrix_transpose": "function and rule are views, without any work",
     "quadratic": "the function reads the n² entries of A once, the bar of A has as many to write",
+    "solve_banded": "the function is two calls of compiled code, the rule goes from diagonal to diagonal",
     "trace": "the function reads n entries of A, the bar of A has n² to write",
 }
 
