@@ -48,7 +48,6 @@ class Words(NamedTuple):
 _MATRICES = {
     "dim": "The two dimensions of the matrices, the rows' first",
     "keepdim": "Whether these dimensions stay, with size 1",
-    "dtype": "Convert the input to this dtype first",
 }
 
 PYTORCH = Words(
