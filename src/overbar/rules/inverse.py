@@ -5,6 +5,7 @@ May import `overbar.namespace` and `overbar.primitive`, and the other families o
 
 from overbar.namespace import mH, mT, namespace
 from overbar.primitive import once, primitive
+from overbar.rules.triangular import check_sides
 
 
 @primitive("(n,n)->(n,n)")
@@ -119,12 +120,7 @@ def solve(A, B, *, left=True, adjoint=False):
            [ 0.125,  0.25 ]]), array([ 0.5  , -0.125])))
     """
     xp = namespace(A)
-    n, p = A.shape[-1], B.shape[-2 if left else -1]
-    if n is not None and p is not None and n != p:
-        raise xp.ShapeError(
-            f"solve: argument B of shape {tuple(B.shape)} does not fit A of shape {tuple(A.shape)}: "
-            f"it has {p} {'rows' if left else 'columns'}, not {n}."
-        )
+    check_sides("solve", A, B, left)
     return _solve(xp, A, B, left, adjoint)
 
 

@@ -1,7 +1,7 @@
 """The LU decomposition with partial pivoting, in three factors and in one array.
 
-May import `overbar.namespace`, `overbar.primitive`, `overbar.kernel` and `overbar.rules.halving`. The pivots are
-constant where the decomposition is differentiable at all: the rules are those of A[p] = L U without pivots.
+May import `overbar.namespace`, `overbar.primitive`, `overbar.kernel`, and `halving` and `triangular` of the rules. The
+pivots are constant where the decomposition is differentiable at all: the rules are those of A[p] = L U without pivots.
 """
 
 import numpy as np
@@ -11,6 +11,7 @@ from overbar.kernel import kernel
 from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
 from overbar.rules.halving import by_size, cut, is_small
+from overbar.rules.triangular import check_sides
 
 
 @kernel("(m,n)->(m,n),(m),(m)", "=ii")
@@ -455,12 +456,7 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     array([-1.,  2.])
     """
     xp = namespace(LU)
-    n, p = LU.shape[-1], B.shape[-2 if left else -1]
-    if n is not None and p is not None and n != p:
-        raise xp.ShapeError(
-            f"lu_solve: argument B of shape {tuple(B.shape)} does not fit LU of shape {tuple(LU.shape)}: "
-            f"it has {p} {'rows' if left else 'columns'}, not {n}."
-        )
+    check_sides("lu_solve", LU, B, left, "LU")
     (order,) = xp.on_host(permutation, pivots, pivots)
     B, adjoint = _from_left(B, left, adjoint)
     if adjoint:

@@ -57,13 +57,19 @@ def solve_triangular(A, B, *, upper: bool, left=True, unitriangular=False, adjoi
     array([1., 2.])
     """
     xp = namespace(A)
+    check_sides("solve_triangular", A, B, left)
+    return xp.solve_triangular(A, B, upper=upper, left=left, adjoint=adjoint, unitriangular=unitriangular)
+
+
+def check_sides(name, A, B, left, matrix="A"):
+    """Raise where B has not as many rows, or with left=False columns, as the square matrix A: the signature
+    "(n,n),(p,q?)" leaves it open on which side A is."""
     n, p = A.shape[-1], B.shape[-2 if left else -1]
     if n is not None and p is not None and n != p:
-        raise xp.ShapeError(
-            f"solve_triangular: argument B of shape {tuple(B.shape)} does not fit A of shape {tuple(A.shape)}: "
+        raise namespace(A).ShapeError(
+            f"{name}: argument B of shape {tuple(B.shape)} does not fit {matrix} of shape {tuple(A.shape)}: "
             f"it has {p} {'rows' if left else 'columns'}, not {n}."
         )
-    return xp.solve_triangular(A, B, upper=upper, left=left, adjoint=adjoint, unitriangular=unitriangular)
 
 
 def _triangle(xp, A, upper, unitriangular):
