@@ -90,7 +90,7 @@ def repeats_by_numbers(primitive):
     return bool(called)
 
 
-SHARE = 1 if os.environ.get("OVERBAR_TESTS") == "all" else 4
+SHARE = 1 if os.environ.get("OVERBAR_TESTS") == "all" else 8
 EVERYWHERE = {"rules", "check", "benchmarks", "hard_cases", "docs"}
 
 
