@@ -152,7 +152,7 @@ class TestComplaints:
             cell.outputs = []
         assert complaints(book) == ["no cell has an output"]
 
-    @pytest.mark.parametrize("path", ["/home", "/data/x", "in '/root/a.py'", "File /var/lib/x.py", "C:\\Users"])
+    @pytest.mark.parametrize("path", ["/home", "/data/x", "in '/srv/a.py'", "File /var/lib/x.py", "C:\\Users"])
     def test_path(self, path):
         book = self.executed()
         book.cells[1].outputs = [nbformat.v4.new_output("execute_result", {"text/plain": path}, execution_count=2)]

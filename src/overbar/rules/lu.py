@@ -24,25 +24,29 @@ def getrf(A):
         (factor,) = scipy.linalg.get_lapack_funcs(("getrf",), (A,))
         A, swaps, _ = factor(A)
         pivots[: len(swaps)] = swaps + 1
-        for i, j in enumerate(swaps):
-            p[[i, j]] = p[[j, i]]
+        _exchange(p, swaps)
     return A, pivots, p
+
+
+def _exchange(p, swaps):
+    for i, j in enumerate(swaps):
+        p[[i, j]] = p[[j, i]]
 
 
 @kernel("(m),(k)->(m)", "i")
 def permutation(rows, pivots):
     """The rows that the pivots of `lu_factor` bring to the top: 0, 1, … m − 1 in another order. Of `rows` only the
     length is read."""
-    p, first, m = np.arange(len(rows)), np.arange(1, len(pivots) + 1), len(rows)
+    p, m = np.arange(len(rows)), len(rows)
     pivots = np.rint(np.real(pivots))
-    if not np.all((pivots >= first) & (pivots <= m)):
-        i = int(np.argmin((pivots >= first) & (pivots <= m)))
+    possible = (pivots > np.arange(len(pivots))) & (pivots <= m)
+    if not possible.all():
+        i = int(possible.argmin())
         raise np.linalg.LinAlgError(
             f"pivot {i} is {pivots[i]:g}, but must be between {i + 1} and {m}: pivots count from 1, as those of "
             "lu_factor do. (Add 1 to SciPy's.)"
         )
-    for i, j in enumerate(pivots.astype(int) - 1):
-        p[[i, j]] = p[[j, i]]
+    _exchange(p, pivots.astype(int) - 1)
     return p
 
 
@@ -458,19 +462,20 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     xp = namespace(LU)
     check_sides("lu_solve", LU, B, left, "LU")
     (order,) = xp.on_host(permutation, pivots, pivots)
-    B, adjoint = _from_left(B, left, adjoint)
+    turned, adjoint = _from_left(left, adjoint)
+    B = turned(B)
     if adjoint:
         X = xp.take_rows(_solve_L(LU, _solve_U_left(LU, B, adjoint=True), adjoint=True), xp.argsort(order))
     else:
         X = _solve_U_left(LU, _solve_L(LU, xp.take_rows(B, order)))
     # one permutation for each matrix of the batch, as every output has it
     order = xp.broadcast_to(order, (*xp.shape(X)[:-2], xp.shape(LU)[-1]))
-    return (X if left else mH(X)), order
+    return turned(X), order
 
 
-def _from_left(B, left, adjoint):
-    """What is on the right of op(A) X = B for X op(A) = B, and whether op(A) = Aᴴ there."""
-    return (B, adjoint) if left else (mH(B), not adjoint)
+def _from_left(left, adjoint):
+    """What makes B and X those of an equation with A on the left (it is its own inverse), and whether that has Aᴴ."""
+    return (lambda X: X, adjoint) if left else (mH, not adjoint)
 
 
 def _solve_U_left(LU, B, adjoint=False):
@@ -483,9 +488,8 @@ def _(bars, outputs, LU, pivots, B, *, left, adjoint):
     (X_bar, _), (X, order) = bars, outputs
     xp = namespace(LU)
     X_bar = xp.zeros_like(X) if X_bar is None else X_bar
-    X, _ = _from_left(X, left, adjoint)
-    X_bar, _ = _from_left(X_bar, left, adjoint)
-    B, adjoint = _from_left(B, left, adjoint)
+    turned, adjoint = _from_left(left, adjoint)
+    X, X_bar, B = map(turned, (X, X_bar, B))
     R, S = (X_bar, B) if adjoint else (B, X_bar)
     V = once(lambda: _solve_L(LU, xp.take_rows(R, order)))
     W = once(lambda: _solve_U_left(LU, S, adjoint=True))
@@ -500,8 +504,7 @@ def _(bars, outputs, LU, pivots, B, *, left, adjoint):
         return -_square(Y() @ mH(V()), W() @ mH(Z()))
 
     def B_bar():
-        bar = Z() if adjoint else xp.take_rows(Y(), xp.argsort(order))
-        return bar if left else mH(bar)
+        return turned(Z() if adjoint else xp.take_rows(Y(), xp.argsort(order)))
 
     return LU_bar, (lambda: 0 * pivots), B_bar
 
@@ -510,20 +513,19 @@ def _(bars, outputs, LU, pivots, B, *, left, adjoint):
 def _(outputs, LU, pivots, B, *, left, adjoint):
     X, order = outputs
     xp = namespace(LU)
+    turned, adjoint = _from_left(left, adjoint)
+    X, B = turned(X), turned(B)
 
     def dots(LU_dot, _, B_dot):
-        L_dot, U_dot = xp.tril(LU_dot, k=-1), xp.triu(LU_dot)
-        at, _ = _from_left(X, left, adjoint)
-        rest, _ = _from_left(B_dot, left, adjoint)
-        right, other = _from_left(B, left, adjoint)
-        if other:
-            rest = _solve_U_left(LU, rest - mH(U_dot) @ _solve_U_left(LU, right, adjoint=True), adjoint=True)
-            X_dot = _solve_L(LU, rest - mH(L_dot) @ xp.take_rows(at, order), adjoint=True)
+        L_dot, U_dot, rest = xp.tril(LU_dot, k=-1), xp.triu(LU_dot), turned(B_dot)
+        if adjoint:
+            rest = _solve_U_left(LU, rest - mH(U_dot) @ _solve_U_left(LU, B, adjoint=True), adjoint=True)
+            X_dot = _solve_L(LU, rest - mH(L_dot) @ xp.take_rows(X, order), adjoint=True)
             X_dot = xp.take_rows(X_dot, xp.argsort(order))
         else:
-            V = _solve_L(LU, xp.take_rows(right, order))
-            X_dot = _solve_U_left(LU, _solve_L(LU, xp.take_rows(rest, order) - L_dot @ V) - U_dot @ at)
-        return (X_dot if left else mH(X_dot)), None
+            V = _solve_L(LU, xp.take_rows(B, order))
+            X_dot = _solve_U_left(LU, _solve_L(LU, xp.take_rows(rest, order) - L_dot @ V) - U_dot @ X)
+        return turned(X_dot), None
 
     return dots
 
