@@ -83,7 +83,7 @@ def _tall(A, *, pivot=True):
 
 def _pivoted(A, *, pivot):
     if not pivot:
-        raise NotImplementedError("lu: pivot=False is PyTorch's, and PyTorch has it for CUDA only. Leave it out.")
+        raise NotImplementedError("pivot=False is PyTorch's, and PyTorch has it for CUDA only. Leave it out.")
     return A
 
 

@@ -240,10 +240,17 @@ class Primitive:
         """The arrays, those of integers in the dtype of the others: to what differentiates they are like all the rest,
         and the rules give them zeros."""
         like = next(a for a, name in zip(arrays, self.arguments, strict=True) if name not in self.integer)
-        return [
-            xp.cast(a, like) if name in self.integer and not xp.is_floating(a) else a
-            for a, name in zip(arrays, self.arguments, strict=True)
-        ]
+        arrays = list(arrays)
+        for i, name in enumerate(self.arguments):
+            if name in self.integer and not xp.is_floating(arrays[i]):
+                size = getattr(like.dtype, "itemsize", None) or like.dtype.size  # TensorFlow's has the latter
+                if xp.is_floating(like) and size < (8 if xp.is_complex(like) else 4):
+                    raise xp.DtypeError(
+                        f"{self.name}: argument {name} holds integers, which {_name(like.dtype)} of the others rounds. "
+                        "Convert them, to float32 for instance."
+                    )
+                arrays[i] = xp.cast(arrays[i], like)
+        return arrays
 
     def _with_dims(self, xp, A, core, dropped):
         for axis in _dropped_axes(core, dropped):

@@ -153,6 +153,20 @@ def test_factors_that_cannot_be_solved_with(front):
     assert np.isnan(solve(np.full((3, 3), np.nan), pivots)).all()
 
 
+def test_half_precision_holds_no_pivots():
+    """Above 256, bfloat16 rounds them; the equation would be another one."""
+    n = 300
+    LU, pivots, b = np.eye(n), np.arange(1, n + 1, dtype=np.int32), np.ones((n, 1))
+    LU, b = torch.tensor(LU, dtype=torch.bfloat16), torch.tensor(b, dtype=torch.bfloat16)
+    for solve in (torch_ops.lu_solve, overbar.lu_solve):
+        with pytest.raises((TypeError, RuntimeError), match=r"argument pivots holds integers, which .*bfloat16"):
+            solve(LU, torch.tensor(pivots), b)
+    LU, b = (tf.cast(x.float().numpy(), tf.bfloat16) for x in (LU, b))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"argument pivots holds integers, which .*bfloat16"):
+        overbar.lu_solve(LU, tf.constant(pivots), b)
+    np.testing.assert_array_equal(tf.cast(tf_ops.lu_solve(LU, tf.range(n), b), tf.float32), np.ones((n, 1)))
+
+
 # -- against 50 digits, in NumPy
 
 
