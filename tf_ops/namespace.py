@@ -4,7 +4,6 @@ May import tensorflow, NumPy and `overbar`. array-api-compat does not know Tenso
 that rules use are listed here. Sizes may be unknown while a graph is built: `shape` then gives scalar tensors.
 """
 
-import itertools
 import math
 
 import numpy as np
@@ -410,7 +409,7 @@ class TensorFlowNamespace(Namespace):
 
     def eigh(self, A):
         if compiled_by_xla():
-            return _eigh_by_xla(A)
+            return jacobi.eigh(A)
         try:
             w, V = tf.linalg.eigh(A)
         except tf.errors.InvalidArgumentError as error:
@@ -477,96 +476,6 @@ def _mark_as_unsaveable(reason):
     while graph.building_function:
         graph.mark_as_unsaveable(reason)
         graph = graph.outer_graph
-
-
-# Vectors whose eigenvalues are no further apart than this, relative to the largest one, XLA leaves mixed with others;
-# when those have been parted, the next are.
-_CLOSE = {tf.float32: (1e-3,), tf.float64: (1e-4, 1e-8)}
-
-
-def _eigh_by_xla(A):
-    """Eigenvalues and eigenvectors under XLA, to rounding.
-
-    XLA's own have a residual of 1e-9 to 1e-7 in double precision, its eigenvalues of complex matrices are bytes read as
-    another dtype, and NaN goes in but not out. The vectors are refined by products alone (`_refine`), which does not
-    part those of nearly equal eigenvalues. Further decompositions do: of the small matrix which A is among these, block
-    diagonal, with the gaps between the blocks shortened, so that XLA's error is relative to little.
-    """
-    lower = tf.linalg.band_part(A, -1, 0)
-    H = lower + tf.linalg.adjoint(lower)
-    H = _set_diagonal(input=H, diagonal=tf.cast(tf.math.real(_diagonal(input=A)), H.dtype))
-    finite = tf.reduce_all(tf.math.is_finite(tf.abs(H)), axis=[-2, -1], keepdims=True)
-    H = tf.where(finite, H, tf.zeros_like(H))
-    scale = tf.reduce_max(tf.abs(H), axis=[-2, -1], keepdims=True)
-    scale = tf.where(scale > 0, scale, tf.ones_like(scale))
-    H = H / tf.cast(scale, H.dtype)
-    eye = tf.eye(tf.shape(H)[-1], dtype=H.dtype)
-    _, V = tf.linalg.eigh(H)
-    levels = _CLOSE[scale.dtype]
-    for close, least in itertools.pairwise([*levels, 100 * np.finfo(scale.dtype.as_numpy_dtype).eps]):
-        V = _refine(H, V, eye, close)
-        V = _refine(H, V @ _among_close(H, V, eye, close), eye, least)
-    V = _orthonormal(_orthonormal(V, eye), eye)
-    w = _rayleigh(H, V, eye)[2]
-    nan = tf.constant(math.nan, w.dtype)
-    order = tf.argsort(w, axis=-1)  # of complex matrices, XLA sorts the vectors by what it takes for eigenvalues
-    w, V = tf.gather(w, order, batch_dims=w.shape.rank - 1), tf.gather(V, order, axis=-1, batch_dims=w.shape.rank - 1)
-    w = tf.where(tf.squeeze(finite, -1), w * tf.squeeze(scale, -1), nan)
-    return w, tf.where(finite, V, tf.cast(nan, V.dtype))
-
-
-# The kernels of these names in tf.linalg take two more arguments, which would be two constants more in the graph.
-_diagonal, _set_diagonal = tf.raw_ops.MatrixDiagPart, tf.raw_ops.MatrixSetDiag
-
-
-def _rayleigh(H, V, eye):
-    """VᴴHV, the deviation R = I − VᴴV of the columns from orthonormality, and the eigenvalues that follow from both."""
-    S, N = tf.matmul(V, H @ V, adjoint_a=True), tf.matmul(V, V, adjoint_a=True)
-    w = tf.math.real(_diagonal(input=S)) / tf.math.real(_diagonal(input=N))
-    return _hermitian_part(S), _hermitian_part(eye - N), w
-
-
-def _hermitian_part(A):
-    return (A + tf.linalg.adjoint(A)) / 2
-
-
-def _refine(H, V, eye, least):
-    """One step of Ogita and Aishima (2018), "Iterative refinement for symmetric eigenvalue decomposition", V + V E: it
-    squares the error of V. E is split into R/2, which makes the columns orthonormal, and a rotation, which turns those
-    of a pair. That is left out where the gap between their eigenvalues is less than `least`, relative to the largest,
-    or so small that a step in the tangent's direction would lead astray."""
-    S, R, w = _rayleigh(H, V, eye)
-    row, column = tf.expand_dims(w, -2), tf.expand_dims(w, -1)
-    gap = row - column
-    numerator = S + R * tf.cast((row + column) / 2, R.dtype)
-    least = least * tf.reduce_max(tf.abs(row), axis=-1, keepdims=True)
-    safe = tf.abs(gap) > tf.maximum(least, 16 * tf.abs(numerator))  # never on the diagonal
-    rotation = numerator / tf.cast(tf.where(safe, gap, tf.ones_like(gap)), R.dtype)
-    V = V + V @ (R / 2 + tf.where(safe, rotation, tf.zeros_like(rotation)))
-    return _orthonormal(V, eye)  # I + E is orthonormal but for E²
-
-
-def _orthonormal(V, eye):
-    """One step of Newton's iteration towards orthonormal columns."""
-    return V + V @ (eye - tf.matmul(V, V, adjoint_a=True)) / 2
-
-
-def _among_close(H, V, eye, close):
-    """The unitary matrix, block diagonal, that parts the columns of V whose eigenvalues are close."""
-    S, _, w = _rayleigh(H, V, eye)
-    n = tf.shape(w)[-1]
-    close = close * tf.reduce_max(abs(w), axis=-1, keepdims=True)
-    gaps = tf.maximum(w[..., 1:] - w[..., :-1], 0)
-
-    def running(x):
-        return tf.cumsum(tf.pad(x, [[0, 0]] * (w.shape.rank - 1) + [[1, 0]]), axis=-1)[..., :n]
-
-    block = running(tf.cast(gaps > close, tf.int32))
-    together = tf.equal(tf.expand_dims(block, -2), tf.expand_dims(block, -1))
-    diagonal = running(tf.minimum(gaps, 4 * close))
-    T = _set_diagonal(input=tf.where(together, S, tf.zeros_like(S)), diagonal=tf.cast(diagonal, S.dtype))
-    _, Q = tf.linalg.eigh(T)
-    return tf.where(together, Q, tf.zeros_like(Q))
 
 
 def _static(i):

@@ -281,11 +281,40 @@ def test_what_is_not_finite(name):
     assert (found if isinstance(found, torch.Tensor) else found[0])[1].isnan().any()
 
 
-@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 def test_xla_has_residuals_of_rounding(dtype):
     gaps = [0, 1e-12, 1e-9, 1e-6, 1e-4, 1]
-    A = np.stack([hermitian(np.array([1, 1 + gap, 1 + 2 * gap, 2, 3, 3 + gap, 5]), dtype) for gap in gaps])
+    spectra = [np.array([1, 1 + gap, 1 + 2 * gap, 2, 3, 3 + gap, 5]) for gap in gaps]
+    _residuals_of_rounding(np.stack([hermitian(w, dtype) for w in spectra]), unknown=dtype == "float64")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("n", [1, 2, 3, 60])
+def test_xla_has_residuals_of_rounding_for_spectra_over_twelve_decades(n, dtype):
+    # dozens of eigenvalues that are as near to each other as XLA's own rounding is
+    w = 10 ** -np.random.default_rng(n).uniform(0, 12, n)
+    _residuals_of_rounding(np.stack([hermitian(w, dtype), np.zeros((n, n), dtype), hermitian(-(w**0), dtype)]))
+
+
+def _residuals_of_rounding(A, unknown=False):
+    """`unknown`: the sizes, while the graph is built."""
+    shape = [None, None, None] if unknown else A.shape
+    decompose = tf.function(namespace.eigh, [tf.TensorSpec(shape, A.dtype)], jit_compile=True)
+    w, V = (x.numpy() for x in decompose(tf.constant(A)))
+    rounding = 60 * np.finfo(A.dtype).eps * max(1, A.shape[-1] / 10)
+    wide = np.complex128 if A.dtype.kind == "c" else np.float64
+    assert error(w.astype(np.float64), np.linalg.eigvalsh(A.astype(wide))) < rounding
+    assert (w[:, 1:] >= w[:, :-1]).all()
+    size = abs(w).max(-1, initial=0)[:, None, None]
+    assert (np.abs(A @ V - V * w[:, None]) <= rounding * size).all()
+    assert np.abs(V.conj().mT @ V - np.eye(A.shape[-1])).max() < rounding
+
+
+def test_xla_gives_nan_for_the_matrix_that_is_not_finite_only():
+    A = np.stack([np.eye(3)] * 2)
+    A[1, 2, 0] = np.nan
     w, V = (x.numpy() for x in tf.function(namespace.eigh, jit_compile=True)(tf.constant(A)))
-    assert error(w, np.linalg.eigvalsh(A)) < 1e-14
-    assert np.abs(A @ V - V * w[:, None]).max() < 1e-13
-    assert np.abs(V.conj().mT @ V - np.eye(7)).max() < 1e-13
+    assert np.isnan(w[1]).all()
+    assert np.isnan(V[1]).all()
+    assert (w[0] == 1).all()
+    assert np.isfinite(V[0]).all()
