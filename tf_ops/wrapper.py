@@ -36,6 +36,10 @@ class _Front(TensorFlowNamespace):
 
 TENSORFLOW = _Front()
 
+# The name under which a tape knows our ops. It makes a tensor of zeros for each output of an op from which no gradient
+# came, but for the second to fifth ones of this op, where it passes None. A rule then has no work for what is absent.
+_NAME = "FusedBatchNorm"
+
 
 def half_precision(values):
     """The dtype that all tensors and arrays among the values have, but those of integers, if it is float16 or bfloat16.
@@ -156,7 +160,7 @@ def recorded(primitive, outputs, arrays, options, scope=None):
     if moving:
         _accumulate(primitive, results, arrays, options, gradient, moving)
     else:
-        record.record_operation(primitive.name, results, arrays, gradient)
+        record.record_operation(_NAME, results[: primitive.differentiable], arrays, gradient)
     return results
 
 
@@ -173,11 +177,17 @@ def _named(pull, outputs, arrays):
     def _(op, *bars):
         # a SavedModel is written without an op, and with one bar too many for each array
         results, inputs = (tied[:count], arrays) if op is None else (op.outputs[:count], op.inputs[count:])
-        return [None] * count + list(pull(bars[:count], results, inputs))
+        return [None] * count + list(pull(_present(bars[:count]), results, inputs))
 
     with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": name}):
         tied = tf.identity_n([*outputs, *arrays])
     return tuple(tied[:count])
+
+
+def _present(bars):
+    """The bars, None in the place of those that tf.gradients made for outputs from which no gradient came."""
+    found = [None if getattr(bar, "op", None) is not None and bar.op.type == "ZerosLike" else bar for bar in bars]
+    return found if any(bar is not None for bar in found) else bars
 
 
 def _accumulate(primitive, results, arrays, options, gradient, moving):
@@ -189,18 +199,19 @@ def _accumulate(primitive, results, arrays, options, gradient, moving):
 
     def forward(*dots):
         dots = [dots[moving.index(i)] if i in moving else None for i in range(len(arrays))]
-        return list(primitive.push(TENSORFLOW, dots, results, arrays, options))
+        return list(primitive.push(TENSORFLOW, dots, results, arrays, options)[: primitive.differentiable])
 
     def transposed(*bars):
         bars = gradient(*bars)
         return [bars[i] for i in moving]
 
-    record.record_operation_backprop_only(primitive.name, results, arrays, gradient)
+    smooth = results[: primitive.differentiable]
+    record.record_operation_backprop_only(_NAME, smooth, arrays, gradient)
     originals = [arrays[i] for i in moving]
     with record.stop_recording():
         copies = [tf.identity(A) for A in originals]
     record.record_operation_forwardprop_only("Identity", copies, originals, lambda *bars: bars, None)
-    record.record_operation(primitive.name, results, copies, transposed, primitive.jvp_rule and forward)
+    record.record_operation(_NAME, smooth, copies, transposed, primitive.jvp_rule and forward)
 
 
 # The mark that tf.autograph.experimental.do_not_convert sets. Nothing in a primitive depends on a tensor's values, so

@@ -57,7 +57,10 @@ class PrimitiveFunction(torch.autograd.Function):
         if forward_mode():
             ctx.save_for_forward(*arrays, *outputs)
         ctx.set_materialize_grads(False)  # an absent cotangent is None, not a tensor of zeros
-        if constant := [out for out in outputs if not (out.is_floating_point() or out.is_complex())]:
+        smooth = ctx.call.primitive.differentiable
+        if constant := [
+            out for i, out in enumerate(outputs) if i >= smooth or not (out.is_floating_point() or out.is_complex())
+        ]:
             ctx.mark_non_differentiable(*constant)
 
     @staticmethod

@@ -67,6 +67,7 @@ class Primitive:
         hidden: int = 0,
         hermitian: Sequence[str] = (),
         integer: Sequence[str] = (),
+        kept: int = 0,
     ) -> None:
         functools.update_wrapper(self, function)
         del self.__wrapped__  # its signature is ours; the function itself is self.function
@@ -89,7 +90,9 @@ class Primitive:
                 f"the arrays {', '.join(self.arguments)}. Static options go after a `*`."
             )
         self.outputs = len(self.signature.outputs)
-        self.public = self.outputs - hidden
+        #: those that have bars and tangents, and those that a caller sees: the first ones
+        self.differentiable = self.outputs - kept
+        self.public = self.differentiable - hidden
         self.hermitian, self.integer = tuple(hermitian), tuple(integer)
         self.__signature__ = inspect.Signature(
             [
@@ -121,10 +124,11 @@ class Primitive:
     def vjp(self, rule: _Function) -> _Function:
         """Register the reverse rule ``rule(C_bar, C, *arrays, **options)``.
 
-        It returns, for each array, a function of no arguments that computes its bar: ``lambda: C_bar @ mH(B)``. Only
-        the bars that somebody asked for are called for; a bar may be left in the broadcast shape, and complex where
-        the input is real (its real part is taken). With several outputs, `C_bar` and `C` are tuples, and an absent
-        cotangent is None (never all of them).
+        It returns, for each array, a function of no arguments that computes its bar: ``lambda: C_bar @ mH(B)``, or None
+        for one that has no bar. Only the bars that somebody asked for are called for; a bar may be left in the
+        broadcast shape, and complex where the input is real (its real part is taken). With several outputs, `C_bar` and
+        `C` are tuples, and an absent cotangent is None (never all of them). Outputs that are only kept are in `C`
+        alone.
         """
         self.vjp_rule = rule
         return rule
@@ -133,9 +137,10 @@ class Primitive:
         """Register the forward rule ``rule(C, *arrays, **options)``.
 
         It returns, for each array, a function of that array's tangent: the terms of Ċ = Σ ∂C[Ȧ], of which only those
-        with a tangent are computed and added. Where the terms share work it may return one function of all the tangents
-        instead, and gets zeros for absent ones. With several outputs each function returns a tuple, in which None is a
-        tangent that vanishes; an output of integers has no other.
+        with a tangent are computed and added (None is a term that vanishes). Where the terms share work it may return
+        one function of all the tangents instead, and gets zeros for absent ones. With several outputs each function
+        returns a tuple, in which None is a tangent that vanishes; an output of integers has no other, and one that is
+        only kept is not in it.
         """
         self.jvp_rule = rule
         return rule
@@ -321,10 +326,13 @@ class Primitive:
         """
         if self.vjp_rule is None:
             raise NotImplementedError(f"{self.name} has no reverse rule. Register one with @{self.name}.vjp.")
-        if self.outputs == 1:
-            bars, outputs = bars[0], outputs[0]
-        if bars is None or (self.outputs > 1 and all(bar is None for bar in bars)):
+        bars = bars[: self.differentiable]
+        if all(bar is None for bar in bars):
             return [None] * len(arrays)
+        if self.differentiable == 1:
+            bars = bars[0]
+        if self.outputs == 1:
+            outputs = outputs[0]
         thunks = self.vjp_rule(bars, outputs, *arrays, **options)
         if not isinstance(thunks, tuple) or len(thunks) != len(arrays):
             raise TypeError(
@@ -333,7 +341,7 @@ class Primitive:
             )
         needed = (True,) * len(arrays) if needed is None else needed
         return [
-            self._conform(xp, thunk(), arrays[i], i) if wanted else None
+            self._conform(xp, thunk(), arrays[i], i) if wanted and thunk is not None else None
             for i, (thunk, wanted) in enumerate(zip(thunks, needed, strict=True))
         ]
 
@@ -357,7 +365,7 @@ class Primitive:
 
     def push(self, xp, dots, outputs, arrays, options):
         """The tangents of all outputs, hidden ones too, from the tangents of the inputs (None where absent). An output
-        that is not floating point, the pivots of a factorisation for instance, has None."""
+        that is not floating point, the pivots of a factorisation for instance, or that is only kept, has None."""
         if self.jvp_rule is None:
             raise NotImplementedError(f"{self.name} has no forward rule. Register one with @{self.name}.jvp.")
         terms = self.jvp_rule(outputs[0] if self.outputs == 1 else outputs, *arrays, **options)
@@ -365,11 +373,17 @@ class Primitive:
             dots = [xp.zeros_like(a) if dot is None else dot for a, dot in zip(arrays, dots, strict=True)]
             parts = [_as_tuple(terms(*dots))]
         else:
-            parts = [_as_tuple(term(dot)) for term, dot in zip(terms, dots, strict=True) if dot is not None]
-        return tuple(
+            parts = [
+                _as_tuple(term(dot))
+                for term, dot in zip(terms, dots, strict=True)
+                if dot is not None and term is not None
+            ]
+            parts = parts or [(None,) * self.differentiable]
+        found = [
             self._total(xp, part, out) if xp.is_floating(out) else None
-            for part, out in zip(zip(*parts, strict=True), outputs, strict=True)
-        )
+            for part, out in zip(zip(*parts, strict=True), outputs[: self.differentiable], strict=True)
+        ]
+        return (*found, *[None] * (self.outputs - self.differentiable))
 
     def _total(self, xp, terms, out):
         terms = [term for term in terms if term is not None]
@@ -499,7 +513,12 @@ def _broadcast(a, b):
 
 
 def primitive(
-    signature: str, *, hidden: int = 0, hermitian: Sequence[str] = (), integer: Sequence[str] = ()
+    signature: str,
+    *,
+    hidden: int = 0,
+    hermitian: Sequence[str] = (),
+    integer: Sequence[str] = (),
+    kept: int = 0,
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Make a function of arrays a `Primitive`.
 
@@ -514,6 +533,10 @@ def primitive(
     hidden : int
         How many of the last outputs are intermediates that only the rules see. They are differentiable outputs like the
         others (the reverse rule must handle their cotangents), which is what makes second derivatives right.
+    kept : int
+        How many more, behind these, the rules see as constants: without bars and tangents. A second derivative does not
+        learn from them how they depend on the arrays. So they are only for rules that hand them on to another
+        primitive, together with the array, whose own rules say how it depends on that.
     hermitian : sequence of str
         The arguments that must be symmetric (Hermitian) matrices: tests keep their tangents so.
     integer : sequence of str
@@ -532,7 +555,7 @@ def primitive(
     >>> overbar.vjp(sum_of_squares, np.array([1.0, 2.0]))[1](1.0)
     (array([2., 4.]),)
     """
-    return lambda function: Primitive(function, signature, hidden, hermitian, integer)
+    return lambda function: Primitive(function, signature, hidden, hermitian, integer, kept)
 
 
 def elementwise(function: Callable[..., Any]) -> Primitive:

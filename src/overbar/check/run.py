@@ -1,16 +1,18 @@
 """The work of `python -m overbar check`: every cell measured, with a progress bar, and the table of them.
 
-May import rich and the rest of `overbar.check`. NumPy is measured in this process, the frameworks in others beside it:
-they do not wait for each other, and what one says while it is imported stays there.
+May import rich, threadpoolctl and the rest of `overbar.check`. NumPy is measured in this process, the frameworks in
+others beside it: they do not wait for each other, and what one says while it is imported stays there.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import multiprocessing
+import os
 import textwrap
 from collections.abc import Iterable, Iterator
 
+import threadpoolctl
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -52,7 +54,7 @@ def cells(names: list[str], frameworks: list[str], seed: int = 0) -> Iterator[Ce
     """The cells as they come."""
     context = multiprocessing.get_context("spawn")  # a forked TensorFlow hangs
     pools = {
-        name: concurrent.futures.ProcessPoolExecutor(min(PROCESSES[name], len(names)), mp_context=context)
+        name: concurrent.futures.ProcessPoolExecutor(min(PROCESSES[name], len(names)), context, _one_thread)
         for name in frameworks
         if name != "numpy"
     }
@@ -66,6 +68,13 @@ def cells(names: list[str], frameworks: list[str], seed: int = 0) -> Iterator[Ce
     finally:
         for pool in pools.values():
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _one_thread():
+    """Have this process compute with one thread: the matrices are small, and others wait for the cores."""
+    threadpoolctl.threadpool_limits(1)
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ[name] = "1"  # for PyTorch and TensorFlow, which are still to be imported
 
 
 def rows(found: list[Cell], frameworks: list[str]) -> Iterator[tuple[str, ...]]:

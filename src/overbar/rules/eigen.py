@@ -404,8 +404,8 @@ def _(A_bar_bar, A_bar, w_bar, A, w, V, N, norm):
     return (
         w_bar_bar,
         lambda: V @ (_differences(w_bar, w) * C()) @ mH(V),
-        lambda: xp.zeros_like(w),
-        lambda: xp.zeros_like(V),
+        None,
+        None,
         lambda: V @ block() @ mH(V),
         lambda: xp.cast(_norm(block()), V) * xp.ones_like(w),
     )
@@ -455,8 +455,8 @@ def _(u, w_dot, A_dot, A, w, V, N, norm):
     return (
         lambda: V @ ((B() * _row(u)) @ mH(B())) @ mH(V),
         A_bar,
-        lambda: xp.zeros_like(w),
-        lambda: xp.zeros_like(V),
+        None,
+        None,
         lambda: V @ block() @ mH(V),
         lambda: xp.cast(_norm(block()), V) * xp.ones_like(w),
     )

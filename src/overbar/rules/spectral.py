@@ -96,10 +96,10 @@ def _largest(w):
 
 
 def _value(A, of):
-    """f(A) = V f(w) Vᴴ."""
+    """f(A) = V f(w) Vᴴ, with w and V, which are kept for the derivatives."""
     w, V = _eigh(A, of)
     fw = namespace(A).cast(of.derivative(0)(w), V)
-    return _hermitian_part((V * fw[..., None, :]) @ mH(V))
+    return _hermitian_part((V * fw[..., None, :]) @ mH(V)), w, V
 
 
 class _Pairs:
@@ -202,11 +202,15 @@ def _product(*factors):
     return functools.reduce(operator.matmul, factors)
 
 
-@primitive("(n,n),(k,n,n)->(n,n)", hermitian=("A",))
-def spectral_derivative(A, E, *, of):
+@primitive("(n,n),(k,n,n),(n),(n,n)->(n,n)", hermitian=("A",))
+def spectral_derivative(A, E, w, V, *, of):
     """The k-th derivative of f(A), A Hermitian, along the k directions in E, of which the Hermitian parts count.
-    `spectral_function` has the derivation."""
-    xp, (w, V) = namespace(A), _eigh(A, of)
+    `spectral_function` has the derivation.
+
+    A function of A and E: w and V, the eigenvalues and eigenvectors, depend on A and get no bars. So A is decomposed
+    once for the derivatives of every order.
+    """
+    xp, w = namespace(A), namespace(A).real(w)
     if of.degree is not None:  # the derivatives of a power may overflow where their products with E do not
         size = _largest(w)
         size = 2.0 ** xp.round(xp.log(xp.where(size > 0, size, xp.ones_like(size))) / math.log(2))
@@ -224,9 +228,9 @@ def spectral_derivative(A, E, *, of):
     return _hermitian_part(V @ (total @ mH(V)))
 
 
-def _along(A, E, of):
+def _along(A, E, w, V, of):
     """The first derivative along E, or by self-adjointness the bar of A for the bar E."""
-    return spectral_derivative(A, E[..., None, :, :], of=of)
+    return spectral_derivative(A, E[..., None, :, :], namespace(A).cast(w, V), V, of=of)
 
 
 def _with(E, H, like):
@@ -243,40 +247,45 @@ def _without(E, r):
 
 
 @spectral_derivative.vjp
-def _(C_bar, C, A, E, *, of):
+def _(C_bar, C, A, E, w, V, *, of):
     xp, k = namespace(A), E.shape[-3]
 
     def from_E():
         if k == 1:
-            return _along(A, C_bar, of)[..., None, :, :]
-        bars = [spectral_derivative(A, _with(_without(E, r), C_bar, C_bar), of=of) for r in range(k)]
+            return _along(A, C_bar, w, V, of)[..., None, :, :]
+        bars = [spectral_derivative(A, _with(_without(E, r), C_bar, C_bar), w, V, of=of) for r in range(k)]
         return xp.stack(bars, axis=-3)
 
-    return lambda: spectral_derivative(A, _with(E, C_bar, C_bar), of=of), from_E
+    return (
+        lambda: spectral_derivative(A, _with(E, C_bar, C_bar), w, V, of=of),
+        from_E,
+        None,
+        None,
+    )
 
 
 @spectral_derivative.jvp
-def _(C, A, E, *, of):
+def _(C, A, E, w, V, *, of):
     k = E.shape[-3]
 
     def from_E(E_dot):
         if k == 1:
-            return spectral_derivative(A, E_dot, of=of)
-        return sum(spectral_derivative(A, _with(_without(E, r), E_dot[..., r, :, :], C), of=of) for r in range(k))
+            return spectral_derivative(A, E_dot, w, V, of=of)
+        return sum(spectral_derivative(A, _with(_without(E, r), E_dot[..., r, :, :], C), w, V, of=of) for r in range(k))
 
-    return lambda A_dot: spectral_derivative(A, _with(E, A_dot, C), of=of), from_E
+    return lambda A_dot: spectral_derivative(A, _with(E, A_dot, C), w, V, of=of), from_E, None, None
 
 
 def _rules(p, of):
     """Register the two rules of a function of a matrix; `of` makes its function of a number out of its options."""
 
     @p.vjp
-    def _(C_bar, C, A, **options):
-        return (lambda: _along(A, C_bar, of(**options)),)
+    def _(C_bar, outputs, A, **options):
+        return (lambda: _along(A, C_bar, *outputs[1:], of(**options)),)
 
     @p.jvp
-    def _(C, A, **options):
-        return (lambda A_dot: _along(A, A_dot, of(**options)),)
+    def _(outputs, A, **options):
+        return (lambda A_dot: (_along(A, A_dot, *outputs[1:], of(**options)),),)
 
 
 def _exact(mp, A, f):
@@ -295,7 +304,7 @@ def _of_given(*, f, df, d2f, d3f):
     return _Scalar(functools.partial(_given, (f, df, d2f, d3f)))
 
 
-@primitive("(n,n)->(n,n)", hermitian=("A",))
+@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
 def spectral_function(A, *, f, df, d2f=None, d3f=None):
     """The function C = f(A) of a symmetric (Hermitian) matrix: C = V f(w) Vᴴ, where A = V diag(w) Vᴴ.
 
@@ -577,7 +586,7 @@ def _exponent(p):
     return float(p)
 
 
-@primitive("(n,n)->(n,n)", hermitian=("A",))
+@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
 def sqrtmh(A):
     """The square root C = A^(1/2) of a positive definite (Hermitian) matrix, itself positive definite.
 
@@ -634,7 +643,7 @@ def _(mp, A):
     return _exact(mp, A, mp.sqrt)
 
 
-@primitive("(n,n)->(n,n)", hermitian=("A",))
+@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
 def invsqrtmh(A):
     """The inverse square root C = A^(−1/2) of a positive definite (Hermitian) matrix: C A C = I.
 
@@ -688,7 +697,7 @@ def _(mp, A):
     return _exact(mp, A, lambda w: 1 / mp.sqrt(w))
 
 
-@primitive("(n,n)->(n,n)", hermitian=("A",))
+@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
 def powmh(A, *, p: float):
     """The power C = Aᵖ of a symmetric (Hermitian) matrix.
 
@@ -747,7 +756,7 @@ def _(mp, A, *, p):
     return _exact(mp, A, lambda w: mp.power(w, mp.number(p)))
 
 
-@primitive("(n,n)->(n,n)", hermitian=("A",))
+@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
 def logmh(A):
     """The logarithm C = log A of a positive definite (Hermitian) matrix: the Hermitian matrix with exp C = A.
 
@@ -800,7 +809,7 @@ def _(mp, A):
     return _exact(mp, A, mp.log)
 
 
-@primitive("(n,n)->(n,n)", hermitian=("A",))
+@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
 def expmh(A):
     """The exponential C = exp A of a symmetric (Hermitian) matrix.
 
@@ -852,7 +861,7 @@ def _(mp, A):
     return _exact(mp, A, mp.exp)
 
 
-@primitive("(n,n)->(n,n)", hermitian=("A",))
+@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
 def signmh(A):
     """The sign C = sign A of a symmetric (Hermitian) matrix: its eigenvalues are −1 and 1, and C² = I.
 
@@ -906,7 +915,7 @@ def _(mp, A):
     return _exact(mp, A, mp.sign)
 
 
-@primitive("(n,n)->(n,n)", hermitian=("A",))
+@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
 def softplusmh(A):
     """The softplus C = log(I + exp A) of a symmetric (Hermitian) matrix: a smooth positive part.
 

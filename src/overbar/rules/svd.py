@@ -1,10 +1,11 @@
 """The singular value decomposition, the singular values alone, and the polar decomposition.
 
-May import `overbar.namespace` and `overbar.primitive`.
+May import `overbar.namespace` and `overbar.primitive`, and `rules.eigen`.
 """
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
+from overbar.rules.eigen import eigh
 
 # Of the entries of a singular vector, the first whose modulus is at least this part of the largest becomes positive.
 # (The largest itself would be another in each library where two are equal but for rounding, as in (1, −1)/√2.)
@@ -420,19 +421,20 @@ def _(mp, A):
 # The polar decomposition
 
 
-@primitive("(n,n),(n,n)->(n,n),()", hermitian=("P",))
-def anticommutator_solve(P, C):
+@primitive("(n,n),(n,n),(n),(n,n)->(n,n),()", hermitian=("P",))
+def anticommutator_solve(P, C, w, V):
     """The solution X of P X + X P = C for Hermitian positive semidefinite P, and how many eigenvalues of P are zero.
 
-    In the basis of the eigenvectors of P, Xᵢⱼ = Cᵢⱼ / (λᵢ + λⱼ), and 0 where both are zero. Nothing is divided by a
-    difference of eigenvalues, and the eigenvectors do not show. From Ṗ X + P Ẋ + Ẋ P + X Ṗ = Ċ, Ẋ solves the same
+    A function of P and C: w and V, the eigenvalues and eigenvectors of P, get no bars. In the
+    basis of these, Xᵢⱼ = Cᵢⱼ / (wᵢ + wⱼ), and 0 where both are zero. Nothing is divided by a difference of
+    eigenvalues, and the eigenvectors do not show. From Ṗ X + P Ẋ + Ẋ P + X Ṗ = Ċ, Ẋ solves the same
     equation with Ċ − Ṗ X − X Ṗ on the right; the map from C to X is its own adjoint, so that
 
         C̄ = the solution for X̄,    P̄ = −C̄ Xᴴ − Xᴴ C̄ (its Hermitian part).
     """
     xp = namespace(P)
-    w, V = xp.eigh(P)
-    rounding = xp.rounding(P) * xp.abs(w[..., -1:])
+    w = xp.real(w)
+    rounding = xp.rounding(P) * xp.maximum(w[..., :1], w[..., -1:])
     total = w[..., :, None] + w[..., None, :]
     over = _reciprocal(xp, total, total <= 2 * rounding[..., None])
     X = V @ ((mH(V) @ C @ V) * xp.cast(over, C)) @ mH(V)
@@ -441,31 +443,31 @@ def anticommutator_solve(P, C):
 
 
 @anticommutator_solve.vjp
-def _(bars, outputs, P, C):
+def _(bars, outputs, P, C, w, V):
     (X_bar, _), (X, _) = bars, outputs
 
     @once
     def C_bar():
-        return anticommutator_solve(P, X_bar)[0]
+        return anticommutator_solve(P, X_bar, w, V)[0]
 
     def P_bar():
         bar = -C_bar() @ mH(X) - mH(X) @ C_bar()
         return (bar + mH(bar)) / 2
 
-    return P_bar, C_bar
+    return P_bar, C_bar, None, None
 
 
 @anticommutator_solve.jvp
-def _(outputs, P, C):
+def _(outputs, P, C, w, V):
     X, _ = outputs
 
-    def dots(P_dot, C_dot):
-        return anticommutator_solve(P, C_dot - P_dot @ X - X @ P_dot)[0], None
+    def dots(P_dot, C_dot, *_):
+        return anticommutator_solve(P, C_dot - P_dot @ X - X @ P_dot, w, V)[0], None
 
     return dots
 
 
-@primitive("(m,n)->(m,n),(p,p)")
+@primitive("(m,n)->(m,n),(p,p),(k),(k,k)", kept=2)
 def polar(A, *, side="right"):
     """The polar decomposition A = U P, or A = P U, with orthonormal columns or rows in U and Hermitian P ≥ 0.
 
@@ -504,14 +506,14 @@ def polar(A, *, side="right"):
 
         Ā = U L(UᴴŪ − ŪᴴU + P P̄ − P̄ P) + (I − UUᴴ) Ū P⁻¹ + U P̄.
 
-    L divides by sums of singular values and is differentiated by solving again. No singular vector occurs: the rule and
-    its derivatives of any order are right at equal singular values. (Source: the differential as for the square root in
-    Giles (2008) and Higham, Functions of Matrices, chapter 8.)
+    L divides by sums of singular values and is differentiated by solving again, in the basis that the function found.
+    No singular vector shows: the rule and its derivatives of any order are right at equal singular values. (Source: the
+    differential as for the square root in Giles (2008) and Higham, Functions of Matrices, chapter 8.)
 
     U has no derivative where A is singular, has a singular value that is rounding: its bar then sends NaN to Ā. P has
     one as long as the rank stays, and is handled.
 
-    Cost: one eigendecomposition and six products for Ā, of the smaller size of A.
+    Cost: ten products for Ā, where the function is a singular value decomposition.
 
     Examples
     --------
@@ -526,25 +528,29 @@ def polar(A, *, side="right"):
         raise ValueError(f'polar: side must be "right" or "left", not {side!r}.')
     xp = namespace(A)
     W, S, Vh = xp.svd(A)
-    U = W @ Vh
-    S_ = xp.cast(S, A)
-    P = (mH(Vh) * S_[..., None, :]) @ Vh if side == "right" else (W * S_[..., None, :]) @ mH(W)
-    return U, (P + mH(P)) / 2
+    P, (m, n) = (_from_eigen(S, mH(Vh)) if side == "right" else _from_eigen(S, W)), xp.shape(A)[-2:]
+    return W @ Vh, P, S, xp.cond(m >= n, lambda: mH(Vh), lambda: W)
 
 
-def polar_reverse(A, U, U_bar, P_bar=None, side="right"):
-    """Ā from the bars of U and P."""
+def _from_eigen(w, V):
+    P = (V * namespace(V).cast(w, V)[..., None, :]) @ mH(V)
+    return (P + mH(P)) / 2
+
+
+def polar_reverse(A, U, U_bar, P_bar=None, side="right", basis=None):
+    """Ā from the bars of U and P. `basis` has the eigenvalues and eigenvectors of (AᴴA)^½, or of (AAᴴ)^½ where A is
+    wide, if they are known."""
     xp = namespace(A)
     m, n = xp.shape(A)[-2:]
     right, left = (P_bar, None) if side == "right" else (None, P_bar)
 
     def wide():
-        return mH(_tall_bar(xp, mH(A), mH(U), None if U_bar is None else mH(U_bar), left, right))
+        return mH(_tall_bar(xp, mH(A), mH(U), basis, None if U_bar is None else mH(U_bar), left, right))
 
-    return xp.cond(m >= n, lambda: _tall_bar(xp, A, U, U_bar, right, left), wide)
+    return xp.cond(m >= n, lambda: _tall_bar(xp, A, U, basis, U_bar, right, left), wide)
 
 
-def _tall_bar(xp, A, U, U_bar, right_bar, left_bar):
+def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar):
     """Ā from the bars of U, of (AᴴA)^½ and of (AAᴴ)^½, for m ≥ n. The latter is U (AᴴA)^½ Uᴴ."""
     P, C, outside = _hermitian_part(mH(U) @ A), 0, 0
     if U_bar is not None:
@@ -557,27 +563,32 @@ def _tall_bar(xp, A, U, U_bar, right_bar, left_bar):
         HU = _hermitian_part(left_bar) @ U
         Q = mH(U) @ HU
         C, outside = C + Q @ P - P @ Q, 2 * HU - U @ Q
-    Omega_bar, singular = anticommutator_solve(P, C)
+    Omega_bar, singular = _anticommutator_solve(P, C, basis)
     if U_bar is not None:
         outside = outside + _over(xp, _no_derivative(xp, U_bar, singular) - U @ X, P, singular)
     return U @ Omega_bar + outside
 
 
-def polar_forward(A_dot, A, U):
+def _anticommutator_solve(P, C, basis):
+    w, V = basis or eigh(P)
+    return anticommutator_solve(P, C, namespace(P).cast(w, V), V)
+
+
+def polar_forward(A_dot, A, U, basis):
     """U̇, and the tangents of (AᴴA)^½ and (AAᴴ)^½."""
     xp = namespace(A)
     m, n = xp.shape(A)[-2:]
 
     def wide():
-        U_dot, left_dot, right_dot = _tall_dots(xp, mH(A_dot), mH(A), mH(U))
+        U_dot, left_dot, right_dot = _tall_dots(xp, mH(A_dot), mH(A), mH(U), basis)
         return mH(U_dot), right_dot, left_dot
 
-    return xp.cond(m >= n, lambda: _tall_dots(xp, A_dot, A, U), wide)
+    return xp.cond(m >= n, lambda: _tall_dots(xp, A_dot, A, U, basis), wide)
 
 
-def _tall_dots(xp, A_dot, A, U):
+def _tall_dots(xp, A_dot, A, U, basis):
     P, B = _hermitian_part(mH(U) @ A), mH(U) @ A_dot
-    Omega, singular = anticommutator_solve(P, B - mH(B))
+    Omega, singular = _anticommutator_solve(P, B - mH(B), basis)
     inside, outside = U @ Omega, A_dot - U @ B
     U_dot = _no_derivative(xp, inside + _over(xp, outside, P, singular), singular)
     P_dot = _hermitian_part(B - Omega @ P)
@@ -604,16 +615,16 @@ def _over(xp, E, P, singular):
 
 @polar.vjp
 def _(bars, outputs, A, *, side):
-    (U_bar, P_bar), (U, _) = bars, outputs
-    return (lambda: polar_reverse(A, U, U_bar, P_bar, side),)
+    (U_bar, P_bar), (U, _, *basis) = bars, outputs
+    return (lambda: polar_reverse(A, U, U_bar, P_bar, side, basis),)
 
 
 @polar.jvp
 def _(outputs, A, *, side):
-    U, _ = outputs
+    U, _, *basis = outputs
 
     def dots(A_dot):
-        U_dot, right_dot, left_dot = polar_forward(A_dot, A, U)
+        U_dot, right_dot, left_dot = polar_forward(A_dot, A, U, basis)
         return U_dot, right_dot if side == "right" else left_dot
 
     return (dots,)
