@@ -584,3 +584,47 @@ def test_a_saved_intermediate_taken_for_a_constant_is_caught_by_the_second_deriv
     (case,) = verify.draw_cases(right)
     assert second_derivative_error(right, case) < 1e-7
     assert second_derivative_error(wrong, case) > 1e-3
+
+
+# -- absent bars -------------------------------------------------------------------------------------------------------
+
+
+def _gradient_of_a_tape(f, x):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = f(x)
+    return tape.gradient(y, x)
+
+
+ABSENT = {
+    "tape": _gradient_of_a_tape,
+    "tape in a graph": tf.function(_gradient_of_a_tape, autograph=False),
+    "tape under XLA": tf.function(_gradient_of_a_tape, autograph=False, jit_compile=True),
+    "tape around a graph": lambda f, x: _gradient_of_a_tape(tf.function(f), x),
+    "tf.gradients": tf.function(lambda f, x: tf.gradients(f(x), x)[0], autograph=False),
+}
+
+
+@pytest.mark.parametrize("mode", ABSENT)
+@pytest.mark.parametrize(
+    ("name", "used", "absent"), [("eigh", 0, [1]), ("svd", 1, [0, 2]), ("inv_quad_logdet", 0, [1])]
+)
+def test_a_rule_has_no_work_for_outputs_from_which_no_gradient_comes(name, used, absent, mode, monkeypatch):
+    primitive, seen = REGISTRY[name], []
+    rule = primitive.vjp_rule
+
+    def watched(bars, *others, **options):
+        seen.append(bars)
+        return rule(bars, *others, **options)
+
+    case = verify.draw_cases(primitive, np.float64)[0]
+    A, *others = tensors(case)
+    outputs = primitive.run(case.arrays, case.options)
+    bars = [np.ones_like(out) if i == used else None for i, out in enumerate(outputs)]
+    expected = primitive.pull(NUMPY, bars, outputs, case.arrays, case.options)[0]
+    monkeypatch.setattr(primitive, "vjp_rule", watched)
+    found = ABSENT[mode](lambda x: tf.reduce_sum(call(primitive, [x, *others], case.options)[used]), A)
+    assert np.abs(found).max() > 1e-3
+    close(found, expected)
+    # (in the place of the first output, as of svd's here, TensorFlow makes zeros)
+    assert [[bars[i] is None for i in absent] for bars in seen] == [[True] * len(absent)]

@@ -7,6 +7,7 @@ others beside it: they do not wait for each other, and what one says while it is
 from __future__ import annotations
 
 import concurrent.futures
+import gc
 import multiprocessing
 import os
 import textwrap
@@ -72,6 +73,7 @@ def cells(names: list[str], frameworks: list[str], seed: int = 0) -> Iterator[Ce
 
 def _one_thread():
     """Have this process compute with one thread: the matrices are small, and others wait for the cores."""
+    gc.set_threshold(100_000)  # graphs are of many small objects, through all of which it would look again and again
     threadpoolctl.threadpool_limits(1)
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[name] = "1"  # for PyTorch and TensorFlow, which are still to be imported
