@@ -10,6 +10,7 @@ tf = pytest.importorskip("tensorflow")
 import tf_ops  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from overbar.verify import call  # noqa: E402
+from tests.tf_ops.common import arguments  # noqa: E402
 
 HALF = [tf.float16, tf.bfloat16]
 EPS = {tf.float16: 2.0**-10, tf.bfloat16: 2.0**-7}
@@ -94,21 +95,12 @@ def test_what_tensorflow_has_takes_half_precision(half):
         function = getattr(tf_ops, name)
         if getattr(function, "builtin", None) is None:
             continue
-        primitive = function.primitive
-        arrays = [[A, A], 0] if primitive.variadic else [A] * len(primitive.arguments)
-        if name == "reshape":
-            arrays.append([4])
-        if name == "eigh_tridiagonal":
-            arrays = [A, A[:, :1]]
-        if name == "lu_solve":
-            arrays = [A, tf.constant([1, 0]), A]
-        if name == "tridiagonal_solve":
-            arrays = [tf.stack([A[0], A[0], A[0]]), A]
+        arrays = arguments(name, A)
         f = lambda *x, function=function, rest=arrays[1:]: function(x[0], *rest)  # noqa: E731
         found = [out for out in tf.nest.flatten(f(arrays[0])) if not out.dtype.is_integer]
         for out in found:
             assert out.dtype == half, name
-        if not primitive.variadic:
+        if not function.primitive.variadic:
             with tf.GradientTape() as tape:
                 tape.watch(arrays[0])
                 y = f(arrays[0])

@@ -11,6 +11,7 @@ tf = pytest.importorskip("tensorflow")
 
 import overbar  # noqa: E402
 import tf_ops  # noqa: E402
+from tests.tf_ops.common import arguments  # noqa: E402
 from tf_ops import linalg  # noqa: E402
 
 HOMES = {"tf.linalg": tf.linalg, "tf.math": tf.math, "tf": tf}
@@ -96,18 +97,6 @@ OURS |= DECOMPOSITIONS
 HANDED_OVER = sorted({name for name, _ in SHARED} - OURS)
 
 
-def arguments(name):
-    A = tf.constant([[4.0, 2.0], [2.0, 5.0]])
-    primitive = getattr(tf_ops, name).primitive
-    if primitive.variadic:
-        return [[A, A], 0]
-    if name == "tridiagonal_solve":
-        return [tf.constant([[1.0, 0.0], [4.0, 4.0], [0.0, 2.0]]), A]
-    if name == "lu_solve":
-        return [A, tf.constant([1, 0]), A]
-    return [A] * len(primitive.arguments) + {"reshape": [[4]]}.get(name, [])
-
-
 @pytest.mark.parametrize("name", HANDED_OVER)
 def test_what_is_handed_over_is_the_graph_of_tensorflow(name):
     """And so takes no longer, forward and with its gradient."""
@@ -115,7 +104,7 @@ def test_what_is_handed_over_is_the_graph_of_tensorflow(name):
     def graph(function):
         @tf.function
         def run():
-            x = arguments(name)
+            x = arguments(name, tf.constant([[4.0, 2.0], [2.0, 5.0]]))
             with tf.GradientTape() as tape:
                 tape.watch(x[0])
                 y = function(*x)

@@ -24,7 +24,8 @@ from overbar.bench.harness import package_version
 from overbar.check.cells import COLUMNS, LETTERS, Cell, measure
 from overbar.check.peers import PEERS, VERSIONS
 
-#: How many processes measure a framework. XLA's compiler takes twice as long as all the rest.
+#: How many processes measure a framework: so many up to three cores, and twice as many on more. XLA's compiler takes
+#: twice as long as all the rest.
 PROCESSES = {"torch": 1, "tf": 2}
 
 
@@ -54,8 +55,9 @@ def run(names: Iterable[str], frameworks: Iterable[str], console: Console, seed:
 def cells(names: list[str], frameworks: list[str], seed: int = 0) -> Iterator[Cell]:
     """The cells as they come."""
     context = multiprocessing.get_context("spawn")  # a forked TensorFlow hangs
+    share = 2 if (os.cpu_count() or 1) >= 4 else 1
     pools = {
-        name: concurrent.futures.ProcessPoolExecutor(min(PROCESSES[name], len(names)), context, _one_thread)
+        name: concurrent.futures.ProcessPoolExecutor(min(PROCESSES[name] * share, len(names)), context, _one_thread)
         for name in frameworks
         if name != "numpy"
     }

@@ -425,10 +425,10 @@ def _(mp, A):
 def anticommutator_solve(P, C, w, V):
     """The solution X of P X + X P = C for Hermitian positive semidefinite P, and how many eigenvalues of P are zero.
 
-    A function of P and C: w and V, the eigenvalues and eigenvectors of P, get no bars. In the
-    basis of these, Xᵢⱼ = Cᵢⱼ / (wᵢ + wⱼ), and 0 where both are zero. Nothing is divided by a difference of
-    eigenvalues, and the eigenvectors do not show. From Ṗ X + P Ẋ + Ẋ P + X Ṗ = Ċ, Ẋ solves the same
-    equation with Ċ − Ṗ X − X Ṗ on the right; the map from C to X is its own adjoint, so that
+    A function of P and C: w and V, the eigenvalues and eigenvectors of P, get no bars. In the basis of these,
+    Xᵢⱼ = Cᵢⱼ / (wᵢ + wⱼ), and 0 where both are zero. Nothing is divided by a difference of eigenvalues, and the
+    eigenvectors do not show. From Ṗ X + P Ẋ + Ẋ P + X Ṗ = Ċ, Ẋ solves the same equation with Ċ − Ṗ X − X Ṗ on the
+    right; the map from C to X is its own adjoint, so that
 
         C̄ = the solution for X̄,    P̄ = −C̄ Xᴴ − Xᴴ C̄ (its Hermitian part).
     """
