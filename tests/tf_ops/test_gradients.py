@@ -233,11 +233,8 @@ def second_derivative_error(primitive, case, wrap=lambda f: f):
     traced = wrap(gradient)
     near, near_, far, far_ = (traced([a + s * h * d for a, d in zip(x, v, strict=True)]) for s in (1, -1, 2, -2))
     differences = [(8 * (a - b) - (c - d)) / (12 * h) for a, b, c, d in zip(near, near_, far, far_, strict=True)]
-    error = 0.0
-    for found in (reverse_over_reverse(x, v), forward_over_reverse(x, v)):
-        for a, b in zip(found, differences, strict=True):
-            error = max(error, float(abs(np.asarray(a - b)).max() / abs(np.asarray(b)).max()))
-    return error
+    both = reverse_over_reverse(x, v), forward_over_reverse(x, v)
+    return max(error(a, b) for found in both for a, b in zip(found, differences, strict=True))
 
 
 def test_second_derivative_is_that_of_the_first_gradient(entry):
@@ -391,8 +388,9 @@ def test_a_persistent_tape_can_be_asked_again(entry):
     for found, expected in zip(tape.gradient(z, x), first, strict=True):
         close(found, expected, 1e-15)
     twice = [tape.gradient(inner, x) for _ in range(2)]
-    for found, expected in zip(*twice, strict=True):
-        assert abs(np.asarray(expected)).max() > 1e-3
+    for i, (found, expected) in enumerate(zip(*twice, strict=True)):
+        # the derivative by pivots, which are integers, is zero
+        assert primitive.argument(i) in primitive.integer or abs(np.asarray(expected)).max() > 1e-3
         close(found, expected, 1e-15)
 
 
