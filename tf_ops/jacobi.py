@@ -85,8 +85,9 @@ def _one_sided(X):
 
     eye = tf.eye(2 * half, n, batch_shape=tf.shape(X)[:-2], dtype=X.dtype)
     (both,) = _swept(rotate, half, tf.concat([X, eye], axis=-1))
+    both = both[..., :n, :]  # a whole sweep brings each row back to its place, and the one that was added to the end
     S = tf.sqrt(_square(both[..., :n], -1))
-    order = tf.argsort(S, axis=-1, direction="DESCENDING")[..., :n]  # a row of zeros that was added comes last
+    order = tf.argsort(S, axis=-1, direction="DESCENDING")
     S = tf.gather(S, order, axis=-1, batch_dims=lead)
     both = tf.linalg.matrix_transpose(tf.gather(both, order, axis=lead, batch_dims=lead))
     # R of U S is diagonal, and Q is unitary even where S is zero

@@ -1,11 +1,13 @@
 """TensorFlow under the names of `overbar.namespace`.
 
-May import tensorflow, NumPy and `overbar`. array-api-compat does not know TensorFlow, so the names of the array API
-that rules use are listed here. Sizes may be unknown while a graph is built: `shape` then gives scalar tensors.
+May import tensorflow, ml_dtypes, which comes with it, NumPy and `overbar`. array-api-compat does not know TensorFlow,
+so the names of the array API that rules use are listed here. Sizes may be unknown while a graph is built: `shape` then
+gives scalar tensors.
 """
 
 import math
 
+import ml_dtypes
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
@@ -133,7 +135,7 @@ class TensorFlowNamespace(Namespace):
         return A.dtype.is_complex
 
     def eps(self, A):
-        return float(np.finfo(A.dtype.as_numpy_dtype).eps)
+        return float(ml_dtypes.finfo(A.dtype.as_numpy_dtype).eps)  # NumPy's knows no bfloat16
 
     def cast(self, A, like):
         if A.dtype == like.dtype:

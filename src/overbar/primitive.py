@@ -248,8 +248,7 @@ class Primitive:
         arrays = list(arrays)
         for i, name in enumerate(self.arguments):
             if name in self.integer and not xp.is_floating(arrays[i]):
-                size = getattr(like.dtype, "itemsize", None) or like.dtype.size  # TensorFlow's has the latter
-                if xp.is_floating(like) and size < (8 if xp.is_complex(like) else 4):
+                if xp.is_floating(like) and xp.eps(like) > 1e-6:
                     raise xp.DtypeError(
                         f"{self.name}: argument {name} holds integers, which {_name(like.dtype)} of the others rounds. "
                         "Convert them, to float32 for instance."

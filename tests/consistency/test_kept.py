@@ -15,6 +15,7 @@ tf = pytest.importorskip("tensorflow")
 
 import tf_ops  # noqa: E402
 import torch_ops  # noqa: E402
+from tests.tf_ops.common import forward, reverse, symbolic  # noqa: E402
 
 computed = []
 
@@ -93,24 +94,6 @@ def _autograd(order, f=IN_TORCH):
 
 def _tensorflow(f=IN_TENSORFLOW):
     x = tf.constant(X, tf.float64)
-
-    def reverse(g):
-        def gradient(x):
-            with tf.GradientTape() as tape:
-                tape.watch(x)
-                y = g(x)
-            return tape.gradient(y, x)
-
-        return gradient
-
-    def forward(g):
-        def tangent(x):
-            with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
-                y = g(x)
-            return accumulator.jvp(y)
-
-        return tangent
-
     thrice, mixed = reverse(reverse(reverse(f))), forward(reverse(forward(f)))
     yield "value", lambda: f(x)
     yield "three times", lambda: thrice(x)
@@ -119,7 +102,7 @@ def _tensorflow(f=IN_TENSORFLOW):
     yield "mixed, in a graph", lambda: tf.function(mixed)(x)
     yield "around a graph", lambda: reverse(reverse(tf.function(f)))(x)
     yield "under XLA", lambda: tf.function(reverse(reverse(f)), jit_compile=True)(x)
-    yield "tf.gradients", lambda: tf.function(lambda x: tf.gradients(tf.gradients(f(x), x), x))(x)
+    yield "tf.gradients", lambda: symbolic(symbolic(f))(x)
     yield "vectorized_map", lambda: tf.vectorized_map(reverse(reverse(f)), tf.fill([3], x))
 
 

@@ -301,7 +301,7 @@ def _residuals_of_rounding(A, unknown=False):
     shape = [None, None, None] if unknown else A.shape
     decompose = tf.function(namespace.eigh, [tf.TensorSpec(shape, A.dtype)], jit_compile=True)
     w, V = (x.numpy() for x in decompose(tf.constant(A)))
-    rounding = 60 * np.finfo(A.dtype).eps * max(1, A.shape[-1] / 10)
+    rounding = 45 * np.finfo(A.dtype).eps * max(1, A.shape[-1] / 10)
     wide = np.complex128 if A.dtype.kind == "c" else np.float64
     assert error(w.astype(np.float64), np.linalg.eigvalsh(A.astype(wide))) < rounding
     assert (w[:, 1:] >= w[:, :-1]).all()

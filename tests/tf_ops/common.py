@@ -17,3 +17,30 @@ def arguments(name, A):
         return special[name]()
     primitive = getattr(tf_ops, name).primitive
     return [[A, A], 0] if primitive.variadic else [A] * len(primitive.arguments)
+
+
+# A derivative of a function of one tensor, as such a function again, by each of TensorFlow's means.
+
+
+def reverse(f, unconnected="none"):
+    def derivative(t):
+        with tf.GradientTape() as tape:
+            tape.watch(t)
+            z = f(t)
+        return tape.gradient(z, t, unconnected_gradients=unconnected)
+
+    return derivative
+
+
+def forward(f, unconnected="none"):
+    def derivative(t):
+        with tf.autodiff.ForwardAccumulator(t, tf.ones_like(t)) as accumulator:
+            z = f(t)
+        return accumulator.jvp(z, unconnected_gradients=unconnected)
+
+    return derivative
+
+
+def symbolic(f):
+    """tf.gradients, which needs a graph."""
+    return tf.function(lambda t: tf.gradients(f(t), t)[0])

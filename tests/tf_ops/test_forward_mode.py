@@ -13,6 +13,7 @@ tf = pytest.importorskip("tensorflow")
 import overbar  # noqa: E402
 import tf_ops  # noqa: E402, F401 - makes the primitives ops of TensorFlow
 from overbar.kernel import kernel  # noqa: E402
+from tests.tf_ops.common import forward, reverse, symbolic  # noqa: E402
 
 
 @kernel("(n)->(n)")
@@ -112,16 +113,6 @@ def along_a_line(f):
     return g
 
 
-def reverse(f):
-    def derivative(t):
-        with tf.GradientTape() as tape:
-            tape.watch(t)
-            z = f(t)
-        return tape.gradient(z, t)
-
-    return derivative
-
-
 def persistent(f):
     def derivative(t):
         with tf.GradientTape(persistent=True) as tape:
@@ -129,20 +120,6 @@ def persistent(f):
             z = f(t)
         tape.gradient(z, t)
         return tape.gradient(z, t)
-
-    return derivative
-
-
-def symbolic(f):
-    """tf.gradients, which needs a graph."""
-    return tf.function(lambda t: tf.gradients(f(t), t)[0])
-
-
-def forward(f):
-    def derivative(t):
-        with tf.autodiff.ForwardAccumulator(t, tf.ones_like(t)) as accumulator:
-            z = f(t)
-        return accumulator.jvp(z)
 
     return derivative
 

@@ -24,6 +24,11 @@ def hermitian_part(A):
     return (A + mH(A)) / 2
 
 
+def from_eigen(w, V):
+    """V diag(w) Vᴴ, Hermitian to the last bit; w is real, or in the dtype of V."""
+    return hermitian_part((V * _row(namespace(V).cast(w, V))) @ mH(V))
+
+
 def pivots(V):
     """Ones where each column of V has the component that is positive, zeros elsewhere."""
     xp = namespace(V)
@@ -153,7 +158,7 @@ def _eigh_bar(bars, outputs):
     """Ā of `eigh`, Hermitian."""
     (w_bar, V_bar), (w, V), xp = bars, outputs, namespace(outputs[1])
     if V_bar is None:
-        return hermitian_part((V * xp.cast(_row(w_bar), V)) @ mH(V))
+        return from_eigen(w_bar, V)
     Y = mH(V) @ turned_bar(V, V_bar)
     middle = xp.cast(inverse_gaps(w), V) * hermitian_part_of_product(Y)
     if w_bar is not None:
@@ -382,7 +387,7 @@ def spectral_bar(w_bar, A, w, V, N, norm):
     A function of w̄ and A: w and V depend on A and get no bars. N and norm are the hidden outputs by which reverse over
     reverse mode tells `eigvalsh` of the basis.
     """
-    return hermitian_part((V * _row(w_bar)) @ mH(V))
+    return from_eigen(w_bar, V)
 
 
 @spectral_bar.vjp

@@ -1,9 +1,9 @@
 """Functions of a symmetric or Hermitian matrix, V f(w) Vᴴ by its eigenvalues w and eigenvectors V.
 
-May import `overbar.namespace` and `overbar.primitive`. Everything here rests on one primitive that is not offered by
-itself, `spectral_derivative`: the k-th derivative of f(A) along k directions. Its own derivative is the one of order
-k + 1. The derivatives are right at repeated and nearly repeated eigenvalues: no eigenvector is differentiated, and no
-difference of nearly equal numbers divided by a small gap.
+May import `overbar.namespace`, `overbar.primitive` and `rules.eigen`. Everything here rests on one primitive that is
+not offered by itself, `spectral_derivative`: the k-th derivative of f(A) along k directions. Its own derivative is the
+one of order k + 1. The derivatives are right at repeated and nearly repeated eigenvalues: no eigenvector is
+differentiated, and no difference of nearly equal numbers divided by a small gap.
 """
 
 import functools
@@ -17,6 +17,7 @@ import numpy as np
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import primitive
+from overbar.rules.eigen import from_eigen, hermitian_part
 
 # Nodes and weights of Gauss and Legendre on [0, 1].
 _NODES = [(float(t + 1) / 2, float(c) / 2) for t, c in zip(*np.polynomial.legendre.leggauss(8), strict=True)]
@@ -72,10 +73,6 @@ def _given(functions, k):
 # -- value and derivatives ---------------------------------------------------------------------------------------------
 
 
-def _hermitian_part(A):
-    return (A + mH(A)) / 2
-
-
 def _eigh(A, of):
     """Eigenvalues and eigenvectors. For a function of numbers that are not negative, an eigenvalue that is negative by
     rounding only counts as zero, and one that is negative indeed as NaN, which is what comes of it then."""
@@ -98,8 +95,7 @@ def _largest(w):
 def _value(A, of):
     """f(A) = V f(w) Vᴴ, with w and V, which are kept for the derivatives."""
     w, V = _eigh(A, of)
-    fw = namespace(A).cast(of.derivative(0)(w), V)
-    return _hermitian_part((V * fw[..., None, :]) @ mH(V)), w, V
+    return from_eigen(of.derivative(0)(w), V), w, V
 
 
 class _Pairs:
@@ -216,7 +212,7 @@ def spectral_derivative(A, E, w, V, *, of):
         size = 2.0 ** xp.round(xp.log(xp.where(size > 0, size, xp.ones_like(size))) / math.log(2))
         w, E = w / size, E / xp.cast(size, E)[..., None, None]
     pairs = _Pairs(w, V, of)
-    turned = [mH(V) @ (_hermitian_part(E[..., r, :, :]) @ V) for r in range(E.shape[-3])]
+    turned = [mH(V) @ (hermitian_part(E[..., r, :, :]) @ V) for r in range(E.shape[-3])]
     if len(turned) == 1:
         total = _chain(pairs, turned)
     else:  # a chain read backwards is the conjugate transpose
@@ -225,7 +221,7 @@ def spectral_derivative(A, E, w, V, *, of):
         total = total + mH(total)
     if of.degree is not None:
         total = total * xp.cast(size**of.degree, V)[..., None]
-    return _hermitian_part(V @ (total @ mH(V)))
+    return hermitian_part(V @ (total @ mH(V)))
 
 
 def _along(A, E, w, V, of):
@@ -256,12 +252,7 @@ def _(C_bar, C, A, E, w, V, *, of):
         bars = [spectral_derivative(A, _with(_without(E, r), C_bar, C_bar), w, V, of=of) for r in range(k)]
         return xp.stack(bars, axis=-3)
 
-    return (
-        lambda: spectral_derivative(A, _with(E, C_bar, C_bar), w, V, of=of),
-        from_E,
-        None,
-        None,
-    )
+    return lambda: spectral_derivative(A, _with(E, C_bar, C_bar), w, V, of=of), from_E, None, None
 
 
 @spectral_derivative.jvp

@@ -1,11 +1,11 @@
 """The singular value decomposition, the singular values alone, and the polar decomposition.
 
-May import `overbar.namespace` and `overbar.primitive`, and `rules.eigen`.
+May import `overbar.namespace`, `overbar.primitive` and `rules.eigen`.
 """
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
-from overbar.rules.eigen import eigh
+from overbar.rules.eigen import eigh, from_eigen, hermitian_part
 
 # Of the entries of a singular vector, the first whose modulus is at least this part of the largest becomes positive.
 # (The largest itself would be another in each library where two are equal but for rounding, as in (1, −1)/√2.)
@@ -451,8 +451,7 @@ def _(bars, outputs, P, C, w, V):
         return anticommutator_solve(P, X_bar, w, V)[0]
 
     def P_bar():
-        bar = -C_bar() @ mH(X) - mH(X) @ C_bar()
-        return (bar + mH(bar)) / 2
+        return hermitian_part(-C_bar() @ mH(X) - mH(X) @ C_bar())
 
     return P_bar, C_bar, None, None
 
@@ -528,13 +527,9 @@ def polar(A, *, side="right"):
         raise ValueError(f'polar: side must be "right" or "left", not {side!r}.')
     xp = namespace(A)
     W, S, Vh = xp.svd(A)
-    P, (m, n) = (_from_eigen(S, mH(Vh)) if side == "right" else _from_eigen(S, W)), xp.shape(A)[-2:]
+    m, n = xp.shape(A)[-2:]
+    P = from_eigen(S, mH(Vh) if side == "right" else W)
     return W @ Vh, P, S, xp.cond(m >= n, lambda: mH(Vh), lambda: W)
-
-
-def _from_eigen(w, V):
-    P = (V * namespace(V).cast(w, V)[..., None, :]) @ mH(V)
-    return (P + mH(P)) / 2
 
 
 def polar_reverse(A, U, U_bar, P_bar=None, side="right", basis=None):
@@ -552,15 +547,15 @@ def polar_reverse(A, U, U_bar, P_bar=None, side="right", basis=None):
 
 def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar):
     """Ā from the bars of U, of (AᴴA)^½ and of (AAᴴ)^½, for m ≥ n. The latter is U (AᴴA)^½ Uᴴ."""
-    P, C, outside = _hermitian_part(mH(U) @ A), 0, 0
+    P, C, outside = hermitian_part(mH(U) @ A), 0, 0
     if U_bar is not None:
         X = mH(U) @ U_bar
         C = X - mH(X)
     if right_bar is not None:
-        H = _hermitian_part(right_bar)
+        H = hermitian_part(right_bar)
         C, outside = C + P @ H - H @ P, U @ H
     if left_bar is not None:
-        HU = _hermitian_part(left_bar) @ U
+        HU = hermitian_part(left_bar) @ U
         Q = mH(U) @ HU
         C, outside = C + Q @ P - P @ Q, 2 * HU - U @ Q
     Omega_bar, singular = _anticommutator_solve(P, C, basis)
@@ -587,17 +582,13 @@ def polar_forward(A_dot, A, U, basis):
 
 
 def _tall_dots(xp, A_dot, A, U, basis):
-    P, B = _hermitian_part(mH(U) @ A), mH(U) @ A_dot
+    P, B = hermitian_part(mH(U) @ A), mH(U) @ A_dot
     Omega, singular = _anticommutator_solve(P, B - mH(B), basis)
     inside, outside = U @ Omega, A_dot - U @ B
     U_dot = _no_derivative(xp, inside + _over(xp, outside, P, singular), singular)
-    P_dot = _hermitian_part(B - Omega @ P)
+    P_dot = hermitian_part(B - Omega @ P)
     half = (inside @ P + outside) @ mH(U)
     return U_dot, P_dot, half + mH(half) + U @ P_dot @ mH(U)
-
-
-def _hermitian_part(X):
-    return (X + mH(X)) / 2
 
 
 def _no_derivative(xp, dot, singular):
