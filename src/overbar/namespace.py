@@ -101,6 +101,10 @@ class Namespace:
     def is_complex(self, A: Any) -> bool:
         return self.base.isdtype(A.dtype, "complex floating")
 
+    def is_real_of(self, A: Any, like: Any) -> bool:
+        """Whether A is real and `like` complex, in the same precision."""
+        return self.is_complex(like) and not self.is_complex(A) and self.eps(A) == self.eps(like)
+
     def eps(self, A: Any) -> float:
         """The distance from 1 to the next larger number in A's precision."""
         return float(self.base.finfo(A.dtype).eps)
@@ -200,6 +204,12 @@ class Namespace:
         for any matrix: where numbers cannot be looked at, because a compiler traces, it is ``no()``. For functions of
         primitives, not for rules."""
         return yes() if bool(self.all(mask)) else no()
+
+    def constant_function(self, function: Any, arrays: Any, message: str) -> Any:
+        """``function(*arrays)`` for a user's function among the options of a primitive, of which only the dependence
+        on `arrays` is differentiated, by a rule. Raises TypeError with the message where the library sees that its
+        value depends on something else that has a derivative: that would be lost without a word."""
+        return function(*arrays)
 
     def sees_numbers(self, *arrays: Any) -> bool:
         """Whether `repeat` can look at the numbers in these arrays. Where a compiler or a transform looks on, which

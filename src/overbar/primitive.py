@@ -23,6 +23,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -71,6 +72,7 @@ class Primitive:
         integer: Sequence[str] = (),
         kept: int = 0,
         absent: Mapping[str, Callable[..., Any]] | None = None,
+        real: Sequence[str] = (),
     ) -> None:
         functools.update_wrapper(self, function)
         del self.__wrapped__  # its signature is ours; the function itself is self.function
@@ -104,7 +106,7 @@ class Primitive:
         #: those that have bars and tangents, and those that a caller sees: the first ones
         self.differentiable = self.outputs - kept
         self.public = self.differentiable - hidden
-        self.hermitian, self.integer = tuple(hermitian), tuple(integer)
+        self.hermitian, self.integer, self.real = tuple(hermitian), tuple(integer), tuple(real)
         self.__signature__ = inspect.Signature(
             [
                 p.replace(kind=p.POSITIONAL_OR_KEYWORD) if p.kind is p.VAR_POSITIONAL else p
@@ -207,7 +209,11 @@ class Primitive:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         arrays, options = self.bind(args, kwargs)
-        given = [A for A in arrays if A is not None] if self.absent else arrays
+        given = arrays
+        if self.absent:
+            given = [
+                A for name, A in zip(self.arguments, arrays, strict=True) if A is not None or name not in self.absent
+            ]
         return namespace(*given).enter(self, arrays, options)
 
     def bind(self, args, kwargs):
@@ -258,6 +264,8 @@ class Primitive:
 
     def apply(self, xp, arrays, options):
         """Compute the function on arrays, with the namespace and the options already known."""
+        if self.real:
+            self._check_real(arrays)
         arrays = self.with_absent(xp, arrays) if self.absent else xp.as_arrays(arrays)
         if self.integer:
             arrays = self._with_floats(xp, arrays)
@@ -277,6 +285,15 @@ class Primitive:
                 for out, core in zip(outputs, self.signature.outputs, strict=True)
             ]
         return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
+
+    def _check_real(self, arrays):
+        for name, value in zip(self.arguments, arrays, strict=True):
+            if name not in self.real or value is None:
+                continue
+            if isinstance(value, (bool, complex)) or "complex" in str(getattr(value, "dtype", "")):
+                raise TypeError(f"{self.name}: argument {name} must be real, but is {value!r}.")
+            if isinstance(value, (int, float)) and not math.isfinite(value):
+                raise ValueError(f"{self.name}: argument {name} is {value}. It must be finite.")
 
     def with_absent(self, xp, arrays):
         """The arrays, those that were left out made of the others."""
@@ -338,7 +355,10 @@ class Primitive:
                 )
         if self.signature.whole:
             return ()
-        if not xp.promotes and self.signature.inputs[0] and any(a.dtype != arrays[0].dtype for a in arrays):
+        dtypes = [
+            a.dtype for i, a in enumerate(arrays) if not (self.argument(i) in self.real and xp.is_real_of(a, arrays[0]))
+        ]
+        if not xp.promotes and self.signature.inputs[0] and any(dtype != dtypes[0] for dtype in dtypes):
             culprits = ", ".join(f"{self.argument(i)} has {_name(a.dtype)}" for i, a in enumerate(arrays))
             raise xp.DtypeError(
                 f"{self.name}: the arguments have different dtypes: {culprits}. {xp.name} does not promote "
@@ -670,6 +690,7 @@ def primitive(
     integer: Sequence[str] = (),
     kept: int = 0,
     absent: Mapping[str, Callable[..., Any]] | None = None,
+    real: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Make a function of arrays a `Primitive`.
 
@@ -697,6 +718,9 @@ def primitive(
         The arguments that may be left out, whose default in the function is None: for each a function of the arrays in
         front of it that makes the array which stands for it, ``{"E": lambda A: namespace(A).eye_like(A)}``. The
         function and the rules always get an array.
+    real : sequence of str
+        The arguments that must be real, beside complex ones too; a number among them must be finite. (Beside complex
+        arrays a number becomes complex, with an imaginary part of zero.)
 
     Examples
     --------
@@ -710,7 +734,7 @@ def primitive(
     >>> overbar.vjp(sum_of_squares, np.array([1.0, 2.0]))[1](1.0)
     (array([2., 4.]),)
     """
-    return lambda function: Primitive(function, signature, hidden, hermitian, integer, kept, absent)
+    return lambda function: Primitive(function, signature, hidden, hermitian, integer, kept, absent, real)
 
 
 def elementwise(function: Callable[..., Any]) -> Primitive:
