@@ -93,6 +93,13 @@ class TorchNamespace(Namespace):
     def real(self, A):
         return A.real if A.is_complex() else A
 
+    def detached(self, A):
+        return A.detach()
+
+    def as_power_of_two(self, x):
+        mantissa, _ = torch.frexp(x)
+        return x / 2 / mantissa
+
     def mT(self, A):
         return A.mT
 

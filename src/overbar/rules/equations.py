@@ -683,29 +683,50 @@ def solve_continuous_are(A, B, Q, R):
     return namespace(A).on_host(continuous_are, A, B, Q, R)[0]
 
 
+def _closed_loop(X, A, B, R):
+    """c, c X, the feedback K and the closed loop F/c, where c is as large as F."""
+    xp = namespace(A)
+
+    def feedback(B, X):
+        return xp.solve(_hermitian(R), mH(B) @ X, check=False)
+
+    c = xp.cast(xp.power_of_two(A - B @ feedback(B, X)), A)
+    X, B = X * c, B / c
+    K = feedback(B, X)
+    return c, X, K, A / c - B @ K
+
+
 @solve_continuous_are.vjp
 def _(X_bar, X, A, B, Q, R):
+    # X and G are as 1/F, Ā as 1/F²: what is as 1/F³ on the way to second derivatives may leave the range of numbers
     @once
-    def K():
-        return namespace(A).solve(_hermitian(R), mH(B) @ X, check=False)
+    def loop():
+        return _closed_loop(X, A, B, R)
 
     @once
     def G():
-        return _hermitian(solve_continuous_lyapunov(A - B @ K(), -_hermitian(X_bar)))
+        """c G"""
+        _, _, _, F = loop()
+        return _hermitian(solve_continuous_lyapunov(F, -_hermitian(X_bar)))
 
     @once
     def A_bar():
-        return 2 * (X @ G())
+        c, X, _, _ = loop()
+        return 2 * (X @ G()) / c / c
 
-    return A_bar, lambda: -A_bar() @ mH(K()), G, lambda: _hermitian(K() @ G() @ mH(K()))
+    def K_Hermitian(G):
+        K = loop()[2]
+        return _hermitian(K @ G @ mH(K))
+
+    return A_bar, lambda: -A_bar() @ mH(loop()[2]), lambda: G() / loop()[0], lambda: K_Hermitian(G()) / loop()[0]
 
 
 @solve_continuous_are.jvp
 def _(X, A, B, Q, R):
     def X_dot(A_dot, B_dot, Q_dot, R_dot):
-        K = namespace(A).solve(_hermitian(R), mH(B) @ X, check=False)
-        M = _hermitian(Q_dot + 2 * (X @ (A_dot - B_dot @ K)) + mH(K) @ R_dot @ K)
-        return _hermitian(solve_continuous_lyapunov(mH(A - B @ K), -M))
+        c, Y, K, F = _closed_loop(X, A, B, R)
+        M = _hermitian(Q_dot + 2 * (Y @ ((A_dot - B_dot @ K) / c)) + mH(K) @ R_dot @ K)
+        return _hermitian(solve_continuous_lyapunov(mH(F), -M)) / c
 
     return X_dot
 

@@ -40,13 +40,16 @@ def by_schur(name, function, X, singular=""):
             "Remove or replace such entries before the call."
         )
     A, real = X.parts[0], all(E.dtype.kind == "f" for E in given)
+    # LAPACK's iteration, and SciPy's way from real blocks to complex eigenvalues, want numbers of moderate size
+    scale = float(NUMPY.power_of_two(A)[0, 0])
     if A.dtype.kind == "f":
-        T, Q = scipy.linalg.schur(A.astype(float), output="real")
-        T = _without_negative_eigenvalues(name, T)
+        T, Q = scipy.linalg.schur((A / scale).astype(float), output="real")
+        T = _without_negative_eigenvalues(name, T * scale, np.finfo(A.dtype).eps) / scale
         if np.diagonal(T, -1).any():
             T, Q = scipy.linalg.rsf2csf(T, Q)
     else:
-        T, Q = scipy.linalg.schur(A.astype(complex), output="complex")
+        T, Q = scipy.linalg.schur((A / scale).astype(complex), output="complex")
+    T = T * scale
     if singular and not np.diagonal(T).all():
         raise np.linalg.LinAlgError(f"{name}: argument A is singular: it has the eigenvalue 0, {singular}.")
     turned = Jet([T, *(None if E is None else Q.conj().T @ E @ Q for E in X.parts[1:])])
@@ -54,13 +57,13 @@ def by_schur(name, function, X, singular=""):
     return Jet([None if F is None else F.real for F in found.parts]) if real else found
 
 
-def _without_negative_eigenvalues(name, T):
+def _without_negative_eigenvalues(name, T, eps):
     """A real Schur form whose real eigenvalues are not negative: one that is zero to rounding becomes zero."""
     eigenvalues, pairs = np.diagonal(T), np.nonzero(np.diagonal(T, -1))[0]
     alone = np.ones(len(T), bool)  # in none of the 2 by 2 blocks, which hold complex ones
     alone[pairs] = alone[pairs + 1] = False
     negative = alone & (eigenvalues < 0)
-    rounding = negative & (eigenvalues > -len(T) * np.finfo(float).eps * abs(T).max(initial=0))
+    rounding = negative & (eigenvalues > -len(T) * eps * abs(T).max(initial=0))
     for eigenvalue in eigenvalues[negative & ~rounding]:
         raise np.linalg.LinAlgError(
             f"{name}: argument A has the negative eigenvalue {eigenvalue:.6g}, so that its principal value is not "

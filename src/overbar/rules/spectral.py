@@ -220,7 +220,8 @@ def spectral_derivative(A, E, w, V, *, of):
         total = sum(_chain(pairs, [turned[r] for r in order]) for order in orders)
         total = total + mH(total)
     if of.degree is not None:
-        total = total * xp.cast(size**of.degree, V)[..., None]
+        half = xp.cast(size ** (of.degree / 2), V)[..., None]  # its square alone may overflow
+        total = total * half * half
     return hermitian_part(V @ (total @ mH(V)))
 
 
