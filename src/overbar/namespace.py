@@ -140,11 +140,11 @@ class Namespace:
         largest = self.max(self.abs(A), axis=(-2, -1), keepdims=True)
         one = self.ones_like(largest)
         largest = self.where(self.isfinite(largest) & (largest > 0), largest, one)
-        tiny = self._smallest_scale(largest)  # so that 1/c is a number too
+        tiny = self.smallest_scale(largest)  # so that 1/c is a number too
         largest = self.where(largest < tiny, tiny * one, self.where(largest > 1 / tiny, one / tiny, largest))
         return self.as_power_of_two(largest)
 
-    def _smallest_scale(self, x):
+    def smallest_scale(self, x: Any) -> float:
         return 2.0**-120 if self.eps(x) > 1e-12 else 2.0**-1000
 
     def detached(self, A: Any) -> Any:

@@ -10,28 +10,32 @@ from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
 from overbar.rules.svd import _distinct, _reciprocal, svd
 
+# The order of the products in these two is such that none is beyond the range of numbers where the result is not: each
+# is as 1/A² at most, as the result is, and each of their own derivatives as 1/A³. And for tall matrices none has m by m
+# entries; for wide ones the rules are those of Aᴴ.
+
 
 def _pinv_reverse(X_bar, X, A):
-    """Ā = −Xᴴ X̄ Xᴴ + (I − A X) X̄ᴴ X Xᴴ + Xᴴ X X̄ᴴ (I − X A), which for A/c and c X is c² times as large."""
-    c, X, A = _scaled(X, A)
-    Xh, G = mH(X), mH(X_bar)
-    left, right = G @ (X @ Xh), (Xh @ X) @ G
-    return (left - A @ (X @ left) + right - (right @ X) @ A - Xh @ X_bar @ Xh) / c / c
+    """Ā = −Xᴴ X̄ Xᴴ + (I − A X) X̄ᴴ X Xᴴ + Xᴴ X X̄ᴴ (I − X A), with K = X X̄ᴴ."""
+    if _is_wide(A):
+        return mH(_pinv_reverse(mH(X_bar), mH(X), mH(A)))
+    G = mH(X_bar)
+    K = X @ G
+    return (G - A @ K) @ (X @ mH(X)) + mH(X) @ (K - K @ (X @ A) - mH(K))
 
 
 def _pinv_forward(A_dot, X, A):
-    """Ȧ⁺ = −X Ȧ X + X Xᴴ Ȧᴴ (I − A X) + (I − X A) Ȧᴴ Xᴴ X, which for A/c and c X is c² times as large."""
-    c, X, A = _scaled(X, A)
-    Xh, D = mH(X), mH(A_dot)
-    left, right = (X @ Xh) @ D, D @ (Xh @ X)
-    return (left - (left @ A) @ X + right - X @ (A @ right) - X @ A_dot @ X) / c / c
+    """Ȧ⁺ = −X Ȧ X + X Xᴴ Ȧᴴ (I − A X) + (I − X A) Ȧᴴ Xᴴ X, with K = Ȧᴴ Xᴴ."""
+    if _is_wide(A):
+        return mH(_pinv_forward(mH(A_dot), mH(X), mH(A)))
+    D = mH(A_dot)
+    K = D @ mH(X)
+    return (X @ mH(X)) @ (D - (D @ A) @ X) + (K - (X @ A) @ K - mH(K)) @ X
 
 
-def _scaled(X, A):
-    """c, c X and A/c, where c is as large as A: the products of four factors above stay in the range of numbers."""
-    xp = namespace(A)
-    c = xp.cast(xp.power_of_two(A), A)
-    return c, X * c, A / c
+def _is_wide(A):
+    m, n = A.shape[-2:]
+    return m is not None and n is not None and m < n
 
 
 def _cutoff(xp, A, largest, atol, rtol):
@@ -87,11 +91,7 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
     Both are products of A and X, and so are the derivatives of any order. A change that raises the rank makes A⁺ jump:
     there the rule gives the derivative along those changes that do not.
 
-    A⁺ has the size of 1/A, and the derivatives that of 1/A², of which the products on the way would be beyond it. So
-    the formulas are applied to A/c and c X, with a power of 2, c, as large as A, and the result divided by c twice:
-    nothing is rounded by that.
-
-    Cost: nine products, which take about as long as the function.
+    Cost: seven products, which take about as long as the function.
 
     Examples
     --------
@@ -200,7 +200,7 @@ def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
     The residuals r = ‖R‖² move by 2 Re⟨R, Ḃ − Ȧ X⟩, as R is orthogonal to the range of A: B̄ gets 2 R r̄ and Ā
     −2 R r̄ Xᴴ. The singular values give U diag(s̄) Vᴴ, and the rank is a constant. Regularised least squares is the
     same for A on top of √l2_regularizer I, and B on top of zeros. The rules call `pinv`, which makes their own
-    derivatives right at any constant rank. As there, they are applied to A/c and c X.
+    derivatives right at any constant rank.
 
     Cost: that of `pinv`, which is that of the function, and products with k columns.
 
@@ -243,19 +243,18 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
     (X_bar, r_bar, _, S_bar), (X, *_), xp = bars, outputs, namespace(A)
     m = xp.shape(A)[-2]
     A, B = _regularised(xp, A, B, l2_regularizer)
-    c, X, scaled = _scaled(X, A)
 
     @once
     def inverse():
-        return pinv(scaled, rtol=rcond)
+        return pinv(A, rtol=rcond)
 
     @once
     def R():
-        return B - scaled @ X
+        return B - A @ X
 
     @once
     def from_X():
-        return mH(inverse()) @ (X_bar / c)
+        return mH(inverse()) @ X_bar
 
     @once
     def from_r():
@@ -264,11 +263,10 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
     def A_bar():
         bar = xp.zeros_like(A)
         if X_bar is not None:
-            Y, G = mH(inverse()) @ X, mH(X_bar / c)
-            bar = bar + R() @ mH(inverse() @ from_X()) - from_X() @ mH(X) + Y @ G - (Y @ (G @ inverse())) @ scaled
+            Y, G = mH(inverse()) @ X, mH(X_bar)
+            bar = bar + R() @ mH(inverse() @ from_X()) - from_X() @ mH(X) + Y @ (G - (G @ inverse()) @ A)
         if r_bar is not None:
             bar = bar - from_r() @ mH(X)
-        bar = bar / c
         if S_bar is not None:
             U, _, Vh = svd(A, full_matrices=False)
             bar = bar + (U * xp.cast(S_bar, A)[..., None, :]) @ Vh
@@ -289,18 +287,16 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
 def _(outputs, A, B, *, rcond, driver, l2_regularizer, fast):
     (X, *_), xp = outputs, namespace(A)
     A, B = _regularised(xp, A, B, l2_regularizer)
-    c, X, scaled = _scaled(X, A)
 
     def dots(A_dot, B_dot):
         if l2_regularizer:
             A_dot, B_dot = (xp.concat([dot, _zero_rows(xp, dot, A)], axis=-2) for dot in (A_dot, B_dot))
-        inverse, R, D = pinv(scaled, rtol=rcond), B - scaled @ X, A_dot / c
-        change = B_dot - D @ X
-        Z = mH(D) @ (mH(inverse) @ X)
-        X_dot = inverse @ change + inverse @ (mH(inverse) @ (mH(D) @ R)) + Z - inverse @ (scaled @ Z)
+        inverse, R, change = pinv(A, rtol=rcond), B - A @ X, B_dot - A_dot @ X
+        Z = mH(A_dot) @ (mH(inverse) @ X)
+        X_dot = inverse @ change + inverse @ (mH(inverse) @ (mH(A_dot) @ R)) + Z - inverse @ (A @ Z)
         U, _, Vh = svd(A, full_matrices=False)
         S_dot = xp.sum(xp.real(xp.conj(U) * (A_dot @ mH(Vh))), axis=-2)
-        return X_dot / c, 2 * xp.sum(xp.real(xp.conj(R) * change), axis=-2), None, S_dot
+        return X_dot, 2 * xp.sum(xp.real(xp.conj(R) * change), axis=-2), None, S_dot
 
     return dots
 
