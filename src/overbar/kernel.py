@@ -11,6 +11,7 @@ as a tf.numpy_function (not under XLA, which has no host to call).
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -88,7 +89,7 @@ class Kernel:
         ]
         if self.stacked and 0 not in batch:
             try:
-                found = self._outputs([A.reshape(-1, *A.shape[len(batch) :]) for A in arrays], options)
+                found = self._outputs([A.reshape(math.prod(batch), *A.shape[len(batch) :]) for A in arrays], options)
                 return tuple(
                     np.asarray(out, dtype).reshape(*batch, *out.shape[1:])
                     for out, dtype in zip(found, dtypes, strict=True)

@@ -127,8 +127,8 @@ class Namespace:
         return self.base.real(A) if self.is_complex(A) else A
 
     def power_of_two(self, A: Any) -> Any:
-        """For each matrix of A (..., m, n) a power of 2 as large as its largest entry, in an array (..., 1, 1) of A's
-        real dtype; 1 where that entry is zero, infinite or NaN, or there is none.
+        """For each matrix of A (..., m, n) a power of 2 next to its largest entry, in an array (..., 1, 1) of A's real
+        dtype; 1 where that entry is zero, infinite or NaN, or there is none.
 
         Multiplying and dividing by it rounds nothing. A rule whose products of several factors A, or A⁻¹, would leave
         the range of numbers where its result does not, applies itself to A/c and gives the result its powers of c. As
@@ -383,9 +383,10 @@ class NumpyNamespace(Namespace):
         product += C
         return product
 
-    def as_power_of_two(self, x):
-        mantissa, _ = np.frexp(x)
-        return x / 2 / mantissa
+    def power_of_two(self, A):
+        _, exponent = np.frexp(np.abs(A).max((-2, -1), keepdims=True, initial=0))  # 0 for what has none
+        limit = 120 if A.dtype.char in "fF" else 1000
+        return np.ldexp(A.real.dtype.type(1), exponent.clip(-limit, limit))
 
     def diagonal(self, A, offset=0):
         return np.diagonal(A, offset, -2, -1)

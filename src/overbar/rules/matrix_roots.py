@@ -43,7 +43,9 @@ def by_schur(name, function, X, singular=""):
         )
     A = X.parts[0]
     wide = [None if E is None else E.astype(np.result_type(E, np.float64)) for E in X.parts]
-    T, Q, _ = schur_forms(wide[0])
+    scale = NUMPY.power_of_two(wide[0])  # at sizes beyond 1e±138 LAPACK's blocks lose digits
+    T, Q, _ = schur_forms(wide[0] / scale)
+    T = T * scale
     if A.dtype.kind == "c":
         return _turned(name, function, T, Q, wide, singular)
     T = _without_negative_eigenvalues(name, T, np.finfo(A.dtype).eps)

@@ -1,6 +1,6 @@
 """What kernels on the host share: Schur forms and triangular systems of whole stacks of matrices.
 
-May import NumPy, SciPy and `overbar.namespace`. A stack is an array (k, m, n). Where matrices are small, a call of
+May import NumPy and SciPy. A stack is an array (k, m, n). Where matrices are small, a call of
 LAPACK through SciPy takes longer than the work that it does, so that loops over a stack contain single calls, and
 everything else is done for all of its matrices at once.
 """
@@ -9,8 +9,6 @@ import functools
 
 import numpy as np
 import scipy.linalg
-
-from overbar.namespace import NUMPY
 
 # Up to this order, triangular systems of a stack are solved all at once.
 TOGETHER = 16
@@ -36,23 +34,19 @@ def _unsorted(*_):
 
 
 def schur_forms(A):
-    """T, Z and the eigenvalues of A = Z T Zᴴ, for a stack; a real A has real Z, and a T with 2 by 2 blocks.
-
-    LAPACK gets matrices of size 1: beyond 1e±138 it would have to scale them itself, and its blocks lose digits.
-    """
+    """T, Z and the eigenvalues of A = Z T Zᴴ, for a stack; a real A has real Z, and a T with 2 by 2 blocks."""
     T, Z = np.empty_like(A), np.empty_like(A)
     w = np.empty(A.shape[:-1], np.result_type(A.dtype, np.complex64))
     if not A.size:
         return T, Z, w
-    scale = NUMPY.power_of_two(A)
     gees = _gees(A.dtype, A.shape[-1])
-    for i, M in enumerate(A / scale):
+    for i, M in enumerate(A):
         found = gees(M)
         if found[-1]:
             raise np.linalg.LinAlgError("the QR iteration for a Schur decomposition did not converge.")
         T[i], Z[i] = found[0], found[-3]
         w[i] = found[2] if A.dtype.kind == "c" else found[2] + 1j * found[3]
-    return T * scale, Z, w * scale[..., 0]
+    return T, Z, w
 
 
 def complex_forms(T, Z):
