@@ -4,15 +4,14 @@ May import NumPy, SciPy and array-api-compat; never a framework. A rule asks ``x
 with ``xp.*``, ``@``, ``A[..., a:b]`` and Python numbers only. The names are those of the Python array API standard
 (https://data-apis.org/array-api), plus the few routines that matrix derivatives need and the standard lacks: the
 methods of `Namespace` below. A framework's front (`torch_ops`, `tf_ops`) subclasses `Namespace` and calls `register`
-for its array type when it is imported; anything else that speaks the array API (CuPy, JAX, array-api-strict) gets the
-generic class.
+for its array type when it is imported. Arrays of a library that nobody registered are refused: it would compute the
+values, and where it differentiates by itself, do so without the rules.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import array_api_compat
@@ -659,6 +658,19 @@ _WEAK = object()
 _known = {np.ndarray: NUMPY, np.generic: NUMPY} | dict.fromkeys(_PYTHON, _WEAK)
 _found = dict(_known)
 _fronts = {"torch": "torch_ops", "tensorflow": "tf_ops", "keras": "tf_ops"}
+_without_front = {
+    "jax": "JAX",
+    "jaxlib": "JAX",
+    "dask": "Dask",
+    "cupy": "CuPy",
+}
+_remedies = {
+    "JAX": "jax.grad would differentiate the steps of the function, without overbar's rule. Convert it with "
+    "numpy.asarray where no transform of JAX's is at work",
+    "Dask": "Its matrices are spread over chunks, of which overbar's functions know nothing. Compute it first, "
+    "A.compute()",
+    "CuPy": "Convert it with cupy.asnumpy, or use torch_ops on the device, torch.from_dlpack(A)",
+}
 
 
 def register(array_type: type, xp: Namespace) -> None:
@@ -668,29 +680,38 @@ def register(array_type: type, xp: Namespace) -> None:
     _found.update(_known)
 
 
-@cache
-def _generic(base):
-    return Namespace(base)
-
-
 def _find(array):
     kind = type(array)
     for base in kind.__mro__:
         if base in _known:
             break
     else:
-        front = _fronts.get(kind.__module__.partition(".")[0])
+        library = kind.__module__.partition(".")[0]
+        front = _fronts.get(library)
         if front is not None:
             raise TypeError(
                 f"got a {kind.__module__}.{kind.__name__}, but nothing has imported {front} yet. "
                 f"Add `import {front}`: it makes every primitive of overbar an op of that framework."
             )
-        if not array_api_compat.is_array_api_obj(array):
+        name = _without_front.get(library)
+        if name is not None:
             raise TypeError(
-                f"got a {kind.__module__}.{kind.__name__}, which is not an array. "
-                "Pass NumPy arrays, nested lists of numbers, or arrays of a framework."
+                f"got a {kind.__module__}.{kind.__name__}, but overbar has no front for {name}. {_remedies[name]}."
             )
-        return _generic(array_api_compat.array_namespace(array))
+        if array_api_compat.is_array_api_obj(array):
+            raise TypeError(
+                f"got a {kind.__module__}.{kind.__name__}, an array of a library for which overbar has no front. "
+                "Convert it with numpy.asarray."
+            )
+        raise TypeError(
+            f"got a {kind.__module__}.{kind.__name__}, which is not an array. "
+            "Pass NumPy arrays, nested lists of numbers, or arrays of a framework."
+        )
+    if issubclass(kind, np.ma.MaskedArray):
+        raise TypeError(
+            "got a masked array, whose mask no matrix function knows. Fill it, numpy.ma.filled(A, value), or leave out "
+            "what is masked."
+        )
     _found[kind] = _known[base]
     return _known[base]
 
@@ -699,8 +720,8 @@ def namespace(*arrays: Any) -> Namespace:
     """The namespace that the given arrays have in common.
 
     NumPy's, where there are only NumPy arrays and Python numbers. Where NumPy arrays stand beside arrays of a framework
-    it is the framework's, which converts them or says why not. Raises TypeError for what is no array, and for arrays of
-    two frameworks.
+    it is the framework's, which converts them or says why not. Raises TypeError for what is no array, for arrays of a
+    library that has no front, and for arrays of two frameworks.
 
     >>> namespace(np.eye(2), 3.0)
     <namespace of NumPy>

@@ -274,6 +274,8 @@ def complete(primitive: Primitive, arrays, options) -> Case:
     """A case with NumPy arrays, and with the options that a call would have by default."""
     arrays = [np.asarray(a) for a in arrays]
     arrays, options = primitive.bind([arrays] if primitive.variadic else arrays, options)
+    if primitive.absent:
+        arrays = primitive.with_absent(NUMPY, arrays)
     return Case(tuple(arrays), options)
 
 
@@ -292,7 +294,7 @@ class _Point:
     def __init__(self, primitive, case):
         case = complete(primitive, case.arrays, case.options)
         self.primitive, self.options = primitive, case.options
-        dropped = primitive.check(NUMPY, case.arrays)
+        dropped = primitive.check(NUMPY, case.arrays).dropped
         self.arrays = list(case.arrays)
         if dropped:
             self.arrays = [
@@ -302,6 +304,7 @@ class _Point:
         self.names = [primitive.argument(i) for i in range(len(self.arrays))]
         self.hermitian = [name in primitive.hermitian for name in self.names]
         self.outputs = self.run(self.arrays)
+        primitive.check_outputs(NUMPY, self.outputs, self.arrays)
         self.eps = max(float(np.finfo(a.dtype).eps) for a in self.arrays)
         #: the outputs that have a derivative: pivots, which are integers, have none
         self.smooth = [i for i in range(primitive.differentiable) if self.outputs[i].dtype.kind in "fc"]
@@ -1096,6 +1099,8 @@ def check(
 
     Raises
     ------
+    LinAlgError
+        The function does not return what the signature says.
     VerificationError
         An error is above its tolerance, or a bar has not the shape and dtype of its input. An AssertionError; the
         message names the case, the oracle, the error and the tolerance of each failure, and `.rows` holds all rows.
@@ -1121,7 +1126,7 @@ def check(
       adjoint: error 5.0e-01, tolerance 1e-11, for case 0: float64 (2,)
       difference: error 5.0e-01, tolerance 1e-07, for case 0: float64 (2,)
       complex step: error 5.0e-01, tolerance 1e-11, for case 0: float64 (2,)
-    >>> @sum_of_squares.jvp
+    >>> @sum_of_squares.jvp(replace=True)
     ... def _(c, x):
     ...     return (lambda x_dot: 2 * (x_dot * x).sum(axis=-1),)
     >>> for row in check(sum_of_squares, cases=[([np.array([1.0, 2.0])], {})]):
