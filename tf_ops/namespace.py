@@ -185,6 +185,15 @@ class TensorFlowNamespace(Namespace):
     def concat(self, arrays, axis=0):
         return tf.concat(list(arrays), axis=axis)
 
+    def detached(self, A):
+        return tf.stop_gradient(A)
+
+    def as_power_of_two(self, x):
+        # of the bits of a number, those of its exponent
+        kind, exponent = (tf.int32, 0x7F800000) if x.dtype == tf.float32 else (tf.int64, 0x7FF0000000000000)
+        bits = tf.bitcast(x, kind)
+        return tf.bitcast(tf.bitwise.bitwise_and(bits, tf.constant(exponent, kind)), x.dtype)
+
     def max(self, A, axis=None, keepdims=False):
         return tf.reduce_max(A, axis=axis, keepdims=keepdims)
 

@@ -93,6 +93,15 @@ class TorchNamespace(Namespace):
     def real(self, A):
         return A.real if A.is_complex() else A
 
+    def power_of_two(self, A):
+        if 0 in A.shape[-2:]:
+            return A.new_ones((*A.shape[:-2], 1, 1), dtype=A.real.dtype)
+        x = A.detach().abs().amax((-2, -1), keepdim=True)
+        mantissa, _ = torch.frexp(x)
+        tiny = self.smallest_scale(x)
+        # zero, infinity and NaN have no mantissa
+        return torch.clamp(x / 2 / mantissa, tiny, 1 / tiny).nan_to_num(1.0)
+
     def mT(self, A):
         return A.mT
 

@@ -129,6 +129,35 @@ class Namespace:
     def real(self, A: Any) -> Any:
         return self.base.real(A) if self.is_complex(A) else A
 
+    def power_of_two(self, A: Any) -> Any:
+        """For each matrix of A (..., m, n) a power of 2 next to its largest entry, in an array (..., 1, 1) of A's real
+        dtype; 1 where that entry is zero, infinite or NaN, or there is none.
+
+        Multiplying and dividing by it rounds nothing. A rule whose products of several factors A, or A⁻¹, would leave
+        the range of numbers where its result does not, applies itself to A/c and gives the result its powers of c. As
+        the result is the same for every c, derivatives take c for a constant.
+        """
+        A = self.detached(A)
+        if 0 in A.shape[-2:]:
+            return self.zeros_like(self.real(self.sum(A, axis=(-2, -1), keepdims=True))) + 1
+        largest = self.max(self.abs(A), axis=(-2, -1), keepdims=True)
+        one = self.ones_like(largest)
+        largest = self.where(self.isfinite(largest) & (largest > 0), largest, one)
+        tiny = self.smallest_scale(largest)  # so that 1/c is a number too
+        largest = self.where(largest < tiny, tiny * one, self.where(largest > 1 / tiny, one / tiny, largest))
+        return self.as_power_of_two(largest)
+
+    def smallest_scale(self, x: Any) -> float:
+        return 2.0**-120 if self.eps(x) > 1e-12 else 2.0**-1000
+
+    def detached(self, A: Any) -> Any:
+        """A as a constant of whoever differentiates."""
+        return A
+
+    def as_power_of_two(self, x: Any) -> Any:
+        """The power of 2 next to x, below it, for positive normal numbers x."""
+        return self.base.pow(2 + 0 * x, self.base.floor(self.base.log2(x)))
+
     # -- shapes ----------------------------------------------------------------------------------------------------
 
     def mT(self, A: Any) -> Any:
@@ -362,6 +391,11 @@ class NumpyNamespace(Namespace):
         product *= scale
         product += C
         return product
+
+    def power_of_two(self, A):
+        _, exponent = np.frexp(np.abs(A).max((-2, -1), keepdims=True, initial=0))  # 0 for what has none
+        limit = 120 if A.dtype.char in "fF" else 1000
+        return np.ldexp(A.real.dtype.type(1), exponent.clip(-limit, limit))
 
     def diagonal(self, A, offset=0):
         return np.diagonal(A, offset, -2, -1)

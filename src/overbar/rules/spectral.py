@@ -240,12 +240,12 @@ def _product(*factors):
 def _derivative(A, E, w, V, args, of):
     """The k-th derivative of f(A) along the k directions in E, for k = 0 f(A) itself."""
     xp, w, parameters = namespace(A), namespace(A).real(w), _parameters(args, of)
+    if E.shape[-3] == 0:
+        return from_eigen(of.derivative(0)(w, *parameters), V)
     if of.degree is not None:  # the derivatives of a power may overflow where their products with E do not
         size = _largest(w)
         size = 2.0 ** xp.round(xp.log(xp.where(size > 0, size, xp.ones_like(size))) / math.log(2))
         w, E = w / size, E / xp.cast(size, E)[..., None, None]
-    if E.shape[-3] == 0:
-        return from_eigen(of.derivative(0)(w, *parameters), V)
     pairs = _Pairs(w, V, of, parameters)
     turned = [mH(V) @ (hermitian_part(E[..., r, :, :]) @ V) for r in range(E.shape[-3])]
     if len(turned) == 1:
@@ -256,7 +256,8 @@ def _derivative(A, E, w, V, args, of):
         total = total + mH(total)
     if of.degree is not None:
         degree = of.degree(*parameters) if callable(of.degree) else of.degree
-        total = total * xp.cast(size**degree, V)[..., None]
+        half = xp.cast(size ** (degree / 2), V)[..., None]  # its square alone may overflow
+        total = total * half * half
     return hermitian_part(V @ (total @ mH(V)))
 
 
