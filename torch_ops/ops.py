@@ -6,11 +6,15 @@ has code of its own: an entry says what the op is called, which of PyTorch's fun
 are handed over to that function; `torch_ops.handover` says what that means.
 """
 
+import math
+
 import torch
 
 from overbar import rules
 from overbar.rules.norms import two_dimensions
-from torch_ops.handover import FULL, REAL, forward_mode, small, wrap
+from torch_ops.handover import FULL, REAL, because, forward_mode, never, small, wrap
+from torch_ops.namespace import failure_of
+from torch_ops.norms import vector_norm
 
 
 def _cholesky_solve(B, L, upper=False):
@@ -24,7 +28,7 @@ def _one_system_each(A, B, *, adjoint=None, **_):
     return A.dtype in FULL and adjoint is None and not A.ndim == 2 < B.ndim
 
 
-def _matrix(input):
+def _matrix(input, **_):
     return input.ndim == 2  # torch.trace takes no batches
 
 
@@ -49,11 +53,39 @@ def _solved_by_torch(A, B, **_):
     return _vectors(A, B) or (A.dtype in FULL and not A.ndim == 2 < B.ndim and not forward_mode())
 
 
-def _never(*args, **kwargs):
-    return False
+def _lstsq(A, B, rcond=None, *, driver=None):
+    solution, residuals, *others = lstsq.ours(A, B[..., None], rcond, driver=driver)
+    return torch.return_types.linalg_lstsq((solution[..., 0], residuals, *others))
 
 
-def _full_precision(A):
+def _batch_of_vectors(A, B, *_, **__):
+    return _vectors(A, B)
+
+
+def _lapack_driver(A, B, *, driver):
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise ValueError(f'lstsq: driver is {driver!r}. Leave it out, or choose "gels", "gelsy", "gelsd" or "gelss".')
+    return A, B
+
+
+def _cusolver_driver(A, *, driver):
+    if driver is not None:
+        torch.linalg.svdvals(A.new_ones(1, 1), driver=driver)  # PyTorch says which there are, on which device
+    return A
+
+
+def _tolerances(A, *, rcond, atol, rtol):
+    """PyTorch's overloads: a number or a tensor for each, and the older name of rtol. They decide what counts as zero,
+    and have no derivative."""
+    if rcond is not None:
+        if atol is not None or rtol is not None:
+            raise TypeError("pinv: rcond is the older name of rtol. Give rtol (and atol) alone.")
+        rtol = rcond
+    atol, rtol = (x.detach() if isinstance(x, torch.Tensor) else x for x in (atol, rtol))
+    return A, {"atol": atol, "rtol": rtol}
+
+
+def _full_precision(A, **_):
     return A.dtype in FULL
 
 
@@ -64,20 +96,36 @@ def _as_scipy(w, V, *, eigvals_only: bool = False):
 
 def _matrices_last(A, *, dim, dtype):
     if dtype is not None:
+        if dtype.is_complex != A.is_complex():
+            raise ValueError(
+                f"matrix_norm: dtype is {dtype} for an argument A of {A.dtype}. Both are real, or both complex."
+            )
         A = A.to(dtype)
     return A if dim == (-2, -1) else A.movedim(two_dimensions(dim, A.ndim), (-2, -1))
+
+
+@because("PyTorch's second derivatives of norms by singular values are NaN or wrong at equal ones")
+def _of_sums(A, ord="fro", *_, dtype=None, **__):
+    dtype = dtype or A.dtype
+    return (ord == "fro" and dtype in FULL) or (ord in (1, -1, math.inf, -math.inf) and dtype in REAL)
+
+
+def _matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
+    if ord == "fro" and len(dim) == 2:
+        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
+    return torch.linalg.matrix_norm(A, ord, dim, keepdim, dtype=dtype)
 
 
 def _kept(norm, *, dim, keepdim):
     return norm[..., None, None].movedim((-2, -1), tuple(dim)) if keepdim else norm
 
 
-def _not_complete(A, mode="reduced"):
+def _not_complete(A, mode="reduced", **_):
     return A.dtype in FULL and mode != "complete"  # of a complete Q, PyTorch has no derivative
 
 
-def _tall(A, *, pivot=True):
-    # PyTorch divides by the last pivot, of which the derivative is independent where A is not tall
+@because("PyTorch's derivative depends on the last pivot of a matrix that is not tall")
+def _tall(A, *, pivot=True, **_):
     return not pivot or (A.dtype in FULL and A.size(-2) > A.size(-1))
 
 
@@ -87,11 +135,24 @@ def _pivoted(A, *, pivot):
     return A
 
 
+def _without_zero_pivots(LU, pivots):
+    """A named tuple (LU, pivots)."""
+    # as torch.linalg.lu_factor, which looks at them, too: the first zero on the diagonal of U
+    diagonal = LU.detach().diagonal(0, -2, -1)
+    n = diagonal.size(-1)
+    order = torch.arange(1, n + 1, dtype=torch.int32, device=LU.device)
+    first = torch.where(diagonal == 0, order, n + 1).amin(-1) if n else diagonal.new_zeros(LU.shape[:-2])
+    info = torch.where(first > n, 0, first).to(torch.int32)
+    if failure := failure_of(info, "torch.linalg.lu_factor"):
+        raise RuntimeError(failure)
+    return torch.return_types.linalg_lu_factor((LU, pivots))
+
+
 def _matrix_of_right_hand_sides(LU, pivots, B, **_):
     return B.ndim > 1 and LU.dtype in FULL and not forward_mode()
 
 
-def _few_reflections(A, tau):
+def _few_reflections(A, tau, **_):
     # PyTorch's derivative takes one reflection after the other
     return tau.size(-1) <= 4 and A.dtype in FULL and A.shape[:-2] == tau.shape[:-1]
 
@@ -131,11 +192,22 @@ cholesky_update = wrap(rules.cholesky_update)
 concatenate = wrap(
     rules.concatenate, "concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor", builtin=torch.concatenate
 )
-cond = wrap(rules.cond)
+cond = wrap(
+    rules.cond,
+    "cond(A: Tensor, p: Any = None) -> Tensor",
+    builtin=torch.linalg.cond,
+    when=never("PyTorch's second derivative is NaN or wrong at equal singular values"),
+    unwatched=False,  # its Frobenius norm overflows
+)
 congruence = wrap(rules.congruence)
 cos = wrap(rules.cos, "cos(input: Tensor) -> Tensor", builtin=torch.cos)
 cosm = wrap(rules.cosm)
-det = wrap(rules.det, "det(A: Tensor) -> Tensor")
+det = wrap(
+    rules.det,
+    "det(A: Tensor) -> Tensor",
+    builtin=torch.linalg.det,
+    when=never("PyTorch's derivatives are zero, NaN or wrong at a singular matrix"),
+)
 diag_embed = wrap(
     rules.diag_embed,
     "diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor",
@@ -146,20 +218,40 @@ diagonal = wrap(
     "diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor",
     builtin=torch.linalg.diagonal,
 )
-eig = wrap(rules.eig, "eig(A: Tensor)", returns=torch.return_types.linalg_eig)
-eigh = wrap(rules.eigh, 'eigh(A: Tensor, UPLO: str = "L")', returns=torch.return_types.linalg_eigh)
+eig = wrap(
+    rules.eig,
+    "eig(A: Tensor)",
+    builtin=torch.linalg.eig,
+    when=never("PyTorch returns numbers for the gradient at a defective matrix"),
+    unwatched=False,  # its eigenvalues are in any order
+    returns=torch.return_types.linalg_eig,
+)
+eigh = wrap(
+    rules.eigh,
+    'eigh(A: Tensor, UPLO: str = "L")',
+    builtin=torch.linalg.eigh,
+    when=never("PyTorch's derivatives are NaN or wrong at equal eigenvalues"),
+    unwatched=False,  # its eigenvectors have any signs
+    returns=torch.return_types.linalg_eigh,
+)
 eigh_generalized = wrap(rules.eigh_generalized)
 eigh_tridiagonal = wrap(
     rules.eigh_tridiagonal,
     "eigh_tridiagonal(d: Tensor, e: Tensor, eigvals_only: bool = False)",
     returns=_as_scipy,
 )
-eigvals = wrap(rules.eigvals, "eigvals(A: Tensor) -> Tensor")
+eigvals = wrap(
+    rules.eigvals,
+    "eigvals(A: Tensor) -> Tensor",
+    builtin=torch.linalg.eigvals,
+    when=never("PyTorch returns numbers for the gradient at a defective matrix"),
+    unwatched=False,  # its eigenvalues are in any order
+)
 eigvalsh = wrap(
     rules.eigvalsh,
     'eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor',
     builtin=torch.linalg.eigvalsh,
-    when=_never,  # its second derivative is NaN or wrong at equal eigenvalues
+    when=never("PyTorch's second derivative is NaN or wrong at equal eigenvalues"),
 )
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
@@ -186,13 +278,18 @@ logdet = wrap(
     rules.logdet,
     "logdet(A: Tensor) -> Tensor",
     builtin=torch.logdet,
-    when=_never,  # where it is NaN, or A is singular, PyTorch returns numbers for its gradient
+    when=never("where it is NaN, or A is singular, PyTorch returns numbers for the gradient"),
 )
 logm = wrap(rules.logm)
 logmh = wrap(rules.logmh)
 lstsq = wrap(
     rules.lstsq,
     "lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any",
+    builtin=torch.linalg.lstsq,
+    mended=_lstsq,
+    when=_batch_of_vectors,  # singular values and residuals are outputs here, with a derivative
+    unwatched=False,  # which of them it returns depends on the driver
+    takes=_lapack_driver,
     returns=torch.return_types.linalg_lstsq,
 )
 lu = wrap(
@@ -209,7 +306,7 @@ lu_factor = wrap(
     builtin=torch.linalg.lu_factor,
     when=_tall,
     takes=_pivoted,
-    returns=torch.return_types.linalg_lu_factor,
+    returns=_without_zero_pivots,
 )
 lu_solve = wrap(
     rules.lu_solve,
@@ -219,11 +316,20 @@ lu_solve = wrap(
 )
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)
-matrix_exp = wrap(rules.expm, "matrix_exp(A: Tensor) -> Tensor")
+matrix_exp = wrap(
+    rules.expm,
+    "matrix_exp(A: Tensor) -> Tensor",
+    builtin=torch.linalg.matrix_exp,
+    when=never("where the cotangent is large, PyTorch's gradient loses all digits"),
+)
 matrix_norm = wrap(
     rules.matrix_norm,
     "matrix_norm(A: Tensor, ord: Any = 'fro', dim: tuple[int, int] = (-2, -1), keepdim: bool = False, *, "
     "dtype: Any = None) -> Tensor",
+    builtin=torch.linalg.matrix_norm,
+    mended=_matrix_norm,
+    when=_of_sums,
+    unwatched=False,  # its Frobenius norm overflows
     takes=_matrices_last,
     returns=_kept,
 )
@@ -234,7 +340,12 @@ multiply = wrap(rules.multiply, "multiply(input: Tensor, other: Tensor | Number)
 phi = wrap(rules.phi)
 pinv = wrap(
     rules.pinv,
-    "pinv(A: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False) -> Tensor",
+    "pinv(A: Tensor, rcond: float | Tensor | None = None, hermitian: bool = False, *, "
+    "atol: float | Tensor | None = None, rtol: float | Tensor | None = None) -> Tensor",
+    builtin=torch.linalg.pinv,
+    when=never("PyTorch's derivatives over- and underflow"),
+    unwatched=False,  # it reads one triangle where the matrix is Hermitian
+    takes=_tolerances,
 )
 polar = wrap(rules.polar)
 polynomial = wrap(rules.polynomial)
@@ -259,7 +370,7 @@ slogdet = wrap(
     rules.slogdet,
     "slogdet(A: Tensor) -> tuple[Tensor, Tensor]",
     builtin=torch.linalg.slogdet,
-    when=_never,  # where A is singular, PyTorch returns numbers for its gradient
+    when=never("where A is singular, PyTorch returns numbers for the gradient"),
     returns=torch.return_types.linalg_slogdet,
 )
 softplusmh = wrap(rules.softplusmh)
@@ -306,8 +417,22 @@ sum = wrap(
     "dtype: torch.dtype | None = None) -> Tensor",
     builtin=torch.sum,
 )
-svd = wrap(rules.svd, "svd(A: Tensor, full_matrices: bool = True) -> Any", returns=torch.return_types.linalg_svd)
-svdvals = wrap(rules.svdvals, "svdvals(A: Tensor) -> Tensor")
+svd = wrap(
+    rules.svd,
+    "svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any",
+    builtin=torch.linalg.svd,
+    when=never("PyTorch's derivatives are NaN or wrong at equal singular values"),
+    unwatched=False,  # its singular vectors have any signs
+    takes=_cusolver_driver,
+    returns=torch.return_types.linalg_svd,
+)
+svdvals = wrap(
+    rules.svdvals,
+    "svdvals(A: Tensor, *, driver: str | None = None) -> Tensor",
+    builtin=torch.linalg.svdvals,
+    when=never("PyTorch's second derivative is NaN or wrong at equal singular values"),
+    takes=_cusolver_driver,
+)
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)
 trace = wrap(rules.trace, "trace(input: Tensor) -> Tensor", builtin=torch.trace, when=_matrix, input="A")
 transpose_matmul = wrap(rules.transpose_matmul)
