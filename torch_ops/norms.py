@@ -29,6 +29,8 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     powers = isinstance(ord, (int, float)) and math.isfinite(ord) and ord not in (0, 1)
     if not powers or not (kind.is_floating_point or kind.is_complex) or not x.numel():
         return builtin(x, ord, dim, keepdim, dtype=dtype)  # sums and extremes do not overflow before their result
+    if not x.ndim:
+        return vector_norm(x.reshape(1), ord, dtype=dtype)
     bits = math.log2(torch.finfo(kind).max)
     if x.device.type == "cpu" and are_plain((x,)):  # it costs no waiting to look at the result
         norm = builtin(x, ord, dim, keepdim, dtype=dtype)

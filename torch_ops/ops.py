@@ -54,7 +54,7 @@ def _solved_by_torch(A, B, **_):
 
 
 def _lstsq(A, B, rcond=None, *, driver=None):
-    solution, residuals, *others = lstsq.ours(A, B[..., None], rcond, driver=driver)
+    solution, residuals, *others = lstsq(A, B[..., None], rcond, driver=driver)
     return torch.return_types.linalg_lstsq((solution[..., 0], residuals, *others))
 
 
@@ -75,13 +75,14 @@ def _cusolver_driver(A, *, driver):
 
 
 def _tolerances(A, *, rcond, atol, rtol):
-    """PyTorch's overloads: a number or a tensor for each, and the older name of rtol. They decide what counts as zero,
-    and have no derivative."""
+    """PyTorch's overloads: a number or a tensor for each, and the older name of rtol."""
     if rcond is not None:
         if atol is not None or rtol is not None:
             raise TypeError("pinv: rcond is the older name of rtol. Give rtol (and atol) alone.")
         rtol = rcond
-    atol, rtol = (x.detach() if isinstance(x, torch.Tensor) else x for x in (atol, rtol))
+    for name, x in (("atol", atol), ("rtol", rtol)):
+        if isinstance(x, torch.Tensor) and x.requires_grad:
+            raise TypeError(f"pinv: {name} requires a gradient, and has none: it decides what is zero. Detach it.")
     return A, {"atol": atol, "rtol": rtol}
 
 
@@ -105,13 +106,15 @@ def _matrices_last(A, *, dim, dtype):
 
 
 @because("PyTorch's second derivatives of norms by singular values are NaN or wrong at equal ones")
-def _of_sums(A, ord="fro", *_, dtype=None, **__):
+def _of_sums(A, ord="fro", dim=(-2, -1), *_, dtype=None, **__):
     dtype = dtype or A.dtype
+    if not isinstance(dim, (tuple, list)) or len(dim) != 2:
+        return False
     return (ord == "fro" and dtype in FULL) or (ord in (1, -1, math.inf, -math.inf) and dtype in REAL)
 
 
 def _matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
-    if ord == "fro" and len(dim) == 2:
+    if ord == "fro":
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
     return torch.linalg.matrix_norm(A, ord, dim, keepdim, dtype=dtype)
 

@@ -181,6 +181,8 @@ def comparable(name, result):
     out = parts(result)
     if name in ("eigh", "svd"):
         out = [x.abs() for x in out]
+    if name == "cond":  # of zeros PyTorch's is NaN
+        out = [torch.where(x.isnan(), math.inf, x) for x in out]
     if name in ("eig", "eigvals"):
         order = out[0].real.argsort()
         out = [out[0][order], *(V[:, order].abs() for V in out[1:])]
@@ -360,3 +362,173 @@ def test_a_route_or_an_argument_that_is_missing_is_caught(what, monkeypatch):
             compared("torch.qr", [square()], (), {"some": False})
         with pytest.raises(TypeError):
             inspect.signature(lambda A, full_matrices=True: None).bind("A", "full_matrices", driver="driver")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What the routes are for: numbers that PyTorch's own functions have wrong
+
+
+def gradient_of(f, A):
+    A = A.clone().requires_grad_()
+    return torch.autograd.grad(f(A), A)[0]
+
+
+SINGULAR = torch.tensor([[2.0, -1.0], [4.0, -2.0]], dtype=D)
+COFACTORS = torch.tensor([[-2.0, -4.0], [1.0, 2.0]], dtype=D)
+
+
+@pytest.mark.parametrize("f", [torch.det, torch.linalg.det, torch.Tensor.det])
+def test_the_determinant_of_a_singular_matrix_has_its_gradient(f):
+    with torch_ops.reroute():
+        torch.testing.assert_close(gradient_of(f, SINGULAR), COFACTORS)
+
+
+@pytest.mark.parametrize("scale", [1e20, 1e-25, 3e37])
+@pytest.mark.parametrize(
+    "f",
+    [
+        torch.linalg.norm,
+        torch.norm,
+        torch.Tensor.norm,
+        lambda A: torch.linalg.vector_norm(A, dim=(0, 1)),
+        lambda A: torch.linalg.vector_norm(A, 2.0, keepdim=True).sum(),
+        lambda A: torch.linalg.matrix_norm(A),
+        lambda A: torch.norm(A, p=None),
+    ],
+)
+@pytest.mark.parametrize("mode", ["eager", "mapped", "forward", "second"])
+def test_norms_neither_over_nor_underflow(f, scale, mode):
+    unit = torch.tensor([[1.0, 2.0], [2.0, 4.0]])
+    A = unit * scale
+    with torch_ops.reroute():
+        if mode == "second":  # of degree -1: what it gives times the scale
+            found = torch.func.jvp(torch.func.grad(f), (A,), (torch.eye(2) * scale,))[1]
+            expected = (torch.eye(2) - unit / 5) / 5
+        elif mode == "forward":
+            found, expected = torch.func.jacfwd(f)(A), unit / 5
+        elif mode == "mapped":
+            found, expected = torch.func.vmap(torch.func.grad(f))(A[None])[0], unit / 5
+        else:
+            assert f(A) == pytest.approx(5 * scale, rel=1e-6)
+            found, expected = gradient_of(f, A), unit / 5
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("ord", [3, 1.5, 0.5, -1, -2.5, 40])
+@pytest.mark.parametrize("scale", [1e30, 1e-30])
+def test_norms_of_any_order_neither_over_nor_underflow(ord, scale):
+    x = torch.tensor([1.0, -2.0, 0.5])
+
+    def f(x):
+        return linalg.vector_norm(x, ord)
+
+    assert float(f(x * scale)) / scale == pytest.approx(float(torch.linalg.vector_norm(x.double(), ord)), rel=1e-5)
+    expected = gradient_of(lambda x: torch.linalg.vector_norm(x, ord), x.double()).float()
+    torch.testing.assert_close(gradient_of(f, x * scale), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_norms_at_zero():
+    for f in (
+        linalg.norm,
+        linalg.vector_norm,
+        lambda x: linalg.vector_norm(x, 3),
+        lambda x: linalg.norm(x, dim=1).sum(),
+    ):
+        assert not gradient_of(f, torch.zeros(2, 2)).any()
+    rows = gradient_of(lambda A: linalg.vector_norm(A, dim=-1).sum(), torch.tensor([[0.0, 0.0], [3e30, 4e30]]))
+    torch.testing.assert_close(rows, torch.tensor([[0.0, 0.0], [0.6, 0.8]]))
+    assert linalg.vector_norm(torch.tensor([math.inf, 1.0])) == math.inf
+    assert linalg.vector_norm(torch.tensor([math.nan, 1.0])).isnan()
+
+
+def test_least_squares_with_a_batch_of_vectors():
+    A = torch.stack([square(), square(seed=1)])[..., :2]
+    b = torch.stack([B[:, 0], B[:, 1]])
+    found, expected = (f(A, b).solution for f in (linalg.lstsq, torch.linalg.lstsq))
+    assert found.shape == expected.shape == (2, 2)
+    torch.testing.assert_close(found, expected)
+    for i in (0, 1):
+        bars = [
+            torch.func.grad(lambda *x, f=f: f(*x).solution.sum(), i)(A, b) for f in (linalg.lstsq, torch.linalg.lstsq)
+        ]
+        torch.testing.assert_close(*bars)
+
+
+def test_a_tolerance_for_each_matrix():
+    A = torch.diag_embed(torch.tensor([[3.0, 1.0, 1e-3], [3.0, 1.0, 1e-3]], dtype=D))
+    for given in (
+        {"rtol": torch.tensor([1e-6, 0.1], dtype=D)},
+        {"rcond": torch.tensor([1e-6, 0.5])},
+        {"atol": torch.tensor([0.0, 0.1])},
+        {"atol": torch.tensor([1.5, 1e-4], dtype=D), "rtol": torch.tensor(0.1, dtype=D)},
+    ):
+        theirs = {"rtol" if name == "rcond" else name: value.to(D) for name, value in given.items()}
+        torch.testing.assert_close(linalg.pinv(A, **given), torch.linalg.pinv(A, **theirs))
+        ours = gradient_of(lambda A, given=given: linalg.pinv(A, **given).sum(), A)
+        torch.testing.assert_close(ours, gradient_of(lambda A, given=theirs: torch.linalg.pinv(A, **given).sum(), A))
+    for name in ("rtol", "atol", "rcond"):
+        with pytest.raises(RuntimeError, match=r"not differentiable with respect to argument"):
+            linalg.pinv(A, **{name: torch.tensor(0.1, dtype=D, requires_grad=True)})
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Activation checkpoints, threads, functions of PyTorch's own
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+@pytest.mark.parametrize("where", ["inside", "outside"])
+def test_a_checkpoint_is_rerouted_in_both_of_its_passes(use_reentrant, where):
+    from torch.utils.checkpoint import checkpoint
+
+    class Model(torch.nn.Module):
+        def forward(self, A):
+            return torch.linalg.det(A) + torch.logdet(A @ A.mT + torch.eye(2, dtype=D))
+
+    A = SINGULAR.clone().requires_grad_()
+    expected = gradient_of(lambda A: linalg.det(A) + torch.logdet(A @ A.mT + torch.eye(2, dtype=D)), SINGULAR)
+    for function in (Model(), Model().forward):
+        with torch_ops.reroute():
+            out = checkpoint(function, A, use_reentrant=use_reentrant)
+            if where == "inside":
+                out.backward()
+        if where == "outside":
+            out.backward()
+        torch.testing.assert_close(A.grad, expected)
+        A.grad = None
+    checkpoint(torch.linalg.det, A, use_reentrant=use_reentrant).backward()  # outside, it is PyTorch's
+    assert not A.grad.any()
+
+
+def test_each_thread_enters_for_itself():
+    import threading
+
+    found = []
+
+    def work():
+        found.append(gradient_of(torch.linalg.det, SINGULAR))
+        with torch_ops.reroute():
+            found.append(gradient_of(torch.linalg.det, SINGULAR))
+
+    with torch_ops.reroute():
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert not found[0].any()
+    torch.testing.assert_close(found[1], COFACTORS)
+
+
+def test_a_function_in_somebody_elses_backward_is_rerouted_where_it_is_decorated():
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, A):
+            ctx.save_for_backward(A)
+            return A.sum()
+
+        @staticmethod
+        @torch_ops.reroute()
+        def backward(ctx, bar):
+            with torch.enable_grad():
+                A = ctx.saved_tensors[0].detach().requires_grad_()
+                return bar * torch.autograd.grad(torch.linalg.det(A), A)[0]
+
+    torch.testing.assert_close(gradient_of(Function.apply, SINGULAR), COFACTORS)
