@@ -6,6 +6,7 @@ has code of its own: an entry says what the op is called, which of PyTorch's fun
 are handed over to that function; `torch_ops.handover` says what that means.
 """
 
+import itertools
 import math
 
 import torch
@@ -13,6 +14,7 @@ import torch
 from overbar import rules
 from overbar.rules.norms import two_dimensions
 from torch_ops.handover import FULL, REAL, because, forward_mode, never, small, wrap
+from torch_ops.host import are_plain
 from torch_ops.namespace import failure_of
 from torch_ops.norms import vector_norm
 
@@ -51,6 +53,128 @@ def _vectors(A, B):
 def _solved_by_torch(A, B, **_):
     # Its forward rule takes the LU factors for constants: the derivative of that is wrong (pytorch/pytorch#192540).
     return _vectors(A, B) or (A.dtype in FULL and not A.ndim == 2 < B.ndim and not forward_mode())
+
+
+# Where PyTorch's derivatives are right for most matrices, and wrong or NaN for a few, its function is called, and what
+# it found says whether this matrix is one of those. It is looked at on the host only, and where nothing but autograd's
+# reverse mode looks on: a device would have to be waited for, and a transform or a compiler sees no numbers.
+
+
+def _numbers_tell(A, *_, **__):
+    return A.requires_grad and A.dtype in FULL and A.device.type == "cpu" and not forward_mode() and are_plain((A,))
+
+
+def _looked_at(reason):
+    return because(f"{reason}, unless the numbers on the host tell that they are not")(
+        lambda A, *_, **__: _numbers_tell(A)
+    )
+
+
+#: How small a pivot, or the distance of two values, may be beside the largest: so that second derivatives, too, keep
+#: more than half of the digits
+_SMALL = {dtype: torch.finfo(dtype).eps ** 0.3 for dtype in FULL}
+_ROOM = {dtype: torch.finfo(dtype).max ** 0.5 for dtype in FULL}
+
+
+def _rows(x):
+    """The numbers along the last dimension, of each matrix: a list of Python's, or NumPy's, which take less time."""
+    x = x.detach()
+    return x.tolist() if x.ndim == 1 else x.numpy().T
+
+
+def _det(A):
+    found, LU, _ = torch._linalg_det(A)
+    if not LU.numel():
+        return found
+    pivots, size = _rows(LU.diagonal(0, -2, -1)), found.detach()
+    if A.ndim == 2:
+        pivots, size = list(map(abs, pivots)), abs(size.item())
+    else:
+        pivots, size = abs(pivots), abs(size.numpy().T)
+    # not of NaN
+    fine = (_least(pivots) >= _SMALL[A.dtype] * _most(pivots)) & (size >= 1 / _ROOM[A.dtype]) & (size <= _ROOM[A.dtype])
+    return found if _every(fine) else det.ours(A)
+
+
+def _least(rows):
+    return min(rows) if isinstance(rows, list) else rows.min(0)
+
+
+def _most(rows):
+    return max(rows) if isinstance(rows, list) else rows.max(0)
+
+
+def _every(fine):
+    return fine if isinstance(fine, bool) else fine.all()
+
+
+def _finite(x):
+    """Whether numbers are neither infinite nor NaN."""
+    return math.isfinite(x.item()) if not x.ndim else bool(x.detach().isfinite().all())
+
+
+def _slogdet(A):
+    found = torch.linalg.slogdet(A)
+    return found if _finite(found.logabsdet) else slogdet.ours(A)
+
+
+def _logdet(A):
+    found = torch.logdet(A)
+    # NaN where the determinant is negative; of complex ones no look is quick
+    return found if not found.is_complex() and _finite(found) else logdet.ours(A)
+
+
+def _apart(rows, least):
+    """Whether values in descending order are farther apart than is said."""
+    if isinstance(rows, list):
+        return all(a - b > least for a, b in itertools.pairwise(rows))
+    return (rows[:-1] - rows[1:] > least).all()
+
+
+def _separated(A, w):
+    """Whether eigenvalues are apart, and none is NaN."""
+    if not w.numel():
+        return True
+    rows = _rows(w)[::-1]
+    largest = abs(rows[0]) + abs(rows[-1])
+    return _every(largest < math.inf) and _apart(rows, _SMALL[A.dtype] * largest)
+
+
+def _regular(A, s):
+    """Whether singular values are apart, also from zero, and none is NaN."""
+    if not s.numel():
+        return True
+    rows = _rows(s)
+    least = _SMALL[A.dtype] * rows[0]
+    return _every(rows[-1] > least) and _apart(rows, least)
+
+
+def _eigvalsh(A, UPLO="L"):
+    found = torch.linalg.eigvalsh(A, UPLO)
+    return found if _separated(A, found) else eigvalsh.ours(A, UPLO)
+
+
+def _svdvals(A, *, driver=None):
+    found = torch.linalg.svdvals(A, driver=driver)
+    return found if _regular(A, found) else svdvals.ours(A, driver=driver)
+
+
+def _lu(A, *, pivot=True):
+    found = torch.linalg.lu(A, pivot=pivot)
+    return found if _pivots_are_large(A, found.U) else lu.ours(A, pivot=pivot)
+
+
+def _lu_factor(A, *, pivot=True):
+    found = torch.linalg.lu_factor(A, pivot=pivot)
+    return found if _pivots_are_large(A, found.LU) else lu_factor.ours(A, pivot=pivot)
+
+
+def _pivots_are_large(A, U):
+    if A.size(-2) > A.size(-1) or not U.numel() or not A.requires_grad:
+        return True
+    pivots = _rows(U.diagonal(0, -2, -1))
+    pivots = list(map(abs, pivots)) if isinstance(pivots, list) else abs(pivots)
+    return _every(_least(pivots) >= _SMALL[A.dtype] * _most(pivots))
 
 
 def _lstsq(A, B, rcond=None, *, driver=None):
@@ -127,9 +251,12 @@ def _not_complete(A, mode="reduced", **_):
     return A.dtype in FULL and mode != "complete"  # of a complete Q, PyTorch has no derivative
 
 
-@because("PyTorch's derivative depends on the last pivot of a matrix that is not tall")
-def _tall(A, *, pivot=True, **_):
-    return not pivot or (A.dtype in FULL and A.size(-2) > A.size(-1))
+@because(
+    "PyTorch's derivative divides by the last pivot, unless the numbers on the host tell that no pivot is close to zero"
+)
+def _tall_or_looked_at(A, *, pivot=True, **_):
+    tall = A.dtype in FULL and A.size(-2) > A.size(-1)
+    return not pivot or tall or _numbers_tell(A)
 
 
 def _pivoted(A, *, pivot):
@@ -209,7 +336,8 @@ det = wrap(
     rules.det,
     "det(A: Tensor) -> Tensor",
     builtin=torch.linalg.det,
-    when=never("PyTorch's derivatives are zero, NaN or wrong at a singular matrix"),
+    mended=_det,
+    when=_looked_at("PyTorch's derivatives are zero, NaN or wrong at and near a singular matrix"),
 )
 diag_embed = wrap(
     rules.diag_embed,
@@ -254,7 +382,8 @@ eigvalsh = wrap(
     rules.eigvalsh,
     'eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor',
     builtin=torch.linalg.eigvalsh,
-    when=never("PyTorch's second derivative is NaN or wrong at equal eigenvalues"),
+    mended=_eigvalsh,
+    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal eigenvalues"),
 )
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
@@ -281,7 +410,8 @@ logdet = wrap(
     rules.logdet,
     "logdet(A: Tensor) -> Tensor",
     builtin=torch.logdet,
-    when=never("where it is NaN, or A is singular, PyTorch returns numbers for the gradient"),
+    mended=_logdet,
+    when=_looked_at("where it is NaN, or A is singular, PyTorch returns numbers for the gradient"),
 )
 logm = wrap(rules.logm)
 logmh = wrap(rules.logmh)
@@ -299,7 +429,8 @@ lu = wrap(
     rules.lu,
     "lu(A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor, Tensor]",
     builtin=torch.linalg.lu,
-    when=_tall,
+    mended=_lu,
+    when=_tall_or_looked_at,
     takes=_pivoted,
     returns=torch.return_types.linalg_lu,
 )
@@ -307,7 +438,8 @@ lu_factor = wrap(
     rules.lu_factor,
     "lu_factor(A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor]",
     builtin=torch.linalg.lu_factor,
-    when=_tall,
+    mended=_lu_factor,
+    when=_tall_or_looked_at,
     takes=_pivoted,
     returns=_without_zero_pivots,
 )
@@ -373,7 +505,8 @@ slogdet = wrap(
     rules.slogdet,
     "slogdet(A: Tensor) -> tuple[Tensor, Tensor]",
     builtin=torch.linalg.slogdet,
-    when=never("where A is singular, PyTorch returns numbers for the gradient"),
+    mended=_slogdet,
+    when=_looked_at("where A is singular, PyTorch returns numbers for the gradient"),
     returns=torch.return_types.linalg_slogdet,
 )
 softplusmh = wrap(rules.softplusmh)
@@ -433,7 +566,8 @@ svdvals = wrap(
     rules.svdvals,
     "svdvals(A: Tensor, *, driver: str | None = None) -> Tensor",
     builtin=torch.linalg.svdvals,
-    when=never("PyTorch's second derivative is NaN or wrong at equal singular values"),
+    mended=_svdvals,
+    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal singular values"),
     takes=_cusolver_driver,
 )
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)

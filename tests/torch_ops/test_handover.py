@@ -93,3 +93,100 @@ def test_wrong_arguments_are_not_a_mistake_in_when():
 def test_options_that_torch_refuses_are_refused_as_there(call, message, watched):
     with pytest.raises(RuntimeError, match=message):
         call(torch.eye(3, dtype=torch.float64, requires_grad=watched))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Calls whose numbers tell that PyTorch's derivative is right
+
+D = torch.float64
+LOOKED_AT = ["det", "eigvalsh", "logdet", "lu", "lu_factor", "slogdet", "svdvals"]
+
+
+def regular(n=4):
+    A = torch.randn(n, n, generator=torch.Generator().manual_seed(n), dtype=D)
+    return A @ A.mT + torch.diag(torch.arange(1.0, n + 1, dtype=D))
+
+
+def degenerate(name, n=4):
+    """Where PyTorch's first or second derivative is wrong."""
+    if name in ("eigvalsh", "svdvals"):
+        Q = torch.linalg.qr(regular(n)).Q
+        return Q @ torch.diag(torch.tensor([2.0, 2.0, *range(3, n + 1)], dtype=D)) @ Q.mT
+    A = regular(n)
+    A[-1] = 0.0 if name in ("logdet", "slogdet") else A[:-1].sum(0)
+    return A
+
+
+def first_and_second(f, A):
+    def loss(A):
+        out = f(A)
+        out = [x for x in (out if isinstance(out, tuple) else (out,)) if x.is_floating_point()]
+        return sum((x * torch.cos(torch.arange(x.numel(), dtype=D)).reshape(x.shape)).sum() for x in out)
+
+    A = A.clone().requires_grad_()
+    (first,) = torch.autograd.grad(loss(A), A, create_graph=True)
+    W = torch.sin(torch.arange(A.numel(), dtype=D)).reshape(A.shape)
+    (second,) = torch.autograd.grad((first * (W + W.mT)).sum(), A, allow_unused=True)
+    return first.detach(), torch.zeros_like(A) if second is None else second
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("name", LOOKED_AT)
+def test_a_regular_matrix_is_handed_over_and_one_that_is_not_is_ours(name, batch, monkeypatch):
+    op, seen = getattr(torch_ops, name), []
+    primitive = op.primitive
+    rule = primitive.vjp_rule
+    monkeypatch.setattr(primitive, "vjp_rule", lambda *args, **options: seen.append(1) or rule(*args, **options))
+    fine = torch.stack([regular(), 2 * regular()]) if batch else regular()
+    expected = first_and_second(op.ours, fine)
+    assert seen
+    seen.clear()
+    for a, b in zip(first_and_second(op, fine), expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+    assert not seen
+    hard = torch.stack([regular(), degenerate(name)]) if batch else degenerate(name)
+    if name == "lu_factor":
+        hard = hard + 1e-9 * torch.eye(4, dtype=D)  # one that is singular is refused
+    for a, b in zip(first_and_second(op, hard), first_and_second(op.ours, hard), strict=True):
+        torch.testing.assert_close(a, b, equal_nan=True)
+    assert seen
+
+
+@pytest.mark.parametrize("name", LOOKED_AT)
+def test_extreme_numbers_are_ours(name):
+    """Equal values, NaN, zero, and determinants beyond the range of numbers."""
+    op = getattr(torch_ops, name)
+    for A in (torch.zeros(3, 3, dtype=D), torch.eye(3, dtype=D), 1e-150 * regular(3), 1e150 * regular(3)):
+        if name == "lu_factor" and not A.any():
+            continue
+        for f in (op, op.ours):
+            A = A.clone().requires_grad_()
+            out = f(A)
+            out = out[-1] if name == "slogdet" else out[0] if isinstance(out, tuple) else out
+            bar = torch.autograd.grad(out.sum(), A)[0] if out.requires_grad else torch.zeros_like(A)
+            if f is op:
+                found = bar
+        torch.testing.assert_close(found, bar, rtol=1e-9, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", LOOKED_AT)
+def test_transforms_and_compilers_see_no_numbers(name):
+    """What looks on is vmap, forward mode or a graph: no call is decided by numbers there."""
+    op, A = getattr(torch_ops, name), regular()
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    assert op.when(A.clone().requires_grad_())
+    assert not op.when(A)
+    seen = []
+
+    def look(A):
+        seen.append(op.when(A))
+        return A.sum()
+
+    torch.func.grad(look)(A)
+    torch.func.vmap(torch.func.grad(look))(A[None])
+    torch.func.jvp(look, (A,), (A,))
+    with FakeTensorMode():
+        look(torch.empty(3, 3, dtype=D, requires_grad=True))
+    look(torch.empty(3, 3, dtype=D, requires_grad=True, device="meta"))
+    assert seen == [False] * 5
