@@ -249,7 +249,7 @@ tensor) and your own primitives are never handed over.
 def linalg_words(front):
     """What there is to say of a mirror of the framework's own module of linear algebra."""
     theirs = "torch.linalg" if front is torch_ops else "tf.linalg"
-    ours = [f"`{name}`" for name in front.linalg.__all__ if is_op(front, getattr(front.linalg, name))]
+    ours = [f"`{name}`" for name in front.linalg.__all__ if is_ours(front, getattr(front.linalg, name))]
     return textwrap.fill(
         f"`{front.__name__}.linalg` is `{theirs}` with the functions of `{front.__name__}` in it, so that "
         f"`from {front.__name__} import linalg` is the whole change. Of its {len(front.linalg.__all__)} names "
@@ -262,6 +262,11 @@ def linalg_words(front):
 
 def is_op(front, function):
     return getattr(function, "__module__", None) == front.ops.__name__ and hasattr(function, "primitive")
+
+
+def is_ours(front, function):
+    """Whether a function of the mirror is an op, or made of ops."""
+    return is_op(front, function) or getattr(function, "__module__", "").partition(".")[0] == front.__name__
 
 
 def remarks(front, op):
@@ -277,8 +282,11 @@ def remarks(front, op):
         name += ", with its derivative put right"
     if getattr(op, "when", None) is None:
         yield f"handed over to {name}"
-    elif (words := handed_over(op)) is not None:
+        return
+    if (words := handed_over(op)) is not None:
         yield f"handed over to {name}: {words}".removesuffix(": ")
+    if (reason := getattr(op.when, "reason", None)) is not None:
+        yield f"{'all others are' if words is not None else 'its derivatives are'} ours, as {reason}"
 
 
 HUGE = 4096  # larger matrices are not asked about

@@ -219,7 +219,7 @@ def phi(A: Any, *, name: str | None = None) -> Any:
     """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
     decomposition."""
 
-def pinv(a: Any, rcond: float | None = None, validate_args: Any = False, name: str | None = None) -> Any:
+def pinv(a: Any, rcond: Any = None, validate_args: Any = False, name: str | None = None) -> Any:
     """The Moore–Penrose pseudoinverse A⁺ of any matrix."""
 
 def polar(A: Any, *, side: str = "right", name: str | None = None) -> tuple[Any, Any]:

@@ -206,7 +206,7 @@ class TorchNamespace(Namespace):
 
     def require(self, A, fine, message):
         info = (~fine).to(torch.int32)
-        if failure := _failure(info, "linalg.solve"):
+        if failure := failure_of(info, "torch.linalg.solve"):
             index, _ = _first_failure(info)
             where = f"argument A{which_matrix(index)}"
             raise torch.linalg.LinAlgError(f"{message.replace('argument A', where)}\n{failure}")
@@ -214,7 +214,7 @@ class TorchNamespace(Namespace):
 
     def cholesky(self, A, argument="A"):
         L, info = torch.linalg.cholesky_ex(A)
-        if failure := _failure(info, "linalg.cholesky"):
+        if failure := failure_of(info, "linalg.cholesky"):
             raise torch.linalg.LinAlgError(f"{failure}\n{_not_positive_definite(A, info, argument)}")
         return L
 
@@ -234,7 +234,7 @@ class TorchNamespace(Namespace):
             X = torch.linalg.solve_triangular(U, Y, upper=True)
         else:
             X, info = torch.linalg.solve_ex(A, B)
-        if check and (failure := _failure(info, "linalg.solve")):
+        if check and (failure := failure_of(info, "torch.linalg.solve")):
             index, _ = _first_failure(info)
             raise torch.linalg.LinAlgError(f"{failure}\n{singular('A', index)}")
         return X
@@ -244,7 +244,7 @@ class TorchNamespace(Namespace):
 
     def inv(self, A):
         X, info = torch.linalg.inv_ex(A)
-        if failure := _failure(info, "linalg.inv"):
+        if failure := failure_of(info, "linalg.inv"):
             index, _ = _first_failure(info)
             raise torch.linalg.LinAlgError(f"{failure}\n{no_inverse('A', index)}")
         return X
@@ -386,14 +386,16 @@ def _is_mask(i):
     return isinstance(i, torch.Tensor) and i.dtype == torch.bool
 
 
-def _failure(info, name):
+def failure_of(info, name):
     """What torch says where LAPACK failed on a matrix, or None. It is torch's own check, which costs nothing while
     tracing, knows meta and fake tensors, and looks at a device once, in the forward pass, as torch.linalg does."""
     if torch._C._functorch.is_legacy_batchedtensor(info):
         return None  # a batch of gradients, whose matrices were looked at in the forward pass
     try:
         torch._linalg_check_errors(info, name, is_matrix=info.ndim == 0)
-    except torch.linalg.LinAlgError as error:
+    except RuntimeError as error:
+        if type(error) not in (RuntimeError, torch.linalg.LinAlgError):
+            raise  # what a compiler's tensors cannot do
         return str(error)
     return None
 

@@ -785,7 +785,8 @@ def as_function(
         arguments are options of the function that the primitive does not have.
     takes : callable, optional
         Makes of the arrays, in the primitive's order, those that the primitive takes; it needs a signature. Its
-        keyword-only arguments are such options, too.
+        keyword-only arguments are such options, too. Behind the arrays it may return a dictionary of options of the
+        primitive, which replace those that the call gave.
     """
     if not isinstance(primitive, Primitive):
         raise TypeError(f"got {primitive!r}, which is no primitive. Make it one with @overbar.primitive.")
@@ -821,19 +822,27 @@ def _with_signature(primitive, xp, name, rest, names, returns, takes):
     passed = lambda extra: "".join(f", {option}={option}" for option in extra if option in given)  # noqa: E731
     scope = {"primitive": primitive, "xp": xp, "defaults": primitive.defaults}
     arrays = ", ".join(given[ours] for ours in primitive.arguments)
-    if takes is not None:
-        arrays = f"*as_tuple(takes({arrays}{passed(before)}))"
-        scope |= {"takes": takes, "as_tuple": _as_tuple}
     options = "".join(f", {ours!r}: {given[ours]}" for ours in primitive.defaults if ours in given)
     if primitive.variadic:
         body = f"primitive.bind(({arrays},), {{{options.removeprefix(', ')}}})"
     else:
         body = f"({arrays},), {{**defaults{options}}}"
+    if takes is not None:
+        body = f"taken(takes({arrays}{passed(before)}), {{**defaults{options}}})"
+        scope |= {"takes": takes, "taken": _taken}
     result = f"primitive.apply(xp, *({body}))"
     if returns is not None:
         result = f"returns(*as_tuple({result}){passed(after)})"
         scope |= {"returns": returns, "as_tuple": _as_tuple}
     return written(name, rest, f"return {result}", **scope)
+
+
+def _taken(arrays, options):
+    """What `takes` made of the arrays, and the options, those that it set replaced."""
+    arrays = _as_tuple(arrays)
+    if isinstance(arrays[-1], dict):
+        return arrays[:-1], options | arrays[-1]
+    return arrays, options
 
 
 def _keyword_only(function):

@@ -148,9 +148,9 @@ def eigh(A, *, UPLO: str = "L"):
     array([[ 0.7071,  0.7071],
            [-0.7071,  0.7071]])
     """
-    if UPLO not in ("L", "U"):
+    if UPLO not in ("L", "U", "l", "u"):
         raise ValueError(f'eigh: UPLO is {UPLO!r}. Choose "L" for the lower triangle or "U" for the upper one.')
-    w, V = namespace(A).eigh(A if UPLO == "L" else mH(A))
+    w, V = namespace(A).eigh(A if UPLO in "Ll" else mH(A))
     return w, fixed(V)
 
 
