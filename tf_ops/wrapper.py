@@ -7,14 +7,16 @@ import contextlib
 import functools
 import inspect
 import itertools
+import weakref
 
 import tensorflow as tf
 from tensorflow.python.eager import forwardprop_util, record
+from tensorflow.python.framework.ops import gradient_registry
 
 from overbar.namespace import mH, mT, namespace, register
 from overbar.primitive import Primitive, as_function
 from tf_ops.namespace import TensorFlowNamespace
-from tf_ops.vectorizing import converter
+from tf_ops.vectorizing import converter, on_tensors, tensors_in, with_tensors
 
 _HALF = (tf.float16, tf.bfloat16)
 
@@ -99,16 +101,18 @@ def assert_fit(primitive, arrays):
 def apply(primitive, arrays, options, scope=None):
     """All outputs of a primitive, hidden ones too, as a tuple. `scope` is where its ops are in a graph."""
     for name, value in options.items():
-        if isinstance(value, (tf.Tensor, tf.Variable)) and (value.dtype.is_floating or value.dtype.is_complex):
+        for tensor in tensors_in(value):
+            if not (tensor.dtype.is_floating or tensor.dtype.is_complex):
+                continue
             raise TypeError(
-                f"{primitive.name}: the option {name} is a tensor of {value.dtype.name}, but a primitive is "
+                f"{primitive.name}: the option {name} is a tensor of {tensor.dtype.name}, but a primitive is "
                 "differentiated with respect to its arrays only, and a gradient would silently lack what comes from "
                 "here. Make it an array, in front of the `*` and in the signature, or pass a Python number."
             )
     if tf.executing_eagerly() and not record.could_possibly_record():
         return primitive.run(arrays, options)
     if not tf.executing_eagerly():
-        arrays = [_inside(A) for A in arrays]
+        arrays, options = [_inside(A) for A in arrays], on_tensors(_known_or_inside, options)
     # Nobody watches the native ops: a tape would keep them, and a forward accumulator would differentiate them.
     with record.stop_recording(), record.VariableWatcher() as variables:
         outputs = primitive.run(arrays, options)
@@ -126,10 +130,16 @@ def _inside(A):
     return A if getattr(A, "graph", None) is tf.compat.v1.get_default_graph() else tf.identity(A)
 
 
+def _known_or_inside(tensor):
+    """A tensor among the options: its numbers, where they are known, for these are everywhere what they are."""
+    value = tf.get_static_value(tensor) if isinstance(tensor, tf.Tensor) else None
+    return _inside(tf.convert_to_tensor(tensor)) if value is None else value
+
+
 def recorded(primitive, outputs, arrays, options, scope=None):
     """The outputs of a primitive that nobody watched being computed, as ones whose derivative is the rule."""
 
-    def pull(bars, results, arrays):
+    def pull(bars, results, arrays, options):
         # Gathers send IndexedSlices; None is what tape.gradient was given among the output_gradients.
         bars = [None if bar is None else tf.convert_to_tensor(bar) for bar in bars]
         # TensorFlow puts the gradients of its own ops into such a scope, too
@@ -139,14 +149,14 @@ def recorded(primitive, outputs, arrays, options, scope=None):
     def gradient(*bars):
         # The rule must see the outputs that are on the tape, those that the caller gets: a second derivative does not
         # know how others depend on the inputs.
-        return pull(bars, results, arrays)
+        return pull(bars, results, arrays, options)
 
     with record.stop_recording():
         if tf.executing_eagerly():
             # what is on a tape must be nobody else's: an output may be an input, or a constant that is kept
             results = tuple(tf.identity(out) for out in outputs)
         else:
-            results = _named(pull, outputs, arrays)
+            results = _named(pull, outputs, arrays, options)
             results[0].op.pfor_converter = converter(
                 primitive,
                 options,
@@ -167,20 +177,31 @@ def recorded(primitive, outputs, arrays, options, scope=None):
 _numbers = itertools.count()
 
 
-def _named(pull, outputs, arrays):
+def _named(pull, outputs, arrays, options):
     """The outputs as those of an op that says by name what its gradient is: tf.gradients and graphs within graphs look
     there. It is what tf.custom_gradient makes, too, whose gradient only knows the tensors of this graph, though, and is
-    lost where TensorFlow builds a graph again from its definition: in forward mode, that of a loop or a branch."""
-    count, name = len(outputs), f"overbar-{next(_numbers)}"
+    lost where TensorFlow builds a graph again from its definition: in forward mode, that of a loop or a branch.
 
-    @tf.RegisterGradient(name)
-    def _(op, *bars):
-        # a SavedModel is written without an op, and with one bar too many for each array
-        results, inputs = (tied[:count], arrays) if op is None else (op.outputs[:count], op.inputs[count:])
-        return [None] * count + list(pull(_present(bars[:count]), results, inputs))
-
+    TensorFlow keeps what is registered for good, and with it would keep every graph ever traced and all that they
+    captured. So what is registered only knows where to find the gradient: it lives as long as the op, and then its name
+    goes, too. Each op has a name of its own because a SavedModel has one gradient for each name.
+    """
+    count, last, name = len(outputs), len(outputs) + len(arrays), f"overbar-{next(_numbers)}"
+    held = tensors_in(options)
     with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": name}):
-        tied = tf.identity_n([*outputs, *arrays])
+        tied = tf.identity_n([*outputs, *arrays, *held])
+
+    def gradient(op, *bars):
+        # a SavedModel is written without an op, and with one bar too many for each array
+        results, inputs = (tied, [*outputs, *arrays, *held]) if op is None else (op.outputs, op.inputs)
+        given = with_tensors(options, inputs[last:])
+        bars = pull(_present(bars[:count]), results[:count], inputs[count:last], given)
+        return [*[None] * count, *bars, *[None] * len(held)]
+
+    tied[0].op.overbar_gradient = gradient
+    found = weakref.ref(gradient)
+    tf.RegisterGradient(name)(lambda op, *bars: found()(op, *bars))
+    weakref.finalize(gradient, gradient_registry._registry.pop, name).atexit = False
     return tuple(tied[:count])
 
 

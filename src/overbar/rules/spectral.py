@@ -452,7 +452,7 @@ def _power_divided(p, x, y):
     return xp.where(same, inside, xp.where(equal, df(x), outside))
 
 
-@functools.cache
+@functools.lru_cache(128)  # not of every exponent that somebody tries
 def _of_power(p):
     return _Scalar(
         functools.partial(_power, p), functools.partial(_power_divided, p), nonnegative=p != int(p), degree=p
