@@ -104,17 +104,33 @@ class TensorFlowNamespace(Namespace):
     # -- arrays in, arrays out
 
     def as_arrays(self, values):
-        like = next((v for v in values if isinstance(v, (tf.Tensor, tf.Variable))), None)
+        like = next((v.dtype for v in values if isinstance(v, (tf.Tensor, tf.Variable)) and self.is_floating(v)), None)
+        if like is None:
+            found = next(
+                (v.dtype for v in values if isinstance(v, (np.ndarray, np.generic)) and v.dtype.kind in "fcV"), None
+            )
+            like = None if found is None else tf.as_dtype(found)
         return [self._convert(v, like) for v in values]
 
     def _convert(self, value, like):
+        """A tensor. NumPy's arrays and numbers take the dtype of a tensor beside them, as in TensorFlow, and numbers
+        and lists of numbers that of an array. What would lose more than digits stays what it is, to be refused."""
         if isinstance(value, tf.Tensor):
             return value
-        if isinstance(value, (bool, int, float)) and like is not None:
-            return tf.convert_to_tensor(value, dtype=like.dtype)
-        if isinstance(value, (bool, int)):
-            return tf.convert_to_tensor(float(value))
-        return tf.convert_to_tensor(value)
+        if isinstance(value, (np.ndarray, np.generic)):
+            kind = value.dtype.kind  # V is bfloat16
+            fits = like is not None and (
+                kind in "fV" or (kind == "c" and like.is_complex) or (kind in "iu" and like.size > 2)
+            )
+            return tf.convert_to_tensor(value, dtype=like if fits else None)
+        if isinstance(value, tf.Variable):
+            return tf.convert_to_tensor(value)
+        if isinstance(value, int) and like is None:
+            value = float(value)
+        try:
+            return tf.convert_to_tensor(value, dtype=like)
+        except (TypeError, ValueError):
+            return tf.convert_to_tensor(value)
 
     def static_shape(self, A):
         return None if A.shape.rank is None else tuple(A.shape)

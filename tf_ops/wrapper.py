@@ -35,6 +35,32 @@ class _Front(TensorFlowNamespace):
         outputs = apply(primitive, [tf.cast(A, tf.float32) for A in arrays], options, scope)
         return tuple(tf.cast(out, half) if self.is_floating(out) else out for out in outputs)
 
+    def of_unknown_rank(self, primitive, arrays, options):
+        """The outputs where the rank of an array is not known while a graph is built: the matrices are its last two
+        dimensions, as in TensorFlow, and all those in front of them become one."""
+        cores = primitive.signature.inputs
+        for i, (A, core) in enumerate(zip(arrays, cores, strict=True)):
+            if A.shape.rank is not None and A.shape.rank < len(core):
+                raise self.ShapeError(
+                    f"{primitive.name}: argument {primitive.argument(i)} of shape {tuple(A.shape)} has too few "
+                    "dimensions. Where the rank of another is unknown, there are no vectors in the place of matrices."
+                )
+        fronts = [tf.shape(A)[: tf.rank(A) - len(core)] for A, core in zip(arrays, cores, strict=True)]
+        batch = functools.reduce(tf.broadcast_dynamic_shape, fronts)
+        single = []
+        for i, (A, core) in enumerate(zip(arrays, cores, strict=True)):
+            words = f"argument {primitive.argument(i)} has too few dimensions for {primitive.signature.text}"
+            enough = tf.debugging.assert_rank_at_least(A, len(core), f"{primitive.name}: {words}")
+            with tf.control_dependencies([] if enough is None else [enough]):  # None where that is known
+                tail = tf.shape(A)[tf.rank(A) - len(core) :]
+            A = tf.reshape(
+                tf.broadcast_to(A, tf.concat([batch, tail], 0)), tf.concat([[tf.reduce_prod(batch)], tail], 0)
+            )
+            single.append(tf.ensure_shape(A, [None] * (1 + len(core))))
+        primitive.check(self, single)
+        outputs = self.call(primitive, single, options)
+        return [tf.reshape(out, tf.concat([batch, tf.shape(out)[1:]], 0)) for out in outputs]
+
 
 TENSORFLOW = _Front()
 
@@ -102,7 +128,7 @@ def apply(primitive, arrays, options, scope=None):
     """All outputs of a primitive, hidden ones too, as a tuple. `scope` is where its ops are in a graph."""
     for name, value in options.items():
         for tensor in tensors_in(value):
-            if not (tensor.dtype.is_floating or tensor.dtype.is_complex):
+            if name in primitive.steps or not (tensor.dtype.is_floating or tensor.dtype.is_complex):
                 continue
             raise TypeError(
                 f"{primitive.name}: the option {name} is a tensor of {tensor.dtype.name}, but a primitive is "

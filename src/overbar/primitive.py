@@ -68,6 +68,7 @@ class Primitive:
         hermitian: Sequence[str] = (),
         integer: Sequence[str] = (),
         kept: int = 0,
+        steps: Sequence[str] = (),
     ) -> None:
         functools.update_wrapper(self, function)
         del self.__wrapped__  # its signature is ours; the function itself is self.function
@@ -93,7 +94,7 @@ class Primitive:
         #: those that have bars and tangents, and those that a caller sees: the first ones
         self.differentiable = self.outputs - kept
         self.public = self.differentiable - hidden
-        self.hermitian, self.integer = tuple(hermitian), tuple(integer)
+        self.hermitian, self.integer, self.steps = tuple(hermitian), tuple(integer), tuple(steps)
         self.__signature__ = inspect.Signature(
             [
                 p.replace(kind=p.POSITIONAL_OR_KEYWORD) if p.kind is p.VAR_POSITIONAL else p
@@ -228,7 +229,9 @@ class Primitive:
         if self.integer:
             arrays = self._with_floats(xp, arrays)
         dropped = self.check(xp, arrays)
-        if not dropped:
+        if dropped is None:
+            outputs = xp.of_unknown_rank(self, arrays, options)
+        elif not dropped:
             outputs = xp.call(self, arrays, options)
         else:  # vectors in the place of matrices: work with one row or column
             arrays = [
@@ -268,7 +271,7 @@ class Primitive:
 
     def check(self, xp, arrays):
         """Raise the library's own kind of error for a wrong dtype or shape. Returns the names of the core dimensions
-        that are absent because a vector stands in the place of a matrix."""
+        that are absent because a vector stands in the place of a matrix, or None where a rank is not known yet."""
         # The answer for these dtypes and shapes is kept: finding it takes longer than a small matrix does.
         try:
             key = (xp, *[(array.dtype, xp.static_shape(array)) for array in arrays])
@@ -300,10 +303,7 @@ class Primitive:
             )
         shapes = tuple(map(xp.static_shape, arrays))
         if None in shapes:
-            raise xp.ShapeError(
-                f"{self.name}: argument {self.argument(shapes.index(None))} has unknown rank: its matrices cannot be "
-                "told from its batch dimensions. Say how many dimensions there are: tf.ensure_shape(A, [None, None])."
-            )
+            return None
         try:
             return self.signature.fit(shapes)
         except ValueError as error:
@@ -518,6 +518,7 @@ def primitive(
     hermitian: Sequence[str] = (),
     integer: Sequence[str] = (),
     kept: int = 0,
+    steps: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Make a function of arrays a `Primitive`.
 
@@ -541,6 +542,9 @@ def primitive(
     integer : sequence of str
         The arguments that hold integers. They are converted to floating point before the function and the rules see
         them, which round them to the nearest integer and give them a derivative of zero.
+    steps : sequence of str
+        The options with which the function changes in steps only, tolerances for instance: these may be arrays, too,
+        since there is no derivative that would be lost.
 
     Examples
     --------
@@ -554,7 +558,7 @@ def primitive(
     >>> overbar.vjp(sum_of_squares, np.array([1.0, 2.0]))[1](1.0)
     (array([2., 4.]),)
     """
-    return lambda function: Primitive(function, signature, hidden, hermitian, integer, kept)
+    return lambda function: Primitive(function, signature, hidden, hermitian, integer, kept, steps)
 
 
 def elementwise(function: Callable[..., Any]) -> Primitive:
@@ -602,10 +606,11 @@ def as_function(
         What the library's arguments are called in the primitive: {"input": "A"}.
     returns : callable, optional
         Makes of the outputs what the library's function returns: another order, a named tuple. Its keyword-only
-        arguments are options of the function that the primitive does not have.
+        arguments are arguments of the function, by the primitive's names, or options that the primitive does not have.
     takes : callable, optional
         Makes of the arrays, in the primitive's order, those that the primitive takes; it needs a signature. Its
-        keyword-only arguments are such options, too.
+        keyword-only arguments are such options, too. Behind the arrays it may return a dictionary of options of the
+        primitive, which replace those that the call gave.
     """
     if not isinstance(primitive, Primitive):
         raise TypeError(f"got {primitive!r}, which is no primitive. Make it one with @overbar.primitive.")
@@ -638,22 +643,30 @@ def _with_signature(primitive, xp, name, rest, names, returns, takes):
             f"the signature {name}({rest} does not fit {primitive.name}{primitive.__signature__}: it must have all of "
             'its arrays and none but its arguments. What is called otherwise there is told by name: input="A".'
         )
-    passed = lambda extra: "".join(f", {option}={option}" for option in extra if option in given)  # noqa: E731
+    passed = lambda extra: "".join(f", {name}={given[name]}" for name in extra if name in given)  # noqa: E731
     scope = {"primitive": primitive, "xp": xp, "defaults": primitive.defaults}
     arrays = ", ".join(given[ours] for ours in primitive.arguments)
-    if takes is not None:
-        arrays = f"*as_tuple(takes({arrays}{passed(before)}))"
-        scope |= {"takes": takes, "as_tuple": _as_tuple}
     options = "".join(f", {ours!r}: {given[ours]}" for ours in primitive.defaults if ours in given)
     if primitive.variadic:
         body = f"primitive.bind(({arrays},), {{{options.removeprefix(', ')}}})"
     else:
         body = f"({arrays},), {{**defaults{options}}}"
+    if takes is not None:
+        body = f"taken(takes({arrays}{passed(before)}), {{**defaults{options}}})"
+        scope |= {"takes": takes, "taken": _taken}
     result = f"primitive.apply(xp, *({body}))"
     if returns is not None:
         result = f"returns(*as_tuple({result}){passed(after)})"
         scope |= {"returns": returns, "as_tuple": _as_tuple}
     return written(name, rest, f"return {result}", **scope)
+
+
+def _taken(arrays, options):
+    """What `takes` made of the arrays, and the options, those that it set replaced."""
+    arrays = _as_tuple(arrays)
+    if isinstance(arrays[-1], dict):
+        return arrays[:-1], options | arrays[-1]
+    return arrays, options
 
 
 def _keyword_only(function):

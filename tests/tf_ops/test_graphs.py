@@ -181,6 +181,25 @@ def test_a_size_that_a_signature_fixes_is_checked_when_the_graph_runs():
         run(tf.zeros((3, 5), tf.float64))
 
 
+def test_arrays_of_which_one_has_unknown_rank():
+    """They broadcast as they would. What has too few dimensions is named: when the graph is built, or when it runs."""
+    rng = np.random.default_rng(0)
+    A, B = rng.standard_normal((2, 1, 3, 3)), rng.standard_normal((4, 3, 2))
+    specs = tf.TensorSpec(None, tf.float64), tf.TensorSpec([None, 3, 2], tf.float64)
+    run = tf.function(gradient_of(lambda A, B: tf.reduce_sum(tf.sin(tf_ops.solve(A, B)))), input_signature=specs)
+    expected = gradient_of(lambda A, B: tf.reduce_sum(tf.sin(tf_ops.solve(A, B))))(*map(tf.constant, (A, B)))
+    for one, other in zip(run(A, B), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-11 * np.abs(other).max())
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"solve: argument A has too few dimensions for \(n,n\)"):
+        run(tf.ones(3, tf.float64), B)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"solve: argument B of shape \(3,\) has too few dimensions"
+    ):
+        tf.function(tf_ops.solve).get_concrete_function(specs[0], tf.TensorSpec([3], tf.float64))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"argument A is not square:"):
+        run(A[..., :2], B)
+
+
 @pytest.mark.parametrize("shape", [[4, 3], [None, None]])
 def test_an_index_whose_numbers_are_not_known(shape):
     """A single integer may be. What selects more than one entry is refused with the remedy, as a size is."""

@@ -242,7 +242,7 @@ class _phi(Primitive):
         decomposition."""
 
 class _pinv(Primitive):
-    def __call__(self, A: Any, atol: float | None = None, rtol: float | None = None, hermitian: bool = False) -> Any:
+    def __call__(self, A: Any, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
         """The Moore–Penrose pseudoinverse A⁺ of any matrix."""
 
 class _polar(Primitive):
