@@ -353,6 +353,9 @@ class TensorFlowNamespace(Namespace):
             except tf.errors.InvalidArgumentError as error:
                 if "not invertible" not in error.message:
                     raise
+                regular, nan = _without_nan(A)
+                if nan is not None:
+                    return self.solve(regular, B) + nan
                 index = next(iter(np.argwhere(_is_singular(A))), ())
                 raise self.LinAlgError(singular("A", index)) from None
         if compiled_by_xla():
@@ -362,7 +365,8 @@ class TensorFlowNamespace(Namespace):
             return tf.linalg.triangular_solve(R, self.mH(Q) @ B, lower=False)
         if check and A.shape.rank > 2:
             A = self._assert_invertible(A)
-        return tf.linalg.solve(A, B, name="solve_A")  # the kernel's error shows this name
+        A, nan = _without_nan(A)
+        return tf.linalg.solve(A, B, name="solve_A") + nan  # the kernel's error shows this name
 
     def on_host(self, kernel, *arrays, **options):
         if tf.executing_eagerly():
@@ -396,13 +400,17 @@ class TensorFlowNamespace(Namespace):
             except tf.errors.InvalidArgumentError as error:
                 if "not invertible" not in error.message:
                     raise
+                regular, nan = _without_nan(A)
+                if nan is not None:
+                    return self.inv(regular) + nan
                 index = next(iter(np.argwhere(_is_singular(A))), ())
                 raise self.LinAlgError(no_inverse("A", index)) from None
         if compiled_by_xla():
             return self.solve(A, self.eye_like(A))
         if A.shape.rank > 2:
             A = self._assert_invertible(A, "argument A is singular: it has no inverse.")
-        return tf.linalg.inv(A, name="inv_A")  # the kernel's error shows this name
+        A, nan = _without_nan(A)
+        return tf.linalg.inv(A, name="inv_A") + nan  # the kernel's error shows this name
 
     def slogdet(self, A):
         sign, logabsdet = _eliminated(A) if compiled_by_xla() else tf.linalg.slogdet(A)
@@ -525,6 +533,17 @@ def _eliminated(A):
     state = (tf.constant(0), A, free, tf.cast(tf.ones_like(logarithm), A.dtype), logarithm)
     _, _, _, sign, logarithm = tf.while_loop(lambda j, *_: j < n, step, state)
     return sign, logarithm
+
+
+def _without_nan(A):
+    """The matrices, with the identity in the place of those that have a NaN, and what is to be added to what has been
+    computed of them: NaN, or 0 for the others; None, eagerly, if there is none. TensorFlow's kernels call some of these
+    matrices singular."""
+    bad = tf.reduce_any(tf.not_equal(A, A), axis=[-2, -1], keepdims=True)  # is_nan takes no complex numbers
+    if tf.executing_eagerly() and not bool(tf.reduce_any(bad)):
+        return A, None
+    nan = tf.where(bad, tf.constant(math.nan, A.dtype.real_dtype), tf.constant(0, A.dtype.real_dtype))
+    return tf.where(bad, tf.eye(tf.shape(A)[-1], dtype=A.dtype), A), tf.cast(nan, A.dtype)
 
 
 def _is_singular(A):

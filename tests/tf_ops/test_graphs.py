@@ -321,6 +321,24 @@ def test_an_error_in_a_graph_names_the_argument_and_the_matrix(name, arrays, wor
     run(*(tf.constant(np.broadcast_to(np.eye(2), a.shape)) for a in arrays))
 
 
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("dtype", [tf.float64, tf.complex128], ids=lambda dtype: dtype.name)
+@pytest.mark.parametrize("name", ["det", "adjugate", "inv", "solve"])
+def test_a_matrix_with_a_nan_is_not_called_singular(name, dtype, graph):
+    """As TensorFlow's kernels do where it stands first. It has NaN and the others of the batch what they have."""
+    good = np.array([[2.0, 1.0], [1.0, 3.0]])
+    bad = np.array([[[np.nan, 1.0], [2.0, 3.0]], [[np.nan] * 2] * 2, [[1.0, np.nan], [2.0, 3.0]]])
+    A = tf.cast(np.concatenate([bad, good[None]]), dtype)
+    f = lambda A: getattr(tf_ops, name)(*[A] * (2 if name == "solve" else 1))  # noqa: E731
+    run = lambda A: [f(A), *gradient_of(lambda A: tf.math.real(tf.reduce_sum(f(A) ** 2)))(A)]  # noqa: E731
+    for found, expected in zip((tf.function(run) if graph else run)(A), run(tf.cast(good, dtype)), strict=True):
+        assert np.isnan(np.abs(found[:3])).all()
+        np.testing.assert_allclose(found[3], expected, rtol=1e-12, atol=1e-12)
+    if name in ("inv", "solve"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="singular"):
+            (tf.function(f) if graph else f)(tf.cast(np.stack([good, np.zeros((2, 2))]), dtype))
+
+
 def test_a_large_batch_is_not_factored_twice_to_find_a_singular_matrix():
     names = names_in(tf_ops.inv_congruence, *[tf.TensorSpec([2, 64, 64], tf.float64)] * 2)
     assert not any("LogMatrixDeterminant" in name for name in names)
