@@ -10,21 +10,21 @@ import tensorflow as tf
 from tensorflow.python.ops.parallel_for.pfor import wrap
 
 
-def converter(primitive, options, tie, call):
-    """The translation of the op whose inputs are the outputs of a primitive, its arrays, and the tensors among its
-    options.
+def converter(primitive, options, others, tie, call):
+    """The translation of the op whose inputs are the outputs of a primitive, its arrays, the tensors among its
+    options, and some others.
 
-    `tie(outputs, arrays, options)` makes the rule the derivative of outputs that have been computed,
+    `tie(outputs, arrays, options, others)` makes the rule the derivative of outputs that have been computed,
     `call(arrays, options)` computes them, too.
     """
     whole, cores, outputs = primitive.signature.whole, primitive.signature.inputs, primitive.signature.outputs
-    held = len(tensors_in(options))
+    count = len(tensors_in(options))
 
     def convert(pfor_input):
-        last = pfor_input.num_inputs - held
+        last = pfor_input.num_inputs - count - others
         extra = pfor_input.inputs[last:]
-        loop = [option.t for option in extra if option.is_stacked]  # these differ from one pass to the next
-        given = with_tensors(options, [option.t for option in extra])
+        loop = [option.t for option in extra[:count] if option.is_stacked]  # these differ from one pass to the next
+        given, rest = with_tensors(options, [option.t for option in extra]), [other.t for other in extra[count:]]
         pfor_input.stack_inputs(range(last if whole or loop else primitive.outputs))
         found = [out.t for out in pfor_input.inputs[: primitive.outputs]]
         arrays = pfor_input.inputs[primitive.outputs : last]
@@ -37,14 +37,14 @@ def converter(primitive, options, tie, call):
 
             tied = tf.map_fn(once, [*tensors, *loop], fn_output_signature=[out.dtype for out in found])
         elif whole:
-            tied = tie(found, tensors, {**given, "batch_ndim": given["batch_ndim"] + 1})
+            tied = tie(found, tensors, {**given, "batch_ndim": given["batch_ndim"] + 1}, rest)
         else:
             tensors = aligned(arrays, cores)
             batch = max(A.shape.rank - len(core) for A, core in zip(tensors, cores, strict=True))
             results = [_with_batch(out, core, batch) for out, core in zip(found, outputs, strict=True)]
             tied = [
                 y if y.shape.rank == out.shape.rank else tf.reshape(y, tf.shape(out))
-                for y, out in zip(tie(results, tensors, given), found, strict=True)
+                for y, out in zip(tie(results, tensors, given, rest), found, strict=True)
             ]
         return [*(wrap(out, True) for out in tied), *arrays, *extra]
 

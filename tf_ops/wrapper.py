@@ -7,8 +7,10 @@ import contextlib
 import functools
 import inspect
 import itertools
+import math
 import weakref
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import forwardprop_util, record
 from tensorflow.python.framework.ops import gradient_registry
@@ -139,15 +141,62 @@ def apply(primitive, arrays, options, scope=None):
         return primitive.run(arrays, options)
     if not tf.executing_eagerly():
         arrays, options = [_inside(A) for A in arrays], on_tensors(_known_or_inside, options)
-    # Nobody watches the native ops: a tape would keep them, and a forward accumulator would differentiate them.
-    with record.stop_recording(), record.VariableWatcher() as variables:
-        outputs = primitive.run(arrays, options)
-    if variables.watched_variables():
+    # Nobody watches the native ops: a tape would keep them, and a forward accumulator would differentiate them. So they
+    # work on tensors that nobody watches.
+    unwatched = arrays
+    if _is_watched(arrays):
+        with record.stop_recording():
+            unwatched = [tf.identity(A) for A in arrays]
+    others = _Others(primitive, [*unwatched, *tensors_in(options)], options)
+    with record.VariableWatcher() as variables:
+        outputs = primitive.run(unwatched, options)
+    read = [f"the tf.Variable {variable.name}" for variable in variables.watched_variables()]
+    if not read and _is_watched(outputs):
+        read = ["a tensor that is none of its arrays, which a tape or an accumulator watches"]
+    if read:
         raise TypeError(
-            f"{primitive.name}: its function reads the tf.Variable {variables.watched_variables()[0].name}, with "
-            "respect to which the rules know no derivative. Make it an array of the primitive."
+            f"{primitive.name}: its function, or one among its options, reads {read[0]}, with respect to which the "
+            "rules know no derivative. Make it an array of the primitive, or, where it is a constant, read it outside "
+            "and put it into tf.stop_gradient."
         )
-    return recorded(primitive, outputs, arrays, options, scope)
+    return recorded(primitive, outputs, arrays, options, scope, others.found())
+
+
+class _Others:
+    """The tensors of a graph that a primitive reads and that are none of its arrays and options: what a function among
+    its options refers to, for instance. Tapes in the same graph say whether they watch one of these. Those around the
+    graph, and tf.gradients, cannot be asked."""
+
+    def __init__(self, primitive, known, options):
+        plain = (str, int, float, type(None), list, tuple, dict, slice, np.ndarray, tf.Tensor)
+        self.graph = None
+        if not tf.executing_eagerly() and (
+            primitive.function.__closure__ or not all(isinstance(value, plain) for value in options.values())
+        ):
+            self.graph, self.known = tf.compat.v1.get_default_graph(), {tensor.name for tensor in known}
+            self.before = len(self.graph.get_operations())
+
+    def found(self):
+        if self.graph is None:
+            return []
+        ops = self.graph.get_operations()[self.before :]
+        inside = {op.name for op in ops}
+        read = [tensor for op in ops for tensor in op.inputs if tensor.op.name not in inside]
+        read += [op.outputs[0] for op in ops if op.type == "Placeholder"]  # captured from outside of the graph
+        return list(
+            {
+                tensor.name: tensor
+                for tensor in read
+                if tensor.name not in self.known
+                and tensor.op.type not in ("Const", "StopGradient")
+                and (tensor.dtype.is_floating or tensor.dtype.is_complex)
+            }.values()
+        )
+
+
+def _is_watched(tensors):
+    """Whether a tape records what is done with one of the tensors, or a forward accumulator has a tangent of one."""
+    return record.should_record_backprop(tensors) or any(forwardprop_util.pack_tangents(tensors).indices)
 
 
 def _inside(A):
@@ -162,8 +211,9 @@ def _known_or_inside(tensor):
     return _inside(tf.convert_to_tensor(tensor)) if value is None else value
 
 
-def recorded(primitive, outputs, arrays, options, scope=None):
-    """The outputs of a primitive that nobody watched being computed, as ones whose derivative is the rule."""
+def recorded(primitive, outputs, arrays, options, scope=None, others=()):
+    """The outputs of a primitive that nobody watched being computed, as ones whose derivative is the rule. That by the
+    others, tensors that are neither arrays nor options, is NaN."""
 
     def pull(bars, results, arrays, options):
         # Gathers send IndexedSlices; None is what tape.gradient was given among the output_gradients.
@@ -182,11 +232,12 @@ def recorded(primitive, outputs, arrays, options, scope=None):
             # what is on a tape must be nobody else's: an output may be an input, or a constant that is kept
             results = tuple(tf.identity(out) for out in outputs)
         else:
-            results = _named(pull, outputs, arrays, options)
+            results = _named(pull, outputs, arrays, options, others)
             results[0].op.pfor_converter = converter(
                 primitive,
                 options,
-                lambda outputs, arrays, options: recorded(primitive, outputs, arrays, options, scope),
+                len(others),
+                lambda outputs, arrays, options, others: recorded(primitive, outputs, arrays, options, scope, others),
                 lambda arrays, options: apply(primitive, arrays, options, scope),
             )
     # which of the arrays have a tangent, in any forward accumulator
@@ -203,7 +254,7 @@ def recorded(primitive, outputs, arrays, options, scope=None):
 _numbers = itertools.count()
 
 
-def _named(pull, outputs, arrays, options):
+def _named(pull, outputs, arrays, options, others):
     """The outputs as those of an op that says by name what its gradient is: tf.gradients and graphs within graphs look
     there. It is what tf.custom_gradient makes, too, whose gradient only knows the tensors of this graph, though, and is
     lost where TensorFlow builds a graph again from its definition: in forward mode, that of a loop or a branch.
@@ -215,14 +266,15 @@ def _named(pull, outputs, arrays, options):
     count, last, name = len(outputs), len(outputs) + len(arrays), f"overbar-{next(_numbers)}"
     held = tensors_in(options)
     with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": name}):
-        tied = tf.identity_n([*outputs, *arrays, *held])
+        tied = tf.identity_n([*outputs, *arrays, *held, *others])
 
     def gradient(op, *bars):
         # a SavedModel is written without an op, and with one bar too many for each array
-        results, inputs = (tied, [*outputs, *arrays, *held]) if op is None else (op.outputs, op.inputs)
+        results, inputs = (tied, [*outputs, *arrays, *held, *others]) if op is None else (op.outputs, op.inputs)
         given = with_tensors(options, inputs[last:])
         bars = pull(_present(bars[:count]), results[:count], inputs[count:last], given)
-        return [*[None] * count, *bars, *[None] * len(held)]
+        unknown = [tf.fill(tf.shape(B), tf.cast(math.nan, B.dtype)) for B in inputs[last + len(held) :]]
+        return [*[None] * count, *bars, *[None] * len(held), *unknown]
 
     tied[0].op.overbar_gradient = gradient
     found = weakref.ref(gradient)
