@@ -107,7 +107,7 @@ def ops_of(front):
 
 def shown(signature):
     """A signature as one would write it: with the short names of its types."""
-    text = str(signature).replace("int | float | complex", "Number")
+    text = str(signature).replace("int | float | complex", "Number").replace("'Any'", "Any")
     return re.sub(r"\b(torch\.(?=Tensor)|collections\.abc\.|typing\.|overbar\.primitive\.)", "", text)
 
 
@@ -552,7 +552,10 @@ def session(front, op, arrays, options):
                 lines.append(f"{called} = {value}")
                 value = called
             arguments.append(value)
-        elif our is not None and options[our] is not parameters[name].default:
+        elif our is not None and (
+            parameters[name].default is inspect.Parameter.empty
+            or not (options[our] is parameters[name].default or options[our] is primitive.defaults[our])
+        ):
             value = options[our]
             if isinstance(value, Primitive):  # a function as an option
                 value = f"{front.__name__}.{value.name}"

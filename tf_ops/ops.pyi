@@ -203,7 +203,7 @@ def matmul(
 ) -> Any:
     """The matrix product C = A B."""
 
-def matrix_norm(A: Any, ord: str = "fro", dim: Any = (-2, -1), keepdim: Any = False, name: str | None = None) -> Any:
+def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: Any = False, name: str | None = None) -> Any:
     """The norm ‖A‖ of a matrix: Frobenius, nuclear, spectral, or the largest sum of a column or row."""
 
 def matrix_power(A: Any, *, n: int, name: str | None = None) -> Any:
@@ -214,6 +214,9 @@ def matrix_transpose(a: Any, name: str | None = "matrix_transpose", conjugate: A
 
 def multiply(x: Any, y: Any, name: str | None = None) -> Any:
     """The product C = A ∘ B, entry by entry (Hadamard's)."""
+
+def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = None, name: str | None = None) -> Any:
+    """The norm ‖A‖ of a matrix: Frobenius, nuclear, spectral, or the largest sum of a column or row."""
 
 def phi(A: Any, *, name: str | None = None) -> Any:
     """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky

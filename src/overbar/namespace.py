@@ -240,6 +240,10 @@ class Namespace:
         value depends on something else that has a derivative: that would be lost without a word."""
         return function(*arrays)
 
+    def of_unknown_rank(self, primitive: Any, arrays: Any, options: Any) -> Any:
+        """The outputs of a primitive of arrays of which at least one has no rank yet (`static_shape` is None)."""
+        raise self.ShapeError(f"{primitive.name}: the rank of an array is unknown.")
+
     def sees_numbers(self, *arrays: Any) -> bool:
         """Whether `repeat` can look at the numbers in these arrays. Where a compiler or a transform looks on, which
         knows only their shapes, it cannot: `on_host` can, even there."""

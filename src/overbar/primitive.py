@@ -73,6 +73,7 @@ class Primitive:
         kept: int = 0,
         absent: Mapping[str, Callable[..., Any]] | None = None,
         real: Sequence[str] = (),
+        steps: Sequence[str] = (),
     ) -> None:
         functools.update_wrapper(self, function)
         del self.__wrapped__  # its signature is ours; the function itself is self.function
@@ -107,6 +108,7 @@ class Primitive:
         self.differentiable = self.outputs - kept
         self.public = self.differentiable - hidden
         self.hermitian, self.integer, self.real = tuple(hermitian), tuple(integer), tuple(real)
+        self.steps = tuple(steps)
         self.__signature__ = inspect.Signature(
             [
                 p.replace(kind=p.POSITIONAL_OR_KEYWORD) if p.kind is p.VAR_POSITIONAL else p
@@ -271,6 +273,9 @@ class Primitive:
             arrays = self._with_floats(xp, arrays)
         fit = self.check(xp, arrays)
         dropped = fit.dropped
+        if dropped is None:
+            outputs = xp.of_unknown_rank(self, arrays, options)
+            return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
         if dropped:  # vectors in the place of matrices: work with one row or column
             arrays = [
                 self._with_dims(xp, a, core, dropped) for a, core in zip(arrays, self.signature.inputs, strict=True)
@@ -331,7 +336,8 @@ class Primitive:
 
     def check(self, xp, arrays):
         """Raise the library's own kind of error for a wrong dtype or shape. Returns a `_Fit`, which says among other
-        things which core dimensions are absent because a vector stands in the place of a matrix."""
+        things which core dimensions are absent because a vector stands in the place of a matrix, or None where a rank
+        is not known yet."""
         # The answer for these dtypes and shapes is kept: finding it takes longer than a small matrix does.
         try:
             key = (xp, *[(array.dtype, xp.static_shape(array)) for array in arrays])
@@ -366,10 +372,7 @@ class Primitive:
             )
         shapes = tuple(map(xp.static_shape, arrays))
         if None in shapes:
-            raise xp.ShapeError(
-                f"{self.name}: argument {self.argument(shapes.index(None))} has unknown rank: its matrices cannot be "
-                "told from its batch dimensions. Say how many dimensions there are: tf.ensure_shape(A, [None, None])."
-            )
+            return None
         try:
             return self.signature.fit(shapes)
         except ValueError as error:
@@ -691,6 +694,7 @@ def primitive(
     kept: int = 0,
     absent: Mapping[str, Callable[..., Any]] | None = None,
     real: Sequence[str] = (),
+    steps: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Make a function of arrays a `Primitive`.
 
@@ -721,6 +725,9 @@ def primitive(
     real : sequence of str
         The arguments that must be real, beside complex ones too; a number among them must be finite. (Beside complex
         arrays a number becomes complex, with an imaginary part of zero.)
+    steps : sequence of str
+        The options with which the function changes in steps only, tolerances for instance: these may be arrays, too,
+        since there is no derivative that would be lost.
 
     Examples
     --------
@@ -734,7 +741,7 @@ def primitive(
     >>> overbar.vjp(sum_of_squares, np.array([1.0, 2.0]))[1](1.0)
     (array([2., 4.]),)
     """
-    return lambda function: Primitive(function, signature, hidden, hermitian, integer, kept, absent, real)
+    return lambda function: Primitive(function, signature, hidden, hermitian, integer, kept, absent, real, steps)
 
 
 def elementwise(function: Callable[..., Any]) -> Primitive:
@@ -782,7 +789,7 @@ def as_function(
         What the library's arguments are called in the primitive: {"input": "A"}.
     returns : callable, optional
         Makes of the outputs what the library's function returns: another order, a named tuple. Its keyword-only
-        arguments are options of the function that the primitive does not have.
+        arguments are arguments of the function, by the primitive's names, or options that the primitive does not have.
     takes : callable, optional
         Makes of the arrays, in the primitive's order, those that the primitive takes; it needs a signature. Its
         keyword-only arguments are such options, too. Behind the arrays it may return a dictionary of options of the
@@ -819,7 +826,7 @@ def _with_signature(primitive, xp, name, rest, names, returns, takes):
             f"the signature {name}({rest} does not fit {primitive.name}{primitive.__signature__}: it must have all of "
             'its arrays and none but its arguments. What is called otherwise there is told by name: input="A".'
         )
-    passed = lambda extra: "".join(f", {option}={option}" for option in extra if option in given)  # noqa: E731
+    passed = lambda extra: "".join(f", {name}={given[name]}" for name in extra if name in given)  # noqa: E731
     scope = {"primitive": primitive, "xp": xp, "defaults": primitive.defaults}
     arrays = ", ".join(given[ours] for ours in primitive.arguments)
     options = "".join(f", {ours!r}: {given[ours]}" for ours in primitive.defaults if ours in given)

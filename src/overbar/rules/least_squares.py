@@ -62,7 +62,7 @@ def _inverse_by_svd(xp, A, atol, rtol):
     return (mH(Vh) * xp.cast(_reciprocal(xp, S, zero), A)[..., None, :]) @ mH(U), S, zero
 
 
-@primitive("(m,n)->(n,m)")
+@primitive("(m,n)->(n,m)", steps=("atol", "rtol"))
 def pinv(A, *, atol=None, rtol=None, hermitian=False):
     """The Moore–Penrose pseudoinverse A⁺ of any matrix.
 
@@ -159,7 +159,7 @@ def _(mp, A, *, atol, rtol, hermitian):
     return mp.mH(mp.solve(A @ mp.mH(A), A))
 
 
-@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p)")
+@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p)", steps=("rcond",))
 def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
     """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank.
 
