@@ -12,10 +12,6 @@ from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
 from overbar.rules.cholesky import cholesky
 
-# Eigenvalues whose gap is less than this part of √ε of the largest one are close: (w̄ᵢ − w̄ⱼ)/(wᵢ − wⱼ) has an error of
-# ε over the gap, and to take them for equal one of the gap.
-CLOSE = 0.25
-
 
 def _row(x):
     return x[..., None, :]
@@ -303,7 +299,7 @@ def eigvalsh(A, *, UPLO: str = "L"):
         ẇ = diag(Bᴴ C B),    Ā̇ = V (D ∘ C + B diag(w̄̇) Bᴴ) Vᴴ,
 
     with B = I and D ∘ C as above for all eigenvalues that differ. Reverse over reverse mode does the same with the
-    cotangent of Ā in the place of Ȧ, also for eigenvalues that are close (by less than √ε/4 of the largest) if their w̄
+    cotangent of Ā in the place of Ȧ, also for eigenvalues that are close (by less than √ε of the largest) if their w̄
     are: D is rounding there, with an error of ε over the gap, and the limit has one of the gap. It reaches this
     function's rule as the cotangent of a hidden output, which is constantly zero and serves for nothing else. So does a
     sum of norms: where several cotangents that want different bases are added up before they get here (a second
@@ -345,35 +341,69 @@ def values_bar(bars, outputs, A):
     (w_bar, _, N_bar, norm_bar), (w, V, N, norm), xp = bars, outputs, namespace(A)
     if N_bar is None:
         return spectral_bar(xp.cast(w_bar, V), A, xp.cast(w, V), V, N, norm)
-    block, total, mixed = _blocks(w), None, None
-    if norm_bar is not None:
-        block, total, mixed = _unpacked(xp.real(norm_bar), w)
-    C = together(block, V) * (mH(V) @ hermitian_part(N_bar) @ V)
-    found = spectral_bar(xp.cast(w_bar, V), A, xp.cast(w, V), V @ common_basis(C, block), N, norm)
-    if total is None:
-        return found
+    B, lost, change = told_basis(mH(V) @ hermitian_part(N_bar) @ V, norm_bar, w, w_bar)
+    found = spectral_bar(xp.cast(w_bar, V), A, xp.cast(w, V), V @ B, N, norm) + V @ change @ mH(V)
+    return xp.where(lost[..., None, None], np.nan * xp.ones_like(V), found)
+
+
+def told_basis(C, norm_bar, w, w_bar):
+    """The basis B of the blocks of which the cotangents of the hidden outputs tell, for which matrices of a batch it is
+    lost in a sum of several, and what is more exact than B diag(w̄) Bᴴ less that."""
+    xp = namespace(C)
+    if norm_bar is None:
+        block = blocks(w)
+        return common_basis(together(block, C) * C, block), xp.any(w != w, axis=-1), xp.zeros_like(C)
+    block, total, mixed = _unpacked(xp.real(norm_bar), w)
+    C = together(block, C) * C
     several = xp.any(block[..., 1:] == block[..., :-1], axis=-1)[..., None]
     lost = mixed | (several & (_norm(C) < total * (1 - 1e4 * xp.eps(w))))
-    return xp.where(lost[..., None], np.nan * xp.ones_like(V), found)
+    B, lost = common_basis(C, block), lost | ~xp.isfinite(_norm(C))
+    return B, lost[..., 0], _of_separable(C, B, block, w, w_bar)
 
 
-def _packed(C, block):
+def _of_separable(C, B, block, w, w_bar):
+    """With u = diag(Bᴴ C B) and a function Σ g(wₖ), w̄ᵢ is g″(wᵢ) uᵢ, and to have these separately is more exact: it is
+    (g″(wᵢ) + g″(wⱼ))/2 Cᵢⱼ that B diag(w̄) Bᴴ stands for, but for the square of the gap. So it is taken in blocks where
+    all w̄ᵢ/uᵢ are equal but for something as small as the gaps."""
+    xp = namespace(C)
+    same = xp.cast(_row(block) == _column(block), w)
+    u = xp.real(xp.sum(xp.conj(B) * (C @ B), axis=-2))
+    size = xp.max(same * _row(xp.abs(u)), axis=-1) if _rows(C) else xp.abs(u)
+    clear = xp.abs(u) > 1e-3 * size
+    ratio = xp.where(clear, w_bar / xp.where(clear, u, xp.ones_like(u)), xp.zeros_like(u))
+    mean = xp.sum(same * _row(ratio), axis=-1) / xp.sum(same, axis=-1)
+    width = xp.sum(same * xp.abs(_row(w) - _column(w)), axis=-1)
+    bound = xp.abs(mean) * (1e3 * width + 1e4 * xp.eps(w) * _largest(w))
+    fine = clear & (xp.abs(ratio - mean) * _largest(w) <= bound)
+    close = xp.cast(~fine | (width == 0), w)
+    taken = xp.sum(same * _row(close), axis=-1) == 0
+    halves = xp.cast(_row(ratio) + _column(ratio), C) / 2
+    change = halves * C - (B * _row(xp.cast(w_bar, C))) @ mH(B)
+    return xp.where((same > 0) & taken[..., None], change, xp.zeros_like(change))
+
+
+def packed(C, block):
     """The norm of C, and the numbers of blocks, in one vector, so that both can be told from a sum of such vectors."""
     xp = namespace(C)
     return xp.cast(_norm(C) * (1 + block), C)
 
 
-def _unpacked(packed, w):
+def _unpacked(vector, w):
     """The blocks, the sum of the norms, and whether vectors with different blocks were added."""
-    xp, total = namespace(packed), packed[..., :1]
+    xp, total = namespace(vector), vector[..., :1]
     there = total > 0
-    step = _steps(packed) / xp.where(there, total, xp.ones_like(total))
+    step = _steps(vector) / xp.where(there, total, xp.ones_like(total))
     gap = _steps(w)
-    close = there & (gap > rounding(w)) & (gap <= CLOSE * xp.eps(w) ** 0.5 * _largest(w))
+    close = there & (gap > rounding(w)) & (gap <= xp.eps(w) ** 0.5 * _largest(w))
     joined = close & (xp.abs(step) < 0.01)
     mixed = close & (xp.abs(step) >= 0.01) & (xp.abs(step - 1) >= 0.01)
     block = _numbered((gap > rounding(w)) & ~joined, w)
     return block, total, xp.any(mixed, axis=-1)[..., None]
+
+
+def anywhere(mask):
+    """Whether it holds anywhere in each matrix. (By one dimension after the other, for PyTorch's legacy vmap.)"""
+    return namespace(mask).any(namespace(mask).any(mask, axis=-1), axis=-1)
 
 
 def together(block, V):
@@ -381,7 +411,7 @@ def together(block, V):
     return namespace(V).cast(_row(block) == _column(block), V)
 
 
-def _blocks(w):
+def blocks(w):
     """For each eigenvalue, in ascending order, the number of its block of equal ones: up to rounding, or linked by
     others that are."""
     return _numbered(_steps(w) > rounding(w), w)
@@ -396,7 +426,7 @@ def _steps(x):
     return x - namespace(x).concat([x[..., :1], x[..., :-1]], axis=-1)
 
 
-def _smooth_blocks(w_bar, w):
+def smooth_blocks(w_bar, w):
     """The same for eigenvalues that are equal or so close that (w̄ᵢ − w̄ⱼ)/(wᵢ − wⱼ) is rounding more than anything
     else, if w̄ is as close as for a function that knows no difference between them."""
     xp = namespace(w)
@@ -405,7 +435,7 @@ def _smooth_blocks(w_bar, w):
     relative = gap / xp.where(largest_w > 0, largest_w, xp.ones_like(gap))
     alike = xp.abs(_steps(w_bar)) <= (1e3 * relative + 8 * xp.eps(w)) * largest
     both = size + xp.concat([size[..., :1], size[..., :-1]], axis=-1)
-    close = (gap <= CLOSE * xp.eps(w) ** 0.5 * largest_w) & alike & (both > 0.01 * largest)
+    close = (gap <= xp.eps(w) ** 0.5 * largest_w) & alike & (both * xp.eps(w) ** 0.25 > relative * largest)
     return _numbered(~close & (gap > rounding(w)), w)
 
 
@@ -413,7 +443,8 @@ def common_basis(C, block):
     """The unitary matrix that diagonalises the blocks of Hermitian C, which is zero elsewhere."""
     xp = namespace(C)
     size = _norm(C)[..., None]
-    C = C / xp.cast(xp.where(size > 0, size, xp.ones_like(size)), C)
+    known = xp.isfinite(size)  # the libraries' decompositions raise for a NaN, for a whole batch
+    C = xp.where(known, C / xp.cast(xp.where(known & (size > 0), size, xp.ones_like(size)), C), xp.zeros_like(C))
     # blocks apart by more than their eigenvalues, which are at most 1 in modulus: none is mixed with another
     shift = xp.cast(_row(3 * block), C) * xp.eye_like(C)
     return together(block, C) * eigh(C + shift)[1]
@@ -432,7 +463,7 @@ def _norm(C):
     return (largest * xp.sqrt(square))[..., 0]
 
 
-def _differences(w_bar, w, block):
+def differences(w_bar, w, block):
     """Dᵢⱼ = (w̄ᵢ − w̄ⱼ)/(wᵢ − wⱼ), and 0 within blocks."""
     xp = namespace(w)
     apart, gap = _row(block) != _column(block), _row(xp.real(w)) - _column(xp.real(w))
@@ -440,23 +471,33 @@ def _differences(w_bar, w, block):
     return (_row(w_bar) - _column(w_bar)) * xp.cast(far, w)
 
 
-def _differences_along(w_bar, w_bar_dot, w_dot, w, block):
+def differences_along(w_bar, w_bar_dot, w_dot, w, block):
     """The same, where w and w̄ move by ẇ and w̄̇. That tells D, too: w̄ᵢ − w̄ⱼ = D (wᵢ − wⱼ) has the derivative D (ẇᵢ −
     ẇⱼ) + Ḋ (wᵢ − wⱼ). If the two agree up to the rounding of the first, the second loses less where a gap is small."""
     xp = namespace(w)
-    D = _differences(w_bar, w, block)
+    D = differences(w_bar, w, block)
     gap = xp.abs(_row(xp.real(w)) - _column(xp.real(w)))
-    speed = _row(w_dot) - _column(w_dot)
-    moving = (speed != 0) & (gap > 0)
-    from_speed = (_row(w_bar_dot) - _column(w_bar_dot)) / xp.where(moving, speed, xp.ones_like(speed))
-    size, size_dot = (_row(xp.abs(x)) + _column(xp.abs(x)) for x in (w_bar, w_bar_dot))
     one = xp.ones_like(gap)
-    over_gap, over_speed = 1 / xp.where(moving, gap, one), 1 / xp.where(moving, xp.abs(speed), one)
+    apart = (_row(block) != _column(block)) & (gap > 0)
+    over_gap = 1 / xp.where(apart, gap, one)
+    size, size_dot = (_row(xp.abs(x)) + _column(xp.abs(x)) for x in (w_bar, w_bar_dot))
     error = 2 * xp.eps(gap) * size * over_gap
+    # of a function Σ g(wₖ), where w̄̇ₖ = g″(wₖ) ẇₖ
+    still = w_dot == 0
+    slope = w_bar_dot / xp.where(still, xp.ones_like(w_dot), w_dot)
+    least = xp.abs(w_dot)
+    least = xp.minimum(_row(least), _column(least))
+    mean = (_row(slope) + _column(slope)) / 2
+    better = apart & (xp.abs(D - mean) <= 8 * error) & (2 * xp.eps(gap) * size_dot <= 8 * error * least) & (least > 0)
+    # of any other
+    speed = _row(w_dot) - _column(w_dot)
+    moving = apart & (speed != 0)
+    over_speed = 1 / xp.where(moving, xp.abs(speed), one)
+    from_speed = (_row(w_bar_dot) - _column(w_bar_dot)) / xp.where(moving, speed, xp.ones_like(speed))
     curved = gap * over_speed * _largest(w_dot)[..., None] / xp.where(moving, _largest(w)[..., None], one)
     agree = (xp.abs(D - from_speed) <= error) & (2 * xp.eps(gap) * size_dot * over_speed <= error)
-    better = moving & agree & (curved * xp.abs(from_speed) <= error) & (_row(block) != _column(block))
-    return xp.where(better, from_speed, D)
+    good = moving & agree & (curved * xp.abs(from_speed) <= error)
+    return xp.where(better, mean, xp.where(good, from_speed, D))
 
 
 @primitive("(n),(n,n),(n),(n,n),(n,n),(n)->(n,n)")
@@ -472,7 +513,7 @@ def spectral_bar(w_bar, A, w, V, N, norm):
 @spectral_bar.vjp
 def _(A_bar_bar, A_bar, w_bar, A, w, V, N, norm):
     xp = namespace(A)
-    numbers = once(lambda: _smooth_blocks(xp.real(w_bar), xp.real(w)))
+    numbers = once(lambda: smooth_blocks(xp.real(w_bar), xp.real(w)))
 
     @once
     def C():
@@ -488,11 +529,11 @@ def _(A_bar_bar, A_bar, w_bar, A, w, V, N, norm):
 
     return (
         w_bar_bar,
-        lambda: V @ (_differences(w_bar, w, numbers()) * C()) @ mH(V),
+        lambda: V @ (differences(w_bar, w, numbers()) * C()) @ mH(V),
         None,
         None,
         lambda: V @ block() @ mH(V),
-        lambda: _packed(block(), numbers()),
+        lambda: packed(block(), numbers()),
     )
 
 
@@ -501,10 +542,10 @@ def _(A_bar, w_bar, A, w, V, N, norm):
     xp = namespace(A)
 
     def dot(w_bar_dot, A_dot, *_):
-        C, block = mH(V) @ hermitian_part(A_dot) @ V, _blocks(xp.real(w))
+        C, block = mH(V) @ hermitian_part(A_dot) @ V, blocks(xp.real(w))
         B = common_basis(together(block, V) * C, block)
         C, turned = mH(B) @ C @ B, V @ B
-        D = _differences_along(w_bar, w_bar_dot, xp.diagonal(C), w, block)
+        D = differences_along(w_bar, w_bar_dot, xp.diagonal(C), w, block)
         return turned @ (D * C + _row(w_bar_dot) * xp.eye_like(V)) @ mH(turned)
 
     return dot
@@ -514,7 +555,7 @@ def _(A_bar, w_bar, A, w, V, N, norm):
 def directional(A_dot, A, w, V, N, norm):
     """ẇ of `eigvalsh`, diag(Bᴴ Vᴴ Ȧ V B): the adjoint of `spectral_bar`, with rules for second derivatives as there."""
     xp = namespace(V)
-    C, number = mH(V) @ hermitian_part(A_dot) @ V, _blocks(xp.real(w))
+    C, number = mH(V) @ hermitian_part(A_dot) @ V, blocks(xp.real(w))
     B = common_basis(together(number, V) * C, number)
     return xp.cast(xp.real(xp.sum(xp.conj(B) * (C @ B), axis=-2)), V)
 
@@ -522,7 +563,7 @@ def directional(A_dot, A, w, V, N, norm):
 @directional.vjp
 def _(u, w_dot, A_dot, A, w, V, N, norm):
     xp = namespace(A)
-    number = _blocks(xp.real(w))
+    number = blocks(xp.real(w))
 
     @once
     def C():
@@ -538,7 +579,7 @@ def _(u, w_dot, A_dot, A, w, V, N, norm):
 
     def A_bar():
         turned = V @ B()
-        return turned @ (_differences(u, w, number) * (mH(B()) @ C() @ B())) @ mH(turned)
+        return turned @ (differences(u, w, number) * (mH(B()) @ C() @ B())) @ mH(turned)
 
     return (
         lambda: V @ ((B() * _row(u)) @ mH(B())) @ mH(V),
@@ -546,8 +587,19 @@ def _(u, w_dot, A_dot, A, w, V, N, norm):
         None,
         None,
         lambda: V @ block() @ mH(V),
-        lambda: _packed(block(), number),
+        lambda: packed(block(), number),
     )
+
+
+def crossing(C, block):
+    """For which matrices of a batch equal eigenvalues have no second derivative along two directions, as these have no
+    common basis: C is the second one, in the basis of the first."""
+    xp = namespace(C)
+    same = together(block, C)
+    diagonal, small = xp.real(xp.diagonal(C)), 1e4 * xp.eps(block) * _norm(C)
+    crossed = xp.abs(same * C - xp.cast(_row(diagonal), C) * xp.eye_like(C)) > small[..., None]
+    falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & (block[..., 1:] == block[..., :-1])
+    return anywhere(crossed) | xp.any(falls, axis=-1)
 
 
 @directional.jvp
@@ -555,19 +607,13 @@ def _(w_dot, A_dot, A, w, V, N, norm):
     xp = namespace(A)
 
     def dot(A_dot_dot, A_dot_2, *_):
-        C, number = mH(V) @ hermitian_part(A_dot) @ V, _blocks(xp.real(w))
+        C, number = mH(V) @ hermitian_part(A_dot) @ V, blocks(xp.real(w))
         B = common_basis(together(number, V) * C, number)
         turned = V @ B
         C, C2 = mH(B) @ C @ B, mH(turned) @ hermitian_part(A_dot_2) @ turned
         straight = xp.sum(xp.conj(turned) * (hermitian_part(A_dot_dot) @ turned), axis=-2)
         bent = -2 * xp.real(xp.sum(xp.conj(C) * xp.cast(inverse_gaps(xp.real(w)), V) * C2, axis=-1))
-        block = together(number, V) * C2
-        diagonal = xp.real(xp.diagonal(block))
-        descents = together(number, V)[..., 1:, :-1]
-        small = 1e4 * xp.eps(w) * _norm(C2)
-        crossed = xp.abs(block - xp.diagonal(block)[..., None, :] * xp.eye_like(V)) > small[..., None]
-        falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & (xp.real(xp.diagonal(descents)) > 0)
-        lost = xp.any(crossed, axis=(-2, -1)) | xp.any(falls, axis=-1)
+        lost = crossing(C2, number)
         found = straight + xp.cast(bent, V)
         return xp.where(lost[..., None], np.nan * xp.ones_like(found), found)
 
@@ -577,32 +623,103 @@ def _(w_dot, A_dot, A, w, V, N, norm):
 # -- vectors -----------------------------------------------------------------------------------------------------------
 
 
-class _Pairs:
-    """What the reverse rule of vectors has to know of each pair of eigenvalues."""
+class Pairs:
+    """What the reverse rule of vectors has to know of each pair of eigenvalues. With `others`, V has not all vectors,
+    and the others, of which nothing depends on, belong to the eigenvalue 0."""
 
-    def __init__(self, V_bar, w, V):
+    def __init__(self, V_bar, w, V, others=False):
         xp = self.xp = namespace(V)
-        w = xp.real(w)
+        self.V, self.V_bar, self.others, w = V, V_bar, others, xp.real(w)
         self.Y = mH(V) @ V_bar
         K = (self.Y - mH(self.Y)) / 2
         size = self.size = _column_sizes(V_bar)
+        self.precision = xp.eps(w) * xp.sum(xp.ones_like(xp.real(V[..., :1])), axis=(-2, -1), keepdims=True)  # n ε
         #: what a bracket may be by rounding; of vectors on which nothing depends, while it does on others, more than 0
-        self.precision = xp.eps(w) * xp.sum(xp.ones_like(w), axis=-1)[..., None, None]  # n ε
         self.noise = self.precision * (_row(size) + _column(size) + xp.eps(w) * _largest(size)[..., None])
+        #: K = (Y − Yᴴ)/2 without what is rounding, where division by a gap, or its square, would make much of it;
+        #: F, and ones where two vectors are not turned against each other, and on the diagonal
         gap = _row(w) - _column(w)
+        self.K, self.F, self.closed, self.idle = self._looked_at(K, xp.abs(K), gap, self.noise, w)
+        self.X = self.F * self.K
+        if others:
+            k = self.outside(V_bar) / 2
+            noise = 2 * self.precision * (size + xp.eps(w) * _largest(size))[..., None, :]
+            size_k = _column_sizes(k)[..., None, :]  # a vector is closed to all others, or to none
+            self.k, self.f, self.closed_others, self.idle_others = self._looked_at(k, size_k, _row(w), noise, w)
+            self.x = self.k * self.f
+
+    def _looked_at(self, K, size, gap, noise, w):
+        xp, one = self.xp, self.xp.ones_like(gap)
         distance, largest = xp.abs(gap), _largest(w)[..., None]
-        self.equal = distance <= rounding(w)[..., None]
         # Less than, not less or equal: cotangents of zero are used to ask for the derivative of this rule.
-        silent = xp.abs(K) < 8 * self.noise
-        idle = self.idle = silent & (distance <= xp.eps(w) ** 0.125 * largest)
-        #: K = (Y − Yᴴ)/2 without what is rounding, where division by a gap, or its square, would make much of it
-        self.K = xp.where(idle, xp.zeros_like(K), K)
-        closed = self.equal | (silent & (distance <= xp.eps(w) ** (1 / 3) * largest))
-        one = xp.ones_like(gap)
-        F = xp.where(closed, xp.zeros_like(gap), 1 / xp.where(closed, one, gap))
-        self.F = xp.cast(F, V)
-        #: ones where the two vectors are not turned against each other, and on the diagonal
-        self.closed = xp.cast(xp.where(closed, one, xp.zeros_like(gap)), V)
+        silent = size < 8 * noise
+        idle = silent & (distance <= xp.eps(w) ** 0.125 * largest)
+        closed = (distance <= rounding(w)[..., None]) | (silent & (distance <= xp.eps(w) ** (1 / 3) * largest))
+        F = xp.cast(xp.where(closed, xp.zeros_like(gap), 1 / xp.where(closed, one, gap)), K)
+        return xp.where(idle, xp.zeros_like(K), K), F, xp.cast(xp.where(closed, one, xp.zeros_like(gap)), K), idle
+
+    def outside(self, Y):
+        """The part of Y that is orthogonal to the columns of V."""
+        return Y - self.V @ (mH(self.V) @ Y)
+
+    def reverse(self, times):
+        """The bars of V̄ and V, and that of A as a function of no arguments, from E, known by its products E Y."""
+        V, F, K, X, closed = self.V, self.F, self.K, self.X, self.closed
+        EV = times(V)
+        E = mH(V) @ EV
+        Q = F * E
+        VQ = V @ Q
+        if self.others:
+            e = self.outside(EV)
+            q = e * self.f
+            V_bar_bar = VQ + q
+            V_bar = -(V_bar_bar @ self.Y) + V @ (mH(q) @ self.V_bar)
+        else:
+            V_bar_bar, V_bar = VQ, -(VQ @ self.Y)
+
+        def A_bar():
+            # of antihermitian or Hermitian factors, the product in the other order is the adjoint, or minus that
+            turning, straight = Q @ K + E @ X, Q @ X
+            if not self.others:
+                middle = F * (turning - mH(turning)) + closed * (straight + mH(straight))
+                return middle, None
+            k, x = self.k, self.x
+            turning, straight = turning + mH(k) @ q + mH(e) @ x, straight - mH(q) @ x
+            middle = F * (turning - mH(turning)) + closed * (straight + mH(straight))
+            across = q @ K - k @ Q + e @ X + self.outside(times(x)) - x @ E
+            return middle, (self.f * across + self.closed_others * (q @ X - x @ Q), q, x)
+
+        return V_bar_bar, V_bar, A_bar
+
+    def forward(self, times, V_bar_dot, V_dot):
+        """The tangent of V X Vᴴ from those of V̄ and V and that of A, known by its products Ȧ Y. As for Ā above, it is
+        V M Vᴴ + r Vᴴ + V rᴴ + q xᴴ + x qᴴ, of which this returns M and (r, q, x), or None without others."""
+        xp, V, F, K, X = self.xp, self.V, self.F, self.K, self.X
+        AV = times(V)
+        C = mH(V) @ AV
+        Omega, W_dot = F * C, self.closed * C
+        across = mH(V_dot) @ V
+        Z_dot = mH(V) @ V_bar_dot + self.Y @ across
+        turning, straight = K @ Omega, W_dot @ X
+        if self.others:
+            k, x, c = self.k, self.x, self.outside(AV)
+            omega, w_dot = c * self.f, c * self.closed_others
+            turning, straight = turning - mH(k) @ omega, straight + mH(w_dot) @ x
+        K_dot = (Z_dot - mH(Z_dot)) / 2 + turning - mH(turning) + straight - mH(straight)
+        # V̇ may be large, with small gaps in its denominators, and leave rounding where nothing should be
+        size, size_dot = _column_sizes(V_bar_dot), _largest(self.size) * _column_sizes(V_dot)
+        noise = self.precision * (_row(size + size_dot) + _column(size + size_dot))
+        X_dot = F * xp.where(self.idle & (xp.abs(K_dot) < 8 * noise), xp.zeros_like(K_dot), K_dot)
+        turned = Omega @ X
+        if not self.others:
+            return X_dot + turned + mH(turned), None
+        turned = turned - mH(omega) @ x
+        z = self.outside(V_bar_dot + self.V_bar @ across - V_dot @ mH(self.Y)) / 2
+        k_dot = z + k @ Omega - omega @ K - x @ W_dot + w_dot @ X + self.outside(times(x))
+        noise = 2 * self.precision * (size + size_dot)[..., None, :]
+        rounded = self.idle_others & (_column_sizes(k_dot)[..., None, :] < 8 * noise)
+        x_dot = self.f * xp.where(rounded, xp.zeros_like(k_dot), k_dot)
+        return X_dot + turned + mH(turned), (x_dot + omega @ X - x @ Omega, omega, x)
 
 
 def _column_sizes(V):
@@ -638,51 +755,28 @@ def vectors_bar(V_bar, A, w, V):
 
         Z̄ = V Q Vᴴ,    Ā = V (F ∘ ([Q, K] + [E, X]) + closed ∘ [Q, X]) Vᴴ.
 
-    Where no pair is closed these are the derivatives by the rules of w and V.
+    Where no pair is closed these are the derivatives by the rules of w and V. (`Pairs` has them also for a V that has
+    not all vectors, see `svd`.)
     """
-    pairs = _Pairs(V_bar, w, V)
-    return hermitian_part(V @ (pairs.F * pairs.K) @ mH(V))
+    return hermitian_part(V @ Pairs(V_bar, w, V).X @ mH(V))
 
 
 @vectors_bar.vjp
 def _(A_bar_bar, A_bar, V_bar, A, w, V):
-    pairs = once(lambda: _Pairs(V_bar, w, V))
-    E = once(lambda: mH(V) @ hermitian_part(A_bar_bar) @ V)
-    VQ = once(lambda: V @ (pairs().F * E()))
-
-    def from_A():
-        F, K = pairs().F, pairs().K
-        Q, X = F * E(), F * K
-        # of antihermitian or Hermitian factors, the product in the other order is the adjoint, or minus that
-        turning = Q @ K + E() @ X
-        straight = Q @ X
-        middle = F * (turning - mH(turning)) + pairs().closed * (straight + mH(straight))
-        return hermitian_part(V @ middle @ mH(V))
-
-    return VQ, from_A, None, lambda: -(VQ() @ pairs().Y)
+    found = once(lambda: Pairs(V_bar, w, V).reverse(lambda Y: hermitian_part(A_bar_bar) @ Y))
+    return (
+        lambda: found()[0],
+        lambda: hermitian_part(V @ found()[2]()[0] @ mH(V)),
+        None,
+        lambda: found()[1],
+    )
 
 
 @vectors_bar.jvp
 def _(A_bar, V_bar, A, w, V):
-    xp = namespace(V)
-
     def dot(V_bar_dot, A_dot, _, V_dot):
-        pairs = _Pairs(V_bar, w, V)
-        F, K, X = pairs.F, pairs.K, pairs.F * pairs.K
-        C = mH(V) @ hermitian_part(A_dot) @ V
-        Omega, W_dot = F * C, pairs.closed * C
-        Z_dot = mH(V) @ V_bar_dot + pairs.Y @ (mH(V_dot) @ V)
-        Z_dot = (Z_dot - mH(Z_dot)) / 2
-        turning, straight = K @ Omega, W_dot @ X
-        K_dot = Z_dot + turning - mH(turning) + straight - mH(straight)
-        # V̇ may be large, with small gaps in its denominators, and leave rounding where nothing should be
-        size, size_dot = _column_sizes(V_bar_dot), _column_sizes(V_dot)
-        moved = _largest(pairs.size)[..., None] * (_row(size_dot) + _column(size_dot))
-        noise = pairs.precision * (_row(size) + _column(size) + moved)
-        rounded = pairs.idle & (xp.abs(K_dot) < 8 * noise)
-        X_dot = F * xp.where(rounded, xp.zeros_like(K_dot), K_dot)
-        turned = Omega @ X
-        return hermitian_part(V @ (X_dot + turned + mH(turned)) @ mH(V))
+        middle, _ = Pairs(V_bar, w, V).forward(lambda Y: hermitian_part(A_dot) @ Y, V_bar_dot, V_dot)
+        return hermitian_part(V @ middle @ mH(V))
 
     return dot
 
@@ -697,37 +791,51 @@ _UNKNOWN = (
 def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
     """Ā, and NaN for a matrix with equal eigenvalues whose Ā the cotangents do not tell. `w_bar` is None where none
     came, and where that of a second derivative came, which is in a basis of its own."""
-    xp = namespace(V)
-    gaps = w[..., 1:] - w[..., :-1]
-    if not xp.may_hold(gaps <= 1e4 * rounding(w)):  # most matrices need no more
+    if not nearly_equal(w):  # most matrices need no more
         return A_bar
-    pairs = _Pairs(V_bar, w, V)
-    noise, size_K = pairs.noise, xp.abs(pairs.K)
-    different = 1 - xp.real(xp.eye_like(V))
-    block = xp.real(together(_blocks(w), V)) * different > 0
-    unknown = block & (size_K > 1e3 * noise)
+    pairs = Pairs(V_bar, w, V)
+    where = unknown(pairs.K, hermitian_part(pairs.Y), pairs.noise, w_bar, w)
+    return nan_where(where, A_bar, _UNKNOWN.format(name=name))
+
+
+def nearly_equal(w):
+    """Whether some of the values, in ascending order, may be so close that hardly a digit of their vectors is known."""
+    return namespace(w).may_hold(w[..., 1:] - w[..., :-1] <= 1e4 * rounding(w))
+
+
+def unknown(K, H, noise, w_bar, w):
+    """For which matrices of a batch the cotangents do not tell the derivative: of vectors with the bracket K and what
+    else Y has, H, and of values w, in ascending order; `noise` is what these may be by rounding."""
+    xp = namespace(K)
+    size_K, different = xp.abs(K), xp.real(xp.eye_like(K)) == 0
+    block = (_row(blocks(w)) == _column(blocks(w))) & different
+    found = block & (size_K > 1e3 * noise)
     if w_bar is not None:
         tolerance = xp.eps(w) ** 0.5 * _largest(w_bar)[..., None]
         unequal = xp.abs(_row(w_bar) - _column(w_bar)) > tolerance
-        # By rounding alone, this is what an element of Ā is uncertain by: no digit of it is known
+        # by rounding alone, this is what an element of Ā is uncertain by: no digit of it is known
         distance, size_w = xp.abs(_row(w) - _column(w)), xp.abs(_row(w_bar)) + xp.abs(_column(w_bar))
-        lost = (noise > 0.01 * size_K) & (noise > 0.01 * distance * size_w)
-        # also where f(wₖ) = 0 leaves no cotangent of these vectors
-        unknown = unknown | (unequal & (block | (lost & (noise > 0) & (different > 0))))
-        # Σ f(wₖ) vₖᴴ W vₖ may have w̄ equal by chance: then w̄ₖ is the same multiple of Re Yₖₖ for all k of the block
-        H = (pairs.Y + mH(pairs.Y)) / 2
+        blurred = (noise > 0.01 * size_K) & (noise > 0.01 * distance * size_w) & (noise > 0) & different
+        # in a block also where f(wₖ) = 0 leaves no cotangent of its vectors
+        found = found | (unequal & (block | blurred))
+        # Σ f(wₖ) vₖᴴ W vₖ may have w̄ equal by chance: then w̄ₖ is the same multiple of Hₖₖ for all k of the block
         diagonal = xp.real(xp.diagonal(H))
         apart = block & (xp.abs(_row(diagonal) - _column(diagonal)) > 1e3 * noise)
         chance = ~xp.any(apart, axis=-1)[..., None]
         crossed = block & (xp.abs(H) > 1e3 * noise)
         on_diagonal = xp.abs(_column(diagonal)) > 1e3 * noise
         driven = xp.abs(_column(w_bar)) > tolerance
-        unknown = unknown | (chance & crossed & ((on_diagonal & driven) | ~(on_diagonal | driven)))
-    unknown = xp.any(unknown, axis=(-2, -1))
-    xp.warn(unknown, _UNKNOWN.format(name=name))
+        found = found | (chance & crossed & ((on_diagonal & driven) | ~(on_diagonal | driven)))
+    return anywhere(found)
+
+
+def nan_where(where, A_bar, message):
+    """NaN in the place of matrices, with a warning."""
+    xp = namespace(A_bar)
+    xp.warn(where, message)
     # a factor, so that derivatives of it are NaN, too
     one = xp.real(xp.ones_like(A_bar[..., :1, :1]))
-    return A_bar * xp.cast(xp.where(unknown[..., None, None], np.nan * one, one), A_bar)
+    return A_bar * xp.cast(xp.where(where[..., None, None], np.nan * one, one), A_bar)
 
 
 @eigvalsh.samples
