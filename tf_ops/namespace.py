@@ -340,6 +340,13 @@ class TensorFlowNamespace(Namespace):
             return no()
         return tf.cond(tf.reduce_all(mask), yes, no)
 
+    def may_hold(self, mask):
+        return not _at_hand(mask) or super().may_hold(mask)
+
+    def warn(self, mask, message):
+        if _at_hand(mask):
+            super().warn(mask, message)
+
     def repeat(self, counts, step, state):
         most = tf.reduce_max(tf.pad(tf.reshape(counts, [-1]), [[0, 1]]))
         if tf.executing_eagerly():
@@ -496,6 +503,11 @@ class TensorFlowNamespace(Namespace):
         if not left:  # X op(A) = B  is  op(A)ᴴ Xᴴ = Bᴴ
             return self.mH(self.solve_triangular(A, self.mH(B), upper=upper, adjoint=not adjoint))
         return tf.linalg.triangular_solve(A, B, lower=not upper, adjoint=adjoint)
+
+
+def _at_hand(A):
+    """Whether the numbers in a tensor can be looked at without waiting for a device."""
+    return tf.executing_eagerly() and hasattr(A, "numpy") and A.device.rpartition("device:")[-1].startswith("CPU")
 
 
 def compiled_by_xla():

@@ -190,6 +190,13 @@ class TorchNamespace(Namespace):
     def sees_numbers(self, *arrays):
         return host.are_plain(arrays)
 
+    def may_hold(self, mask):
+        return mask.device.type != "cpu" or super().may_hold(mask)
+
+    def warn(self, mask, message):
+        if mask.device.type == "cpu":  # a device would have to be waited for
+            super().warn(mask, message)
+
     def buffer(self, *arrays):
         if torch.is_grad_enabled() or transformed(arrays):
             return None
