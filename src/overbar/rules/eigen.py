@@ -214,6 +214,24 @@ def decomposed_dots(A_dot, outputs, A):
     return xp.real(w_dot), turned_dot(V, V_dot), None, None
 
 
+@eigh.also
+def _(*args, **kwargs):
+    """scipy.linalg.eigh(A, lower=); what is another function here is named."""
+    if "b" in kwargs or (len(args) > 1 and not isinstance(args[1], str)):
+        raise TypeError("eigh takes one matrix. The generalised problem A V = B V diag(w) is eigh_generalized(A, B).")
+    if "eigvals_only" in kwargs:
+        raise TypeError("eigh has no argument eigvals_only. The eigenvalues alone are eigvalsh(A).")
+    return _triangle_read(args, kwargs)
+
+
+def _triangle_read(args, kwargs):
+    """SciPy's lower=, which says which triangle is read, as UPLO."""
+    if "lower" in kwargs:
+        kwargs = {**kwargs, "UPLO": "L" if kwargs["lower"] else "U"}
+        del kwargs["lower"]
+    return args, kwargs
+
+
 @eigh.samples
 def _(case):
     yield case(spread(case, 4))
@@ -836,6 +854,9 @@ def nan_where(where, A_bar, message):
     # a factor, so that derivatives of it are NaN, too
     one = xp.real(xp.ones_like(A_bar[..., :1, :1]))
     return A_bar * xp.cast(xp.where(where[..., None, None], np.nan * one, one), A_bar)
+
+
+eigvalsh.also(lambda *args, **kwargs: _triangle_read(args, kwargs))
 
 
 @eigvalsh.samples
