@@ -85,10 +85,8 @@ def arguments(name, op, n, dtype="float64", batch=()):
             if primitive.argument(i) in primitive.hermitian or name in _SYMMETRIC:
                 A = (A + np.swapaxes(A, -1, -2)) / 2
         if primitive is not None and not whole and primitive.argument(i) in primitive.integer:
-            A = np.broadcast_to(
-                np.arange(n, dtype=np.int32) + (not op.builtin.__module__.startswith("tensorflow")), A.shape
-            )
-            A = A.astype(np.int32)
+            first = 0 if op.builtin.__module__.startswith("tensorflow") else 1
+            A = np.broadcast_to(np.arange(first, n + first, dtype=np.int32), A.shape).copy()
         arrays.append(A if A.dtype == np.int32 else A.astype(dtype))
     if name in ("cholesky_solve", "cholesky_inverse"):
         arrays[0] = np.tril(arrays[0])
