@@ -93,6 +93,15 @@ class TorchNamespace(Namespace):
     def real(self, A):
         return A.real if A.is_complex() else A
 
+    def power_of_two(self, A):
+        if 0 in A.shape[-2:]:
+            return A.new_ones((*A.shape[:-2], 1, 1), dtype=A.real.dtype)
+        x = A.detach().abs().amax((-2, -1), keepdim=True)
+        mantissa, _ = torch.frexp(x)
+        tiny = self.smallest_scale(x)
+        # zero, infinity and NaN have no mantissa
+        return torch.clamp(x / 2 / mantissa, tiny, 1 / tiny).nan_to_num(1.0)
+
     def mT(self, A):
         return A.mT
 
@@ -165,8 +174,28 @@ class TorchNamespace(Namespace):
             every = False
         return yes() if every else no()
 
+    def constant_function(self, function, arrays, message):
+        # A tensor that requires a gradient gets into the value from where the function was written: by a closure, an
+        # attribute, a global. Autograd is switched off in here and would not say so.
+        if torch.compiler.is_exporting():
+            return function(*arrays)
+        if not torch.is_grad_enabled():
+            arrays = [torch._VF._unpack_dual(A.detach(), level=0)[0] for A in arrays]
+        with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
+            value = function(*arrays)
+            if isinstance(value, torch.Tensor) and _depends(value, arrays):
+                raise TypeError(message)
+        return value
+
     def sees_numbers(self, *arrays):
         return host.are_plain(arrays)
+
+    def may_hold(self, mask):
+        return mask.device.type != "cpu" or super().may_hold(mask)
+
+    def warn(self, mask, message):
+        if mask.device.type == "cpu":  # a device would have to be waited for
+            super().warn(mask, message)
 
     def buffer(self, *arrays):
         if torch.is_grad_enabled() or transformed(arrays):
@@ -291,6 +320,20 @@ def _of_one_rank(*tensors):
     """The tensors with ones in front of their dimensions, until all have the same number."""
     rank = max(x.ndim for x in tensors)
     return [x.reshape((1,) * (rank - x.ndim) + x.shape) if x.ndim < rank else x for x in tensors]
+
+
+def _depends(value, arrays):
+    """Whether a value has a derivative with respect to something else than the arrays that it was computed from."""
+
+    def has_tangent(A):
+        return torch._VF._unpack_dual(A, level=0)[1] is not None
+
+    levels = [torch._C._functorch.maybe_get_level(A) for A in (value, *arrays)]
+    return (
+        (value.requires_grad and not any(A.requires_grad for A in arrays))
+        or (has_tangent(value) and not any(map(has_tangent, arrays)))
+        or levels[0] > max(levels[1:], default=-1)
+    )
 
 
 def watched(tensors):

@@ -214,7 +214,7 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 def power(A: Tensor | Number, p: Tensor | Number) -> Tensor:
     """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""
 
-def powmh(A: Tensor, *, p: float) -> Tensor:
+def powmh(A: Tensor, p: Tensor | Number) -> Tensor:
     """The power C = Aᵖ of a symmetric (Hermitian) matrix."""
 
 def qr(A: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]:
@@ -276,7 +276,17 @@ def solve_triangular(
 ) -> Tensor:
     """The solution X of a triangular system, op(A) X = B or X op(A) = B."""
 
-def spectral_function(A: Tensor, *, f: Any, df: Any, d2f: Any = None, d3f: Any = None) -> Tensor:
+def spectral_function(
+    A: Tensor,
+    args: Tensor | None = None,
+    *,
+    f: Any,
+    df: Any,
+    d2f: Any = None,
+    d3f: Any = None,
+    dargs: Any = None,
+    d2args: Any = None,
+) -> Tensor:
     """The function C = f(A) of a symmetric (Hermitian) matrix: C = V f(w) Vᴴ, where A = V diag(w) Vᴴ."""
 
 def sqrt(input: Tensor) -> Tensor:
