@@ -503,7 +503,7 @@ array([[2., 3.],
     "powmh": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[4.0, 0.0], [0.0, 9.0]], tf.float64)
->>> tf_ops.powmh(A, p=1.5)
+>>> tf_ops.powmh(A, 1.5)
 <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
 array([[ 8.,  0.],
        [ 0., 27.]])>

@@ -201,6 +201,15 @@ class TensorFlowNamespace(Namespace):
     def concat(self, arrays, axis=0):
         return tf.concat(list(arrays), axis=axis)
 
+    def detached(self, A):
+        return tf.stop_gradient(A)
+
+    def as_power_of_two(self, x):
+        # of the bits of a number, those of its exponent
+        kind, exponent = (tf.int32, 0x7F800000) if x.dtype == tf.float32 else (tf.int64, 0x7FF0000000000000)
+        bits = tf.bitcast(x, kind)
+        return tf.bitcast(tf.bitwise.bitwise_and(bits, tf.constant(exponent, kind)), x.dtype)
+
     def max(self, A, axis=None, keepdims=False):
         return tf.reduce_max(A, axis=axis, keepdims=keepdims)
 
@@ -330,6 +339,13 @@ class TensorFlowNamespace(Namespace):
         if compiled_by_xla():
             return no()
         return tf.cond(tf.reduce_all(mask), yes, no)
+
+    def may_hold(self, mask):
+        return not _at_hand(mask) or super().may_hold(mask)
+
+    def warn(self, mask, message):
+        if _at_hand(mask):
+            super().warn(mask, message)
 
     def repeat(self, counts, step, state):
         most = tf.reduce_max(tf.pad(tf.reshape(counts, [-1]), [[0, 1]]))
@@ -487,6 +503,11 @@ class TensorFlowNamespace(Namespace):
         if not left:  # X op(A) = B  is  op(A)ᴴ Xᴴ = Bᴴ
             return self.mH(self.solve_triangular(A, self.mH(B), upper=upper, adjoint=not adjoint))
         return tf.linalg.triangular_solve(A, B, lower=not upper, adjoint=adjoint)
+
+
+def _at_hand(A):
+    """Whether the numbers in a tensor can be looked at without waiting for a device."""
+    return tf.executing_eagerly() and hasattr(A, "numpy") and A.device.rpartition("device:")[-1].startswith("CPU")
 
 
 def compiled_by_xla():

@@ -237,7 +237,7 @@ def pow(x: Any, y: Any, name: str | None = None) -> Any:
 def power(A: Any, p: Any, *, name: str | None = None) -> Any:
     """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""
 
-def powmh(A: Any, *, p: float, name: str | None = None) -> Any:
+def powmh(A: Any, p: Any, *, name: str | None = None) -> Any:
     """The power C = Aᵖ of a symmetric (Hermitian) matrix."""
 
 def qr(input: Any, full_matrices: str = False, name: str | None = None) -> tuple[Any, Any]:
@@ -311,7 +311,18 @@ def solve_triangular(
 ) -> Any:
     """The solution X of a triangular system, op(A) X = B or X op(A) = B."""
 
-def spectral_function(A: Any, *, f: Any, df: Any, d2f: Any = None, d3f: Any = None, name: str | None = None) -> Any:
+def spectral_function(
+    A: Any,
+    args: Any = None,
+    *,
+    f: Any,
+    df: Any,
+    d2f: Any = None,
+    d3f: Any = None,
+    dargs: Any = None,
+    d2args: Any = None,
+    name: str | None = None,
+) -> Any:
     """The function C = f(A) of a symmetric (Hermitian) matrix: C = V f(w) Vᴴ, where A = V diag(w) Vᴴ."""
 
 def sqrt(x: Any, name: str | None = None) -> Any:

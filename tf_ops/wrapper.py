@@ -247,8 +247,19 @@ def recorded(primitive, outputs, arrays, options, scope=None, others=()):
     if moving:
         _accumulate(primitive, results, arrays, options, gradient, moving)
     else:
-        record.record_operation(_NAME, results[: primitive.differentiable], arrays, gradient)
+        _tell_tapes(record.record_operation, results[: primitive.differentiable], arrays, gradient)
     return results
+
+
+def _tell_tapes(tell, results, arrays, gradient):
+    """Record an op whose `gradient` gets None for each of several outputs from which no gradient came: the first one,
+    to which tapes send zeros in any case, is one that nobody uses."""
+    if len(results) > 1:
+        with record.stop_recording():
+            unused = tf.zeros(())
+        tell(_NAME, (unused, *results), arrays, lambda _, *bars: gradient(*bars))
+    else:
+        tell(_NAME, results, arrays, gradient)
 
 
 _numbers = itertools.count()
@@ -305,7 +316,7 @@ def _accumulate(primitive, results, arrays, options, gradient, moving):
         return [bars[i] for i in moving]
 
     smooth = results[: primitive.differentiable]
-    record.record_operation_backprop_only(_NAME, smooth, arrays, gradient)
+    _tell_tapes(record.record_operation_backprop_only, smooth, arrays, gradient)
     originals = [arrays[i] for i in moving]
     with record.stop_recording():
         copies = [tf.identity(A) for A in originals]

@@ -1,16 +1,17 @@
-"""Routines of LAPACK that the array libraries lack, one matrix at a time, on the host.
+"""Routines of LAPACK that the array libraries lack, on the host.
 
 May import NumPy, SciPy and `overbar.primitive`. A kernel is what a primitive's function calls where no product, solve
 or factorisation of the library itself leads to its value: a Schur decomposition, a Sylvester equation. It knows no
-derivative; a primitive around it does. A rule file writes it in NumPy and SciPy for single matrices, and calls it by
-``namespace(A).on_host(kernel, A, ...)``: NumPy calls it as it is, PyTorch as an op of torch.library (compiled graphs
-and vmap know it, a tensor on another device is copied to the host and back), TensorFlow as a tf.numpy_function (not
-under XLA, which has no host to call).
+derivative; a primitive around it does. A rule file writes it in NumPy and SciPy, for single matrices or for stacks of
+them, and calls it by ``namespace(A).on_host(kernel, A, ...)``: NumPy calls it as it is, PyTorch as an op of
+torch.library (compiled graphs and vmap know it, a tensor on another device is copied to the host and back), TensorFlow
+as a tf.numpy_function (not under XLA, which has no host to call).
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,8 @@ _REAL = {"F": "f", "D": "d"}
 
 
 class Kernel:
-    """A function of single matrices (NumPy arrays) that is applied to each of a batch. Made by the decorator `kernel`.
+    """A function of single matrices (NumPy arrays) that is applied to each of a batch, or of a stack of them, which is
+    the whole batch. Made by the decorator `kernel`.
 
     Attributes
     ----------
@@ -38,11 +40,14 @@ class Kernel:
     kinds : str
         For each output a letter: "=" for the dtype of the inputs together, "c" and "r" for the complex and the real one
         of the same precision, "i" for int64.
+    stacked : bool
+        The function takes all its arrays with one more dimension in front, of the same size, and returns such. (An
+        error that it raises names no matrix: it is then called for one after the other.)
     """
 
-    def __init__(self, function: Callable[..., Any], signature: str, kinds: str) -> None:
+    def __init__(self, function: Callable[..., Any], signature: str, kinds: str, stacked: bool = False) -> None:
         functools.update_wrapper(self, function)
-        self.function, self.name = function, function.__name__
+        self.function, self.name, self.stacked = function, function.__name__, stacked
         self.signature, self.kinds = Signature(signature), kinds
         if len(kinds) != len(self.signature.outputs):
             raise TypeError(f"{self.name}: kinds '{kinds}' do not fit the outputs of '{signature}'")
@@ -82,6 +87,15 @@ class Kernel:
         arrays = [
             np.broadcast_to(A, (*batch, *A.shape[A.ndim - core :])) for A, core in zip(arrays, cores, strict=True)
         ]
+        if self.stacked and 0 not in batch:
+            try:
+                found = self._outputs([A.reshape(math.prod(batch), *A.shape[len(batch) :]) for A in arrays], options)
+                return tuple(
+                    np.asarray(out, dtype).reshape(*batch, *out.shape[1:])
+                    for out, dtype in zip(found, dtypes, strict=True)
+                )
+            except np.linalg.LinAlgError:
+                pass  # of which matrix it is true, is found out below
         shapes = self.shapes(*(A.shape for A in arrays))
         outputs = tuple(np.empty(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True))
         for index in np.ndindex(batch):
@@ -95,12 +109,18 @@ class Kernel:
         return outputs
 
     def _single(self, arrays, options):
+        if not self.stacked:
+            return self._outputs(arrays, options)
+        return tuple(out[0] for out in self._outputs([A[None] for A in arrays], options))
+
+    def _outputs(self, arrays, options):
         outputs = self.function(*arrays, **options)
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
-def kernel(signature: str, kinds: str = "=") -> Callable[[Callable[..., Any]], Kernel]:
-    """Make a NumPy function of single matrices a `Kernel`. Options are keyword-only, and bool, int, float or str.
+def kernel(signature: str, kinds: str = "=", stacked: bool = False) -> Callable[[Callable[..., Any]], Kernel]:
+    """Make a NumPy function of single matrices, or of stacks of them, a `Kernel`. Options are keyword-only, and bool,
+    int, float or str.
 
     Examples
     --------
@@ -114,7 +134,7 @@ def kernel(signature: str, kinds: str = "=") -> Callable[[Callable[..., Any]], K
     """
 
     def make(function):
-        made = Kernel(function, signature, kinds)
+        made = Kernel(function, signature, kinds, stacked)
         KERNELS[made.name] = made
         return made
 

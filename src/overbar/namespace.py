@@ -4,15 +4,16 @@ May import NumPy, SciPy and array-api-compat; never a framework. A rule asks ``x
 with ``xp.*``, ``@``, ``A[..., a:b]`` and Python numbers only. The names are those of the Python array API standard
 (https://data-apis.org/array-api), plus the few routines that matrix derivatives need and the standard lacks: the
 methods of `Namespace` below. A framework's front (`torch_ops`, `tf_ops`) subclasses `Namespace` and calls `register`
-for its array type when it is imported; anything else that speaks the array API (CuPy, JAX, array-api-strict) gets the
-generic class.
+for its array type when it is imported. Arrays of a library that nobody registered are refused: it would compute the
+values, and where it differentiates by itself, do so without the rules.
 """
 
 from __future__ import annotations
 
 import math
+import sys
+import warnings
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import array_api_compat
@@ -102,6 +103,10 @@ class Namespace:
     def is_complex(self, A: Any) -> bool:
         return self.base.isdtype(A.dtype, "complex floating")
 
+    def is_real_of(self, A: Any, like: Any) -> bool:
+        """Whether A is real and `like` complex, in the same precision."""
+        return self.is_complex(like) and not self.is_complex(A) and self.eps(A) == self.eps(like)
+
     def eps(self, A: Any) -> float:
         """The distance from 1 to the next larger number in A's precision."""
         return float(self.base.finfo(A.dtype).eps)
@@ -125,6 +130,35 @@ class Namespace:
 
     def real(self, A: Any) -> Any:
         return self.base.real(A) if self.is_complex(A) else A
+
+    def power_of_two(self, A: Any) -> Any:
+        """For each matrix of A (..., m, n) a power of 2 next to its largest entry, in an array (..., 1, 1) of A's real
+        dtype; 1 where that entry is zero, infinite or NaN, or there is none.
+
+        Multiplying and dividing by it rounds nothing. A rule whose products of several factors A, or A⁻¹, would leave
+        the range of numbers where its result does not, applies itself to A/c and gives the result its powers of c. As
+        the result is the same for every c, derivatives take c for a constant.
+        """
+        A = self.detached(A)
+        if 0 in A.shape[-2:]:
+            return self.zeros_like(self.real(self.sum(A, axis=(-2, -1), keepdims=True))) + 1
+        largest = self.max(self.abs(A), axis=(-2, -1), keepdims=True)
+        one = self.ones_like(largest)
+        largest = self.where(self.isfinite(largest) & (largest > 0), largest, one)
+        tiny = self.smallest_scale(largest)  # so that 1/c is a number too
+        largest = self.where(largest < tiny, tiny * one, self.where(largest > 1 / tiny, one / tiny, largest))
+        return self.as_power_of_two(largest)
+
+    def smallest_scale(self, x: Any) -> float:
+        return 2.0**-120 if self.eps(x) > 1e-12 else 2.0**-1000
+
+    def detached(self, A: Any) -> Any:
+        """A as a constant of whoever differentiates."""
+        return A
+
+    def as_power_of_two(self, x: Any) -> Any:
+        """The power of 2 next to x, below it, for positive normal numbers x."""
+        return self.base.pow(2 + 0 * x, self.base.floor(self.base.log2(x)))
 
     # -- shapes ----------------------------------------------------------------------------------------------------
 
@@ -202,6 +236,12 @@ class Namespace:
         primitives, not for rules."""
         return yes() if bool(self.all(mask)) else no()
 
+    def constant_function(self, function: Any, arrays: Any, message: str) -> Any:
+        """``function(*arrays)`` for a user's function among the options of a primitive, of which only the dependence
+        on `arrays` is differentiated, by a rule. Raises TypeError with the message where the library sees that its
+        value depends on something else that has a derivative: that would be lost without a word."""
+        return function(*arrays)
+
     def of_unknown_rank(self, primitive: Any, arrays: Any, options: Any) -> Any:
         """The outputs of a primitive of arrays of which at least one has no rank yet (`static_shape` is None)."""
         raise self.ShapeError(f"{primitive.name}: the rank of an array is unknown.")
@@ -210,6 +250,17 @@ class Namespace:
         """Whether `repeat` can look at the numbers in these arrays. Where a compiler or a transform looks on, which
         knows only their shapes, it cannot: `on_host` can, even there."""
         return True
+
+    def may_hold(self, mask: Any) -> bool:
+        """Whether a mask holds anywhere, or nobody can tell without waiting for a device, or while a compiler or a
+        transform looks on. What a rule may leave out then must change no number."""
+        return bool(self.any(mask)) if self.sees_numbers(mask) else True
+
+    def warn(self, mask: Any, message: str) -> None:
+        """Warn, at the line of the user's program from which the call comes, if the mask holds anywhere. Where numbers
+        cannot be looked at there is no warning."""
+        if self.sees_numbers(mask) and bool(self.any(mask)):
+            warnings.warn(message, RuntimeWarning, stacklevel=_users_level())
 
     def repeat(self, counts: Any, step: Any, state: Any) -> Any:
         """``state = step(i, state)`` for i = 0, 1, ... below the largest of `counts`. A state is a list of arrays,
@@ -328,6 +379,20 @@ class Namespace:
 _SMALL = 48  # the size up to which NumPy solves triangular systems without halving them
 
 
+def _users_level():
+    """The level in the stack of the first function that is not ours nor a framework's, as `warnings` counts them for
+    whoever called this."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in _INSIDE:
+            return level
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+_INSIDE = {"overbar", "torch_ops", "tf_ops", "torch", "tensorflow", "functools", "contextlib"}
+
+
 class NumpyNamespace(Namespace):
     """NumPy. SciPy's LAPACK appears in messages only, see `_substitute`."""
 
@@ -357,6 +422,11 @@ class NumpyNamespace(Namespace):
         product *= scale
         product += C
         return product
+
+    def power_of_two(self, A):
+        _, exponent = np.frexp(np.abs(A).max((-2, -1), keepdims=True, initial=0))  # 0 for what has none
+        limit = 120 if A.dtype.char in "fF" else 1000
+        return np.ldexp(A.real.dtype.type(1), exponent.clip(-limit, limit))
 
     def diagonal(self, A, offset=0):
         return np.diagonal(A, offset, -2, -1)
@@ -629,6 +699,19 @@ _WEAK = object()
 _known = {np.ndarray: NUMPY, np.generic: NUMPY} | dict.fromkeys(_PYTHON, _WEAK)
 _found = dict(_known)
 _fronts = {"torch": "torch_ops", "tensorflow": "tf_ops", "keras": "tf_ops"}
+_without_front = {
+    "jax": "JAX",
+    "jaxlib": "JAX",
+    "dask": "Dask",
+    "cupy": "CuPy",
+}
+_remedies = {
+    "JAX": "jax.grad would differentiate the steps of the function, without overbar's rule. Convert it with "
+    "numpy.asarray where no transform of JAX's is at work",
+    "Dask": "Its matrices are spread over chunks, of which overbar's functions know nothing. Compute it first, "
+    "A.compute()",
+    "CuPy": "Convert it with cupy.asnumpy, or use torch_ops on the device, torch.from_dlpack(A)",
+}
 
 
 def register(array_type: type, xp: Namespace) -> None:
@@ -638,29 +721,38 @@ def register(array_type: type, xp: Namespace) -> None:
     _found.update(_known)
 
 
-@cache
-def _generic(base):
-    return Namespace(base)
-
-
 def _find(array):
     kind = type(array)
     for base in kind.__mro__:
         if base in _known:
             break
     else:
-        front = _fronts.get(kind.__module__.partition(".")[0])
+        library = kind.__module__.partition(".")[0]
+        front = _fronts.get(library)
         if front is not None:
             raise TypeError(
                 f"got a {kind.__module__}.{kind.__name__}, but nothing has imported {front} yet. "
                 f"Add `import {front}`: it makes every primitive of overbar an op of that framework."
             )
-        if not array_api_compat.is_array_api_obj(array):
+        name = _without_front.get(library)
+        if name is not None:
             raise TypeError(
-                f"got a {kind.__module__}.{kind.__name__}, which is not an array. "
-                "Pass NumPy arrays, nested lists of numbers, or arrays of a framework."
+                f"got a {kind.__module__}.{kind.__name__}, but overbar has no front for {name}. {_remedies[name]}."
             )
-        return _generic(array_api_compat.array_namespace(array))
+        if array_api_compat.is_array_api_obj(array):
+            raise TypeError(
+                f"got a {kind.__module__}.{kind.__name__}, an array of a library for which overbar has no front. "
+                "Convert it with numpy.asarray."
+            )
+        raise TypeError(
+            f"got a {kind.__module__}.{kind.__name__}, which is not an array. "
+            "Pass NumPy arrays, nested lists of numbers, or arrays of a framework."
+        )
+    if issubclass(kind, np.ma.MaskedArray):
+        raise TypeError(
+            "got a masked array, whose mask no matrix function knows. Fill it, numpy.ma.filled(A, value), or leave out "
+            "what is masked."
+        )
     _found[kind] = _known[base]
     return _known[base]
 
@@ -669,8 +761,8 @@ def namespace(*arrays: Any) -> Namespace:
     """The namespace that the given arrays have in common.
 
     NumPy's, where there are only NumPy arrays and Python numbers. Where NumPy arrays stand beside arrays of a framework
-    it is the framework's, which converts them or says why not. Raises TypeError for what is no array, and for arrays of
-    two frameworks.
+    it is the framework's, which converts them or says why not. Raises TypeError for what is no array, for arrays of a
+    library that has no front, and for arrays of two frameworks.
 
     >>> namespace(np.eye(2), 3.0)
     <namespace of NumPy>

@@ -23,6 +23,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,8 @@ from typing import Any, TypeVar
 from overbar.namespace import namespace
 
 __all__ = ["Primitive", "elementwise", "once", "primitive"]
+
+_RULES = {"vjp": "reverse rule", "jvp": "forward rule"}
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Result = TypeVar("_Result")
@@ -68,6 +71,8 @@ class Primitive:
         hermitian: Sequence[str] = (),
         integer: Sequence[str] = (),
         kept: int = 0,
+        absent: Mapping[str, Callable[..., Any]] | None = None,
+        real: Sequence[str] = (),
         steps: Sequence[str] = (),
     ) -> None:
         functools.update_wrapper(self, function)
@@ -82,6 +87,8 @@ class Primitive:
         required = inspect.Parameter.empty in self.defaults.values()
         #: how many positional arguments, and nothing else, make a complete call
         self._complete = None if self.variadic or required else len(self.arguments)
+        #: for each array that may be left out, what makes the one that stands for it
+        self.absent = dict(absent or {})
         whole = self.signature.whole
         if whole and "batch_ndim" not in self.defaults:
             raise TypeError(f"{self.name}: a function of whole arrays ('...') takes the keyword batch_ndim=0")
@@ -90,11 +97,18 @@ class Primitive:
                 f"{self.name}: signature '{signature}' has {len(self.signature.inputs)} inputs, but the function takes "
                 f"the arrays {', '.join(self.arguments)}. Static options go after a `*`."
             )
+        with_default = {p.name for p in parameters if p.kind is not p.KEYWORD_ONLY and p.default is None}
+        if with_default != self.absent.keys():
+            raise TypeError(
+                f"{self.name}: an array that may be left out has the default None, and an entry in absent= that makes "
+                f"the array which stands for it then. Defaults: {sorted(with_default)}; absent: {sorted(self.absent)}."
+            )
         self.outputs = len(self.signature.outputs)
         #: those that have bars and tangents, and those that a caller sees: the first ones
         self.differentiable = self.outputs - kept
         self.public = self.differentiable - hidden
-        self.hermitian, self.integer, self.steps = tuple(hermitian), tuple(integer), tuple(steps)
+        self.hermitian, self.integer, self.real = tuple(hermitian), tuple(integer), tuple(real)
+        self.steps = tuple(steps)
         self.__signature__ = inspect.Signature(
             [
                 p.replace(kind=p.POSITIONAL_OR_KEYWORD) if p.kind is p.VAR_POSITIONAL else p
@@ -122,7 +136,7 @@ class Primitive:
 
     # -- the entry: what an author writes ---------------------------------------------------------------------------
 
-    def vjp(self, rule: _Function) -> _Function:
+    def vjp(self, rule: _Function | None = None, *, replace: bool = False) -> Any:
         """Register the reverse rule ``rule(C_bar, C, *arrays, **options)``.
 
         It returns, for each array, a function of no arguments that computes its bar: ``lambda: C_bar @ mH(B)``, or None
@@ -130,30 +144,52 @@ class Primitive:
         broadcast shape, and complex where the input is real (its real part is taken). With several outputs, `C_bar` and
         `C` are tuples, and an absent cotangent is None (never all of them). Outputs that are only kept are in `C`
         alone.
-        """
-        self.vjp_rule = rule
-        return rule
 
-    def jvp(self, rule: _Function) -> _Function:
+        A primitive has one reverse rule: ``@p.vjp(replace=True)`` puts another in its place. (To differentiate, call
+        ``overbar.vjp(p, A)``.)
+        """
+        return self._register("vjp", rule, replace)
+
+    def jvp(self, rule: _Function | None = None, *, replace: bool = False) -> Any:
         """Register the forward rule ``rule(C, *arrays, **options)``.
 
         It returns, for each array, a function of that array's tangent: the terms of Ċ = Σ ∂C[Ȧ], of which only those
         with a tangent are computed and added (None is a term that vanishes). Where the terms share work it may return
         one function of all the tangents instead, and gets zeros for absent ones. With several outputs each function
         returns a tuple, in which None is a tangent that vanishes; an output of integers has no other, and one that is
-        only kept is not in it.
+        only kept is not in it. ``@p.jvp(replace=True)`` puts another rule in the place of one that is there.
         """
-        self.jvp_rule = rule
+        return self._register("jvp", rule, replace)
+
+    def _register(self, kind, rule, replace):
+        if rule is None:
+            return functools.partial(self._register, kind, replace=replace)
+        where = f"{kind}_rule"
+        if not callable(rule):
+            raise TypeError(
+                f"{self.name}.{kind} registers a rule, a function, and got a {type(rule).__name__}. To differentiate "
+                f"call overbar.{kind}({self.name}, ...)."
+            )
+        if getattr(self, where) is not None and not replace:
+            raise ValueError(
+                f"{self.name} has a {_RULES[kind]} already. To put another in its place, for every caller and in every "
+                f"framework, say @{self.name}.{kind}(replace=True)."
+            )
+        setattr(self, where, rule)
         return rule
 
-    def derivative(self, rule: _Function) -> _Function:
+    def derivative(self, rule: _Function | None = None, *, replace: bool = False) -> Any:
         """Register both rules of an elementwise function C = g(A) from its derivative: ``rule(C, A)`` is g′(A)."""
+        if rule is None:
+            return functools.partial(self.derivative, replace=replace)
+        if not callable(rule):
+            raise TypeError(f"{self.name}.derivative registers a function, g′, and got a {type(rule).__name__}.")
 
-        @self.vjp
+        @self.vjp(replace=replace)
         def _(C_bar, C, A, **options):
             return (lambda: C_bar * namespace(A).conj(rule(C, A, **options)),)
 
-        @self.jvp
+        @self.jvp(replace=replace)
         def _(C, A, **options):
             return (lambda A_dot: A_dot * rule(C, A, **options),)
 
@@ -175,7 +211,12 @@ class Primitive:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         arrays, options = self.bind(args, kwargs)
-        return namespace(*arrays).enter(self, arrays, options)
+        given = arrays
+        if self.absent:
+            given = [
+                A for name, A in zip(self.arguments, arrays, strict=True) if A is not None or name not in self.absent
+            ]
+        return namespace(*given).enter(self, arrays, options)
 
     def bind(self, args, kwargs):
         """Split the arguments of a call into the arrays and a complete dictionary of options."""
@@ -205,9 +246,9 @@ class Primitive:
     def _bind_slowly(self, args, kwargs, count):
         arrays, extra = list(args[:count]), args[count:]
         for name in self.arguments[len(arrays) :]:
-            if name not in kwargs:
+            if name not in kwargs and name not in self.absent:
                 raise TypeError(f"{self.name} needs the array {name}. {self._usage()}")
-            arrays.append(kwargs.pop(name))
+            arrays.append(kwargs.pop(name, None))
         names = [name for name in self.defaults if name != "batch_ndim"]
         if len(extra) > len(names):
             raise TypeError(f"{self.name} got {len(args)} positional arguments. {self._usage()}")
@@ -225,24 +266,48 @@ class Primitive:
 
     def apply(self, xp, arrays, options):
         """Compute the function on arrays, with the namespace and the options already known."""
-        arrays = xp.as_arrays(arrays)
+        if self.real:
+            self._check_real(arrays)
+        arrays = self.with_absent(xp, arrays) if self.absent else xp.as_arrays(arrays)
         if self.integer:
             arrays = self._with_floats(xp, arrays)
-        dropped = self.check(xp, arrays)
+        fit = self.check(xp, arrays)
+        dropped = fit.dropped
         if dropped is None:
             outputs = xp.of_unknown_rank(self, arrays, options)
-        elif not dropped:
-            outputs = xp.call(self, arrays, options)
-        else:  # vectors in the place of matrices: work with one row or column
+            return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
+        if dropped:  # vectors in the place of matrices: work with one row or column
             arrays = [
                 self._with_dims(xp, a, core, dropped) for a, core in zip(arrays, self.signature.inputs, strict=True)
             ]
-            outputs = xp.call(self, arrays, options)
+        outputs = xp.call(self, arrays, options)
+        if not fit.verified:
+            self.check_outputs(xp, outputs, arrays)
+            fit.verified = True
+        if dropped:
             outputs = [
                 xp.squeeze(out, axis=axes) if (axes := _dropped_axes(core, dropped)) else out
                 for out, core in zip(outputs, self.signature.outputs, strict=True)
             ]
         return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
+
+    def _check_real(self, arrays):
+        for name, value in zip(self.arguments, arrays, strict=True):
+            if name not in self.real or value is None:
+                continue
+            if isinstance(value, (bool, complex)) or "complex" in str(getattr(value, "dtype", "")):
+                raise TypeError(f"{self.name}: argument {name} must be real, but is {value!r}.")
+            if isinstance(value, (int, float)) and not math.isfinite(value):
+                raise ValueError(f"{self.name}: argument {name} is {value}. It must be finite.")
+
+    def with_absent(self, xp, arrays):
+        """The arrays, those that were left out made of the others."""
+        given = iter(xp.as_arrays([a for a in arrays if a is not None]))
+        arrays = [a if a is None else next(given) for a in arrays]
+        return [
+            self.absent[name](*arrays[: self.arguments.index(name)]) if a is None else a
+            for name, a in zip(self.arguments, arrays, strict=True)
+        ]
 
     def _with_floats(self, xp, arrays):
         """The arrays, those of integers in the dtype of the others: to what differentiates they are like all the rest,
@@ -270,8 +335,9 @@ class Primitive:
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
     def check(self, xp, arrays):
-        """Raise the library's own kind of error for a wrong dtype or shape. Returns the names of the core dimensions
-        that are absent because a vector stands in the place of a matrix, or None where a rank is not known yet."""
+        """Raise the library's own kind of error for a wrong dtype or shape. Returns a `_Fit`, which says among other
+        things which core dimensions are absent because a vector stands in the place of a matrix, or None where a rank
+        is not known yet."""
         # The answer for these dtypes and shapes is kept: finding it takes longer than a small matrix does.
         try:
             key = (xp, *[(array.dtype, xp.static_shape(array)) for array in arrays])
@@ -279,12 +345,12 @@ class Primitive:
         except KeyError:
             pass
         except TypeError:  # symbolic sizes cannot be looked up
-            return self._check(xp, arrays)
-        dropped = self._check(xp, arrays)
+            return _Fit(self._check(xp, arrays))
+        fit = _Fit(self._check(xp, arrays))
         if len(self.signature.fitting) >= 4096:
             self.signature.fitting.clear()
-        self.signature.fitting[key] = dropped
-        return dropped
+        self.signature.fitting[key] = fit
+        return fit
 
     def _check(self, xp, arrays):
         for i, array in enumerate(arrays):
@@ -295,7 +361,10 @@ class Primitive:
                 )
         if self.signature.whole:
             return ()
-        if not xp.promotes and self.signature.inputs[0] and any(a.dtype != arrays[0].dtype for a in arrays):
+        dtypes = [
+            a.dtype for i, a in enumerate(arrays) if not (self.argument(i) in self.real and xp.is_real_of(a, arrays[0]))
+        ]
+        if not xp.promotes and self.signature.inputs[0] and any(dtype != dtypes[0] for dtype in dtypes):
             culprits = ", ".join(f"{self.argument(i)} has {_name(a.dtype)}" for i, a in enumerate(arrays))
             raise xp.DtypeError(
                 f"{self.name}: the arguments have different dtypes: {culprits}. {xp.name} does not promote "
@@ -310,6 +379,24 @@ class Primitive:
             problem, remedy = error.args
             names = [f"{self.argument(i)} of shape {tuple(shape)}" for i, shape in enumerate(shapes)]
             raise xp.ShapeError(f"{self.name}: argument {problem.format(*names)}. {remedy}") from None
+
+    def check_outputs(self, xp, outputs, arrays):
+        """Hold what the function returned against the signature: each primitive once for each dtype and shape."""
+        if len(outputs) != self.outputs:
+            raise TypeError(
+                f"{self.name}: its function returned {len(outputs)} arrays, where {self.signature.text} has "
+                f"{self.outputs} outputs."
+            )
+        shapes = [xp.static_shape(A) for A in (*arrays, *outputs)]
+        if self.signature.whole or None in shapes:
+            return
+        problem = self.signature.misfit(shapes[: len(arrays)], shapes[len(arrays) :])
+        if problem is not None:
+            raise xp.ShapeError(
+                f"{self.name}: its function returned {problem}, from arrays of shapes "
+                f"{', '.join(str(tuple(shape)) for shape in shapes[: len(arrays)])}. Correct the signature or the "
+                "function: derivatives, batches and compilers go by the signature."
+            )
 
     def argument(self, i):
         """The name of the i-th array."""
@@ -332,20 +419,29 @@ class Primitive:
             bars = bars[0]
         if self.outputs == 1:
             outputs = outputs[0]
-        thunks = self.vjp_rule(bars, outputs, *arrays, **options)
+        try:
+            thunks = self.vjp_rule(bars, outputs, *arrays, **options)
+        except Exception as error:
+            error.add_note(f"Raised in the reverse rule of {self.name}.")
+            raise
         if not isinstance(thunks, tuple) or len(thunks) != len(arrays):
             raise TypeError(
                 f"the reverse rule of {self.name} must return a tuple with one function for each of its "
                 f"{len(arrays)} arrays, but returned {thunks!r}"
             )
         needed = (True,) * len(arrays) if needed is None else needed
-        return [
-            self._conform(xp, thunk(), arrays[i], i) if wanted and thunk is not None else None
-            for i, (thunk, wanted) in enumerate(zip(thunks, needed, strict=True))
-        ]
+        found = [None] * len(arrays)
+        for i, thunk in enumerate(thunks):
+            if needed[i] and thunk is not None:
+                try:
+                    found[i] = self._conform(xp, thunk(), arrays[i], i)
+                except Exception as error:
+                    error.add_note(f"Raised in the reverse rule of {self.name}, argument {self.argument(i)}.")
+                    raise
+        return found
 
     def _conform(self, xp, bar, array, i):
-        if namespace(bar) is not namespace(array):
+        if _is_foreign(bar, array):
             raise TypeError(
                 f"{self.name}: the reverse rule gave a {type(bar).__module__}.{type(bar).__name__} for argument "
                 f"{self.argument(i)}, an array of {xp.name}. It called a function of another library: take functions "
@@ -367,28 +463,75 @@ class Primitive:
         that is not floating point, the pivots of a factorisation for instance, or that is only kept, has None."""
         if self.jvp_rule is None:
             raise NotImplementedError(f"{self.name} has no forward rule. Register one with @{self.name}.jvp.")
-        terms = self.jvp_rule(outputs[0] if self.outputs == 1 else outputs, *arrays, **options)
+        try:
+            terms = self.jvp_rule(outputs[0] if self.outputs == 1 else outputs, *arrays, **options)
+        except Exception as error:
+            error.add_note(f"Raised in the forward rule of {self.name}.")
+            raise
         if callable(terms):
             dots = [xp.zeros_like(a) if dot is None else dot for a, dot in zip(arrays, dots, strict=True)]
-            parts = [_as_tuple(terms(*dots))]
+            try:
+                parts = [self._tangents(terms(*dots))]
+            except Exception as error:
+                error.add_note(f"Raised in the forward rule of {self.name}.")
+                raise
+        elif not isinstance(terms, tuple) or len(terms) != len(arrays):
+            raise TypeError(
+                f"the forward rule of {self.name} must return a tuple with one function for each of its {len(arrays)} "
+                f"arrays, or one function of all tangents, but returned {terms!r}"
+            )
         else:
-            parts = [
-                _as_tuple(term(dot))
-                for term, dot in zip(terms, dots, strict=True)
-                if dot is not None and term is not None
-            ]
+            parts = []
+            for i, (term, dot) in enumerate(zip(terms, dots, strict=True)):
+                if dot is not None and term is not None:
+                    try:
+                        parts.append(self._tangents(term(dot)))
+                    except Exception as error:
+                        error.add_note(f"Raised in the forward rule of {self.name}, argument {self.argument(i)}.")
+                        raise
             parts = parts or [(None,) * self.differentiable]
         found = [
-            self._total(xp, part, out) if xp.is_floating(out) else None
-            for part, out in zip(zip(*parts, strict=True), outputs[: self.differentiable], strict=True)
+            self._total(xp, part, out, i) if xp.is_floating(out) else None
+            for i, (part, out) in enumerate(zip(zip(*parts, strict=True), outputs[: self.differentiable], strict=True))
         ]
         return (*found, *[None] * (self.outputs - self.differentiable))
 
-    def _total(self, xp, terms, out):
+    def _tangents(self, found):
+        """What the forward rule gave for one array, as a tuple with an entry for each output."""
+        found = _as_tuple(found)
+        if len(found) != self.differentiable:
+            raise TypeError(
+                f"the forward rule of {self.name} must give one tangent for each of {self.differentiable} outputs, "
+                f"hidden ones too, but gave {len(found)}"
+            )
+        return found
+
+    def _total(self, xp, terms, out, i):
         terms = [term for term in terms if term is not None]
         if not terms:
             return xp.zeros_like(out)
-        return xp.cast(xp.broadcast_to(functools.reduce(operator.add, terms), xp.shape(out)), out)
+        for term in terms:
+            if _is_foreign(term, out):
+                raise TypeError(
+                    f"{self.name}: the forward rule gave a {type(term).__module__}.{type(term).__name__} as the "
+                    f"tangent of output {i}, an array of {xp.name}. It called a function of another library: take "
+                    "functions from xp = overbar.namespace(A)."
+                )
+        total = functools.reduce(operator.add, terms)
+        have, want = xp.static_shape(total), xp.static_shape(out)
+        if have == want and have is not None and None not in have:
+            return xp.cast(total, out)
+        if have is not None and want is not None and not _broadcasts(have, want):
+            raise xp.ShapeError(
+                f"{self.name}: the forward rule gave a tangent of shape {tuple(have)} for output {i} of shape "
+                f"{tuple(want)}. A tangent has the shape of its output, or one that broadcasts to it."
+            )
+        return xp.cast(xp.broadcast_to(total, xp.shape(out)), out)
+
+
+def _is_foreign(found, array):
+    """Whether what a rule gave is no array of the library of the array that it is the bar or the tangent of."""
+    return isinstance(found, (list, tuple)) or namespace(found) is not namespace(array)
 
 
 def _name(dtype):
@@ -408,6 +551,18 @@ def _as_tuple(x):
 
 def _dropped_axes(core, dropped):
     return tuple(i - len(core) for i, dim in enumerate(core) if dim in dropped)
+
+
+class _Fit:
+    """What is known of dtypes and shapes that fit a signature."""
+
+    __slots__ = ("dropped", "verified")
+
+    def __init__(self, dropped):
+        #: the core dimensions that are absent, because a vector stands in the place of a matrix
+        self.dropped = dropped
+        #: whether the outputs of a call with such arrays have been held against the signature
+        self.verified = False
 
 
 @dataclass(frozen=True)
@@ -501,6 +656,25 @@ class Signature:
                 widest = i
         return frozenset(dropped)
 
+    def misfit(self, shapes, outputs):
+        """What is wrong with the shapes of the outputs for arrays of such shapes, in words; None where they fit. A
+        dimension that only outputs have may be of any size, the same in all of them."""
+        sizes, batch = {}, ()
+        for shape, core in zip(shapes, self.inputs, strict=True):
+            lead = len(shape) - len(core)
+            batch = _broadcast(batch, shape[:lead])
+            sizes |= {dim: size for dim, size in zip(core, shape[lead:], strict=True) if size is not None}
+        for i, (shape, core) in enumerate(zip(outputs, self.outputs, strict=True)):
+            expected = (*batch, *(int(dim) if dim.isdigit() else sizes.get(dim) for dim in core))
+            fits = len(shape) == len(expected) and all(
+                None in (m, n) or m == n for m, n in zip(shape, expected, strict=True)
+            )
+            if not fits:
+                which = "an array" if len(outputs) == 1 else f"output {i}"
+                return f"{which} of shape {tuple(shape)}, where {self.text} says {expected}"
+            sizes |= {d: n for d, n in zip(core, shape[len(batch) :], strict=True) if n is not None and d not in sizes}
+        return None
+
 
 def _broadcast(a, b):
     """The broadcast of two shapes; None is a size that is not known yet."""
@@ -518,6 +692,8 @@ def primitive(
     hermitian: Sequence[str] = (),
     integer: Sequence[str] = (),
     kept: int = 0,
+    absent: Mapping[str, Callable[..., Any]] | None = None,
+    real: Sequence[str] = (),
     steps: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Make a function of arrays a `Primitive`.
@@ -542,6 +718,13 @@ def primitive(
     integer : sequence of str
         The arguments that hold integers. They are converted to floating point before the function and the rules see
         them, which round them to the nearest integer and give them a derivative of zero.
+    absent : mapping from str to callable
+        The arguments that may be left out, whose default in the function is None: for each a function of the arrays in
+        front of it that makes the array which stands for it, ``{"E": lambda A: namespace(A).eye_like(A)}``. The
+        function and the rules always get an array.
+    real : sequence of str
+        The arguments that must be real, beside complex ones too; a number among them must be finite. (Beside complex
+        arrays a number becomes complex, with an imaginary part of zero.)
     steps : sequence of str
         The options with which the function changes in steps only, tolerances for instance: these may be arrays, too,
         since there is no derivative that would be lost.
@@ -558,7 +741,7 @@ def primitive(
     >>> overbar.vjp(sum_of_squares, np.array([1.0, 2.0]))[1](1.0)
     (array([2., 4.]),)
     """
-    return lambda function: Primitive(function, signature, hidden, hermitian, integer, kept, steps)
+    return lambda function: Primitive(function, signature, hidden, hermitian, integer, kept, absent, real, steps)
 
 
 def elementwise(function: Callable[..., Any]) -> Primitive:

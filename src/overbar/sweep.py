@@ -145,6 +145,12 @@ class _TraceNamespace(NumpyNamespace):
         tape.append((primitive, arrays, values, traced, outputs, options))
         return traced
 
+    def eye_like(self, A):
+        return super().eye_like(getattr(A, "value", A))
+
+    def zeros_like(self, A):
+        return np.zeros_like(getattr(A, "value", A))
+
     def mT(self, A):
         return rules.matrix_transpose(A)
 

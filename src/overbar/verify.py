@@ -178,6 +178,10 @@ class Draw:
         array = self.rng.uniform(0.5, 2, shape)
         return self._cast(array * np.exp(1j * self.rng.uniform(-1, 1, shape)) if self.complex else array)
 
+    def real(self, *core: int) -> np.ndarray:
+        """Real entries between 1/2 and 2, where the others are complex, too."""
+        return self.rng.uniform(0.5, 2, (*self.batch, *core)).astype(self.dtype.type(0).real.dtype)
+
     def hermitian(self, n: int) -> np.ndarray:
         """A Hermitian matrix (symmetric, where dtype is real), to the last bit."""
         return self._cast(_hermitian_part(self._normal(*self.batch, n, n)))
@@ -274,6 +278,8 @@ def complete(primitive: Primitive, arrays, options) -> Case:
     """A case with NumPy arrays, and with the options that a call would have by default."""
     arrays = [np.asarray(a) for a in arrays]
     arrays, options = primitive.bind([arrays] if primitive.variadic else arrays, options)
+    if primitive.absent:
+        arrays = primitive.with_absent(NUMPY, arrays)
     return Case(tuple(arrays), options)
 
 
@@ -292,7 +298,7 @@ class _Point:
     def __init__(self, primitive, case):
         case = complete(primitive, case.arrays, case.options)
         self.primitive, self.options = primitive, case.options
-        dropped = primitive.check(NUMPY, case.arrays)
+        dropped = primitive.check(NUMPY, case.arrays).dropped
         self.arrays = list(case.arrays)
         if dropped:
             self.arrays = [
@@ -302,6 +308,7 @@ class _Point:
         self.names = [primitive.argument(i) for i in range(len(self.arrays))]
         self.hermitian = [name in primitive.hermitian for name in self.names]
         self.outputs = self.run(self.arrays)
+        primitive.check_outputs(NUMPY, self.outputs, self.arrays)
         self.eps = max(float(np.finfo(a.dtype).eps) for a in self.arrays)
         #: the outputs that have a derivative: pivots, which are integers, have none
         self.smooth = [i for i in range(primitive.differentiable) if self.outputs[i].dtype.kind in "fc"]
@@ -1096,6 +1103,8 @@ def check(
 
     Raises
     ------
+    LinAlgError
+        The function does not return what the signature says.
     VerificationError
         An error is above its tolerance, or a bar has not the shape and dtype of its input. An AssertionError; the
         message names the case, the oracle, the error and the tolerance of each failure, and `.rows` holds all rows.
@@ -1121,7 +1130,7 @@ def check(
       adjoint: error 5.0e-01, tolerance 1e-11, for case 0: float64 (2,)
       difference: error 5.0e-01, tolerance 1e-07, for case 0: float64 (2,)
       complex step: error 5.0e-01, tolerance 1e-11, for case 0: float64 (2,)
-    >>> @sum_of_squares.jvp
+    >>> @sum_of_squares.jvp(replace=True)
     ... def _(c, x):
     ...     return (lambda x_dot: 2 * (x_dot * x).sum(axis=-1),)
     >>> for row in check(sum_of_squares, cases=[([np.array([1.0, 2.0])], {})]):

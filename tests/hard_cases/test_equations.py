@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import overbar
-from overbar.rules.equations import _schur, _triangular_stein, _triangular_sylvester
+from overbar.rules.equations import _triangular_stein, _triangular_sylvester
+from overbar.rules.schur_forms import schur_forms
 from overbar.verify import Exact
 
 torch = pytest.importorskip("torch")
@@ -256,14 +257,16 @@ def test_a_batch_of_hard_and_easy_matrices(front):
 @pytest.mark.parametrize("adjoint", [False, True])
 def test_triangular_equations_by_halves(shape, kind, adjoint):
     m, n = shape
-    R = _schur(normal(m, m, kind=kind) / m**0.5 + 3 * np.eye(m))[0]
-    S = _schur(normal(n, n, kind=kind) / n**0.5 + 3 * np.eye(n))[0]  # with 2 by 2 blocks, which no cut may divide
+    [R], *_ = schur_forms(normal(1, m, m, kind=kind) / m**0.5 + 3 * np.eye(m))
+    [S], *_ = schur_forms(
+        normal(1, n, n, kind=kind) / n**0.5 + 3 * np.eye(n)
+    )  # with 2 by 2 blocks, which no cut may divide
     F = normal(m, n, kind=kind)
     Y = _triangular_sylvester(R, S, F.copy(), adjoint)
     np.testing.assert_allclose(R @ Y + Y @ (transposed(S) if adjoint else S), F, atol=1e-12)
     if kind is complex:
         R, S = R / 10, S / 10
-        Y = _triangular_stein(R, S, F.copy())
+        [Y] = _triangular_stein(R[None], S[None], F[None].copy())
         np.testing.assert_allclose(Y - R @ Y @ transposed(S), F, atol=1e-12)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import overbar
+from overbar.rules import matrix_roots
 from overbar.rules.jets import derivative
 
 torch = pytest.importorskip("torch")
@@ -322,11 +323,101 @@ def test_the_derivative_at_a_singular_matrix_with_a_root():
     np.testing.assert_allclose(overbar.sqrtm(A), (Q * [0, 0, 1, 2]) @ Q.T, atol=1e-7)
 
 
+@fronts
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("t", [0.5, 0.3, 1.5])
+def test_powers_of_semidefinite_matrices(front, kind, t):
+    """Eigenvalues that are zero to rounding, of either sign, in the precision of the matrix and not of the kernel."""
+    rng = np.random.default_rng(5)
+    G = rng.standard_normal((20, 6, 2))
+    A = (G @ G.swapaxes(-1, -2)).astype(kind)
+    assert (np.linalg.eigvalsh(A)[:, :4] < 0).any(-1).sum() > 10
+    w, V = np.linalg.eigh(G @ G.swapaxes(-1, -2))
+    truth = (V * np.where(w > 1e-9, w, 0)[:, None, :] ** t) @ V.swapaxes(-1, -2)
+    names = [("fractional_matrix_power", {"t": t}), *([("sqrtm", {})] if t == 0.5 else [])]
+    for name, options in names:
+        C = value(front, name, options, A)
+        assert C.dtype == kind
+        assert abs(C - truth).max() < 20 * (np.finfo(kind).eps * w.max()) ** min(t, 1)
+
+
+@fronts
+def test_no_logarithm_of_a_matrix_that_is_singular_to_rounding(front):
+    G = np.random.default_rng(5).standard_normal((6, 2))
+    with pytest.raises(ERRORS[front], match="logm: argument A is singular"):
+        value(front, "logm", {}, (G @ G.T).astype(np.float32))
+
+
+@fronts
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_no_power_of_a_matrix_that_is_defective_at_zero(front, kind):
+    A = np.array([[2.0, 1, 0], [0, 0, 1], [0, 0, 0]], kind)
+    for name, options in [("fractional_matrix_power", {"t": 0.5}), ("sqrtm", {})]:
+        with pytest.raises(ERRORS[front], match=f"{name}: argument A has no .*defective at the eigenvalue 0"):
+            value(front, name, options, A)
+
+
+def test_powers_of_singular_matrices_that_are_not_symmetric():
+    V = np.array([[1.0, 2, 0, 1], [0, 1, 3, 1], [1, 0, 1, 2], [2, 0, 0, 1]])
+    for w in ([0.0, 4, 0, 9], [0, 0, 0, 1], [0, 0, 0, 0], [0, 1j, -1j, 0]):
+        A = V * w @ np.linalg.inv(V)
+        C = overbar.fractional_matrix_power(A, t=0.75)
+        np.testing.assert_allclose(C, V * (np.asarray(w) ** 0.75) @ np.linalg.inv(V), atol=1e-12)
+
+
+# -- stacks ------------------------------------------------------------------------------------------------------------
+
+
+@fronts
+@pytest.mark.parametrize("name", BRANCHED)
+def test_a_batch_is_computed_as_its_matrices_are(front, name):
+    """Matrices with real and with complex eigenvalues, near to the identity and far from it, in one batch."""
+    turn = np.array([[np.cos(3), -np.sin(3), 0], [np.sin(3), np.cos(3), 0], [0, 0, 1]])
+    easy = np.array([[2.0, 0.5, 0.1], [0.3, 1.0, -0.2], [0.0, 0.4, 3.0]])
+    Q = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))[0]
+    A = np.stack([turn, easy, Q @ turn @ Q.T, 1e5 * easy, np.eye(3), 1e-60 * turn, np.triu(easy)])
+    W, V = np.random.default_rng(2).standard_normal((2, *A.shape))
+    together = RUN[front](name, FUNCTIONS[name][1], A, W, V)
+    for i in range(len(A)):
+        close([x[i] for x in together], in_numpy(name, FUNCTIONS[name][1], A[i], W[i], V[i]), 1e-11)
+
+
+@pytest.mark.parametrize("name", BRANCHED)
+def test_the_number_of_steps_does_not_grow_with_the_batch(name, monkeypatch):
+    calls = []
+    one = matrix_roots.solve_upper
+    monkeypatch.setattr(matrix_roots, "solve_upper", lambda T, B: calls.append(len(T)) or one(T, B))
+    A = np.array([[2.0, 0.5, 0.1], [0.3, 1.0, -0.2], [0.0, 0.4, 3.0]])
+    counts = []
+    for size in (1, 2, 50):
+        calls.clear()
+        getattr(overbar, name)(np.broadcast_to(A, (size, 3, 3)), **FUNCTIONS[name][1])
+        assert set(calls) == {size}
+        counts.append(len(calls))
+    assert counts[0] == counts[1] == counts[2] > 0
+
+
 # -- errors ------------------------------------------------------------------------------------------------------------
+
+ERRORS = {
+    "numpy": np.linalg.LinAlgError,
+    "torch": torch.linalg.LinAlgError,
+    "tensorflow": tf.errors.InvalidArgumentError,
+}
+
+
+def value(front, name, options, A):
+    module, array = {
+        "numpy": (overbar, np.asarray),
+        "torch": (torch_ops, torch.tensor),
+        "tensorflow": (tf_ops, tf.constant),
+    }[front]
+    return np.asarray(getattr(module, name)(array(A), **options))
+
 
 BAD = {
     "negative": ([[-1.0, 0.0], [0.0, 2.0]], BRANCHED, "negative eigenvalue -1.*complex"),
-    "singular": ([[1.0, 2.0], [0.0, 0.0]], ["logm", "fractional_matrix_power"], "singular"),
+    "singular": ([[1.0, 2.0], [0.0, 0.0]], ["logm", "fractional_matrix_power"], "singular"),  # with t = −0.7
     "defective at zero": ([[0.0, 1.0], [0.0, 0.0]], ["sqrtm"], "no square root"),
     "not finite": ([[1.0, np.nan], [0.0, 2.0]], BRANCHED, "not finite"),
 }
@@ -337,14 +428,8 @@ BAD = {
 def test_what_has_no_value_is_refused_by_name(front, case, name):
     A, _, words = BAD[case]
     A, options = np.array([np.eye(2), A]), FUNCTIONS[name][1]
-    module, array, error = {
-        "numpy": (overbar, np.asarray, np.linalg.LinAlgError),
-        "torch": (torch_ops, torch.tensor, torch.linalg.LinAlgError),
-        "tensorflow": (tf_ops, tf.constant, tf.errors.InvalidArgumentError),
-    }[front]
-    A = array(A)
-    with pytest.raises(error, match=rf"{name}: argument A.*{words}(?s:.*)Matrix 1 of the batch"):
-        getattr(module, name)(A, **options)
+    with pytest.raises(ERRORS[front], match=rf"{name}: argument A.*{words}(?s:.*)Matrix 1 of the batch"):
+        value(front, name, options, A)
 
 
 def test_a_complex_dtype_takes_negative_eigenvalues():

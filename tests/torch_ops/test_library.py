@@ -97,7 +97,7 @@ def test_opcheck(primitive):
     and its reverse rule."""
     case = verify.draw_cases(primitive)[0]
     case = verify.complete(primitive, case.arrays, case.options)
-    assert not primitive.check(NUMPY, case.arrays)
+    assert not primitive.check(NUMPY, case.arrays).dropped
     inputs = tensors(case)
     torch.library.opcheck(library.forward_op(primitive, f"overbar::{primitive.name}"), inputs, case.options)
     with torch.no_grad():

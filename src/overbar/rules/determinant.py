@@ -492,6 +492,12 @@ class _Blocks:
 
     def __init__(self, A):
         self.xp = xp = namespace(A)
+        #: A/c is what the rest is about
+        c = xp.power_of_two(A)
+        self.c, self.log_c = xp.cast(c, A), xp.log(c)[..., 0]
+        A = A / self.c
+        #: the order of the matrix, which need not be known, as a vector of ones
+        self.ones = xp.ones_like(xp.real(A)[..., 0, :])
         K = _bordered(xp, A, 1)
         U, V, sign, logarithm, shift = _frame(K)
         M = mH(U) @ K @ V + shift[..., None, :] * xp.eye_like(K)
@@ -536,15 +542,17 @@ class _Blocks:
             + Z @ (T_dot @ W + T @ W_dot)
         )
 
-    def outside(self, C):
-        """V C Uᴴ / (det(Uᴴ) det(V)) times det M₁₁, without overflow on the way."""
-        half = self.xp.cast(self.xp.exp(self.logarithm / 2)[..., None, None], C)
+    def outside(self, C, order):
+        """V C Uᴴ / (det(Uᴴ) det(V)) times det M₁₁ and c^(n−1−order), without overflow on the way."""
+        xp = self.xp
+        powers = xp.sum(self.log_c * self.ones, axis=-1) - (order + 1) * self.log_c[..., 0]
+        half = xp.cast(xp.exp((self.logarithm + powers) / 2)[..., None, None], C)
         return (half * self.left) @ (self.sign[..., None, None] * C) @ (half * self.right)
 
 
 def _by_blocks(A):
     blocks = _Blocks(A)
-    return blocks.outside(blocks.adjugate())
+    return blocks.outside(blocks.adjugate(), 0)
 
 
 def _derivative(A, A_dot):
@@ -552,4 +560,4 @@ def _derivative(A, A_dot):
     if A.shape[-1] == 0:
         return A_dot
     blocks = _Blocks(A)
-    return blocks.outside(blocks.derivative(A_dot))
+    return blocks.outside(blocks.derivative(A_dot), 1)

@@ -1,6 +1,7 @@
 """Matrix equations: Sylvester, Lyapunov, Riccati.
 
-May import NumPy, SciPy, `overbar.namespace`, `overbar.primitive` and `overbar.kernel`. No framework has a kernel for
+May import NumPy, SciPy, `overbar.namespace`, `overbar.primitive` and `overbar.kernel`, and what kernels share. No
+framework has a kernel for
 any of them: the values are computed on the host, by Schur decompositions. The rules are made of the same equations.
 """
 
@@ -8,8 +9,9 @@ import numpy as np
 import scipy.linalg
 
 from overbar.kernel import kernel
-from overbar.namespace import mH, namespace
+from overbar.namespace import NUMPY, mH, namespace
 from overbar.primitive import once, primitive
+from overbar.rules.schur_forms import adjoint, lapack, schur_forms, solve_upper
 
 # Triangular equations up to this size go to LAPACK's trsyl, which works entry by entry; larger ones are halved.
 SMALL = 32
@@ -25,31 +27,23 @@ def _finite(function, **arrays):
     """Refuse NaN and infinity, on which LAPACK's iterations need not end."""
     for name, A in arrays.items():
         if not np.isfinite(A).all():
-            entry = tuple(np.argwhere(~np.isfinite(A))[0].tolist())
+            place = tuple(np.argwhere(~np.isfinite(A))[0].tolist())
             raise np.linalg.LinAlgError(
-                f"{function}: argument {name} is not finite: its entry {entry} is {A[entry]}. Remove or replace such "
-                "entries before the call."
+                f"{function}: argument {name} is not finite: its entry {place[-2:]} is {A[place]}. Remove or replace "
+                "such entries before the call."
             )
 
 
-def _power_of_two(*arrays):
-    """A power of 2 as large as the largest entry, by which dividing is exact; 1 where all are zero."""
-    largest = max(float(abs(A).max(initial=0)) for A in arrays)
-    return 2.0 ** np.clip(np.frexp(largest)[1], -1000, 1000) if largest else 1.0
-
-
-def _schur(A):
-    """T, Z and the eigenvalues of A = Z T Zᴴ; a real A has a T with 2 by 2 blocks."""
-    if not len(A):
-        return A, A, np.zeros(0, complex)
-    gees = scipy.linalg.get_lapack_funcs("gees", (A,))
-    # the first call asks for the best size of the workspace
-    lwork = int(gees(lambda *_: None, A, lwork=-1)[-2][0].real)
-    found = gees(lambda *_: None, A, lwork=lwork)
-    if found[-1]:
-        raise np.linalg.LinAlgError("the QR iteration for a Schur decomposition did not converge.")
-    eigenvalues = found[2] + 1j * found[3] if A.dtype.kind == "f" else found[2]
-    return found[0], found[-3], eigenvalues
+def _where_finite(solve, *arrays):
+    """What `solve` makes of stacks; NaN for the matrices whose right-hand side, the last array, is not finite."""
+    Q, dtype = arrays[-1], np.result_type(*arrays)
+    fine = np.isfinite(Q).all((-2, -1))
+    if not Q.size or fine.all():
+        return solve(*arrays) if Q.size else Q.astype(dtype)
+    X = np.full(Q.shape, np.nan, dtype)
+    if fine.any():
+        X[fine] = solve(*(A[fine] for A in arrays))
+    return X
 
 
 def _cut(T):
@@ -67,8 +61,7 @@ def _triangular_sylvester(R, S, F, adjoint=False):
     m, n = F.shape
     if max(m, n) <= SMALL:
         if m and n:
-            (trsyl,) = scipy.linalg.get_lapack_funcs(("trsyl",), (R, S, F))
-            Y, scale, _ = trsyl(R, S, F, tranb="C" if adjoint else "N")
+            Y, scale, _ = lapack("trsyl", F.dtype)(R, S, F, tranb="C" if adjoint else "N")
             F[...] = Y / scale
         return F
     if m >= n:
@@ -90,16 +83,22 @@ def _triangular_sylvester(R, S, F, adjoint=False):
     return F
 
 
-def _refuse_meeting(gap, size, dtype, name, problem):
-    """Raise where the smallest eigenvalue of the equation is rounding, for an equation of this size."""
-    if gap <= CLOSE * np.finfo(dtype).eps * size:
+def _triangular_equations(R, S, F, adjoint=False):
+    """The same for stacks, one after the other: a call of LAPACK's each, where they are small."""
+    return np.stack([_triangular_sylvester(*each, adjoint) for each in zip(R, S, F.copy(), strict=True)])
+
+
+def _refuse_meeting(gap, size, name, problem):
+    """Raise where the smallest eigenvalue of an equation is rounding, for equations of these sizes."""
+    if (gap <= CLOSE * np.finfo(size.dtype).eps * size).any():
         raise np.linalg.LinAlgError(_singular(name, problem))
 
 
-def _refuse_growth(Y, F, size, dtype, name, problem):
+def _refuse_growth(Y, F, size, name, problem):
     """Raise where a solution is so large that the equation has to be singular to working precision: eigenvalues near a
     Jordan block are not known well enough to show it."""
-    if not np.linalg.norm(Y) * size * np.finfo(dtype).eps < max(np.linalg.norm(F), np.finfo(dtype).tiny):
+    info = np.finfo(size.dtype)
+    if not (_norms(Y) * size * info.eps < np.maximum(_norms(F), info.tiny)).all():
         raise np.linalg.LinAlgError(_singular(name, problem))
 
 
@@ -107,96 +106,99 @@ def _singular(name, problem):
     return f"{name}: {problem}, to working precision, so that the equation is singular: no solution is the only one."
 
 
-def _size(R, eigenvalues):
-    """How large a matrix in Schur form is, in the sense of a norm that does not grow with its order."""
-    return max(abs(eigenvalues).max(), np.linalg.norm(R) / len(R) ** 0.5)
+def _norms(A):
+    return np.linalg.norm(A, axis=(-2, -1))
 
 
-@kernel("(m,m),(n,n),(m,n)->(m,n)")
+def _sizes(R, eigenvalues):
+    """How large matrices in Schur form are, in the sense of a norm that does not grow with their order."""
+    return np.maximum(abs(eigenvalues).max(-1), _norms(R) / R.shape[-1] ** 0.5)
+
+
+def _smallest(A):
+    return abs(A).min((-2, -1))
+
+
+@kernel("(m,m),(n,n),(m,n)->(m,n)", stacked=True)
 def sylvester(A, B, Q):
     """The solution X of A X + X B = Q, by Bartels and Stewart (1972): with A = U R Uᴴ and B = V S Vᴴ the equation is
     R Y + Y S = Uᴴ Q V for Y = Uᴴ X V."""
     _finite("solve_sylvester", A=A, B=B)
+    return _where_finite(_sylvester, A, B, Q)
+
+
+def _sylvester(A, B, Q):
+    name, problem = "solve_sylvester", "an eigenvalue of A is the negative of one of B"
     dtype = np.result_type(A, B, Q)
-    if not Q.size:
-        return Q
-    if not np.isfinite(Q).all():
-        return np.full(Q.shape, np.nan, dtype)
-    problem = "an eigenvalue of A is the negative of one of B"
-    scale, unit = _power_of_two(A, B), _power_of_two(Q)
-    R, U, ours = _schur((A / scale).astype(dtype))
-    S, V, theirs = _schur((B / scale).astype(dtype))
-    size = _size(R, ours) + _size(S, theirs)
-    _refuse_meeting(abs(ours[:, None] + theirs).min(), size, dtype, "solve_sylvester", problem)
-    F = U.conj().T @ (Q / unit).astype(dtype) @ V
-    Y = _triangular_sylvester(R, S, F.copy())
-    _refuse_growth(Y, F, size, dtype, "solve_sylvester", problem)
+    scale, unit = np.maximum(NUMPY.power_of_two(A), NUMPY.power_of_two(B)), NUMPY.power_of_two(Q)
+    R, U, ours = schur_forms((A / scale).astype(dtype))
+    S, V, theirs = schur_forms((B / scale).astype(dtype))
+    size = _sizes(R, ours) + _sizes(S, theirs)
+    _refuse_meeting(_smallest(ours[:, :, None] + theirs[:, None, :]), size, name, problem)
+    F = adjoint(U) @ (Q / unit).astype(dtype) @ V
+    Y = _triangular_equations(R, S, F)
+    _refuse_growth(Y, F, size, name, problem)
     # one factor after the other: their product may overflow where the result does not
-    return (U @ Y @ V.conj().T) / scale * unit
+    return (U @ Y @ adjoint(V)) / scale * unit
 
 
 def _continuous(A, Q, name="solve_continuous_lyapunov"):
-    """The solution of A X + X Aᴴ = Q, and the eigenvalues of A."""
-    dtype = np.result_type(A, Q)
-    problem = "two eigenvalues λ and μ of A, or one twice, have λ = −conj(μ)"
-    scale, unit = _power_of_two(A), _power_of_two(Q)
-    R, U, eigenvalues = _schur((A / scale).astype(dtype))
-    size = 2 * _size(R, eigenvalues)
-    _refuse_meeting(abs(eigenvalues[:, None] + eigenvalues.conj()).min(), size, dtype, name, problem)
-    F = U.conj().T @ (Q / unit).astype(dtype) @ U
-    Y = _triangular_sylvester(R, R, F.copy(), adjoint=True)
-    _refuse_growth(Y, F, size, dtype, name, problem)
-    return (U @ Y @ U.conj().T) / scale * unit, eigenvalues * scale
+    """The solution of A X + X Aᴴ = Q, and the eigenvalues of A, for stacks."""
+    dtype, problem = np.result_type(A, Q), "two eigenvalues λ and μ of A, or one twice, have λ = −conj(μ)"
+    scale, unit = NUMPY.power_of_two(A), NUMPY.power_of_two(Q)
+    R, U, eigenvalues = schur_forms((A / scale).astype(dtype))
+    size = 2 * _sizes(R, eigenvalues)
+    _refuse_meeting(_smallest(eigenvalues[:, :, None] + eigenvalues[:, None, :].conj()), size, name, problem)
+    F = adjoint(U) @ (Q / unit).astype(dtype) @ U
+    Y = _triangular_equations(R, R, F, adjoint=True)
+    _refuse_growth(Y, F, size, name, problem)
+    return (U @ Y @ adjoint(U)) / scale * unit, eigenvalues * scale[..., 0]
 
 
-@kernel("(n,n),(n,n)->(n,n)")
+@kernel("(n,n),(n,n)->(n,n)", stacked=True)
 def continuous_lyapunov(A, Q):
     """The solution X of A X + X Aᴴ = Q, from one Schur decomposition."""
     _finite("solve_continuous_lyapunov", A=A)
-    if not np.isfinite(Q).all():
-        return np.full(Q.shape, np.nan, Q.dtype)
-    return _continuous(A, Q)[0] if len(A) else Q
+    return _where_finite(lambda A, Q: _continuous(A, Q)[0], A, Q)
 
 
 def _triangular_stein(R, S, F):
-    """The solution Y of Y − R Y Sᴴ = F for complex upper triangular R and S, by halves. Overwrites F."""
-    m, n = F.shape
+    """The solution Y of Y − R Y Sᴴ = F for stacks of complex upper triangular R and S, by halves. Overwrites F."""
+    m, n = F.shape[-2:]
     if max(m, n) <= SMALL:
-        (trtrs,) = scipy.linalg.get_lapack_funcs(("trtrs",), (R, S, F))
         eye = np.eye(m)
         for j in reversed(range(n)):  # column by column: (I − conj(sⱼⱼ) R) yⱼ = fⱼ + R Σ conj(sⱼₖ) yₖ
-            known = R @ (F[:, j + 1 :] @ S[j, j + 1 :].conj())
-            F[:, j] = trtrs(eye - S[j, j].conj() * R, F[:, j] + known)[0]
+            known = R @ (F[:, :, j + 1 :] @ S[:, j, j + 1 :, None].conj())
+            F[:, :, j : j + 1] = solve_upper(eye - S[:, j, j, None, None].conj() * R, F[:, :, j : j + 1] + known)
         return F
     if m >= n:
         k = m // 2
-        last = _triangular_stein(R[k:, k:], S, F[k:])
-        F[:k] += R[:k, k:] @ (last @ S.conj().T)
-        _triangular_stein(R[:k, :k], S, F[:k])
+        last = _triangular_stein(R[:, k:, k:], S, F[:, k:])
+        F[:, :k] += R[:, :k, k:] @ (last @ adjoint(S))
+        _triangular_stein(R[:, :k, :k], S, F[:, :k])
     else:
         k = n // 2
-        last = _triangular_stein(R, S[k:, k:], F[:, k:])
-        F[:, :k] += R @ (last @ S[:k, k:].conj().T)
-        _triangular_stein(R, S[:k, :k], F[:, :k])
+        last = _triangular_stein(R, S[:, k:, k:], F[:, :, k:])
+        F[:, :, :k] += R @ (last @ adjoint(S[:, :k, k:]))
+        _triangular_stein(R, S[:, :k, :k], F[:, :, :k])
     return F
 
 
 def _discrete(A, Q, name="solve_discrete_lyapunov"):
-    """The solution of A X Aᴴ − X + Q = 0, and the eigenvalues of A."""
-    dtype = np.result_type(A, Q, np.complex64)
+    """The solution of A X Aᴴ − X + Q = 0, and the eigenvalues of A, for stacks."""
     problem = "two eigenvalues λ and μ of A, or one twice, have λ conj(μ) = 1"
-    unit = _power_of_two(Q)
-    R, U, eigenvalues = _schur(A.astype(dtype))
-    size = 1 + _size(R, eigenvalues) ** 2
-    _refuse_meeting(abs(1 - eigenvalues[:, None] * eigenvalues.conj()).min(), size, dtype, name, problem)
-    F = U.conj().T @ (Q / unit).astype(dtype) @ U
+    dtype, unit = np.result_type(A, Q, np.complex64), NUMPY.power_of_two(Q)
+    R, U, eigenvalues = schur_forms(A.astype(dtype))
+    size = 1 + _sizes(R, eigenvalues) ** 2
+    _refuse_meeting(_smallest(1 - eigenvalues[:, :, None] * eigenvalues[:, None, :].conj()), size, name, problem)
+    F = adjoint(U) @ (Q / unit).astype(dtype) @ U
     Y = _triangular_stein(R, R, F.copy())
-    _refuse_growth(Y, F, size, dtype, name, problem)
-    X = (U @ Y @ U.conj().T) * unit
+    _refuse_growth(Y, F, size, name, problem)
+    X = (U @ Y @ adjoint(U)) * unit
     return X if np.result_type(A, Q).kind == "c" else X.real, eigenvalues
 
 
-@kernel("(n,n),(n,n)->(n,n)")
+@kernel("(n,n),(n,n)->(n,n)", stacked=True)
 def discrete_lyapunov(A, Q):
     """The solution X of A X Aᴴ − X + Q = 0: with A = U R Uᴴ the equation is Y − R Y Rᴴ = Uᴴ Q U for Y = Uᴴ X U.
 
@@ -204,9 +206,7 @@ def discrete_lyapunov(A, Q):
     must not meet one at −1; series and doubling need all of them within the unit circle.)
     """
     _finite("solve_discrete_lyapunov", A=A)
-    if not np.isfinite(Q).all():
-        return np.full(Q.shape, np.nan, Q.dtype)
-    return _discrete(A, Q)[0] if len(A) else Q
+    return _where_finite(lambda A, Q: _discrete(A, Q)[0], A, Q)
 
 
 # How often a solution of a Riccati equation is corrected by Newton's method. It doubles the digits each time.
@@ -238,7 +238,7 @@ def _correct(X, residual, equation, inside, problem):
         if not np.isfinite(Z).all():
             raise np.linalg.LinAlgError(problem)
         try:
-            D, eigenvalues = equation(F.conj().T, Z)
+            D, eigenvalues = (found[0] for found in equation(F.conj().T[None], Z[None]))
         except np.linalg.LinAlgError:
             raise np.linalg.LinAlgError(problem) from None
         margin = inside(eigenvalues, F)
@@ -683,29 +683,50 @@ def solve_continuous_are(A, B, Q, R):
     return namespace(A).on_host(continuous_are, A, B, Q, R)[0]
 
 
+def _closed_loop(X, A, B, R):
+    """c, c X, the feedback K and the closed loop F/c, where c is as large as F."""
+    xp = namespace(A)
+
+    def feedback(B, X):
+        return xp.solve(_hermitian(R), mH(B) @ X, check=False)
+
+    c = xp.cast(xp.power_of_two(A - B @ feedback(B, X)), A)
+    X, B = X * c, B / c
+    K = feedback(B, X)
+    return c, X, K, A / c - B @ K
+
+
 @solve_continuous_are.vjp
 def _(X_bar, X, A, B, Q, R):
+    # X and G are as 1/F, Ā as 1/F²: what is as 1/F³ on the way to second derivatives may leave the range of numbers
     @once
-    def K():
-        return namespace(A).solve(_hermitian(R), mH(B) @ X, check=False)
+    def loop():
+        return _closed_loop(X, A, B, R)
 
     @once
     def G():
-        return _hermitian(solve_continuous_lyapunov(A - B @ K(), -_hermitian(X_bar)))
+        """c G"""
+        _, _, _, F = loop()
+        return _hermitian(solve_continuous_lyapunov(F, -_hermitian(X_bar)))
 
     @once
     def A_bar():
-        return 2 * (X @ G())
+        c, X, _, _ = loop()
+        return 2 * (X @ G()) / c / c
 
-    return A_bar, lambda: -A_bar() @ mH(K()), G, lambda: _hermitian(K() @ G() @ mH(K()))
+    def K_Hermitian(G):
+        K = loop()[2]
+        return _hermitian(K @ G @ mH(K))
+
+    return A_bar, lambda: -A_bar() @ mH(loop()[2]), lambda: G() / loop()[0], lambda: K_Hermitian(G()) / loop()[0]
 
 
 @solve_continuous_are.jvp
 def _(X, A, B, Q, R):
     def X_dot(A_dot, B_dot, Q_dot, R_dot):
-        K = namespace(A).solve(_hermitian(R), mH(B) @ X, check=False)
-        M = _hermitian(Q_dot + 2 * (X @ (A_dot - B_dot @ K)) + mH(K) @ R_dot @ K)
-        return _hermitian(solve_continuous_lyapunov(mH(A - B @ K), -M))
+        c, Y, K, F = _closed_loop(X, A, B, R)
+        M = _hermitian(Q_dot + 2 * (Y @ ((A_dot - B_dot @ K) / c)) + mH(K) @ R_dot @ K)
+        return _hermitian(solve_continuous_lyapunov(mH(F), -M)) / c
 
     return X_dot
 

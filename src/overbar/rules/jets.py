@@ -1,6 +1,6 @@
 """Functions of a matrix with all their Fréchet derivatives: one recurrence for each function, and two rules for all.
 
-May import `overbar.namespace`, `overbar.primitive` and `overbar.kernel`.
+May import NumPy, `overbar.namespace`, `overbar.primitive` and `overbar.kernel`.
 
 The k-th Fréchet derivative D^k f(A)[E₁, …, E_k] is the coefficient of ε₁⋯ε_k in f(A + ε₁E₁ + … + ε_kE_k), where every
 εᵢ² = 0. A `Jet` is such a polynomial in the εᵢ with matrices for coefficients. Jets can be added and multiplied, and an
@@ -34,6 +34,8 @@ import functools
 import inspect
 import math
 import operator
+
+import numpy as np
 
 from overbar.kernel import kernel
 from overbar.namespace import mH, namespace
@@ -77,6 +79,21 @@ class Jet:
 
     def __mul__(self, factor):
         return Jet([None if P is None else P * factor for P in self.parts])
+
+    def __getitem__(self, index):
+        """The jets of some matrices of a stack."""
+        return Jet([None if P is None else P[index] for P in self.parts])
+
+    def replaced(self, index, other):
+        """The jets of a stack, those of some of its matrices replaced."""
+        parts = list(self.parts)
+        for s, P in enumerate(other.parts):
+            if P is None and parts[s] is None:
+                continue
+            kept = np.zeros_like(self.parts[0]) if parts[s] is None else parts[s]
+            parts[s] = np.array(kept, dtype=kept.dtype if P is None else np.result_type(kept, P))
+            parts[s][index] = 0 if P is None else P
+        return Jet(parts)
 
     def plus_identity(self, factor):
         """Self + factor · I."""
@@ -248,7 +265,7 @@ def evaluate(name, A, *directions, **options):
 
 def algorithm(name, everywhere=False):
     """Say by which function of a namespace and a jet the primitive of this name is computed. `everywhere`: in the words
-    of any namespace; else in NumPy, for single matrices."""
+    of any namespace, for any batch; else in NumPy, for stacks (k, n, n)."""
 
     def register(function):
         _algorithms[name] = function, everywhere
@@ -267,7 +284,7 @@ def _kernel(name, order):
         return _algorithms[name][0](namespace(A), Jet.along(A, *directions), **options).parts[-1]
 
     function.__name__ = f"{name}_along_{order}"
-    return kernel(f"{','.join(['(n,n)'] * (order + 1))}->(n,n)")(function)
+    return kernel(f"{','.join(['(n,n)'] * (order + 1))}->(n,n)", stacked=True)(function)
 
 
 _derivatives = {}  # by the names of their functions, and orders

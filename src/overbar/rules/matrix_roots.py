@@ -9,15 +9,16 @@ Qᴴ E Q. What follows works on the jets of `overbar.rules.jets`, whose first pa
 full matrices.
 """
 
+import functools
 import math
 
 import numpy as np
-import scipy.linalg
 
 from overbar.namespace import NUMPY
 from overbar.primitive import primitive
 from overbar.rules.jets import Jet, algorithm, by_squaring, differentiable, evaluate, exponential, longest_term, subsets
 from overbar.rules.matrix_functions import exact_expm
+from overbar.rules.schur_forms import adjoint, complex_forms, lapack, schur_forms, solve_upper
 
 # Up to this size triangular equations are solved column by column; larger ones are halved.
 SMALL = 32
@@ -25,80 +26,111 @@ SMALL = 32
 # The degree of numerator and denominator of the Padé approximant of log(I + X), and the ‖X‖ up to which it is exact to
 # rounding (Higham 2008, Functions of Matrices, table 11.1).
 PADE, PADE_RADIUS = 7, 0.264
+NODES = list(zip(*np.polynomial.legendre.leggauss(PADE), strict=True))
 
 
 # -- Schur forms -------------------------------------------------------------------------------------------------------
 
 
 def by_schur(name, function, X, singular=""):
-    """The jet f(X), where `function` computes it for a triangular first part. An error for what is not finite, for a
-    negative eigenvalue of a real matrix, and for a singular one if there are words that say why."""
+    """The jet f(X) of a stack, where `function` computes it for triangular first parts. An error for what is not
+    finite, for a negative eigenvalue of a real matrix, and for a singular one if there are words that say why."""
     given = [E for E in X.parts if E is not None]
     if not all(np.isfinite(E).all() for E in given):
         raise np.linalg.LinAlgError(
             f"{name}: argument A, or a direction in which it is differentiated, has an entry that is not finite. "
             "Remove or replace such entries before the call."
         )
-    A, real = X.parts[0], all(E.dtype.kind == "f" for E in given)
-    if A.dtype.kind == "f":
-        T, Q = scipy.linalg.schur(A.astype(float), output="real")
-        T = _without_negative_eigenvalues(name, T)
-        if np.diagonal(T, -1).any():
-            T, Q = scipy.linalg.rsf2csf(T, Q)
-    else:
-        T, Q = scipy.linalg.schur(A.astype(complex), output="complex")
-    if singular and not np.diagonal(T).all():
+    A = X.parts[0]
+    wide = [None if E is None else E.astype(np.result_type(E, np.float64)) for E in X.parts]
+    scale = NUMPY.power_of_two(wide[0])  # at sizes beyond 1e±138 LAPACK's blocks lose digits
+    T, Q, _ = schur_forms(wide[0] / scale)
+    T = T * scale
+    if A.dtype.kind == "c":
+        return _turned(name, function, T, Q, wide, singular)
+    T = _without_negative_eigenvalues(name, T, np.finfo(A.dtype).eps)
+    # those with complex eigenvalues, and the others, which stay real
+    twofold = np.diagonal(T, -1, -2, -1).any(-1)
+    found = None
+    for group in (twofold, ~twofold):
+        if not group.any():
+            continue
+        every = group.all()
+        forms, parts = (T, Q), wide
+        if not every:
+            forms, parts = (T[group], Q[group]), Jet(wide)[group].parts
+        if twofold is group:
+            forms = complex_forms(*forms)
+        part = _turned(name, function, *forms, parts, singular)
+        if all(E.dtype.kind == "f" for E in given):
+            part = Jet([None if F is None else F.real for F in part.parts])
+        if every:
+            return part
+        whole = found or Jet([None if F is None else np.zeros((len(T), *F.shape[1:]), F.dtype) for F in part.parts])
+        found = whole.replaced(group, part)
+    return found
+
+
+def _turned(name, function, T, Q, parts, singular):
+    if singular and not np.diagonal(T, 0, -2, -1).all():
         raise np.linalg.LinAlgError(f"{name}: argument A is singular: it has the eigenvalue 0, {singular}.")
-    turned = Jet([T, *(None if E is None else Q.conj().T @ E @ Q for E in X.parts[1:])])
-    found = Jet([None if F is None else Q @ F @ Q.conj().T for F in function(turned).parts])
-    return Jet([None if F is None else F.real for F in found.parts]) if real else found
+    turned = Jet([T, *(None if E is None else adjoint(Q) @ E @ Q for E in parts[1:])])
+    return Jet([None if F is None else Q @ F @ adjoint(Q) for F in function(turned).parts])
 
 
-def _without_negative_eigenvalues(name, T):
-    """A real Schur form whose real eigenvalues are not negative: one that is zero to rounding becomes zero."""
-    eigenvalues, pairs = np.diagonal(T), np.nonzero(np.diagonal(T, -1))[0]
-    alone = np.ones(len(T), bool)  # in none of the 2 by 2 blocks, which hold complex ones
-    alone[pairs] = alone[pairs + 1] = False
+def _without_negative_eigenvalues(name, T, eps):
+    """Real Schur forms whose real eigenvalues are not negative: one that is zero to rounding, in the precision of the
+    matrix, becomes zero."""
+    eigenvalues, pairs = np.diagonal(T, 0, -2, -1), np.diagonal(T, -1, -2, -1) != 0
+    alone = np.ones(eigenvalues.shape, bool)  # in none of the 2 by 2 blocks, which hold complex ones
+    alone[..., :-1] &= ~pairs
+    alone[..., 1:] &= ~pairs
     negative = alone & (eigenvalues < 0)
-    rounding = negative & (eigenvalues > -len(T) * np.finfo(float).eps * abs(T).max(initial=0))
+    small = alone & (abs(eigenvalues) < T.shape[-1] * eps * abs(T).max((-2, -1))[:, None])
+    rounding = negative & small
     for eigenvalue in eigenvalues[negative & ~rounding]:
         raise np.linalg.LinAlgError(
             f"{name}: argument A has the negative eigenvalue {eigenvalue:.6g}, so that its principal value is not "
             "real. Convert A to a complex dtype."
         )
-    T = T.copy()
-    T[rounding, rounding] = 0
+    # where one is negative by rounding, the small positive ones are rounding as well
+    matrices, i = np.nonzero(small & rounding.any(-1, keepdims=True))
+    if len(i):
+        T = T.copy()
+        T[matrices, i, i] = 0
     return T
 
 
 def _triangular_sylvester(R, S, C):
-    """The solution X of R X + X S = C for upper triangular R and S.
+    """The solution X of R X + X S = C for upper triangular R and S, for stacks of them.
 
     The larger of the two is halved until both are small (Jonsson and Kågström, 2002), so that most of the work is in
     products. LAPACK's trsyl would do for the small ones, but puts another number in the place of a sum of eigenvalues
     that is small beside the largest: matrices with entries of 1e-150 and of 1e150 are not for it.
     """
-    m, n = C.shape
-    if max(m, n) <= SMALL:
-        X, (trtrs,) = np.zeros_like(C), scipy.linalg.get_lapack_funcs(("trtrs",), (R, C))
-        for j in range(n):
-            M = R + S[j, j] * np.eye(m)
-            x, info = trtrs(M, (C[:, j] - X[:, :j] @ S[:j, j])[:, None])
-            if info:
-                raise np.linalg.LinAlgError(
-                    "the square roots of two eigenvalues of argument A add up to 0: the derivative does not exist."
-                )
-            X[:, j] = x[:, 0]
-        return X
+    m, n = C.shape[-2:]
     X = np.empty_like(C)
-    if m >= n:
+    if max(m, n) <= SMALL:
+        sums = np.diagonal(R, 0, -2, -1)[:, :, None] + np.diagonal(S, 0, -2, -1)[:, None, :]
+        if not sums.all():
+            raise np.linalg.LinAlgError(
+                "the square roots of two eigenvalues of argument A add up to 0: the derivative does not exist."
+            )
+        M, i = np.array(np.broadcast_to(R, (len(C), m, m)), sums.dtype), np.arange(m)
+        for j in range(n):
+            M[:, i, i] = sums[:, :, j]
+            right = C[:, :, j : j + 1]
+            if j:
+                right = right - X[:, :, :j] @ S[:, :j, j : j + 1]
+            X[:, :, j : j + 1] = right / M if m == 1 else solve_upper(M, right)
+    elif m >= n:
         k = m // 2
-        X[k:] = _triangular_sylvester(R[k:, k:], S, C[k:])
-        X[:k] = _triangular_sylvester(R[:k, :k], S, C[:k] - R[:k, k:] @ X[k:])
+        X[:, k:] = _triangular_sylvester(R[:, k:, k:], S, C[:, k:])
+        X[:, :k] = _triangular_sylvester(R[:, :k, :k], S, C[:, :k] - R[:, :k, k:] @ X[:, k:])
     else:
         k = n // 2
-        X[:, :k] = _triangular_sylvester(R, S[:k, :k], C[:, :k])
-        X[:, k:] = _triangular_sylvester(R, S[k:, k:], C[:, k:] - X[:, :k] @ S[:k, k:])
+        X[..., :k] = _triangular_sylvester(R, S[:, :k, :k], C[..., :k])
+        X[..., k:] = _triangular_sylvester(R, S[:, k:, k:], C[..., k:] - X[..., :k] @ S[:, :k, k:])
     return X
 
 
@@ -106,29 +138,15 @@ def _triangular_sylvester(R, S, C):
 
 
 def _triangular_root(T):
-    """The principal square root of an upper triangular matrix: R² = T, by halves, and column by column where it is
+    """The principal square roots of upper triangular matrices: R² = T, by halves, and column by column where it is
     small (Björck and Hammarling, 1983; Deadman, Higham and Ralha, 2013)."""
-    n = len(T)
+    n = T.shape[-1]
     if n <= 1:
         return np.sqrt(T)
     k = n // 2 if n > SMALL else n - 1
     R = np.zeros_like(T)
-    R[:k, :k], R[k:, k:] = _triangular_root(T[:k, :k]), _triangular_root(T[k:, k:])
-    R[:k, k:] = _triangular_sylvester(R[:k, :k], R[k:, k:], T[:k, k:])
-    return R
-
-
-def _triangular_root_of_singular(T):
-    """The same for a matrix with eigenvalues that are zero. There is no root where such a matrix is not diagonalisable
-    at zero; else the entry between two of them is zero."""
-    R = np.diag(np.sqrt(np.diagonal(T)))
-    for j in range(len(T)):
-        for i in reversed(range(j)):
-            total = R[i, i] + R[j, j]
-            if total:
-                R[i, j] = (T[i, j] - R[i, i + 1 : j] @ R[i + 1 : j, j]) / total
-    if abs(R @ R - T).max() > math.sqrt(np.finfo(float).eps) * abs(T).max():
-        raise np.linalg.LinAlgError("sqrtm: argument A has no square root: it is defective at the eigenvalue 0.")
+    R[:, :k, :k], R[:, k:, k:] = _triangular_root(T[:, :k, :k]), _triangular_root(T[:, k:, k:])
+    R[:, :k, k:] = _triangular_sylvester(R[:, :k, :k], R[:, k:, k:], T[:, :k, k:])
     return R
 
 
@@ -150,26 +168,78 @@ def solve(M, B):
         known = M.coefficient(X, s, [t for t in subsets(s) if t])
         right = B.parts[s] if known is None else -known if B.parts[s] is None else B.parts[s] - known
         if right is not None:
-            X.parts[s] = scipy.linalg.solve_triangular(M.parts[0], right, check_finite=False)
+            X.parts[s] = solve_upper(M.parts[0], right)
     return X
+
+
+def _with_diagonal(A, d):
+    """A with the diagonal d, in place."""
+    i = np.arange(A.shape[-1])
+    A[:, i, i] = d
 
 
 def logarithm(X):
     """The jet log(X): square roots until X^(1/2ˢ) is near I, and there a Padé approximant in partial fractions."""
-    eigenvalues, order, s = np.diagonal(X.parts[0]), len(X.parts).bit_length() - 1, 0
+    eigenvalues, order = np.diagonal(X.parts[0], 0, -2, -1), len(X.parts).bit_length() - 1
     exact_to = 2 * PADE * math.log2(PADE_RADIUS) - order * math.log2(2 * PADE + 1)
+    s = np.zeros(len(eigenvalues))
     while True:
         near = X.plus_identity(-1)
-        if not longest_term(NUMPY, near.parts[0], 2 * PADE + 1, order) > exact_to:
+        far = longest_term(NUMPY, near.parts[0], 2 * PADE + 1, order) > exact_to
+        if not far.any():
             break
-        X, s = root(X), s + 1
-    nodes, weights = np.polynomial.legendre.leggauss(PADE)
+        X = root(X) if far.all() else X.replaced(far, root(X[far]))
+        s += far
     total = Jet([None] * len(X.parts))
-    for node, weight in zip(nodes, weights, strict=True):  # ∫₀¹ X (I + tX)⁻¹ dt by Gauss's rule
+    for node, weight in NODES:  # ∫₀¹ X (I + tX)⁻¹ dt by Gauss's rule
         total = total + solve((near * ((1 + node) / 2)).plus_identity(1), near) * (weight / 2)
-    total = total * 2**s
-    np.fill_diagonal(total.parts[0], np.log(eigenvalues))
+    total = total * 2.0 ** s[:, None, None]
+    _with_diagonal(total.parts[0], np.log(eigenvalues))
     return total
+
+
+def also_singular(function, eps, name, what):
+    """The same for stacks with matrices that have zeros on the diagonal, where `function` is that of a number with
+    f(0) = 0; an error where a zero belongs to a Jordan block, to rounding in the precision eps.
+
+    With the zeros moved to the end, T = [[T₁₁, T₁₂], [0, 0]]. As f(T) T = T f(T), f(T) has T₁₁⁻¹ f(T₁₁) T₁₂ beside
+    f(T₁₁), and zeros below. There are no derivatives in general, and none here.
+    """
+
+    def value(X):
+        (T,) = X.parts
+        regular = np.diagonal(T, 0, -2, -1).all(-1)
+        if regular.all():
+            return function(X)
+        found = np.zeros_like(T)
+        if regular.any():
+            found[regular] = function(X[regular]).parts[0]
+        for i in np.nonzero(~regular)[0]:
+            part = _of_singular(function, T[i], eps)
+            if part is None:
+                raise np.linalg.LinAlgError(f"{name}: argument A has no {what}: it is defective at the eigenvalue 0.")
+            found[i] = part
+        return Jet([found])
+
+    return value
+
+
+def _of_singular(function, T, eps):
+    """That of one matrix, or None where there is none."""
+    trexc, size = lapack("trexc", T.dtype), abs(T).max(initial=0)
+    Z, rank = np.eye(len(T), dtype=T.dtype), 0
+    for i in range(len(T)):
+        if T[i, i]:
+            T, Z, _ = trexc(T, Z, i + 1, rank + 1)
+            rank += 1
+    T11, T12, T22 = T[:rank, :rank], T[:rank, rank:], T[rank:, rank:]
+    if abs(T22).max() > math.sqrt(eps) * size:
+        return None
+    F = np.zeros_like(T)
+    if rank:
+        F11 = function(Jet([T11[None]])).parts[0]
+        F[:rank, :rank], F[:rank, rank:] = F11[0], solve_upper(T11[None], F11 @ T12)[0]
+    return Z @ F @ adjoint(Z)
 
 
 # -- square root -------------------------------------------------------------------------------------------------------
@@ -226,12 +296,7 @@ def sqrtm(A):
 def _(xp, X):
     if len(X.parts) > 1:
         return by_schur("sqrtm", root, X, "where the square root has no derivative")
-
-    def value(X):
-        (T,) = X.parts
-        return root(X) if np.diagonal(T).all() else Jet([_triangular_root_of_singular(T)])
-
-    return by_schur("sqrtm", value, X)
+    return by_schur("sqrtm", also_singular(root, np.finfo(X.parts[0].dtype).eps, "sqrtm", "square root"), X)
 
 
 differentiable(sqrtm)
@@ -360,9 +425,10 @@ def fractional_matrix_power(A, *, t: float):
     Parameters
     ----------
     A : array (..., n, n)
-        Any square matrix, symmetric or not, diagonalisable or not, that is not singular and has no eigenvalue on the
-        negative real axis; float32, float64, complex64 or complex128. A complex one may have them, as in `logm`. For a
-        whole number t any matrix is taken; an invertible one where t is negative.
+        Any square matrix, symmetric or not, diagonalisable or not, that has no eigenvalue on the negative real axis;
+        float32, float64, complex64 or complex128. A complex one may have them, as in `logm`. Where t is negative, and
+        for derivatives, it must not be singular. For a whole number t any matrix is taken; an invertible one where t is
+        negative.
     t : float
         The exponent, a constant.
 
@@ -376,8 +442,9 @@ def fractional_matrix_power(A, *, t: float):
     ValueError
         t is not a real number.
     LinAlgError of the array's library
-        A is singular, is real and has a negative eigenvalue (t is a whole number: is singular, and t negative), or has
-        an entry that is NaN or infinite; A is not square, or its dtype is not floating point.
+        A is singular and t negative, or a derivative is asked for, or A is not diagonalisable at the eigenvalue 0; A is
+        real and has an eigenvalue that is negative by more than rounding (t is no whole number); it has an entry that
+        is NaN or infinite; A is not square, or its dtype is not floating point.
 
     Notes
     -----
@@ -411,16 +478,19 @@ def fractional_matrix_power(A, *, t: float):
 def _(xp, X, t):
     if float(t).is_integer():
         return whole_power(X, int(t))
-    return by_schur(
-        "fractional_matrix_power", lambda X: _power_of_triangular(X, t), X, "which has powers of whole numbers only"
-    )
+    power, name = functools.partial(_power_of_triangular, t=t), "fractional_matrix_power"
+    if t < 0:
+        return by_schur(name, power, X, "which has no negative power")
+    if len(X.parts) > 1:
+        return by_schur(name, power, X, "where a power that is no whole number has no derivative in general")
+    return by_schur(name, also_singular(power, np.finfo(X.parts[0].dtype).eps, name, f"power {t}"), X)
 
 
 def _power_of_triangular(X, t):
-    exponent = math.frexp(abs(np.diagonal(X.parts[0])).max())[1]
-    X = X * 2.0**-exponent
+    exponent = np.frexp(abs(np.diagonal(X.parts[0], 0, -2, -1)).max(-1))[1][:, None, None]
+    X = X * np.ldexp(1.0, -exponent)
     total = exponential(NUMPY, logarithm(X) * t)
-    np.fill_diagonal(total.parts[0], np.diagonal(X.parts[0]) ** t)
+    _with_diagonal(total.parts[0], np.diagonal(X.parts[0], 0, -2, -1) ** t)
     return total * 2.0 ** (exponent * t)
 
 

@@ -9,32 +9,33 @@ import scipy.linalg
 from overbar.kernel import kernel
 from overbar.namespace import mH, mT, namespace
 from overbar.primitive import once, primitive
+from overbar.rules.schur_forms import schur_forms
 
 OUTPUTS = ("real", "complex")
 
 
-@kernel("(n,n)->(n,n),(n,n)", "==")
+@kernel("(n,n)->(n,n),(n,n)", "==", stacked=True)
 def real_schur(A):
-    """SciPy's real Schur decomposition, T and Z, in the signs of `_settled`."""
-    return _settled(A, "real")
+    """LAPACK's real Schur decomposition, T and Z, in the signs of `_settled`."""
+    return _settled(A)
 
 
-@kernel("(n,n)->(n,n),(n,n)", "cc")
+@kernel("(n,n)->(n,n),(n,n)", "cc", stacked=True)
 def complex_schur(A):
-    """SciPy's complex Schur decomposition, T and Z, in the phases of `_settled`."""
-    return _settled(A, "complex")
+    """LAPACK's complex Schur decomposition, T and Z, in the phases of `_settled`."""
+    return _settled(A.astype(np.result_type(A, np.complex64)))
 
 
-def _settled(A, output):
-    """SciPy's decomposition with the largest entry of each column of Z real and positive."""
+def _settled(A):
+    """LAPACK's decomposition with the largest entry of each column of Z real and positive."""
     if not np.isfinite(A).all():
         raise np.linalg.LinAlgError("schur: argument A is not finite. Remove or replace such entries before the call.")
-    if not len(A):
+    if not A.size:
         return A, A
-    T, Z = scipy.linalg.schur(A, output=output)
-    largest = np.take_along_axis(Z, abs(Z).argmax(0)[None], 0)[0]
+    T, Z, _ = schur_forms(A)
+    largest = np.take_along_axis(Z, abs(Z).argmax(-2)[:, None, :], -2)
     phase = np.conj(largest) / abs(largest)
-    return np.conj(phase)[:, None] * T * phase, Z * phase
+    return np.conj(phase).swapaxes(-1, -2) * T * phase, Z * phase
 
 
 @primitive("(n,n)->(n,n),(n,n)")

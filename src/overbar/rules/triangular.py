@@ -213,11 +213,12 @@ def _(X_bar, X, L, B, *, upper):
 
     def L_bar():
         n, k = X.shape[-2:]
-        if n is None or k is None or 8 * k < n:
+        if n is None or k is None or n < 64 or 8 * k < n:
             T = mH(xp.triu(L)) if upper else xp.tril(L)
             bar = xp.tril(-B_bar() @ mH(mH(T) @ X) - X @ mH(half()))
         else:
-            bar = _tril_of_product(-B_bar() @ mH(X), mH(L) if upper else L)
+            c = xp.cast(xp.power_of_two(L), L)  # B̄ Xᴴ alone, which is as 1/L⁴, may leave the range of numbers
+            bar = _tril_of_product(-(B_bar() * c) @ mH(X * c), (mH(L) if upper else L) / c) / c
         return mH(bar) if upper else bar
 
     return L_bar, B_bar

@@ -1,0 +1,90 @@
+"""What kernels on the host share: Schur forms and triangular systems of whole stacks of matrices.
+
+May import NumPy and SciPy. A stack is an array (k, m, n). Where matrices are small, a call of
+LAPACK through SciPy takes longer than the work that it does, so that loops over a stack contain single calls, and
+everything else is done for all of its matrices at once.
+"""
+
+import functools
+
+import numpy as np
+import scipy.linalg
+
+# Up to this order, triangular systems of a stack are solved all at once.
+TOGETHER = 16
+
+
+@functools.cache
+def lapack(name, dtype):
+    """The routine of LAPACK for arrays of this dtype."""
+    return scipy.linalg.get_lapack_funcs((name,), dtype=dtype)[0]
+
+
+@functools.cache
+def _gees(dtype, n):
+    """LAPACK's Schur decomposition of n by n matrices."""
+    routine = lapack("gees", dtype)
+    # the first call asks for the best size of the workspace
+    size = int(routine(_unsorted, np.zeros((n, n), dtype), lwork=-1)[-2][0].real)
+    return lambda A: routine(_unsorted, A, lwork=size)
+
+
+def _unsorted(*_):
+    return None
+
+
+def schur_forms(A):
+    """T, Z and the eigenvalues of A = Z T Zᴴ, for a stack; a real A has real Z, and a T with 2 by 2 blocks."""
+    T, Z = np.empty_like(A), np.empty_like(A)
+    w = np.empty(A.shape[:-1], np.result_type(A.dtype, np.complex64))
+    if not A.size:
+        return T, Z, w
+    gees = _gees(A.dtype, A.shape[-1])
+    for i, M in enumerate(A):
+        found = gees(M)
+        if found[-1]:
+            raise np.linalg.LinAlgError("the QR iteration for a Schur decomposition did not converge.")
+        T[i], Z[i] = found[0], found[-3]
+        w[i] = found[2] if A.dtype.kind == "c" else found[2] + 1j * found[3]
+    return T, Z, w
+
+
+def complex_forms(T, Z):
+    """Triangular T and Z from those of real matrices with blocks.
+
+    A block of LAPACK's is [[a, b], [c, a]] with b c < 0, eigenvalues a ± i √(−b c) and, for the first of them, the
+    eigenvector (b, i √(−b c)), or (√|b|, ± i √|c|) with the sign of b.
+    """
+    T, Z = T.astype(np.result_type(T, np.complex64)), Z.astype(np.result_type(Z, np.complex64))
+    for j in range(T.shape[-1] - 1):
+        (blocks,) = np.nonzero(T[:, j + 1, j])
+        if not blocks.size:
+            continue
+        b, c = T[blocks, j, j + 1].real, T[blocks, j + 1, j].real
+        first, second = np.sqrt(abs(b)), 1j * np.copysign(np.sqrt(abs(c)), b)
+        size = np.hypot(first, abs(second))
+        first, second = first / size, second / size
+        G = np.stack([first, second, -second.conj(), first], axis=-1).reshape(-1, 2, 2).swapaxes(-1, -2)
+        both, above, behind = slice(j, j + 2), slice(0, j + 2), slice(j, None)
+        T[blocks, both, behind] = adjoint(G) @ T[blocks, both, behind]
+        T[blocks, above, both] = T[blocks, above, both] @ G
+        Z[blocks, :, both] = Z[blocks, :, both] @ G
+        T[blocks, j + 1, j] = 0
+    return T, Z
+
+
+def solve_upper(T, B):
+    """T⁻¹ B for upper triangular T without zeros on the diagonal, for stacks of both."""
+    if len(T) > 1 and T.shape[-1] <= TOGETHER:
+        # LAPACK's LU of an upper triangular matrix eliminates nothing and pivots nowhere
+        return np.linalg.solve(T, B)
+    X = np.empty(B.shape, np.result_type(T, B))
+    if X.size:
+        trtrs = lapack("trtrs", X.dtype)
+        for i in range(len(X)):
+            X[i] = trtrs(T[i], B[i])[0]
+    return X
+
+
+def adjoint(A):
+    return A.conj().swapaxes(-1, -2)
