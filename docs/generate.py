@@ -107,7 +107,7 @@ def ops_of(front):
 
 def shown(signature):
     """A signature as one would write it: with the short names of its types."""
-    text = str(signature).replace("int | float | complex", "Number")
+    text = str(signature).replace("int | float | complex", "Number").replace("'Any'", "Any")
     return re.sub(r"\b(torch\.(?=Tensor)|collections\.abc\.|typing\.|overbar\.primitive\.)", "", text)
 
 
@@ -249,7 +249,7 @@ tensor) and your own primitives are never handed over.
 def linalg_words(front):
     """What there is to say of a mirror of the framework's own module of linear algebra."""
     theirs = "torch.linalg" if front is torch_ops else "tf.linalg"
-    ours = [f"`{name}`" for name in front.linalg.__all__ if is_op(front, getattr(front.linalg, name))]
+    ours = [f"`{name}`" for name in front.linalg.__all__ if is_ours(front, getattr(front.linalg, name))]
     return textwrap.fill(
         f"`{front.__name__}.linalg` is `{theirs}` with the functions of `{front.__name__}` in it, so that "
         f"`from {front.__name__} import linalg` is the whole change. Of its {len(front.linalg.__all__)} names "
@@ -262,6 +262,11 @@ def linalg_words(front):
 
 def is_op(front, function):
     return getattr(function, "__module__", None) == front.ops.__name__ and hasattr(function, "primitive")
+
+
+def is_ours(front, function):
+    """Whether a function of the mirror is an op, or made of ops."""
+    return is_op(front, function) or getattr(function, "__module__", "").partition(".")[0] == front.__name__
 
 
 def remarks(front, op):
@@ -277,8 +282,11 @@ def remarks(front, op):
         name += ", with its derivative put right"
     if getattr(op, "when", None) is None:
         yield f"handed over to {name}"
-    elif (words := handed_over(op)) is not None:
+        return
+    if (words := handed_over(op)) is not None:
         yield f"handed over to {name}: {words}".removesuffix(": ")
+    if (reason := getattr(op.when, "reason", None)) is not None:
+        yield f"{'all others are' if words is not None else 'its derivatives are'} ours, as {reason}"
 
 
 HUGE = 4096  # larger matrices are not asked about
@@ -386,7 +394,9 @@ def with_types(op, array, number):
         if parameter.annotation is not parameter.empty:
             pass
         elif our in primitive.arguments:
-            one = f"{array} | {number}" if number and elementwise else array
+            numbers = elementwise or not primitive.signature.inputs[primitive.arguments.index(our)]
+            one = f"{array} | {number}" if number and numbers and len(primitive.arguments) > 1 else array
+            one = f"{one} | None" if our in primitive.absent and one != "Any" else one
             parameter = parameter.replace(annotation=_Written(f"Sequence[{array}]" if primitive.variadic else one))
         elif our is not None:
             parameter = parameter.replace(annotation=_Written(types[our]))
@@ -419,9 +429,13 @@ def primitives_stub():
     for name, primitive in REGISTRY.items():
         types = option_types(primitive)
         arguments = [f"{n}: Sequence[Any]" if primitive.variadic else f"{n}: Any" for n in primitive.arguments]
+        arguments = [
+            f"{a} = None" if n in primitive.absent else a for n, a in zip(primitive.arguments, arguments, strict=True)
+        ]
         # options may be given by position, but those that must be given come first then
         required = [n for n, default in primitive.defaults.items() if default is inspect.Parameter.empty]
         rest = [n for n in primitive.defaults if n not in (*required, "batch_ndim")]
+        arguments += ["*"] if primitive.absent and required else []
         arguments += [f"{n}: {types[n]}" for n in required]
         arguments += [f"{n}: {types[n]} = {primitive.defaults[n]!r}" for n in rest]
         lines += [f"class _{name}(Primitive):", f"    def __call__(self, {', '.join(arguments)}) -> Any:"]
@@ -518,7 +532,12 @@ def session(front, op, arrays, options):
         return None
     lines, arguments = [f"import {library}, {front.__name__}"], []
     written = [
-        str(a) if a.ndim == 0 and len(arrays) > 1 else f"{tensor}({a.tolist()}{dtypes[a.dtype.kind]})" for a in arrays
+        "None"
+        if a is None
+        else str(a)
+        if a.ndim == 0 and len(arrays) > 1
+        else f"{tensor}({a.tolist()}{dtypes[a.dtype.kind]})"
+        for a in arrays
     ]
     written = [re.sub(r"\b(nan|inf)\b", r'float("\1")', text) for text in written]
     for name, our in theirs.items():
@@ -526,12 +545,17 @@ def session(front, op, arrays, options):
             arguments.append(f"[{', '.join(written)}]")
         elif our in primitive.arguments:
             value = written[primitive.arguments.index(our)]
+            if value == "None":  # an array that may be left out
+                continue
             if value.startswith(tensor):
                 called = name if f"{front.__name__}.{op.__name__}" in OTHER_ARRAYS else our
                 lines.append(f"{called} = {value}")
                 value = called
             arguments.append(value)
-        elif our is not None and options[our] is not parameters[name].default:
+        elif our is not None and (
+            parameters[name].default is inspect.Parameter.empty
+            or not (options[our] is parameters[name].default or options[our] is primitive.defaults[our])
+        ):
             value = options[our]
             if isinstance(value, Primitive):  # a function as an option
                 value = f"{front.__name__}.{value.name}"
@@ -558,7 +582,8 @@ def first_call(primitive):
     def watching(self, *args, **kwargs):
         if self is primitive and not seen:
             arrays, options = self.bind(args, kwargs)
-            seen.append(([np.asarray(getattr(a, "value", a)) for a in arrays], options))
+            values = [getattr(a, "value", a) for a in arrays]
+            seen.append(([a if a is None else np.asarray(a) for a in values], options))
         return original(self, *args, **kwargs)
 
     Primitive.__call__ = watching

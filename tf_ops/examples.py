@@ -376,16 +376,16 @@ array([[0., 0.],
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]], tf.float64)
 >>> B = tf.constant([1.0, 2.0, 3.0], tf.float64)
->>> tf_ops.lstsq(A, B, l2_regularizer=0.0)
+>>> tf_ops.lstsq(A, B)
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 1.])>
 """,
     "lu": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[1.0, 3.0], [2.0, 4.0]], tf.float64)
 >>> tf_ops.lu(A)
-(<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+Lu(lu=<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
 array([[2. , 4. ],
-       [0.5, 1. ]])>, <tf.Tensor: shape=(2,), dtype=int32, numpy=array([1, 0], dtype=int32)>)
+       [0.5, 1. ]])>, p=<tf.Tensor: shape=(2,), dtype=int32, numpy=array([1, 0], dtype=int32)>)
 """,
     "lu_factor": """\
 >>> import tensorflow as tf, tf_ops
@@ -447,6 +447,12 @@ array([[1.],
 >>> tf_ops.multiply(A, B)
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([3., 8.])>
 """,
+    "norm": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[3.0, 0.0], [0.0, 4.0]], tf.float64)
+>>> tf_ops.norm(A)
+<tf.Tensor: shape=(), dtype=float64, numpy=5.0>
+""",
     "phi": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[2.0, 2.0], [2.0, 2.0]], tf.float64)
@@ -497,7 +503,7 @@ array([[2., 3.],
     "powmh": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[4.0, 0.0], [0.0, 9.0]], tf.float64)
->>> tf_ops.powmh(A, p=1.5)
+>>> tf_ops.powmh(A, 1.5)
 <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
 array([[ 8.,  0.],
        [ 0., 27.]])>
@@ -505,10 +511,10 @@ array([[ 8.,  0.],
     "qr": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[3.0, 1.0], [4.0, 2.0]], tf.float64)
->>> tf_ops.qr(A, full_matrices='reduced')
-(<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+>>> tf_ops.qr(A)
+Qr(q=<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
 array([[-0.6, -0.8],
-       [-0.8,  0.6]])>, <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+       [-0.8,  0.6]])>, r=<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
 array([[-5. , -2.2],
        [ 0. ,  0.4]])>)
 """,

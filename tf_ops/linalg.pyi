@@ -20,6 +20,7 @@ from tf_ops.ops import lu as lu
 from tf_ops.ops import lu_solve as lu_solve
 from tf_ops.ops import matmul as matmul
 from tf_ops.ops import matrix_transpose as matrix_transpose
+from tf_ops.ops import norm as norm
 from tf_ops.ops import pinv as pinv
 from tf_ops.ops import qr as qr
 from tf_ops.ops import slogdet as slogdet

@@ -104,17 +104,33 @@ class TensorFlowNamespace(Namespace):
     # -- arrays in, arrays out
 
     def as_arrays(self, values):
-        like = next((v for v in values if isinstance(v, (tf.Tensor, tf.Variable))), None)
+        like = next((v.dtype for v in values if isinstance(v, (tf.Tensor, tf.Variable)) and self.is_floating(v)), None)
+        if like is None:
+            found = next(
+                (v.dtype for v in values if isinstance(v, (np.ndarray, np.generic)) and v.dtype.kind in "fcV"), None
+            )
+            like = None if found is None else tf.as_dtype(found)
         return [self._convert(v, like) for v in values]
 
     def _convert(self, value, like):
+        """A tensor. NumPy's arrays and numbers take the dtype of a tensor beside them, as in TensorFlow, and numbers
+        and lists of numbers that of an array. What would lose more than digits stays what it is, to be refused."""
         if isinstance(value, tf.Tensor):
             return value
-        if isinstance(value, (bool, int, float)) and like is not None:
-            return tf.convert_to_tensor(value, dtype=like.dtype)
-        if isinstance(value, (bool, int)):
-            return tf.convert_to_tensor(float(value))
-        return tf.convert_to_tensor(value)
+        if isinstance(value, (np.ndarray, np.generic)):
+            kind = value.dtype.kind  # V is bfloat16
+            fits = like is not None and (
+                kind in "fV" or (kind == "c" and like.is_complex) or (kind in "iu" and like.size > 2)
+            )
+            return tf.convert_to_tensor(value, dtype=like if fits else None)
+        if isinstance(value, tf.Variable):
+            return tf.convert_to_tensor(value)
+        if isinstance(value, int) and like is None:
+            value = float(value)
+        try:
+            return tf.convert_to_tensor(value, dtype=like)
+        except (TypeError, ValueError):
+            return tf.convert_to_tensor(value)
 
     def static_shape(self, A):
         return None if A.shape.rank is None else tuple(A.shape)
@@ -324,6 +340,13 @@ class TensorFlowNamespace(Namespace):
             return no()
         return tf.cond(tf.reduce_all(mask), yes, no)
 
+    def may_hold(self, mask):
+        return not _at_hand(mask) or super().may_hold(mask)
+
+    def warn(self, mask, message):
+        if _at_hand(mask):
+            super().warn(mask, message)
+
     def repeat(self, counts, step, state):
         most = tf.reduce_max(tf.pad(tf.reshape(counts, [-1]), [[0, 1]]))
         if tf.executing_eagerly():
@@ -346,6 +369,9 @@ class TensorFlowNamespace(Namespace):
             except tf.errors.InvalidArgumentError as error:
                 if "not invertible" not in error.message:
                     raise
+                regular, nan = _without_nan(A)
+                if nan is not None:
+                    return self.solve(regular, B) + nan
                 index = next(iter(np.argwhere(_is_singular(A))), ())
                 raise self.LinAlgError(singular("A", index)) from None
         if compiled_by_xla():
@@ -355,7 +381,8 @@ class TensorFlowNamespace(Namespace):
             return tf.linalg.triangular_solve(R, self.mH(Q) @ B, lower=False)
         if check and A.shape.rank > 2:
             A = self._assert_invertible(A)
-        return tf.linalg.solve(A, B, name="solve_A")  # the kernel's error shows this name
+        A, nan = _without_nan(A)
+        return tf.linalg.solve(A, B, name="solve_A") + nan  # the kernel's error shows this name
 
     def on_host(self, kernel, *arrays, **options):
         if tf.executing_eagerly():
@@ -389,13 +416,17 @@ class TensorFlowNamespace(Namespace):
             except tf.errors.InvalidArgumentError as error:
                 if "not invertible" not in error.message:
                     raise
+                regular, nan = _without_nan(A)
+                if nan is not None:
+                    return self.inv(regular) + nan
                 index = next(iter(np.argwhere(_is_singular(A))), ())
                 raise self.LinAlgError(no_inverse("A", index)) from None
         if compiled_by_xla():
             return self.solve(A, self.eye_like(A))
         if A.shape.rank > 2:
             A = self._assert_invertible(A, "argument A is singular: it has no inverse.")
-        return tf.linalg.inv(A, name="inv_A")  # the kernel's error shows this name
+        A, nan = _without_nan(A)
+        return tf.linalg.inv(A, name="inv_A") + nan  # the kernel's error shows this name
 
     def slogdet(self, A):
         sign, logabsdet = _eliminated(A) if compiled_by_xla() else tf.linalg.slogdet(A)
@@ -474,6 +505,11 @@ class TensorFlowNamespace(Namespace):
         return tf.linalg.triangular_solve(A, B, lower=not upper, adjoint=adjoint)
 
 
+def _at_hand(A):
+    """Whether the numbers in a tensor can be looked at without waiting for a device."""
+    return tf.executing_eagerly() and hasattr(A, "numpy") and A.device.rpartition("device:")[-1].startswith("CPU")
+
+
 def compiled_by_xla():
     """Whether the graph that is being built is that of a tf.function with jit_compile=True. (TensorFlow has no public
     way to ask.)"""
@@ -518,6 +554,17 @@ def _eliminated(A):
     state = (tf.constant(0), A, free, tf.cast(tf.ones_like(logarithm), A.dtype), logarithm)
     _, _, _, sign, logarithm = tf.while_loop(lambda j, *_: j < n, step, state)
     return sign, logarithm
+
+
+def _without_nan(A):
+    """The matrices, with the identity in the place of those that have a NaN, and what is to be added to what has been
+    computed of them: NaN, or 0 for the others; None, eagerly, if there is none. TensorFlow's kernels call some of these
+    matrices singular."""
+    bad = tf.reduce_any(tf.not_equal(A, A), axis=[-2, -1], keepdims=True)  # is_nan takes no complex numbers
+    if tf.executing_eagerly() and not bool(tf.reduce_any(bad)):
+        return A, None
+    nan = tf.where(bad, tf.constant(math.nan, A.dtype.real_dtype), tf.constant(0, A.dtype.real_dtype))
+    return tf.where(bad, tf.eye(tf.shape(A)[-1], dtype=A.dtype), A), tf.cast(nan, A.dtype)
 
 
 def _is_singular(A):

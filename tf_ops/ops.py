@@ -6,9 +6,11 @@ entry says what the op is called, which of TensorFlow's functions it stands for,
 that function; `tf_ops.handover` says what that means.
 """
 
-from typing import NamedTuple
+import math
+import numbers
 
 import tensorflow as tf
+from tensorflow.python.ops import gen_linalg_ops
 
 from overbar import rules
 from overbar.rules.lu import permutation
@@ -21,16 +23,38 @@ def _integers(x, y, name=None):
     return all(tf.convert_to_tensor(z).dtype.is_integer for z in (x, y))
 
 
-class LogMatrixDeterminant(NamedTuple):
-    """What tf.linalg.slogdet returns."""
+# What functions of TensorFlow return has these classes, which have no public names.
+_LogMatrixDeterminant = gen_linalg_ops._LogMatrixDeterminantOutput
+_Qr, _Lu = gen_linalg_ops._QrOutput, gen_linalg_ops._LuOutput
 
-    sign: tf.Tensor
-    log_abs_determinant: tf.Tensor
+
+def _with_dtype(x, dtype):
+    """A real tensor, complex if that is the dtype. (The gradient of tf.cast would warn of an imaginary part.)"""
+    return tf.complex(x, tf.zeros_like(x)) if dtype.is_complex else x
 
 
 def _slogdet(sign, logabsdet):
     """A named tuple (sign, log_abs_determinant), both of the dtype of the input, as that of tf.linalg.slogdet."""
-    return LogMatrixDeterminant(sign, tf.cast(logabsdet, sign.dtype))
+    return _LogMatrixDeterminant(sign, _with_dtype(logabsdet, sign.dtype))
+
+
+def _q_r(Q, R):
+    """A named tuple (q, r), as that of tf.linalg.qr."""
+    return _Qr(Q, R)
+
+
+def _e_v(w, V):
+    """The eigenvalues have the dtype of the input, as in TensorFlow, though they are real."""
+    return _with_dtype(w, V.dtype), V
+
+
+def _e(w, *, A):
+    """The eigenvalues have the dtype of the input, as in TensorFlow, though they are real."""
+    return _with_dtype(w, _dtype(A))
+
+
+def _dtype(A):
+    return tf.as_dtype(A.dtype) if hasattr(A, "dtype") else tf.convert_to_tensor(A).dtype
 
 
 def _inv(C, *, adjoint=False):
@@ -59,9 +83,33 @@ def _s_u_v(U, S, Vh, *, compute_uv=True):
     return (S, U, tf.linalg.adjoint(Vh)) if compute_uv else S
 
 
+def _cutoff(a, *, rtol):
+    """`rcond` may be a tensor, with a number for each matrix."""
+    if rtol is None or isinstance(rtol, float):
+        return a
+    a = tf.convert_to_tensor(a)
+    return a, {"rtol": tf.cast(tf.convert_to_tensor(rtol), a.dtype.real_dtype)}
+
+
 def _pseudoinverse(C, *, validate_args=False):
     """The argument is validated always."""
     return C
+
+
+def _equation(matrix, rhs, *, l2_regularizer, fast):
+    """As in TensorFlow, `l2_regularizer` is ignored unless `fast` is true. It may be a tensor, and has a derivative
+    then, where it is positive."""
+    if not fast:
+        return matrix, rhs, {"l2_regularizer": 0.0}
+    if not isinstance(l2_regularizer, (tf.Tensor, tf.Variable)):
+        return matrix, rhs, {"l2_regularizer": float(l2_regularizer)}
+    # that of the matrix on top of √l2_regularizer times the identity
+    A, B = TENSORFLOW.as_arrays([matrix, rhs])
+    rows = tf.shape(A)[-1]
+    weight = tf.cast(tf.sqrt(tf.cast(l2_regularizer, A.dtype.real_dtype)), A.dtype)
+    identity = tf.eye(rows, batch_shape=tf.shape(A)[:-2], dtype=A.dtype)
+    nothing = tf.zeros(tf.concat([tf.shape(B)[:-2], [rows], tf.shape(B)[-1:]], axis=0), B.dtype)
+    return tf.concat([A, weight * identity], -2), tf.concat([B, nothing], -2), {"l2_regularizer": 0.0}
 
 
 def _solution(solution, residuals, rank, singular_values):
@@ -70,29 +118,72 @@ def _solution(solution, residuals, rank, singular_values):
 
 
 def _with_permutation(LU, pivots, *, output_idx_type=tf.int32):
-    """(lu, p), where row p[i] of the input is row i of L U."""
+    """A named tuple (lu, p), as that of tf.linalg.lu: row p[i] of the input is row i of L U."""
     (p,) = TENSORFLOW.on_host(permutation, tf.range(tf.shape(LU)[-2]), pivots)
-    return LU, tf.cast(p, output_idx_type)
+    return _Lu(LU, tf.cast(p, output_idx_type))
 
 
 def _matrices_last(A, *, dim):
-    if dim == (-2, -1):
-        return A
+    return A if dim == (-2, -1) else _with_last(tf.convert_to_tensor(A), dim)
+
+
+def _kept(norm, *, A, dim, keepdim):
+    return tf.reshape(norm, _with_ones(tf.convert_to_tensor(A), dim)) if keepdim else norm
+
+
+def _with_last(A, axes):
+    """A tensor with two of its dimensions last."""
+    last = two_dimensions(axes, A.shape.rank)
+    return tf.transpose(A, [*(d for d in range(A.shape.rank) if d not in last), *last])
+
+
+def _with_ones(A, axes):
+    """The shape of A with ones in these dimensions."""
+    axes = [axis % A.shape.rank for axis in axes]
+    return [1 if d in axes else size for d, size in enumerate(TENSORFLOW.shape(A))]
+
+
+def _is_of_matrices(axis):
+    return isinstance(axis, (list, tuple)) and len(axis) == 2
+
+
+def _other_norm(tensor, ord="euclidean", axis=None, keepdims=None, name=None):
+    """Whether this is a call of tf.norm for which there is no op of ours: of vectors with another p, of integers, along
+    an axis of a tensor of unknown rank, or with arguments that are wrong."""
+    A = TENSORFLOW.as_arrays([tensor])[0]
+    axes = [] if axis is None else axis if _is_of_matrices(axis) else [axis]
+    rank = 0 if A.shape.rank is None else A.shape.rank
+    known = "euclidean", 1, 2, math.inf, *(["fro"] if _is_of_matrices(axis) else [])
+    return not (
+        TENSORFLOW.is_floating(A)
+        and isinstance(ord, (str, numbers.Real))
+        and ord in known
+        and all(isinstance(d, int) and -rank <= d < rank for d in axes)
+        and len({d % rank for d in axes}) == len(axes)
+    )
+
+
+def _of_columns(tensor, *, ord, axis):
+    """A vector is a column here, whose Frobenius norm, and largest sums of a column and of a row, are those of the
+    vector."""
+    A = tf.convert_to_tensor(tensor)
+    if _is_of_matrices(axis):
+        return _with_last(A, tuple(axis)), {"ord": "fro" if ord == "euclidean" else ord}
+    A = tf.reshape(A, [-1, 1]) if axis is None else TENSORFLOW.moveaxis(A, axis, -1)[..., None]
+    return A, {"ord": "fro" if ord in ("euclidean", 2) else ord}
+
+
+def _norm(norm, *, A, ord, axis, keepdims):
+    """That of the vector of all entries, of the vectors along `axis`, or of the matrices in two. For complex tensors it
+    is complex, as in TensorFlow, but for sums of moduli and the largest singular value.
+    """
     A = tf.convert_to_tensor(A)
-    return tf.transpose(A, _with_last(A.shape.rank, dim))
-
-
-def _kept(norm, *, dim, keepdim):
-    if not keepdim:
+    if ord in ("euclidean", "fro") or (ord == 2 and not _is_of_matrices(axis)):
+        norm = _with_dtype(norm, A.dtype)
+    if not keepdims:
         return norm
-    order = _with_last(norm.shape.rank + 2, dim)
-    return tf.transpose(norm[..., None, None], sorted(range(len(order)), key=order.__getitem__))
-
-
-def _with_last(rank, dim):
-    """All dimensions, two of them last."""
-    last = two_dimensions(dim, rank)
-    return [*(d for d in range(rank) if d not in last), *last]
+    axes = None if axis is None else axis if _is_of_matrices(axis) else [axis]
+    return tf.reshape(norm, tf.ones_like(tf.shape(A)) if axes is None else _with_ones(A, axes))
 
 
 add = wrap(rules.add, builtin=tf.add)
@@ -137,6 +228,7 @@ eigh = wrap(
     tensor="A",
     builtin=tf.linalg.eigh,
     when=never,  # its gradient near equal eigenvalues is wrong, without a warning, and inexact under XLA
+    returns=_e_v,
 )
 eigh_generalized = wrap(rules.eigh_generalized)
 eigh_tridiagonal = wrap(
@@ -149,7 +241,7 @@ eigh_tridiagonal = wrap(
     returns=_as_tensorflow,
 )
 eigvals = wrap(rules.eigvals, "eigvals(tensor)", tensor="A", builtin=tf.linalg.eigvals, when=never)
-eigvalsh = wrap(rules.eigvalsh, "eigvalsh(tensor)", tensor="A", builtin=tf.linalg.eigvalsh, when=never)
+eigvalsh = wrap(rules.eigvalsh, "eigvalsh(tensor)", tensor="A", builtin=tf.linalg.eigvalsh, when=never, returns=_e)
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, builtin=tf.exp)
 expm = wrap(
@@ -200,6 +292,7 @@ lstsq = wrap(
     "lstsq(matrix, rhs, l2_regularizer=0.0, fast=True)",
     matrix="A",
     rhs="B",
+    takes=_equation,
     returns=_solution,
     builtin=tf.linalg.lstsq,
     when=never,  # it squares the condition, and knows no deficient rank
@@ -218,13 +311,22 @@ mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, builtin=tf.linalg.matmul)
 matrix_norm = wrap(
     rules.matrix_norm,
-    "matrix_norm(A, ord='fro', dim=(-2, -1), keepdim=False)",
+    "matrix_norm(A, ord: Any = 'fro', dim=(-2, -1), keepdim=False)",
     takes=_matrices_last,
     returns=_kept,
 )
 matrix_power = wrap(rules.matrix_power)
 matrix_transpose = wrap(rules.matrix_transpose, builtin=tf.linalg.matrix_transpose)
 multiply = wrap(rules.multiply, builtin=tf.multiply)
+norm = wrap(
+    rules.matrix_norm,
+    "norm(tensor, ord: Any = 'euclidean', axis=None, keepdims=None)",
+    tensor="A",
+    builtin=tf.norm,
+    when=_other_norm,  # its gradient is NaN at zero, and its squares over- and underflow
+    takes=_of_columns,
+    returns=_norm,
+)
 phi = wrap(rules.phi)
 pinv = wrap(
     rules.pinv,
@@ -233,6 +335,7 @@ pinv = wrap(
     rcond="rtol",
     builtin=tf.linalg.pinv,
     when=never,
+    takes=_cutoff,
     returns=_pseudoinverse,
 )
 polar = wrap(rules.polar)
@@ -247,7 +350,15 @@ pow = wrap(
 )
 power = wrap(rules.power)
 powmh = wrap(rules.powmh)
-qr = wrap(rules.qr, "qr(input, full_matrices=False)", input="A", full_matrices="mode", builtin=tf.linalg.qr, when=never)
+qr = wrap(
+    rules.qr,
+    "qr(input, full_matrices=False)",
+    input="A",
+    full_matrices="mode",
+    builtin=tf.linalg.qr,
+    when=never,
+    returns=_q_r,
+)
 quadratic = wrap(rules.quadratic)
 reciprocal = wrap(rules.reciprocal, builtin=tf.math.reciprocal)
 reduce_sum = wrap(rules.sum, builtin=tf.reduce_sum)

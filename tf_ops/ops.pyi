@@ -203,7 +203,7 @@ def matmul(
 ) -> Any:
     """The matrix product C = A B."""
 
-def matrix_norm(A: Any, ord: str = "fro", dim: Any = (-2, -1), keepdim: Any = False, name: str | None = None) -> Any:
+def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: Any = False, name: str | None = None) -> Any:
     """The norm ‖A‖ of a matrix: Frobenius, nuclear, spectral, or the largest sum of a column or row."""
 
 def matrix_power(A: Any, *, n: int, name: str | None = None) -> Any:
@@ -215,11 +215,14 @@ def matrix_transpose(a: Any, name: str | None = "matrix_transpose", conjugate: A
 def multiply(x: Any, y: Any, name: str | None = None) -> Any:
     """The product C = A ∘ B, entry by entry (Hadamard's)."""
 
+def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = None, name: str | None = None) -> Any:
+    """The norm ‖A‖ of a matrix: Frobenius, nuclear, spectral, or the largest sum of a column or row."""
+
 def phi(A: Any, *, name: str | None = None) -> Any:
     """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
     decomposition."""
 
-def pinv(a: Any, rcond: float | None = None, validate_args: Any = False, name: str | None = None) -> Any:
+def pinv(a: Any, rcond: Any = None, validate_args: Any = False, name: str | None = None) -> Any:
     """The Moore–Penrose pseudoinverse A⁺ of any matrix."""
 
 def polar(A: Any, *, side: str = "right", name: str | None = None) -> tuple[Any, Any]:
@@ -234,7 +237,7 @@ def pow(x: Any, y: Any, name: str | None = None) -> Any:
 def power(A: Any, p: Any, *, name: str | None = None) -> Any:
     """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""
 
-def powmh(A: Any, *, p: float, name: str | None = None) -> Any:
+def powmh(A: Any, p: Any, *, name: str | None = None) -> Any:
     """The power C = Aᵖ of a symmetric (Hermitian) matrix."""
 
 def qr(input: Any, full_matrices: str = False, name: str | None = None) -> tuple[Any, Any]:
@@ -308,7 +311,18 @@ def solve_triangular(
 ) -> Any:
     """The solution X of a triangular system, op(A) X = B or X op(A) = B."""
 
-def spectral_function(A: Any, *, f: Any, df: Any, d2f: Any = None, d3f: Any = None, name: str | None = None) -> Any:
+def spectral_function(
+    A: Any,
+    args: Any = None,
+    *,
+    f: Any,
+    df: Any,
+    d2f: Any = None,
+    d3f: Any = None,
+    dargs: Any = None,
+    d2args: Any = None,
+    name: str | None = None,
+) -> Any:
     """The function C = f(A) of a symmetric (Hermitian) matrix: C = V f(w) Vᴴ, where A = V diag(w) Vᴴ."""
 
 def sqrt(x: Any, name: str | None = None) -> Any:

@@ -8,6 +8,8 @@ import contextlib
 import functools
 import sys
 import threading
+import types
+import warnings
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -22,6 +24,10 @@ def reroute() -> Iterator[None]:
     Inside, ``tf.linalg.cholesky`` is `tf_ops.cholesky`, wherever it is called from: a library, a distribution of
     TensorFlow Probability, a layer of Keras. The same holds under its names in ``tf.compat``. What is traced inside
     stays so: only the first call of a `tf.function` has to be inside, and derivatives taken later are ours, too.
+
+    Other spellings are found wherever TensorFlow's modules have them, also in those that ``import tensorflow.linalg``
+    makes. Where a function of tf.linalg could not be replaced, because somebody else has put another one there, or has
+    imported a module of TensorFlow's inside, a warning says so.
 
     Left alone are code that keeps the function itself (by ``from tensorflow.linalg import cholesky``, or as a default
     argument), TensorFlow's own insides, such as `tf.linalg.LinearOperatorFullMatrix`, and linear operators in the place
@@ -43,10 +49,13 @@ def reroute() -> Iterator[None]:
     _here.depth += 1
     _change(+1)
     try:
+        _warn(_missed(lambda value, stand_in: value is not stand_in), "somebody else has put functions there")
         yield
     finally:
+        missed = _missed(lambda value, _: _is_replaced(value))
         _change(-1)
         _here.depth -= 1
+    _warn(missed, "a module that has been imported meanwhile brought TensorFlow's back")
 
 
 class _Here(threading.local):
@@ -78,16 +87,41 @@ def _change(step):
 
 
 def _places():
-    """Where TensorFlow's public interface has the functions. They are in several modules, as tf.linalg,
-    tf.compat.v2.linalg and so on are objects of their own."""
+    """Where TensorFlow's public interface has the functions. They are in several modules, as tf, tf.linalg,
+    tf.compat.v2.linalg and so on are objects of their own, and so is what ``import tensorflow.linalg`` makes of a
+    tf.linalg that has been there before."""
     stand_ins = {id(function): (function, stand_in) for function, stand_in in STAND_INS.items()}
     return [
         (module, name, *stand_ins[id(value)])
-        for key, module in list(sys.modules.items())
-        if key.startswith(("tensorflow._api.", "tensorflow.compat."))
+        for module in _public_modules()
         for name, value in list(vars(module).items())
         if id(value) in stand_ins
     ]
+
+
+def _public_modules():
+    found = {
+        id(module): module
+        for key, module in list(sys.modules.items())
+        if isinstance(module, types.ModuleType)
+        and (key == "tensorflow" or (key.startswith("tensorflow.") and not key.startswith("tensorflow.python")))
+    }
+    return {**found, id(tf): tf, id(tf.linalg): tf.linalg}.values()
+
+
+def _missed(is_missed):
+    """The names of functions of tf.linalg that are not ours now."""
+    missing = object()
+    return [name for name, stand_in in _EXPECTED.items() if is_missed(getattr(tf.linalg, name, missing), stand_in)]
+
+
+def _warn(names, reason):
+    if names:
+        warnings.warn(
+            f"tf_ops.reroute: calls of tf.linalg.{', '.join(names)} are not rerouted: {reason}. Import TensorFlow's "
+            "modules before, and put other functions into them inside or afterwards.",
+            stacklevel=4,
+        )
 
 
 def _stand_in(function, op):
@@ -107,9 +141,21 @@ def _stand_in(function, op):
     return rerouted
 
 
+def _norm_with_keep_dims(tensor, ord="euclidean", axis=None, keepdims=None, name=None, keep_dims=None):
+    return linalg.norm(tensor, ord, axis, keepdims if keep_dims is None else keep_dims, name)
+
+
+def _is_replaced(function):
+    return isinstance(function, types.FunctionType) and function in STAND_INS
+
+
 #: what is called in the place of each function; an op that hands over every call is TensorFlow's function already
 STAND_INS = {
     op.builtin: _stand_in(op.builtin, op)
     for op in vars(linalg).values()
     if hasattr(op, "primitive") and op.when is not None
 }
+# an older one, with another signature
+STAND_INS[tf.compat.v1.norm] = _stand_in(tf.compat.v1.norm, _norm_with_keep_dims)
+
+_EXPECTED = {name: STAND_INS[function] for name, function in vars(tf.linalg).items() if _is_replaced(function)}

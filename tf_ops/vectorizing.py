@@ -10,46 +10,43 @@ import tensorflow as tf
 from tensorflow.python.ops.parallel_for.pfor import wrap
 
 
-def converter(primitive, options, tie, call):
-    """The translation of the op whose inputs are the outputs of a primitive, and then its arrays.
+def converter(primitive, options, others, tie, call):
+    """The translation of the op whose inputs are the outputs of a primitive, its arrays, the tensors among its
+    options, and some others.
 
-    `tie(outputs, arrays, options)` makes the rule the derivative of outputs that have been computed,
+    `tie(outputs, arrays, options, others)` makes the rule the derivative of outputs that have been computed,
     `call(arrays, options)` computes them, too.
     """
     whole, cores, outputs = primitive.signature.whole, primitive.signature.inputs, primitive.signature.outputs
+    count = len(tensors_in(options))
 
     def convert(pfor_input):
-        loop = []  # tensors among the options that differ from one pass of the loop to the next
-
-        def converted(tensor):
-            found = pfor_input.pfor._convert_helper(tensor)
-            if found.is_stacked:
-                loop.append(found.t)
-            return found.t
-
-        given = _map(converted, options)
-        pfor_input.stack_inputs(range(pfor_input.num_inputs if whole or loop else primitive.outputs))
+        last = pfor_input.num_inputs - count - others
+        extra = pfor_input.inputs[last:]
+        loop = [option.t for option in extra[:count] if option.is_stacked]  # these differ from one pass to the next
+        given, rest = with_tensors(options, [option.t for option in extra]), [other.t for other in extra[count:]]
+        pfor_input.stack_inputs(range(last if whole or loop else primitive.outputs))
         found = [out.t for out in pfor_input.inputs[: primitive.outputs]]
-        arrays = pfor_input.inputs[primitive.outputs :]
+        arrays = pfor_input.inputs[primitive.outputs : last]
         tensors = [A.t for A in arrays]
         if loop:  # a primitive takes options for a whole batch only
 
             def once(each):
                 slices = dict(zip(map(id, loop), each[len(tensors) :], strict=True))
-                return list(call(each[: len(tensors)], _map(lambda t: slices.get(id(t), t), given)))
+                return list(call(each[: len(tensors)], on_tensors(lambda t: slices.get(id(t), t), given)))
 
             tied = tf.map_fn(once, [*tensors, *loop], fn_output_signature=[out.dtype for out in found])
         elif whole:
-            tied = tie(found, tensors, {**given, "batch_ndim": given["batch_ndim"] + 1})
+            tied = tie(found, tensors, {**given, "batch_ndim": given["batch_ndim"] + 1}, rest)
         else:
             tensors = aligned(arrays, cores)
             batch = max(A.shape.rank - len(core) for A, core in zip(tensors, cores, strict=True))
             results = [_with_batch(out, core, batch) for out, core in zip(found, outputs, strict=True)]
             tied = [
                 y if y.shape.rank == out.shape.rank else tf.reshape(y, tf.shape(out))
-                for y, out in zip(tie(results, tensors, given), found, strict=True)
+                for y, out in zip(tie(results, tensors, given, rest), found, strict=True)
             ]
-        return [*(wrap(out, True) for out in tied), *arrays]
+        return [*(wrap(out, True) for out in tied), *arrays, *extra]
 
     return convert
 
@@ -67,14 +64,27 @@ def _with_batch(A, core, batch):
     return A
 
 
-def _map(f, value):
+def on_tensors(f, value):
     """The options of a primitive with f of each tensor in them, also in an index: (1, slice(0, tensor))."""
-    if isinstance(value, tf.Tensor):
+    if isinstance(value, (tf.Tensor, tf.Variable)):
         return f(value)
     if isinstance(value, dict):
-        return {name: _map(f, part) for name, part in value.items()}
+        return {name: on_tensors(f, part) for name, part in value.items()}
     if isinstance(value, slice):
-        return slice(_map(f, value.start), _map(f, value.stop), _map(f, value.step))
+        return slice(on_tensors(f, value.start), on_tensors(f, value.stop), on_tensors(f, value.step))
     if type(value) in (tuple, list):
-        return type(value)(_map(f, part) for part in value)
+        return type(value)(on_tensors(f, part) for part in value)
     return value
+
+
+def tensors_in(options):
+    """The tensors among the options of a primitive, in the order in which `with_tensors` replaces them."""
+    found = []
+    on_tensors(found.append, options)
+    return found
+
+
+def with_tensors(options, tensors):
+    """The options with these tensors in the places of those that are there."""
+    tensors = iter(tensors)
+    return on_tensors(lambda _: next(tensors), options)

@@ -7,14 +7,18 @@ import contextlib
 import functools
 import inspect
 import itertools
+import math
+import weakref
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import forwardprop_util, record
+from tensorflow.python.framework.ops import gradient_registry
 
 from overbar.namespace import mH, mT, namespace, register
 from overbar.primitive import Primitive, as_function
 from tf_ops.namespace import TensorFlowNamespace
-from tf_ops.vectorizing import converter
+from tf_ops.vectorizing import converter, on_tensors, tensors_in, with_tensors
 
 _HALF = (tf.float16, tf.bfloat16)
 
@@ -32,6 +36,32 @@ class _Front(TensorFlowNamespace):
             return apply(primitive, arrays, options, scope)
         outputs = apply(primitive, [tf.cast(A, tf.float32) for A in arrays], options, scope)
         return tuple(tf.cast(out, half) if self.is_floating(out) else out for out in outputs)
+
+    def of_unknown_rank(self, primitive, arrays, options):
+        """The outputs where the rank of an array is not known while a graph is built: the matrices are its last two
+        dimensions, as in TensorFlow, and all those in front of them become one."""
+        cores = primitive.signature.inputs
+        for i, (A, core) in enumerate(zip(arrays, cores, strict=True)):
+            if A.shape.rank is not None and A.shape.rank < len(core):
+                raise self.ShapeError(
+                    f"{primitive.name}: argument {primitive.argument(i)} of shape {tuple(A.shape)} has too few "
+                    "dimensions. Where the rank of another is unknown, there are no vectors in the place of matrices."
+                )
+        fronts = [tf.shape(A)[: tf.rank(A) - len(core)] for A, core in zip(arrays, cores, strict=True)]
+        batch = functools.reduce(tf.broadcast_dynamic_shape, fronts)
+        single = []
+        for i, (A, core) in enumerate(zip(arrays, cores, strict=True)):
+            words = f"argument {primitive.argument(i)} has too few dimensions for {primitive.signature.text}"
+            enough = tf.debugging.assert_rank_at_least(A, len(core), f"{primitive.name}: {words}")
+            with tf.control_dependencies([] if enough is None else [enough]):  # None where that is known
+                tail = tf.shape(A)[tf.rank(A) - len(core) :]
+            A = tf.reshape(
+                tf.broadcast_to(A, tf.concat([batch, tail], 0)), tf.concat([[tf.reduce_prod(batch)], tail], 0)
+            )
+            single.append(tf.ensure_shape(A, [None] * (1 + len(core))))
+        primitive.check(self, single)
+        outputs = self.call(primitive, single, options)
+        return [tf.reshape(out, tf.concat([batch, tf.shape(out)[1:]], 0)) for out in outputs]
 
 
 TENSORFLOW = _Front()
@@ -99,25 +129,74 @@ def assert_fit(primitive, arrays):
 def apply(primitive, arrays, options, scope=None):
     """All outputs of a primitive, hidden ones too, as a tuple. `scope` is where its ops are in a graph."""
     for name, value in options.items():
-        if isinstance(value, (tf.Tensor, tf.Variable)) and (value.dtype.is_floating or value.dtype.is_complex):
+        for tensor in tensors_in(value):
+            if name in primitive.steps or not (tensor.dtype.is_floating or tensor.dtype.is_complex):
+                continue
             raise TypeError(
-                f"{primitive.name}: the option {name} is a tensor of {value.dtype.name}, but a primitive is "
+                f"{primitive.name}: the option {name} is a tensor of {tensor.dtype.name}, but a primitive is "
                 "differentiated with respect to its arrays only, and a gradient would silently lack what comes from "
                 "here. Make it an array, in front of the `*` and in the signature, or pass a Python number."
             )
     if tf.executing_eagerly() and not record.could_possibly_record():
         return primitive.run(arrays, options)
     if not tf.executing_eagerly():
-        arrays = [_inside(A) for A in arrays]
-    # Nobody watches the native ops: a tape would keep them, and a forward accumulator would differentiate them.
-    with record.stop_recording(), record.VariableWatcher() as variables:
-        outputs = primitive.run(arrays, options)
-    if variables.watched_variables():
+        arrays, options = [_inside(A) for A in arrays], on_tensors(_known_or_inside, options)
+    # Nobody watches the native ops: a tape would keep them, and a forward accumulator would differentiate them. So they
+    # work on tensors that nobody watches.
+    unwatched = arrays
+    if _is_watched(arrays):
+        with record.stop_recording():
+            unwatched = [tf.identity(A) for A in arrays]
+    others = _Others(primitive, [*unwatched, *tensors_in(options)], options)
+    with record.VariableWatcher() as variables:
+        outputs = primitive.run(unwatched, options)
+    read = [f"the tf.Variable {variable.name}" for variable in variables.watched_variables()]
+    if not read and _is_watched(outputs):
+        read = ["a tensor that is none of its arrays, which a tape or an accumulator watches"]
+    if read:
         raise TypeError(
-            f"{primitive.name}: its function reads the tf.Variable {variables.watched_variables()[0].name}, with "
-            "respect to which the rules know no derivative. Make it an array of the primitive."
+            f"{primitive.name}: its function, or one among its options, reads {read[0]}, with respect to which the "
+            "rules know no derivative. Make it an array of the primitive, or, where it is a constant, read it outside "
+            "and put it into tf.stop_gradient."
         )
-    return recorded(primitive, outputs, arrays, options, scope)
+    return recorded(primitive, outputs, arrays, options, scope, others.found())
+
+
+class _Others:
+    """The tensors of a graph that a primitive reads and that are none of its arrays and options: what a function among
+    its options refers to, for instance. Tapes in the same graph say whether they watch one of these. Those around the
+    graph, and tf.gradients, cannot be asked."""
+
+    def __init__(self, primitive, known, options):
+        plain = (str, int, float, type(None), list, tuple, dict, slice, np.ndarray, tf.Tensor)
+        self.graph = None
+        if not tf.executing_eagerly() and (
+            primitive.function.__closure__ or not all(isinstance(value, plain) for value in options.values())
+        ):
+            self.graph, self.known = tf.compat.v1.get_default_graph(), {tensor.name for tensor in known}
+            self.before = len(self.graph.get_operations())
+
+    def found(self):
+        if self.graph is None:
+            return []
+        ops = self.graph.get_operations()[self.before :]
+        inside = {op.name for op in ops}
+        read = [tensor for op in ops for tensor in op.inputs if tensor.op.name not in inside]
+        read += [op.outputs[0] for op in ops if op.type == "Placeholder"]  # captured from outside of the graph
+        return list(
+            {
+                tensor.name: tensor
+                for tensor in read
+                if tensor.name not in self.known
+                and tensor.op.type not in ("Const", "StopGradient")
+                and (tensor.dtype.is_floating or tensor.dtype.is_complex)
+            }.values()
+        )
+
+
+def _is_watched(tensors):
+    """Whether a tape records what is done with one of the tensors, or a forward accumulator has a tangent of one."""
+    return record.should_record_backprop(tensors) or any(forwardprop_util.pack_tangents(tensors).indices)
 
 
 def _inside(A):
@@ -126,10 +205,17 @@ def _inside(A):
     return A if getattr(A, "graph", None) is tf.compat.v1.get_default_graph() else tf.identity(A)
 
 
-def recorded(primitive, outputs, arrays, options, scope=None):
-    """The outputs of a primitive that nobody watched being computed, as ones whose derivative is the rule."""
+def _known_or_inside(tensor):
+    """A tensor among the options: its numbers, where they are known, for these are everywhere what they are."""
+    value = tf.get_static_value(tensor) if isinstance(tensor, tf.Tensor) else None
+    return _inside(tf.convert_to_tensor(tensor)) if value is None else value
 
-    def pull(bars, results, arrays):
+
+def recorded(primitive, outputs, arrays, options, scope=None, others=()):
+    """The outputs of a primitive that nobody watched being computed, as ones whose derivative is the rule. That by the
+    others, tensors that are neither arrays nor options, is NaN."""
+
+    def pull(bars, results, arrays, options):
         # Gathers send IndexedSlices; None is what tape.gradient was given among the output_gradients.
         bars = [None if bar is None else tf.convert_to_tensor(bar) for bar in bars]
         # TensorFlow puts the gradients of its own ops into such a scope, too
@@ -139,18 +225,19 @@ def recorded(primitive, outputs, arrays, options, scope=None):
     def gradient(*bars):
         # The rule must see the outputs that are on the tape, those that the caller gets: a second derivative does not
         # know how others depend on the inputs.
-        return pull(bars, results, arrays)
+        return pull(bars, results, arrays, options)
 
     with record.stop_recording():
         if tf.executing_eagerly():
             # what is on a tape must be nobody else's: an output may be an input, or a constant that is kept
             results = tuple(tf.identity(out) for out in outputs)
         else:
-            results = _named(pull, outputs, arrays)
+            results = _named(pull, outputs, arrays, options, others)
             results[0].op.pfor_converter = converter(
                 primitive,
                 options,
-                lambda outputs, arrays, options: recorded(primitive, outputs, arrays, options, scope),
+                len(others),
+                lambda outputs, arrays, options, others: recorded(primitive, outputs, arrays, options, scope, others),
                 lambda arrays, options: apply(primitive, arrays, options, scope),
             )
     # which of the arrays have a tangent, in any forward accumulator
@@ -160,27 +247,50 @@ def recorded(primitive, outputs, arrays, options, scope=None):
     if moving:
         _accumulate(primitive, results, arrays, options, gradient, moving)
     else:
-        record.record_operation(_NAME, results[: primitive.differentiable], arrays, gradient)
+        _tell_tapes(record.record_operation, results[: primitive.differentiable], arrays, gradient)
     return results
+
+
+def _tell_tapes(tell, results, arrays, gradient):
+    """Record an op whose `gradient` gets None for each of several outputs from which no gradient came: the first one,
+    to which tapes send zeros in any case, is one that nobody uses."""
+    if len(results) > 1:
+        with record.stop_recording():
+            unused = tf.zeros(())
+        tell(_NAME, (unused, *results), arrays, lambda _, *bars: gradient(*bars))
+    else:
+        tell(_NAME, results, arrays, gradient)
 
 
 _numbers = itertools.count()
 
 
-def _named(pull, outputs, arrays):
+def _named(pull, outputs, arrays, options, others):
     """The outputs as those of an op that says by name what its gradient is: tf.gradients and graphs within graphs look
     there. It is what tf.custom_gradient makes, too, whose gradient only knows the tensors of this graph, though, and is
-    lost where TensorFlow builds a graph again from its definition: in forward mode, that of a loop or a branch."""
-    count, name = len(outputs), f"overbar-{next(_numbers)}"
+    lost where TensorFlow builds a graph again from its definition: in forward mode, that of a loop or a branch.
 
-    @tf.RegisterGradient(name)
-    def _(op, *bars):
-        # a SavedModel is written without an op, and with one bar too many for each array
-        results, inputs = (tied[:count], arrays) if op is None else (op.outputs[:count], op.inputs[count:])
-        return [None] * count + list(pull(_present(bars[:count]), results, inputs))
-
+    TensorFlow keeps what is registered for good, and with it would keep every graph ever traced and all that they
+    captured. So what is registered only knows where to find the gradient: it lives as long as the op, and then its name
+    goes, too. Each op has a name of its own because a SavedModel has one gradient for each name.
+    """
+    count, last, name = len(outputs), len(outputs) + len(arrays), f"overbar-{next(_numbers)}"
+    held = tensors_in(options)
     with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": name}):
-        tied = tf.identity_n([*outputs, *arrays])
+        tied = tf.identity_n([*outputs, *arrays, *held, *others])
+
+    def gradient(op, *bars):
+        # a SavedModel is written without an op, and with one bar too many for each array
+        results, inputs = (tied, [*outputs, *arrays, *held, *others]) if op is None else (op.outputs, op.inputs)
+        given = with_tensors(options, inputs[last:])
+        bars = pull(_present(bars[:count]), results[:count], inputs[count:last], given)
+        unknown = [tf.fill(tf.shape(B), tf.cast(math.nan, B.dtype)) for B in inputs[last + len(held) :]]
+        return [*[None] * count, *bars, *[None] * len(held), *unknown]
+
+    tied[0].op.overbar_gradient = gradient
+    found = weakref.ref(gradient)
+    tf.RegisterGradient(name)(lambda op, *bars: found()(op, *bars))
+    weakref.finalize(gradient, gradient_registry._registry.pop, name).atexit = False
     return tuple(tied[:count])
 
 
@@ -206,7 +316,7 @@ def _accumulate(primitive, results, arrays, options, gradient, moving):
         return [bars[i] for i in moving]
 
     smooth = results[: primitive.differentiable]
-    record.record_operation_backprop_only(_NAME, smooth, arrays, gradient)
+    _tell_tapes(record.record_operation_backprop_only, smooth, arrays, gradient)
     originals = [arrays[i] for i in moving]
     with record.stop_recording():
         copies = [tf.identity(A) for A in originals]

@@ -466,7 +466,7 @@ tensor([0., 9.])
     "powmh": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[4.0, 0.0], [0.0, 9.0]])
->>> torch_ops.powmh(A, p=1.5)
+>>> torch_ops.powmh(A, 1.5)
 tensor([[ 8.,  0.],
         [ 0., 27.]])
 """,

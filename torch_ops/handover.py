@@ -33,6 +33,7 @@ def wrap(
     builtin: Callable[..., typing.Any] | None = None,
     mended: Callable[..., typing.Any] | None = None,
     when: Callable[..., bool] | None = None,
+    unwatched: bool = True,
     returns: Callable[..., typing.Any] | None = None,
     takes: Callable[..., typing.Any] | None = None,
     **names: str,
@@ -55,11 +56,15 @@ def wrap(
         What stands in for `builtin` where somebody takes a derivative, because that of `builtin` is wrong.
     when : callable, optional
         Of the call's arguments: whether the call is handed over to PyTorch.
+    unwatched : bool
+        Whether calls of which nobody takes a derivative are handed over, too. Where ours and PyTorch's choose other
+        signs or another order, they must not be: a result does not depend on who watches.
     returns : callable, optional
         Makes of the outputs what PyTorch's function returns: a named tuple of torch.return_types, or what a function of
         them gives. That function's docstring says so, and its keyword-only arguments are options of the op.
     takes : callable, optional
         Makes of the op's tensors those that the primitive takes; its keyword-only arguments are options of the op, too.
+        Behind the tensors it may return a dictionary of options for the primitive.
     **names : str
         What the arguments in `signature` are called in the primitive: ``input="A"``.
 
@@ -88,8 +93,9 @@ def wrap(
         op = _theirs(builtin)
     else:
         ours = as_function(primitive, TORCH, signature, names, _result(returns), takes)
-        op = _either(ours, builtin, mended or builtin, when)
-        op.ours = ours  # the op where nothing is handed over: small matrices never get there, but tests have to
+        op = _either(ours, builtin, mended or builtin, when, unwatched)
+        if unwatched or when not in _NEVER:
+            op.ours = ours  # the op where nothing is handed over: small matrices never get there, but tests have to
     op.primitive, op.names, op.builtin, op.mended, op.when = primitive, names, builtin, mended, when
     _describe(op, signature, returns)
     return op
@@ -105,7 +111,7 @@ def _ours(ours):
         if is_dynamo_compiling():
             return in_graph(key, *args, **kwargs)
         if "out" in kwargs:
-            kwargs = _without_out(op, kwargs)
+            kwargs = without_out(op, kwargs)
         if has_torch_function((*args, *kwargs.values())):
             return handle_torch_function(op, (*args, *kwargs.values()), *args, **kwargs)
         return ours(*args, **kwargs)
@@ -117,18 +123,21 @@ def _ours(ours):
 def _theirs(builtin):
     def op(*args, **kwargs):
         if "out" in kwargs:
-            kwargs = _without_out(op, kwargs)
+            kwargs = without_out(op, kwargs)
         return builtin(*args, **kwargs)
 
     return op
 
 
-def _either(ours, builtin, mended, when):
+def _either(ours, builtin, mended, when, unwatched):
     # Tensors may be given by name: by that of the signature, which is PyTorch's documentation's, and by that which
     # PyTorch's functions really take. (torch.linalg.cholesky takes no A.)
     parameters = inspect.signature(ours).parameters.values()
     arrays = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     places = dict(zip(("input", "input2"), arrays, strict=False)) | {name: name for name in arrays}
+    if "B" in arrays:
+        places["b"] = "B"
+    count, fewest = len(arrays), _fewest_dimensions(ours.primitive)
 
     def op(*args, **kwargs):
         if is_dynamo_compiling():
@@ -138,34 +147,76 @@ def _either(ours, builtin, mended, when):
             if not places.keys().isdisjoint(kwargs):
                 args, kwargs = _by_position(arrays, places, args, kwargs)
             if "out" in kwargs:
-                kwargs = _without_out(op, kwargs)
+                kwargs = without_out(op, kwargs)
             given = (*args, *kwargs.values())
         if has_torch_function(given):
             return handle_torch_function(op, given, *args, **kwargs)
         chosen = None
-        try:
-            if when(*args, **kwargs):
+        if len(args) >= count and all(isinstance(x, torch.Tensor) and x.ndim >= fewest for x in args[:count]):
+            if _selects(when, ours, args, kwargs):
                 chosen = mended
-            elif not watched(tensors := [x for x in given if isinstance(x, torch.Tensor)]):
+            elif unwatched and not watched(tensors := [x for x in given if isinstance(x, torch.Tensor)]):
                 chosen = builtin if all(x.dtype in FULL for x in tensors) else None
-        except (AttributeError, IndexError, TypeError):
-            pass  # no tensors, no matrices, or not the arguments of the function: ours says so
+        refused = None
         if chosen is not None:
             try:
                 return chosen(*args, **kwargs)
-            except RuntimeError:
-                pass  # ours says more, or takes what PyTorch does not: a vector in the place of a matrix
+            except (RuntimeError, IndexError) as error:
+                if not error_of_the_call(error):
+                    raise
+                refused = error
+        # Where PyTorch refuses, ours says more, or takes what PyTorch does not: a vector in the place of a matrix.
         try:
-            return ours(*args, **kwargs)
-        except (ShapeError, DtypeError) as error:
+            result = ours(*args, **kwargs)
+        except (ShapeError, DtypeError, TypeError, ValueError) as error:
             explanation = error
+        else:
+            if isinstance(refused, torch.linalg.LinAlgError):
+                raise refused  # for the numbers in a matrix, where ours would have returned NaN
+            return result
         try:
-            return mended(*args, **kwargs)  # what PyTorch takes and we do not, or PyTorch's own error
-        except RuntimeError as error:
-            raise type(error)(f"{error}\n{explanation}") from None
+            result = builtin(*args, **kwargs)
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            if not error_of_the_call(error):
+                raise
+            raise type(error)(f"{error}\n{explanation}") from None  # PyTorch's own error
+        if not isinstance(explanation, (ShapeError, DtypeError)):
+            raise explanation
+        # what PyTorch takes and we do not: integers, for instance
+        return result if mended is builtin else mended(*args, **kwargs)
 
     key = graph_key(ours.__name__, op)
     return op
+
+
+#: What PyTorch raises where a call does not fit its function, or for the numbers in a matrix. Its subclasses are of
+#: another kind: out of memory, a failure of the device, what a compiler's tensors cannot do.
+_OF_THE_CALL = frozenset(
+    {RuntimeError, torch.linalg.LinAlgError, NotImplementedError, TypeError, ValueError, IndexError}
+)
+
+
+def error_of_the_call(error):
+    """Whether an error is about the call, so that another function may say more about it, or take it."""
+    return type(error) in _OF_THE_CALL and "allocate memory" not in str(error)  # the host's has no class of its own
+
+
+def _fewest_dimensions(primitive):
+    """How many dimensions each of the arrays of a call that may be handed over has at least."""
+    optional = primitive.signature.optional
+    cores = () if primitive.signature.whole else primitive.signature.inputs
+    return min((len([dim for dim in core if dim not in optional]) for core in cores), default=0)
+
+
+def _selects(when, ours, args, kwargs):
+    try:
+        return when(*args, **kwargs)
+    except TypeError:
+        try:
+            inspect.signature(ours).bind(*args, **kwargs)
+        except TypeError:
+            return False  # not the arguments of the function: ours says so
+        raise
 
 
 def _by_position(arrays, places, args, kwargs):
@@ -181,7 +232,7 @@ def _by_position(arrays, places, args, kwargs):
     return args, given
 
 
-def _without_out(op, kwargs):
+def without_out(op, kwargs):
     kwargs = dict(kwargs)
     if kwargs.pop("out") is not None:
         raise TypeError(
@@ -198,6 +249,26 @@ def small(A, size, dtypes):
     forward over reverse mode, is not the one that reverse mode gives.
     """
     return A.size(-1) <= size and A.dtype in dtypes and not forward_mode()
+
+
+def because(reason: str) -> Callable[[Callable[..., bool]], Callable[..., bool]]:
+    """Say of a `when` why the calls that it does not select stay ours, although PyTorch may be faster."""
+
+    def marked(when):
+        when.reason = reason
+        return when
+
+    return marked
+
+
+_NEVER = set()
+
+
+def never(reason: str) -> Callable[..., bool]:
+    """A `when` that selects no call, and why."""
+    when = because(reason)(lambda *args, **kwargs: False)
+    _NEVER.add(when)
+    return when
 
 
 def _describe(op, signature, returns):

@@ -1,12 +1,20 @@
 """torch.linalg with the functions of `torch_ops` in it, so that ``from torch_ops import linalg`` is the whole change.
 
-May import torch and `torch_ops.ops`. Every other name is PyTorch's own.
+May import torch, `torch_ops.ops` and `torch_ops.spellings`. Every other name is PyTorch's own: also one that an op has,
+too, where the installed PyTorch means another function by it.
 """
 
 import torch.linalg
 
 from torch_ops import ops
+from torch_ops.spellings import LINALG
 
 __all__ = [name for name in dir(torch.linalg) if not name.startswith("_") and callable(getattr(torch.linalg, name))]
 
-globals().update({name: getattr(ops, name, getattr(torch.linalg, name)) for name in __all__})
+
+def _ours(name):
+    builtin, op = getattr(torch.linalg, name), LINALG.get(name, getattr(ops, name, None))
+    return op if getattr(op, "builtin", None) is builtin else builtin
+
+
+globals().update({name: _ours(name) for name in __all__})

@@ -6,6 +6,7 @@ from torch.linalg import ldl_factor as ldl_factor
 from torch.linalg import ldl_factor_ex as ldl_factor_ex
 from torch.linalg import ldl_solve as ldl_solve
 from torch.linalg import lu_factor_ex as lu_factor_ex
+from torch.linalg import matmul as matmul
 from torch.linalg import matrix_rank as matrix_rank
 from torch.linalg import multi_dot as multi_dot
 from torch.linalg import norm as norm
@@ -30,7 +31,6 @@ from torch_ops.ops import lstsq as lstsq
 from torch_ops.ops import lu as lu
 from torch_ops.ops import lu_factor as lu_factor
 from torch_ops.ops import lu_solve as lu_solve
-from torch_ops.ops import matmul as matmul
 from torch_ops.ops import matrix_exp as matrix_exp
 from torch_ops.ops import matrix_norm as matrix_norm
 from torch_ops.ops import matrix_power as matrix_power

@@ -174,8 +174,28 @@ class TorchNamespace(Namespace):
             every = False
         return yes() if every else no()
 
+    def constant_function(self, function, arrays, message):
+        # A tensor that requires a gradient gets into the value from where the function was written: by a closure, an
+        # attribute, a global. Autograd is switched off in here and would not say so.
+        if torch.compiler.is_exporting():
+            return function(*arrays)
+        if not torch.is_grad_enabled():
+            arrays = [torch._VF._unpack_dual(A.detach(), level=0)[0] for A in arrays]
+        with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
+            value = function(*arrays)
+            if isinstance(value, torch.Tensor) and _depends(value, arrays):
+                raise TypeError(message)
+        return value
+
     def sees_numbers(self, *arrays):
         return host.are_plain(arrays)
+
+    def may_hold(self, mask):
+        return mask.device.type != "cpu" or super().may_hold(mask)
+
+    def warn(self, mask, message):
+        if mask.device.type == "cpu":  # a device would have to be waited for
+            super().warn(mask, message)
 
     def buffer(self, *arrays):
         if torch.is_grad_enabled() or transformed(arrays):
@@ -193,7 +213,7 @@ class TorchNamespace(Namespace):
 
     def require(self, A, fine, message):
         info = (~fine).to(torch.int32)
-        if failure := _failure(info, "linalg.solve"):
+        if failure := failure_of(info, "torch.linalg.solve"):
             index, _ = _first_failure(info)
             where = f"argument A{which_matrix(index)}"
             raise torch.linalg.LinAlgError(f"{message.replace('argument A', where)}\n{failure}")
@@ -201,7 +221,7 @@ class TorchNamespace(Namespace):
 
     def cholesky(self, A, argument="A"):
         L, info = torch.linalg.cholesky_ex(A)
-        if failure := _failure(info, "linalg.cholesky"):
+        if failure := failure_of(info, "linalg.cholesky"):
             raise torch.linalg.LinAlgError(f"{failure}\n{_not_positive_definite(A, info, argument)}")
         return L
 
@@ -221,7 +241,7 @@ class TorchNamespace(Namespace):
             X = torch.linalg.solve_triangular(U, Y, upper=True)
         else:
             X, info = torch.linalg.solve_ex(A, B)
-        if check and (failure := _failure(info, "linalg.solve")):
+        if check and (failure := failure_of(info, "torch.linalg.solve")):
             index, _ = _first_failure(info)
             raise torch.linalg.LinAlgError(f"{failure}\n{singular('A', index)}")
         return X
@@ -231,7 +251,7 @@ class TorchNamespace(Namespace):
 
     def inv(self, A):
         X, info = torch.linalg.inv_ex(A)
-        if failure := _failure(info, "linalg.inv"):
+        if failure := failure_of(info, "linalg.inv"):
             index, _ = _first_failure(info)
             raise torch.linalg.LinAlgError(f"{failure}\n{no_inverse('A', index)}")
         return X
@@ -302,6 +322,20 @@ def _of_one_rank(*tensors):
     return [x.reshape((1,) * (rank - x.ndim) + x.shape) if x.ndim < rank else x for x in tensors]
 
 
+def _depends(value, arrays):
+    """Whether a value has a derivative with respect to something else than the arrays that it was computed from."""
+
+    def has_tangent(A):
+        return torch._VF._unpack_dual(A, level=0)[1] is not None
+
+    levels = [torch._C._functorch.maybe_get_level(A) for A in (value, *arrays)]
+    return (
+        (value.requires_grad and not any(A.requires_grad for A in arrays))
+        or (has_tangent(value) and not any(map(has_tangent, arrays)))
+        or levels[0] > max(levels[1:], default=-1)
+    )
+
+
 def watched(tensors):
     """Whether somebody may ask for a derivative of what is computed from these tensors, or a compiler looks on."""
     return (
@@ -359,14 +393,16 @@ def _is_mask(i):
     return isinstance(i, torch.Tensor) and i.dtype == torch.bool
 
 
-def _failure(info, name):
+def failure_of(info, name):
     """What torch says where LAPACK failed on a matrix, or None. It is torch's own check, which costs nothing while
     tracing, knows meta and fake tensors, and looks at a device once, in the forward pass, as torch.linalg does."""
     if torch._C._functorch.is_legacy_batchedtensor(info):
         return None  # a batch of gradients, whose matrices were looked at in the forward pass
     try:
         torch._linalg_check_errors(info, name, is_matrix=info.ndim == 0)
-    except torch.linalg.LinAlgError as error:
+    except RuntimeError as error:
+        if type(error) not in (RuntimeError, torch.linalg.LinAlgError):
+            raise  # what a compiler's tensors cannot do
         return str(error)
     return None
 

@@ -6,11 +6,17 @@ has code of its own: an entry says what the op is called, which of PyTorch's fun
 are handed over to that function; `torch_ops.handover` says what that means.
 """
 
+import itertools
+import math
+
 import torch
 
 from overbar import rules
 from overbar.rules.norms import two_dimensions
-from torch_ops.handover import FULL, REAL, forward_mode, small, wrap
+from torch_ops.handover import FULL, REAL, because, forward_mode, never, small, wrap
+from torch_ops.host import are_plain
+from torch_ops.namespace import failure_of
+from torch_ops.norms import vector_norm
 
 
 def _cholesky_solve(B, L, upper=False):
@@ -24,7 +30,7 @@ def _one_system_each(A, B, *, adjoint=None, **_):
     return A.dtype in FULL and adjoint is None and not A.ndim == 2 < B.ndim
 
 
-def _matrix(input):
+def _matrix(input, **_):
     return input.ndim == 2  # torch.trace takes no batches
 
 
@@ -49,11 +55,162 @@ def _solved_by_torch(A, B, **_):
     return _vectors(A, B) or (A.dtype in FULL and not A.ndim == 2 < B.ndim and not forward_mode())
 
 
-def _never(*args, **kwargs):
-    return False
+# Where PyTorch's derivatives are right for most matrices, and wrong or NaN for a few, its function is called, and what
+# it found says whether this matrix is one of those. It is looked at on the host only, and where nothing but autograd's
+# reverse mode looks on: a device would have to be waited for, and a transform or a compiler sees no numbers.
 
 
-def _full_precision(A):
+def _numbers_tell(A, *_, **__):
+    return A.requires_grad and A.dtype in FULL and A.device.type == "cpu" and not forward_mode() and are_plain((A,))
+
+
+def _looked_at(reason):
+    return because(f"{reason}, unless the numbers on the host tell that they are not")(
+        lambda A, *_, **__: _numbers_tell(A)
+    )
+
+
+#: How small a pivot, or the distance of two values, may be beside the largest: so that second derivatives, too, keep
+#: more than half of the digits
+_SMALL = {dtype: torch.finfo(dtype).eps ** 0.3 for dtype in FULL}
+_ROOM = {dtype: torch.finfo(dtype).max ** 0.5 for dtype in FULL}
+
+
+def _rows(x):
+    """The numbers along the last dimension, of each matrix: a list of Python's, or NumPy's, which take less time."""
+    x = x.detach()
+    return x.tolist() if x.ndim == 1 else x.numpy().T
+
+
+def _det(A):
+    found, LU, _ = torch._linalg_det(A)
+    if not LU.numel():
+        return found
+    pivots, size = _rows(LU.diagonal(0, -2, -1)), found.detach()
+    if A.ndim == 2:
+        pivots, size = list(map(abs, pivots)), abs(size.item())
+    else:
+        pivots, size = abs(pivots), abs(size.numpy().T)
+    # not of NaN
+    fine = (_least(pivots) >= _SMALL[A.dtype] * _most(pivots)) & (size >= 1 / _ROOM[A.dtype]) & (size <= _ROOM[A.dtype])
+    return found if _every(fine) else det.ours(A)
+
+
+def _least(rows):
+    return min(rows) if isinstance(rows, list) else rows.min(0)
+
+
+def _most(rows):
+    return max(rows) if isinstance(rows, list) else rows.max(0)
+
+
+def _every(fine):
+    return fine if isinstance(fine, bool) else fine.all()
+
+
+def _finite(x):
+    """Whether numbers are neither infinite nor NaN."""
+    return math.isfinite(x.item()) if not x.ndim else bool(x.detach().isfinite().all())
+
+
+def _slogdet(A):
+    found = torch.linalg.slogdet(A)
+    return found if _finite(found.logabsdet) else slogdet.ours(A)
+
+
+def _logdet(A):
+    found = torch.logdet(A)
+    # NaN where the determinant is negative; of complex ones no look is quick
+    return found if not found.is_complex() and _finite(found) else logdet.ours(A)
+
+
+def _apart(rows, least):
+    """Whether values in descending order are farther apart than is said."""
+    if isinstance(rows, list):
+        return all(a - b > least for a, b in itertools.pairwise(rows))
+    return (rows[:-1] - rows[1:] > least).all()
+
+
+def _separated(A, w):
+    """Whether eigenvalues are apart, and none is NaN."""
+    if not w.numel():
+        return True
+    rows = _rows(w)[::-1]
+    largest = abs(rows[0]) + abs(rows[-1])
+    return _every(largest < math.inf) and _apart(rows, _SMALL[A.dtype] * largest)
+
+
+def _regular(A, s):
+    """Whether singular values are apart, also from zero, and none is NaN."""
+    if not s.numel():
+        return True
+    rows = _rows(s)
+    least = _SMALL[A.dtype] * rows[0]
+    return _every(rows[-1] > least) and _apart(rows, least)
+
+
+def _eigvalsh(A, UPLO="L"):
+    found = torch.linalg.eigvalsh(A, UPLO)
+    return found if _separated(A, found) else eigvalsh.ours(A, UPLO)
+
+
+def _svdvals(A, *, driver=None):
+    found = torch.linalg.svdvals(A, driver=driver)
+    return found if _regular(A, found) else svdvals.ours(A, driver=driver)
+
+
+def _lu(A, *, pivot=True):
+    found = torch.linalg.lu(A, pivot=pivot)
+    return found if _pivots_are_large(A, found.U) else lu.ours(A, pivot=pivot)
+
+
+def _lu_factor(A, *, pivot=True):
+    found = torch.linalg.lu_factor(A, pivot=pivot)
+    return found if _pivots_are_large(A, found.LU) else lu_factor.ours(A, pivot=pivot)
+
+
+def _pivots_are_large(A, U):
+    if A.size(-2) > A.size(-1) or not U.numel() or not A.requires_grad:
+        return True
+    pivots = _rows(U.diagonal(0, -2, -1))
+    pivots = list(map(abs, pivots)) if isinstance(pivots, list) else abs(pivots)
+    return _every(_least(pivots) >= _SMALL[A.dtype] * _most(pivots))
+
+
+def _lstsq(A, B, rcond=None, *, driver=None):
+    solution, residuals, *others = lstsq(A, B[..., None], rcond, driver=driver)
+    return torch.return_types.linalg_lstsq((solution[..., 0], residuals, *others))
+
+
+def _batch_of_vectors(A, B, *_, **__):
+    return _vectors(A, B)
+
+
+def _lapack_driver(A, B, *, driver):
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise ValueError(f'lstsq: driver is {driver!r}. Leave it out, or choose "gels", "gelsy", "gelsd" or "gelss".')
+    return A, B
+
+
+def _cusolver_driver(A, *, driver):
+    if driver is not None:
+        torch.linalg.svdvals(A.new_ones(1, 1), driver=driver)  # PyTorch says which there are, on which device
+    return A
+
+
+def _tolerances(A, *, rcond, atol, rtol):
+    """PyTorch's overloads: a number or a tensor for each, and the older name of rtol."""
+    if rcond is not None:
+        if atol is not None or rtol is not None:
+            raise TypeError("pinv: rcond is the older name of rtol. Give rtol (and atol) alone.")
+        rtol = rcond
+    for name, x in (("atol", atol), ("rtol", rtol)):
+        if isinstance(x, torch.Tensor) and x.requires_grad:
+            raise TypeError(f"pinv: {name} requires a gradient, and has none: it decides what is zero. Detach it.")
+    return A, {"atol": atol, "rtol": rtol}
+
+
+def _full_precision(A, **_):
     return A.dtype in FULL
 
 
@@ -64,21 +221,42 @@ def _as_scipy(w, V, *, eigvals_only: bool = False):
 
 def _matrices_last(A, *, dim, dtype):
     if dtype is not None:
+        if dtype.is_complex != A.is_complex():
+            raise ValueError(
+                f"matrix_norm: dtype is {dtype} for an argument A of {A.dtype}. Both are real, or both complex."
+            )
         A = A.to(dtype)
     return A if dim == (-2, -1) else A.movedim(two_dimensions(dim, A.ndim), (-2, -1))
+
+
+@because("PyTorch's second derivatives of norms by singular values are NaN or wrong at equal ones")
+def _of_sums(A, ord="fro", dim=(-2, -1), *_, dtype=None, **__):
+    dtype = dtype or A.dtype
+    if not isinstance(dim, (tuple, list)) or len(dim) != 2:
+        return False
+    return (ord == "fro" and dtype in FULL) or (ord in (1, -1, math.inf, -math.inf) and dtype in REAL)
+
+
+def _matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
+    if ord == "fro":
+        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
+    return torch.linalg.matrix_norm(A, ord, dim, keepdim, dtype=dtype)
 
 
 def _kept(norm, *, dim, keepdim):
     return norm[..., None, None].movedim((-2, -1), tuple(dim)) if keepdim else norm
 
 
-def _not_complete(A, mode="reduced"):
+def _not_complete(A, mode="reduced", **_):
     return A.dtype in FULL and mode != "complete"  # of a complete Q, PyTorch has no derivative
 
 
-def _tall(A, *, pivot=True):
-    # PyTorch divides by the last pivot, of which the derivative is independent where A is not tall
-    return not pivot or (A.dtype in FULL and A.size(-2) > A.size(-1))
+@because(
+    "PyTorch's derivative divides by the last pivot, unless the numbers on the host tell that no pivot is close to zero"
+)
+def _tall_or_looked_at(A, *, pivot=True, **_):
+    tall = A.dtype in FULL and A.size(-2) > A.size(-1)
+    return not pivot or tall or _numbers_tell(A)
 
 
 def _pivoted(A, *, pivot):
@@ -87,11 +265,24 @@ def _pivoted(A, *, pivot):
     return A
 
 
+def _without_zero_pivots(LU, pivots):
+    """A named tuple (LU, pivots)."""
+    # as torch.linalg.lu_factor, which looks at them, too: the first zero on the diagonal of U
+    diagonal = LU.detach().diagonal(0, -2, -1)
+    n = diagonal.size(-1)
+    order = torch.arange(1, n + 1, dtype=torch.int32, device=LU.device)
+    first = torch.where(diagonal == 0, order, n + 1).amin(-1) if n else diagonal.new_zeros(LU.shape[:-2])
+    info = torch.where(first > n, 0, first).to(torch.int32)
+    if failure := failure_of(info, "torch.linalg.lu_factor"):
+        raise RuntimeError(failure)
+    return torch.return_types.linalg_lu_factor((LU, pivots))
+
+
 def _matrix_of_right_hand_sides(LU, pivots, B, **_):
     return B.ndim > 1 and LU.dtype in FULL and not forward_mode()
 
 
-def _few_reflections(A, tau):
+def _few_reflections(A, tau, **_):
     # PyTorch's derivative takes one reflection after the other
     return tau.size(-1) <= 4 and A.dtype in FULL and A.shape[:-2] == tau.shape[:-1]
 
@@ -131,11 +322,23 @@ cholesky_update = wrap(rules.cholesky_update)
 concatenate = wrap(
     rules.concatenate, "concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor", builtin=torch.concatenate
 )
-cond = wrap(rules.cond)
+cond = wrap(
+    rules.cond,
+    "cond(A: Tensor, p: Any = None) -> Tensor",
+    builtin=torch.linalg.cond,
+    when=never("PyTorch's second derivative is NaN or wrong at equal singular values"),
+    unwatched=False,  # its Frobenius norm overflows
+)
 congruence = wrap(rules.congruence)
 cos = wrap(rules.cos, "cos(input: Tensor) -> Tensor", builtin=torch.cos)
 cosm = wrap(rules.cosm)
-det = wrap(rules.det, "det(A: Tensor) -> Tensor")
+det = wrap(
+    rules.det,
+    "det(A: Tensor) -> Tensor",
+    builtin=torch.linalg.det,
+    mended=_det,
+    when=_looked_at("PyTorch's derivatives are zero, NaN or wrong at and near a singular matrix"),
+)
 diag_embed = wrap(
     rules.diag_embed,
     "diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor",
@@ -146,20 +349,41 @@ diagonal = wrap(
     "diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor",
     builtin=torch.linalg.diagonal,
 )
-eig = wrap(rules.eig, "eig(A: Tensor)", returns=torch.return_types.linalg_eig)
-eigh = wrap(rules.eigh, 'eigh(A: Tensor, UPLO: str = "L")', returns=torch.return_types.linalg_eigh)
+eig = wrap(
+    rules.eig,
+    "eig(A: Tensor)",
+    builtin=torch.linalg.eig,
+    when=never("PyTorch returns numbers for the gradient at a defective matrix"),
+    unwatched=False,  # its eigenvalues are in any order
+    returns=torch.return_types.linalg_eig,
+)
+eigh = wrap(
+    rules.eigh,
+    'eigh(A: Tensor, UPLO: str = "L")',
+    builtin=torch.linalg.eigh,
+    when=never("PyTorch's derivatives are NaN or wrong at equal eigenvalues"),
+    unwatched=False,  # its eigenvectors have any signs
+    returns=torch.return_types.linalg_eigh,
+)
 eigh_generalized = wrap(rules.eigh_generalized)
 eigh_tridiagonal = wrap(
     rules.eigh_tridiagonal,
     "eigh_tridiagonal(d: Tensor, e: Tensor, eigvals_only: bool = False)",
     returns=_as_scipy,
 )
-eigvals = wrap(rules.eigvals, "eigvals(A: Tensor) -> Tensor")
+eigvals = wrap(
+    rules.eigvals,
+    "eigvals(A: Tensor) -> Tensor",
+    builtin=torch.linalg.eigvals,
+    when=never("PyTorch returns numbers for the gradient at a defective matrix"),
+    unwatched=False,  # its eigenvalues are in any order
+)
 eigvalsh = wrap(
     rules.eigvalsh,
     'eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor',
     builtin=torch.linalg.eigvalsh,
-    when=_never,  # its second derivative is NaN or wrong at equal eigenvalues
+    mended=_eigvalsh,
+    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal eigenvalues"),
 )
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
@@ -186,20 +410,27 @@ logdet = wrap(
     rules.logdet,
     "logdet(A: Tensor) -> Tensor",
     builtin=torch.logdet,
-    when=_never,  # where it is NaN, or A is singular, PyTorch returns numbers for its gradient
+    mended=_logdet,
+    when=_looked_at("where it is NaN, or A is singular, PyTorch returns numbers for the gradient"),
 )
 logm = wrap(rules.logm)
 logmh = wrap(rules.logmh)
 lstsq = wrap(
     rules.lstsq,
     "lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any",
+    builtin=torch.linalg.lstsq,
+    mended=_lstsq,
+    when=_batch_of_vectors,  # singular values and residuals are outputs here, with a derivative
+    unwatched=False,  # which of them it returns depends on the driver
+    takes=_lapack_driver,
     returns=torch.return_types.linalg_lstsq,
 )
 lu = wrap(
     rules.lu,
     "lu(A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor, Tensor]",
     builtin=torch.linalg.lu,
-    when=_tall,
+    mended=_lu,
+    when=_tall_or_looked_at,
     takes=_pivoted,
     returns=torch.return_types.linalg_lu,
 )
@@ -207,9 +438,10 @@ lu_factor = wrap(
     rules.lu_factor,
     "lu_factor(A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor]",
     builtin=torch.linalg.lu_factor,
-    when=_tall,
+    mended=_lu_factor,
+    when=_tall_or_looked_at,
     takes=_pivoted,
-    returns=torch.return_types.linalg_lu_factor,
+    returns=_without_zero_pivots,
 )
 lu_solve = wrap(
     rules.lu_solve,
@@ -219,11 +451,20 @@ lu_solve = wrap(
 )
 mask = wrap(rules.mask)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)
-matrix_exp = wrap(rules.expm, "matrix_exp(A: Tensor) -> Tensor")
+matrix_exp = wrap(
+    rules.expm,
+    "matrix_exp(A: Tensor) -> Tensor",
+    builtin=torch.linalg.matrix_exp,
+    when=never("where the cotangent is large, PyTorch's gradient loses all digits"),
+)
 matrix_norm = wrap(
     rules.matrix_norm,
     "matrix_norm(A: Tensor, ord: Any = 'fro', dim: tuple[int, int] = (-2, -1), keepdim: bool = False, *, "
     "dtype: Any = None) -> Tensor",
+    builtin=torch.linalg.matrix_norm,
+    mended=_matrix_norm,
+    when=_of_sums,
+    unwatched=False,  # its Frobenius norm overflows
     takes=_matrices_last,
     returns=_kept,
 )
@@ -234,7 +475,12 @@ multiply = wrap(rules.multiply, "multiply(input: Tensor, other: Tensor | Number)
 phi = wrap(rules.phi)
 pinv = wrap(
     rules.pinv,
-    "pinv(A: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False) -> Tensor",
+    "pinv(A: Tensor, rcond: float | Tensor | None = None, hermitian: bool = False, *, "
+    "atol: float | Tensor | None = None, rtol: float | Tensor | None = None) -> Tensor",
+    builtin=torch.linalg.pinv,
+    when=never("PyTorch's derivatives over- and underflow"),
+    unwatched=False,  # it reads one triangle where the matrix is Hermitian
+    takes=_tolerances,
 )
 polar = wrap(rules.polar)
 polynomial = wrap(rules.polynomial)
@@ -259,7 +505,8 @@ slogdet = wrap(
     rules.slogdet,
     "slogdet(A: Tensor) -> tuple[Tensor, Tensor]",
     builtin=torch.linalg.slogdet,
-    when=_never,  # where A is singular, PyTorch returns numbers for its gradient
+    mended=_slogdet,
+    when=_looked_at("where A is singular, PyTorch returns numbers for the gradient"),
     returns=torch.return_types.linalg_slogdet,
 )
 softplusmh = wrap(rules.softplusmh)
@@ -306,8 +553,23 @@ sum = wrap(
     "dtype: torch.dtype | None = None) -> Tensor",
     builtin=torch.sum,
 )
-svd = wrap(rules.svd, "svd(A: Tensor, full_matrices: bool = True) -> Any", returns=torch.return_types.linalg_svd)
-svdvals = wrap(rules.svdvals, "svdvals(A: Tensor) -> Tensor")
+svd = wrap(
+    rules.svd,
+    "svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any",
+    builtin=torch.linalg.svd,
+    when=never("PyTorch's derivatives are NaN or wrong at equal singular values"),
+    unwatched=False,  # its singular vectors have any signs
+    takes=_cusolver_driver,
+    returns=torch.return_types.linalg_svd,
+)
+svdvals = wrap(
+    rules.svdvals,
+    "svdvals(A: Tensor, *, driver: str | None = None) -> Tensor",
+    builtin=torch.linalg.svdvals,
+    mended=_svdvals,
+    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal singular values"),
+    takes=_cusolver_driver,
+)
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)
 trace = wrap(rules.trace, "trace(input: Tensor) -> Tensor", builtin=torch.trace, when=_matrix, input="A")
 transpose_matmul = wrap(rules.transpose_matmul)

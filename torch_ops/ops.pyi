@@ -50,7 +50,7 @@ def cholesky_update(L: Tensor, V: Tensor) -> Tensor:
 def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Arrays joined along a dimension."""
 
-def cond(A: Tensor, *, p: Any = None) -> Tensor:
+def cond(A: Tensor, p: Any = None) -> Tensor:
     """The condition number of a matrix with respect to solving, ‖A‖ ‖A⁻¹‖."""
 
 def congruence(A: Tensor, B: Tensor) -> Tensor:
@@ -192,7 +192,14 @@ def phi(A: Tensor) -> Tensor:
     """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
     decomposition."""
 
-def pinv(A: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False) -> Tensor:
+def pinv(
+    A: Tensor,
+    rcond: float | Tensor | None = None,
+    hermitian: bool = False,
+    *,
+    atol: float | Tensor | None = None,
+    rtol: float | Tensor | None = None,
+) -> Tensor:
     """The Moore–Penrose pseudoinverse A⁺ of any matrix."""
 
 def polar(A: Tensor, *, side: str = "right") -> tuple[Tensor, Tensor]:
@@ -207,7 +214,7 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 def power(A: Tensor | Number, p: Tensor | Number) -> Tensor:
     """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""
 
-def powmh(A: Tensor, *, p: float) -> Tensor:
+def powmh(A: Tensor, p: Tensor | Number) -> Tensor:
     """The power C = Aᵖ of a symmetric (Hermitian) matrix."""
 
 def qr(A: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]:
@@ -269,7 +276,17 @@ def solve_triangular(
 ) -> Tensor:
     """The solution X of a triangular system, op(A) X = B or X op(A) = B."""
 
-def spectral_function(A: Tensor, *, f: Any, df: Any, d2f: Any = None, d3f: Any = None) -> Tensor:
+def spectral_function(
+    A: Tensor,
+    args: Tensor | None = None,
+    *,
+    f: Any,
+    df: Any,
+    d2f: Any = None,
+    d3f: Any = None,
+    dargs: Any = None,
+    d2args: Any = None,
+) -> Tensor:
     """The function C = f(A) of a symmetric (Hermitian) matrix: C = V f(w) Vᴴ, where A = V diag(w) Vᴴ."""
 
 def sqrt(input: Tensor) -> Tensor:
@@ -295,10 +312,10 @@ def sum(
 ) -> Tensor:
     """The sum of the entries of A over some of its dimensions."""
 
-def svd(A: Tensor, full_matrices: bool = True) -> Any:
+def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """The singular value decomposition A = U diag(S) Vᴴ."""
 
-def svdvals(A: Tensor) -> Tensor:
+def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """The singular values of a matrix, in descending order."""
 
 def tanh(input: Tensor) -> Tensor:

@@ -5,13 +5,14 @@ PyTorch's that it stands for.
 """
 
 import contextlib
+import functools
 from collections.abc import Iterator
 
 import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from torch_ops import ops
-from torch_ops.namespace import watched
+from torch_ops.spellings import LINALG, OLDER
 
 
 @contextlib.contextmanager
@@ -23,12 +24,25 @@ def reroute() -> Iterator[None]:
     ``torch.cholesky`` and ``A.cholesky()``, and for every other op that is more than PyTorch's own function.
     Derivatives taken later are ours, too: only the forward pass has to be inside.
 
-    Left alone are calls with ``out=`` and those with tensors of a subclass which overrides functions itself. As every
-    mode of PyTorch it holds for the thread that enters it, and inside a call of PyTorch that it reroutes it is off.
-    It may be nested and may decorate a function.
+    Left alone are calls with ``out=`` and those with tensors of a subclass which overrides functions itself. It may be
+    nested and may decorate a function. Of an activation checkpoint that is made inside, what is computed again in the
+    backward pass is rerouted, too, wherever that runs.
+
+    Out of its reach are, as for every mode of PyTorch:
+
+    - other threads than the one that enters it: each has to enter it itself;
+    - what PyTorch's functions call inside: `torch.lobpcg`, `torch.svd_lowrank` and the like decompose by PyTorch's own
+      functions, and so does the backward method of somebody's `torch.autograd.Function`, as it runs inside of
+      ``backward()``: decorate it with ``@torch_ops.reroute()``;
+    - programs of torch.export and TorchScript.
 
     Notes
     -----
+    Each spelling keeps PyTorch's arguments, its kind of result, its errors (a line may follow that says more) and its
+    warnings. What is different: the gradient of `torch.cholesky_solve` with respect to L is zero in the triangle that
+    is not read, eigenvalues of general matrices come in order, singular vectors and eigenvectors have the signs that
+    `svd` and `eigh` say, and `torch.linalg.lstsq` returns all of its outputs with each driver.
+
     ``torch.linalg.cholesky_ex`` and the like return what failed and how, as always. In order to know it they look at
     the device, as ``torch.linalg.cholesky`` does.
 
@@ -45,11 +59,18 @@ def reroute() -> Iterator[None]:
     tensor([[-0.1387,  0.0742],
             [ 0.0742, -0.1172]])
     """
-    if any(isinstance(mode, _Reroute) for mode in _get_current_function_mode_stack()):
+    if not torch.compiler.is_compiling():
+        _exchange_checkpoints()
+    if active():
         yield  # what the inner mode has rerouted, the outer one would reroute once more
         return
     with _Reroute():
         yield
+
+
+def active() -> bool:
+    """Whether this thread is inside of `reroute`."""
+    return any(isinstance(mode, _Reroute) for mode in _get_current_function_mode_stack())
 
 
 class _Reroute(TorchFunctionMode):
@@ -61,52 +82,45 @@ class _Reroute(TorchFunctionMode):
         return op(*args, **kwargs)
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# Activation checkpoints. They call a function twice, the second time in the backward pass, which may run outside: the
+# gradient would be PyTorch's, or the tensors saved would not be those of the first time. torch.utils.checkpoint has no
+# hook for it. What it calls itself, for both kinds of checkpoints, is exchanged when `reroute` is first used; outside
+# of it this changes nothing.
+
+
+def _rerouted_if_active(function):
+    return reroute()(function) if active() else function
+
+
+@functools.cache
+def _exchange_checkpoints():
+    from torch.utils import checkpoint  # not everybody's
+
+    again = getattr(checkpoint, "_checkpoint_without_reentrant_generator", None)
+    if again is not None:
+
+        @functools.wraps(again)
+        def generator(fn, *args, **kwargs):
+            return again(_rerouted_if_active(fn), *args, **kwargs)
+
+        checkpoint._checkpoint_without_reentrant_generator = generator
+    forward = checkpoint.CheckpointFunction.forward
+
+    @functools.wraps(forward)
+    def rerouted_forward(ctx, run_function, *args):
+        return forward(ctx, _rerouted_if_active(run_function), *args)
+
+    checkpoint.CheckpointFunction.forward = staticmethod(rerouted_forward)
+
+
 def _routes():
-    routes = {}
-    for op in vars(ops).values():
-        # an op that hands over every call is PyTorch's function already
-        if getattr(op, "builtin", None) is None or op.when is None:
-            continue
-        name = op.builtin.__name__.removeprefix("linalg_")
-        for place in (torch, torch.Tensor):  # older spellings, whose options may be given by position
-            if hasattr(place, name):
-                routes[getattr(place, name)] = _older(op)
-        if hasattr(torch.linalg, f"{name}_ex"):
-            function = getattr(torch.linalg, f"{name}_ex")
-            routes[function] = _reporting(op, function, getattr(torch.return_types, f"linalg_{name}_ex"))
-        routes.setdefault(op.builtin, op)
+    routes = dict(OLDER)
+    # an op that hands over every call is PyTorch's function already
+    ours = [op for op in vars(ops).values() if getattr(op, "builtin", None) is not None and op.when is not None]
+    for function in (*ours, *LINALG.values()):
+        routes.setdefault(function.builtin, function)
     return routes
-
-
-def _older(op):
-    """An op under a name that torch has outside torch.linalg."""
-    names = tuple(op.__signature__.parameters)
-    generic = dict(zip(("input", "input2"), names, strict=False))
-
-    def function(*args, **kwargs):
-        given = {generic.get(name, name): value for name, value in kwargs.items()}
-        return op(**dict(zip(names, args, strict=False)), **given)
-
-    return function
-
-
-def _reporting(op, function, kind):
-    """An op as a function that does not raise where it fails, but returns what LAPACK says: torch.linalg.*_ex."""
-
-    def reported(*args, check_errors=False, out=None, **kwargs):
-        tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)]
-        if watched(tensors):
-            try:
-                outputs = op(*args, **kwargs)
-            except torch.linalg.LinAlgError:
-                pass  # the function says it in its own way
-            else:
-                outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-                # with no errors
-                return kind((*outputs, tensors[0].new_zeros(tensors[0].shape[:-2], dtype=torch.int32)))
-        return function(*args, check_errors=check_errors, **kwargs)
-
-    return reported
 
 
 #: what is called in the place of each function of PyTorch's, under all its names

@@ -5,6 +5,7 @@ must do to be at home under every transform is listed, with the reasons, at the 
 """
 
 import functools
+import types
 
 import array_api_compat.torch
 import torch
@@ -149,6 +150,40 @@ def _check_constant(primitive, options):
                 f"{primitive.name}: the option {name} requires a gradient, but a primitive is differentiated with "
                 "respect to its arrays only. Make it an array, in front of the `*` and in the signature, or detach it."
             )
+        # Where no transform is at work, the function itself is asked, by `constant_function`. In here a Function's
+        # forward pass would see the tensors of a transform bare.
+        if callable(value) and any(map(torch._C._functorch.is_functorch_wrapped_tensor, _held(value))):
+            raise TypeError(
+                f"{primitive.name}: the option {name} is differentiated with respect to its arguments only, but it "
+                "holds a tensor which a transform of torch.func looks at, and whose derivative would be lost. Give "
+                "such parameters as arrays (spectral_function takes args=), or detach them."
+            )
+
+
+def _held(function, depth=4):
+    """The tensors that a function has from where it was written: in its closure, its defaults, its globals, bound to it
+    or among its attributes."""
+    if isinstance(function, torch.Tensor):
+        return [function]
+    if (
+        depth == 0
+        or isinstance(function, (str, bytes, int, float, complex, type, types.ModuleType))
+        or function is None
+    ):
+        return []
+    if isinstance(function, (list, tuple, set, frozenset)):
+        parts = function
+    elif isinstance(function, dict):
+        parts = function.values()
+    else:
+        code, scope = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+        parts = [
+            *(cell.cell_contents for cell in getattr(function, "__closure__", None) or () if cell != types.CellType()),
+            *(scope[name] for name in (code.co_names if code is not None else ()) if name in scope),
+            *(getattr(function, name, None) for name in ("__defaults__", "__kwdefaults__", "__self__", "__dict__")),
+            *(getattr(function, name, None) for name in ("func", "args", "keywords")),
+        ]
+    return [tensor for part in parts for tensor in _held(part, depth - 1)]
 
 
 def pull(primitive, bars, outputs, arrays, options, needed):

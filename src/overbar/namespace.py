@@ -11,6 +11,8 @@ values, and where it differentiates by itself, do so without the rules.
 from __future__ import annotations
 
 import math
+import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -100,6 +102,10 @@ class Namespace:
 
     def is_complex(self, A: Any) -> bool:
         return self.base.isdtype(A.dtype, "complex floating")
+
+    def is_real_of(self, A: Any, like: Any) -> bool:
+        """Whether A is real and `like` complex, in the same precision."""
+        return self.is_complex(like) and not self.is_complex(A) and self.eps(A) == self.eps(like)
 
     def eps(self, A: Any) -> float:
         """The distance from 1 to the next larger number in A's precision."""
@@ -230,10 +236,31 @@ class Namespace:
         primitives, not for rules."""
         return yes() if bool(self.all(mask)) else no()
 
+    def constant_function(self, function: Any, arrays: Any, message: str) -> Any:
+        """``function(*arrays)`` for a user's function among the options of a primitive, of which only the dependence
+        on `arrays` is differentiated, by a rule. Raises TypeError with the message where the library sees that its
+        value depends on something else that has a derivative: that would be lost without a word."""
+        return function(*arrays)
+
+    def of_unknown_rank(self, primitive: Any, arrays: Any, options: Any) -> Any:
+        """The outputs of a primitive of arrays of which at least one has no rank yet (`static_shape` is None)."""
+        raise self.ShapeError(f"{primitive.name}: the rank of an array is unknown.")
+
     def sees_numbers(self, *arrays: Any) -> bool:
         """Whether `repeat` can look at the numbers in these arrays. Where a compiler or a transform looks on, which
         knows only their shapes, it cannot: `on_host` can, even there."""
         return True
+
+    def may_hold(self, mask: Any) -> bool:
+        """Whether a mask holds anywhere, or nobody can tell without waiting for a device, or while a compiler or a
+        transform looks on. What a rule may leave out then must change no number."""
+        return bool(self.any(mask)) if self.sees_numbers(mask) else True
+
+    def warn(self, mask: Any, message: str) -> None:
+        """Warn, at the line of the user's program from which the call comes, if the mask holds anywhere. Where numbers
+        cannot be looked at there is no warning."""
+        if self.sees_numbers(mask) and bool(self.any(mask)):
+            warnings.warn(message, RuntimeWarning, stacklevel=_users_level())
 
     def repeat(self, counts: Any, step: Any, state: Any) -> Any:
         """``state = step(i, state)`` for i = 0, 1, ... below the largest of `counts`. A state is a list of arrays,
@@ -350,6 +377,20 @@ class Namespace:
 
 
 _SMALL = 48  # the size up to which NumPy solves triangular systems without halving them
+
+
+def _users_level():
+    """The level in the stack of the first function that is not ours nor a framework's, as `warnings` counts them for
+    whoever called this."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in _INSIDE:
+            return level
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+_INSIDE = {"overbar", "torch_ops", "tf_ops", "torch", "tensorflow", "functools", "contextlib"}
 
 
 class NumpyNamespace(Namespace):

@@ -23,6 +23,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -71,6 +72,8 @@ class Primitive:
         integer: Sequence[str] = (),
         kept: int = 0,
         absent: Mapping[str, Callable[..., Any]] | None = None,
+        real: Sequence[str] = (),
+        steps: Sequence[str] = (),
     ) -> None:
         functools.update_wrapper(self, function)
         del self.__wrapped__  # its signature is ours; the function itself is self.function
@@ -104,7 +107,8 @@ class Primitive:
         #: those that have bars and tangents, and those that a caller sees: the first ones
         self.differentiable = self.outputs - kept
         self.public = self.differentiable - hidden
-        self.hermitian, self.integer = tuple(hermitian), tuple(integer)
+        self.hermitian, self.integer, self.real = tuple(hermitian), tuple(integer), tuple(real)
+        self.steps = tuple(steps)
         self.__signature__ = inspect.Signature(
             [
                 p.replace(kind=p.POSITIONAL_OR_KEYWORD) if p.kind is p.VAR_POSITIONAL else p
@@ -207,7 +211,11 @@ class Primitive:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         arrays, options = self.bind(args, kwargs)
-        given = [A for A in arrays if A is not None] if self.absent else arrays
+        given = arrays
+        if self.absent:
+            given = [
+                A for name, A in zip(self.arguments, arrays, strict=True) if A is not None or name not in self.absent
+            ]
         return namespace(*given).enter(self, arrays, options)
 
     def bind(self, args, kwargs):
@@ -258,11 +266,16 @@ class Primitive:
 
     def apply(self, xp, arrays, options):
         """Compute the function on arrays, with the namespace and the options already known."""
+        if self.real:
+            self._check_real(arrays)
         arrays = self.with_absent(xp, arrays) if self.absent else xp.as_arrays(arrays)
         if self.integer:
             arrays = self._with_floats(xp, arrays)
         fit = self.check(xp, arrays)
         dropped = fit.dropped
+        if dropped is None:
+            outputs = xp.of_unknown_rank(self, arrays, options)
+            return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
         if dropped:  # vectors in the place of matrices: work with one row or column
             arrays = [
                 self._with_dims(xp, a, core, dropped) for a, core in zip(arrays, self.signature.inputs, strict=True)
@@ -277,6 +290,15 @@ class Primitive:
                 for out, core in zip(outputs, self.signature.outputs, strict=True)
             ]
         return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
+
+    def _check_real(self, arrays):
+        for name, value in zip(self.arguments, arrays, strict=True):
+            if name not in self.real or value is None:
+                continue
+            if isinstance(value, (bool, complex)) or "complex" in str(getattr(value, "dtype", "")):
+                raise TypeError(f"{self.name}: argument {name} must be real, but is {value!r}.")
+            if isinstance(value, (int, float)) and not math.isfinite(value):
+                raise ValueError(f"{self.name}: argument {name} is {value}. It must be finite.")
 
     def with_absent(self, xp, arrays):
         """The arrays, those that were left out made of the others."""
@@ -314,7 +336,8 @@ class Primitive:
 
     def check(self, xp, arrays):
         """Raise the library's own kind of error for a wrong dtype or shape. Returns a `_Fit`, which says among other
-        things which core dimensions are absent because a vector stands in the place of a matrix."""
+        things which core dimensions are absent because a vector stands in the place of a matrix, or None where a rank
+        is not known yet."""
         # The answer for these dtypes and shapes is kept: finding it takes longer than a small matrix does.
         try:
             key = (xp, *[(array.dtype, xp.static_shape(array)) for array in arrays])
@@ -338,7 +361,10 @@ class Primitive:
                 )
         if self.signature.whole:
             return ()
-        if not xp.promotes and self.signature.inputs[0] and any(a.dtype != arrays[0].dtype for a in arrays):
+        dtypes = [
+            a.dtype for i, a in enumerate(arrays) if not (self.argument(i) in self.real and xp.is_real_of(a, arrays[0]))
+        ]
+        if not xp.promotes and self.signature.inputs[0] and any(dtype != dtypes[0] for dtype in dtypes):
             culprits = ", ".join(f"{self.argument(i)} has {_name(a.dtype)}" for i, a in enumerate(arrays))
             raise xp.DtypeError(
                 f"{self.name}: the arguments have different dtypes: {culprits}. {xp.name} does not promote "
@@ -346,10 +372,7 @@ class Primitive:
             )
         shapes = tuple(map(xp.static_shape, arrays))
         if None in shapes:
-            raise xp.ShapeError(
-                f"{self.name}: argument {self.argument(shapes.index(None))} has unknown rank: its matrices cannot be "
-                "told from its batch dimensions. Say how many dimensions there are: tf.ensure_shape(A, [None, None])."
-            )
+            return None
         try:
             return self.signature.fit(shapes)
         except ValueError as error:
@@ -670,6 +693,8 @@ def primitive(
     integer: Sequence[str] = (),
     kept: int = 0,
     absent: Mapping[str, Callable[..., Any]] | None = None,
+    real: Sequence[str] = (),
+    steps: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Make a function of arrays a `Primitive`.
 
@@ -697,6 +722,12 @@ def primitive(
         The arguments that may be left out, whose default in the function is None: for each a function of the arrays in
         front of it that makes the array which stands for it, ``{"E": lambda A: namespace(A).eye_like(A)}``. The
         function and the rules always get an array.
+    real : sequence of str
+        The arguments that must be real, beside complex ones too; a number among them must be finite. (Beside complex
+        arrays a number becomes complex, with an imaginary part of zero.)
+    steps : sequence of str
+        The options with which the function changes in steps only, tolerances for instance: these may be arrays, too,
+        since there is no derivative that would be lost.
 
     Examples
     --------
@@ -710,7 +741,7 @@ def primitive(
     >>> overbar.vjp(sum_of_squares, np.array([1.0, 2.0]))[1](1.0)
     (array([2., 4.]),)
     """
-    return lambda function: Primitive(function, signature, hidden, hermitian, integer, kept, absent)
+    return lambda function: Primitive(function, signature, hidden, hermitian, integer, kept, absent, real, steps)
 
 
 def elementwise(function: Callable[..., Any]) -> Primitive:
@@ -758,10 +789,11 @@ def as_function(
         What the library's arguments are called in the primitive: {"input": "A"}.
     returns : callable, optional
         Makes of the outputs what the library's function returns: another order, a named tuple. Its keyword-only
-        arguments are options of the function that the primitive does not have.
+        arguments are arguments of the function, by the primitive's names, or options that the primitive does not have.
     takes : callable, optional
         Makes of the arrays, in the primitive's order, those that the primitive takes; it needs a signature. Its
-        keyword-only arguments are such options, too.
+        keyword-only arguments are such options, too. Behind the arrays it may return a dictionary of options of the
+        primitive, which replace those that the call gave.
     """
     if not isinstance(primitive, Primitive):
         raise TypeError(f"got {primitive!r}, which is no primitive. Make it one with @overbar.primitive.")
@@ -794,22 +826,30 @@ def _with_signature(primitive, xp, name, rest, names, returns, takes):
             f"the signature {name}({rest} does not fit {primitive.name}{primitive.__signature__}: it must have all of "
             'its arrays and none but its arguments. What is called otherwise there is told by name: input="A".'
         )
-    passed = lambda extra: "".join(f", {option}={option}" for option in extra if option in given)  # noqa: E731
+    passed = lambda extra: "".join(f", {name}={given[name]}" for name in extra if name in given)  # noqa: E731
     scope = {"primitive": primitive, "xp": xp, "defaults": primitive.defaults}
     arrays = ", ".join(given[ours] for ours in primitive.arguments)
-    if takes is not None:
-        arrays = f"*as_tuple(takes({arrays}{passed(before)}))"
-        scope |= {"takes": takes, "as_tuple": _as_tuple}
     options = "".join(f", {ours!r}: {given[ours]}" for ours in primitive.defaults if ours in given)
     if primitive.variadic:
         body = f"primitive.bind(({arrays},), {{{options.removeprefix(', ')}}})"
     else:
         body = f"({arrays},), {{**defaults{options}}}"
+    if takes is not None:
+        body = f"taken(takes({arrays}{passed(before)}), {{**defaults{options}}})"
+        scope |= {"takes": takes, "taken": _taken}
     result = f"primitive.apply(xp, *({body}))"
     if returns is not None:
         result = f"returns(*as_tuple({result}){passed(after)})"
         scope |= {"returns": returns, "as_tuple": _as_tuple}
     return written(name, rest, f"return {result}", **scope)
+
+
+def _taken(arrays, options):
+    """What `takes` made of the arrays, and the options, those that it set replaced."""
+    arrays = _as_tuple(arrays)
+    if isinstance(arrays[-1], dict):
+        return arrays[:-1], options | arrays[-1]
+    return arrays, options
 
 
 def _keyword_only(function):

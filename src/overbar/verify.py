@@ -178,6 +178,10 @@ class Draw:
         array = self.rng.uniform(0.5, 2, shape)
         return self._cast(array * np.exp(1j * self.rng.uniform(-1, 1, shape)) if self.complex else array)
 
+    def real(self, *core: int) -> np.ndarray:
+        """Real entries between 1/2 and 2, where the others are complex, too."""
+        return self.rng.uniform(0.5, 2, (*self.batch, *core)).astype(self.dtype.type(0).real.dtype)
+
     def hermitian(self, n: int) -> np.ndarray:
         """A Hermitian matrix (symmetric, where dtype is real), to the last bit."""
         return self._cast(_hermitian_part(self._normal(*self.batch, n, n)))

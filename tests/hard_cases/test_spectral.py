@@ -18,7 +18,7 @@ import overbar
 import tf_ops
 import torch_ops
 from overbar import namespace
-from overbar.rules.spectral import _eigh, _of_power, spectral_derivative
+from overbar.rules.spectral import _POWER, _eigh, parametric_spectral_derivative
 
 MP = mpmath.MPContext()
 MP.dps = 200
@@ -297,7 +297,7 @@ def test_the_inverse_to_fourth_order(order, tolerance):
     """D⁽ᵏ⁾ of the inverse X = A⁻¹ is (−1)ᵏ times the sum of X E₁ X E₂ X ... over all orders of the Eᵣ. Beyond the
     second order digits are lost at gaps of 1e-3 or so, as the documentation says, and at these only."""
     rng = np.random.default_rng(8)
-    inverse = _of_power(-1.0)
+    p = np.array([-1.0])
     for gap in (0, 1e-12, 1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1):
         V = np.linalg.qr(rng.standard_normal((5, 5)))[0]
         A = (V * np.array([0.7, 0.7 + gap, 0.7 - gap, 1.9, -1.9])) @ V.T
@@ -306,7 +306,8 @@ def test_the_inverse_to_fourth_order(order, tolerance):
         exact = 0
         for turn in itertools.permutations(range(order)):
             exact = exact + (-1) ** order * functools.reduce(lambda C, r, E=E, X=X: C @ E[r] @ X, turn, X)
-        error = _errors(spectral_derivative.function(A, E, *_eigh(A, inverse), of=inverse), exact)
+        w, V = _eigh(A, _POWER, p)
+        error = _errors(parametric_spectral_derivative.function(A, E, w, V, p, of=_POWER), exact)
         assert error < (1e-12 if gap < 1e-5 else tolerance)
 
 
@@ -394,7 +395,7 @@ def test_a_derivative_of_f_that_is_missing_is_asked_for_by_name(front):
 def test_what_is_refused(front):
     with pytest.raises(ValueError, match=r"f returned complex numbers"):
         _gradient(front, "spectral_function", {"f": lambda w: _complex(w), "df": lambda w: w}, np.eye(2))
-    with pytest.raises(TypeError, match=r"exponent p must be a real number of Python's"):
+    with pytest.raises(TypeError, match=r"argument p must be real"):
         _gradient(front, "powmh", {"p": 1j}, np.eye(2))
 
 
@@ -408,3 +409,208 @@ def test_a_constant_derivative_may_be_a_number():
     options = {"f": lambda w: 3 * w, "df": lambda w: 3.0}
     for front in ALL:
         np.testing.assert_allclose(_gradient(front, "spectral_function", options, np.eye(2))[1], 3 * np.ones((2, 2)))
+
+
+# -- parameters that are learned ---------------------------------------------------------------------------------------
+
+
+def _scaled_sine(w, a, b):
+    return a * namespace(w).sin(b * w)
+
+
+SCALED_SINE = {
+    "f": _scaled_sine,
+    "df": lambda w, a, b: a * b * namespace(w).cos(b * w),
+    "d2f": lambda w, a, b: -a * b * b * namespace(w).sin(b * w),
+    "dargs": (
+        (lambda w, a, b: namespace(w).sin(b * w), lambda w, a, b: b * namespace(w).cos(b * w)),
+        (
+            lambda w, a, b: a * w * namespace(w).cos(b * w),
+            lambda w, a, b: a * namespace(w).cos(b * w) - a * b * w * namespace(w).sin(b * w),
+        ),
+    ),
+}
+
+
+def _parametric(name, A, theta, W, library):
+    """The loss ⟨W, f(A; θ)⟩ through the op of a library."""
+    if name == "powmh":
+        return (
+            (library.powmh(A, theta[..., 0]) * W).sum()
+            if library is not tf_ops
+            else tf.reduce_sum(library.powmh(A, theta[..., 0]) * W)
+        )
+    C = library.spectral_function(A, theta, **SCALED_SINE)
+    return tf.reduce_sum(C * W) if library is tf_ops else (C * W).sum()
+
+
+@pytest.mark.parametrize("name", ["powmh", "spectral_function"])
+@pytest.mark.parametrize("gap", [0.0, 1e-9, 1e-3])
+def test_parameters_of_a_function_have_derivatives(name, gap):
+    """One for each matrix, in all three; against Re tr(Wᵀ V (∂f/∂θ)(w) Vᵀ), at equal and near eigenvalues."""
+    rng = np.random.default_rng(3)
+    V = np.linalg.qr(rng.standard_normal((2, 4, 4)))[0]
+    w = np.array([[0.8, 0.8 + gap, 1.5, 2.5], [1.1, 1.1 + gap, 1.1 - gap, 0.6]])
+    A = (V * w[:, None, :]) @ V.mT
+    A = (A + A.mT) / 2
+    W, theta = rng.standard_normal((2, 4, 4)), np.array([[0.7, 1.3], [-0.4, 2.1]])
+    d = np.einsum("bik,bij,bjk->bk", V, W, V)
+    if name == "powmh":
+        expected = np.stack([(d * w ** theta[:, :1] * np.log(w)).sum(-1), np.zeros(2)], -1)
+    else:
+        a, b = theta[:, :1], theta[:, 1:]
+        expected = np.stack([(d * np.sin(b * w)).sum(-1), (d * a * w * np.cos(b * w)).sum(-1)], -1)
+
+    _, pullback = overbar.vjp(lambda A, t: _parametric(name, A, t, W, overbar), A, theta)
+    np.testing.assert_allclose(pullback(1.0)[1], expected, rtol=0, atol=1e-12)
+
+    t = torch.tensor(theta, requires_grad=True)
+    _parametric(name, torch.tensor(A), t, torch.tensor(W), torch_ops).backward()
+    np.testing.assert_allclose(t.grad, expected, rtol=0, atol=1e-12)
+
+    t = tf.Variable(theta)
+    with tf.GradientTape() as tape:
+        loss = _parametric(name, tf.constant(A), t, tf.constant(W), tf_ops)
+    np.testing.assert_allclose(tape.gradient(loss, t), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["powmh", "spectral_function"])
+def test_second_derivatives_by_matrix_and_parameter_are_mixed_ones(name):
+    """By A and θ in either order, forward and reverse; the exponent's own second derivative, too."""
+    rng = np.random.default_rng(4)
+    B = rng.standard_normal((3, 3))
+    A, theta = torch.tensor(B @ B.T + np.eye(3)), torch.tensor([0.7, 1.3], dtype=torch.float64)
+    W = torch.tensor(rng.standard_normal((3, 3)))
+
+    def loss(A, t):
+        return _parametric(name, A, t, W, torch_ops)
+
+    by_A = torch.func.jacrev(torch.func.grad(loss, 1), 0)(A, theta)
+    by_theta = torch.func.jacfwd(torch.func.grad(loss, 0), 1)(A, theta)
+    torch.testing.assert_close(by_A, by_theta.movedim(-1, 0), rtol=0, atol=1e-12)
+    step = 1e-5
+    for i in range(2):
+        e = step * torch.eye(2, dtype=torch.float64)[i]
+        difference = (torch.func.grad(loss)(A, theta + e) - torch.func.grad(loss)(A, theta - e)) / (2 * step)
+        torch.testing.assert_close(by_A[i], difference, rtol=0, atol=1e-8)
+    if name == "powmh":
+        e = step * torch.eye(2, dtype=torch.float64)[0]
+        second = torch.func.hessian(loss, 1)(A, theta)[0, 0]
+        slopes = [torch.func.grad(loss, 1)(A, theta + s * e)[0] for s in (1, -1)]
+        torch.testing.assert_close(second, (slopes[0] - slopes[1]) / (2 * step), rtol=0, atol=1e-8)
+    else:
+        with pytest.raises(ValueError, match="a second derivative with respect to args needs those of f: d2args="):
+            torch.func.hessian(loss, 1)(A, theta)
+
+
+@pytest.mark.parametrize("front", ALL)
+def test_no_derivative_by_the_exponent_at_negative_eigenvalues(front):
+    """f is not defined beside a whole exponent there. The matrix has its derivative."""
+    A = np.diag([2.0, -1.0])
+    if front == "numpy":
+        _, pullback = overbar.vjp(overbar.powmh, A, 3.0)
+        A_bar, p_bar = pullback(np.eye(2))
+    elif front == "torch":
+        A_bar, p_bar = torch.func.grad(lambda A, p: torch_ops.powmh(A, p).trace(), (0, 1))(
+            torch.tensor(A), torch.tensor(3.0, dtype=torch.float64)
+        )
+    else:
+        A, p = tf.constant(A), tf.constant(3.0, tf.float64)
+        with tf.GradientTape() as tape:
+            tape.watch([A, p])
+            loss = tf.linalg.trace(tf_ops.powmh(A, p))
+        A_bar, p_bar = tape.gradient(loss, [A, p])
+    np.testing.assert_allclose(A_bar, np.diag([12.0, 3.0]), atol=1e-14)
+    assert np.isnan(float(p_bar))
+
+
+class _Scale:
+    """f as an object with a parameter among its attributes."""
+
+    def __init__(self, c):
+        self.c = c
+
+    def __call__(self, w):
+        return self.c * w
+
+
+_SHARED = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+
+
+def _by_global(w):
+    return _SHARED * w
+
+
+LEARNED = {
+    "closure": lambda c: lambda w: c * w,
+    "default": lambda c: lambda w, c=c: c * w,
+    "partial": lambda c: functools.partial(lambda c, w: c * w, c),
+    "global": lambda c: _by_global,
+    "attribute": lambda c: _Scale(c),
+}
+
+
+def _loss_with(which, function, A):
+    options = {"f": lambda w: 2 * w, "df": lambda w: 2.0 + 0 * w} | {which: function}
+    return torch_ops.spectral_function(A, **options).sum()
+
+
+@pytest.mark.parametrize("way", LEARNED)
+@pytest.mark.parametrize("which", ["f", "df"])
+def test_a_parameter_that_no_rule_sees_is_refused(way, which):
+    """What a function among the options takes from elsewhere has no bar: silence would be a gradient of zero."""
+    A = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64, requires_grad=True)
+    c = _SHARED if way == "global" else torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    with pytest.raises(TypeError, match=rf"the option {which} is differentiated with respect to the eigenvalues only"):
+        _loss_with(which, LEARNED[way](c), A).backward()
+
+
+@pytest.mark.parametrize("way", [way for way in LEARNED if way != "global"])
+@pytest.mark.parametrize("transform", ["grad", "jvp", "vmap", "dual numbers"])
+def test_a_parameter_that_no_rule_sees_is_refused_under_transforms(way, transform):
+    A, c = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64), torch.tensor(2.0, dtype=torch.float64)
+
+    def loss(c):
+        return _loss_with("f", LEARNED[way](c), A)
+
+    def by_dual_numbers():
+        with torch.autograd.forward_ad.dual_level():
+            loss(torch.autograd.forward_ad.make_dual(c, c))
+
+    run = {
+        "grad": lambda: torch.func.grad(loss)(c),
+        "jvp": lambda: torch.func.jvp(loss, (c,), (c,)),
+        "vmap": lambda: torch.func.vmap(loss)(torch.stack([c, c])),
+        "dual numbers": by_dual_numbers,
+    }[transform]
+    with pytest.raises(TypeError, match=r"the option f is differentiated with respect to (its arguments|the eigenval)"):
+        run()
+
+
+def test_a_constant_beside_a_graph_is_no_parameter():
+    """A tensor without a derivative, and one behind detach, are constants."""
+    A = torch.eye(2, dtype=torch.float64, requires_grad=True)
+    c = torch.tensor(2.0, dtype=torch.float64, requires_grad=True).detach()
+    torch_ops.spectral_function(A, f=lambda w: c * w, df=lambda w: c + 0 * w).sum().backward()
+    torch.testing.assert_close(A.grad, 2 * torch.ones(2, 2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("p", [math.nan, math.inf, True, 1 + 2j])
+@pytest.mark.parametrize("front", ALL)
+def test_exponents_that_are_none(front, p):
+    with pytest.raises(
+        (ValueError, TypeError), match=r"powmh: argument p (must be real|is (nan|inf)\. It must be finite)"
+    ):
+        _gradient(front, "powmh", {"p": p}, np.eye(2))
+
+
+def test_no_parameters_with_batch_dimensions():
+    """An empty vector for each matrix says that there are three matrices, as vmap over it does."""
+    A, none = torch.eye(2, dtype=torch.float64), torch.zeros(3, 0, dtype=torch.float64)
+    f = functools.partial(torch_ops.spectral_function, f=lambda w: 2 * w, df=lambda w: 2.0)
+    expected = 2 * A.expand(3, 2, 2)
+    torch.testing.assert_close(f(A, none), expected)
+    torch.testing.assert_close(torch.func.vmap(lambda args: f(A, args))(none), expected)
+    A_bar, args_bar = torch.func.grad(lambda A, args: f(A, args).sum(), (0, 1))(A, none)
+    torch.testing.assert_close(A_bar, torch.full((2, 2), 6.0, dtype=torch.float64))
+    assert args_bar.shape == (3, 0)

@@ -2,6 +2,8 @@
 dtypes in one call are refused, as TensorFlow does. May import `tf_ops`. tests/consistency has the other dtypes.
 """
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -129,3 +131,34 @@ def test_a_python_number_adopts_half_precision():
     x = tf.constant([1.0, 4.0], tf.float16)
     assert tf_ops.power(x, 0.5).dtype == tf.float16
     assert tf_ops.power(2.0, x).dtype == tf.float16
+
+
+@pytest.mark.parametrize(
+    "name", ["solve", "lstsq", "kron", "inv_quad", "cho_solve", "matmul", "cholesky_solve", "power"]
+)
+@pytest.mark.parametrize("dtype", [tf.float32, tf.complex128, tf.bfloat16], ids=lambda dtype: dtype.name)
+def test_what_stands_beside_a_tensor_takes_its_dtype(name, dtype):
+    """NumPy's arrays, numbers and lists, before and after it, also in code that is rerouted and in a graph."""
+    A, other = tf.cast([[4.0, 1.0], [1.0, 3.0]], dtype), np.array([[2.0, 0.0], [1.0, 2.0]])
+    f = getattr(tf_ops, name)
+    for beside in (other, other.astype(np.float32), other.tolist()):
+        for values in ((A, beside), (beside, A)):
+            if name in ("matmul", "cholesky_solve") and (values[0] is beside or tf.bfloat16 == dtype):
+                continue  # TensorFlow's own functions
+            expected = f(*(tf.cast(x, dtype) for x in values))
+            for found in (f(*values), tf.function(functools.partial(f, *values))()):
+                assert found.dtype == expected.dtype
+                close(found, expected, 1e-6)
+            if hasattr(tf.linalg, name):
+                with tf_ops.reroute():
+                    close(getattr(tf.linalg, name)(*values), expected, 1e-6)
+
+
+def test_what_would_lose_more_than_digits_is_refused():
+    A = tf.eye(2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="A has float32, B has complex128"):
+        tf_ops.solve(A, 1j * np.eye(2))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="argument B has dtype int64"):
+        tf_ops.solve(tf.cast(A, tf.float16), np.array([[4097, 0], [0, 1]]))
+    np.testing.assert_array_equal(tf_ops.solve(A, np.array([[4097, 0], [0, 1]])), [[4097, 0], [0, 1]])
+    assert tf_ops.power(2.0, np.ones(2)).dtype == tf.float64

@@ -181,6 +181,25 @@ def test_a_size_that_a_signature_fixes_is_checked_when_the_graph_runs():
         run(tf.zeros((3, 5), tf.float64))
 
 
+def test_arrays_of_which_one_has_unknown_rank():
+    """They broadcast as they would. What has too few dimensions is named: when the graph is built, or when it runs."""
+    rng = np.random.default_rng(0)
+    A, B = rng.standard_normal((2, 1, 3, 3)), rng.standard_normal((4, 3, 2))
+    specs = tf.TensorSpec(None, tf.float64), tf.TensorSpec([None, 3, 2], tf.float64)
+    run = tf.function(gradient_of(lambda A, B: tf.reduce_sum(tf.sin(tf_ops.solve(A, B)))), input_signature=specs)
+    expected = gradient_of(lambda A, B: tf.reduce_sum(tf.sin(tf_ops.solve(A, B))))(*map(tf.constant, (A, B)))
+    for one, other in zip(run(A, B), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-11 * np.abs(other).max())
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"solve: argument A has too few dimensions for \(n,n\)"):
+        run(tf.ones(3, tf.float64), B)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"solve: argument B of shape \(3,\) has too few dimensions"
+    ):
+        tf.function(tf_ops.solve).get_concrete_function(specs[0], tf.TensorSpec([3], tf.float64))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"argument A is not square:"):
+        run(A[..., :2], B)
+
+
 @pytest.mark.parametrize("shape", [[4, 3], [None, None]])
 def test_an_index_whose_numbers_are_not_known(shape):
     """A single integer may be. What selects more than one entry is refused with the remedy, as a size is."""
@@ -300,6 +319,24 @@ def test_an_error_in_a_graph_names_the_argument_and_the_matrix(name, arrays, wor
     with pytest.raises(tf.errors.InvalidArgumentError, match=words):
         run(*map(tf.constant, arrays))
     run(*(tf.constant(np.broadcast_to(np.eye(2), a.shape)) for a in arrays))
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("dtype", [tf.float64, tf.complex128], ids=lambda dtype: dtype.name)
+@pytest.mark.parametrize("name", ["det", "adjugate", "inv", "solve"])
+def test_a_matrix_with_a_nan_is_not_called_singular(name, dtype, graph):
+    """As TensorFlow's kernels do where it stands first. It has NaN and the others of the batch what they have."""
+    good = np.array([[2.0, 1.0], [1.0, 3.0]])
+    bad = np.array([[[np.nan, 1.0], [2.0, 3.0]], [[np.nan] * 2] * 2, [[1.0, np.nan], [2.0, 3.0]]])
+    A = tf.cast(np.concatenate([bad, good[None]]), dtype)
+    f = lambda A: getattr(tf_ops, name)(*[A] * (2 if name == "solve" else 1))  # noqa: E731
+    run = lambda A: [f(A), *gradient_of(lambda A: tf.math.real(tf.reduce_sum(f(A) ** 2)))(A)]  # noqa: E731
+    for found, expected in zip((tf.function(run) if graph else run)(A), run(tf.cast(good, dtype)), strict=True):
+        assert np.isnan(np.abs(found[:3])).all()
+        np.testing.assert_allclose(found[3], expected, rtol=1e-12, atol=1e-12)
+    if name in ("inv", "solve"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="singular"):
+            (tf.function(f) if graph else f)(tf.cast(np.stack([good, np.zeros((2, 2))]), dtype))
 
 
 def test_a_large_batch_is_not_factored_twice_to_find_a_singular_matrix():

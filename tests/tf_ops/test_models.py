@@ -6,10 +6,6 @@ TensorFlow starts) happens in one: Python with an empty namespace, which gets `c
 """
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,17 +20,7 @@ from overbar.namespace import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from overbar.verify import call, draw_cases  # noqa: E402
 from tests.conftest import computed_on_the_host  # noqa: E402
-
-ROOT = Path(__file__).parents[2]
-
-
-def in_a_fresh_process(code, folder):
-    """Run code there, with `folder` as sys.argv[1], and return what it wrote with `print(json.dumps(...))` last."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
-    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+from tests.tf_ops.common import in_a_fresh_process  # noqa: E402
 
 
 def as_tuple(outputs):

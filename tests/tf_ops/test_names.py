@@ -92,8 +92,8 @@ def test_a_call_of_tf_linalg_is_a_call_of_ours(call):
 # Whose derivatives TensorFlow lacks, or has for distinct values and full rank only; tests/hard_cases has the others.
 DECOMPOSITIONS = {"eig", "eigh", "eigvals", "eigvalsh", "lstsq", "lu", "pinv", "qr", "svd"}
 # These stay ours; test_what_is_not_handed_over says why. Every other name that TensorFlow has is TensorFlow's function.
-OURS = {"cholesky", "det", "eigh_tridiagonal", "expm", "inv", "logdet", "logm", "pow", "slogdet", "solve", "sqrtm"}
-OURS |= DECOMPOSITIONS
+OURS = {"cholesky", "det", "eigh_tridiagonal", "expm", "inv", "logdet", "logm", "norm", "pow", "slogdet", "solve"}
+OURS |= {"sqrtm", *DECOMPOSITIONS}
 HANDED_OVER = sorted({name for name, _ in SHARED} - OURS)
 
 
@@ -227,3 +227,99 @@ def test_an_option_that_is_a_floating_tensor_is_refused():
         tape.watch(x)
         C = op(x, by=3.0)
     np.testing.assert_array_equal(tape.gradient(C, x), [3, 3])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What a primitive cannot be differentiated with respect to
+
+
+def powers(A, c):
+    """c A², by a function among the options that refers to c."""
+    derivatives = {"df": lambda w: 2 * c * w, "d2f": lambda w: 2 * c * w**0, "d3f": lambda w: 0 * w}
+    return tf_ops.spectral_function(A, f=lambda w: c * w * w, **derivatives)
+
+
+def slope(A, c):
+    """The derivative of the same by A: c is in the rule only."""
+    with tf.GradientTape() as tape:
+        tape.watch(A)
+        derivatives = {"df": lambda w: 2 * c * w, "d2f": lambda w: 2 * c * w**0, "d3f": lambda w: 0 * w}
+        z = tf_ops.spectral_function(A, f=lambda w: 2 * w * w, **derivatives)
+    return tape.gradient(z, A)
+
+
+def of_ones_own(A, c):
+    """The same by a primitive of one's own."""
+
+    @overbar.elementwise
+    def scaled(A):
+        return c * A**2
+
+    scaled.derivative(lambda C, A: 2 * c * A)
+    return tf_ops.wrap(scaled)(A)
+
+
+def taped(f):
+    def derivative(c):
+        with tf.GradientTape() as tape:
+            tape.watch(c)
+            z = f(c)
+        return tape.gradient(z, c)
+
+    return derivative
+
+
+def pushed(f):
+    def derivative(c):
+        with tf.autodiff.ForwardAccumulator(c, tf.ones_like(c)) as accumulator:
+            z = f(c)
+        return accumulator.jvp(z)
+
+    return derivative
+
+
+MATRIX = np.array([[3.0, 1.0], [1.0, 2.0]])
+LOSING = {
+    "a tape": (taped, "raises"),
+    "an accumulator": (pushed, "raises"),
+    "a tape in a graph": (lambda f: tf.function(taped(f)), "raises"),
+    "an accumulator in a graph": (lambda f: tf.function(pushed(f)), "raises"),
+    "a tape around a graph": (lambda f: taped(tf.function(f)), "NaN"),
+    "tf.gradients": (lambda f: tf.function(lambda c: tf.gradients(f(c), c)[0]), "NaN"),
+}
+
+
+@pytest.mark.parametrize("way", LOSING)
+@pytest.mark.parametrize("f", [powers, slope, of_ones_own])
+def test_what_a_function_refers_to_does_not_lose_its_gradient_silently(f, way):
+    """Where a tape or an accumulator says that it watches it, that is an error; where it cannot be asked, because it is
+    around a graph that is being built, the derivative is NaN."""
+    make, outcome = LOSING[way]
+    derivative = make(lambda c: tf.reduce_sum(f(tf.constant(MATRIX), c)))
+    if outcome == "NaN":
+        assert np.isnan(derivative(tf.constant(2.0, tf.float64)))
+        return
+    for c in (tf.constant(2.0, tf.float64), tf.Variable(2.0, dtype=tf.float64)):
+        with pytest.raises(TypeError, match=r"reads (a tensor that is none of its arrays|the tf\.Variable)"):
+            derivative(c)
+
+
+@pytest.mark.parametrize("f", [powers, slope, of_ones_own])
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+def test_what_a_function_refers_to_may_be_a_constant(f, graph):
+    """One that nobody watches, or that tf.stop_gradient says is one; the derivative by the arrays is right."""
+    A = tf.constant(MATRIX)
+
+    def gradient(c):
+        with tf.GradientTape() as tape:
+            tape.watch([A, c])
+            z = tf.reduce_sum(f(A, tf.stop_gradient(c)) ** 2)
+        return tape.gradient(z, [A, c])
+
+    found, nothing = (tf.function(gradient) if graph else gradient)(tf.constant(2.0, tf.float64))
+    assert nothing is None
+    c = 2.0
+    with tf.GradientTape() as tape:
+        tape.watch(A)
+        z = tf.reduce_sum(f(A, c) ** 2)
+    np.testing.assert_allclose(found, tape.gradient(z, A), rtol=1e-13)

@@ -323,7 +323,7 @@ def test_hessian_of_every_argument(first):
             continue
         rows = [torch.autograd.grad(entry, x, retain_graph=True, materialize_grads=True) for entry in bar.flatten()]
         for j, blocks in enumerate(zip(*rows, strict=True)):
-            expected = torch.stack(blocks).reshape(*bar.shape, *x[j].shape)
+            expected = torch.stack(blocks).reshape((*bar.shape, *x[j].shape))
             assert i != j or expected.abs().max() > 1e-3
             close(found[i][j], expected)
 

@@ -242,7 +242,7 @@ class _phi(Primitive):
         decomposition."""
 
 class _pinv(Primitive):
-    def __call__(self, A: Any, atol: float | None = None, rtol: float | None = None, hermitian: bool = False) -> Any:
+    def __call__(self, A: Any, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
         """The Moore–Penrose pseudoinverse A⁺ of any matrix."""
 
 class _polar(Primitive):
@@ -259,7 +259,7 @@ class _power(Primitive):
         """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""
 
 class _powmh(Primitive):
-    def __call__(self, A: Any, p: float) -> Any:
+    def __call__(self, A: Any, p: Any) -> Any:
         """The power C = Aᵖ of a symmetric (Hermitian) matrix."""
 
 class _qr(Primitive):
@@ -342,7 +342,18 @@ class _solve_triangular(Primitive):
         """The solution X of a triangular system, op(A) X = B or X op(A) = B."""
 
 class _spectral_function(Primitive):
-    def __call__(self, A: Any, f: Any, df: Any, d2f: Any = None, d3f: Any = None) -> Any:
+    def __call__(
+        self,
+        A: Any,
+        args: Any = None,
+        *,
+        f: Any,
+        df: Any,
+        d2f: Any = None,
+        d3f: Any = None,
+        dargs: Any = None,
+        d2args: Any = None,
+    ) -> Any:
         """The function C = f(A) of a symmetric (Hermitian) matrix: C = V f(w) Vᴴ, where A = V diag(w) Vᴴ."""
 
 class _sqrt(Primitive):

@@ -40,9 +40,19 @@ def _is_wide(A):
 
 def _cutoff(xp, A, largest, atol, rtol):
     """Up to which size singular values count as zero, as torch.linalg.pinv has it; `largest` is σ₁, (..., 1)."""
+    atol = _for_each(xp, 0.0 if atol is None else atol, largest)
     if rtol is None:
-        rtol = 0.0 if atol else xp.rounding(A)
-    return xp.maximum(rtol * largest, xp.zeros_like(largest) + (atol or 0.0))
+        rtol = xp.where(atol > 0, xp.zeros_like(largest), _for_each(xp, xp.rounding(A), largest))
+    else:
+        rtol = _for_each(xp, rtol, largest)
+    return xp.maximum(rtol * largest, atol)
+
+
+def _for_each(xp, tolerance, largest):
+    """A tolerance, one number or one for each matrix (...), as (..., 1)."""
+    if getattr(tolerance, "shape", ()) != ():
+        tolerance = xp.cast(tolerance, largest)[..., None]
+    return xp.zeros_like(largest) + tolerance
 
 
 def _inverse_by_svd(xp, A, atol, rtol):
@@ -52,7 +62,7 @@ def _inverse_by_svd(xp, A, atol, rtol):
     return (mH(Vh) * xp.cast(_reciprocal(xp, S, zero), A)[..., None, :]) @ mH(U), S, zero
 
 
-@primitive("(m,n)->(n,m)")
+@primitive("(m,n)->(n,m)", steps=("atol", "rtol"))
 def pinv(A, *, atol=None, rtol=None, hermitian=False):
     """The Moore–Penrose pseudoinverse A⁺ of any matrix.
 
@@ -60,9 +70,9 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
     ----------
     A : array (..., m, n)
         float32, float64, complex64 or complex128.
-    atol, rtol : float or None
-        Singular values up to max(atol, rtol σ₁) count as zero, where σ₁ is the largest. By default atol is 0, and rtol
-        max(m, n) ε, or 0 where an atol is given.
+    atol, rtol : float, array (...) or None
+        Singular values up to max(atol, rtol σ₁) count as zero, where σ₁ is the largest; an array has one tolerance for
+        each matrix. By default atol is 0, and rtol max(m, n) ε, or 0 where an atol other than 0 is given.
     hermitian : bool
         A is Hermitian (symmetric). Its Hermitian part is taken, and an eigendecomposition computed, which is
         faster.
@@ -149,7 +159,7 @@ def _(mp, A, *, atol, rtol, hermitian):
     return mp.mH(mp.solve(A @ mp.mH(A), A))
 
 
-@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p)")
+@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p)", steps=("rcond",))
 def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
     """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank.
 

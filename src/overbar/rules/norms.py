@@ -9,7 +9,7 @@ from overbar.namespace import mH, namespace
 from overbar.primitive import primitive
 from overbar.rules.svd import _distinct, polar_reverse, svd, svd_reverse
 
-_INFINITY = float("inf")
+_INFINITY, _NAN = float("inf"), float("nan")
 _NORMS = {"fro": "fro", "nuc": "nuc"} | {p: p for p in (2, -2, 1, -1, _INFINITY, -_INFINITY)}
 
 
@@ -240,13 +240,13 @@ def cond(A, *, p=None):
     Returns
     -------
     array (...)
-        Real; infinity for a singular matrix and p = 2, 0 where A has no entries.
+        Real; infinity for a singular matrix, 0 for p = −2, and 0 where A has no entries.
 
     Raises
     ------
     LinAlgError of the array's library
-        A has less than two dimensions, is not square or is singular where an inverse is taken, or its dtype is not
-        floating point; with singular values, as `svd`.
+        A has less than two dimensions, is not square where an inverse is taken, or its dtype is not floating point;
+        with singular values, as `svd`.
     ValueError
         There is no such `p`.
 
@@ -262,7 +262,9 @@ def cond(A, *, p=None):
         G = c₂ G₁ − c₁ Bᴴ G₂ Bᴴ.
 
     G is a hidden output, whose derivative along E is a symmetric map and hence both of its rules; it is what the
-    product rule makes of G, with the derivatives of `matrix_norm`. At a singular matrix G is not finite.
+    product rule makes of G, with the derivatives of `matrix_norm`. At a singular matrix there is no derivative, and G
+    is NaN. (A matrix counts as singular where a pivot or a singular value is zero. Where rounding makes it a number of
+    about ε instead, the condition number is about 1/ε.)
 
     Cost: one decomposition, and a few products.
 
@@ -278,16 +280,32 @@ def cond(A, *, p=None):
     if p in (2, -2):
         U, S, Vh = xp.svd(A)
         (top, a), (bottom, b) = _ends(xp, A, S, p)
-        c = top / bottom
-        return c[..., 0], (U * xp.cast((a - c * b) / bottom, A)[..., None, :]) @ Vh
+        zero = bottom == 0  # the quotient is infinite, or of a zero matrix and p = -2 the limit of zeros
+        over = xp.where(zero, xp.ones_like(bottom), bottom)
+        c = top / over
+        w = xp.where(zero, xp.zeros_like(S) + _NAN, (a - c * b) / over)
+        c = xp.where(zero, xp.zeros_like(c) + (_INFINITY if p == 2 else 0.0), c)
+        return c[..., 0], (U * xp.cast(w, A)[..., None, :]) @ Vh
     m, n = A.shape[-2:]
     if m != n:
         raise xp.ShapeError(
             f"cond: argument A of shape {tuple(A.shape)} is not square: only p=2 and p=-2 know its condition number."
         )
-    B = xp.inv(A)
+    singular, regular = _regular(xp, A)
+    B = xp.inv(regular)
     (c1, G1), (c2, G2) = _norm(xp, A, p), _norm(xp, B, p)
-    return c1 * c2, _column(xp, c2, A) * G1 - _column(xp, c1, A) * (mH(B) @ G2 @ mH(B))
+    G = _column(xp, c2, A) * G1 - _column(xp, c1, A) * (mH(B) @ G2 @ mH(B))
+    return xp.where(singular, xp.zeros_like(c1) + _INFINITY, c1 * c2), _nan_where(xp, singular, G)
+
+
+def _regular(xp, A):
+    """Which matrices are singular, with a pivot of zero, and A with the identity in their place."""
+    singular = xp.slogdet(A)[1] == -_INFINITY
+    return singular, xp.where(singular[..., None, None], xp.eye_like(A) + xp.zeros_like(A), A)
+
+
+def _nan_where(xp, singular, G):
+    return xp.where(singular[..., None, None], xp.zeros_like(G) + _NAN, G)
 
 
 def _column(xp, c, A):
@@ -301,24 +319,28 @@ def _cond_second(xp, A, c, G, E, p):
     if p in (2, -2):
         U, S, Vh = svd(A, full_matrices=False)
         (top, a), (bottom, b) = _ends(xp, A, S, p)
+        zero = bottom == 0
+        bottom = xp.where(zero, xp.zeros_like(bottom) + _NAN, bottom)
         c = top / bottom
         # G = U diag(w) Vᴴ with w = (a − c b)/σₙ, c = σ₁/σₙ
         w_bar = xp.sum(xp.real(xp.conj(U) * (E @ mH(Vh))), axis=-2)
         wa, wb = xp.sum(w_bar * a, axis=-1, keepdims=True), xp.sum(w_bar * b, axis=-1, keepdims=True)
         S_bar = (b * (2 * c * wb - wa) - a * wb) / bottom / bottom
         return _vectors_bar(A, U, S, Vh, xp.cast((a - c * b) / bottom, A), E, S_bar)
+    singular, A = _regular(xp, A)
     B = xp.solve(A, xp.eye_like(A) + xp.zeros_like(A), check=False)
     B_dot, Bh = -B @ E @ B, mH(B)
     (c1, G1), (c2, G2) = (xp.call(matrix_norm, (M,), {"ord": p}) for M in (A, B))
     G1_dot, G2_dot = _norm_second(xp, A, c1, G1, E, p), _norm_second(xp, B, c2, G2, B_dot, p)
     product = Bh @ G2 @ Bh
     product_dot = mH(B_dot) @ G2 @ Bh + Bh @ G2_dot @ Bh + Bh @ G2 @ mH(B_dot)
-    return (
+    G_dot = (
         _inner(xp, G2, B_dot) * G1
         + _column(xp, c2, A) * G1_dot
         - _inner(xp, G1, E) * product
         - _column(xp, c1, A) * product_dot
     )
+    return _nan_where(xp, singular, G_dot)
 
 
 _rules_of_a_function_with_its_gradient(cond, _cond_second)

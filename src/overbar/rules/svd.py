@@ -5,7 +5,26 @@ May import `overbar.namespace`, `overbar.primitive` and `rules.eigen`.
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
-from overbar.rules.eigen import eigh, from_eigen, hermitian_part
+from overbar.rules.eigen import (
+    Pairs,
+    anywhere,
+    blocks,
+    common_basis,
+    crossing,
+    differences,
+    differences_along,
+    eigh,
+    from_eigen,
+    hermitian_part,
+    nan_where,
+    nearly_equal,
+    packed,
+    rounding,
+    smooth_blocks,
+    together,
+    told_basis,
+    unknown,
+)
 
 # Of the entries of a singular vector, the first whose modulus is at least this part of the largest becomes positive.
 # (The largest itself would be another in each library where two are equal but for rounding, as in (1, −1)/√2.)
@@ -49,8 +68,8 @@ def oriented_svd(xp, A, full_matrices=False):
 def _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, k):
     """The bars of singular vectors of any phase, whose phases were then made what they are.
 
-    With c the entry of u that was made positive, u / phase moves by u̇ − i u Im(ċ)/c and v by v̇ − i v Im(ċ)/c. Hence γ =
-    i Im(uᴴū + vᴴv̄) gives c the bar −γ/c; afterwards uᴴū + vᴴv̄ is real, and no phase matters any more.
+    With c the entry of u that was made positive, u / phase moves by u̇ − i u Im(ċ)/c and v by v̇ − i v Im(ċ)/c. Hence γ
+    = i Im(uᴴū + vᴴv̄) gives c the bar −γ/c; afterwards uᴴū + vᴴv̄ is real, and no phase matters any more.
     """
     gamma = 0
     if U_bar is not None:
@@ -125,7 +144,7 @@ class _Divisors:
 
     def of_gaps(self):
         gap = self.S[..., None, :] - self.S[..., :, None]
-        return _reciprocal(self.xp, gap, self.xp.abs(gap) <= self.rounding[..., None])
+        return _reciprocal(self.xp, gap, self.xp.abs(gap) <= rounding(self.S)[..., None])
 
     def small_gaps(self):
         """Where a numerator that is no more than rounding would be blown up to something that matters."""
@@ -215,7 +234,7 @@ def _with_others(xp, U, U1_dot, k):
 # The singular value decomposition
 
 
-@primitive("(m,n)->(m,p),(k),(q,n)")
+@primitive("(m,n)->(m,p),(k),(q,n),(m,n),(k)", hidden=2)
 def svd(A, *, full_matrices=True):
     """The singular value decomposition A = U diag(S) Vᴴ.
 
@@ -254,8 +273,9 @@ def svd(A, *, full_matrices=True):
 
         (Ω + Ψ)ᵢⱼ = (P + Pᴴ)ᵢⱼ / (σⱼ − σᵢ),    (Ω − Ψ)ᵢⱼ = (P − Pᴴ)ᵢⱼ / (σⱼ + σᵢ),
 
-    and outside of the spans U₂ᴴU̇ = U₂ᴴȦV S⁻¹, V₂ᴴV̇ = V₂ᴴȦᴴU S⁻¹. This is Giles (2008), section 3.2, with 1/(σⱼ² − σᵢ²)
-    split into the two fractions it is made of. Reverse, with X = UᴴŪ and Y = VᴴV̄ and ∘ for the product entry by entry:
+    and outside of the spans U₂ᴴU̇ = U₂ᴴȦV S⁻¹, V₂ᴴV̇ = V₂ᴴȦᴴU S⁻¹. This is Giles (2008), section 3.2, with 1/(σⱼ² −
+    σᵢ²) split into the two fractions it is made of. Reverse, with X = UᴴŪ and Y = VᴴV̄ and ∘ for the product entry by
+    entry:
 
         P̄ᵢⱼ = ½ [X + Y − (X + Y)ᴴ]ᵢⱼ / (σⱼ − σᵢ) + ½ [X − Y − (X − Y)ᴴ]ᵢⱼ / (σⱼ + σᵢ) + s̄ᵢ δᵢⱼ,
         Ā = U P̄ Vᴴ + (I − UUᴴ) Ū S⁻¹ Vᴴ + U S⁻¹ V̄ᴴ (I − VVᴴ).
@@ -265,12 +285,18 @@ def svd(A, *, full_matrices=True):
     singular values are close. The columns of U₂ are unique up to a rotation among them; the rule takes the one with
     U₂ᴴU̇₂ = 0, so that U̇₂ = −U (U₂ᴴU̇)ᴴ, and (I − UUᴴ) Ū above becomes U₂ (U₂ᴴŪ − Ū₂ᴴU).
 
-    What has no derivative gets a finite one: with equal singular values (to rounding, max(m, n) ε σ₁), 1/(σⱼ − σᵢ) is
-    taken for 0, and with zero ones 1/σ and 1/(σᵢ + σⱼ). So a loss that depends on which of the singular vectors to
-    equal singular values were chosen has a gradient here that means nothing, and one that does not, like the projection
-    on their span, has the right one. U f(S) Vᴴ with another f than a constant does have a derivative there, which no
-    rule of `svd` can know, as it does not see f; second derivatives of U Vᴴ are such a case: take `polar`, and
-    `matrix_norm` with ord="nuc".
+    Where singular values are equal (to rounding, 10 k ε σ₁), 1/(σⱼ − σᵢ) is taken for 0, and with zero ones (to max(m,
+    n) ε σ₁) 1/σ and 1/(σᵢ + σⱼ). That is right for symmetric functions of S, and for losses that do not change when the
+    vectors of equal singular values are turned, u and v alike, those of zero ones each by itself: projections on their
+    spans, U Vᴴ, and sums of both kinds. Else Ā is NaN, with a RuntimeWarning, as `eigh` says in detail: where vectors
+    have a cotangent and s̄ differs between equal singular values, or a bracket does not vanish there, or vectors to σ =
+    0 matter. U f(S) Vᴴ has a derivative there that no rule of `svd` can know, as it does not see f: take `polar`,
+    `matrix_norm` with ord="nuc", or A f(AᴴA) by `spectral_function`. A single one of equal singular values has a
+    subgradient. In forward mode U̇ and V̇ are those of bases that are not turned within the spans.
+
+    Second derivatives of these losses are right, too, in reverse over reverse mode at any gap: by `svd_vectors_bar` for
+    the vectors and `svd_values_bar` for S, see `eigh` and `eigvalsh`, and what is said there of other modes. At σ = 0
+    they are NaN for functions of S.
 
     Cost: ten products of the size of U diag(S) Vᴴ at most, which is less than the function.
 
@@ -281,33 +307,358 @@ def svd(A, *, full_matrices=True):
     >>> S, np.allclose(U * S @ Vh, [[3, 0], [4, 0]])
     (array([5., 0.]), True)
     """
-    return oriented_svd(namespace(A), A, full_matrices)
+    return _decomposed(A, full_matrices)
+
+
+def _decomposed(A, full_matrices):
+    """U, S, Vᴴ, and the hidden outputs by which second derivatives tell of a basis, see `overbar.eigvalsh`."""
+    xp = namespace(A)
+    U, S, Vh = oriented_svd(xp, A, full_matrices)
+    return U, S, Vh, xp.zeros_like(A), xp.zeros_like(xp.cast(S, A))
 
 
 @svd.vjp
 def _(bars, factors, A, *, full_matrices):
-    (U_bar, S_bar, Vh_bar), (U, S, Vh), xp = bars, factors, namespace(A)
-
-    def A_bar():
-        U_total, Vh_total = U_bar, Vh_bar
-        if xp.is_complex(A) and not (U_bar is None and Vh_bar is None) and 0 not in A.shape[-2:]:
-            U_total, Vh_total = _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, xp.shape(S)[-1])
-        return svd_reverse((U_total, S_bar, Vh_total), factors, A)
-
-    return (A_bar,)
+    return (lambda: _decomposed_bar("svd", bars, factors, A, full_matrices),)
 
 
 @svd.jvp
 def _(factors, A, *, full_matrices):
-    (U, S, Vh), xp = factors, namespace(A)
+    return (lambda A_dot: _decomposed_dots(A_dot, factors, A),)
 
-    def dots(A_dot):
-        U_dot, S_dot, Vh_dot = svd_forward(A_dot, factors, A)
-        if xp.is_complex(A) and 0 not in A.shape[-2:]:
-            U_dot, Vh_dot = _oriented_dots(xp, U_dot, Vh_dot, U, Vh, xp.shape(S)[-1])
-        return U_dot, S_dot, Vh_dot
 
-    return (dots,)
+def _decomposed_bar(name, bars, factors, A, full_matrices):
+    """Ā of what `_decomposed` returned."""
+    (U_bar, S_bar, Vh_bar, N_bar, _), (U, S, Vh, _, _), xp = bars, factors, namespace(A)
+    found = xp.zeros_like(A) if S_bar is None else _values_bar(bars, factors, A)
+    if 0 in A.shape[-2:] or (U_bar is None and Vh_bar is None):
+        return found
+    if xp.is_complex(A):
+        U_bar, Vh_bar = _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, xp.shape(S)[-1])
+    found = found + svd_vectors_bar(
+        xp.zeros_like(U) if U_bar is None else U_bar,
+        xp.zeros_like(Vh) if Vh_bar is None else Vh_bar,
+        A,
+        U,
+        xp.cast(S, A),
+        Vh,
+        full_matrices=full_matrices,
+        left=U_bar is not None,
+        right=Vh_bar is not None,
+    )
+    return _nan_where_unknown(name, found, (U_bar, S_bar if N_bar is None else None, Vh_bar), (U, S, Vh), A)
+
+
+def _decomposed_dots(A_dot, factors, A):
+    """U̇, Ṡ, V̇ᴴ, and none of the hidden outputs."""
+    (U, S, Vh, N, norm), xp = factors, namespace(A)
+    U_dot, S_dot, Vh_dot = svd_forward(A_dot, (U, S, Vh), A)
+    if 0 not in A.shape[-2:]:
+        k = xp.shape(S)[-1]
+        if xp.is_complex(A):
+            U_dot, Vh_dot = _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k)
+        S_dot = xp.real(svd_directional(A_dot, A, U[..., :k], xp.cast(S, A), Vh[..., :k, :], N, norm))
+    return U_dot, S_dot, Vh_dot, None, None
+
+
+# -- second derivatives of vectors
+
+
+def _joint(xp, U, V, k):
+    """The vectors (u, v)/√2 and (u, −v)/√2, and (u, 0), (0, v) of those behind the k-th."""
+    (U1, U2), (V1, V2) = cut(U, k), cut(V, k)
+    U1, V1 = U1 / 2**0.5, V1 / 2**0.5
+    top, bottom = [U1, U1], [V1, -V1]
+    if U2 is not None:
+        top, bottom = [*top, U2], [*bottom, xp.zeros_like(V1[..., :1]) * xp.zeros_like(U2[..., :1, :])]
+    if V2 is not None:
+        top, bottom = [*top, xp.zeros_like(U1[..., :1]) * xp.zeros_like(V2[..., :1, :])], [*bottom, V2]
+    return xp.concat([xp.concat(top, axis=-1), xp.concat(bottom, axis=-1)], axis=-2)
+
+
+def _parts(xp, G, U, V, k):
+    """The adjoint of `_joint`."""
+    m, p = xp.shape(U)[-2:]
+    top, bottom = G[..., :m, :], G[..., m:, :]
+    U_part = (top[..., :k] + top[..., k : 2 * k]) / 2**0.5
+    V_part = (bottom[..., :k] - bottom[..., k : 2 * k]) / 2**0.5
+    if cut(U, k)[1] is not None:
+        U_part = xp.concat([U_part, top[..., 2 * k : k + p]], axis=-1)
+    if cut(V, k)[1] is not None:
+        V_part = xp.concat([V_part, bottom[..., k + p :]], axis=-1)
+    return U_part, V_part
+
+
+@primitive("(m,p),(q,n),(m,n),(m,p),(k),(q,n)->(m,n)")
+def svd_vectors_bar(U_bar, Vh_bar, A, U, S, Vh, *, full_matrices: bool = False, left: bool = True, right: bool = True):
+    """The part of Ā in `svd` that comes from singular vectors, of any phase.
+
+    A function of the bars, U, V and A, with rules of its own for second derivatives; S has no bar. They are those of
+    `overbar.rules.eigen.vectors_bar` for the Hermitian matrix [0 A; Aᴴ 0], which has the eigenvalues ±σ with the
+    vectors (u, ±v)/√2. Of what is orthogonal to these, with the eigenvalue 0, only projections are needed. `left` and
+    `right` say which of the bars there are.
+    """
+    return svd_reverse((U_bar if left else None, None, Vh_bar if right else None), (U, namespace(A).real(S), Vh), A)
+
+
+def _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices):
+    xp, k = namespace(A), S.shape[-1] if S.shape[-1] is not None else namespace(A).shape(S)[-1]
+    V = mH(Vh)
+    w = [xp.real(S), -xp.real(S)]
+    w += [xp.zeros_like(xp.real(X[..., 0, :])) for X in (cut(U, k)[1], cut(V, k)[1]) if X is not None]
+    m, n = A.shape[-2:]
+    others = not full_matrices and (m is None or n is None or m != n)
+    return Pairs(_joint(xp, U_bar, mH(Vh_bar), k), xp.concat(w, axis=-1), _joint(xp, U, V, k), others)
+
+
+def _times(xp, E, m):
+    """The products with [0 E; Eᴴ 0]."""
+    return lambda Y: xp.concat([E @ Y[..., m:, :], mH(E) @ Y[..., :m, :]], axis=-2)
+
+
+def _corner(pairs, middle, rest, m):
+    """Twice the block in the upper right corner of what `Pairs` found."""
+    T, B = pairs.V[..., :m, :], pairs.V[..., m:, :]
+    found = T @ middle @ mH(B)
+    if rest is not None:
+        r, q, x = rest
+        found = found + r[..., :m, :] @ mH(B) + T @ mH(r[..., m:, :])
+        found = found + q[..., :m, :] @ mH(x[..., m:, :]) + x[..., :m, :] @ mH(q[..., m:, :])
+    return 2 * found
+
+
+@svd_vectors_bar.vjp
+def _(A_bar_bar, A_bar, U_bar, Vh_bar, A, U, S, Vh, *, full_matrices, left, right):
+    xp = namespace(A)
+    m, k = xp.shape(A)[-2], xp.shape(S)[-1]
+
+    @once
+    def found():
+        pairs = _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices)
+        of_bars, of_vectors, of_A = pairs.reverse(_times(xp, A_bar_bar, m))
+        parts = [_parts(xp, G, U, mH(Vh), k) for G in (of_bars, of_vectors)]
+        return parts, lambda: _corner(pairs, *of_A(), m)
+
+    return (
+        lambda: found()[0][0][0],
+        lambda: mH(found()[0][0][1]),
+        lambda: found()[1](),
+        lambda: found()[0][1][0],
+        None,
+        lambda: mH(found()[0][1][1]),
+    )
+
+
+@svd_vectors_bar.jvp
+def _(A_bar, U_bar, Vh_bar, A, U, S, Vh, *, full_matrices, left, right):
+    xp = namespace(A)
+    m, k = xp.shape(A)[-2], xp.shape(S)[-1]
+
+    def dot(U_bar_dot, Vh_bar_dot, A_dot, U_dot, _, Vh_dot):
+        pairs = _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices)
+        bars, vectors = (_joint(xp, X, mH(Y), k) for X, Y in ((U_bar_dot, Vh_bar_dot), (U_dot, Vh_dot)))
+        return _corner(pairs, *pairs.forward(_times(xp, A_dot, m), bars, vectors), m)
+
+    return dot
+
+
+_UNKNOWN = (
+    "{name}: argument A has equal singular values, or more than one that is zero, and this loss depends on which "
+    "singular vectors stand for them, or on more than singular values and vectors tell: its derivative is NaN there. "
+    'For U Vᴴ take polar, for the sum of singular values matrix_norm with ord="nuc"; another U diag(f(S)) Vᴴ is A '
+    "spectral_function(AᴴA, f=..., df=...) with f(√w)/√w."
+)
+
+
+def _nan_where_unknown(name, A_bar, bars, factors, A):
+    """Ā, and NaN for a matrix whose Ā the cotangents do not tell. That of S is None where none came, and where that of
+    a second derivative came, which is in a basis of its own."""
+    (U_bar, S_bar, Vh_bar), (U, S, Vh), xp = bars, factors, namespace(A)
+    zero = xp.rounding(A) * S[..., :1] >= S
+    if not (nearly_equal(-S) or xp.may_hold(zero)):  # most matrices need no more
+        return A_bar
+    k = xp.shape(S)[-1]
+    plus = minus = 0
+    size = xp.zeros_like(S)
+    outside = zero & ~zero
+    for V, V_bar, rows, sign in (
+        (U, U_bar, A.shape[-2], 1),
+        (mH(Vh), None if Vh_bar is None else mH(Vh_bar), A.shape[-1], -1),
+    ):
+        if V_bar is None:
+            continue
+        X, rest = _inside_and_outside(xp, V, V_bar, k, rows)
+        plus, minus = plus + X, minus + sign * X
+        here = xp.max(xp.abs(V_bar), axis=-2)[..., :k]
+        size = size + here
+        if rest is not None:
+            outside = outside | (xp.max(xp.abs(rest), axis=-2) > 2e3 * xp.rounding(A) * here)
+    noise = xp.rounding(A) * (size[..., None, :] + size[..., :, None])
+    where = unknown((plus - mH(plus)) / 2, hermitian_part(plus), noise, S_bar, -S)
+    both = zero[..., None, :] & zero[..., :, None]
+    turned = both & (xp.abs(minus - mH(minus)) > 2e3 * noise)
+    where = where | anywhere(turned) | xp.any(zero & outside, axis=-1)
+    if S_bar is not None:
+        tolerance = xp.eps(S) ** 0.5 * xp.max(xp.abs(S_bar), axis=-1, keepdims=True)
+        driven = zero & (xp.abs(S_bar) > tolerance)
+        m, n = A.shape[-2:]
+        if m is not None and m == n:  # the vectors to a single zero are known, up to their signs
+            one = xp.sum(xp.cast(zero, S), axis=-1, keepdims=True) < 1.5
+            driven = driven & ~one
+        where = where | xp.any(driven, axis=-1)
+    return nan_where(where, A_bar, _UNKNOWN.format(name=name))
+
+
+# -- second derivatives of values
+
+
+def _values_bar(bars, factors, A):
+    """U diag(s̄) Vᴴ, or that in the basis of which the hidden outputs' cotangents tell."""
+    (_, S_bar, _, N_bar, norm_bar), (U, S, Vh, N, norm), xp = bars, factors, namespace(A)
+    k = xp.shape(S)[-1]
+    (U, _), (V, _) = cut(U, k), cut(mH(Vh), k)
+    c, S_like = xp.cast(S_bar, A), xp.cast(S, A)
+    if N_bar is None or 0 in A.shape[-2:]:
+        return svd_values_bar(c, A, U, S_like, mH(V), N, norm)
+    B, lost, change = told_basis(hermitian_part(mH(U) @ N_bar @ V), norm_bar, -S, S_bar)
+    found = svd_values_bar(c, A, U @ B, S_like, mH(V @ B), N, norm) + U @ change @ mH(V)
+    return xp.where(lost[..., None, None], float("nan") * xp.ones_like(found), found)
+
+
+@primitive("(k),(m,n),(m,k),(k),(k,n),(m,n),(k)->(m,n)")
+def svd_values_bar(S_bar, A, U, S, Vh, N, norm):
+    """Ā of singular values, U diag(s̄) Vᴴ, with rules of its own for second derivatives.
+
+    A function of s̄ and A, as `overbar.rules.eigen.spectral_bar` of [0 A; Aᴴ 0]: with Uᴴ Ȧ V = H + J, H Hermitian and J
+    antihermitian,
+
+        Ā̇ = U (D ∘ H + T ∘ J + diag(s̄̇)) Vᴴ + (I − UUᴴ) Ȧ V diag(s̄/σ) Vᴴ + U diag(s̄/σ) Uᴴ Ȧ (I − VVᴴ),
+
+    Dᵢⱼ = (s̄ᵢ − s̄ⱼ)/(σᵢ − σⱼ) and Tᵢⱼ = (s̄ᵢ + s̄ⱼ)/(σᵢ + σⱼ); in a block of equal singular values other than zero, D
+    has a limit that s̄̇ tells in the basis which diagonalises H there. Where several are zero, or one of a matrix that
+    is not square, and Ȧ moves them, Ā̇ is NaN.
+    """
+    return (U * S_bar[..., None, :]) @ Vh
+
+
+def _along(E, c, U, S, Vh, block, c_dot=None):
+    """The derivative of U diag(c) Vᴴ along E, as far as the vectors and not c move; c_dot may tell more of D."""
+    xp = namespace(E)
+    if 0 in E.shape[-2:]:
+        return xp.zeros_like(E)
+    real = xp.real(S)
+    M = mH(U) @ E @ mH(Vh)
+    H, J = hermitian_part(M), (M - mH(M)) / 2
+    if c_dot is None:
+        D = differences(c, S, block)
+    else:
+        D = differences_along(c, c_dot, xp.diagonal(H), S, block)
+    divide = _Divisors(xp, E, real)
+    T = (c[..., None, :] + c[..., :, None]) * xp.cast(divide.of_sums(), E)
+    over = c * xp.cast(divide.of_values()[..., 0, :], E)
+    found = U @ (D * H + T * J) @ Vh
+    zero = real <= divide.rounding
+    small = 1e3 * xp.rounding(E) * _largest(xp, E)
+    hit = anywhere(zero[..., None, :] & zero[..., :, None] & (xp.abs(M) > small))
+    m, n = E.shape[-2:]
+    k = c.shape[-1]
+    if m is None or m != k:
+        rest = E @ mH(Vh) - U @ M
+        found = found + (rest * over[..., None, :]) @ Vh
+        hit = hit | xp.any(zero & (xp.max(xp.abs(rest), axis=-2) > small[..., 0]), axis=-1)
+    if n is None or n != k:
+        rest = mH(U) @ E - M @ Vh
+        found = found + U @ (over[..., :, None] * rest)
+        hit = hit | xp.any(zero & (xp.max(xp.abs(rest), axis=-1) > small[..., 0]), axis=-1)
+    return xp.where(hit[..., None, None], float("nan") * xp.ones_like(found), found)
+
+
+def _basis(E, U, S, Vh, block):
+    """The block of H = Hermitian part of Uᴴ E V, and the basis that diagonalises it."""
+    C = together(block, U) * hermitian_part(mH(U) @ E @ mH(Vh))
+    return C, common_basis(C, block)
+
+
+@svd_values_bar.vjp
+def _(A_bar_bar, A_bar, S_bar, A, U, S, Vh, N, norm):
+    xp = namespace(A)
+    block = once(lambda: smooth_blocks(xp.real(S_bar), -xp.real(S)))
+    basis = once(lambda: _basis(A_bar_bar, U, S, Vh, block()))
+
+    def S_bar_bar():
+        C, B = basis()
+        return xp.sum(xp.conj(B) * (C @ B), axis=-2)
+
+    return (
+        S_bar_bar,
+        lambda: _along(A_bar_bar, S_bar, U, S, Vh, block()),
+        None,
+        None,
+        None,
+        lambda: U @ basis()[0] @ Vh,
+        lambda: packed(basis()[0], block()),
+    )
+
+
+@svd_values_bar.jvp
+def _(A_bar, S_bar, A, U, S, Vh, N, norm):
+    xp = namespace(A)
+
+    def dot(S_bar_dot, A_dot, *_):
+        block = blocks(-xp.real(S))
+        _, B = _basis(A_dot, U, S, Vh, block)
+        turned = U @ B, S, mH(B) @ Vh
+        found = _along(A_dot, S_bar, *turned, block, S_bar_dot)
+        return found + (turned[0] * S_bar_dot[..., None, :]) @ turned[2]
+
+    return dot
+
+
+@primitive("(m,n),(m,n),(m,k),(k),(k,n),(m,n),(k)->(k)")
+def svd_directional(A_dot, A, U, S, Vh, N, norm):
+    """Ṡ, the adjoint of `svd_values_bar`, with rules for second derivatives as there."""
+    xp = namespace(A)
+    _, B = _basis(A_dot, U, S, Vh, blocks(-xp.real(S)))
+    M = mH(U) @ A_dot @ mH(Vh)
+    return xp.cast(xp.real(xp.sum(xp.conj(B) * (M @ B), axis=-2)), A)
+
+
+@svd_directional.vjp
+def _(u, S_dot, A_dot, A, U, S, Vh, N, norm):
+    block = once(lambda: blocks(-namespace(A).real(S)))
+    basis = once(lambda: _basis(A_dot, U, S, Vh, block()))
+    turned = once(lambda: (U @ basis()[1], S, mH(basis()[1]) @ Vh))
+    return (
+        lambda: (turned()[0] * u[..., None, :]) @ turned()[2],
+        lambda: _along(A_dot, u, *turned(), block()),
+        None,
+        None,
+        None,
+        lambda: U @ basis()[0] @ Vh,
+        lambda: packed(basis()[0], block()),
+    )
+
+
+@svd_directional.jvp
+def _(S_dot, A_dot, A, U, S, Vh, N, norm):
+    xp = namespace(A)
+
+    def dot(A_dot_dot, A_dot_2, *_):
+        block = blocks(-xp.real(S))
+        _, B = _basis(A_dot, U, S, Vh, block)
+        U1, V1 = U @ B, mH(Vh) @ B
+        (H, J), (H2, J2) = ((hermitian_part(M), (M - mH(M)) / 2) for M in (mH(U1) @ E @ V1 for E in (A_dot, A_dot_2)))
+        divide = _Divisors(xp, A, xp.real(S))
+        bent = xp.conj(J) * J2 * xp.cast(divide.of_sums(), A) - xp.conj(H) * H2 * xp.cast(divide.of_gaps(), A)
+        bent = 2 * xp.sum(xp.real(bent), axis=-1)
+        for left, right, W in ((A_dot @ V1, A_dot_2 @ V1, U1), (mH(A_dot) @ U1, mH(A_dot_2) @ U1, V1)):
+            across = xp.sum(xp.real(xp.conj(left - W @ (mH(W) @ left)) * right), axis=-2)
+            bent = bent + across * divide.of_values()[..., 0, :]
+        straight = xp.real(xp.sum(xp.conj(U1) * (A_dot_dot @ V1), axis=-2))
+        found = xp.cast(straight + bent, A)
+        return xp.where(crossing(H2, block)[..., None], float("nan") * xp.ones_like(found), found)
+
+    return dot
 
 
 @svd.samples
@@ -347,7 +698,7 @@ def _exact_phase(mp, u):
 # The singular values alone
 
 
-@primitive("(m,n)->(k),(m,k),(k,n)", hidden=2)
+@primitive("(m,n)->(k),(m,k),(k,n),(m,n),(k)", hidden=4)
 def svdvals(A):
     """The singular values of a matrix, in descending order.
 
@@ -373,12 +724,12 @@ def svdvals(A):
         Ā = U diag(s̄) Vᴴ.
 
     Nothing is divided by, so that symmetric functions of the singular values have the right gradient at equal ones,
-    too. (Where singular values cross, each by itself has no derivative: this is one for the vectors that the kernel
-    found. At σ = 0 it is a subgradient.) U and V are hidden outputs. A second derivative divides by differences of
-    singular values where s̄ differs; at equal ones it is right where s̄ is a constant, as in their sum, and lacks what
-    no rule can see else.
+    too, and second derivatives as `overbar.eigvalsh` has them. (Where singular values cross, each by itself has no
+    derivative: this is one for the vectors that the kernel found. At σ = 0 it is a subgradient, and the second
+    derivative is NaN where several are zero, or one of a matrix that is not square, and where the direction moves
+    them.) U and V are hidden outputs.
 
-    Source: Giles (2008), section 3.2. Cost: one product.
+    Source: Giles (2008), section 3.2. Cost: one product; six, and a decomposition, for a second derivative.
 
     Examples
     --------
@@ -386,23 +737,24 @@ def svdvals(A):
     >>> overbar.svdvals(np.array([[0.0, -2.0], [1.0, 0.0]]))
     array([2., 1.])
     """
-    U, S, Vh = oriented_svd(namespace(A), A)
-    return S, U, Vh
+    U, S, Vh, *hidden = _decomposed(A, False)
+    return S, U, Vh, *hidden
 
 
 @svdvals.vjp
 def _(bars, outputs, A):
-    (S_bar, U_bar, Vh_bar), (S, U, Vh) = bars, outputs
-    return svd.vjp_rule((U_bar, S_bar, Vh_bar), (U, S, Vh), A, full_matrices=False)
+    (S_bar, U_bar, Vh_bar, *hidden_bars), (S, U, Vh, *hidden) = bars, outputs
+    bars, factors = (U_bar, S_bar, Vh_bar, *hidden_bars), (U, S, Vh, *hidden)
+    return (lambda: _decomposed_bar("svdvals", bars, factors, A, False),)
 
 
 @svdvals.jvp
 def _(outputs, A):
-    S, U, Vh = outputs
+    S, U, Vh, *hidden = outputs
 
     def dots(A_dot):
-        U_dot, S_dot, Vh_dot = svd.jvp_rule((U, S, Vh), A, full_matrices=False)[0](A_dot)
-        return S_dot, U_dot, Vh_dot
+        U_dot, S_dot, Vh_dot, *none = _decomposed_dots(A_dot, (U, S, Vh, *hidden), A)
+        return S_dot, U_dot, Vh_dot, *none
 
     return (dots,)
 

@@ -1,0 +1,545 @@
+"""Derivatives at equal and close eigenvalues and singular values: first ones in NumPy, PyTorch and TensorFlow, second
+ones in both frameworks. May import the fronts.
+
+Of losses that are smooth there: functions of the eigenvalues, and projections on invariant subspaces. The truth is the
+formula by divided differences, f[λᵢ, λⱼ] and f[λᵢ, λⱼ, λₖ], for the function f of the matrix that is meant; that of a
+projection is 1 on some of the eigenvalues and 0 on the others. And of losses of which no rule can know the derivative,
+which must be NaN. Each batch mixes all gaps, and a matrix without close eigenvalues.
+"""
+
+import subprocess
+import sys
+import warnings
+
+import mpmath
+import numpy as np
+import pytest
+
+import overbar
+
+torch = pytest.importorskip("torch")
+tf = pytest.importorskip("tensorflow")
+import tf_ops  # noqa: E402
+import torch_ops  # noqa: E402
+
+GAPS = [0, 1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 0.3]
+BLOCKS = {
+    "two": ([1, 1, 2, 3.5], [0, 1]),
+    "three": ([1, 1, 1, 2, 3], [0, 1, 2]),
+    "two-and-three": ([1, 1, 1, 2, 2, 5], [0, 1, 2]),
+}
+BLOCK = pytest.mark.parametrize("block", BLOCKS)
+DTYPE = pytest.mark.parametrize("dtype", ["float64", "complex128"])
+FRAMEWORK = pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+
+
+# -- matrices and the truth --------------------------------------------------------------------------------------------
+
+
+def random(rng, *shape, dtype):
+    return rng.standard_normal(shape) + (1j * rng.standard_normal(shape) if dtype == "complex128" else 0)
+
+
+def unitary(rng, n, dtype):
+    return np.linalg.qr(random(rng, n, n, dtype=dtype)).Q
+
+
+def hermitian(X):
+    return (X + X.conj().mT) / 2
+
+
+def spread_out(values, gap, sign=1):
+    """The values, equal ones apart by the gap."""
+    values = np.array(values, float)
+    return values + sign * gap * np.array([sum(values[:i] == v) for i, v in enumerate(values)])
+
+
+def divided(f, df, w):
+    """f[λᵢ, λⱼ] with 40 digits."""
+    with mpmath.workdps(40):
+        w = [mpmath.mpf(float(x)) for x in w]
+        return np.array([[float(df(x) if x == y else (f(x) - f(y)) / (x - y)) for x in w] for y in w])
+
+
+def step(w, chosen):
+    """f, f[λᵢ, λⱼ] and f[λᵢ, λⱼ, λₖ] of the function that is 1 near the chosen eigenvalues and 0 near the others."""
+    f = np.isin(np.arange(len(w)), chosen) * 1.0
+    gap = w[:, None] - w
+    alike = f[:, None] == f
+    first = np.where(alike, 0, (f[:, None] - f) / np.where(alike, 1, gap))
+    ends = first[:, :, None] - first[None]  # f[i, j] - f[j, k], over the gap of i and k
+    second = np.where(alike[:, None, :], 0, ends / np.where(alike, 1, gap)[:, None, :])
+    inner = (first[:, :, None] - first[:, None, :]) / np.where(alike, 1, gap)[None]  # f[i, j] - f[i, k], over j and k
+    return first, np.where(alike[:, None, :], np.where(alike[None], 0, inner), second)
+
+
+def along(Q, M, E, first, second):
+    """The gradient of ⟨W, f(A)⟩ and its derivative, W and the direction as M and E in the basis Q."""
+    straight = np.einsum("ijk,ij,jk->ik", second, E, M) + np.einsum("ijk,ij,jk->ik", second, M, E)
+    return Q @ (first * M) @ Q.conj().T, Q @ straight @ Q.conj().T
+
+
+def eigenproblems(block, dtype):
+    """Matrices with all gaps, their eigenvalues and vectors, weights, a direction."""
+    rng = np.random.default_rng(len(block))
+    values, chosen = BLOCKS[block]
+    n = len(values)
+    w = np.stack([spread_out(values, gap) for gap in GAPS])
+    Q = np.stack([unitary(rng, n, dtype) for _ in GAPS])
+    A = hermitian(Q * w[:, None] @ Q.conj().mT)
+    W, E = (hermitian(random(rng, len(GAPS), n, n, dtype=dtype)) for _ in range(2))
+    return A, w, Q, W, E, chosen
+
+
+def projection_truth(w, Q, W, E, chosen):
+    M, C = Q.conj().mT @ W @ Q, Q.conj().mT @ E @ Q
+    found = [along(Q[i], M[i], C[i], *step(w[i], chosen)) for i in range(len(w))]
+    return map(np.stack, zip(*found, strict=True))
+
+
+def close(found, truth, rtol=1e-9):
+    found = np.asarray(found)
+    assert np.isfinite(found).all()
+    error = abs(found - truth).max((-2, -1)) / abs(truth).max((-2, -1))
+    assert (error < rtol).all(), dict(zip(GAPS, error, strict=False))
+
+
+# -- losses ------------------------------------------------------------------------------------------------------------
+
+
+class Torch:
+    ops, exp, sum, real, conj = torch_ops, torch.exp, torch.sum, torch.real, torch.conj
+
+    @staticmethod
+    def array(x):
+        return torch.tensor(x)
+
+    @staticmethod
+    def first_and_second(loss, A, E):
+        x = torch.tensor(A, requires_grad=True)
+        (G,) = torch.autograd.grad(loss(x), x, create_graph=True)
+        (H,) = torch.autograd.grad((G * torch.tensor(E).conj()).real.sum(), x)
+        return G.detach().numpy(), H.numpy()
+
+
+class TensorFlow:
+    ops, exp, sum, real, conj = tf_ops, tf.exp, tf.reduce_sum, tf.math.real, tf.math.conj
+    array = tf.constant
+
+    @staticmethod
+    def first_and_second(loss, A, E):
+        x = tf.constant(A)
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value = loss(x)
+            G = tape.gradient(value, x)
+            product = tf.reduce_sum(tf.math.real(G * tf.math.conj(tf.constant(E))))
+        return G.numpy(), outer.gradient(product, x).numpy()
+
+
+FRAMEWORKS = {"torch": Torch, "tensorflow": TensorFlow}
+
+
+def inner(xp, W, X):
+    return xp.sum(xp.real(xp.conj(xp.array(W)) * X))
+
+
+def gram(xp, V, columns):
+    V = V[..., :, columns[0] : columns[-1] + 1]
+    return V @ xp.conj(namespace(V).mT(V))
+
+
+def namespace(V):
+    return overbar.namespace(V)
+
+
+# -- eigenvectors ------------------------------------------------------------------------------------------------------
+
+
+@BLOCK
+@DTYPE
+@FRAMEWORK
+def test_projection_on_an_invariant_subspace(framework, block, dtype):
+    A, w, Q, W, E, chosen = eigenproblems(block, dtype)
+    xp = FRAMEWORKS[framework]
+    first, second = projection_truth(w, Q, W, E, chosen)
+    G, H = xp.first_and_second(lambda A: inner(xp, W, gram(xp, xp.ops.eigh(A)[1], chosen)), A, E)
+    close(G, first, 1e-12)
+    close(H, second, 1e-10)
+
+
+@BLOCK
+@DTYPE
+def test_projection_on_an_invariant_subspace_in_numpy(block, dtype):
+    A, w, Q, W, E, chosen = eigenproblems(block, dtype)
+    first, _ = projection_truth(w, Q, W, E, chosen)
+    (_, V), pullback = overbar.vjp(overbar.eigh, A)
+    V_bar = np.where(np.isin(np.arange(len(w[0])), chosen), 2 * W @ V, 0)
+    close(pullback((None, V_bar))[0], first, 1e-12)
+
+
+@FRAMEWORK
+def test_projection_and_a_function_of_the_eigenvalues_together(framework):
+    A, w, Q, W, E, chosen = eigenproblems("two-and-three", "float64")
+    xp = FRAMEWORKS[framework]
+    first, second = projection_truth(w, Q, W, E, chosen)
+    first += Q * np.exp(w)[:, None] @ Q.mT
+    second += Q @ (np.stack([divided(mpmath.exp, mpmath.exp, x) for x in w]) * (Q.mT @ E @ Q)) @ Q.mT
+
+    def loss(A):
+        w, V = xp.ops.eigh(A)
+        return inner(xp, W, gram(xp, V, chosen)) + xp.sum(xp.exp(w))
+
+    G, H = xp.first_and_second(loss, A, E)
+    close(G, first, 1e-12)
+    close(H, second)
+
+
+@FRAMEWORK
+def test_projection_in_single_precision(framework):
+    A, w, Q, W, E, chosen = (
+        x.astype("float32") if hasattr(x, "astype") else x for x in eigenproblems("two", "float64")
+    )
+    xp = FRAMEWORKS[framework]
+    first, second = projection_truth(*(x.astype("float64") for x in (w, Q, W, E)), chosen)
+    G, H = xp.first_and_second(lambda A: inner(xp, W, gram(xp, xp.ops.eigh(A)[1], chosen)), A, E)
+    close(G, first, 2e-5)
+    close(H, second, 2e-4)
+
+
+@FRAMEWORK
+def test_generalised_problem(framework):
+    """V₁V₁ᵀ is L⁻ᵀ P L⁻¹, where P is the projection for L⁻¹ A L⁻ᵀ."""
+    A, w, Q, W, E, chosen = eigenproblems("two-and-three", "float64")
+    xp = FRAMEWORKS[framework]
+    L = np.tril(np.random.default_rng(1).standard_normal(A.shape[-2:])) / 4 + np.eye(A.shape[-1])
+    first, second = projection_truth(w, Q, np.linalg.solve(L, W) @ np.linalg.inv(L).T, E, chosen)
+    back = lambda X: np.linalg.solve(L.T, X) @ np.linalg.inv(L)  # noqa: E731
+    loss = lambda A: inner(xp, W, gram(xp, xp.ops.eigh_generalized(A, xp.array(L @ L.T))[1], chosen))  # noqa: E731
+    G, H = xp.first_and_second(loss, L @ A @ L.T, L @ E @ L.T)
+    close(G, back(first), 1e-11)
+    close(H, back(second))
+
+
+@FRAMEWORK
+def test_tridiagonal_problem(framework):
+    """Two blocks that are equal but for the gap: eigenvalues in pairs."""
+    xp, rng = FRAMEWORKS[framework], np.random.default_rng(0)
+    d = np.stack([[1, 2, 1 + gap, 2 + gap] for gap in GAPS])
+    e = np.broadcast_to([0.5, 0.0, 0.5], (len(GAPS), 3)).copy()
+    A = np.stack([np.diag(a) + np.diag(b, 1) + np.diag(b, -1) for a, b in zip(d, e, strict=True)])
+    w, Q = np.linalg.eigh(A)
+    W = hermitian(rng.standard_normal(A.shape))
+    direction = np.zeros_like(A)
+    direction[:, range(4), range(4)] = rng.standard_normal(d.shape)
+    truth = projection_truth(w, Q, W, direction, [0, 1])
+    options = {} if framework == "torch" else {"eigvals_only": False}
+    loss = lambda x: inner(xp, W, gram(xp, xp.ops.eigh_tridiagonal(x, xp.array(e), **options)[1], [0, 1]))  # noqa: E731
+    found = xp.first_and_second(loss, d, np.diagonal(direction, 0, -2, -1))
+    for x, exact in zip(found, truth, strict=True):
+        close(x[..., None], np.diagonal(exact, 0, -2, -1)[..., None])
+
+
+@FRAMEWORK
+def test_one_vector_whose_bracket_vanishes_by_chance(framework):
+    """Stationary, as the weights commute with A, but not the same under turns: a second derivative does not vanish."""
+    xp, gaps = FRAMEWORKS[framework], np.array([1e-3, 1e-1])
+    w = np.stack([[1, 1 + gap, 3] for gap in gaps])
+    A, W = w[:, None] * np.eye(3), np.stack([np.diag([1.0, -1, 2])] * 2)
+    E = np.stack([hermitian(np.random.default_rng(0).standard_normal((3, 3)))] * 2)
+    _, second = projection_truth(w, np.stack([np.eye(3)] * 2), W, E, [0])
+    G, H = xp.first_and_second(lambda A: inner(xp, W, gram(xp, xp.ops.eigh(A)[1], [0])), A, E)
+    assert abs(G).max() < 1e-12
+    close(H, second)
+
+
+# -- eigenvalues -------------------------------------------------------------------------------------------------------
+
+
+FUNCTIONS = {
+    "exp": (lambda xp, w: xp.sum(xp.exp(w)), mpmath.exp, mpmath.exp),
+    "cube": (lambda xp, w: xp.sum(w * w * w), lambda x: 3 * x**2, lambda x: 6 * x),
+}
+
+
+@pytest.mark.parametrize("op", ["eigvalsh", "eigh"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("block", [*BLOCKS, "all"])
+@FRAMEWORK
+def test_function_of_the_eigenvalues(framework, block, function, op, monkeypatch):
+    monkeypatch.setitem(BLOCKS, "all", ([1.5] * 5, []))
+    A, w, Q, _, E, _ = eigenproblems(block, "complex128")
+    xp, (f, g, dg) = FRAMEWORKS[framework], FUNCTIONS[function]
+    first = np.stack([Q * np.array([float(g(x)) for x in w]) @ Q.conj().T for w, Q in zip(w, Q, strict=True)])
+    second = [Q @ (divided(g, dg, w) * (Q.conj().T @ E @ Q)) @ Q.conj().T for w, Q, E in zip(w, Q, E, strict=True)]
+    values = lambda A: xp.ops.eigvalsh(A) if op == "eigvalsh" else xp.ops.eigh(A)[0]  # noqa: E731
+    G, H = xp.first_and_second(lambda A: f(xp, xp.real(values(A))), A, E)
+    close(G, first, 1e-12)
+    close(H, np.stack(second), 2e-9)
+    pulled = overbar.vjp(getattr(overbar, op), A)[1]
+    bar = np.array([[float(g(x)) for x in row] for row in np.linalg.eigvalsh(A)])
+    close(pulled(bar if op == "eigvalsh" else (bar, None))[0], first, 1e-12)
+
+
+# -- singular values ---------------------------------------------------------------------------------------------------
+
+
+def joint(X, Y=None):
+    """[0 X; Xᴴ 0], or the diagonal blocks X and Y."""
+    if Y is None:
+        m, n = X.shape[-2:]
+        return np.block([[np.zeros((len(X), m, m)), X], [X.conj().mT, np.zeros((len(X), n, n))]])
+    zero = np.zeros((len(X), X.shape[-1], Y.shape[-1]))
+    return np.block([[X, zero], [zero.mT, Y]])
+
+
+def singular_problems(shape, values, dtype):
+    """Matrices with all gaps, and the eigenvalues and vectors of [0 A; Aᴴ 0]."""
+    rng = np.random.default_rng(shape)
+    m, n = shape
+    k = min(m, n)
+    S = np.stack([spread_out(values, gap, -1) for gap in GAPS])
+    U, V = (np.stack([unitary(rng, size, dtype) for _ in GAPS]) for size in shape)
+    A = U[..., :k] * S[:, None] @ V[..., :k].conj().mT
+    zero = np.zeros((len(GAPS), m + n - 2 * k))
+    pairs = [np.concatenate([U[..., :k], sign * V[..., :k]], axis=-2) / 2**0.5 for sign in (1, -1)]
+    rest = np.concatenate([U[..., k:], np.zeros((len(GAPS), n, m - k))], axis=-2)
+    rest = np.concatenate([rest, np.concatenate([np.zeros((len(GAPS), m, n - k)), V[..., k:]], axis=-2)], axis=-1)
+    return A, np.concatenate([S, -S, zero], axis=-1), np.concatenate([*pairs, rest], axis=-1), rng
+
+
+SHAPES = pytest.mark.parametrize(
+    ("shape", "values", "chosen"),
+    [((4, 4), [3, 2, 2, 1], [1, 2]), ((5, 3), [2, 2, 2], [0, 1, 2]), ((3, 5), [3, 2, 2], [1, 2])],
+    ids=["square", "tall", "wide"],
+)
+
+
+@SHAPES
+@pytest.mark.parametrize("full_matrices", [False, True])
+@DTYPE
+@FRAMEWORK
+def test_projection_on_a_space_of_singular_vectors(framework, shape, values, chosen, dtype, full_matrices):
+    A, w, Q, rng = singular_problems(shape, values, dtype)
+    xp, (m, n), k = FRAMEWORKS[framework], shape, min(shape)
+    W, X = (hermitian(random(rng, len(GAPS), size, size, dtype=dtype)) for size in shape)
+    E = random(rng, len(GAPS), m, n, dtype=dtype)
+    truth = projection_truth(w, Q, joint(W, X), joint(E), [*chosen, *(k + i for i in chosen)])
+
+    def loss(A):
+        if framework == "torch":
+            U, _, Vh = torch_ops.svd(A, full_matrices=full_matrices)
+            V = Vh.mH
+        else:
+            _, U, V = tf_ops.svd(A, full_matrices=full_matrices)
+        return inner(xp, W, gram(xp, U, chosen)) + inner(xp, X, gram(xp, V, chosen))
+
+    for found, exact in zip(xp.first_and_second(loss, A, E), truth, strict=True):
+        close(found, 2 * exact[:, :m, m:])
+
+
+@SHAPES
+@DTYPE
+@FRAMEWORK
+def test_function_of_the_singular_values(framework, shape, values, chosen, dtype):
+    A, w, Q, rng = singular_problems(shape, values, dtype)
+    xp, m, E = FRAMEWORKS[framework], shape[0], random(rng, *A.shape, dtype=dtype)
+    g, dg = (lambda x: -2 * x * mpmath.exp(-x * x)), (lambda x: (4 * x * x - 2) * mpmath.exp(-x * x))
+    C = Q.conj().mT @ joint(E) @ Q
+    second = np.stack([Q @ (divided(g, dg, w) * C) @ Q.conj().T for w, Q, C in zip(w, Q, C, strict=True)])[:, :m, m:]
+
+    def loss(A):
+        s = xp.ops.svdvals(A) if framework == "torch" else tf_ops.svd(A, compute_uv=False)
+        return xp.sum(xp.exp(-s * s))
+
+    close(xp.first_and_second(loss, A, E)[1], second, 2e-9)
+
+
+@FRAMEWORK
+def test_polar_factor_from_singular_vectors_twice(framework):
+    A, *_, rng = singular_problems((4, 4), [3, 2, 2, 2], "float64")
+    W, E, xp = rng.standard_normal(A.shape), rng.standard_normal(A.shape), FRAMEWORKS[framework]
+
+    def by_svd(A):
+        if framework == "torch":
+            U, _, Vh = torch_ops.svd(A)
+            return U @ Vh
+        _, U, V = tf_ops.svd(A)
+        return U @ tf.linalg.adjoint(V)
+
+    truth = xp.first_and_second(lambda A: inner(xp, W, xp.ops.polar(A)[0]), A, E)
+    for found, exact in zip(xp.first_and_second(lambda A: inner(xp, W, by_svd(A)), A, E), truth, strict=True):
+        close(found, exact)
+
+
+# -- what cannot be known ----------------------------------------------------------------------------------------------
+
+
+def matrices():
+    """Two of equal eigenvalues, and a harmless one in the same batch."""
+    rng = np.random.default_rng(0)
+    Q = np.stack([unitary(rng, 3, "float64") for _ in range(3)])
+    Q[0] = np.eye(3)
+    w = np.array([[2.0, 2, 2], [1, 1, 2], [1, 2, 4]])
+    return hermitian(Q * w[:, None] @ Q.mT), w, Q
+
+
+def weighted(xp, W):
+    def loss(w, V):
+        return inner(xp, W, (V * xp.exp(w)[..., None, :]) @ namespace(V).mT(V))
+
+    return loss
+
+
+WEIGHTS = {
+    "any": np.random.default_rng(1).standard_normal((3, 3)),
+    "ones": np.ones((3, 3)),
+    "one": np.eye(3)[:1].T * np.eye(3)[1],
+}
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@FRAMEWORK
+def test_a_function_of_a_matrix_from_vectors_is_nan_with_a_warning(framework, weights):
+    A, w, Q = matrices()
+    W, xp = np.broadcast_to(WEIGHTS[weights], A.shape), FRAMEWORKS[framework]
+    with pytest.warns(RuntimeWarning, match=r"eigh: .*equal eigenvalues.*spectral_function") as caught:
+        G, H = xp.first_and_second(lambda A: weighted(xp, W)(*xp.ops.eigh(A)), A, hermitian(np.ones_like(A)))
+    assert {warning.filename for warning in caught} == {__file__}
+    for found in (G, H):
+        assert np.isnan(found[:2]).all()
+        assert np.isfinite(found[2]).all()
+    D = divided(mpmath.exp, mpmath.exp, w[2]) * (Q[2].T @ (W[2] + W[2].T) / 2 @ Q[2])
+    close(G[2], Q[2] @ D @ Q[2].T, 1e-12)
+
+
+def test_a_function_of_a_matrix_from_vectors_is_nan_in_numpy():
+    A, w, _ = matrices()
+    (w, V), pullback = overbar.vjp(overbar.eigh, A)
+    W = WEIGHTS["any"] + WEIGHTS["any"].T
+    w_bar = np.exp(w) * np.einsum("bik,ij,bjk->bk", V, W, V) / 2
+    with pytest.warns(RuntimeWarning, match="spectral_function"):
+        (G,) = pullback((w_bar, W @ V * np.exp(w)[:, None]))
+    assert np.isnan(G[:2]).all()
+    assert np.isfinite(G[2]).all()
+
+
+@FRAMEWORK
+def test_the_trace_of_it_is_known(framework):
+    A, w, Q = matrices()
+    xp = FRAMEWORKS[framework]
+    G, H = xp.first_and_second(lambda A: weighted(xp, np.stack([np.eye(3)] * 3))(*xp.ops.eigh(A)), A, A)
+    exact = Q * np.exp(w)[:, None] @ Q.mT
+    close(G, exact, 1e-12)
+    close(H, A @ exact, 1e-12)
+
+
+@pytest.mark.parametrize("gap", [5e-14, 1e-10])
+@FRAMEWORK
+def test_where_no_digit_is_known_it_is_nan(framework, gap):
+    rng, xp = np.random.default_rng(0), FRAMEWORKS[framework]
+    Q = unitary(rng, 3, "float64")
+    A, W = hermitian(Q * [1, 1 + gap, 3] @ Q.T), hermitian(rng.standard_normal((3, 3)))
+    loss = lambda A: weighted(xp, W)(*xp.ops.eigh(A))  # noqa: E731
+    if gap > 1e-12:
+        truth = Q @ (divided(mpmath.exp, mpmath.exp, [1, 1 + gap, 3]) * (Q.T @ W @ Q)) @ Q.T
+        close(xp.first_and_second(loss, A, W)[0], truth, 1e-4)
+    else:
+        with pytest.warns(RuntimeWarning, match="spectral_function"):
+            assert np.isnan(xp.first_and_second(loss, A, W)[0]).all()
+
+
+@FRAMEWORK
+def test_a_vector_out_of_a_space_is_nan(framework):
+    """A projection on some of the vectors to equal eigenvalues."""
+    A, *_ = matrices()
+    xp, W = FRAMEWORKS[framework], np.broadcast_to(hermitian(WEIGHTS["any"]), A.shape)
+    with pytest.warns(RuntimeWarning, match="spectral_function"):
+        G, _ = xp.first_and_second(lambda A: inner(xp, W, gram(xp, xp.ops.eigh(A)[1], [1])), A, A)
+    assert np.isnan(G[:2]).all()
+    assert np.isfinite(G[2]).all()
+
+
+@FRAMEWORK
+def test_other_decompositions_are_nan_there_too(framework):
+    A, *_ = matrices()
+    xp, W = FRAMEWORKS[framework], np.broadcast_to(WEIGHTS["any"], A.shape)
+    B = np.stack([np.eye(3)] * 3)
+    generalised = lambda A: weighted(xp, W)(*xp.ops.eigh_generalized(A, xp.array(B)))  # noqa: E731
+    options = {} if framework == "torch" else {"eigvals_only": False}
+
+    def tridiagonal(d):
+        return weighted(xp, W)(*xp.ops.eigh_tridiagonal(d, xp.array(np.zeros((3, 2))), **options))
+
+    def by_svd(A):
+        if framework == "torch":
+            U, S, Vh = torch_ops.svd(A)
+            return inner(xp, W, (U * S[..., None, :]) @ Vh)
+        S, U, V = tf_ops.svd(A)
+        return inner(xp, W, (U * S[..., None, :]) @ tf.linalg.adjoint(V))
+
+    d = np.array([[2.0, 2, 2], [1, 1, 2], [1, 2, 4]])
+    for loss, array in ((generalised, A), (tridiagonal, d), (by_svd, A)):
+        with pytest.warns(RuntimeWarning, match="NaN"):
+            G, _ = xp.first_and_second(loss, array, array)
+        assert np.isnan(G[:2]).all()
+        assert np.isfinite(G[2]).all()
+
+
+@FRAMEWORK
+def test_vectors_to_the_singular_value_zero_are_nan(framework):
+    """U Vᴴ of a singular matrix has no derivative; the projection on the range has, if the rank stays."""
+    xp, rng = FRAMEWORKS[framework], np.random.default_rng(0)
+    X, W = rng.standard_normal((5, 2)) @ rng.standard_normal((2, 3)), rng.standard_normal((5, 3))
+    G5 = hermitian(rng.standard_normal((5, 5)))
+
+    def factors(A):
+        if framework == "torch":
+            U, S, Vh = torch_ops.svd(A, full_matrices=False)
+            return U, S, Vh.mH
+        S, U, V = tf_ops.svd(A)
+        return U, S, V
+
+    def polar(A):
+        U, _, V = factors(A)
+        return inner(xp, W, U @ namespace(V).mT(V))
+
+    with pytest.warns(RuntimeWarning, match="polar"):
+        assert np.isnan(xp.first_and_second(polar, X, X)[0]).all()
+    G, _ = xp.first_and_second(lambda A: inner(xp, G5, gram(xp, factors(A)[0], [0, 1])), X, X)
+    P, inverse = X @ np.linalg.pinv(X), np.linalg.pinv(X)
+    close(G, 2 * (np.eye(5) - P) @ G5 @ P @ inverse.T)
+
+
+def test_the_warning_comes_once_for_a_place():
+    program = """
+import torch, torch_ops
+for _ in range(3):
+    x = torch.eye(3, dtype=torch.float64, requires_grad=True)
+    w, V = torch_ops.eigh(x)
+    (V * w.exp() @ V.mT).sum().backward()
+    assert x.grad.isnan().all()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.count("RuntimeWarning") == 1
+    assert "<string>:6" in done.stderr
+
+
+def test_where_numbers_cannot_be_looked_at_it_is_nan_without_a_warning():
+    A, *_ = matrices()
+    W = WEIGHTS["any"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = torch.func.vmap(torch.func.grad(lambda A: weighted(Torch, W)(*torch_ops.eigh(A))))(torch.tensor(A))
+        assert found.isnan().flatten(1).all(1).tolist() == [True, True, False]
+
+        @tf.function
+        def gradient(A):
+            with tf.GradientTape() as tape:
+                tape.watch(A)
+                value = weighted(TensorFlow, np.broadcast_to(W, A.shape))(*tf_ops.eigh(A))
+            return tape.gradient(value, A)
+
+        assert np.isnan(gradient(tf.constant(A)).numpy()).all((-2, -1)).tolist() == [True, True, False]
