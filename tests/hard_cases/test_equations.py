@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 import overbar
 from overbar.rules.equations import _triangular_stein, _triangular_sylvester
@@ -59,6 +60,8 @@ def exactly(name, arrays, bar):
     X_bar = mp.array(bar)
     solve = {n: getattr(overbar, n).exact for n in ("solve_sylvester", "solve_discrete_lyapunov")}
     sylvester, stein = (lambda *M, f=f: f(mp, *M) for f in solve.values())
+    if "are" in name:
+        B, _, R, E, S = rest = (*rest, *(mp.eye(len(A)), mp.zeros(rest[0].shape))[len(rest) - 3 :])
     X = getattr(overbar, name).exact(mp, A, *rest)
     H = mp.mH
     if name == "solve_sylvester":
@@ -72,19 +75,18 @@ def exactly(name, arrays, bar):
         G = stein(H(A), X_bar)
         bars = [G @ A @ H(X) + H(G) @ A @ X, G]
     else:
-        B, _, R = rest
-        X_bar = (X_bar + H(X_bar)) / 2
+        X_bar, V = (X_bar + H(X_bar)) / 2, mp.inverse(E)
         if name == "solve_continuous_are":
-            K = mp.solve(R, H(B) @ X)
+            K = mp.solve(R, H(B) @ X @ E + H(S))
             F = A - B @ K
-            G = sylvester(F, H(F), -X_bar)
-            A_bar = 2 * X @ G
+            G = V @ sylvester(F @ V, H(F @ V), -X_bar) @ H(V)
+            A_bar, E_bar = 2 * X @ E @ G, 2 * X @ F @ G
         else:
-            K = mp.solve(R + H(B) @ X @ B, H(B) @ X @ A)
+            K = mp.solve(R + H(B) @ X @ B, H(B) @ X @ A + H(S))
             F = A - B @ K
-            G = stein(F, X_bar)
-            A_bar = 2 * X @ F @ G
-        bars = [A_bar, -A_bar @ H(K), G, K @ G @ H(K)]
+            G = V @ stein(F @ V, X_bar) @ H(V)
+            A_bar, E_bar = 2 * X @ F @ G, -2 * X @ E @ G
+        bars = [A_bar, -A_bar @ H(K), G, K @ G @ H(K), E_bar, -2 * G @ H(K)][: len(arrays)]
     return X, *bars
 
 
@@ -163,6 +165,46 @@ CASES = {
         [np.array([[0.0, 1.0], [-1.0, 0.0]]), np.array([[0.0], [1e-3]]), np.eye(2), np.eye(1)],
         1e-10,
     ),
+    "care-with-E": (
+        "solve_continuous_are",
+        [normal(3, 3), normal(3, 2), definite(3), definite(2), normal(3, 3)],
+        1e-11,
+    ),
+    "care-with-E-and-S": (
+        "solve_continuous_are",
+        [
+            normal(3, 3, kind=complex),
+            normal(3, 2) + 0j,
+            2 * np.eye(3) + 0j,
+            2 * np.eye(2) + 0j,
+            normal(3, 3, kind=complex),
+            normal(3, 2, kind=complex) / 3,
+        ],
+        1e-11,
+    ),
+    "care-with-E-of-condition-100": (
+        "solve_continuous_are",
+        [normal(3, 3), normal(3, 2), definite(3), definite(2), rotated(np.diag([0.1, 1.0, 10.0]))],
+        1e-9,
+    ),
+    "dare-with-E": ("solve_discrete_are", [normal(3, 3), normal(3, 2), definite(3), definite(2), normal(3, 3)], 1e-11),
+    "dare-with-E-and-S": (
+        "solve_discrete_are",
+        [
+            normal(3, 3, kind=complex),
+            normal(3, 2) + 0j,
+            2 * np.eye(3) + 0j,
+            2 * np.eye(2) + 0j,
+            normal(3, 3, kind=complex),
+            normal(3, 2, kind=complex) / 3,
+        ],
+        1e-11,
+    ),
+    "dare-singular-R-with-E": (
+        "solve_discrete_are",
+        [normal(3, 3), normal(3, 2), definite(3), np.zeros((2, 2)), np.eye(3) + normal(3, 3) / 4],
+        1e-9,
+    ),
     "dare-singular-A": (
         "solve_discrete_are",
         [np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]), normal(3, 1), definite(3), definite(1)],
@@ -198,6 +240,17 @@ def test_value_and_bars(case, front):
     arrays, bar, expected = truth(case)
     for a, b in zip(RUN[front](name, arrays, bar), expected, strict=True):
         assert abs(a - b).max() <= rtol * abs(b).max()
+
+
+@pytest.mark.parametrize("name", ["solve_continuous_are", "solve_discrete_are"])
+def test_the_arguments_of_scipy(name):
+    A, B, E, S = normal(3, 3), normal(3, 2), normal(3, 3), normal(3, 2) / 3
+    Q, R = 2 * np.eye(3), 2 * np.eye(2)
+    ours, theirs = getattr(overbar, name), getattr(scipy.linalg, name)
+    np.testing.assert_allclose(ours(A, B, Q, R, E, S), theirs(A, B, Q, R, E, S), rtol=1e-8)
+    np.testing.assert_allclose(ours(A, B, Q, R, S=S), theirs(A, B, Q, R, s=S), rtol=1e-8)
+    np.testing.assert_allclose(ours(A, B, Q, R, E), theirs(A, B, Q, R, e=E), rtol=1e-8)
+    np.testing.assert_allclose(ours(A, B, Q, R, np.eye(3), 0 * S), ours(A, B, Q, R), rtol=1e-15)
 
 
 # -- scales ------------------------------------------------------------------------------------------------------------
@@ -370,6 +423,13 @@ BAD = {
     "dare-unit-circle": (
         "solve_discrete_are",
         [np.array([[0.0, 1.0], [-1.0, 0.0]]), np.array([[0.0], [1.0]]), 0 * EYE, np.eye(1)],
+        "no stabilising solution",
+    ),
+    "care-singular-E": ("solve_continuous_are", [EYE, EYE, EYE, EYE, np.ones((2, 2))], "argument E is singular"),
+    "dare-singular-E": ("solve_discrete_are", [EYE, EYE, EYE, EYE, 0 * EYE], "argument E is singular"),
+    "care-cost-without-a-minimum": (
+        "solve_continuous_are",
+        [0 * EYE, EYE, EYE, EYE, EYE, 3 * np.array([[0.0, 1.0], [-1.0, 0.0]])],
         "no stabilising solution",
     ),
     "dare-infinite": ("solve_discrete_are", [EYE, EYE, np.inf * np.ones((2, 2)), EYE], "argument Q is not finite"),

@@ -256,30 +256,80 @@ def _correct(X, residual, equation, inside, problem):
     raise np.linalg.LinAlgError(problem)
 
 
-@kernel("(n,n),(n,m),(n,n),(m,m)->(n,n)")
-def continuous_are(A, B, Q, R):
-    """The stabilising solution X of Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0.
+def _is_plain(E, S):
+    """Whether E is the identity and S zero: whether an equation has neither."""
+    return not S.any() and np.array_equal(E, np.eye(len(E)))
+
+
+def _over(E, M):
+    """E⁻ᴴ M E⁻¹ for Hermitian M."""
+    half = np.linalg.solve(E.conj().T, M)
+    return np.linalg.solve(E.conj().T, half.conj().T)
+
+
+def _without_E_and_S(A, B, Q, R, E, S):
+    """A, B and Q of the equation without E and S whose solution is Eᴴ X E: E⁻¹ (A − B R⁻¹ Sᴴ), E⁻¹ B, Q − S R⁻¹ Sᴴ."""
+    # R need not be invertible for a discrete equation without S
+    T = np.linalg.solve(R, S.conj().T) if S.any() else S.conj().T
+    found = np.linalg.solve(E, np.concatenate([A - B @ T, B], axis=1))
+    return found[:, : len(A)], found[:, len(A) :], Q - S @ T
+
+
+def _refuse_singular(function, name, M):
+    try:
+        np.linalg.inv(M)
+    except np.linalg.LinAlgError:
+        raise np.linalg.LinAlgError(f"{function}: argument {name} is singular") from None
+
+
+@kernel("(n,n),(n,m),(n,n),(m,m),(n,n),(n,m)->(n,n)")
+def continuous_are(A, B, Q, R, E, S):
+    """The stabilising solution X of Aᴴ X E + Eᴴ X A − (Eᴴ X B + S) R⁻¹ (Bᴴ X E + Sᴴ) + Q = 0.
 
     Laub (1979), "A Schur method for solving algebraic Riccati equations": the columns of [U₁; U₂] span the invariant
     subspace of the Hamiltonian matrix [A, −G; −Q, −Aᴴ], G = B R⁻¹ Bᴴ, for its eigenvalues in the left half plane, and
-    X = U₂ U₁⁻¹. Newton's method then makes up for what was lost on the way.
+    X = U₂ U₁⁻¹, where E = I and S = 0, to which the others are reduced. Newton's method then makes up for what was lost
+    on the way.
     """
-    _finite("solve_continuous_are", A=A, B=B, Q=Q, R=R)
+    name = "solve_continuous_are"
+    _finite(name, A=A, B=B, Q=Q, R=R, E=E, S=S)
     if not len(A):
         return Q
     problem = (
-        "solve_continuous_are: there is no stabilising solution. Either no feedback u = −K x makes A − B K stable, or "
+        f"{name}: there is no stabilising solution. Either no feedback u = −K x makes A − B K stable, or "
         "the Hamiltonian matrix has eigenvalues on the imaginary axis, to working precision"
     )
-    dtype = np.result_type(A, B, Q, R, np.float64)
-    A, B, Q, R = (M.astype(dtype) for M in (A, B, Q, R))
+    dtype = np.result_type(A, B, Q, R, E, S, np.float64)
+    A, B, Q, R, E, S = (M.astype(dtype) for M in (A, B, Q, R, E, S))
+    Q, R = (Q + Q.conj().T) / 2, (R + R.conj().T) / 2
+    _refuse_singular(name, "R", R)
+    if _is_plain(E, S):
+        return _continuous_are(A, B, Q, R, problem)
+    _refuse_singular(name, "E", E)
+    scale = NUMPY.power_of_two(E)
+    E = E / scale  # of which X is the inverse in size
+    F, G, H = _without_E_and_S(A, B, Q, R, E, S)
+    X = _over(E, _continuous_are(F, G, (H + H.conj().T) / 2, R, problem))
+
+    def residual(X):
+        EX = E.conj().T @ X
+        N = EX @ B + S
+        K = np.linalg.solve(R, N.conj().T)
+        Z = 2 * EX @ A - N @ K + Q
+        return np.linalg.solve(E.T, (A - B @ K).T).T, -_over(E, (Z + Z.conj().T) / 2)
+
+    return _correct((X + X.conj().T) / 2, residual, _continuous, _left_of_the_axis, problem) / scale
+
+
+def _left_of_the_axis(eigenvalues, F):
+    return -eigenvalues.real.max() / max(np.linalg.norm(F), np.finfo(float).tiny)
+
+
+def _continuous_are(A, B, Q, R, problem):
+    """That without E and S."""
     a, b, q, r = map(_exponent, (A, B, Q, R))
     B, R = _times_power(B, -(b or 0)), _times_power(R, -(r or 0))
-    Q, R = (Q + Q.conj().T) / 2, (R + R.conj().T) / 2
-    try:
-        G = B @ np.linalg.solve(R, B.conj().T)
-    except np.linalg.LinAlgError:
-        raise np.linalg.LinAlgError("solve_continuous_are: argument R is singular") from None
+    G = B @ np.linalg.solve(R, B.conj().T)
     G, g = (G + G.conj().T) / 2, None if not G.any() else 2 * b - r + _exponent(G)
     G = (G, 0 if g is None else 2 * b - r)
     # X = 2ᵗ Y, where Y is the solution for 2ᵗ G and 2⁻ᵗ Q. What X is as large as, depends: where A is stable and Q is
@@ -312,31 +362,49 @@ def _by_schur(A, G, Q, problem):
         Z = AY + AY.conj().T - Y @ G @ Y + Q
         return A - G @ Y, -(Z + Z.conj().T) / 2
 
-    def margin(eigenvalues, F):
-        return -eigenvalues.real.max() / max(np.linalg.norm(F), np.finfo(float).tiny)
-
-    return _correct((Y + Y.conj().T) / 2, residual, _continuous, margin, problem)
+    return _correct((Y + Y.conj().T) / 2, residual, _continuous, _left_of_the_axis, problem)
 
 
-@kernel("(n,n),(n,m),(n,n),(m,m)->(n,n)")
-def discrete_are(A, B, Q, R):
-    """The stabilising solution X of Aᴴ X A − X − Aᴴ X B (R + Bᴴ X B)⁻¹ Bᴴ X A + Q = 0.
+@kernel("(n,n),(n,m),(n,n),(m,m),(n,n),(n,m)->(n,n)")
+def discrete_are(A, B, Q, R, E, S):
+    """The stabilising solution X of Aᴴ X A − Eᴴ X E − (Aᴴ X B + S) (R + Bᴴ X B)⁻¹ (Bᴴ X A + Sᴴ) + Q = 0.
 
     By doubling, where it works, which is products and solves of n by n matrices (Chu, Fan, Lin and Wang 2004,
-    "Structure-preserving algorithms for periodic discrete-time algebraic Riccati equations"); by SciPy, from the
-    generalised Schur decomposition of a pencil of size 2n + m, where R is singular or nearly so. Newton's method then
-    makes up for what was lost on the way.
+    "Structure-preserving algorithms for periodic discrete-time algebraic Riccati equations"), of the equation without E
+    and S; by SciPy, from the generalised Schur decomposition of a pencil of size 2n + m, where R is singular or nearly
+    so. Newton's method then makes up for what was lost on the way.
     """
-    _finite("solve_discrete_are", A=A, B=B, Q=Q, R=R)
+    name = "solve_discrete_are"
+    _finite(name, A=A, B=B, Q=Q, R=R, E=E, S=S)
     if not len(A):
         return Q
     problem = (
-        "solve_discrete_are: there is no stabilising solution. Either no feedback u = −K x makes A − B K stable, or "
+        f"{name}: there is no stabilising solution. Either no feedback u = −K x makes A − B K stable, or "
         "the symplectic pencil has eigenvalues on the unit circle, to working precision"
     )
-    dtype = np.result_type(A, B, Q, R, np.float64)
-    A, B, Q, R = (M.astype(dtype) for M in (A, B, Q, R))
+    dtype = np.result_type(A, B, Q, R, E, S, np.float64)
+    A, B, Q, R, E, S = (M.astype(dtype) for M in (A, B, Q, R, E, S))
     Q, R = (Q + Q.conj().T) / 2, (R + R.conj().T) / 2
+    if _is_plain(E, S):
+        return _discrete_are(A, B, Q, R, problem)
+    _refuse_singular(name, "E", E)
+    scale = NUMPY.power_of_two(E)
+    A, B, E = A / scale, B / scale, E / scale  # X is as 1/c² then
+
+    def by_reduction(A, B, Q, R, E, S):
+        F, G, H = _without_E_and_S(A, B, Q, R, E, S)
+        return _over(E, _discrete_are(F, G, (H + H.conj().T) / 2, R, problem))
+
+    for method in (by_reduction, scipy.linalg.solve_discrete_are):
+        try:
+            return _discrete_by(method, A, B, Q, R, problem, E, S) / scale / scale
+        except np.linalg.LinAlgError:
+            pass
+    raise np.linalg.LinAlgError(problem)
+
+
+def _discrete_are(A, B, Q, R, problem):
+    """That without E and S."""
     b, q, r = map(_exponent, (B, Q, R))
     # X = 2ᵗ Y, where Y is the solution for 2⁻ᵗ Q and 2⁻ᵗ R. What X is as large as, depends: Q, where A is stable, or R
     # over B², where it is not and Q is small.
@@ -353,20 +421,26 @@ def discrete_are(A, B, Q, R):
     raise np.linalg.LinAlgError(problem)
 
 
-def _discrete_by(method, A, B, Q, R, problem):
+def _discrete_by(method, A, B, Q, R, problem, *others):
     def residual(Y):
         BY = B.conj().T @ Y
-        K = np.linalg.solve(R + BY @ B, BY @ A)
+        right = BY @ A + (others[1].conj().T if others else 0)
+        K = np.linalg.solve(R + BY @ B, right)
         F = A - B @ K
         # not in terms of A, but of F: an error of K shows in the second order only
-        Z = Q + K.conj().T @ R @ K + F.conj().T @ Y @ F - Y
-        return F, (Z + Z.conj().T) / 2
+        Z = Q + K.conj().T @ R @ K + F.conj().T @ Y @ F
+        if not others:
+            Z = Z - Y
+            return F, (Z + Z.conj().T) / 2
+        E, S = others
+        Z = Z - 2 * S @ K - E.conj().T @ Y @ E
+        return np.linalg.solve(E.T, F.T).T, _over(E, (Z + Z.conj().T) / 2)
 
     def margin(eigenvalues, F):
         return 1 - abs(eigenvalues).max()
 
     with np.errstate(all="ignore"):  # numbers that are not finite are looked for
-        Y = method(A, B, Q, R)
+        Y = method(A, B, Q, R, *others)
         return _correct((Y + Y.conj().T) / 2, residual, _discrete, margin, problem)
 
 
@@ -629,11 +703,33 @@ def _hermitian(A):
     return (A + mH(A)) / 2
 
 
-@primitive("(n,n),(n,m),(n,n),(m,m)->(n,n)", hermitian=("Q", "R"))
-def solve_continuous_are(A, B, Q, R):
+# What E and S are where they are left out.
+_ABSENT = {
+    "E": lambda A, B, Q, R: namespace(A).eye_like(A),
+    "S": lambda A, B, Q, R, E: namespace(B).zeros_like(B),
+}
+
+
+def _over_E(E, F):
+    """F E⁻¹."""
+    return mH(namespace(E).solve(mH(E), mH(F), check=False))
+
+
+def _out_of_E(E, M):
+    """E⁻ᴴ M E⁻¹."""
+    return _over_E(E, mH(_over_E(E, mH(M))))
+
+
+@primitive("(n,n),(n,m),(n,n),(m,m),(n,n),(n,m)->(n,n)", hermitian=("Q", "R"), absent=_ABSENT)
+def solve_continuous_are(A, B, Q, R, E=None, S=None):
     """The stabilising solution X of the continuous Riccati equation Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0.
 
-    It gives the optimal feedback u = −R⁻¹ Bᴴ X x of a system ẋ = A x + B u whose cost is ∫ xᴴ Q x + uᴴ R u.
+    It gives the optimal feedback u = −R⁻¹ Bᴴ X x of a system ẋ = A x + B u whose cost is ∫ xᴴ Q x + uᴴ R u. With E and
+    S the equation is
+
+        Aᴴ X E + Eᴴ X A − (Eᴴ X B + S) R⁻¹ (Bᴴ X E + Sᴴ) + Q = 0,
+
+    that of a system E ẋ = A x + B u whose cost has 2 Re xᴴ S u besides.
 
     Parameters
     ----------
@@ -643,35 +739,40 @@ def solve_continuous_are(A, B, Q, R):
     R : array (..., m, m)
         float32, float64, complex64 or complex128. Q and R are Hermitian (their Hermitian parts are used, and their bars
         are Hermitian), R is invertible; neither has to be definite. Batch dimensions broadcast.
+    E : array (..., n, n), optional
+        Invertible; the identity where it is left out. SciPy's e.
+    S : array (..., n, m), optional
+        Zero where it is left out. SciPy's s.
 
     Returns
     -------
     array (..., n, n)
-        Hermitian; all eigenvalues of A − B R⁻¹ Bᴴ X have negative real part. Computed on the host, in double precision;
-        under XLA, which cannot call the host, an error says so.
+        Hermitian; all eigenvalues of E⁻¹ (A − B K), K = R⁻¹ (Bᴴ X E + Sᴴ), have negative real part. Computed on the
+        host, in double precision; under XLA, which cannot call the host, an error says so.
 
     Raises
     ------
     LinAlgError of the array's library
-        There is no stabilising solution to working precision; R is singular; an array is not finite; the shapes do not
-        fit, or a dtype is not floating point.
+        There is no stabilising solution to working precision; R or E is singular; an array is not finite; the shapes do
+        not fit, or a dtype is not floating point.
 
     Notes
     -----
-    With the feedback K = R⁻¹ Bᴴ X and the closed loop F = A − B K, the differential of the equation is
+    With the feedback K = R⁻¹ (Bᴴ X E + Sᴴ) and the closed loop F = A − B K, the differential of the equation is
 
-        Fᴴ Ẋ + Ẋ F + M = 0,    M = Q̇ + Ȧᴴ X + X Ȧ − X Ḃ K − Kᴴ Ḃᴴ X + Kᴴ Ṙ K,
+        Fᴴ Ẋ E + Eᴴ Ẋ F + M = 0,    M = Q̇ + Kᴴ Ṙ K + N + Nᴴ,    N = Eᴴ X (Ȧ − Ḃ K) + Ėᴴ X F − Ṡ K,
 
-    a Lyapunov equation that F, which is stable, makes regular: Ẋ = solve_continuous_lyapunov(Fᴴ, −M).
+    where K̇ has cancelled out. With H = F E⁻¹, which is stable, this is a regular Lyapunov equation,
+    Hᴴ Ẋ + Ẋ H + E⁻ᴴ M E⁻¹ = 0: Ẋ = solve_continuous_lyapunov(Hᴴ, −E⁻ᴴ M E⁻¹).
 
-    Reverse. With G = solve_continuous_lyapunov(F, −sym(X̄)), that is F G + G Fᴴ + sym(X̄) = 0, ⟨X̄, Ẋ⟩ = ⟨G, M⟩, and
-    as G is Hermitian
+    Reverse. With P = solve_continuous_lyapunov(H, −sym(X̄)), that is H P + P Hᴴ + sym(X̄) = 0, and G = E⁻¹ P E⁻ᴴ,
+    ⟨X̄, Ẋ⟩ = ⟨P, E⁻ᴴ M E⁻¹⟩ = ⟨G, M⟩, and as G is Hermitian
 
-        Q̄ = G,    Ā = 2 X G,    B̄ = −2 X G Kᴴ = −Ā Kᴴ,    R̄ = K G Kᴴ.
+        Q̄ = G,    Ā = 2 X E G,    B̄ = −Ā Kᴴ,    R̄ = K G Kᴴ,    Ē = 2 X F G,    S̄ = −2 G Kᴴ.
 
-    Source: Kao and Hennequin (2020), arXiv:2011.11430. Cost: the function takes a Schur decomposition of size 2n and a
-    few of size n, a rule one of size n, and products. There are no arguments `e` and `s` of SciPy's: e is E⁻¹A and E⁻¹B
-    in the place of A and B (and Eᴴ X E for its X); s is A − B R⁻¹ sᴴ and Q − s R⁻¹ sᴴ.
+    Source: Kao and Hennequin (2020), arXiv:2011.11430, for E = I and S = 0. Cost: the function takes a Schur
+    decomposition of size 2n and a few of size n, a rule one of size n, and products. The equation is solved as that
+    without E and S for E⁻¹ (A − B R⁻¹ Sᴴ), E⁻¹ B, Q − S R⁻¹ Sᴴ and Eᴴ X E, and corrected in its own terms.
 
     Examples
     --------
@@ -680,15 +781,23 @@ def solve_continuous_are(A, B, Q, R):
     >>> overbar.solve_continuous_are(0.75 * one, one, one, one)  # x = 0.75 + √(0.75² + 1)
     array([[2.]])
     """
-    return namespace(A).on_host(continuous_are, A, B, Q, R)[0]
+    return namespace(A).on_host(continuous_are, A, B, Q, R, E, S)[0]
 
 
-def _closed_loop(X, A, B, R):
-    """c, c X, the feedback K and the closed loop F/c, where c is as large as F."""
+def _of_unit_size(X, E):
+    """e, e X and E/e, where e is as large as E: the solution for E is that for E/e over e."""
+    xp = namespace(E)
+    e = xp.cast(xp.power_of_two(E), E)
+    return e, X * e, E / e
+
+
+def _closed_loop(X, A, B, R, E, S):
+    """c, c X, the feedback K and the closed loop F/c, where c is as large as F: X and G are as 1/F, Ā is as 1/F², and
+    what is as 1/F³ on the way to second derivatives may leave the range of numbers."""
     xp = namespace(A)
 
     def feedback(B, X):
-        return xp.solve(_hermitian(R), mH(B) @ X, check=False)
+        return xp.solve(_hermitian(R), mH(B) @ X @ E + mH(S), check=False)
 
     c = xp.cast(xp.power_of_two(A - B @ feedback(B, X)), A)
     X, B = X * c, B / c
@@ -697,70 +806,95 @@ def _closed_loop(X, A, B, R):
 
 
 @solve_continuous_are.vjp
-def _(X_bar, X, A, B, Q, R):
-    # X and G are as 1/F, Ā as 1/F²: what is as 1/F³ on the way to second derivatives may leave the range of numbers
-    @once
-    def loop():
-        return _closed_loop(X, A, B, R)
+def _(X_bar, X, A, B, Q, R, E, S):
+    e, X, E = _of_unit_size(X, E)
+    X_bar = X_bar / e
 
     @once
-    def G():
-        """c G"""
-        _, _, _, F = loop()
-        return _hermitian(solve_continuous_lyapunov(F, -_hermitian(X_bar)))
+    def loop():
+        c, Y, K, F = _closed_loop(X, A, B, R, E, S)
+        P = solve_continuous_lyapunov(_over_E(E, F), -_hermitian(X_bar))
+        return c, Y, K, F, _hermitian(mH(_out_of_E(mH(E), mH(P))))  # c G
 
     @once
     def A_bar():
-        c, X, _, _ = loop()
-        return 2 * (X @ G()) / c / c
+        c, Y, _, _, G = loop()
+        return 2 * (Y @ (E @ G)) / c / c
 
-    def K_Hermitian(G):
-        K = loop()[2]
-        return _hermitian(K @ G @ mH(K))
+    def B_bar():
+        return -A_bar() @ mH(loop()[2])
 
-    return A_bar, lambda: -A_bar() @ mH(loop()[2]), lambda: G() / loop()[0], lambda: K_Hermitian(G()) / loop()[0]
+    def Q_bar():
+        c, *_, G = loop()
+        return G / c
+
+    def R_bar():
+        c, _, K, _, G = loop()
+        return _hermitian(K @ G @ mH(K)) / c
+
+    def E_bar():
+        c, Y, _, F, G = loop()
+        return 2 * (Y @ (F @ G)) / c / e
+
+    def S_bar():
+        c, _, K, _, G = loop()
+        return -2 * (G @ mH(K)) / c
+
+    return A_bar, B_bar, Q_bar, R_bar, E_bar, S_bar
 
 
 @solve_continuous_are.jvp
-def _(X, A, B, Q, R):
-    def X_dot(A_dot, B_dot, Q_dot, R_dot):
-        c, Y, K, F = _closed_loop(X, A, B, R)
-        M = _hermitian(Q_dot + 2 * (Y @ ((A_dot - B_dot @ K) / c)) + mH(K) @ R_dot @ K)
-        return _hermitian(solve_continuous_lyapunov(mH(F), -M)) / c
+def _(X, A, B, Q, R, E, S):
+    e, X, E = _of_unit_size(X, E)
+
+    def X_dot(A_dot, B_dot, Q_dot, R_dot, E_dot, S_dot):
+        c, Y, K, F = _closed_loop(X, A, B, R, E, S)
+        N = mH(E) @ (Y @ ((A_dot - B_dot @ K) / c)) + mH(E_dot / e) @ (Y @ F) - S_dot @ K
+        M = _hermitian(Q_dot + 2 * N + mH(K) @ R_dot @ K)
+        return _hermitian(solve_continuous_lyapunov(mH(_over_E(E, F)), -_out_of_E(E, M))) / c / e
 
     return X_dot
+
+
+def _costs(case):
+    """Q, R, E and S: together [[Q, S], [Sᴴ, R]] is positive definite."""
+    P = case.positive_definite(5) / 4
+    E = np.eye(3, dtype=case.dtype) + case.square(3) / 4
+    return P[..., :3, :3], P[..., 3:, 3:], E, P[..., :3, 3:]
 
 
 @solve_continuous_are.samples
 def _(case):
     # so that each term of the rules is as large as the others
-    yield case(
-        -_shifted(case, 3),
-        2 * case.square(4)[..., :3, :2],
-        case.positive_definite(3) / 4,
-        case.positive_definite(2) / 4,
-    )
+    costs = case.positive_definite(3) / 4, case.positive_definite(2) / 4
+    yield case(-_shifted(case, 3), 2 * case.square(4)[..., :3, :2], *costs)
+    yield case(-_shifted(case, 3), 2 * case.square(4)[..., :3, :2], *_costs(case))
 
 
 @solve_continuous_are.reference
-def _(mp, A, B, Q, R):
-    start = continuous_are(*(mp.float(M) for M in (A, B, Q, R)))[0]
+def _(mp, A, B, Q, R, E, S):
+    start = continuous_are(*(mp.float(M) for M in (A, B, Q, R, E, S)))[0]
     Q, R, X = (Q + mp.mH(Q)) / 2, (R + mp.mH(R)) / 2, mp.array(start)
-    G = B @ mp.solve(R, mp.mH(B))
-    for _ in range(7):  # Newton's method from 8 digits or more
-        F = A - G @ X
-        Z = mp.mH(A) @ X + X @ A - X @ G @ X + Q
-        X = X - solve_sylvester.exact(mp, mp.mH(F), F, Z)
+    V = mp.inverse(E)
+    for _ in range(4):  # Newton's method from 8 digits or more
+        K = mp.solve(R, mp.mH(B) @ X @ E + mp.mH(S))
+        F = (A - B @ K) @ V
+        Z = mp.mH(A) @ X @ E + mp.mH(E) @ X @ A - mp.mH(K) @ R @ K + Q
+        X = X - solve_sylvester.exact(mp, mp.mH(F), F, mp.mH(V) @ Z @ V)
     return X
 
 
-@primitive("(n,n),(n,m),(n,n),(m,m)->(n,n)", hermitian=("Q", "R"))
-def solve_discrete_are(A, B, Q, R):
+@primitive("(n,n),(n,m),(n,n),(m,m),(n,n),(n,m)->(n,n)", hermitian=("Q", "R"), absent=_ABSENT)
+def solve_discrete_are(A, B, Q, R, E=None, S=None):
     """The stabilising solution X of the discrete Riccati equation.
 
     The equation is Aᴴ X A − X − Aᴴ X B (R + Bᴴ X B)⁻¹ Bᴴ X A + Q = 0. Its solution gives the optimal feedback
     uₖ = −K xₖ, K = (R + Bᴴ X B)⁻¹ Bᴴ X A, of a system xₖ₊₁ = A xₖ + B uₖ whose cost is Σ xₖᴴ Q xₖ + uₖᴴ R uₖ. With Aᴴ
-    and Cᴴ for A and B it is the steady state of a Kalman filter.
+    and Cᴴ for A and B it is the steady state of a Kalman filter. With E and S the equation is
+
+        Aᴴ X A − Eᴴ X E − (Aᴴ X B + S) (R + Bᴴ X B)⁻¹ (Bᴴ X A + Sᴴ) + Q = 0,
+
+    that of a system E xₖ₊₁ = A xₖ + B uₖ whose cost has 2 Re xₖᴴ S uₖ besides.
 
     Parameters
     ----------
@@ -771,39 +905,43 @@ def solve_discrete_are(A, B, Q, R):
         float32, float64, complex64 or complex128. Q and R are Hermitian (their Hermitian parts are used, and their bars
         are Hermitian). Neither has to be definite, and R may be singular where R + Bᴴ X B is not. Batch dimensions
         broadcast.
+    E : array (..., n, n), optional
+        Invertible; the identity where it is left out. SciPy's e.
+    S : array (..., n, m), optional
+        Zero where it is left out. SciPy's s.
 
     Returns
     -------
     array (..., n, n)
-        Hermitian; all eigenvalues of A − B K are within the unit circle. Computed on the host, in double precision;
-        under XLA, which cannot call the host, an error says so.
+        Hermitian; all eigenvalues of E⁻¹ (A − B K), K = (R + Bᴴ X B)⁻¹ (Bᴴ X A + Sᴴ), are within the unit circle.
+        Computed on the host, in double precision; under XLA, which cannot call the host, an error says so.
 
     Raises
     ------
     LinAlgError of the array's library
-        There is no stabilising solution to working precision; an array is not finite; the shapes do not fit, or a dtype
-        is not floating point.
+        There is no stabilising solution to working precision; E is singular; an array is not finite; the shapes do not
+        fit, or a dtype is not floating point.
 
     Notes
     -----
     With the feedback K and the closed loop F = A − B K, the equation is
 
-        X = Q + Kᴴ R K + Fᴴ X F,
+        Eᴴ X E = Q + Kᴴ R K + Fᴴ X F − S K − Kᴴ Sᴴ,
 
     where a change of K has no effect: K makes the right side least. So the differential is
 
-        Ẋ = Fᴴ Ẋ F + M,    M = Q̇ + Kᴴ Ṙ K + (Ȧ − Ḃ K)ᴴ X F + Fᴴ X (Ȧ − Ḃ K),
+        Eᴴ Ẋ E = Fᴴ Ẋ F + M,    M = Q̇ + Kᴴ Ṙ K + N + Nᴴ,    N = Fᴴ X (Ȧ − Ḃ K) − Ėᴴ X E − Ṡ K.
 
-    a discrete Lyapunov equation that F, which is stable, makes regular: Ẋ = solve_discrete_lyapunov(Fᴴ, M).
+    With H = F E⁻¹, which is stable, this is a regular Lyapunov equation, Hᴴ Ẋ H − Ẋ + E⁻ᴴ M E⁻¹ = 0:
+    Ẋ = solve_discrete_lyapunov(Hᴴ, E⁻ᴴ M E⁻¹).
 
-    Reverse. With G = solve_discrete_lyapunov(F, sym(X̄)), that is F G Fᴴ − G + sym(X̄) = 0, ⟨X̄, Ẋ⟩ = ⟨G, M⟩, and as G
-    is Hermitian
+    Reverse. With P = solve_discrete_lyapunov(H, sym(X̄)), that is H P Hᴴ − P + sym(X̄) = 0, and G = E⁻¹ P E⁻ᴴ,
+    ⟨X̄, Ẋ⟩ = ⟨P, E⁻ᴴ M E⁻¹⟩ = ⟨G, M⟩, and as G is Hermitian
 
-        Q̄ = G,    Ā = 2 X F G,    B̄ = −Ā Kᴴ,    R̄ = K G Kᴴ.
+        Q̄ = G,    Ā = 2 X F G,    B̄ = −Ā Kᴴ,    R̄ = K G Kᴴ,    Ē = −2 X E G,    S̄ = −2 G Kᴴ.
 
-    Source: Kao and Hennequin (2020), arXiv:2011.11430. Cost: the function takes some ten products and solves of size n
-    and a few Schur decompositions, a rule one, and products. The arguments `e` and `s` of SciPy's are left out, as in
-    `solve_continuous_are`.
+    Source: Kao and Hennequin (2020), arXiv:2011.11430, for E = I and S = 0. Cost: the function takes some ten products
+    and solves of size n and a few Schur decompositions, a rule one, and products.
 
     Examples
     --------
@@ -812,62 +950,76 @@ def solve_discrete_are(A, B, Q, R):
     >>> overbar.solve_discrete_are(1.5**0.5 * one, one, one, one).round(12)  # x² − 1.5 x − 1 = 0
     array([[2.]])
     """
-    return namespace(A).on_host(discrete_are, A, B, Q, R)[0]
+    return namespace(A).on_host(discrete_are, A, B, Q, R, E, S)[0]
 
 
-def _discrete_feedback(X, A, B, R):
-    return namespace(A).solve(_hermitian(R) + mH(B) @ X @ B, mH(B) @ X @ A, check=False)
+def _discrete_loop(X, A, B, R, S):
+    """The feedback K and the closed loop F."""
+    K = namespace(A).solve(_hermitian(R) + mH(B) @ X @ B, mH(B) @ X @ A + mH(S), check=False)
+    return K, A - B @ K
 
 
 @solve_discrete_are.vjp
-def _(X_bar, X, A, B, Q, R):
-    @once
-    def K():
-        return _discrete_feedback(X, A, B, R)
+def _(X_bar, X, A, B, Q, R, E, S):
+    # for A/e, B/e and E/e the solution is e² X
+    e, X, E = _of_unit_size(X, E)
+    A, B, X, X_bar = A / e, B / e, X * e, X_bar / e / e
 
     @once
-    def F():
-        return A - B @ K()
-
-    @once
-    def G():
-        return _hermitian(solve_discrete_lyapunov(F(), _hermitian(X_bar)))
+    def loop():
+        K, F = _discrete_loop(X, A, B, R, S)
+        P = solve_discrete_lyapunov(_over_E(E, F), _hermitian(X_bar))
+        return K, F, _hermitian(mH(_out_of_E(mH(E), mH(P))))
 
     @once
     def A_bar():
-        return 2 * (X @ F() @ G())
+        _, F, G = loop()
+        return 2 * (X @ F @ G) / e
 
-    return A_bar, lambda: -A_bar() @ mH(K()), G, lambda: _hermitian(K() @ G() @ mH(K()))
+    def R_bar():
+        K, _, G = loop()
+        return _hermitian(K @ G @ mH(K))
+
+    return (
+        A_bar,
+        lambda: -A_bar() @ mH(loop()[0]),
+        lambda: loop()[2],
+        R_bar,
+        lambda: -2 * (X @ E @ loop()[2]) / e,
+        lambda: -2 * (loop()[2] @ mH(loop()[0])),
+    )
 
 
 @solve_discrete_are.jvp
-def _(X, A, B, Q, R):
-    def X_dot(A_dot, B_dot, Q_dot, R_dot):
-        K = _discrete_feedback(X, A, B, R)
-        F = A - B @ K
-        M = _hermitian(Q_dot + mH(K) @ R_dot @ K + 2 * (mH(F) @ X @ (A_dot - B_dot @ K)))
-        return _hermitian(solve_discrete_lyapunov(mH(F), M))
+def _(X, A, B, Q, R, E, S):
+    e, X, E = _of_unit_size(X, E)
+    A, B, X = A / e, B / e, X * e
+
+    def X_dot(A_dot, B_dot, Q_dot, R_dot, E_dot, S_dot):
+        K, F = _discrete_loop(X, A, B, R, S)
+        N = mH(F) @ X @ ((A_dot - B_dot @ K) / e) - mH(E_dot / e) @ X @ E - S_dot @ K
+        M = _hermitian(Q_dot + mH(K) @ R_dot @ K + 2 * N)
+        return _hermitian(solve_discrete_lyapunov(mH(_over_E(E, F)), _out_of_E(E, M))) / e / e
 
     return X_dot
 
 
 @solve_discrete_are.samples
 def _(case):
-    yield case(
-        0.75 * case.square(4)[..., :3, :3],
-        case.square(4)[..., :3, :2],
-        case.positive_definite(3) / 4,
-        case.positive_definite(2) / 4,
-    )
+    system = 0.75 * case.square(4)[..., :3, :3], case.square(4)[..., :3, :2]
+    yield case(*system, case.positive_definite(3) / 4, case.positive_definite(2) / 4)
+    yield case(*system, *_costs(case))
 
 
 @solve_discrete_are.reference
-def _(mp, A, B, Q, R):
-    start = discrete_are(*(mp.float(M) for M in (A, B, Q, R)))[0]
+def _(mp, A, B, Q, R, E, S):
+    start = discrete_are(*(mp.float(M) for M in (A, B, Q, R, E, S)))[0]
     Q, R, X = (Q + mp.mH(Q)) / 2, (R + mp.mH(R)) / 2, mp.array(start)
-    for _ in range(7):
+    V = mp.inverse(E)
+    for _ in range(4):
         BX = mp.mH(B) @ X
-        K = mp.solve(R + BX @ B, BX @ A)
-        F = A - B @ K
-        X = solve_discrete_lyapunov.exact(mp, mp.mH(F), Q + mp.mH(K) @ R @ K)
+        K = mp.solve(R + BX @ B, BX @ A + mp.mH(S))
+        SK = S @ K
+        M = Q + mp.mH(K) @ R @ K - SK - mp.mH(SK)
+        X = solve_discrete_lyapunov.exact(mp, mp.mH((A - B @ K) @ V), mp.mH(V) @ M @ V)
     return X
