@@ -138,9 +138,12 @@ def _taken_apart(value, depth):
 
 
 def _has_function(value):
-    if type(value) in (tuple, list):
-        return any([_has_function(x) for x in value])
-    return callable(value)
+    if type(value) not in (tuple, list):
+        return callable(value)
+    for part in value:
+        if _has_function(part):
+            return True
+    return False
 
 
 def _several(kind, values, depth):
