@@ -140,10 +140,7 @@ def _taken_apart(value, depth):
 def _has_function(value):
     if type(value) not in (tuple, list):
         return callable(value)
-    for part in value:
-        if _has_function(part):
-            return True
-    return False
+    return any(_has_function(part) for part in value)
 
 
 def _several(kind, values, depth):
