@@ -40,7 +40,7 @@ import numpy as np
 
 from overbar.kernel import kernel
 from overbar.namespace import mH, namespace
-from overbar.primitive import Primitive
+from overbar.primitive import Primitive, once
 
 # The degree of Taylor polynomials, which are evaluated in powers of X⁵ (sine and cosine: of X¹⁰).
 DEGREE = 20
@@ -252,76 +252,111 @@ def sine_and_cosine(xp, X):
 _algorithms = {}  # by the names of the primitives: the jet of the function from the jet of A
 
 
-def evaluate(name, A, *directions, **options):
-    """D^k f(A)[E₁, …, E_k], for the function of this name."""
+def evaluate(name, A, *directions, parameters=(), **options):
+    """D^k f(A)[E₁, …, E_k], for the function of this name. `parameters` are arrays, a number for each matrix."""
     xp = namespace(A)
     algorithm, everywhere = _algorithms[name]
     if A.shape[-1] == 0:
-        return functools.reduce(operator.add, directions, A)  # nothing, in the shape of the batch
+        rest = (*directions, *(xp.cast(x, A)[..., None, None] for x in parameters))
+        return functools.reduce(operator.add, rest, A)  # nothing, in the shape of the batch
     if everywhere and xp.sees_numbers(A, *directions):
-        return algorithm(xp, Jet.along(A, *directions), **options).parts[-1]
-    (found,) = xp.on_host(_kernel(name, len(directions)), A, *directions, **options)
+        return algorithm(xp, Jet.along(A, *directions), *parameters, **options).parts[-1]
+    (found,) = xp.on_host(_kernel(name, len(directions), len(parameters)), A, *directions, *parameters, **options)
     return found
 
 
-def algorithm(name, everywhere=False):
+def algorithm(name, everywhere=False, parameters=0):
     """Say by which function of a namespace and a jet the primitive of this name is computed. `everywhere`: in the words
-    of any namespace, for any batch; else in NumPy, for stacks (k, n, n)."""
+    of any namespace, for any batch; else in NumPy, for stacks (k, n, n). So many arrays of parameters come behind."""
 
     def register(function):
         _algorithms[name] = function, everywhere
         for order in range(4):  # before a compiler traces a call: orders above are rare
-            _kernel(name, order)
+            _kernel(name, order, parameters)
         return function
 
     return register
 
 
 @functools.cache
-def _kernel(name, order):
+def _kernel(name, order, parameters):
     """The kernel of D^k f."""
 
-    def function(A, *directions, **options):
-        return _algorithms[name][0](namespace(A), Jet.along(A, *directions), **options).parts[-1]
+    def function(A, *rest, **options):
+        jet = Jet.along(A, *rest[:order])
+        return _algorithms[name][0](namespace(A), jet, *rest[order:], **options).parts[-1]
 
     function.__name__ = f"{name}_along_{order}"
-    return kernel(f"{','.join(['(n,n)'] * (order + 1))}->(n,n)", stacked=True)(function)
+    return kernel(_signature(order, parameters), stacked=True)(function)
+
+
+def _signature(order, parameters):
+    return f"{','.join(['(n,n)'] * (order + 1) + ['()'] * parameters)}->(n,n)"
 
 
 _derivatives = {}  # by the names of their functions, and orders
 _lock = threading.RLock()  # while one is made: no other thread may see it without its rules
 
 
-def differentiable(f):
-    """Give the primitive f both rules of the family."""
+def differentiable(f, by_parameter=None):
+    """Give the primitive f both rules of the family. If it has parameters behind A, ``by_parameter(A, directions,
+    *parameters)`` is a list of the derivatives by each of them of D^k f(A)[E₁, …, E_k]."""
+    _by_parameters[f.name] = by_parameter
     return _with_rules(f, f, 0)
+
+
+_by_parameters = {}
 
 
 def _with_rules(p, f, order):
     """Give p, the derivative of f of this order, both rules of the family."""
 
-    def along(A, *directions, **options):
-        return derivative(f, len(directions))(A, *directions, **options)
+    def along(A, directions, parameters, **options):
+        return derivative(f, len(directions))(A, *directions, *parameters, **options)
 
     def replaced(directions, i, E):
         return (*directions[:i], E, *directions[i + 1 :])
 
+    def slopes(A, directions, parameters):
+        return once(lambda: _by_parameters[f.name](A, directions, *parameters))
+
     @p.vjp
-    def _(C_bar, C, A, *directions, **options):
-        bar = mH(C_bar)
+    def _(C_bar, C, A, *rest, **options):
+        xp, bar, directions, parameters = namespace(A), mH(C_bar), rest[:order], rest[order:]
+        by_parameter = slopes(A, directions, parameters)
         return (
-            lambda: mH(along(A, *directions, bar, **options)),
-            *(lambda i=i: mH(along(A, *replaced(directions, i, bar), **options)) for i in range(order)),
+            lambda: mH(along(A, (*directions, bar), parameters, **options)),
+            *(lambda i=i: mH(along(A, replaced(directions, i, bar), parameters, **options)) for i in range(order)),
+            *(
+                lambda i=i: xp.sum(xp.real(xp.conj(C_bar) * by_parameter()[i]), axis=(-2, -1))
+                for i in range(len(parameters))
+            ),
         )
 
     @p.jvp
-    def _(C, A, *directions, **options):
+    def _(C, A, *rest, **options):
+        xp, directions, parameters = namespace(A), rest[:order], rest[order:]
+        by_parameter = slopes(A, directions, parameters)
         return (
-            lambda A_dot: along(A, *directions, A_dot, **options),
-            *(lambda E_dot, i=i: along(A, *replaced(directions, i, E_dot), **options) for i in range(order)),
+            lambda A_dot: along(A, (*directions, A_dot), parameters, **options),
+            *(lambda E_dot, i=i: along(A, replaced(directions, i, E_dot), parameters, **options) for i in range(order)),
+            *(
+                lambda dot, i=i: xp.cast(xp.real(dot), C)[..., None, None] * by_parameter()[i]
+                for i in range(len(parameters))
+            ),
         )
 
     return p
+
+
+def by_product(f, g, A, directions, *parameters):
+    """D^k (f g)(A)[E₁, …, E_k], where f has the parameters, by the product rule: a term for each subset of directions."""
+    count, total = len(directions), 0
+    for s in subsets(2**count - 1):
+        chosen = [E for i, E in enumerate(directions) if s >> i & 1]
+        others = [E for i, E in enumerate(directions) if not s >> i & 1]
+        total = total + derivative(f, len(chosen))(A, *chosen, *parameters) @ derivative(g, len(others))(A, *others)
+    return total
 
 
 def derivative(f, order):
@@ -336,16 +371,20 @@ def derivative(f, order):
 
 
 def _made(f, order):
-    def function(A, *directions, **options):
-        return evaluate(f.name, A, *directions, **options)
+    names = f.arguments[1:]
+
+    def function(A, *rest, **options):
+        if names:
+            options["parameters"] = rest[order:]
+        return evaluate(f.name, A, *rest[:order], **options)
 
     function.__name__ = function.__qualname__ = f"{f.name}_derivative_{order}"
-    names = ["A", *(f"E{i + 1}" for i in range(order))]
-    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    names_of_all = ["A", *(f"E{i + 1}" for i in range(order)), *names]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names_of_all]
     for name, default in f.defaults.items():
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
     function.__signature__ = inspect.Signature(parameters)
-    made = _with_rules(Primitive(function, f"{','.join(['(n,n)'] * (order + 1))}->(n,n)"), f, order)
+    made = _with_rules(Primitive(function, _signature(order, len(names)), real=f.real), f, order)
     _derivatives[f.name, order] = made
     return made
 

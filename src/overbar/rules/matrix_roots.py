@@ -14,9 +14,19 @@ import math
 
 import numpy as np
 
-from overbar.namespace import NUMPY
+from overbar.namespace import NUMPY, namespace
 from overbar.primitive import primitive
-from overbar.rules.jets import Jet, algorithm, by_squaring, differentiable, evaluate, exponential, longest_term, subsets
+from overbar.rules.jets import (
+    Jet,
+    algorithm,
+    by_product,
+    by_squaring,
+    differentiable,
+    evaluate,
+    exponential,
+    longest_term,
+    subsets,
+)
 from overbar.rules.matrix_functions import exact_expm
 from overbar.rules.schur_forms import adjoint, complex_forms, lapack, schur_forms, solve_upper
 
@@ -418,8 +428,8 @@ def _(mp, A):
 # -- fractional powers -------------------------------------------------------------------------------------------------
 
 
-@primitive("(n,n)->(n,n)")
-def fractional_matrix_power(A, *, t: float):
+@primitive("(n,n),()->(n,n)", real=("t",))
+def fractional_matrix_power(A, t):
     """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t.
 
     Parameters
@@ -429,8 +439,8 @@ def fractional_matrix_power(A, *, t: float):
         float32, float64, complex64 or complex128. A complex one may have them, as in `logm`. Where t is negative, and
         for derivatives, it must not be singular. For a whole number t any matrix is taken; an invertible one where t is
         negative.
-    t : float
-        The exponent, a constant.
+    t : array (...)
+        The exponent, one for each matrix, or a number: real.
 
     Returns
     -------
@@ -439,8 +449,10 @@ def fractional_matrix_power(A, *, t: float):
 
     Raises
     ------
+    TypeError
+        t is complex.
     ValueError
-        t is not a real number.
+        t is a number that is not finite.
     LinAlgError of the array's library
         A is singular and t negative, or a derivative is asked for, or A is not diagonalisable at the eigenvalue 0; A is
         real and has an eigenvalue that is negative by more than rounding (t is no whole number); it has an entry that
@@ -457,7 +469,12 @@ def fractional_matrix_power(A, *, t: float):
 
         Ċ = L(A, Ȧ),    Ā = L(A, C̄ᴴ)ᴴ,
 
-    the second by turning traces; `overbar.rules.jets` derives it, also for higher derivatives.
+    the second by turning traces; `overbar.rules.jets` derives it, also for higher derivatives. By the exponent,
+
+        ∂C/∂t = log(A) C,    t̄ = Re tr(C̄ᴴ C log A),
+
+    as both are functions of A and commute; the derivative by t of D^k C is that of the product by the product rule.
+    Where A has no logarithm, as with a negative eigenvalue and a whole t, there is none, and t̄ is NaN.
 
     Source: Higham (2008), Functions of Matrices, section 7; Higham and Lin (2013) for the derivative. Cost: as `logm`
     and the squarings of an exponential.
@@ -469,14 +486,29 @@ def fractional_matrix_power(A, *, t: float):
     array([[ 0.5   , -0.0625],
            [ 0.    ,  0.5   ]])
     """
-    if isinstance(t, bool) or not isinstance(t, (int, float)) or not math.isfinite(t):
-        raise ValueError(f"fractional_matrix_power: the option t must be a real number, not {t!r}.")
-    return evaluate("fractional_matrix_power", A, t=float(t))
+    return evaluate("fractional_matrix_power", A, parameters=(namespace(t).real(t),))
 
 
-@algorithm("fractional_matrix_power")
+@algorithm("fractional_matrix_power", parameters=1)
 def _(xp, X, t):
-    if float(t).is_integer():
+    exponents = set(t.tolist())
+    if len(exponents) == 1:
+        return _to_the_power(X, exponents.pop())
+    found = None
+    for exponent in exponents:  # one stack for each
+        group = t == exponent
+        part = _to_the_power(X[group], exponent)
+        if found is None:
+            found = Jet([None if F is None else np.zeros((len(t), *F.shape[1:]), F.dtype) for F in part.parts])
+        found = found.replaced(group, part)
+    return found
+
+
+def _to_the_power(X, t):
+    """The jet Xᵗ of a stack, for a number t."""
+    if not math.isfinite(t):
+        raise np.linalg.LinAlgError(f"fractional_matrix_power: argument t is not finite: {t}.")
+    if t.is_integer():
         return whole_power(X, int(t))
     power, name = functools.partial(_power_of_triangular, t=t), "fractional_matrix_power"
     if t < 0:
@@ -511,14 +543,37 @@ def whole_power(X, n):
     return by_squaring(X, abs(n)) if n else (X * 0.0).plus_identity(1)
 
 
-differentiable(fractional_matrix_power)
+@primitive("(n,n)->(n,n)")
+def logm_or_nan(A):
+    """The logarithm, NaN where there is none."""
+    return evaluate("logm_or_nan", A)
+
+
+@algorithm("logm_or_nan")
+def _(xp, X):
+    try:
+        return by_schur("logm", logarithm, X, "which has no logarithm")
+    except np.linalg.LinAlgError:
+        if len(X.parts[0]) > 1:
+            raise  # the kernel then takes one matrix after the other
+        return Jet([None if E is None else np.full_like(E, np.nan) for E in X.parts])
+
+
+differentiable(logm_or_nan)
+
+
+def _by_exponent(A, directions, t):
+    return [by_product(fractional_matrix_power, logm_or_nan, A, directions, t)]
+
+
+differentiable(fractional_matrix_power, _by_exponent)
 
 
 @fractional_matrix_power.samples
 def _(case):
-    yield case(_right_of_imaginary_axis(case, 3), t=-0.3)
+    yield case(_right_of_imaginary_axis(case, 3), -case.real())
 
 
 @fractional_matrix_power.reference
-def _(mp, A, *, t):
-    return exact_expm(mp, _exact_log(mp, A) * mp.number(t))
+def _(mp, A, t):
+    return exact_expm(mp, _exact_log(mp, A) * t)
