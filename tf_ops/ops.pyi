@@ -281,13 +281,15 @@ def solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None = None)
 def solve_banded(l_and_u: list[int], ab: Any, b: Any, name: str | None = None, *, adjoint: bool = False) -> Any:
     """The solution X of A X = B, or Aᴴ X = B, for a banded matrix A."""
 
-def solve_continuous_are(A: Any, B: Any, Q: Any, R: Any, *, name: str | None = None) -> Any:
+def solve_continuous_are(
+    A: Any, B: Any, Q: Any, R: Any, E: Any = None, S: Any = None, *, name: str | None = None
+) -> Any:
     """The stabilising solution X of the continuous Riccati equation Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0."""
 
 def solve_continuous_lyapunov(A: Any, Q: Any, *, name: str | None = None) -> Any:
     """The solution X of the continuous Lyapunov equation A X + X Aᴴ = Q."""
 
-def solve_discrete_are(A: Any, B: Any, Q: Any, R: Any, *, name: str | None = None) -> Any:
+def solve_discrete_are(A: Any, B: Any, Q: Any, R: Any, E: Any = None, S: Any = None, *, name: str | None = None) -> Any:
     """The stabilising solution X of the discrete Riccati equation."""
 
 def solve_discrete_lyapunov(A: Any, Q: Any, *, name: str | None = None) -> Any:

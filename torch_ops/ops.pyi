@@ -253,13 +253,17 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 def solve_banded(l_and_u: tuple[int, int], ab: Tensor, b: Tensor, *, adjoint: bool = False) -> Tensor:
     """The solution X of A X = B, or Aᴴ X = B, for a banded matrix A."""
 
-def solve_continuous_are(A: Tensor, B: Tensor, Q: Tensor, R: Tensor) -> Tensor:
+def solve_continuous_are(
+    A: Tensor, B: Tensor, Q: Tensor, R: Tensor, E: Tensor | None = None, S: Tensor | None = None
+) -> Tensor:
     """The stabilising solution X of the continuous Riccati equation Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0."""
 
 def solve_continuous_lyapunov(A: Tensor, Q: Tensor) -> Tensor:
     """The solution X of the continuous Lyapunov equation A X + X Aᴴ = Q."""
 
-def solve_discrete_are(A: Tensor, B: Tensor, Q: Tensor, R: Tensor) -> Tensor:
+def solve_discrete_are(
+    A: Tensor, B: Tensor, Q: Tensor, R: Tensor, E: Tensor | None = None, S: Tensor | None = None
+) -> Tensor:
     """The stabilising solution X of the discrete Riccati equation."""
 
 def solve_discrete_lyapunov(A: Tensor, Q: Tensor) -> Tensor:

@@ -311,7 +311,7 @@ class _solve_banded(Primitive):
         """The solution X of A X = B, or Aᴴ X = B, for a banded matrix A."""
 
 class _solve_continuous_are(Primitive):
-    def __call__(self, A: Any, B: Any, Q: Any, R: Any) -> Any:
+    def __call__(self, A: Any, B: Any, Q: Any, R: Any, E: Any = None, S: Any = None) -> Any:
         """The stabilising solution X of the continuous Riccati equation Aᴴ X + X A − X B R⁻¹ Bᴴ X + Q = 0."""
 
 class _solve_continuous_lyapunov(Primitive):
@@ -319,7 +319,7 @@ class _solve_continuous_lyapunov(Primitive):
         """The solution X of the continuous Lyapunov equation A X + X Aᴴ = Q."""
 
 class _solve_discrete_are(Primitive):
-    def __call__(self, A: Any, B: Any, Q: Any, R: Any) -> Any:
+    def __call__(self, A: Any, B: Any, Q: Any, R: Any, E: Any = None, S: Any = None) -> Any:
         """The stabilising solution X of the discrete Riccati equation."""
 
 class _solve_discrete_lyapunov(Primitive):
