@@ -1,11 +1,15 @@
-"""What a primitive refuses: rules that are none, outputs that are not those of its signature, arrays of libraries that
-have no front. May import `overbar`."""
+"""What a primitive takes and refuses: rules that are none, outputs that are not those of its signature, arrays of
+libraries that have no front, options that are nonsense, calls as SciPy writes them. May import `overbar`."""
 
+import pickle
+import subprocess
 import sys
+import threading
 import types
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 import overbar
 from overbar.namespace import NUMPY, ShapeError, namespace
@@ -225,3 +229,186 @@ def test_defaults_and_what_makes_absent_arrays_go_together():
         overbar.primitive("(n),(n)->(n)")(lambda x, y=None: x)
     with pytest.raises(TypeError, match="an entry in absent="):
         overbar.primitive("(n),(n)->(n)", absent={"y": lambda x: x})(lambda x, y: x)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Options
+
+
+SWITCHES = [(p.name, name) for p in overbar.rules.REGISTRY.values() for name in p.switches]
+
+
+@pytest.mark.parametrize("name, switch", SWITCHES)
+def test_what_is_neither_true_nor_false_is_refused(name, switch):
+    """ "no" is true to Python, and would give what was not asked for."""
+    primitive = getattr(overbar, name)
+    case = overbar.verify.draw_cases(primitive)[0]
+    for value in ("no", 2, (), None, 0.0, np.ones(2)):
+        with pytest.raises(TypeError, match=rf"{name}: the option {switch} is .*It must be True or False"):
+            primitive(*case.arrays, **{**case.options, switch: value})
+    for case in overbar.verify.draw_cases(primitive):
+        expected = primitive(*case.arrays, **case.options)
+        for same in (int(case.options[switch]), np.bool_(case.options[switch])):
+            np.testing.assert_equal(primitive(*case.arrays, **{**case.options, switch: same}), expected)
+
+
+NONSENSE = [
+    ("sum", {"axis": "x"}, TypeError),
+    ("sum", {"axis": 1.5}, TypeError),
+    ("sum", {"axis": (0, 0)}, ValueError),
+    ("diagonal", {"offset": "a"}, TypeError),
+    ("diagonal", {"offset": 0.5}, TypeError),
+    ("diag_embed", {"offset": None}, TypeError),
+    ("tril", {"diagonal": 1.0}, TypeError),
+    ("triu", {"diagonal": (1,)}, TypeError),
+    ("reshape", {"shape": "a"}, TypeError),
+    ("reshape", {"shape": (-1, -1)}, ValueError),
+    ("subset", {"index": 9}, IndexError),
+    ("subset", {"index": "a"}, IndexError),
+    ("subset", {"index": (0, 0, 0, 0)}, IndexError),
+]
+
+
+@pytest.mark.parametrize("name, options, error", NONSENSE, ids=lambda x: str(x))
+def test_nonsense_among_the_options_is_named(name, options, error):
+    (option,) = options
+    with pytest.raises(error, match=rf"^{name}: .*{option}"):
+        getattr(overbar, name)(np.eye(3), **options)
+
+
+def test_matrices_that_are_not_finite_are_called_so():
+    """Not "did not converge"."""
+    for name in ("svd", "svdvals", "pinv", "lstsq", "polar", "cond", "eigh", "eigvalsh", "eig", "eigvals", "schur"):
+        primitive = getattr(overbar, name)
+        arrays = list(overbar.verify.draw_cases(primitive)[0].arrays)
+        arrays[0][-1, 0] = np.nan
+        with pytest.raises(np.linalg.LinAlgError, match=r"argument A.* is not finite"):
+            primitive(*arrays)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# As SciPy writes it
+
+
+def scipy_calls():
+    rng = np.random.default_rng(5)
+    A, b, B = rng.standard_normal((5, 5)) + 5 * np.eye(5), rng.standard_normal(5), rng.standard_normal((5, 2))
+    S = A @ A.T
+    c, r = rng.standard_normal(5) + 6 * np.eye(5)[0], rng.standard_normal(5)
+    bands = np.array([[0, 0.1, 0.2, 0.3, 0.4], [3.0, 2.0, 3.0, 4.0, 3.0]])
+    for lower in (True, False):
+        band = bands if not lower else np.array([bands[1], np.append(bands[0, 1:], 0)])
+        factor = scipy.linalg.cho_factor(S, lower=lower)
+        yield "cho_solve", (factor, b), {}
+        yield "cho_solve", (factor, B), {}
+        yield "cho_solve", (factor,), {"b": B}
+        yield "cholesky", (S,), {"lower": lower}
+        yield "cholesky_banded", (band,), {"lower": lower}
+        yield "cho_solve_banded", ((scipy.linalg.cholesky_banded(band, lower=lower), lower), b), {}
+        yield "eigvalsh", (A,), {"lower": lower}
+        yield "solve_triangular", (A, B), {"lower": lower, "unit_diagonal": True}
+        for trans in (0, 1, 2, "N", "T", "C"):
+            yield "solve_triangular", (A, b), {"lower": lower, "trans": trans}
+    yield "solve_toeplitz", ((c, r), b), {}
+    yield "solve_toeplitz", (c, B), {}
+    yield "solve_banded", ((1, 1), np.array([r, c + 6, r[::-1]]), b), {}
+
+
+@pytest.mark.parametrize("name, args, kwargs", [*scipy_calls()], ids=lambda x: x if isinstance(x, str) else "")
+def test_a_call_as_scipy_writes_it(name, args, kwargs):
+    found, expected = getattr(overbar, name)(*args, **kwargs), getattr(scipy.linalg, name)(*args, **kwargs)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_another_function_here_is_named():
+    for call, words in {
+        lambda: overbar.eigh(np.eye(2), np.eye(2)): r"eigh_generalized\(A, B\)",
+        lambda: overbar.eigh(np.eye(2), b=np.eye(2)): r"eigh_generalized\(A, B\)",
+        lambda: overbar.eigh(np.eye(2), eigvals_only=True): r"eigvalsh\(A\)",
+        lambda: overbar.solve_triangular(1j * np.eye(2), np.ones(2), trans="T", lower=True): r"mT\(A\)",
+        lambda: overbar.cholesky(np.eye(2), lower=True, upper=False): "both lower and upper",
+    }.items():
+        with pytest.raises(TypeError, match=words):
+            call()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# In other processes and threads
+
+
+SCRIPT = """
+import pickle, sys
+import numpy as np, overbar
+from overbar import mH
+
+@overbar.primitive("(m,n)->(n,n)")
+def gram(A, *, scale=1.0):
+    return scale * (mH(A) @ A)
+
+@gram.vjp
+def _(C_bar, C, A, *, scale):
+    return (lambda: scale * (A @ (C_bar + mH(C_bar))),)
+
+@overbar.elementwise
+def cube(A):
+    return A**3
+
+@cube.derivative
+def _(C, A):
+    return 3 * A**2
+
+gram(np.ones((3, 2)))  # what a call leaves behind must not be in the way
+for p in (gram, cube, overbar.cholesky):
+    assert pickle.loads(pickle.dumps(p)) is p
+if sys.argv[1:]:
+    import cloudpickle
+    sys.stdout.buffer.write(cloudpickle.dumps((gram, cube)))
+"""
+
+
+def test_a_primitive_of_a_script_goes_to_other_processes():
+    """By pickle where the script is there too, by cloudpickle whole."""
+    pytest.importorskip("cloudpickle")
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", SCRIPT, "cloudpickle"], capture_output=True, check=True)
+    gram, cube = pickle.loads(run.stdout)
+    A = np.arange(6.0).reshape(3, 2)
+    np.testing.assert_array_equal(overbar.vjp(gram, A)[1](np.eye(2))[0], 2 * A)
+    np.testing.assert_array_equal(overbar.vjp(cube, A)[1](A)[0], 3 * A**3)
+
+
+def test_threads_that_want_a_derivative_nobody_made_yet_all_get_one_with_rules():
+    """Derivatives of order two and more of a function of a matrix are primitives made when first asked for."""
+    from overbar.rules import jets
+
+    for order in (5, 6, 7):
+        barrier, found = threading.Barrier(8), []
+
+        def ask(order=order, barrier=barrier, found=found):
+            barrier.wait()
+            p = jets.derivative(overbar.sinm, order)
+            found.append((p, p.vjp_rule is not None and p.jvp_rule is not None))
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({id(p) for p, _ in found}) == 1
+        assert all(complete for _, complete in found)
+
+
+def test_a_source_tree_that_nobody_installed_can_be_imported(tmp_path):
+    """From a copy of it, with no metadata in sight."""
+    import pathlib
+    import shutil
+
+    shutil.copytree(pathlib.Path(overbar.__file__).parent, tmp_path / "overbar")
+    code = (
+        "import importlib.metadata as m, sys\n"
+        "def missing(name): raise m.PackageNotFoundError(name)\n"
+        "m.version = missing\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import overbar; print(overbar.__version__, overbar.__file__)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert run.stdout.startswith(f"unknown {tmp_path}")

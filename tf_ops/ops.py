@@ -16,7 +16,7 @@ from overbar import rules
 from overbar.rules.lu import permutation
 from overbar.rules.norms import two_dimensions
 from tf_ops.handover import never, wrap
-from tf_ops.wrapper import TENSORFLOW, in_single_precision
+from tf_ops.wrapper import TENSORFLOW, half_precision, in_single_precision
 
 
 def _integers(x, y, name=None):
@@ -84,15 +84,21 @@ def _s_u_v(U, S, Vh, *, compute_uv=True):
 
 
 def _cutoff(a, *, rtol):
-    """`rcond` may be a tensor, with a number for each matrix."""
-    if rtol is None or isinstance(rtol, float):
-        return a
-    a = tf.convert_to_tensor(a)
-    return a, {"rtol": tf.cast(tf.convert_to_tensor(rtol), a.dtype.real_dtype)}
+    """`rcond` may be a tensor, with a number for each matrix. By default it is 10 max(m, n) ε, as in TensorFlow."""
+    A = TENSORFLOW.as_arrays([a])[0]
+    if isinstance(rtol, float) or not TENSORFLOW.is_floating(A):
+        return A
+    if rtol is None:
+        if half_precision([A]):
+            return A  # is computed in single precision, with the ε of that
+        known = A.shape[-2:].is_fully_defined()
+        size = max(A.shape[-2:]) if known else tf.cast(tf.reduce_max(tf.shape(A)[-2:]), A.dtype.real_dtype)
+        rtol = 10 * TENSORFLOW.eps(A) * size
+    return A, {"rtol": rtol if isinstance(rtol, float) else tf.cast(tf.convert_to_tensor(rtol), A.dtype.real_dtype)}
 
 
 def _pseudoinverse(C, *, validate_args=False):
-    """The argument is validated always."""
+    """The argument is validated always. By default rcond is 10 max(m, n) ε, as in TensorFlow; it may be a tensor."""
     return C
 
 

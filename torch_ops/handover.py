@@ -17,8 +17,9 @@ from torch.overrides import handle_torch_function, has_torch_function
 from overbar.docstrings import PYTORCH, describe, full_name
 from overbar.primitive import Primitive, as_function, written
 from torch_ops.examples import EXAMPLES
+from torch_ops.graphs import graph_key, in_graph
 from torch_ops.namespace import DtypeError, ShapeError, forward_mode, watched
-from torch_ops.wrapper import TORCH, graph_key, in_graph
+from torch_ops.wrapper import TORCH
 
 REAL = frozenset({torch.float32, torch.float64})
 FULL = REAL | {torch.complex64, torch.complex128}
@@ -126,6 +127,7 @@ def _theirs(builtin):
             kwargs = without_out(op, kwargs)
         return builtin(*args, **kwargs)
 
+    graph_key(builtin.__name__, op)
     return op
 
 

@@ -15,18 +15,20 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch._functorch.utils import enable_single_level_autograd_function
 from torch._library.infer_schema import SUPPORTED_PARAM_TYPES
 from torch.autograd import forward_ad
+from torch.autograd.function import _SingleLevelFunction
 
 from overbar.primitive import Primitive, as_function
 from overbar.rules import REGISTRY
 from torch_ops.batching import batched
+from torch_ops.graphs import graph_key, in_graph
 from torch_ops.namespace import TorchNamespace
-from torch_ops.wrapper import TORCH, Call, PrimitiveFunction, function_of, graph_key, in_graph
+from torch_ops.wrapper import TORCH, Call, PrimitiveFunction, function_of
 
 __all__ = ["custom_op"]
 
@@ -96,9 +98,10 @@ class _Library(TorchNamespace):
         return _as_tuple(self.op(*arrays, **options))
 
 
-@functools.cache
 def forward_op(primitive, name):
-    """The op that computes a primitive."""
+    """The op that computes a primitive; what has its name already is replaced, unless it is this very op."""
+    if name in _registered and _registered[name].primitive is primitive:
+        return _registered[name].op
     arrays, options = _parameters(primitive)
     returns = torch.Tensor if primitive.outputs == 1 else tuple[(torch.Tensor,) * primitive.outputs]
 
@@ -106,19 +109,21 @@ def forward_op(primitive, name):
         with _conjugation():
             return _as_result(_owned(primitive.run(arrays, primitive.defaults | options), arrays))
 
+    recorded = _function_of(primitive)
+
     # An autograd kernel of its own: that of torch.library.register_autograd has no forward mode and cannot be
     # differentiated by torch.func.
     def autograd(keyset, *arrays, **options):
         call = _OpCall(primitive, primitive.defaults | options, op, keyset & torch._C._after_autograd_keyset)
         with enable_single_level_autograd_function():
-            return _as_result(super(torch.autograd.Function, _function_of(primitive)).apply(call, *arrays))
+            return _as_result(recorded.apply(call, *arrays))
 
     def vmap(info, in_dims, *arrays, **options):
         arrays, options = batched(primitive, primitive.defaults | options, info.batch_size, in_dims, arrays)
         outputs = op(*arrays, **options)
         return outputs, 0 if primitive.outputs == 1 else (0,) * primitive.outputs
 
-    op, library = _define(name, [*arrays, *options], returns, kernel, kernel, autograd)
+    op, library = _define(primitive, name, [*arrays, *options], returns, kernel, kernel, autograd)
     torch.library.register_vmap(name, vmap, lib=library)
     return op
 
@@ -132,8 +137,13 @@ class _OpCall(Call):
         self.modes = torch.is_grad_enabled(), torch._C._is_fwd_grad_enabled()
 
 
-class _OpFunction(PrimitiveFunction):
-    """What autograd records where an op is called: the same rules, with the op as the forward pass."""
+class _OpFunction(_SingleLevelFunction):
+    """What autograd records where an op is called: the same rules, with the op as the forward pass. It is for a single
+    level of torch.func: the op goes through the levels itself."""
+
+    setup_context = staticmethod(PrimitiveFunction.setup_context)
+    backward = staticmethod(PrimitiveFunction.backward)
+    jvp = staticmethod(PrimitiveFunction.jvp)
 
     @staticmethod
     def forward(call, *inputs):
@@ -148,7 +158,6 @@ class _OpFunction(PrimitiveFunction):
             return _as_tuple(call.op.redispatch(call.keyset, *inputs, **call.options))
 
 
-@functools.cache
 def _function_of(primitive):
     return type(function_of(primitive).__name__, (_OpFunction,), {"__doc__": primitive.__doc__})
 
@@ -185,9 +194,9 @@ def backward_op(primitive):
             return op.redispatch(keyset, bars, outputs, arrays, needed, **options)
 
     name = f"overbar::{primitive.name}_backward"
-    while name in _libraries:  # two primitives of one name
+    while name in _registered:  # two primitives of one name
         name += "_"
-    op, _ = _define(name, [*parameters, *options], tensors, kernel, fake, autograd)
+    op, _ = _define(primitive, name, [*parameters, *options], tensors, kernel, fake, autograd)
     return op
 
 
@@ -203,7 +212,14 @@ def pull(primitive, bars, outputs, arrays, options, needed):
 # ---------------------------------------------------------------------------------------------------------------------
 # Schemas and registration
 
-_libraries = {}  # by the names of their only ops
+
+class _Registered(NamedTuple):
+    library: torch.library.Library
+    op: Callable
+    primitive: Primitive
+
+
+_registered = {}  # the ops, by their names
 
 
 def _parameters(primitive):
@@ -228,7 +244,7 @@ def _parameter(name, where, kind, default=inspect.Parameter.empty):
     return inspect.Parameter(name, where, annotation=kind, default=default)
 
 
-def _define(name, parameters, returns, kernel, fake, autograd):
+def _define(primitive, name, parameters, returns, kernel, fake, autograd):
     """Register an op, in place of one that has the name already."""
 
     def prototype():
@@ -236,16 +252,18 @@ def _define(name, parameters, returns, kernel, fake, autograd):
 
     prototype.__signature__ = inspect.Signature(parameters, return_annotation=returns)
     namespace, _, short = name.partition("::")
-    if name in _libraries:
-        _libraries.pop(name)._destroy()
-    library = _libraries[name] = torch.library.Library(namespace, "FRAGMENT")
+    if name in _registered:
+        _registered.pop(name).library._destroy()
+    library = torch.library.Library(namespace, "FRAGMENT")
     library.define(
         torch.library.infer_schema(prototype, mutates_args=(), op_name=short), tags=(torch.Tag.pt2_compliant_tag,)
     )
     library.impl(short, kernel, "CompositeExplicitAutograd")
     library.impl(short, autograd, "Autograd", with_keyset=True)
     torch.library.register_fake(name, fake, lib=library)
-    return getattr(getattr(torch.ops, namespace), short).default, library
+    op = getattr(getattr(torch.ops, namespace), short).default
+    _registered[name] = _Registered(library, op, primitive)
+    return op, library
 
 
 @contextlib.contextmanager

@@ -43,6 +43,10 @@ def refusing_buffers():
         _thread.refuses_buffers = before
 
 
+# Those of a graph of torch.compile's that holds for every number are symbols.
+_NUMBERS = (bool, int, float, complex, torch.SymBool, torch.SymInt, torch.SymFloat)
+
+
 class TorchNamespace(Namespace):
     name = "PyTorch"
     ShapeError = ShapeError
@@ -60,7 +64,7 @@ class TorchNamespace(Namespace):
         return [v if isinstance(v, torch.Tensor) else self._from_python(v, like) for v in values]
 
     def _from_python(self, value, like):
-        if not isinstance(value, (bool, int, float, complex)):
+        if not isinstance(value, _NUMBERS):
             raise TypeError(
                 f"got a {type(value).__name__} in the place of a tensor. Convert it with torch.as_tensor, "
                 "which lets you choose dtype and device."

@@ -6,6 +6,7 @@ must do to be at home under every transform is listed, with the reasons, at the 
 
 import functools
 import types
+import weakref
 
 import array_api_compat.torch
 import torch
@@ -14,6 +15,7 @@ from torch.autograd import forward_ad
 
 from overbar.namespace import register
 from torch_ops.batching import batched
+from torch_ops.graphs import in_graph, key_of
 from torch_ops.namespace import BufferRefused, TorchNamespace, forward_mode, refusing_buffers, watched
 
 
@@ -103,9 +105,18 @@ def _apart(out, inputs):
     return out
 
 
-@functools.cache
+_functions = weakref.WeakKeyDictionary()
+
+
 def function_of(primitive):
     """The torch.autograd.Function of a primitive."""
+    function = _functions.get(primitive)
+    if function is None:
+        function = _functions[primitive] = _function(primitive)
+    return function
+
+
+def _function(primitive):
     name = "".join(part.capitalize() for part in primitive.name.split("_"))
     function = type(name, (PrimitiveFunction,), {"__doc__": primitive.__doc__})
     # Function.apply would bind the arguments to forward's signature first, which costs as much as a small op.
@@ -205,65 +216,6 @@ def pull(primitive, bars, outputs, arrays, options, needed):
         return library.pull(primitive, bars, outputs, arrays, options, needed)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# torch.compile. Dynamo, its part that reads Python, cannot look into a Function with a forward rule: it must be told to
-# put the call into its graph unseen, by torch.compiler.allow_in_graph. AOTAutograd, which comes next, traces the call
-# forward and backward. Telling it here and now would import dynamo, which takes 30 times as long as the rest of
-# torch_ops. So it is done when dynamo comes by.
-
-_calls = {}  # the functions that graphs call, by their keys
-
-
-def graph_key(name, function):
-    """The key of a function that goes into a graph of dynamo's as one call. A str: an int could become a variable."""
-    key = f"{name}:{len(_calls)}"
-    _calls[key] = function
-    return key
-
-
-@functools.cache
-def _primitive_key(primitive):
-    return graph_key(primitive.name, lambda *arrays, **options: primitive.apply(TORCH, arrays, options))
-
-
-def in_graph(key, *args, **kwargs):
-    """While dynamo is compiling: the call of the function with this key. Options that are functions cannot be in a
-    graph, and become part of what the key stands for."""
-    _allow()
-    functions = [name for name, value in kwargs.items() if callable(value)]
-    for name in functions:
-        key = _key_with(key, name, kwargs[name])
-    return call_in_graph(key, *args, **{name: value for name, value in kwargs.items() if name not in functions})
-
-
-def call_in_graph(key, *args, **kwargs):
-    """What dynamo puts into its graphs. One function for all: dynamo must find it by its name in this module."""
-    return _calls[key](*args, **kwargs)
-
-
-def _allow():
-    torch.compiler.allow_in_graph(call_in_graph)
-
-
-def _key_of(primitive):
-    return _primitive_key(primitive)
-
-
-@functools.cache
-def _function_key(key, name, value):
-    return graph_key(key, functools.partial(_calls[key], **{name: value}))
-
-
-def _key_with(key, name, value):
-    return _function_key(key, name, value)
-
-
-# What torch.compiler.assume_constant_result does: dynamo, while it traces, calls them itself.
-_allow._dynamo_marked_constant = True
-_key_of._dynamo_marked_constant = True
-_key_with._dynamo_marked_constant = True
-
-
 # There are no kernels of linear algebra for these.
 _HALF = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
 
@@ -271,7 +223,7 @@ _HALF = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.comp
 class _Front(TorchNamespace):
     def enter(self, primitive, arrays, options):
         if torch.compiler.is_dynamo_compiling():
-            return in_graph(_key_of(primitive), *arrays, **options)
+            return in_graph(key_of(primitive), *arrays, **options)
         return primitive.apply(self, arrays, options)
 
     def call(self, primitive, arrays, options):

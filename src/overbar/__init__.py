@@ -5,7 +5,7 @@ The primitives, by name (`help(overbar.cholesky)` has shapes, errors, derivation
 `torch_ops` and `tf_ops` make all of them ops of PyTorch and TensorFlow.
 """
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from overbar import rules
 from overbar.namespace import mH, mT, namespace
@@ -13,7 +13,10 @@ from overbar.primitive import Primitive, elementwise, once, primitive
 from overbar.rules import *
 from overbar.sweep import jacobian, jvp, vjp
 
-__version__ = version("overbar")
+try:
+    __version__ = version("overbar")
+except PackageNotFoundError:  # a source tree on the path, which nobody installed
+    __version__ = "unknown"
 
 __all__ = [
     "Primitive", "elementwise", "jacobian", "jvp", "mH", "mT", "namespace", "once", "primitive", "vjp", *rules.__all__,

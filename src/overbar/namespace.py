@@ -501,7 +501,23 @@ class NumpyNamespace(Namespace):
         return w, V
 
     def svd(self, A, full_matrices=False):
-        return tuple(np.linalg.svd(A, full_matrices=full_matrices))
+        try:
+            return tuple(np.linalg.svd(A, full_matrices=full_matrices))
+        except LinAlgError as error:
+            raise LinAlgError(f"{error}\n{bad_spectrum('svd', A, 'A')}") from None
+
+    def call(self, primitive, arrays, options):
+        if not primitive.signature.whole:
+            return primitive.run(arrays, options)
+        try:
+            return primitive.run(arrays, options)
+        except LinAlgError:
+            raise
+        except (IndexError, TypeError, ValueError) as error:  # an axis, a shape or an index that does not fit
+            kind = next(kind for kind in (IndexError, TypeError, ValueError) if isinstance(error, kind))
+            given = ", ".join(f"{name}={value!r}" for name, value in options.items() if name != "batch_ndim")
+            shapes = ", ".join(str(A.shape) for A in arrays)
+            raise kind(f"{primitive.name}: {given} does not fit arrays of shapes {shapes}: {error}") from error
 
     def eig(self, A):
         try:

@@ -1,6 +1,6 @@
 """The one concept: a function of arrays with its forward and its reverse rule.
 
-May import `overbar.namespace` only. A primitive is written once, in the terms of `overbar.namespace`:
+May import NumPy and `overbar.namespace`. A primitive is written once, in the terms of `overbar.namespace`:
 
     @primitive("(m?,n),(n,p?)->(m?,p?)")
     def matmul(A, B):
@@ -26,9 +26,13 @@ import itertools
 import math
 import operator
 import re
+import sys
+import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import numpy as np
 
 from overbar.namespace import namespace
 
@@ -78,6 +82,7 @@ class Primitive:
         functools.update_wrapper(self, function)
         del self.__wrapped__  # its signature is ours; the function itself is self.function
         self.function = function
+        function.__qualname__ = f"{function.__qualname__}.function"  # where pickle finds it: the primitive has its name
         self.name = function.__name__
         self.signature = Signature(signature)
         parameters = inspect.signature(function).parameters.values()
@@ -85,6 +90,16 @@ class Primitive:
         self.arguments = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         required = inspect.Parameter.empty in self.defaults.values()
+        #: the options that are True or False
+        self.switches = tuple(
+            p.name
+            for p in parameters
+            if p.kind is p.KEYWORD_ONLY and (isinstance(p.default, bool) or p.annotation in (bool, "bool"))
+        )
+        #: and those that are whole numbers
+        self.counts = tuple(
+            name for name, value in self.defaults.items() if type(value) is int and name != "batch_ndim"
+        )
         #: how many positional arguments, and nothing else, make a complete call
         self._complete = None if self.variadic or required else len(self.arguments)
         #: for each array that may be left out, what makes the one that stands for it
@@ -116,13 +131,18 @@ class Primitive:
                 if p.name != "batch_ndim" or not whole
             ]
         )
-        self.vjp_rule = self.jvp_rule = self.sampler = self.exact = None
+        self.vjp_rule = self.jvp_rule = self.sampler = self.exact = self.spelling = None
 
     def __repr__(self):
         return f"<primitive {self.name} {self.signature.text}>"
 
     def __reduce__(self):
-        return self.__qualname__  # pickled by name, as functions are
+        if self.__module__ != "__main__" and "<locals>" not in self.__qualname__:
+            return self.__qualname__  # pickled by name, as functions are
+        # One of a script's or a notebook's own, which another process may not have: by its parts. (The functions among
+        # them have names by which pickle finds them where the primitive is, and cloudpickle takes them whole.)
+        state = {**self.__dict__, "signature": Signature(self.signature.text)}
+        return _rebuilt, (self.__module__, self.__qualname__, state)
 
     def __copy__(self):
         copy = object.__new__(type(self))
@@ -176,7 +196,16 @@ class Primitive:
                 f"framework, say @{self.name}.{kind}(replace=True)."
             )
         setattr(self, where, rule)
+        self._name_part(rule, where)
         return rule
+
+    def _name_part(self, function, attribute):
+        """Give a function that is a part of the primitive the name by which it is found there: in tracebacks, and by
+        pickle."""
+        if isinstance(function, types.FunctionType) and function.__name__ in ("_", "<lambda>"):
+            function.__name__ = f"{self.name}.{attribute}"
+            function.__qualname__ = f"{self.__qualname__}.{attribute}"
+            function.__module__ = self.__module__
 
     def derivative(self, rule: _Function | None = None, *, replace: bool = False) -> Any:
         """Register both rules of an elementwise function C = g(A) from its derivative: ``rule(C, A)`` is g′(A)."""
@@ -207,9 +236,17 @@ class Primitive:
         self.exact = function
         return function
 
+    def also(self, spelling: _Function) -> _Function:
+        """Register another way to write a call, that of SciPy's function of this name: ``spelling(*args, **kwargs)``
+        gets the arguments of a call and returns, as a tuple and a dict, those that the primitive takes."""
+        self.spelling = spelling
+        return spelling
+
     # -- the call ---------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.spelling is not None:
+            args, kwargs = self.spelling(*args, **kwargs)
         arrays, options = self.bind(args, kwargs)
         given = arrays
         if self.absent:
@@ -256,6 +293,11 @@ class Primitive:
             if name in kwargs:
                 raise TypeError(f"{self.name} got the option {name} twice. {self._usage()}")
             kwargs[name] = value
+        for name, other in (("lower", "upper"), ("upper", "lower")):  # SciPy says the one, PyTorch the other
+            if name in kwargs and name not in self.defaults and other in self.switches:
+                if other in kwargs:
+                    raise TypeError(f"{self.name} got both lower and upper. One says it. {self._usage()}")
+                kwargs[other] = not self._switch(name, kwargs.pop(name))
         unknown = [name for name in kwargs if name not in self.defaults]
         if unknown:
             raise TypeError(f"{self.name} has no argument {unknown[0]}. {self._usage()}")
@@ -266,6 +308,12 @@ class Primitive:
 
     def apply(self, xp, arrays, options):
         """Compute the function on arrays, with the namespace and the options already known."""
+        for name in self.switches:
+            if options[name] is not True and options[name] is not False:
+                options = {**options, name: self._switch(name, options[name])}
+        for name in self.counts:
+            if isinstance(options[name], (str, bytes, float, complex, list, tuple, dict, bool, type(None))):
+                raise TypeError(f"{self.name}: the option {name} is {options[name]!r}. It must be an integer.")
         if self.real:
             self._check_real(arrays)
         arrays = self.with_absent(xp, arrays) if self.absent else xp.as_arrays(arrays)
@@ -290,6 +338,12 @@ class Primitive:
                 for out, core in zip(outputs, self.signature.outputs, strict=True)
             ]
         return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
+
+    def _switch(self, name, value):
+        """A value that stands for True or False as such: what is none would else be taken for one of them."""
+        if (isinstance(value, (int, np.integer)) and value in (0, 1)) or isinstance(value, np.bool_):
+            return bool(value)
+        raise TypeError(f"{self.name}: the option {name} is {value!r}. It must be True or False.")
 
     def _check_real(self, arrays):
         for name, value in zip(self.arguments, arrays, strict=True):
@@ -527,6 +581,18 @@ class Primitive:
                 f"{tuple(want)}. A tangent has the shape of its output, or one that broadcasts to it."
             )
         return xp.cast(xp.broadcast_to(total, xp.shape(out)), out)
+
+
+def _rebuilt(module, name, state):
+    """The primitive that was pickled: the one of this name, where there is one, or another of the same parts."""
+    found = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if isinstance(found, Primitive):
+        return found
+    copy = object.__new__(Primitive)
+    copy.__dict__.update(state)
+    return copy
 
 
 def _is_foreign(found, array):

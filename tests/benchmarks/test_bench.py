@@ -83,7 +83,8 @@ def test_a_cost_meets_its_target_from_below():
 
 
 @pytest.mark.parametrize("framework", ["torch", "tf"])
-def test_every_op_that_a_framework_has_is_timed(framework):
+def test_every_op_that_a_framework_has_is_timed(framework, monkeypatch):
+    monkeypatch.setattr(overhead, "SMALL", 0)  # no batches: the next test has them
     result = run("--every", "-f", framework, "--sizes", "8", "--seconds", "0.005")
     assert result.exit_code == 0, result.output
     names = overhead.ops(framework)
@@ -92,14 +93,37 @@ def test_every_op_that_a_framework_has_is_timed(framework):
 
 
 @pytest.mark.parametrize(("framework", "sizes"), [("torch", (9, 520)), ("tf", (9,))])
-def test_both_sides_of_each_op_do_the_same(framework, sizes):
-    """Value and gradient: a side that does nothing would be fast."""
+def test_both_sides_of_each_op_do_the_same(framework, sizes, monkeypatch):
+    """Value and gradient, single and in batches: a side that does nothing would be fast."""
+    monkeypatch.setattr(overhead, "BATCH", 3)
+    slow = ("eig", "eigvals", "eigh", "svd", "svdvals", "eigvalsh", "pinv", "cond")
     for job in overhead.jobs([framework], sizes=sizes):
+        if job.n > 500 and job.what in slow:
+            continue
         ours, theirs = (side() for side in job.things())
+        if isinstance(ours, (list, tuple)) and "gradient" not in job.table:  # of signs and orders nothing is said
+            continue
         for a, b in zip(ours, theirs, strict=True) if isinstance(ours, (list, tuple)) else [(ours, theirs)]:
             if job.what in ("cholesky_solve", "cholesky_inverse"):
                 a, b = np.tril(a), np.tril(b)  # PyTorch's own gradient is wrong in the other triangle
-            np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-9, atol=1e-11, err_msg=str(job))
+            if job.what in ("eigh", "eigvalsh"):
+                a, b = (x + np.swapaxes(x, -1, -2) for x in (a, b))  # TensorFlow's is in the lower triangle
+            np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-9, atol=1e-10, err_msg=str(job))
+
+
+def test_the_reason_for_a_miss_is_said(monkeypatch):
+    from overbar.bench import report
+
+    monkeypatch.setattr(report, "measure", lambda job, seconds: Result(job, measured(2.0, 1.0).comparison))
+    found = overhead.ops("torch")
+    monkeypatch.setattr(overhead, "ops", lambda framework: {"svd": found["svd"]})
+    result = run("--every", "-f", "torch", "--sizes", "8", "--strict", columns=200)
+    assert "svd is slower because its derivatives are ours: PyTorch's derivatives are NaN or wrong" in result.output
+    assert result.exit_code == 0  # a derivative that is wrong is no target
+    monkeypatch.setattr(overhead, "ops", lambda framework: {"inv": found["inv"]})
+    result = run("--every", "-f", "torch", "--sizes", "8", "--strict", columns=200)
+    assert "is slower because" not in result.output
+    assert result.exit_code == 1
 
 
 def test_strict_fails_where_a_target_is_missed(monkeypatch):

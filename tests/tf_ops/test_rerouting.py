@@ -255,6 +255,23 @@ def test_a_rerouted_call_has_the_gradient_of_tensorflow(name):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("shape", [(3, 3), (None, None), None], ids=["known", "unknown sizes", "unknown rank"])
+def test_what_counts_as_zero_is_what_does_in_tensorflow(shape):
+    """By default, 10 max(m, n) ε; and a number for each matrix."""
+    eps = np.finfo(np.float64).eps
+    A = np.stack([np.diag([1.0, 0.5, size * eps]) for size in (10, 40, 1000)])
+    A = A[1] if shape == (3, 3) else A
+    run = tf.function(lambda A: tf.linalg.pinv(A), input_signature=[tf.TensorSpec(shape, tf.float64)])
+    if shape == (None, None):
+        A = A[0]
+    with tf_ops.reroute():
+        found = run(A)
+    np.testing.assert_allclose(found, tf.linalg.pinv(A), rtol=1e-12)
+    if A.ndim == 3:
+        cutoffs = tf.constant([30 * eps, 0.6, 50 * eps], tf.float64)
+        np.testing.assert_allclose(tf_ops.pinv(A, cutoffs), tf.linalg.pinv(A, cutoffs), rtol=1e-12)
+
+
 def test_learned_regularization():
     """l2_regularizer as a tensor has its derivative, −(AᴴA + λ)⁻¹ X, for which TensorFlow returns None."""
     weight = tf.constant(0.5, tf.float64)

@@ -1,7 +1,10 @@
 """The ops under torch.compile: whole in one graph, with their own derivative, for all sizes. May import `torch_ops`."""
 
+import functools
+import gc
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -11,7 +14,8 @@ torch = pytest.importorskip("torch")
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402
 from overbar import mH  # noqa: E402
-from overbar.verify import call  # noqa: E402
+from overbar.rules import REGISTRY  # noqa: E402
+from overbar.verify import call, draw_cases  # noqa: E402
 
 # torch warns of its own making while it compiles
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -345,6 +349,256 @@ def test_a_failure_is_the_same_error(op):
         compiled(op)(-torch.eye(3, dtype=torch.float64))
     with pytest.raises(RuntimeError, match="square"):
         compiled(op)(torch.ones(2, 3))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What changes between two calls: numbers among the options, which dynamo makes variables of the graph at their second
+# value, and functions, of which it compares the code only
+
+OTHERS = {
+    "UPLO": ["U"],
+    "driver": ["gelsy"],
+    "index": [[1, 0], [0, 1], 1],
+    "mode": ["complete"],
+    "output": ["complex"],
+    "side": ["left"],
+    "axis": [0, 1, (0, 1), (1, 0)],
+    "rcond": [1e-9, 1e-10, 1e-11],
+    "atol": [1e-9, 1e-10, 1e-11],
+    "rtol": [1e-9, 1e-10, 1e-11],
+    "ord": [1, 2, -1, 1.0, 2.0, float("inf")],
+    "p": [1, 2, -1, 1.0, 2.0, float("inf")],
+}
+
+
+def values_of(name, value):
+    """This and other values of an option, some of which may be invalid for a primitive."""
+    if isinstance(value, bool):
+        return [value, not value]
+    if isinstance(value, int):
+        return [value, value + 1, value + 2, value - 1]
+    if isinstance(value, float):
+        return [value, 1.5 * value + 0.25, 2 * value + 0.5]
+    turned = [value[::-1]] if isinstance(value, (tuple, list)) and all(type(x) is int for x in value) else []
+    return [value, *turned, *OTHERS.get(name, [])]
+
+
+OPTIONS = [
+    (p, name)
+    for p in REGISTRY.values()
+    for name in p.defaults
+    if name not in ("batch_ndim", "mask") and p is not overbar.spectral_function
+]
+
+
+def calls_with_values_of(primitive, name):
+    """Tensors and options, with values of this option that are valid for them, and different ones."""
+    found, seen = [], []
+    for case in draw_cases(primitive):
+        for value in values_of(name, case.options.get(name, primitive.defaults[name])):
+            inputs, options = tensors(case), {**case.options, name: value}
+            try:
+                value_and_gradients(of(primitive, options), inputs)
+            except (ValueError, TypeError, IndexError, RuntimeError):
+                continue
+            found.append((inputs, options))
+            seen.append(repr(value))
+        if len(set(seen)) > 1:
+            return found
+    raise AssertionError(f"{primitive.name}: only one value of {name} is valid")
+
+
+@pytest.mark.parametrize("primitive, name", OPTIONS, ids=lambda x: getattr(x, "name", x))
+def test_the_next_value_of_every_option(primitive, name):
+    """It has no error, and gives neither the value nor the gradient of the one before."""
+    g = compiled(lambda options, *tensors: call(primitive, tensors, options), backend="eager")
+    for inputs, options in calls_with_values_of(primitive, name):
+        same(functools.partial(g, options), of(primitive, options), inputs)
+
+
+NUMBERS = {
+    "a factor": lambda A, c: overbar.multiply(A, c),
+    "a minuend": lambda A, c: overbar.subtract(c, A),
+    "a power": lambda A, c: overbar.power(A.abs() + 1, c),
+    "a factor of an op": lambda A, c: torch_ops.multiply(A, c),
+    "a power of an op": lambda A, c: torch_ops.power(A.abs() + 1, c),
+}
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("numbers", [(1, 2, 3, 4), (0.5, 1.5, 2.5, 3.5)], ids=["integers", "floats"])
+@pytest.mark.parametrize("f", NUMBERS.values(), ids=NUMBERS)
+def test_numbers_in_the_places_of_arrays_are_variables_of_one_graph(f, numbers, backend):
+    g = compiled(f, backend)
+    for c in numbers:
+        same(lambda A, c=c: g(A, c), lambda A, c=c: f(A, c), [positive_definite(3)])
+    if backend == "eager" or isinstance(numbers[0], int):  # AOTAutograd makes constants of floats
+        assert graphs() == 2  # the first takes its number for a constant
+
+
+def test_sizes_among_the_options_stay_variables():
+    def f(A):
+        return overbar.reshape(overbar.multiply(A, A.shape[0]), shape=(A.shape[0] * 2, 2))
+
+    g = compiled(f, dynamic=True)
+    for n in (6, 8, 10):
+        same(g, f, [torch.randn(n, 4, dtype=torch.float64, requires_grad=True)])
+    assert graphs() == 1
+
+
+class Square:
+    """An object that can be called, and changed, and has methods."""
+
+    def __init__(self, c):
+        self.c = c
+
+    def __call__(self, w):
+        return self.c * w * w
+
+    def slope(self, w):
+        return 2 * self.c * w
+
+
+def closures(c):
+    return lambda w: c * w * w, lambda w: 2 * c * w
+
+
+FACTOR = 1.0
+
+
+def square(w):
+    return FACTOR * w * w
+
+
+def twice(w):
+    return 2 * FACTOR * w
+
+
+def with_factor(c):
+    global FACTOR
+    FACTOR = c
+    return square, twice
+
+
+def through_another(c):
+    times = lambda w: c * w  # noqa: E731
+    return lambda w: times(w) * w, lambda w: 2 * times(w)
+
+
+def changed(thing, c):
+    """The same functions, which read what has changed."""
+    thing[0].c = c
+    return thing[0], thing[0].slope
+
+
+def from_a_list(held, c):
+    held[0] = c
+    return held[1:]
+
+
+HELD = [1.0]
+HELD += [lambda w: HELD[0] * w * w, lambda w: 2 * HELD[0] * w]
+
+#: functions f and f′ for a number, and whether a graph can hold them
+FUNCTIONS = {
+    "closures": (closures, True),
+    "defaults": (lambda c: (lambda w, c=c: c * w * w, lambda w, *, c=c: 2 * c * w), True),
+    "partials": (
+        lambda c: (functools.partial(lambda a, w: a * w * w, c), functools.partial(lambda w, a: 2 * a * w, a=c)),
+        True,
+    ),
+    "globals": (with_factor, True),
+    "closures over functions": (through_another, True),
+    "functions of torch": (lambda c: (torch.exp, torch.exp) if c == 2 else (torch.sin, torch.cos), True),
+    "ops": (
+        lambda c: (torch_ops.exp, torch_ops.exp) if c == 2 else (torch_ops.sqrt, lambda w: 0.5 / torch.sqrt(w)),
+        True,
+    ),
+    "objects": (functools.partial(changed, [Square(0.0)]), False),
+    "what lists hold": (functools.partial(from_a_list, HELD), False),
+    "tensors": (lambda c: closures(torch.tensor(c)), False),
+}
+
+
+def by_name(A, f, df):
+    return overbar.spectral_function(A, f=f, df=df)
+
+
+def by_position(A, f, df):
+    return torch_ops.spectral_function(A, f, df)
+
+
+@pytest.mark.parametrize("spectral, backend", [(by_name, "eager"), (by_position, "aot_eager")])
+@pytest.mark.parametrize("kind", FUNCTIONS)
+def test_functions_among_the_options_are_never_those_of_the_call_before(kind, spectral, backend):
+    """What dynamo cannot look into is computed outside of the graph, and refused where all must be in one."""
+    make, fits = FUNCTIONS[kind]
+    g = torch.compile(spectral, backend=backend, fullgraph=fits)
+    for c in (1.0, 2.0, 3.0):
+        f, df = make(c)
+        same(functools.partial(g, f=f, df=df), functools.partial(spectral, f=f, df=df), [positive_definite(3)])
+    if not fits:
+        with pytest.raises(torch._dynamo.exc.Unsupported, match=r"option \w+ is a function that holds a"):
+            compiled(lambda A: spectral(A, f, df), backend)(positive_definite(3))
+
+
+def constant_within(A, c):
+    return c * overbar.spectral_function(A, f=lambda w: torch.exp(w), df=lambda w: torch.exp(w))
+
+
+def closure_within(A, c):
+    return overbar.spectral_function(A, f=lambda w: c * torch.exp(w), df=lambda w: c * torch.exp(w))
+
+
+@pytest.mark.parametrize("f, fullgraph", [(constant_within, True), (closure_within, False)])
+def test_a_function_made_within_what_is_compiled(f, fullgraph):
+    g = torch.compile(f, backend="aot_eager", fullgraph=fullgraph)
+    for c in (1.0, 2.0, 3.0):
+        same(functools.partial(g, c=c), functools.partial(f, c=c), [positive_definite(3)])
+
+
+def test_nothing_grows_with_wraps_compilations_and_functions():
+    from torch_ops import graphs as held
+
+    def of_a_captured_tensor():
+        captured = torch.randn(3, 3, dtype=torch.float64)
+
+        @overbar.primitive("(n,n)->(n,n)")
+        def scaled(A):
+            return captured * A
+
+        @scaled.vjp
+        def _(C_bar, C, A):
+            return (lambda: captured * C_bar,)
+
+        c = len(alive)
+
+        def f(w):
+            return c * w * w
+
+        @overbar.elementwise
+        def doubled(A):
+            return 2 * A
+
+        doubled.derivative(lambda C, A: 2 + 0 * A)
+        op, A = torch_ops.wrap(doubled), positive_definite(3)
+        torch_ops.wrap(scaled)(A).sum().backward()
+        compiled(lambda A: op(A) + doubled(A))(A).sum().backward()
+        compiled(lambda A: overbar.spectral_function(A, f=f, df=f))(A).sum().backward()
+        alive.extend(weakref.ref(x) for x in (captured, scaled, doubled, op, f))
+
+    def sizes():
+        torch.compiler.reset()
+        gc.collect()
+        return len(held._objects), len(held._keys)
+
+    alive = []
+    of_a_captured_tensor()
+    before = sizes()
+    for _ in range(4):
+        of_a_captured_tensor()
+    assert sizes() == before
+    assert [reference() for reference in alive] == [None] * len(alive)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def registered(primitive):
-    return f"overbar::{primitive.name}" in library._libraries
+    return f"overbar::{primitive.name}" in library._registered
 
 
 REGISTERED = pytest.mark.parametrize("primitive", [p for p in REGISTRY.values() if registered(p)], ids=lambda p: p.name)

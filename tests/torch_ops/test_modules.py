@@ -368,7 +368,12 @@ SPELLINGS = {
 @pytest.mark.filterwarnings("ignore:torch.cholesky is deprecated:UserWarning")
 def test_every_spelling_is_rerouted(spelling):
     function, A = SPELLINGS[spelling], covariance()
-    expected = function(A)
+    try:
+        expected = function(A)
+    except RuntimeError as error:
+        if "is now removed" in str(error):
+            pytest.skip("this version of PyTorch no longer has it")
+        raise
     with torch_ops.reroute():
         found = function(A)
     ours = {"CholeskyBackward", "ChoSolveBackward", "SolveTriangularBackward"}

@@ -202,6 +202,15 @@ def _(X, ab, b, *, l_and_u, adjoint):
     return X_dot
 
 
+@solve_banded.also
+def _(*args, **kwargs):
+    """scipy.linalg.solve_banded(l_and_u, ab, b)."""
+    if args and isinstance(args[0], tuple) and len(args[0]) == 2 and all(isinstance(n, int) for n in args[0]):
+        l_and_u, *args = args
+        kwargs = {**kwargs, "l_and_u": l_and_u}
+    return tuple(args), kwargs
+
+
 @solve_banded.samples
 def _(case):
     yield case(_dominant(case.normal(3, 5), 1), case.normal(5, 2), l_and_u=(1, 1))
@@ -736,6 +745,15 @@ def _(X, cb, b, *, lower):
         return cho_solve_banded(cb, b_dot - first - second, lower=lower)
 
     return X_dot
+
+
+@cho_solve_banded.also
+def _(*args, **kwargs):
+    """scipy.linalg.cho_solve_banded((cb, lower), b)."""
+    if args and isinstance(args[0], tuple) and len(args[0]) == 2:
+        (factor, lower), *args = args
+        args, kwargs = (factor, *args), {**kwargs, "lower": lower}
+    return tuple(args), kwargs
 
 
 @cho_solve_banded.samples

@@ -197,12 +197,15 @@ def decomposed_bar(name, bars, outputs, A):
 
 def unturned_bar(name, bars, outputs, A):
     """Ā, Hermitian, of eigenvalues and of vectors whose free factor nobody chose."""
-    (w_bar, V_bar, N_bar, _), (w, V, _, _), xp = bars, outputs, namespace(A)
-    found = None if w_bar is None else values_bar(bars, outputs, A)
+    (w_bar, V_bar, N_bar, _), (w, V, N, norm), xp = bars, outputs, namespace(A)
     if V_bar is None:
-        return xp.zeros_like(V) if found is None else found
-    rest = vectors_bar(V_bar, A, xp.cast(w, V), V)
-    found = rest if found is None else found + rest
+        return xp.zeros_like(V) if w_bar is None else values_bar(bars, outputs, A)
+    if w_bar is not None and N_bar is None:
+        found = values_and_vectors_bar(xp.cast(w_bar, V), V_bar, A, xp.cast(w, V), V, N, norm)
+    else:
+        found = vectors_bar(V_bar, A, xp.cast(w, V), V)
+        if w_bar is not None:
+            found = found + values_bar(bars, outputs, A)
     return _nan_where_unknown(name, found, w_bar if N_bar is None else None, V_bar, w, V)
 
 
@@ -212,6 +215,24 @@ def decomposed_dots(A_dot, outputs, A):
     w_dot = directional(A_dot, A, xp.cast(w, V), V, N, norm)
     V_dot = V @ (xp.cast(inverse_gaps(w), V) * (mH(V) @ hermitian_part(A_dot) @ V))
     return xp.real(w_dot), turned_dot(V, V_dot), None, None
+
+
+@eigh.also
+def _(*args, **kwargs):
+    """scipy.linalg.eigh(A, lower=); what is another function here is named."""
+    if "b" in kwargs or (len(args) > 1 and not isinstance(args[1], str)):
+        raise TypeError("eigh takes one matrix. The generalised problem A V = B V diag(w) is eigh_generalized(A, B).")
+    if "eigvals_only" in kwargs:
+        raise TypeError("eigh has no argument eigvals_only. The eigenvalues alone are eigvalsh(A).")
+    return _triangle_read(args, kwargs)
+
+
+def _triangle_read(args, kwargs):
+    """SciPy's lower=, which says which triangle is read, as UPLO."""
+    if "lower" in kwargs:
+        kwargs = {**kwargs, "UPLO": "L" if kwargs["lower"] else "U"}
+        del kwargs["lower"]
+    return args, kwargs
 
 
 @eigh.samples
@@ -633,7 +654,7 @@ class Pairs:
         self.Y = mH(V) @ V_bar
         K = (self.Y - mH(self.Y)) / 2
         size = self.size = _column_sizes(V_bar)
-        self.precision = xp.eps(w) * xp.sum(xp.ones_like(xp.real(V[..., :1])), axis=(-2, -1), keepdims=True)  # n ε
+        self.precision = _precision(V)[..., None, None]
         #: what a bracket may be by rounding; of vectors on which nothing depends, while it does on others, more than 0
         self.noise = self.precision * (_row(size) + _column(size) + xp.eps(w) * _largest(size)[..., None])
         #: K = (Y − Yᴴ)/2 without what is rounding, where division by a gap, or its square, would make much of it;
@@ -722,6 +743,12 @@ class Pairs:
         return X_dot + turned + mH(turned), (x_dot + omega @ X - x @ Omega, omega, x)
 
 
+def _precision(V):
+    """n ε, for n rows."""
+    xp = namespace(V)
+    return xp.eps(V) * xp.sum(xp.ones_like(xp.real(V[..., :1])), axis=(-2, -1))
+
+
 def _column_sizes(V):
     """The largest modulus in each column."""
     xp, size = namespace(V), namespace(V).abs(V)
@@ -758,7 +785,21 @@ def vectors_bar(V_bar, A, w, V):
     Where no pair is closed these are the derivatives by the rules of w and V. (`Pairs` has them also for a V that has
     not all vectors, see `svd`.)
     """
-    return hermitian_part(V @ Pairs(V_bar, w, V).X @ mH(V))
+    return hermitian_part(V @ _X(V_bar, w, V) @ mH(V))
+
+
+def _X(V_bar, w, V):
+    """What `Pairs` calls X, with no more passes over the pairs than this takes."""
+    xp, w = namespace(V), namespace(V).real(w)
+    K, size = mH(V) @ V_bar, _column_sizes(V_bar)
+    K = K - mH(K)
+    gap = _row(w) - _column(w)
+    distance, largest = xp.abs(gap), _largest(w)[..., None]
+    noise = 16 * _precision(V)[..., None] * (size + xp.eps(w) * _largest(size))
+    silent = (xp.abs(K) < _row(noise) + _column(noise)) & (distance <= xp.eps(w) ** 0.125 * largest)
+    silent = silent | (distance <= rounding(w)[..., None])
+    K = K * xp.cast(0.5 / xp.where(silent, xp.ones_like(gap), gap), V)
+    return xp.where(silent, xp.zeros_like(K), K)
 
 
 @vectors_bar.vjp
@@ -777,6 +818,30 @@ def _(A_bar, V_bar, A, w, V):
     def dot(V_bar_dot, A_dot, _, V_dot):
         middle, _ = Pairs(V_bar, w, V).forward(lambda Y: hermitian_part(A_dot) @ Y, V_bar_dot, V_dot)
         return hermitian_part(V @ middle @ mH(V))
+
+    return dot
+
+
+@primitive("(n),(n,n),(n,n),(n),(n,n),(n,n),(n)->(n,n)", hermitian=("A",))
+def values_and_vectors_bar(w_bar, V_bar, A, w, V, N, norm):
+    """The sum of `spectral_bar` and `vectors_bar`, at the cost of one of them."""
+    return hermitian_part(V @ (_X(V_bar, w, V) + _row(w_bar) * namespace(V).eye_like(V)) @ mH(V))
+
+
+@values_and_vectors_bar.vjp
+def _(A_bar_bar, A_bar, w_bar, V_bar, A, w, V, N, norm):
+    of_w_bar, of_A, _, _, of_N, of_norm = spectral_bar.vjp_rule(A_bar_bar, None, w_bar, A, w, V, N, norm)
+    of_V_bar, also_of_A, _, of_V = vectors_bar.vjp_rule(A_bar_bar, None, V_bar, A, w, V)
+    return of_w_bar, of_V_bar, lambda: of_A() + also_of_A(), None, of_V, of_N, of_norm
+
+
+@values_and_vectors_bar.jvp
+def _(A_bar, w_bar, V_bar, A, w, V, N, norm):
+    of_values = spectral_bar.jvp_rule(None, w_bar, A, w, V, N, norm)
+    of_vectors = vectors_bar.jvp_rule(None, V_bar, A, w, V)
+
+    def dot(w_bar_dot, V_bar_dot, A_dot, w_dot, V_dot, *_):
+        return of_values(w_bar_dot, A_dot) + of_vectors(V_bar_dot, A_dot, w_dot, V_dot)
 
     return dot
 
@@ -836,6 +901,9 @@ def nan_where(where, A_bar, message):
     # a factor, so that derivatives of it are NaN, too
     one = xp.real(xp.ones_like(A_bar[..., :1, :1]))
     return A_bar * xp.cast(xp.where(where[..., None, None], np.nan * one, one), A_bar)
+
+
+eigvalsh.also(lambda *args, **kwargs: _triangle_read(args, kwargs))
 
 
 @eigvalsh.samples

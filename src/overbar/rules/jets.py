@@ -34,6 +34,7 @@ import functools
 import inspect
 import math
 import operator
+import threading
 
 import numpy as np
 
@@ -288,10 +289,16 @@ def _kernel(name, order):
 
 
 _derivatives = {}  # by the names of their functions, and orders
+_lock = threading.RLock()  # while one is made: no other thread may see it without its rules
 
 
-def differentiable(f, order=0):
-    """Give the primitive f, or the derivative of it of this order, both rules of the family."""
+def differentiable(f):
+    """Give the primitive f both rules of the family."""
+    return _with_rules(f, f, 0)
+
+
+def _with_rules(p, f, order):
+    """Give p, the derivative of f of this order, both rules of the family."""
 
     def along(A, *directions, **options):
         return derivative(f, len(directions))(A, *directions, **options)
@@ -299,7 +306,7 @@ def differentiable(f, order=0):
     def replaced(directions, i, E):
         return (*directions[:i], E, *directions[i + 1 :])
 
-    @derivative(f, order).vjp
+    @p.vjp
     def _(C_bar, C, A, *directions, **options):
         bar = mH(C_bar)
         return (
@@ -307,42 +314,47 @@ def differentiable(f, order=0):
             *(lambda i=i: mH(along(A, *replaced(directions, i, bar), **options)) for i in range(order)),
         )
 
-    @derivative(f, order).jvp
+    @p.jvp
     def _(C, A, *directions, **options):
         return (
             lambda A_dot: along(A, *directions, A_dot, **options),
             *(lambda E_dot, i=i: along(A, *replaced(directions, i, E_dot), **options) for i in range(order)),
         )
 
-    return derivative(f, order)
+    return p
 
 
 def derivative(f, order):
     """The primitive D^k f(A)[E₁, …, E_k], k = order. One that nobody wrote is made when first asked for."""
     if order == 0:
         return f
-    key = f.name, order
-    if key not in _derivatives:
+    found = _derivatives.get((f.name, order))
+    if found is None:
+        with _lock:
+            found = _derivatives.get((f.name, order)) or _made(f, order)
+    return found
 
-        def function(A, *directions, **options):
-            return evaluate(f.name, A, *directions, **options)
 
-        function.__name__ = function.__qualname__ = f"{f.name}_derivative_{order}"
-        names = ["A", *(f"E{i + 1}" for i in range(order))]
-        parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-        for name, default in f.defaults.items():
-            parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
-        function.__signature__ = inspect.Signature(parameters)
-        _derivatives[key] = Primitive(function, f"{','.join(['(n,n)'] * (order + 1))}->(n,n)")
-        differentiable(f, order)
-    return _derivatives[key]
+def _made(f, order):
+    def function(A, *directions, **options):
+        return evaluate(f.name, A, *directions, **options)
+
+    function.__name__ = function.__qualname__ = f"{f.name}_derivative_{order}"
+    names = ["A", *(f"E{i + 1}" for i in range(order))]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    for name, default in f.defaults.items():
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
+    function.__signature__ = inspect.Signature(parameters)
+    made = _with_rules(Primitive(function, f"{','.join(['(n,n)'] * (order + 1))}->(n,n)"), f, order)
+    _derivatives[f.name, order] = made
+    return made
 
 
 def first_derivative(f):
     """Make the primitive below the first derivative of f: one that has a name and a docstring of its own."""
 
     def register(p):
-        _derivatives[f.name, 1] = p
-        return differentiable(f, 1)
+        _derivatives[f.name, 1] = _with_rules(p, f, 1)
+        return p
 
     return register

@@ -204,6 +204,19 @@ def _(X, c, r, b, *, adjoint):
     return X_dot
 
 
+@solve_toeplitz.also
+def _(*args, **kwargs):
+    """scipy.linalg.solve_toeplitz((c, r), b), or (c, b) for a Hermitian matrix, whose first row is conj(c)."""
+    if args and isinstance(args[0], tuple) and len(args[0]) == 2 and all(hasattr(x, "shape") for x in args[0]):
+        args = (*args[0], *args[1:])
+    elif len(args) == 2 and not kwargs.keys() & {"c", "r", "B"}:
+        c = args[0]
+        args = (c, namespace(c).conj(c) if hasattr(c, "dtype") else c, args[1])
+    if "b" in kwargs and "B" not in kwargs:
+        kwargs["B"] = kwargs.pop("b")
+    return args, kwargs
+
+
 @solve_toeplitz.samples
 def _(case):
     for adjoint in (False, True):

@@ -108,6 +108,21 @@ def _(X, A, B, *, upper, left, unitriangular, adjoint):
     return X_dot
 
 
+@solve_triangular.also
+def _(*args, trans=0, unit_diagonal=None, **kwargs):
+    """scipy.linalg.solve_triangular(A, B, trans=, lower=, unit_diagonal=)."""
+    if trans not in (0, "N"):
+        A = args[0] if args else kwargs.get("A")
+        if trans in (1, "T") and "complex" in str(getattr(A, "dtype", "")):
+            raise TypeError("solve_triangular: trans='T' of a complex matrix is solve_triangular(mT(A), B, ...).")
+        if trans not in (1, "T", 2, "C"):
+            raise TypeError(f"solve_triangular: trans is {trans!r}. Say 'N', 'T' or 'C', or adjoint=True.")
+        kwargs["adjoint"] = True
+    if unit_diagonal is not None:
+        kwargs["unitriangular"] = unit_diagonal
+    return args, kwargs
+
+
 @solve_triangular.samples
 def _(case):
     for upper in (False, True):
@@ -233,6 +248,17 @@ def _(X, L, B, *, upper):
         return cho_solve.function(L, B_dot - T_dot @ (mH(T) @ X) - T @ (mH(T_dot) @ X), upper=upper)
 
     return X_dot
+
+
+@cho_solve.also
+def _(*args, **kwargs):
+    """scipy.linalg.cho_solve((c, lower), b)."""
+    if args and isinstance(args[0], tuple) and len(args[0]) == 2:
+        (factor, lower), *args = args
+        args, kwargs = (factor, *args), {**kwargs, "lower": lower}
+    if "b" in kwargs and "B" not in kwargs:
+        kwargs["B"] = kwargs.pop("b")
+    return args, kwargs
 
 
 @cho_solve.samples
