@@ -857,10 +857,10 @@ def _(X, A, B, Q, R, E, S):
 
 
 def _costs(case):
-    """Q, R, E and S: together [[Q, S], [Sᴴ, R]] is positive definite."""
-    P = case.positive_definite(5) / 4
-    E = np.eye(3, dtype=case.dtype) + case.square(3) / 4
-    return P[..., :3, :3], P[..., 3:, 3:], E, P[..., :3, 3:]
+    """Q, R, E and S: [[Q, S], [Sᴴ, R]] is positive definite, even where those of a batch are mixed."""
+    Q, R = ((case.positive_definite(n) + np.eye(n, dtype=case.dtype)) / 4 for n in (3, 2))  # at least 0.35
+    E, S = np.eye(3, dtype=case.dtype) + case.square(3) / 4, case.normal(3, 2)
+    return Q, R, E, (0.3 * S / np.linalg.norm(S, axis=(-2, -1), keepdims=True)).astype(case.dtype)
 
 
 @solve_continuous_are.samples
