@@ -350,7 +350,7 @@ def _with_rules(p, f, order):
 
 
 def by_product(f, g, A, directions, *parameters):
-    """D^k (f g)(A)[E₁, …, E_k], where f has the parameters, by the product rule: a term for each subset of directions."""
+    """D^k (f g)(A)[E₁, …, E_k], where f has the parameters: the product rule, a term for each subset of the Eᵣ."""
     count, total = len(directions), 0
     for s in subsets(2**count - 1):
         chosen = [E for i, E in enumerate(directions) if s >> i & 1]

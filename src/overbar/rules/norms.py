@@ -84,14 +84,23 @@ def _norm_second(xp, A, c, G, E, ord):
         return polar_reverse(A, G, E)
     if ord in (2, -2):
         U, S, Vh = svd(A, full_matrices=False)
-        share = xp.cast(_share(xp, A, S, c[..., None]), A)
-        return _vectors_bar(A, U, S, Vh, share, E)
+        share = _share(xp, A, S, c[..., None])
+        return _if_simple(xp, _vectors_bar(A, U, S, Vh, xp.cast(share, A), E), E, share)
     if not xp.is_complex(A):
         return xp.zeros_like(E)
     size = xp.abs(A)
     phase = _over(xp, A, size)
     turned = E - phase * xp.cast(xp.real(xp.conj(phase) * E), A)
     return _over(xp, turned, size) * _spread(xp, A, *_sums(xp, A, ord), ord)
+
+
+def _if_simple(xp, found, E, *shares):
+    """What was found along E, and NaN where an extreme singular value occurs several times: there is no gradient then
+    that could have a derivative."""
+    several = sum(xp.cast(xp.max(share, axis=-1) < 1, share) for share in shares) > 0
+    moved = xp.max(xp.max(xp.abs(E), axis=-1), axis=-1) > 0
+    zero = xp.zeros_like(found)
+    return found + xp.where((several & moved)[..., None, None], zero + float("nan"), zero)
 
 
 def _vectors_bar(A, U, S, Vh, w, E, S_bar=None):
@@ -158,7 +167,8 @@ def matrix_norm(A, *, ord="fro"):
 
     Where there is no derivative, G is a subgradient: 0 at A = 0; for "nuc" U Vᴴ of the singular values that are not
     zero to rounding; else the mean over those that are equal to rounding, (u₁v₁ᴴ + u₂v₂ᴴ)/2 for σ₁ = σ₂. The second
-    derivative of the nuclear norm at a singular matrix is NaN.
+    derivative of the nuclear norm at a singular matrix is NaN, and so is that of a singular value that occurs several
+    times.
 
     Cost: a pass over A; for singular values, one product beside the decomposition.
 
@@ -256,7 +266,8 @@ def cond(A, *, p=None):
 
         G = u₁v₁ᴴ / σₙ − (c / σₙ) uₙvₙᴴ,
 
-    where a singular value that occurs several times has the mean of its u vᴴ (there is no derivative then). In other
+    where a singular value that occurs several times has the mean of its u vᴴ (there is no derivative then, and the
+    second one is NaN). In other
     norms, with B = A⁻¹ and the gradients G₁ of c₁ = ‖A‖ at A and G₂ of c₂ = ‖B‖ at B, Ḃ = −B Ȧ B gives
 
         G = c₂ G₁ − c₁ Bᴴ G₂ Bᴴ.
@@ -326,7 +337,8 @@ def _cond_second(xp, A, c, G, E, p):
         w_bar = xp.sum(xp.real(xp.conj(U) * (E @ mH(Vh))), axis=-2)
         wa, wb = xp.sum(w_bar * a, axis=-1, keepdims=True), xp.sum(w_bar * b, axis=-1, keepdims=True)
         S_bar = (b * (2 * c * wb - wa) - a * wb) / bottom / bottom
-        return _vectors_bar(A, U, S, Vh, xp.cast((a - c * b) / bottom, A), E, S_bar)
+        found = _vectors_bar(A, U, S, Vh, xp.cast((a - c * b) / bottom, A), E, S_bar)
+        return _if_simple(xp, found, E, a, b)
     singular, A = _regular(xp, A)
     B = xp.solve(A, xp.eye_like(A) + xp.zeros_like(A), check=False)
     B_dot, Bh = -B @ E @ B, mH(B)
