@@ -156,8 +156,8 @@ def apply(primitive, arrays, options, scope=None):
     if read:
         raise TypeError(
             f"{primitive.name}: its function, or one among its options, reads {read[0]}, with respect to which the "
-            "rules know no derivative. Make it an array of the primitive, or, where it is a constant, read it outside "
-            "and put it into tf.stop_gradient."
+            "rules know no derivative. Make it an array of the primitive (spectral_function has args=), or, where "
+            "it is a constant, read it outside and put it into tf.stop_gradient."
         )
     return recorded(primitive, outputs, arrays, options, scope, others.found())
 

@@ -6,6 +6,7 @@ TensorFlow has registered.
 """
 
 import gc
+import sys
 import weakref
 
 import numpy as np
@@ -133,13 +134,28 @@ def test_what_is_kept_would_be_counted():
     assert kept(tf.function, custom) == (3, 3)
 
 
-def test_the_numbers_in_an_option_do_not_add_up():
-    """Powers of a matrix for ever new exponents."""
-    from overbar.rules import spectral
+def cached():
+    """How much the caches of overbar and of tf_ops hold."""
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] in ("overbar", "tf_ops")]
+    found = [value for module in modules for value in vars(module).values() if hasattr(value, "cache_info")]
+    return sum(cache.cache_info().currsize for cache in {id(cache): cache for cache in found}.values())
 
-    for i in range(300):
-        tf_ops.powmh(tf.constant(A), p=1 + i / 300)
-    assert spectral._of_power.cache_info().currsize < 200
+
+def test_the_values_of_options_do_not_add_up():
+    """Ever new exponents and functions."""
+
+    def call(i):
+        p = 1 + i / 7
+        tf_ops.powmh(tf.constant(A), p)
+        tf_ops.fractional_matrix_power(tf.constant(A), t=p)
+        tf_ops.spectral_function(tf.constant(A), f=lambda w: w**p, df=lambda w: p * w ** (p - 1))
+
+    call(1)
+    before = cached()
+    assert before
+    for i in range(2, 6):
+        call(i)
+    assert cached() == before
 
 
 # ---------------------------------------------------------------------------------------------------------------------
