@@ -97,14 +97,16 @@ def _rerouted_if_active(function):
 def _exchange_checkpoints():
     from torch.utils import checkpoint  # not everybody's
 
-    again = getattr(checkpoint, "_checkpoint_without_reentrant_generator", None)
-    if again is not None:
-
+    def exchanged(again):
         @functools.wraps(again)
         def generator(fn, *args, **kwargs):
             return again(_rerouted_if_active(fn), *args, **kwargs)
 
-        checkpoint._checkpoint_without_reentrant_generator = generator
+        return generator
+
+    for name in ("_checkpoint_without_reentrant_generator", "_checkpoint_without_reentrant_generator_impl"):
+        if hasattr(checkpoint, name):  # the second since PyTorch 2.14
+            setattr(checkpoint, name, exchanged(getattr(checkpoint, name)))
     forward = checkpoint.CheckpointFunction.forward
 
     @functools.wraps(forward)

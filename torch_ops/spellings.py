@@ -264,10 +264,16 @@ def _by_name(name, kwargs):
     return {names.get(key, key): value for key, value in kwargs.items()} if kwargs else kwargs
 
 
+def _removed(name):
+    """Whether all that is left of a function in PyTorch is the error which says what to use instead."""
+    return getattr(getattr(torch, name, None), "__module__", "") == "torch._linalg_utils"
+
+
 #: by PyTorch's function
 OLDER = {
     function: _older(name, function, call)
     for place in (torch, torch.Tensor)
     for name, function in _found(place, _SPELLED).items()
+    if not _removed(name)
     for call in (_METHODS.get(name, _SPELLED[name]) if place is torch.Tensor else _SPELLED[name],)
 }
