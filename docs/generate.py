@@ -22,6 +22,10 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from overbar.import_order import triton_first
+
+triton_first()
+
 import numpy as np
 import tensorflow as tf
 import torch

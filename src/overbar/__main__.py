@@ -6,6 +6,8 @@ core works without them, and so does the sentence that says what to install.
 
 import sys
 
+from overbar.import_order import triton_first
+
 
 def main(arguments=None):
     """Run ``python -m overbar``. Exits with 0, with 1 where something measured is wrong, with 2 for wrong usage."""
@@ -54,7 +56,7 @@ def application():
             bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version and exit.")
         ] = False,
     ):
-        pass
+        triton_first()
 
     frameworks = typer.Option(
         "--framework", "-f", metavar="NAME", help="numpy, torch or tf; may be repeated. All that are there otherwise."

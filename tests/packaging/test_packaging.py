@@ -191,6 +191,7 @@ BELOW = {
     "primitive": {"namespace"},
     "kernel": {"primitive"},
     "docstrings": set(),
+    "import_order": set(),
     "rules": {"namespace", "primitive", "kernel"},
     "sweep": {"namespace", "primitive", "rules"},
     "verify": {"namespace", "primitive", "rules"},
@@ -202,7 +203,7 @@ BELOW = {
     "bench": {"namespace", "primitive", "rules", "sweep", "verify", "torch_ops", "tf_ops", "overbar"},
     "check": {"namespace", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench"},
     "demo": {"namespace", "primitive", "rules", "sweep", "torch_ops", "tf_ops", "overbar", "bench"},
-    "__main__": {"rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "check", "demo"},
+    "__main__": {"import_order", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "check", "demo"},
 }
 ABOVE_FRONTS = {"bench", "check", "demo", "__main__"}
 OURS = {"overbar", "torch_ops", "tf_ops", "notebooks", "tests"}

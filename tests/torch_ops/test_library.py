@@ -1,8 +1,10 @@
 """The primitives as ops of torch.library, and exported programs, with these ops and without. May import `torch_ops`."""
 
+import gc
 import io
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -163,6 +165,27 @@ def test_a_hidden_output_is_hidden_in_the_function_and_not_in_the_op():
     A, B = torch.eye(3) * 2, torch.ones(3, 2)
     assert isinstance(library.custom_op(overbar.inv_congruence)(A, B), torch.Tensor)
     assert len(torch.ops.overbar.inv_congruence(A, B)) == 2
+
+
+def test_a_name_that_is_taken_again_keeps_nobody_alive():
+    def scaled_by(factor):
+        @overbar.elementwise
+        def scaled(A):
+            return factor * A
+
+        scaled.derivative(lambda C, A: factor + 0 * A)
+        return scaled
+
+    A, first, alive = torch.ones(2, requires_grad=True), scaled_by(1.0), []
+    for factor in (2.0, 3.0, 4.0):
+        op = library.custom_op(scaled_by(factor), "mine::scaled")
+        assert torch.equal(torch.autograd.grad(op(A).sum(), A)[0], torch.full((2,), factor))
+        alive.append(weakref.ref(op.primitive))
+    for _ in range(2):  # the second time it is there already
+        op = library.custom_op(first, "mine::scaled")
+        assert torch.equal(op(A), A)
+    gc.collect()
+    assert [reference() for reference in alive] == [None] * 3
 
 
 def test_the_reverse_op_is_differentiable():
