@@ -260,7 +260,7 @@ array([[1., 0.],
     "fractional_matrix_power": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[4.0, 1.0], [0.0, 4.0]], tf.float64)
->>> tf_ops.fractional_matrix_power(A, t=-0.5)
+>>> tf_ops.fractional_matrix_power(A, -0.5)
 <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
 array([[ 0.5   , -0.0625],
        [ 0.    ,  0.5   ]])>

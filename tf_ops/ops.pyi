@@ -126,7 +126,7 @@ def expm_frechet(A: Any, E: Any, *, name: str | None = None) -> Any:
 def expmh(A: Any, *, name: str | None = None) -> Any:
     """The exponential C = exp A of a symmetric (Hermitian) matrix."""
 
-def fractional_matrix_power(A: Any, *, t: float, name: str | None = None) -> Any:
+def fractional_matrix_power(A: Any, t: Any, *, name: str | None = None) -> Any:
     """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
 
 def hessenberg(A: Any, *, name: str | None = None) -> tuple[Any, Any]:

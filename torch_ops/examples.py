@@ -228,7 +228,7 @@ tensor([[1., 0.],
     "fractional_matrix_power": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[4.0, 1.0], [0.0, 4.0]])
->>> torch_ops.fractional_matrix_power(A, t=-0.5)
+>>> torch_ops.fractional_matrix_power(A, -0.5)
 tensor([[ 0.5000, -0.0625],
         [ 0.0000,  0.5000]])
 """,

@@ -106,7 +106,7 @@ def expm_frechet(A: Tensor, E: Tensor) -> Tensor:
 def expmh(A: Tensor) -> Tensor:
     """The exponential C = exp A of a symmetric (Hermitian) matrix."""
 
-def fractional_matrix_power(A: Tensor, *, t: float) -> Tensor:
+def fractional_matrix_power(A: Tensor, t: Tensor | Number) -> Tensor:
     """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
 
 def hessenberg(A: Tensor) -> tuple[Tensor, Tensor]:

@@ -129,7 +129,7 @@ class _expmh(Primitive):
         """The exponential C = exp A of a symmetric (Hermitian) matrix."""
 
 class _fractional_matrix_power(Primitive):
-    def __call__(self, A: Any, t: float) -> Any:
+    def __call__(self, A: Any, t: Any) -> Any:
         """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
 
 class _hessenberg(Primitive):
