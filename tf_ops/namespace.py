@@ -409,7 +409,7 @@ class TensorFlowNamespace(Namespace):
         shapes = kernel.shapes(*(tuple(A.shape) for A in arrays))
         return tuple(tf.ensure_shape(x, shape) for x, shape in zip(found, shapes, strict=True))
 
-    def inv(self, A):
+    def inv(self, A, warn=False):
         if tf.executing_eagerly():
             try:
                 return tf.linalg.inv(A)

@@ -253,7 +253,7 @@ class TorchNamespace(Namespace):
     def on_host(self, kernel, *arrays, **options):
         return host.call(kernel, arrays, options)
 
-    def inv(self, A):
+    def inv(self, A, warn=False):
         X, info = torch.linalg.inv_ex(A)
         if failure := failure_of(info, "linalg.inv"):
             index, _ = _first_failure(info)

@@ -12,7 +12,10 @@ import math
 import torch
 
 from overbar import rules
+from overbar.namespace import NUMPY
+from overbar.rules.eigen import free_factors as signs_of_eigenvectors
 from overbar.rules.norms import two_dimensions
+from overbar.rules.svd import free_factors
 from torch_ops.handover import FULL, REAL, because, forward_mode, never, small, wrap
 from torch_ops.host import are_plain
 from torch_ops.namespace import failure_of
@@ -147,6 +150,33 @@ def _regular(A, s):
     rows = _rows(s)
     least = _SMALL[A.dtype] * rows[0]
     return _every(rows[-1] > least) and _apart(rows, least)
+
+
+def _real_numbers_tell(A, *_, **__):
+    # Complex vectors have phases, of which PyTorch's derivative knows nothing.
+    return A.dtype in REAL and A.device.type == "cpu" and not forward_mode() and are_plain((A,))
+
+
+def _eigh(A, UPLO="L"):
+    found = torch.linalg.eigh(A, UPLO)
+    w, V = found
+    if not _separated(A, w):
+        return eigh.ours(A, UPLO)
+    return type(found)((w, V * torch.from_numpy(signs_of_eigenvectors(V.detach().numpy()))))
+
+
+def _few_columns(A, full_matrices=True, **_):
+    """Of the vectors to no singular value, PyTorch has no derivative."""
+    return _real_numbers_tell(A) and (not full_matrices or A.shape[-1] == A.shape[-2]) and 0 not in A.shape
+
+
+def _svd(A, full_matrices=True, *, driver=None):
+    found = torch.linalg.svd(A, full_matrices, driver=driver)
+    U, S, Vh = found
+    if not _regular(A, S):
+        return svd.ours(A, full_matrices, driver=driver)
+    signs = torch.from_numpy(free_factors(NUMPY, U.detach().numpy()))
+    return type(found)((U * signs, S, Vh * signs.mT))
 
 
 def _eigvalsh(A, UPLO="L"):
@@ -338,6 +368,7 @@ det = wrap(
     builtin=torch.linalg.det,
     mended=_det,
     when=_looked_at("PyTorch's derivatives are zero, NaN or wrong at and near a singular matrix"),
+    unwatched=False,  # a product of pivots overflows on the way where the determinant does not
 )
 diag_embed = wrap(
     rules.diag_embed,
@@ -361,7 +392,11 @@ eigh = wrap(
     rules.eigh,
     'eigh(A: Tensor, UPLO: str = "L")',
     builtin=torch.linalg.eigh,
-    when=never("PyTorch's derivatives are NaN or wrong at equal eigenvalues"),
+    mended=_eigh,
+    when=because(
+        "PyTorch's derivatives are NaN or wrong at equal eigenvalues, unless the numbers on the host tell that there "
+        "are none; complex vectors have phases"
+    )(_real_numbers_tell),
     unwatched=False,  # its eigenvectors have any signs
     returns=torch.return_types.linalg_eigh,
 )
@@ -557,7 +592,11 @@ svd = wrap(
     rules.svd,
     "svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any",
     builtin=torch.linalg.svd,
-    when=never("PyTorch's derivatives are NaN or wrong at equal singular values"),
+    mended=_svd,
+    when=because(
+        "PyTorch's derivatives are NaN or wrong at equal singular values, unless the numbers on the host tell that "
+        "there are none; complex vectors have phases"
+    )(_few_columns),
     unwatched=False,  # its singular vectors have any signs
     takes=_cusolver_driver,
     returns=torch.return_types.linalg_svd,

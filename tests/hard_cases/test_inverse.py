@@ -4,6 +4,7 @@ PyTorch and TensorFlow, against exact arithmetic. May import `torch_ops` and `tf
 import mpmath
 import numpy as np
 import pytest
+import scipy.linalg
 
 torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")
@@ -216,9 +217,14 @@ def test_numpy_solves_ill_conditioned_systems_to_ten_digits(n, kind):
             assert abs(one - other).max() < 1e-10 * abs(other).max(), name
 
 
-def test_a_system_that_is_singular_to_rounding_stays_as_it_is():
+def test_a_system_that_is_singular_to_rounding_stays_as_it_is_with_a_warning():
     A = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]) / 10
-    np.testing.assert_array_equal(overbar.solve(A, np.eye(3)), np.linalg.solve(A, np.eye(3)))
+    with pytest.warns(scipy.linalg.LinAlgWarning, match=r"solve: argument A is ill-conditioned"):
+        np.testing.assert_array_equal(overbar.solve(A, np.eye(3)), np.linalg.solve(A, np.eye(3)))
+    with pytest.warns(
+        scipy.linalg.LinAlgWarning, match=r"inv: argument A \(matrix 1 of the batch\) is ill-conditioned"
+    ):
+        overbar.inv(np.stack([np.eye(3), A]))
 
 
 def test_scaling_by_a_diagonal_costs_nothing():

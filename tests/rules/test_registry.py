@@ -490,6 +490,8 @@ def test_batches_that_do_not_broadcast_are_refused_by_name(first):
     primitive, threes, fours = first.primitive, first.draw(batch=(3,)), first.draw(batch=(4,))
     if not primitive.signature.whole:
         for i in range(1, len(threes.arrays)):
+            if fours.arrays[i].ndim == len(primitive.signature.inputs[i]):
+                continue  # left out, and made without a batch
             words = (primitive.argument(i), "does not broadcast", "(4,", "(3,")
             fails(primitive, replaced(threes, i, fours.arrays[i]), threes.options, ShapeError, *words)
 
@@ -502,6 +504,8 @@ def test_an_unknown_option_is_refused_with_the_signature(first):
 
 def test_a_missing_array_is_named(first):
     primitive, case = first.primitive, first.draw()
+    if primitive.name == "solve_toeplitz":
+        pytest.skip("two arrays are a call of SciPy's")
     if not primitive.variadic:
         count = len(primitive.arguments) - len(primitive.absent)  # some may be left out
         with pytest.raises(TypeError, match=rf"{primitive.name} needs the array {primitive.arguments[count - 1]}"):

@@ -44,10 +44,15 @@ def _rows(V):
 
 def fixed(V):
     """V with the free factor of each column chosen."""
+    return V * free_factors(V)
+
+
+def free_factors(V):
+    """The factor of modulus 1 for each column of V (..., n, n), as (..., 1, n), that makes its pivot positive."""
     xp = namespace(V)
     pivot = xp.sum(V * xp.cast(pivots(V), V), axis=-2, keepdims=True)
     size = xp.abs(pivot)
-    return V * xp.conj(pivot / xp.cast(xp.where(size > 0, size, xp.ones_like(size)), V))
+    return xp.conj(pivot / xp.cast(xp.where(size > 0, size, xp.ones_like(size)), V))
 
 
 def turned_dot(V, V_dot):

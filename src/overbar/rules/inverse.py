@@ -27,6 +27,8 @@ def inv(A):
         A is singular (the message names the matrix of the batch), not square, or its dtype is not floating point. Under
         XLA, which cannot raise, a singular A gives infinities or NaN. An A that is singular but for rounding has an
         inverse as large as 1/ε, and a NaN in A goes through to C.
+    scipy.linalg.LinAlgWarning
+        A warning, in NumPy and double precision: A is so ill-conditioned that no digit is certain.
 
     Notes
     -----
@@ -51,7 +53,7 @@ def inv(A):
            [0.  , 0.25]]), array([[-0.25  , -0.125 ],
            [-0.125 , -0.0625]]))
     """
-    return namespace(A).inv(A)
+    return namespace(A).inv(A, warn=True)
 
 
 @inv.vjp
@@ -97,6 +99,8 @@ def solve(A, B, *, left=True, adjoint=False):
     LinAlgError of the array's library
         A is singular (the message names the matrix of the batch), the shapes do not fit, or a dtype is not floating
         point. Under XLA, which cannot raise, a singular A gives infinities or NaN. A NaN in A or B goes through to X.
+    scipy.linalg.LinAlgWarning
+        A warning, in NumPy and double precision: A is so ill-conditioned that no digit is certain.
 
     Notes
     -----

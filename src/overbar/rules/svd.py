@@ -43,7 +43,7 @@ def _pivots(xp, U):
     return xp.where(first, U, xp.zeros_like(U))
 
 
-def _phases(xp, U):
+def free_factors(xp, U):
     """The conjugate sign or phase (..., 1, n) of that entry in each column of U (..., m, n), m > 0; 1 where it is 0."""
     entry = xp.sum(_pivots(xp, U), axis=-2, keepdims=True)
     size, one = xp.cast(xp.abs(entry), U), xp.ones_like(entry)
@@ -57,11 +57,11 @@ def oriented_svd(xp, A, full_matrices=False):
     k = xp.shape(S)[-1]
     if A.shape[-2] == 0:
         return U, S, Vh
-    p = _phases(xp, U)
+    p = free_factors(xp, U)
     Vh1 = Vh[..., :k, :] * xp.mH(p[..., :k])
     if full_matrices and A.shape[-1] != A.shape[-2]:
         V2 = mH(Vh[..., k:, :])
-        Vh1 = xp.concat([Vh1, mH(V2 * _phases(xp, V2))], axis=-2) if A.shape[-1] else Vh1
+        Vh1 = xp.concat([Vh1, mH(V2 * free_factors(xp, V2))], axis=-2) if A.shape[-1] else Vh1
     return U * p, S, Vh1
 
 
