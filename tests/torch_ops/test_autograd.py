@@ -326,8 +326,8 @@ def test_what_hooks_return_is_what_the_rule_sees(first):
     try:
         with graph.saved_tensors_hooks(lambda t: t.detach(), torch.zeros_like):
             wrong = bars(tensors(case))
-    except (RuntimeError, ValueError):
-        return  # zeros have no inverse
+    except (RuntimeError, ValueError, RuntimeWarning):
+        return  # zeros have no inverse, and are singular values all alike
     same = all(torch.equal(a, b) for a, b in zip(right, wrong, strict=True))
     assert same == all(torch.equal(a, b) for a, b in zip(right, elsewhere, strict=True))
 

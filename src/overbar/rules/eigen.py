@@ -924,7 +924,7 @@ def _(mp, A, *, UPLO):
 # -- two matrices ------------------------------------------------------------------------------------------------------
 
 
-@primitive("(n,n),(n,n)->(n),(n,n),(n,n),(n)", hidden=2, hermitian=("A", "B"))
+@primitive("(n,n),(n,n)->(n),(n,n),(n,n),(n),(n,n)", hidden=3, hermitian=("A", "B"))
 def eigh_generalized(A, B):
     """The generalised eigenvalues and vectors of Hermitian A and positive definite B: A V = B V diag(w), Vᴴ B V = I.
 
@@ -973,7 +973,7 @@ def eigh_generalized(A, B):
 
     At equal eigenvalues, what has a derivative and what is NaN is as in `eigh`. There, a pair of equal ones keeps Kᵢⱼ =
     −Eᵢⱼ/2, so that Vᴴ B V = I holds. Source: Giles (2008), section 3.1, extended by the product rule. Cost: a Cholesky
-    factorisation, four triangular systems and three products for Ā, five products for B̄.
+    factorisation for the function, for the rules four triangular systems and three products for Ā, five products for B̄.
 
     Examples
     --------
@@ -985,7 +985,7 @@ def eigh_generalized(A, B):
     L = xp.cholesky(B, argument="B")
     w, Y = xp.eigh(_reduced(xp, L, from_lower.function(A)))
     V = fixed(xp.solve_triangular(L, Y, upper=False, adjoint=True))
-    return w, V, xp.zeros_like(V), xp.zeros_like(xp.cast(w, V))
+    return w, V, xp.zeros_like(V), xp.zeros_like(xp.cast(w, V)), L + xp.zeros_like(V)
 
 
 def _reduced(xp, L, A):
@@ -1014,10 +1014,10 @@ def _(H, A):
 class _Standard:
     """The standard problem of L⁻¹ A L⁻ᴴ, B = L Lᴴ, whose vectors are Lᴴ V."""
 
-    def __init__(self, outputs, A, B):
-        w, V, *hidden = outputs
+    def __init__(self, outputs, A):
+        w, V, *hidden, self.L = outputs
         self.xp = namespace(V)
-        self.L, self.A = cholesky(B), from_lower(A)
+        self.A = from_lower(A)
         self.H = _reduced(self.xp, self.L, self.A)
         self.outputs = w, mH(self.L) @ V, *hidden
 
@@ -1027,12 +1027,14 @@ class _Standard:
 
 @eigh_generalized.vjp
 def _(bars, outputs, A, B):
-    (w_bar, V_bar, *hidden), V = bars, outputs[1]
-    standard = once(lambda: _Standard(outputs, A, B))
+    (w_bar, V_bar, *hidden, L_bar), V, L = bars, outputs[1], outputs[-1]
+    standard = once(lambda: _Standard(outputs, A))
     turned = once(lambda: turned_bar(V, V_bar))
 
     @once
     def A_bar():
+        if w_bar is None and V_bar is None:
+            return namespace(V).zeros_like(V)
         Y_bar = None if V_bar is None else standard().solve(turned())
         H_bar = unturned_bar("eigh_generalized", (w_bar, Y_bar, *hidden), standard().outputs, standard().H)
         half = standard().solve(H_bar, adjoint=True)
@@ -1042,7 +1044,8 @@ def _(bars, outputs, A, B):
         found = A_bar() @ (standard().A @ (V @ mH(V)))
         if V_bar is not None:
             found = found + V @ ((mH(V) @ turned()) @ mH(V)) / 2
-        return -hermitian_part(found)
+        found = -hermitian_part(found)
+        return found if L_bar is None else found + cholesky.vjp_rule(L_bar, L, B, upper=False)[0]()
 
     return A_bar, B_bar
 
@@ -1052,13 +1055,14 @@ def _(outputs, A, B):
     (w, V, *_), xp = outputs, namespace(outputs[1])
 
     def dots(A_dot, B_dot):
-        standard = _Standard(outputs, A, B)
+        standard = _Standard(outputs, A)
         Y = standard.outputs[1]
         E, W = mH(V) @ hermitian_part(B_dot) @ V, xp.cast(w, V)
         C = mH(V) @ hermitian_part(A_dot) @ V - (E * _row(W) + _column(W) * E) / 2
         w_dot, _, *hidden = decomposed_dots(Y @ C @ mH(Y), standard.outputs, standard.H)
         K = xp.cast(inverse_gaps(w), V) * C - E / 2
-        return w_dot, turned_dot(V, V @ K), *hidden
+        (L_dot,) = cholesky.jvp_rule(outputs[-1], B, upper=False)
+        return w_dot, turned_dot(V, V @ K), *hidden, L_dot(B_dot)
 
     return dots
 
