@@ -56,7 +56,7 @@ def in_graph(key, *args, **kwargs):
     for place, value in [*enumerate(args), *kwargs.items()]:
         if place not in arrays:
             if _has_function(value):
-                parts = _taken_apart(value, 0)
+                parts = _taken_apart(_frozen(value), 0)
                 if isinstance(parts, str):
                     refused = refused or f"option {place} is a function that {parts}"
                 functions.append((place, parts))
@@ -121,7 +121,7 @@ def _taken_apart(value, depth):
         return ("constant", _constant(value))
     if depth > 8:
         return "calls itself"
-    if type(value) in (tuple, list):  # of functions: whoever takes one takes the other
+    if type(value) is tuple:
         return _several("tuple", value, depth)
     if isinstance(value, types.ModuleType):
         name = value.__name__
@@ -135,6 +135,11 @@ def _taken_apart(value, depth):
     if isinstance(value, types.BuiltinFunctionType) and not _is_bound(value):
         return ("object", key_of(value))
     return f"holds a {type(value).__name__}"
+
+
+def _frozen(value):
+    """A table of functions as tuples. (Dynamo compares what an option holds; what a function holds, it does not.)"""
+    return tuple([_frozen(x) for x in value]) if type(value) in (tuple, list) else value
 
 
 def _has_function(value):

@@ -52,8 +52,8 @@ def product(monkeypatch):
     def product(A, B):
         return A @ B
 
-    product.vjp(overbar.matmul.vjp_rule)
-    product.jvp(overbar.matmul.jvp_rule)
+    product.vjp(overbar.matmul.vjp_rule, replace=True)
+    product.jvp(overbar.matmul.jvp_rule, replace=True)
     product.samples(overbar.matmul.sampler)
     monkeypatch.setitem(REGISTRY, "product", product)
     return product
@@ -62,7 +62,9 @@ def product(monkeypatch):
 @pytest.mark.parametrize("framework", cells.COLUMNS)
 def test_a_wrong_rule_shows(product, framework):
     assert cells.measure("product", framework).flags == cells.COLUMNS[framework]
-    product.vjp(lambda C_bar, C, A, B: (lambda: C_bar @ overbar.mT(B), lambda: 1.001 * (overbar.mT(A) @ C_bar)))
+    product.vjp(
+        lambda C_bar, C, A, B: (lambda: C_bar @ overbar.mT(B), lambda: 1.001 * (overbar.mT(A) @ C_bar)), replace=True
+    )
     found = cells.measure("product", framework)
     # Frameworks are held against NumPy, whose bars are off by the same factor; its tangents are not.
     assert found.flags[cells.COLUMNS[framework].index("R" if framework == "numpy" else "2")] == "!"
@@ -77,7 +79,7 @@ def test_a_framework_that_differs_shows(product):
             return rule(C_bar, C, A, B)
         return lambda: 1.001 * (C_bar @ overbar.mT(B)), lambda: overbar.mT(A) @ C_bar
 
-    product.vjp(by_library)
+    product.vjp(by_library, replace=True)
     for framework in ("torch", "tf"):
         found = cells.measure("product", framework)
         assert found.flags.startswith("!!!")
@@ -89,7 +91,7 @@ def test_what_is_refused_has_its_reason(product):
     def refuse(*args):
         raise NotImplementedError("there is none, today")
 
-    product.jvp(refuse)
+    product.jvp(refuse, replace=True)
     found = cells.measure("product", "torch")
     assert found.flags == "RB..CK"
     assert [*run.refused([found])] == [

@@ -456,10 +456,39 @@ def test_an_entry_that_is_not_finite_makes_nan(front, name):
     assert np.isfinite(G[2]).all()
 
 
-@pytest.mark.parametrize("t", ["half", None, True, np.nan, 1j])
+@pytest.mark.parametrize("t", ["half", None, True, np.nan, np.inf, 1j, np.array([1j])])
 def test_an_exponent_that_is_no_real_number(t):
-    with pytest.raises(ValueError, match="fractional_matrix_power: the option t must be a real number"):
+    words = r"argument t (must be real|is (nan|inf)\. It must be finite)|which is not an array"
+    with pytest.raises((TypeError, ValueError), match=words):
         overbar.fractional_matrix_power(np.eye(2), t=t)
+
+
+@pytest.mark.parametrize("front", ["numpy", "torch", "tensorflow"])
+def test_each_matrix_may_have_its_exponent(front):
+    """Whole ones, negative ones and others in one batch, with their derivatives; NaN where there is no logarithm."""
+    A = np.array([[[2.0, 1.0], [0.3, 3.0]]] * 3 + [[[-2.0, 1.0], [0.0, 1.0]]])
+    t = np.array([0.5, 3.0, -1.5, 2.0])
+    if front == "numpy":
+        C, pullback = overbar.vjp(overbar.fractional_matrix_power, A, t)
+        A_bar, t_bar = pullback(np.ones_like(C))
+    elif front == "torch":
+        x, s = torch.tensor(A, requires_grad=True), torch.tensor(t, requires_grad=True)
+        C = torch_ops.fractional_matrix_power(x, s)
+        A_bar, t_bar = torch.autograd.grad(C.sum(), (x, s))
+    else:
+        x, s = tf.Variable(A), tf.Variable(t)
+        with tf.GradientTape() as tape:
+            C = tf_ops.fractional_matrix_power(x, s)
+            total = tf.reduce_sum(C)
+        A_bar, t_bar = tape.gradient(total, [x, s])
+    C, A_bar, t_bar = (np.asarray(value.detach() if front == "torch" else value) for value in (C, A_bar, t_bar))
+    for k in range(4):
+        alone, pullback = overbar.vjp(lambda A, k=k: overbar.fractional_matrix_power(A, t[k]), A[k])
+        np.testing.assert_allclose(C[k], alone, rtol=1e-13)
+        np.testing.assert_allclose(A_bar[k], pullback(np.ones((2, 2)))[0], rtol=1e-12)
+    slopes = [(overbar.logm(A[k]) @ C[k]).sum() for k in range(3)]
+    np.testing.assert_allclose(t_bar[:3], slopes, rtol=1e-12)
+    assert np.isnan(t_bar[3])
 
 
 @pytest.mark.parametrize("n", [0.5, None, "two"])

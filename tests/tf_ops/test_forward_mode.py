@@ -77,7 +77,7 @@ def host_ops(x, w):
     xp = overbar.namespace(x)
     total = xp.sum(w, axis=-1)
     (c,) = xp.on_host(cubes_on_host, x)
-    return c * total[..., None], total
+    return c * total[..., None], total + 0 * xp.sum(x, axis=-1)
 
 
 TREACHEROUS = {p.name: rules(p) for p in (hidden_ops, wrong_ops, host_ops)}

@@ -525,7 +525,7 @@ def by_name(A, f, df):
 
 
 def by_position(A, f, df):
-    return torch_ops.spectral_function(A, f, df)
+    return torch_ops.spectral_function(A, None, f, df)
 
 
 @pytest.mark.parametrize("spectral, backend", [(by_name, "eager"), (by_position, "aot_eager")])

@@ -705,7 +705,7 @@ def _hermitian(A):
 
 # What E and S are where they are left out.
 _ABSENT = {
-    "E": lambda A, B, Q, R: namespace(A).eye_like(A),
+    "E": lambda A, B, Q, R: namespace(A).eye_like(A) + namespace(A).zeros_like(A),  # with the batch of A
     "S": lambda A, B, Q, R, E: namespace(B).zeros_like(B),
 }
 

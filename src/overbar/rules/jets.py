@@ -375,7 +375,7 @@ def _made(f, order):
 
     def function(A, *rest, **options):
         if names:
-            options["parameters"] = rest[order:]
+            options["parameters"] = tuple(namespace(x).real(x) for x in rest[order:])
         return evaluate(f.name, A, *rest[:order], **options)
 
     function.__name__ = function.__qualname__ = f"{f.name}_derivative_{order}"

@@ -19,7 +19,7 @@ import numpy as np
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import primitive
-from overbar.rules.eigen import from_eigen, hermitian_part
+from overbar.rules.eigen import from_eigen, hermitian_part, spread
 
 # Nodes and weights of Gauss and Legendre on [0, 1].
 _NODES = [(float(t + 1) / 2, float(c) / 2) for t, c in zip(*np.polynomial.legendre.leggauss(8), strict=True)]
@@ -595,13 +595,13 @@ def _(case):
         df=lambda w, c: -2 * c * w / (4 + w * w) ** 2,
         d2f=lambda w, c: c * (6 * w * w - 8) / (4 + w * w) ** 3,
         d3f=lambda w, c: c * 24 * w * (4 - w * w) / (4 + w * w) ** 4,
-        dargs=[
+        dargs=(
             (
                 lambda w, c: 1 / (4 + w * w) + 0 * c,
                 lambda w, c: -2 * w / (4 + w * w) ** 2 + 0 * c,
                 lambda w, c: (6 * w * w - 8) / (4 + w * w) ** 3 + 0 * c,
-            )
-        ],
+            ),
+        ),
         d2args=0,
     )
     # a parabola c w² + s w
@@ -680,12 +680,32 @@ def _power_divided(x, y, p):
     return xp.where(same, inside, xp.where(equal, df(x, p), outside))
 
 
+def _power_log_divided(x, y, p):
+    """The derivative of that by p, the divided difference of wᵖ log w, for positive numbers:
+
+    M^(p−1) (log M (1 − rᵖ) − rᵖ log r)/(1 − r)."""
+    xp = namespace(x)
+    positive, equal = (x > 0) & (y > 0), x == y
+    M, m = xp.maximum(x, y), xp.minimum(x, y)
+    one, zero = xp.ones_like(M), xp.zeros_like(M)
+    M, m = xp.where(positive, M, one), xp.where(positive, m, one)
+    r, t = m / M, (M - m) / M
+    close = r > 0.5
+    log_r = xp.where(close, xp.log1p(-xp.where(close, t, zero)), xp.log(xp.where(close, one, r)))
+    safe = xp.where(t == 0, one, t)
+    ratio = xp.where(t == 0, p * one, -xp.expm1(p * log_r) / safe)
+    inside = M ** (p - 1) * (xp.log(M) * ratio + xp.where(t == 0, one, -xp.exp(p * log_r) * log_r / safe))
+    g, dg = _power(1, 0), _power(1, 1)
+    outside = (g(x, p) - g(y, p)) / xp.where(positive | equal, one, x - y)
+    return xp.where(positive, inside, xp.where(equal, dg(x, p), outside))
+
+
 @functools.cache  # one entry for each order of derivative
 def _power_by_exponent(b):
     """The b-th derivative of wᵖ by p."""
     return _Scalar(
         functools.partial(_power, b),
-        _power_divided if b == 0 else None,
+        (_power_divided, _power_log_divided)[b] if b < 2 else None,
         nonnegative=(lambda p: namespace(p).round(p) != p) if b == 0 else True,
         degree=(lambda p: p) if b == 0 else None,
         partial=lambda i: _power_by_exponent(b + 1),
@@ -988,7 +1008,8 @@ def _(outputs, A, p):
 @powmh.samples
 def _(case):
     yield case(case.positive_definite(4), case.real())
-    yield case(case.positive_definite(3), -case.real())
+    A = spread(case, 3)
+    yield case(case._cast(A + 2 * A.shape[-1] * np.eye(A.shape[-1])), -case.real())
 
 
 @powmh.reference

@@ -669,9 +669,10 @@ def _(case):
 
 def _distinct(case, m, n):
     """Matrices whose singular values, between 1/2 and 3, are well apart: 1/(σᵢ − σⱼ) is the condition number here."""
-    k = min(m, n)
+    U, V = case._unitary(m), case._unitary(n)
+    k = min(U.shape[-1], V.shape[-1])  # larger where costs are measured
     sizes = case.rng.uniform(0.5, 0.8, (*case.batch, 1)) * (1 + case.rng.uniform(0.9, 1.1, (*case.batch, k)).cumsum(-1))
-    return case._cast((case._unitary(m)[..., :k] * sizes[..., None, :]) @ case._unitary(n)[..., :k, :])
+    return case._cast((U[..., :k] * sizes[..., None, :]) @ V[..., :k, :])
 
 
 @svd.reference
