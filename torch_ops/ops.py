@@ -76,6 +76,8 @@ def _looked_at(reason):
 #: How small a pivot, or the distance of two values, may be beside the largest: so that second derivatives, too, keep
 #: more than half of the digits
 _SMALL = {dtype: torch.finfo(dtype).eps ** 0.3 for dtype in FULL}
+#: the same where vectors are differentiated: the error of a second derivative is ε over the square of the distance
+_SMALL_FOR_VECTORS = {dtype: torch.finfo(dtype).eps ** 0.2 for dtype in FULL}
 _ROOM = {dtype: torch.finfo(dtype).max ** 0.5 for dtype in FULL}
 
 
@@ -134,21 +136,21 @@ def _apart(rows, least):
     return (rows[:-1] - rows[1:] > least).all()
 
 
-def _separated(A, w):
+def _separated(A, w, small=_SMALL):
     """Whether eigenvalues are apart, and none is NaN."""
     if not w.numel():
         return True
     rows = _rows(w)[::-1]
     largest = abs(rows[0]) + abs(rows[-1])
-    return _every(largest < math.inf) and _apart(rows, _SMALL[A.dtype] * largest)
+    return _every(largest < math.inf) and _apart(rows, small[A.dtype] * largest)
 
 
-def _regular(A, s):
+def _regular(A, s, small=_SMALL):
     """Whether singular values are apart, also from zero, and none is NaN."""
     if not s.numel():
         return True
     rows = _rows(s)
-    least = _SMALL[A.dtype] * rows[0]
+    least = small[A.dtype] * rows[0]
     return _every(rows[-1] > least) and _apart(rows, least)
 
 
@@ -160,7 +162,7 @@ def _real_numbers_tell(A, *_, **__):
 def _eigh(A, UPLO="L"):
     found = torch.linalg.eigh(A, UPLO)
     w, V = found
-    if not _separated(A, w):
+    if not _separated(A, w, _SMALL_FOR_VECTORS):
         return eigh.ours(A, UPLO)
     return type(found)((w, V * torch.from_numpy(signs_of_eigenvectors(V.detach().numpy()))))
 
@@ -173,7 +175,7 @@ def _few_columns(A, full_matrices=True, **_):
 def _svd(A, full_matrices=True, *, driver=None):
     found = torch.linalg.svd(A, full_matrices, driver=driver)
     U, S, Vh = found
-    if not _regular(A, S):
+    if not _regular(A, S, _SMALL_FOR_VECTORS):
         return svd.ours(A, full_matrices, driver=driver)
     signs = torch.from_numpy(free_factors(NUMPY, U.detach().numpy()))
     return type(found)((U * signs, S, Vh * signs.mT))

@@ -169,14 +169,32 @@ def test_extreme_numbers_are_ours(name):
         torch.testing.assert_close(found, bar, rtol=1e-9, atol=0, equal_nan=True)
 
 
-@pytest.mark.parametrize("name", LOOKED_AT)
+@pytest.mark.parametrize("gap", [1.0, 1e-2, 1e-5])
+@pytest.mark.parametrize("name", ["eigh", "svd"])
+def test_vectors_have_our_signs_and_derivatives_whoever_computes_them(name, gap, monkeypatch):
+    """PyTorch's derivatives where values are apart; ours where they are close, and digits would be lost."""
+    op, seen = getattr(torch_ops, name), []
+    primitive, rule = op.primitive, op.primitive.vjp_rule
+    monkeypatch.setattr(primitive, "vjp_rule", lambda *args, **options: seen.append(1) or rule(*args, **options))
+    Q = torch.linalg.qr(torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(5), dtype=D)).Q
+    A = Q @ torch.diag(torch.tensor([1.0, 1 + gap, 3.0, 4.5], dtype=D)) @ Q.mT
+    A = A if name == "eigh" else A @ Q.flip(0)
+    for a, b in zip(op(A), op.ours(A), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-14 / gap)
+    found = first_and_second(op, A)
+    assert bool(seen) == (gap < 1e-4)
+    for a, b in zip(found, first_and_second(op.ours, A), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12 / gap * b.abs().max().item())
+
+
+@pytest.mark.parametrize("name", [*LOOKED_AT, "eigh", "svd"])
 def test_transforms_and_compilers_see_no_numbers(name):
     """What looks on is vmap, forward mode or a graph: no call is decided by numbers there."""
     op, A = getattr(torch_ops, name), regular()
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     assert op.when(A.clone().requires_grad_())
-    assert not op.when(A)
+    assert op.when(A) == (name in ("eigh", "svd"))  # the value alone is PyTorch's with our signs
     seen = []
 
     def look(A):
