@@ -605,7 +605,7 @@ EXCEPTIONS = (
     ),
     *(
         Known(
-            ("eigh",),
+            ("eigh", "eigh (rule)"),
             category,
             r"^linalg.eigh .*output 1: off by",
             "The signs of the eigenvectors, or their phases, are fixed. PyTorch leaves them to LAPACK.",
@@ -620,7 +620,7 @@ EXCEPTIONS = (
     ),
     *(
         Known(
-            ("svd",),
+            ("svd", "svd (rule)"),
             category,
             r"^linalg.svd .*output \d: off by",
             "The signs of the singular vectors, or their phases, are fixed. PyTorch leaves them to LAPACK.",

@@ -27,8 +27,6 @@ def inv(A):
         A is singular (the message names the matrix of the batch), not square, or its dtype is not floating point. Under
         XLA, which cannot raise, a singular A gives infinities or NaN. An A that is singular but for rounding has an
         inverse as large as 1/ε, and a NaN in A goes through to C.
-    scipy.linalg.LinAlgWarning
-        A warning, in NumPy and double precision: A is so ill-conditioned that no digit is certain.
 
     Notes
     -----
@@ -99,8 +97,6 @@ def solve(A, B, *, left=True, adjoint=False):
     LinAlgError of the array's library
         A is singular (the message names the matrix of the batch), the shapes do not fit, or a dtype is not floating
         point. Under XLA, which cannot raise, a singular A gives infinities or NaN. A NaN in A or B goes through to X.
-    scipy.linalg.LinAlgWarning
-        A warning, in NumPy and double precision: A is so ill-conditioned that no digit is certain.
 
     Notes
     -----
