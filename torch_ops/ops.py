@@ -67,10 +67,14 @@ def _numbers_tell(A, *_, **__):
     return A.requires_grad and A.dtype in FULL and A.device.type == "cpu" and not forward_mode() and are_plain((A,))
 
 
-def _looked_at(reason):
+def _looked_at(reason, size=None):
     return because(f"{reason}, unless the numbers on the host tell that they are not")(
-        lambda A, *_, **__: _numbers_tell(A)
+        lambda A, *_, **__: _numbers_tell(A) and (size is None or max(A.shape[-2:]) <= size)
     )
+
+
+#: Of larger matrices some values are close, most often: PyTorch's decomposition would have been for nothing.
+_FEW_VALUES = 32
 
 
 #: How small a pivot, or the distance of two values, may be beside the largest: so that second derivatives, too, keep
@@ -156,7 +160,8 @@ def _regular(A, s, small=_SMALL):
 
 def _real_numbers_tell(A, *_, **__):
     # Complex vectors have phases, of which PyTorch's derivative knows nothing.
-    return A.dtype in REAL and A.device.type == "cpu" and not forward_mode() and are_plain((A,))
+    real = A.dtype in REAL and A.device.type == "cpu" and not forward_mode() and are_plain((A,))
+    return real and max(A.shape[-2:]) <= _FEW_VALUES
 
 
 def _eigh(A, UPLO="L"):
@@ -420,7 +425,7 @@ eigvalsh = wrap(
     'eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor',
     builtin=torch.linalg.eigvalsh,
     mended=_eigvalsh,
-    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal eigenvalues"),
+    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal eigenvalues", _FEW_VALUES),
 )
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
@@ -608,7 +613,7 @@ svdvals = wrap(
     "svdvals(A: Tensor, *, driver: str | None = None) -> Tensor",
     builtin=torch.linalg.svdvals,
     mended=_svdvals,
-    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal singular values"),
+    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal singular values", _FEW_VALUES),
     takes=_cusolver_driver,
 )
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)
