@@ -473,11 +473,8 @@ class Primitive:
             bars = bars[0]
         if self.outputs == 1:
             outputs = outputs[0]
-        try:
+        with _Noting(f"Raised in the reverse rule of {self.name}."):
             thunks = self.vjp_rule(bars, outputs, *arrays, **options)
-        except Exception as error:
-            error.add_note(f"Raised in the reverse rule of {self.name}.")
-            raise
         if not isinstance(thunks, tuple) or len(thunks) != len(arrays):
             raise TypeError(
                 f"the reverse rule of {self.name} must return a tuple with one function for each of its "
@@ -487,11 +484,8 @@ class Primitive:
         found = [None] * len(arrays)
         for i, thunk in enumerate(thunks):
             if needed[i] and thunk is not None:
-                try:
+                with _Noting(f"Raised in the reverse rule of {self.name}, argument {self.argument(i)}."):
                     found[i] = self._conform(xp, thunk(), arrays[i], i)
-                except Exception as error:
-                    error.add_note(f"Raised in the reverse rule of {self.name}, argument {self.argument(i)}.")
-                    raise
         return found
 
     def _conform(self, xp, bar, array, i):
@@ -517,18 +511,12 @@ class Primitive:
         that is not floating point, the pivots of a factorisation for instance, or that is only kept, has None."""
         if self.jvp_rule is None:
             raise NotImplementedError(f"{self.name} has no forward rule. Register one with @{self.name}.jvp.")
-        try:
+        with _Noting(f"Raised in the forward rule of {self.name}."):
             terms = self.jvp_rule(outputs[0] if self.outputs == 1 else outputs, *arrays, **options)
-        except Exception as error:
-            error.add_note(f"Raised in the forward rule of {self.name}.")
-            raise
         if callable(terms):
             dots = [xp.zeros_like(a) if dot is None else dot for a, dot in zip(arrays, dots, strict=True)]
-            try:
+            with _Noting(f"Raised in the forward rule of {self.name}."):
                 parts = [self._tangents(terms(*dots))]
-            except Exception as error:
-                error.add_note(f"Raised in the forward rule of {self.name}.")
-                raise
         elif not isinstance(terms, tuple) or len(terms) != len(arrays):
             raise TypeError(
                 f"the forward rule of {self.name} must return a tuple with one function for each of its {len(arrays)} "
@@ -538,11 +526,8 @@ class Primitive:
             parts = []
             for i, (term, dot) in enumerate(zip(terms, dots, strict=True)):
                 if dot is not None and term is not None:
-                    try:
+                    with _Noting(f"Raised in the forward rule of {self.name}, argument {self.argument(i)}."):
                         parts.append(self._tangents(term(dot)))
-                    except Exception as error:
-                        error.add_note(f"Raised in the forward rule of {self.name}, argument {self.argument(i)}.")
-                        raise
             parts = parts or [(None,) * self.differentiable]
         found = [
             self._total(xp, part, out, i) if xp.is_floating(out) else None
@@ -581,6 +566,22 @@ class Primitive:
                 f"{tuple(want)}. A tangent has the shape of its output, or one that broadcasts to it."
             )
         return xp.cast(xp.broadcast_to(total, xp.shape(out)), out)
+
+
+class _Noting:
+    """Adds a note to the error that leaves it. A class, as a generator's context costs more than a small rule."""
+
+    __slots__ = ("note",)
+
+    def __init__(self, note):
+        self.note = note
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, Exception):
+            error.add_note(self.note)
 
 
 def _rebuilt(module, name, state):

@@ -1,8 +1,9 @@
 """Banded matrices, of which only the band is stored: solving, tridiagonal systems, and the Cholesky decomposition.
 
-May import `overbar.namespace`, `overbar.primitive` and `overbar.kernel`. The storage is LAPACK's and SciPy's: of a
-matrix with l diagonals below the main one and u above it, ``ab[u + i - j, j]`` is A[i, j]. The corners of ab that lie
-outside the matrix are read by nothing and have no bar. No function or rule here forms a full matrix.
+May import `overbar.namespace`, `overbar.primitive`, `overbar.kernel` and `rules.triangular`. The storage is that of
+LAPACK and SciPy: of a matrix with l diagonals below the main one and u above it, ``ab[u + i - j, j]`` is A[i, j]. The
+corners of ab that lie outside the matrix are read by nothing and have no bar. No function or rule here forms a full
+matrix.
 """
 
 import functools
@@ -13,6 +14,7 @@ import scipy.linalg
 from overbar.kernel import kernel
 from overbar.namespace import bad_minor, namespace
 from overbar.primitive import once, primitive
+from overbar.rules.triangular import factor_of_pair
 
 # -- products with what is stored --------------------------------------------------------------------------------------
 
@@ -750,10 +752,7 @@ def _(X, cb, b, *, lower):
 @cho_solve_banded.also
 def _(*args, **kwargs):
     """scipy.linalg.cho_solve_banded((cb, lower), b)."""
-    if args and isinstance(args[0], tuple) and len(args[0]) == 2:
-        (factor, lower), *args = args
-        args, kwargs = (factor, *args), {**kwargs, "lower": lower}
-    return tuple(args), kwargs
+    return factor_of_pair(args, kwargs)
 
 
 @cho_solve_banded.samples

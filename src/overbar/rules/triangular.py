@@ -250,12 +250,18 @@ def _(X, L, B, *, upper):
     return X_dot
 
 
+def factor_of_pair(args, kwargs):
+    """The arguments of a call whose first is SciPy's pair (factor, lower), with the factor alone and lower=."""
+    if args and isinstance(args[0], tuple) and len(args[0]) == 2:
+        (factor, lower), *others = args
+        return (factor, *others), {**kwargs, "lower": lower}
+    return args, kwargs
+
+
 @cho_solve.also
 def _(*args, **kwargs):
     """scipy.linalg.cho_solve((c, lower), b)."""
-    if args and isinstance(args[0], tuple) and len(args[0]) == 2:
-        (factor, lower), *args = args
-        args, kwargs = (factor, *args), {**kwargs, "lower": lower}
+    args, kwargs = factor_of_pair(args, kwargs)
     if "b" in kwargs and "B" not in kwargs:
         kwargs["B"] = kwargs.pop("b")
     return args, kwargs
