@@ -1,9 +1,10 @@
 """The ops: one entry for each primitive of `overbar.rules`.
 
 May import torch and `overbar`. Where PyTorch has the function, its name, its arguments and their defaults are PyTorch's
-(torch.linalg's before torch's, where both have the name); an op that has no counterpart there keeps overbar's. No op
-has code of its own: an entry says what the op is called, which of PyTorch's functions it stands for, and which calls
-are handed over to that function; `torch_ops.handover` says what that means.
+(torch.linalg's before torch's, where both have the name); an op that has no counterpart there keeps overbar's. An entry
+says what the op is called, which of PyTorch's functions it stands for, and which calls are handed over to that one;
+`torch_ops.handover` says what that means. No op has a rule of its own here: the functions in front of the entries
+choose between PyTorch's and the primitive, and translate arguments and results.
 """
 
 import itertools
