@@ -37,7 +37,7 @@ def tensors(case):
 
 
 def noise(like, seed):
-    return verify._noise(np.random.default_rng(seed), np.asarray(like)).astype(np.asarray(like).dtype)
+    return verify.noise(np.random.default_rng(seed), np.asarray(like)).astype(np.asarray(like).dtype)
 
 
 def error(found, expected):

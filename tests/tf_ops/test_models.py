@@ -28,7 +28,7 @@ def as_tuple(outputs):
 
 
 def noise(like, seed):
-    return verify._noise(np.random.default_rng(seed), np.asarray(like)).astype(np.asarray(like).dtype)
+    return verify.noise(np.random.default_rng(seed), np.asarray(like)).astype(np.asarray(like).dtype)
 
 
 def close(found, expected, rtol):

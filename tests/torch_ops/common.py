@@ -99,7 +99,7 @@ def condensed(outputs):
 def directions(arrays):
     """For each array two directions to move in, as its last dimension."""
     rng = np.random.default_rng(1)
-    return [torch.tensor(np.stack([verify._noise(rng, a).astype(a.dtype) for _ in range(2)], -1)) / 2 for a in arrays]
+    return [torch.tensor(np.stack([verify.noise(rng, a).astype(a.dtype) for _ in range(2)], -1)) / 2 for a in arrays]
 
 
 def derivatives(F, t, order):

@@ -418,7 +418,7 @@ def test_layouts(sample, dtype):
     x = tensors(case)
     f = op(sample.primitive, case.options)
     out = several(f(*x))
-    bars = [torch.tensor(verify._noise(np.random.default_rng(1), o.detach().numpy())) for o in out]
+    bars = [torch.tensor(verify.noise(np.random.default_rng(1), o.detach().numpy())) for o in out]
     expected = torch.autograd.grad(out, x, bars)
     for layout in LAYOUTS:
         if any(t.ndim == 0 for t in (*x, *out)) and layout in (_part, _transposed):
@@ -439,7 +439,7 @@ def test_expanded_inputs_and_cotangents(first):
     x, f = tensors(case), op(first.primitive, case.options)
     whole = op(first.primitive, first.draw(batch=(3,)).options)
     out = several(f(*x))
-    bars = [torch.tensor(verify._noise(np.random.default_rng(1), o.detach().numpy())) for o in out]
+    bars = [torch.tensor(verify.noise(np.random.default_rng(1), o.detach().numpy())) for o in out]
     expected = torch.autograd.grad(out, x, bars)
     many = several(whole(*(t.expand(3, *t.shape) for t in x)))
     for a, b in zip(many, out, strict=True):

@@ -302,7 +302,7 @@ def test_linearize(first):
     out, tangent = torch.func.linearize(f, *x)
     rng = np.random.default_rng(3)
     for _ in range(2):
-        direction = [torch.tensor(verify._noise(rng, a)) for a in case.arrays]
+        direction = [torch.tensor(verify.noise(rng, a)) for a in case.arrays]
         value, expected = torch.func.jvp(f, tuple(x), tuple(direction))
         assert max(b.abs().max() for b in several(expected)) > 1e-3  # the sign of a determinant has none
         for a, b in zip(several(tangent(*direction)), several(expected), strict=True):

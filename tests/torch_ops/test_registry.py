@@ -77,7 +77,7 @@ def second_derivative_error(primitive, case):
     central differences of the first gradient: the largest relative error."""
     g, x = loss(primitive, case.options), tensors(case)
     rng = np.random.default_rng(3)
-    v = [torch.tensor(verify._noise(rng, a).astype(a.dtype)) for a in case.arrays]
+    v = [torch.tensor(verify.noise(rng, a).astype(a.dtype)) for a in case.arrays]
 
     def gradient(step):
         points = [(a.detach() + step * d).requires_grad_() for a, d in zip(x, v, strict=True)]

@@ -55,7 +55,7 @@ def directions(primitive, case) -> Directions:
 
 
 def _noise(like, seed):
-    return verify._noise(np.random.default_rng(seed), like).astype(like.dtype)
+    return verify.noise(np.random.default_rng(seed), like).astype(like.dtype)
 
 
 def as_tuple(outputs: Any) -> tuple:
