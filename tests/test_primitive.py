@@ -412,3 +412,28 @@ def test_a_source_tree_that_nobody_installed_can_be_imported(tmp_path):
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert run.stdout.startswith(f"unknown {tmp_path}")
+
+
+def test_tracebacks_and_profiles_name_the_rule():
+    @overbar.primitive("(n)->()")
+    def half_norm(x):
+        return (x * x).sum(-1) / 2
+
+    @half_norm.vjp
+    def _(c_bar, c, x):
+        raise ArithmeticError
+
+    @half_norm.jvp
+    def _(c, x):
+        raise ArithmeticError
+
+    for differentiate, rule in ((overbar.vjp, "vjp_rule"), (overbar.jvp, "jvp_rule")):
+        with pytest.raises(ArithmeticError) as caught:
+            x = np.ones(3)
+            differentiate(half_norm, x)[1](1.0) if differentiate is overbar.vjp else differentiate(
+                half_norm, (x,), (x,)
+            )
+        assert caught.traceback[-1].name == f"half_norm_{rule}"
+    for primitive in overbar.rules.REGISTRY.values():
+        parts = (primitive.vjp_rule, primitive.jvp_rule, primitive.sampler, primitive.exact, primitive.spelling)
+        assert not [part for part in parts if part is not None and part.__code__.co_name in ("_", "<lambda>")]

@@ -200,12 +200,16 @@ class Primitive:
         return rule
 
     def _name_part(self, function, attribute):
-        """Give a function that is a part of the primitive the name by which it is found there: in tracebacks, and by
-        pickle."""
+        """Give a function that is a part of the primitive the name by which it is found there: in tracebacks, in
+        profiles, and by pickle."""
         if isinstance(function, types.FunctionType) and function.__name__ in ("_", "<lambda>"):
             function.__name__ = f"{self.name}.{attribute}"
             function.__qualname__ = f"{self.__qualname__}.{attribute}"
             function.__module__ = self.__module__
+            # tracebacks and profiles go by the code, and would say `_` of each rule
+            function.__code__ = function.__code__.replace(
+                co_name=f"{self.name}_{attribute}", co_qualname=function.__qualname__
+            )
 
     def derivative(self, rule: _Function | None = None, *, replace: bool = False) -> Any:
         """Register both rules of an elementwise function C = g(A) from its derivative: ``rule(C, A)`` is g′(A)."""
@@ -228,18 +232,21 @@ class Primitive:
         """Register how valid inputs are drawn: a generator ``draw(case)`` which yields ``case(arrays..., **options)``
         for each branch of the rules. `overbar.verify.Draw` describes `case`."""
         self.sampler = draw
+        self._name_part(draw, "sampler")
         return draw
 
     def reference(self, function: _Function) -> _Function:
         """Register an independent definition in exact arithmetic: ``function(mp, *arrays, **options)`` on object arrays
         of mpmath numbers without batch dimensions. `overbar.verify.Exact` describes `mp`."""
         self.exact = function
+        self._name_part(function, "exact")
         return function
 
     def also(self, spelling: _Function) -> _Function:
         """Register another way to write a call, that of SciPy's function of this name: ``spelling(*args, **kwargs)``
         gets the arguments of a call and returns, as a tuple and a dict, those that the primitive takes."""
         self.spelling = spelling
+        self._name_part(spelling, "spelling")
         return spelling
 
     # -- the call ---------------------------------------------------------------------------------------------------
