@@ -135,6 +135,9 @@ class TensorFlowNamespace(Namespace):
     def static_shape(self, A):
         return None if A.shape.rank is None else tuple(A.shape)
 
+    def fits(self, bar, array):
+        return super().fits(bar, array) and array.shape.is_fully_defined()
+
     def shape(self, A):
         static = A.shape
         if static.is_fully_defined():

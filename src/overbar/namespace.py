@@ -11,9 +11,10 @@ values, and where it differentiates by itself, do so without the rules.
 from __future__ import annotations
 
 import math
+import operator
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import array_api_compat
@@ -89,9 +90,14 @@ class Namespace:
         """The value of a primitive on arrays of this library: all outputs, hidden ones too, as a tuple."""
         return primitive.run(arrays, options)
 
-    def static_shape(self, A: Any) -> tuple[int | None, ...] | None:
-        """The shape as a tuple, None for a size that is not known yet; None alone for an unknown rank."""
-        return A.shape
+    #: The shape as a tuple, None for a size that is not known yet; None alone for an unknown rank. (Every call asks for
+    #: it. This way it takes no step of Python's.)
+    static_shape: Callable[[Any], tuple[int | None, ...] | None] = staticmethod(operator.attrgetter("shape"))
+
+    def fits(self, bar: Any, array: Any) -> bool:
+        """Whether a bar is known to have the type, the dtype and the shape of its array: nothing needs to be converted
+        or summed then."""
+        return type(bar) is type(array) and bar.dtype == array.dtype and bar.shape == array.shape
 
     def shape(self, A: Any) -> tuple[Any, ...]:
         """The shape as a tuple of sizes that can be used in a computation."""
@@ -406,6 +412,11 @@ class NumpyNamespace(Namespace):
         return A.dtype.kind == "c"
 
     def as_arrays(self, values):
+        for value in values:
+            if type(value) is not np.ndarray:
+                break
+        else:
+            return values
         try:
             return [np.asarray(v) for v in super().as_arrays(values)]  # no subclass, no scalar of NumPy's own
         except ValueError as error:  # a ragged list

@@ -401,7 +401,10 @@ class Primitive:
         is not known yet."""
         # The answer for these dtypes and shapes is kept: finding it takes longer than a small matrix does.
         try:
-            key = (xp, *[(array.dtype, xp.static_shape(array)) for array in arrays])
+            if len(arrays) == 1:
+                key = (xp, arrays[0].dtype, xp.static_shape(arrays[0]))
+            else:
+                key = (xp, *[(array.dtype, xp.static_shape(array)) for array in arrays])
             return self.signature.fitting[key]
         except KeyError:
             pass
@@ -473,27 +476,37 @@ class Primitive:
         """
         if self.vjp_rule is None:
             raise NotImplementedError(f"{self.name} has no reverse rule. Register one with @{self.name}.vjp.")
-        bars = bars[: self.differentiable]
-        if all(bar is None for bar in bars):
+        bars = bars[0] if self.differentiable == 1 else bars[: self.differentiable]
+        if bars is None or (self.differentiable != 1 and all(bar is None for bar in bars)):
             return [None] * len(arrays)
-        if self.differentiable == 1:
-            bars = bars[0]
         if self.outputs == 1:
             outputs = outputs[0]
-        with _Noting(f"Raised in the reverse rule of {self.name}."):
+        try:
             thunks = self.vjp_rule(bars, outputs, *arrays, **options)
+        except Exception as error:
+            self._note(error, "reverse")
+            raise
         if not isinstance(thunks, tuple) or len(thunks) != len(arrays):
             raise TypeError(
                 f"the reverse rule of {self.name} must return a tuple with one function for each of its "
                 f"{len(arrays)} arrays, but returned {thunks!r}"
             )
-        needed = (True,) * len(arrays) if needed is None else needed
         found = [None] * len(arrays)
         for i, thunk in enumerate(thunks):
-            if needed[i] and thunk is not None:
-                with _Noting(f"Raised in the reverse rule of {self.name}, argument {self.argument(i)}."):
-                    found[i] = self._conform(xp, thunk(), arrays[i], i)
+            if thunk is not None and (needed is None or needed[i]):
+                try:
+                    bar = thunk()
+                    found[i] = bar if xp.fits(bar, arrays[i]) else self._conform(xp, bar, arrays[i], i)
+                except Exception as error:
+                    self._note(error, "reverse", i)
+                    raise
         return found
+
+    def _note(self, error, kind, i=None):
+        """Add to an error whose rule it comes from."""
+        error.add_note(
+            f"Raised in the {kind} rule of {self.name}{'' if i is None else f', argument {self.argument(i)}'}."
+        )
 
     def _conform(self, xp, bar, array, i):
         if _is_foreign(bar, array):
@@ -518,12 +531,18 @@ class Primitive:
         that is not floating point, the pivots of a factorisation for instance, or that is only kept, has None."""
         if self.jvp_rule is None:
             raise NotImplementedError(f"{self.name} has no forward rule. Register one with @{self.name}.jvp.")
-        with _Noting(f"Raised in the forward rule of {self.name}."):
+        try:
             terms = self.jvp_rule(outputs[0] if self.outputs == 1 else outputs, *arrays, **options)
+        except Exception as error:
+            self._note(error, "forward")
+            raise
         if callable(terms):
             dots = [xp.zeros_like(a) if dot is None else dot for a, dot in zip(arrays, dots, strict=True)]
-            with _Noting(f"Raised in the forward rule of {self.name}."):
+            try:
                 parts = [self._tangents(terms(*dots))]
+            except Exception as error:
+                self._note(error, "forward")
+                raise
         elif not isinstance(terms, tuple) or len(terms) != len(arrays):
             raise TypeError(
                 f"the forward rule of {self.name} must return a tuple with one function for each of its {len(arrays)} "
@@ -533,8 +552,11 @@ class Primitive:
             parts = []
             for i, (term, dot) in enumerate(zip(terms, dots, strict=True)):
                 if dot is not None and term is not None:
-                    with _Noting(f"Raised in the forward rule of {self.name}, argument {self.argument(i)}."):
+                    try:
                         parts.append(self._tangents(term(dot)))
+                    except Exception as error:
+                        self._note(error, "forward", i)
+                        raise
             parts = parts or [(None,) * self.differentiable]
         found = [
             self._total(xp, part, out, i) if xp.is_floating(out) else None
@@ -573,22 +595,6 @@ class Primitive:
                 f"{tuple(want)}. A tangent has the shape of its output, or one that broadcasts to it."
             )
         return xp.cast(xp.broadcast_to(total, xp.shape(out)), out)
-
-
-class _Noting:
-    """Adds a note to the error that leaves it. A class, as a generator's context costs more than a small rule."""
-
-    __slots__ = ("note",)
-
-    def __init__(self, note):
-        self.note = note
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, Exception):
-            error.add_note(self.note)
 
 
 def _rebuilt(module, name, state):
@@ -650,7 +656,7 @@ class Signature:
 
     text: str
 
-    @property
+    @functools.cached_property
     def whole(self):
         return "..." in self.text
 
