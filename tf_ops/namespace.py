@@ -387,6 +387,10 @@ class TensorFlowNamespace(Namespace):
         A, nan = _without_nan(A)
         return tf.linalg.solve(A, B, name="solve_A") + nan  # the kernel's error shows this name
 
+    def on_the_host(self, A):
+        # a graph may be compiled by XLA, or saved, and a kernel cannot
+        return tf.executing_eagerly() and "CPU" in A.device
+
     def on_host(self, kernel, *arrays, **options):
         if tf.executing_eagerly():
             try:

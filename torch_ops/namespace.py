@@ -253,6 +253,9 @@ class TorchNamespace(Namespace):
     def on_host(self, kernel, *arrays, **options):
         return host.call(kernel, arrays, options)
 
+    def on_the_host(self, A):
+        return A.device.type == "cpu"
+
     def inv(self, A, warn=False):
         X, info = torch.linalg.inv_ex(A)
         if failure := failure_of(info, "linalg.inv"):

@@ -99,20 +99,27 @@ def application():
             bool, typer.Option("--every", help="Every op that a framework has, and not Cholesky alone.")
         ] = False,
         rules: Annotated[bool, typer.Option("--rules", help="What each rule costs beside its own function.")] = False,
+        structured: Annotated[
+            bool, typer.Option("--structured", help="Banded, Toeplitz, ... matrices: each function beside SciPy's.")
+        ] = False,
         sizes: Annotated[
             str | None,
-            typer.Option(help="Sizes, with commas between: 256,512,1024,2048; --every: 2,8,32,128,512; --rules: 500."),
+            typer.Option(
+                help="Sizes, with commas between: 256,512,1024,2048; --every: 2,8,32,128,512; --rules: 500; "
+                "--structured: 2000."
+            ),
         ] = None,
         framework: Annotated[list[str] | None, frameworks] = None,
         dtype: Annotated[str, typer.Option(help="float64 or float32. The targets are for float64.")] = "float64",
         seconds: Annotated[
-            float | None, typer.Option(help="How long each comparison may take: 3 seconds; --every: 1; --rules: 0.5.")
+            float | None, typer.Option(help="How long each comparison may take: 3 seconds; --every: 1; others: 0.5.")
         ] = None,
         json: Annotated[Path | None, typer.Option(metavar="FILE", help="Save all that was measured here.")] = None,
         strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a target is missed.")] = False,
     ):
         """Time overbar beside what the frameworks have built in: the reverse rule of the Cholesky decomposition, or
-        with --every each op that PyTorch or TensorFlow has too. Or, with --rules, each rule beside its own function.
+        with --every each op that PyTorch or TensorFlow has too. Or, with --rules, each rule beside its own function;
+        with --structured the functions of structured matrices beside SciPy's, and their rules beside them.
 
         PyTorch: the backward pass alone. TensorFlow: forward and gradient in a tf.function. NumPy, which has no
         gradient: the reverse rule against the function. Each also at n = 8, which shows what surrounds the rule. Both
@@ -125,15 +132,19 @@ def application():
             python -m overbar bench --json bench.json --strict
             python -m overbar bench --every --framework torch
             python -m overbar bench --rules
+            python -m overbar bench --structured
         """
         from overbar.bench import cholesky, cost, overhead, report
+        from overbar.bench import structured as of_structure
         from overbar.bench.frameworks import choose, how_to_add
 
         try:
             found, missing = choose(framework)
-            if every and rules:
-                raise ValueError("--every and --rules are two tables: ask for one of them.")
-            kind, usual = (overhead, 1.0) if every else (cost, 0.5) if rules else (cholesky, 3.0)
+            if every + rules + structured > 1:
+                raise ValueError("--every, --rules and --structured are different tables: ask for one of them.")
+            tables = {overhead: every, cost: rules, of_structure: structured}
+            kind = next((table for table, wanted in tables.items() if wanted), cholesky)
+            usual = {overhead: 1.0, cholesky: 3.0}.get(kind, 0.5)
             chosen = tuple(kind.SIZES) if sizes is None else _sizes(sizes)
             seconds = usual if seconds is None else seconds
             if dtype not in ("float64", "float32"):
@@ -142,13 +153,14 @@ def application():
                 raise ValueError(f"--seconds must be positive, not {seconds:g}.")
             if json is not None and (json.is_dir() or not json.parent.is_dir()):
                 raise ValueError(f"the results cannot be saved as {json}: that is no file in a folder that exists.")
+            jobs = kind.jobs(found, chosen, dtype)
         except ValueError as error:
             fail(error)
         console = Console()
         for name in missing:
             console.print(how_to_add(name), markup=False)
-        results, where = report.run(kind.jobs(found, chosen, dtype), console, seconds=seconds)
-        for line in cost.reasons(results) if rules else overhead.reasons(results) if every else ():
+        results, where = report.run(jobs, console, seconds=seconds)
+        for line in () if kind is cholesky else kind.reasons(results):
             console.print(line, highlight=False)
         if json is not None:
             import json as format

@@ -365,6 +365,10 @@ class Namespace:
         found = kernel(*(np.asarray(A) for A in arrays), **options)
         return tuple(self.constant(x, arrays[0]) for x in found)
 
+    def on_the_host(self, A: Any) -> bool:
+        """Whether the array lies where kernels run, so that one may take the place of a function of the library."""
+        return False
+
     def _by_numpy(self, method, A):
         found = getattr(NUMPY, method)(np.asarray(A))
         return tuple(self.constant(x, A) for x in found) if isinstance(found, tuple) else self.constant(found, A)
@@ -546,6 +550,9 @@ class NumpyNamespace(Namespace):
 
     def on_host(self, kernel, *arrays, **options):
         return kernel(*arrays, **options)
+
+    def on_the_host(self, A):
+        return True
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         if not unitriangular:

@@ -8,6 +8,7 @@ in single precision from 1e-18 to 1e18, wherever the result itself is a number. 
 second ones PyTorch's.
 """
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -201,33 +202,26 @@ def all_failures(compute, at, dtype):
         ]
 
 
-# What is not right yet, and why: such a test has to fail, so that the line goes when it no longer does.
-BEYOND = {
-    ("cond-1", "double"): "B G₂ B is as 1/A³, the hidden gradient as 1/A",
-    ("cond-1", "single"): "B G₂ B is as 1/A³, the hidden gradient as 1/A",
-    ("cond-1", "second"): "B G₂ B is as 1/A³, the hidden gradient as 1/A",
-}
-
-
-@pytest.fixture
-def beyond(request, sample, dtype):
-    what = "second" if "second" in request.function.__name__ else "single" if dtype == np.float32 else "double"
-    if (str(sample), what) in BEYOND:
-        request.applymarker(pytest.mark.xfail(reason=BEYOND[str(sample), what], strict=True))
-
-
-@pytest.mark.usefixtures("beyond")
 @pytest.mark.parametrize("dtype", EXPONENTS, ids=lambda dtype: dtype.__name__)
 def test_values_and_first_derivatives(sample, dtype):
     at = Point(sample.primitive, sample.draw(dtype))
     assert not all_failures(at.in_numpy, at, dtype)
 
 
-@pytest.mark.usefixtures("beyond")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
 def test_second_derivatives(sample, dtype):
     at = Point(sample.primitive, sample.draw(dtype))
     assert not all_failures(at.in_torch, at, dtype)
+
+
+@pytest.mark.parametrize("ord", ["nuc", 1, -np.inf, -2])
+@pytest.mark.parametrize("name", ["matrix_norm", "cond"])
+def test_norms_that_no_sample_has(name, ord):
+    case = draw_cases(REGISTRY[name])[1]
+    (option,) = case.options
+    at = Point(REGISTRY[name], dataclasses.replace(case, options={option: ord}))
+    assert not all_failures(at.in_numpy, at, np.float64)
+    assert not all_failures(at.in_torch, at, np.float64)
 
 
 def test_what_has_no_degree_is_known(primitive):

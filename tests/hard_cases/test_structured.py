@@ -447,3 +447,50 @@ def test_no_reflections_and_no_columns():
         overbar.householder_product(np.ones((2, 3)), np.ones(2))
     with pytest.raises(np.linalg.LinAlgError, match="more reflections than columns"):
         overbar.householder_product(np.ones((3, 2)), np.ones(3))
+
+
+# -- eigenvalues of tridiagonal matrices -------------------------------------------------------------------------------
+
+
+@doubles
+def test_large_tridiagonal_matrices_have_the_decomposition_of_the_full_ones(dtype):
+    """By a routine of the host's own, in place of that for full matrices, from 48 rows on."""
+    n = 50
+    draw = Draw(0, dtype, (2,))
+    d, e = draw.normal(n).real.astype(dtype), draw.normal(n - 1)
+    e[0, 7] = 0
+    A = np.zeros((2, n, n), dtype)
+    i = np.arange(n - 1)
+    A[:, i, i + 1], A[:, i + 1, i] = e, e.conj()
+    A[:, np.arange(n), np.arange(n)] = d
+    w, V = overbar.eigh(A)
+    w_bar, V_bar = np.cos(w), np.cos(np.arange(n * n)).reshape(n, n) + 0 * V
+    A_bar = overbar.vjp(overbar.eigh, A)[1]((w_bar, V_bar))[0]
+    d_bar, e_bar = np.diagonal(A_bar, 0, -2, -1).real, 2 * np.diagonal(A_bar, 1, -2, -1)
+    for xp, ops in ((np, overbar), (torch, torch_ops), (tf, tf_ops)):
+        options = {} if xp is np else {"eigvals_only": False}
+        f = lambda d, e: ops.eigh_tridiagonal(d, e, **options)  # noqa: B023, E731
+        if xp is np:
+            found, pullback = overbar.vjp(f, d, e)
+            bars = pullback((w_bar, V_bar))
+        elif xp is torch:
+            x = [torch.tensor(a, requires_grad=True) for a in (d, e)]
+            found = f(*x)
+            bars = torch.autograd.grad(found, x, [torch.tensor(w_bar), torch.tensor(V_bar)])
+            found = [t.detach() for t in found]
+        else:
+            x = [tf.constant(a) for a in (d, e)]
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                found = f(*x)
+            found_bars = w_bar.astype(found[0].dtype.as_numpy_dtype), V_bar
+            bars = tape.gradient(found, x, [tf.constant(b) for b in found_bars])
+        for a, b in zip((*found, *bars), (w, V, d_bar, e_bar), strict=True):
+            assert abs(np.asarray(a) - b).max() <= 1e-9 * abs(b).max()
+
+
+def test_a_large_tridiagonal_matrix_that_is_not_finite_is_refused():
+    d, e = np.ones(60), np.ones(59)
+    d[3] = np.nan
+    with pytest.raises(np.linalg.LinAlgError, match="not finite"):
+        overbar.eigh_tridiagonal(d, e)

@@ -1,6 +1,6 @@
 """What a rule costs: each reverse and forward rule beside its own function, in every framework.
 
-May import NumPy, `overbar` and, inside functions, the frameworks and their fronts.
+May import NumPy, SciPy, `overbar` and, inside functions, the frameworks and their fronts.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import functools
 import math
 
 import numpy as np
+import scipy.linalg
 
 from overbar.bench.cholesky import Job
 from overbar.bench.frameworks import FRAMEWORKS, load
@@ -32,6 +33,7 @@ REASONS = {
     "cholesky": "the function takes n³/3 flops in one call, the forward rule 5n³/6 in many of small blocks",
     "cholesky_banded": "the function is one call of compiled code, the rule goes from block to block in NumPy",
     "det": "the function takes 2n³/3 flops, the inverse of the rule 2n³ more",
+    "eigh_tridiagonal": "the function takes O(n²), its rules are products of full matrices",
     "diagonal": "the function is a view of n entries, the bar of A has n² to write",
     "kron": "the function writes each number once, the rule reads them and adds up",
     "ldl": "the function takes n³/3 flops, two triangular solves and a product of the rule 3n³ and more",
@@ -93,6 +95,26 @@ def _band(draw, count, **options):
     return draw(draw._cast(ab), draw._cast(b), **options)
 
 
+def _few_columns(draw, size):
+    """A lower factor, and four columns of norms below the size, so that A − V Vᴴ is positive definite, too."""
+    L = draw.lower(4)
+    n = len(L)
+    return draw(draw._cast(L + np.eye(n)), draw._cast(size / (2 * n**0.5) * draw.rng.standard_normal((n, 4))))
+
+
+def _toeplitz(draw):
+    n = 4 * draw.factor
+    c, r = draw.rng.standard_normal((2, n))
+    c[0] += 2 * n
+    return draw(draw._cast(c), draw._cast(r), draw._cast(draw.rng.standard_normal((n, 4))))
+
+
+def _reflections(draw):
+    n = 4 * draw.factor
+    (raw, tau), _ = scipy.linalg.qr(draw.rng.standard_normal((n, max(1, n // 10))), mode="raw")
+    return draw(draw._cast(raw), draw._cast(tau))
+
+
 def _definite_band(draw):
     drawn = _band(draw, 33)
     return draw(drawn.arrays[0], lower=True)
@@ -101,19 +123,24 @@ def _definite_band(draw):
 # whose samples are of a fixed size, or of a fixed rank, or would grow too large
 _OWN = {
     "cho_solve_banded": lambda draw: _band(draw, 33, lower=True),
+    "cholesky_downdate": lambda draw: _few_columns(draw, 0.4),
+    "cholesky_update": lambda draw: _few_columns(draw, 1.0),
     "cholesky_banded": _definite_band,
+    "householder_product": _reflections,
     "kron": _kronecker,
     "polar": lambda draw: draw(draw.normal(4, 3)),
     "solve_banded": lambda draw: _band(draw, 33, l_and_u=(16, 16)),
     "solve_continuous_are": _riccati,
     "solve_discrete_are": _riccati,
+    "solve_toeplitz": _toeplitz,
     "tridiagonal_solve": lambda draw: _band(draw, 3),
 }
 
 
-def jobs(frameworks, sizes=tuple(SIZES), dtype="float64", names=None) -> list[Job]:
+def jobs(frameworks, sizes=tuple(SIZES), dtype="float64", names=None, targets=None) -> list[Job]:
     """What there is to measure: for each framework, each size, each rule and each primitive that is a function of
     matrices. (Functions of whole arrays move or add numbers, and their samples are of a fixed size.)"""
+    targets = SIZES if targets is None else targets
     names = names or [name for name, primitive in REGISTRY.items() if not primitive.signature.whole]
     found = []
     for framework in frameworks:
@@ -122,7 +149,7 @@ def jobs(frameworks, sizes=tuple(SIZES), dtype="float64", names=None) -> list[Jo
                 title = f"{FRAMEWORKS[framework].label}, n = {n}: the {rule} rule beside its function"
                 for name in names:
                     things = functools.partial(_things, framework, name, n, dtype, rule)
-                    aim = SIZES.get(n) if dtype == "float64" else None
+                    aim = targets.get(n) if dtype == "float64" else None
                     job = Job(
                         framework, title, name, n, ("rule", "function"), things, cost=True, target=aim, options=_OFTEN
                     )

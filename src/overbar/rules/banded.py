@@ -87,28 +87,41 @@ def band_times(ab, X, lower, upper, adjoint=False):
 # -- solving -----------------------------------------------------------------------------------------------------------
 
 
-def _without_corners(ab, lower, upper):
-    """A copy in which what lies outside the matrix is zero."""
-    r, j = np.ogrid[: ab.shape[0], : ab.shape[1]]
-    i = j + r - upper
-    return np.where((i >= 0) & (i < ab.shape[1]), ab, 0)
+def _without_corners(ab, lower, upper, out=None):
+    """A copy in which what lies outside the matrix is zero, in `out` where that is given."""
+    n, out = ab.shape[1], np.empty_like(ab) if out is None else out
+    out[...] = ab
+    for d in range(1, upper + 1):
+        out[upper - d, :d] = 0
+    for d in range(1, lower + 1):
+        out[upper + d, max(n - d, 0) :] = 0
+    return out
 
 
 @kernel("(p,n),(n,k)->(n,k)", "=")
 def gbsv(ab, B, *, lower, upper, adjoint, name):
     """LAPACK's solution of A X = B, or Aᴴ X = B, for a band with so many diagonals below and above the main one."""
-    kind = np.result_type(ab, B)
+    kind, n = np.result_type(ab, B), ab.shape[1]
     if B.size == 0:
         return np.zeros(B.shape, kind)
-    factor, substitute = scipy.linalg.get_lapack_funcs(("gbtrf", "gbtrs"), (ab, B))
-    band = np.zeros((2 * lower + upper + 1, ab.shape[1]), kind)
-    band[lower:] = _without_corners(ab, lower, upper)
-    LU, pivots, info = factor(band, lower, upper)
+    if lower == upper == 1 and n > 1:
+        (solve,) = scipy.linalg.get_lapack_funcs(("gtsv",), (ab, B))
+        above, main, below = ab[0, 1:], ab[1], ab[2, :-1]
+        if adjoint:
+            above, main, below = below.conj(), main.conj(), above.conj()
+        *_, X, info = solve(below, main, above, B)
+    else:
+        factor, substitute = scipy.linalg.get_lapack_funcs(("gbtrf", "gbtrs"), (ab, B))
+        band = np.zeros((2 * lower + upper + 1, n), kind, order="F")
+        _without_corners(ab, lower, upper, out=band[lower:])
+        LU, pivots, info = factor(band, lower, upper, overwrite_ab=True)
+        X = B
+        if info <= 0:
+            X, _ = substitute(LU, lower, upper, B, pivots, trans=2 if adjoint else 0)
     if info > 0:
         raise np.linalg.LinAlgError(
             f"{name}: the matrix is singular: its pivot {info} is zero. There is no solution, or more than one."
         )
-    X, _ = substitute(LU, lower, upper, B.astype(kind), pivots, trans=2 if adjoint else 0)
     return X
 
 
@@ -525,23 +538,26 @@ def _(Y, L, G):
 
 
 @kernel("(p,n)->(p,n)", "=")
-def pbtrf(ab):
-    """LAPACK's Cholesky factor in lower storage."""
+def pbtrf(ab, *, lower):
+    """LAPACK's Cholesky factor, L or U, in the storage of the band."""
     p, n = min(ab.shape), ab.shape[1]
-    L = np.zeros_like(ab)
-    if n:
-        (factor,) = scipy.linalg.get_lapack_funcs(("pbtrf",), (ab,))
-        band = _without_corners(ab[:p], p - 1, 0)
-        band[0] = band[0].real
-        if not np.isfinite(band).all():
-            raise np.linalg.LinAlgError(
-                "cholesky_banded: argument ab is not finite. Remove or replace such entries before the call."
-            )
-        found, info = factor(band, lower=1)
-        if info > 0:
-            raise np.linalg.LinAlgError(bad_minor("ab", (), info).replace("cholesky:", "cholesky_banded:"))
-        L[:p] = _without_corners(found, p - 1, 0)
-    return L
+    factor = np.zeros_like(ab)
+    if n == 0:
+        return factor
+    (decompose,) = scipy.linalg.get_lapack_funcs(("pbtrf",), (ab,))
+    stored, corners = (slice(p), (p - 1, 0)) if lower else (slice(len(ab) - p, None), (0, p - 1))
+    band = _without_corners(ab[stored], *corners, out=np.empty((p, n), ab.dtype, order="F"))
+    main = 0 if lower else -1
+    band[main] = band[main].real
+    if not np.isfinite(band).all():
+        raise np.linalg.LinAlgError(
+            "cholesky_banded: argument ab is not finite. Remove or replace such entries before the call."
+        )
+    found, info = decompose(band, lower=lower, overwrite_ab=True)
+    if info > 0:
+        raise np.linalg.LinAlgError(bad_minor("ab", (), info).replace("cholesky:", "cholesky_banded:"))
+    factor[stored] = found
+    return factor
 
 
 @primitive("(p,n)->(p,n)")
@@ -600,8 +616,7 @@ def cholesky_banded(ab, *, lower=False):
            [2., 2., 2.]])
     """
     _known_rows("cholesky_banded", ab)
-    (L,) = namespace(ab).on_host(pbtrf, ab if lower else _lower(ab))
-    return L if lower else _upper(L)
+    return namespace(ab).on_host(pbtrf, ab, lower=bool(lower))[0]
 
 
 @cholesky_banded.vjp
@@ -662,19 +677,21 @@ def _hermitian(mp, ab, lower):
 
 
 @kernel("(p,n),(n,k)->(n,k)", "=")
-def pbtrs(L, B):
-    """LAPACK's solution of L Lᴴ X = B."""
-    kind = np.result_type(L, B)
+def pbtrs(cb, B, *, lower):
+    """LAPACK's solution of L Lᴴ X = B, or Uᴴ U X = B."""
+    kind = np.result_type(cb, B)
     if B.size == 0:
         return np.zeros(B.shape, kind)
-    zero = np.flatnonzero(L[0] == 0)
+    zero = np.flatnonzero(cb[0 if lower else -1] == 0)
     if len(zero):
         raise np.linalg.LinAlgError(
             f"cho_solve_banded: the factor is singular: its diagonal is zero at ({zero[0]}, {zero[0]})."
         )
-    p = min(L.shape)
-    (substitute,) = scipy.linalg.get_lapack_funcs(("pbtrs",), (L, B))
-    X, _ = substitute(_without_corners(L[:p], p - 1, 0).astype(kind), B.astype(kind), lower=1)
+    p, n = min(cb.shape), cb.shape[1]
+    (substitute,) = scipy.linalg.get_lapack_funcs(("pbtrs",), (cb, B))
+    stored, corners = (slice(p), (p - 1, 0)) if lower else (slice(len(cb) - p, None), (0, p - 1))
+    band = _without_corners(cb[stored], *corners, out=np.empty((p, n), kind, order="F"))
+    X, _ = substitute(band, B, lower=lower)
     return X
 
 
@@ -720,7 +737,7 @@ def cho_solve_banded(cb, b, *, lower=False):
     array([1., 1., 1.])
     """
     _known_rows("cho_solve_banded", cb)
-    return namespace(cb, b).on_host(pbtrs, cb if lower else _lower(cb), b)[0]
+    return namespace(cb, b).on_host(pbtrs, cb, b, lower=bool(lower))[0]
 
 
 @cho_solve_banded.vjp

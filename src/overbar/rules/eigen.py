@@ -1,13 +1,15 @@
 """Eigenvalues and eigenvectors of symmetric (Hermitian) matrices.
 
-May import `overbar.namespace`, `overbar.primitive` and `rules.cholesky`. Eigenvectors are known up to a factor of
-modulus 1 only. To have a derivative for every loss, and the same result in every library, the vectors here have that
-factor fixed: of the components larger than nine tenths of the largest, the first is positive. (Nine tenths, so that
-vectors with several largest components, which are common, are not decided by rounding.)
+May import `overbar.namespace`, `overbar.primitive`, `overbar.kernel` and `rules.cholesky`. Eigenvectors are known up to
+a factor of modulus 1 only. To have a derivative for every loss, and the same result in every library, the vectors here
+have that factor fixed: of the components larger than nine tenths of the largest, the first is positive. (Nine tenths,
+so that vectors with several largest components, which are common, are not decided by rounding.)
 """
 
 import numpy as np
+import scipy.linalg
 
+from overbar.kernel import kernel
 from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
 from overbar.rules.cholesky import cholesky
@@ -177,9 +179,11 @@ def decomposed(name, A, UPLO="L"):
     """Eigenvalues, vectors, and the hidden outputs by which second derivatives tell of a basis, see `eigvalsh`."""
     if UPLO not in ("L", "U", "l", "u"):
         raise ValueError(f'{name}: UPLO is {UPLO!r}. Choose "L" for the lower triangle or "U" for the upper one.')
-    xp = namespace(A)
-    w, V = xp.eigh(A if UPLO in "Ll" else mH(A))
-    V = fixed(V)
+    return _with_hidden(*namespace(A).eigh(A if UPLO in "Ll" else mH(A)))
+
+
+def _with_hidden(w, V):
+    xp, V = namespace(V), fixed(V)
     return w, V, xp.zeros_like(V), xp.zeros_like(xp.cast(w, V))
 
 
@@ -1088,6 +1092,25 @@ def _(mp, A, B):
 
 # -- tridiagonal matrices ----------------------------------------------------------------------------------------------
 
+# From this size on the host's routine for tridiagonal matrices is faster than the decomposition of full ones.
+TRIDIAGONAL = 48
+
+
+@kernel("(n),(k)->(n),(n,n)", "r=")
+def stemr(d, e):
+    """SciPy's eigenvalues and eigenvectors of a Hermitian tridiagonal matrix."""
+    if not (np.isfinite(d).all() and np.isfinite(e).all()):
+        raise np.linalg.LinAlgError(
+            "eigh_tridiagonal: argument d or e is not finite. Remove or replace such entries before the call."
+        )
+    if e.dtype.kind != "c":
+        return scipy.linalg.eigh_tridiagonal(d.real, e, check_finite=False)
+    # the matrix is P T Pᴴ with a diagonal P, of numbers of modulus 1, and a real T
+    size = abs(e)
+    phases = np.append(1, np.cumprod(np.where(size == 0, 1, e.conj() / np.where(size == 0, 1, size))))
+    w, V = scipy.linalg.eigh_tridiagonal(d.real, size, check_finite=False)
+    return w, (phases / abs(phases))[:, None] * V
+
 
 @primitive("(n),(k)->(n),(n,n),(n,n),(n)", hidden=2)
 def eigh_tridiagonal(d, e):
@@ -1120,9 +1143,10 @@ def eigh_tridiagonal(d, e):
 
         d̄ᵢ = Re Āᵢᵢ,    ēᵢ = 2 Āᵢ,ᵢ₊₁.
 
-    The value is computed with the dense matrix, which is no larger than V, by the library's own `eigh`: on every
-    device, in batches, and under XLA. Where no e is 0 all eigenvalues differ, though they may be close; where one is,
-    `eigh` says what holds. Source: Giles (2008), section 3.1. Cost: that of `eigh`.
+    The value is computed on the host, by SciPy, in O(n²), where d lies there and n is 48 or more; else with the dense
+    matrix, which is no larger than V, by the library's own `eigh`: on every device, in batches, and under XLA. Where no
+    e is 0 all eigenvalues differ, though they may be close; where one is, `eigh` says what holds. Source: Giles (2008),
+    section 3.1. Cost of the rules: that of those of `eigh`.
 
     Examples
     --------
@@ -1131,16 +1155,19 @@ def eigh_tridiagonal(d, e):
     >>> np.round(w[0], 4), np.round(pullback((np.array([1.0, 0.0, 0.0]), None))[0], 4)
     (np.float64(-1.4142), array([0.25, 0.5 , 0.25]))
     """
-    return decomposed("eigh_tridiagonal", _tridiagonal(namespace(d, e), d, e))
-
-
-def _tridiagonal(xp, d, e):
+    xp = namespace(d, e)
     n, k = d.shape[-1], e.shape[-1]
     if n is not None and k is not None and k != max(n - 1, 0):
         raise xp.ShapeError(
             f"eigh_tridiagonal: argument e of shape {tuple(e.shape)} does not fit d of shape {tuple(d.shape)}: it must "
             "have one entry less."
         )
+    if n is not None and n >= TRIDIAGONAL and xp.on_the_host(d):
+        return _with_hidden(*xp.on_host(stemr, d, e))
+    return decomposed("eigh_tridiagonal", _tridiagonal(xp, d, e))
+
+
+def _tridiagonal(xp, d, e):
     n = xp.shape(d)[-1]
     above = xp.diagonal_embed(e, n, n, offset=1)
     return xp.diagonal_embed(d, n, n) + above + mH(above)

@@ -48,8 +48,8 @@ def _norm(xp, A, ord):
     if 0 in A.shape[-2:]:
         return xp.sum(xp.abs(A), axis=(-2, -1)), A
     if ord == "fro":
-        scale = xp.max(xp.abs(A), axis=(-2, -1), keepdims=True)
-        scaled = _over(xp, A, scale)
+        scale = xp.power_of_two(A)
+        scaled = A / xp.cast(scale, A)
         length = xp.sqrt(xp.sum(xp.abs(scaled) ** 2, axis=(-2, -1), keepdims=True))
         return (scale * length)[..., 0, 0], _over(xp, scaled, length)
     if ord == "nuc":
@@ -161,7 +161,7 @@ def matrix_norm(A, *, ord="fro"):
         1, inf      G = the signs (phases) of that column   H = 0; of complex entries, what turns their phases
 
     (Giles 2008, section 2.3, and Watson 1992, "Characterization of the subdifferential of some matrix norms".) The
-    Frobenius norm is computed on A divided by its largest entry: no square over- or underflows. The rule of the nuclear
+    Frobenius norm is computed on A divided by a power of 2: no square over- or underflows. The rule of the nuclear
     norm divides by no differences of singular values and is right at equal ones, to any order; that of the others is
     where the singular value (sum) itself is a simple one.
 
@@ -302,17 +302,19 @@ def cond(A, *, p=None):
         raise xp.ShapeError(
             f"cond: argument A of shape {tuple(A.shape)} is not square: only p=2 and p=-2 know its condition number."
         )
-    singular, regular = _regular(xp, A)
-    B = xp.inv(regular)
-    (c1, G1), (c2, G2) = _norm(xp, A, p), _norm(xp, B, p)
+    singular, scale, scaled = _regular(xp, A)
+    B = xp.inv(scaled)
+    (c1, G1), (c2, G2) = _norm(xp, scaled, p), _norm(xp, B, p)
     G = _column(xp, c2, A) * G1 - _column(xp, c1, A) * (mH(B) @ G2 @ mH(B))
-    return xp.where(singular, xp.zeros_like(c1) + _INFINITY, c1 * c2), _nan_where(xp, singular, G)
+    return xp.where(singular, xp.zeros_like(c1) + _INFINITY, c1 * c2), _nan_where(xp, singular, G) / scale
 
 
 def _regular(xp, A):
-    """Which matrices are singular, with a pivot of zero, and A with the identity in their place."""
-    singular = xp.slogdet(A)[1] == -_INFINITY
-    return singular, xp.where(singular[..., None, None], xp.eye_like(A) + xp.zeros_like(A), A)
+    """Which matrices are singular, with a pivot of zero; a power of 2 next to the size of each; and A over that, with
+    the identity in the place of singular ones. (Of A⁻¹ and its square products are made, which for A itself may leave
+    the range of numbers.)"""
+    singular, scale = xp.slogdet(A)[1] == -_INFINITY, xp.cast(xp.power_of_two(A), A)
+    return singular, scale, xp.where(singular[..., None, None], xp.eye_like(A) + xp.zeros_like(A), A / scale)
 
 
 def _nan_where(xp, singular, G):
@@ -339,7 +341,7 @@ def _cond_second(xp, A, c, G, E, p):
         S_bar = (b * (2 * c * wb - wa) - a * wb) / bottom / bottom
         found = _vectors_bar(A, U, S, Vh, xp.cast((a - c * b) / bottom, A), E, S_bar)
         return _if_simple(xp, found, E, a, b)
-    singular, A = _regular(xp, A)
+    singular, scale, A = _regular(xp, A)
     B = xp.solve(A, xp.eye_like(A) + xp.zeros_like(A), check=False)
     B_dot, Bh = -B @ E @ B, mH(B)
     (c1, G1), (c2, G2) = (xp.call(matrix_norm, (M,), {"ord": p}) for M in (A, B))
@@ -352,7 +354,7 @@ def _cond_second(xp, A, c, G, E, p):
         - _inner(xp, G1, E) * product
         - _column(xp, c1, A) * product_dot
     )
-    return _nan_where(xp, singular, G_dot)
+    return _nan_where(xp, singular, G_dot) / scale / scale
 
 
 _rules_of_a_function_with_its_gradient(cond, _cond_second)

@@ -85,11 +85,12 @@ def _(X_bar, X, A, B, *, upper, left, unitriangular, adjoint):
         return xp.solve_triangular(A, X_bar, upper=upper, left=left, adjoint=not adjoint, unitriangular=unitriangular)
 
     def A_bar():
+        minus = -X  # which may be much smaller than Ā
         if left:
-            bar = X @ mH(B_bar()) if adjoint else B_bar() @ mH(X)
+            bar = minus @ mH(B_bar()) if adjoint else B_bar() @ mH(minus)
         else:
-            bar = mH(B_bar()) @ X if adjoint else mH(X) @ B_bar()
-        return _triangle(xp, -bar, upper, unitriangular)
+            bar = mH(B_bar()) @ minus if adjoint else mH(minus) @ B_bar()
+        return _triangle(xp, bar, upper, unitriangular)
 
     return A_bar, B_bar
 
@@ -230,7 +231,8 @@ def _(X_bar, X, L, B, *, upper):
         n, k = X.shape[-2:]
         if n is None or k is None or n < 64 or 8 * k < n:
             T = mH(xp.triu(L)) if upper else xp.tril(L)
-            bar = xp.tril(-B_bar() @ mH(mH(T) @ X) - X @ mH(half()))
+            both = xp.concat([-B_bar(), -X], axis=-1)
+            bar = xp.tril(both @ mH(xp.concat([mH(T) @ X, half()], axis=-1)))  # one pass over n² numbers
         else:
             c = xp.cast(xp.power_of_two(L), L)  # B̄ Xᴴ alone, which is as 1/L⁴, may leave the range of numbers
             bar = _tril_of_product(-(B_bar() * c) @ mH(X * c), (mH(L) if upper else L) / c) / c
