@@ -6,6 +6,8 @@ May import `overbar.namespace`, `overbar.primitive` and `rules.eigen`.
 from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
 from overbar.rules.eigen import (
+    NOISE,
+    SILENT,
     Pairs,
     anywhere,
     blocks,
@@ -16,6 +18,7 @@ from overbar.rules.eigen import (
     eigh,
     from_eigen,
     hermitian_part,
+    left_out,
     nan_where,
     nearly_equal,
     packed,
@@ -146,10 +149,12 @@ class _Divisors:
         gap = self.S[..., None, :] - self.S[..., :, None]
         return _reciprocal(self.xp, gap, self.xp.abs(gap) <= rounding(self.S)[..., None])
 
-    def small_gaps(self):
-        """Where a numerator that is no more than rounding would be blown up to something that matters."""
+    def nothing(self, plus, size):
+        """Where a bracket that is no more than rounding would be blown up to something that matters."""
         gap = self.S[..., None, :] - self.S[..., :, None]
-        return self.xp.abs(gap) <= self.xp.rounding(self.A) ** 0.25 * self.largest[..., None]
+        small = self.xp.abs(gap) <= self.xp.rounding(self.A) ** 0.25 * self.largest[..., None]
+        # Less than, not less or equal: cotangents of zero are used to ask for the derivative of this rule.
+        return small & (self.xp.abs(plus) < SILENT * _noise(self.xp, self.A) * size)
 
     def of_sums(self):
         total = self.S[..., None, :] + self.S[..., :, None]
@@ -157,6 +162,11 @@ class _Divisors:
 
     def of_values(self):
         return _reciprocal(self.xp, self.S, self.rounding >= self.S)[..., None, :]
+
+
+def _noise(xp, A):
+    """2 √n ε, as in `Pairs`."""
+    return 0.3 * NOISE * (xp.rounding(A) * xp.eps(A)) ** 0.5
 
 
 def svd_reverse(bars, factors, A):
@@ -177,9 +187,7 @@ def svd_reverse(bars, factors, A):
         Y, right = _inside_and_outside(xp, mH(Vh), mH(Vh_bar), k, A.shape[-1])
         plus, minus, size = plus + Y, minus - Y, size + _largest(xp, Y)
     plus, minus = plus - mH(plus), minus - mH(minus)
-    # Less than, not less or equal: cotangents of zero are used to ask for the derivative of this rule.
-    nothing = divide.small_gaps() & (xp.abs(plus) < 8 * xp.rounding(A) * size)
-    plus = xp.where(nothing, xp.zeros_like(plus), plus)
+    plus = xp.where(divide.nothing(plus, size), xp.zeros_like(plus), plus)
     P = (xp.cast(divide.of_gaps(), A) * plus + xp.cast(divide.of_sums(), A) * minus) / 2
     if S_bar is not None:
         P = P + xp.diagonal_embed(xp.cast(S_bar, A), k, k)
@@ -478,7 +486,7 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
     if not (nearly_equal(-S) or xp.may_hold(zero)):  # most matrices need no more
         return A_bar
     k = xp.shape(S)[-1]
-    plus = minus = 0
+    plus = minus = largest = 0
     size = xp.zeros_like(S)
     outside = zero & ~zero
     for V, V_bar, rows, sign in (
@@ -488,17 +496,23 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
         if V_bar is None:
             continue
         X, rest = _inside_and_outside(xp, V, V_bar, k, rows)
-        plus, minus = plus + X, minus + sign * X
+        plus, minus, largest = plus + X, minus + sign * X, largest + _largest(xp, X)
         here = xp.max(xp.abs(V_bar), axis=-2)[..., :k]
         size = size + here
         if rest is not None:
             outside = outside | (xp.max(xp.abs(rest), axis=-2) > 2e3 * xp.rounding(A) * here)
-    noise = xp.rounding(A) * (size[..., None, :] + size[..., :, None])
-    where = unknown((plus - mH(plus)) / 2, hermitian_part(plus), noise, S_bar, -S)
+    noise = _noise(xp, A) * (size[..., None, :] + size[..., :, None])
+    K = (plus - mH(plus)) / 2
+    where = unknown(K, hermitian_part(plus), noise, S_bar, -S)
     both = zero[..., None, :] & zero[..., :, None]
     turned = both & (xp.abs(minus - mH(minus)) > 2e3 * noise)
     where = where | anywhere(turned) | xp.any(zero & outside, axis=-1)
     if S_bar is not None:
+        divide = _Divisors(xp, A, S)
+        idle = divide.nothing(2 * K, largest)
+        known = xp.where(idle, xp.zeros_like(K), K * xp.cast(divide.of_gaps(), K))
+        X, blurred = left_out(K, idle, noise, known, S_bar, -S)
+        A_bar, where = A_bar - U[..., :k] @ X @ Vh[..., :k, :], where | blurred
         tolerance = xp.eps(S) ** 0.5 * xp.max(xp.abs(S_bar), axis=-1, keepdims=True)
         driven = zero & (xp.abs(S_bar) > tolerance)
         m, n = A.shape[-2:]
