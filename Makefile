@@ -36,7 +36,7 @@ TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint format bench coverage operators notebooks clean distclean
+.PHONY: help demo test setup lint format bench docs coverage operators notebooks clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' Makefile
@@ -65,11 +65,14 @@ format: $(STAMP) ## correct the style where that can be done automatically
 bench: $(STAMP) ## time overbar side by side with what the frameworks have built in
 	$(BIN)/python -m overbar bench $(ARGS)
 
+docs: $(STAMP) ## write what is generated: tables and pages of the documents, stubs, examples of the ops
+	$(BIN)/python -m tools.docs
+
 coverage: $(STAMP) ## measure what each primitive can do and write docs/coverage.md
 	$(BIN)/python -m overbar check --save docs/coverage.md
 
 operators: $(STAMP) ## run PyTorch's operator database and write docs/operator_database.md
-	$(BIN)/python -m tests.torch_ops.operator_database > docs/operator_database.md.new
+	$(BIN)/python -m tools.operator_database > docs/operator_database.md.new
 	mv docs/operator_database.md.new docs/operator_database.md
 
 # By nbclient's own interface, because its command keeps no option that leaves the times out: without them, a notebook

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the ops, by name. This file is written by docs/generate.py."""
+"""The examples in the docstrings of the ops, by name. This file is written by make docs."""
 
 EXAMPLES = {
     "add": """\

@@ -1,4 +1,4 @@
-# This file is written by docs/generate.py.
+# This file is written by make docs.
 from typing import Any
 
 from tf_ops.ops import cholesky as cholesky

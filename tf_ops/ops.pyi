@@ -1,4 +1,4 @@
-# This file is written by docs/generate.py.
+# This file is written by make docs.
 from collections.abc import Sequence
 from typing import Any
 

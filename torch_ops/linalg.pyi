@@ -1,4 +1,4 @@
-# This file is written by docs/generate.py.
+# This file is written by make docs.
 from torch.linalg import cholesky_ex as cholesky_ex
 from torch.linalg import cross as cross
 from torch.linalg import inv_ex as inv_ex

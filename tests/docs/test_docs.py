@@ -7,7 +7,6 @@ import contextlib
 import io
 import linecache
 import re
-import runpy
 import subprocess
 import sys
 import tomllib
@@ -23,6 +22,8 @@ import torch
 import overbar
 import tf_ops
 import torch_ops
+from tools.docs.documents import documents
+from tools.docs.handed_over import handed_over, remarks
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -229,13 +230,12 @@ def test_versions_are_those_of_the_project():
 
 
 def test_generated_documents_are_up_to_date():
-    generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))
     stale = [
         path.relative_to(ROOT).as_posix()
-        for path, text in generate["documents"]().items()
+        for path, text in documents().items()
         if path.read_text(encoding="utf-8") != text
     ]
-    assert stale == [], "out of date; write them anew with: .venv/bin/python docs/generate.py"
+    assert stale == [], "out of date; write them anew with: make docs"
 
 
 @pytest.mark.parametrize(
@@ -255,17 +255,15 @@ def test_generated_documents_are_up_to_date():
     ],
 )
 def test_what_is_handed_over_is_found_by_asking(when, words):
-    generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))
     signature = "cholesky(A: Tensor, *, upper: bool = False) -> Tensor"
     op = torch_ops.wrap(overbar.cholesky, signature, builtin=torch.linalg.cholesky, when=when)
     op.__module__ = "torch_ops.ops"
-    remark = list(generate["remarks"](torch_ops, op))
+    remark = list(remarks(torch_ops, op))
     said = "handed over to `torch.linalg.cholesky`: "
     assert remark == ([] if words is None else [said + words if words else said.removesuffix(": ")])
 
 
 def test_what_takes_more_words_than_there_are_is_an_error():
-    generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))
     op = torch_ops.wrap(
         overbar.cholesky,
         "cholesky(A: Tensor, *, upper: bool = False) -> Tensor",
@@ -274,7 +272,7 @@ def test_what_takes_more_words_than_there_are_is_an_error():
     )
     op.__module__ = "torch_ops.ops"
     with pytest.raises(ValueError, match="more words"):
-        generate["handed_over"](op)
+        handed_over(op)
 
 
 def test_ops_page_names_every_op():

@@ -119,7 +119,7 @@ def test_tensorflow(scaled_gram, dtype, batch, mode):
 
 def test_the_steps_add_it_to_the_collection(tmp_path):
     """Follow the text in a copy of the repository: write the file, add the three lines, generate the documents."""
-    for name in ("src", "torch_ops", "tf_ops", "docs"):
+    for name in ("src", "torch_ops", "tf_ops", "docs", "tools"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
@@ -149,7 +149,7 @@ A, d = np.ones((2, 3)), np.array([1.0, 2.0, 3.0])
 assert check(overbar.rules.REGISTRY["scaled_gram"])
 print(overbar.scaled_gram(A, d)[0, 0], float(torch_ops.scaled_gram(torch.tensor(A), torch.tensor(d))[0, 0]),
       float(tf_ops.scaled_gram(A, d)[0, 0]))
-runpy.run_path("docs/generate.py", run_name="__main__")
+runpy.run_module("tools.docs", run_name="__main__")
 """
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{tmp_path / 'src'}", "TF_CPP_MIN_LOG_LEVEL": "3"}
     result = subprocess.run(

@@ -206,7 +206,7 @@ BELOW = {
     "__main__": {"import_order", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "check", "demo"},
 }
 ABOVE_FRONTS = {"bench", "check", "demo", "__main__"}
-OURS = {"overbar", "torch_ops", "tf_ops", "notebooks", "tests"}
+OURS = {"overbar", "torch_ops", "tf_ops", "notebooks", "tests", "tools"}
 FRAMEWORKS = {"torch", "tensorflow"}
 
 

@@ -1,8 +1,8 @@
 """PyTorch's own operator database, run against the ops that share a name with a function of torch. May import
 `torch_ops`.
 
-`operator_database.py` has the checks, and the table of what is known to fail. An op that is added is tested without a
-line here.
+`tools/operator_database.py` has the checks, and the table of what is known to fail. An op that is added is tested
+without a line here.
 """
 
 from pathlib import Path
@@ -13,8 +13,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch_ops  # noqa: E402
-from tests.torch_ops import operator_database as database  # noqa: E402
-from tests.torch_ops.operator_database import CATEGORIES, Known, Outcome, Pair, pairs, recorded, run  # noqa: E402
+from tools import operator_database as database  # noqa: E402
+from tools.operator_database import CATEGORIES, Known, Outcome, Pair, pairs, recorded, run  # noqa: E402
 
 PAGE = Path(__file__).parents[2] / "docs" / "operator_database.md"
 

@@ -4,7 +4,7 @@ May import `torch_ops`. The installed torch carries, for each of its functions, 
 reference inputs and inputs that must raise. `pairs` finds the ops that have one; `run` holds one of them against
 torch's function in one of the CATEGORIES; `report` says in Markdown what passed:
 
-    python -m tests.torch_ops.operator_database
+    python -m tools.operator_database
 
 Nothing is listed by hand but EXCEPTIONS, what is known to fail and why.
 """

@@ -1,0 +1,1 @@
+"""Programs for those who work on overbar: they write documents and are not installed."""
