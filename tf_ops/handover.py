@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from overbar.docstrings import TENSORFLOW as WORDS
 from overbar.docstrings import describe, full_name
-from overbar.primitive import Primitive, as_function
+from overbar.primitive import Primitive, Wrapped, as_function
 from tf_ops.examples import EXAMPLES
 from tf_ops.wrapper import TENSORFLOW
 
@@ -58,7 +58,7 @@ def wrap(
     Returns
     -------
     callable
-        Takes whatever tf.convert_to_tensor takes.
+        Takes whatever tf.convert_to_tensor takes. It can be pickled where the primitive and the other arguments can.
 
     Examples
     --------
@@ -95,7 +95,10 @@ def wrap(
     )
     # The mark that tf.autograph.experimental.do_not_convert sets: there is nothing to rewrite here.
     function.autograph_info__ = {}
-    return function
+    if function.__module__ == "tf_ops.ops":
+        return function  # pickled by its name
+    given = {"builtin": builtin, "when": when, "returns": returns, "takes": takes}
+    return Wrapped(function, wrap, primitive, signature, **given, **names)
 
 
 def _with_name(function, positional):

@@ -15,7 +15,7 @@ from torch.compiler import is_dynamo_compiling
 from torch.overrides import handle_torch_function, has_torch_function
 
 from overbar.docstrings import PYTORCH, describe, full_name
-from overbar.primitive import Primitive, as_function, written
+from overbar.primitive import Primitive, Wrapped, as_function, written
 from torch_ops.examples import EXAMPLES
 from torch_ops.graphs import graph_key, in_graph
 from torch_ops.namespace import DtypeError, ShapeError, forward_mode, watched
@@ -72,7 +72,8 @@ def wrap(
     Returns
     -------
     callable
-        Takes tensors (and Python numbers beside them); raises TypeError for anything else. Half precision (float16,
+        Takes tensors (and Python numbers beside them); raises TypeError for anything else. It can be pickled where the
+        primitive and the other arguments can. Half precision (float16,
         bfloat16) is computed in float32 and returned in the dtype of the input; under autocast it stays in float32,
         as with torch.linalg.
 
@@ -99,7 +100,10 @@ def wrap(
             op.ours = ours  # the op where nothing is handed over: small matrices never get there, but tests have to
     op.primitive, op.names, op.builtin, op.mended, op.when = primitive, names, builtin, mended, when
     _describe(op, signature, returns)
-    return op
+    if op.__module__ == "torch_ops.ops":
+        return op  # pickled by its name
+    given = {"builtin": builtin, "mended": mended, "when": when, "unwatched": unwatched}
+    return Wrapped(op, wrap, primitive, signature, **given, returns=returns, takes=takes, **names)
 
 
 def _result(returns):

@@ -23,7 +23,7 @@ from torch._library.infer_schema import SUPPORTED_PARAM_TYPES
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
-from overbar.primitive import Primitive, as_function
+from overbar.primitive import Primitive, Wrapped, as_function
 from overbar.rules import REGISTRY
 from torch_ops.batching import batched
 from torch_ops.graphs import graph_key, in_graph
@@ -84,7 +84,7 @@ def custom_op(primitive: Primitive, name: str | None = None) -> Callable[..., An
             return in_graph(key, *arrays, **options)
         return function(*arrays, **options)
 
-    return op
+    return Wrapped(op, custom_op, primitive, name)
 
 
 class _Library(TorchNamespace):

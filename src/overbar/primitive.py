@@ -895,6 +895,46 @@ def as_function(
     return function
 
 
+class Wrapped:
+    """A function that a front made of a primitive, as an object that can be pickled: of a function pickle keeps the
+    name, and one that is made by a call has none to be found by.
+
+    It is pickled by its name where that finds it, and else as the call that made it. So it goes wherever its primitive
+    goes: by reference where that can be imported, and by cloudpickle whole.
+    """
+
+    def __init__(self, function: Callable[..., Any], make: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        functools.update_wrapper(self, function)
+        del self.__wrapped__  # the signature is in __signature__
+        self.function, self._made_by = function, (make, args, kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self):
+        return f"<function {self.__qualname__} of {self.primitive!r}>"
+
+    def __reduce__(self):
+        if getattr(sys.modules.get(self.__module__), self.__qualname__, None) is self:
+            return self.__qualname__
+        return _made_again, (self.__module__, *self._made_by)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __get__(self, instance: object, owner: type | None = None) -> Wrapped:
+        return self  # as that of Primitive
+
+
+def _made_again(module, make, args, kwargs):
+    made = make(*args, **kwargs)
+    made.__module__ = module
+    return made
+
+
 def _with_signature(primitive, xp, name, rest, names, returns, takes):
     """A function ``name(rest`` that calls the primitive. It is compiled from text, as `dataclasses` and `namedtuple`
     do it: Python then binds the arguments itself, ten times faster than `inspect.Signature.bind`."""

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import overbar
-from overbar.rules.schur import schur_rotation
+from overbar.rules import schur_forms
+from overbar.rules.schur import schur_rotation, triangular_commutator
 from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_error
 
 torch = pytest.importorskip("torch")
@@ -466,3 +467,35 @@ def test_sizes_of_zero(front, name, shape):
     A = np.zeros(shape)
     (bar,) = gradient(front, lambda A: sum(overbar.sum(x) for x in p(A) if "int" not in str(x.dtype)), A)
     assert bar.shape == shape
+
+
+@doubles
+@pytest.mark.parametrize("adjoint", [False, True])
+@pytest.mark.parametrize("n", [1, 2, 5, 8, 18])
+def test_the_equations_of_the_schur_form_are_solved_for_a_whole_batch(n, adjoint, dtype):
+    """Whatever the blocks of its matrices are; from 16 rows on by LAPACK, one matrix after the other."""
+    draw = Draw(1, dtype, (3, 5))
+    (T, _), F = overbar.schur(draw.normal(n, n)), draw.normal(n, n)
+    (X,) = triangular_commutator(T, F, adjoint=adjoint)
+    S = T.conj().mT if adjoint else T
+    rest = X @ S - S @ X - F
+    outside = np.tril(np.ones((n, n), bool), -1) & np.ones(T.shape, bool)
+    if dtype == np.float64:
+        i = np.arange(n - 1)
+        outside[..., i + 1, i] = T[..., i + 1, i] == 0
+        assert n == 1 or 0 < (~outside[..., i + 1, i]).sum() < outside[..., i + 1, i].size  # blocks of both sizes
+    assert abs(np.where(outside, rest, X)).max() <= 1e-12 * max(1, abs(X).max())
+
+
+def test_a_batch_says_which_matrix_has_no_derivative_of_its_schur_form():
+    A = np.stack([np.diag([1.0, 2, 3]), np.diag([1.0, 2, 2]), np.diag([3.0, 2, 1])])
+    (T, Z), pullback = overbar.vjp(overbar.schur, A)
+    with pytest.raises(np.linalg.LinAlgError, match=r"repeated eigenvalues.*Matrix 1 of the batch"):
+        pullback((T, Z))
+
+
+def test_workspaces_of_schur_forms_do_not_pile_up():
+    for n in range(1, 80):
+        overbar.schur(np.eye(n) + np.triu(np.ones((n, n))))
+    info = schur_forms._gees.cache_info()
+    assert info.currsize == info.maxsize < 79

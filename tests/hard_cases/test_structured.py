@@ -449,6 +449,23 @@ def test_no_reflections_and_no_columns():
         overbar.householder_product(np.ones((3, 2)), np.ones(3))
 
 
+@pytest.mark.parametrize("pair", [(1, 1), [1, 1], np.array([1, 1]), (np.int64(1), np.int32(1))], ids=repr)
+def test_the_numbers_of_diagonals_in_every_form(pair):
+    ab, b = np.array([[0.0, 1, 1], [4, 4, 4], [1, 1, 0]]), np.ones(3)
+    expected = scipy.linalg.solve_banded((1, 1), ab, b)
+    for found in (overbar.solve_banded(pair, ab, b), overbar.solve_banded(ab, b, l_and_u=pair)):
+        np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(torch_ops.solve_banded(pair, torch.tensor(ab), torch.tensor(b)), expected)
+    np.testing.assert_allclose(tf_ops.solve_banded(pair, tf.constant(ab), tf.constant(b)), expected)
+
+
+@pytest.mark.parametrize("pair", [(1.5, 1), (1, -1), np.array([[1, 1], [1, 0]]), (1,), 2, None], ids=repr)
+def test_numbers_of_diagonals_that_are_none(pair):
+    """And one pair for each matrix, which SciPy does not take either."""
+    with pytest.raises(ValueError, match="one pair: where theirs differ, give each band rows of zeros"):
+        overbar.solve_banded(np.ones((2, 3, 3)), np.ones(3), l_and_u=pair)
+
+
 # -- eigenvalues of tridiagonal matrices -------------------------------------------------------------------------------
 
 

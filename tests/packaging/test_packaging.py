@@ -139,6 +139,32 @@ def test_sdist_holds_what_a_reader_needs(distribution):
     assert not [name for name in names if ".venv" in name or "__pycache__" in name]
 
 
+def test_no_link_of_the_page_on_an_index_leads_nowhere(metadata):
+    """There the README stands alone. The links of the repository itself are followed by the tests of the documents."""
+    page = metadata.get_payload() or metadata["Description"]
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert "docs/ops.md lists them" in page
+    hook = _hook()
+    targets = [found[2] + (found[3] or "") for found in hook.LINK.finditer(page)]
+    assert not [target for target in targets if target.startswith("#") or (ROOT / target.partition("#")[0]).exists()]
+
+
+def test_links_lead_to_the_repository_whose_address_is_known():
+    text = "[a](docs/ops.md#add) [b](#here) [c](https://d.e/f) `x[1](y)` [g](docs)"
+    assert _hook().for_an_index(text, ROOT, "https://h.example/i/") == (
+        "[a](https://h.example/i/blob/HEAD/docs/ops.md#add) [b](https://h.example/i/blob/HEAD/README.md#here) "
+        "[c](https://d.e/f) `x[1](y)` [g](https://h.example/i/blob/HEAD/docs)"
+    )
+    assert _hook().for_an_index(text, ROOT, None) == "a b [c](https://d.e/f) `x[1](y)` g"
+
+
+def _hook():
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Importing
 

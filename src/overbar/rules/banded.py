@@ -7,6 +7,7 @@ matrix.
 """
 
 import functools
+import operator
 
 import numpy as np
 import scipy.linalg
@@ -136,8 +137,8 @@ def solve_banded(ab, b, *, l_and_u: list[int], adjoint=False):
     b : array (..., n, k) or (n,)
         float32, float64, complex64 or complex128. Batch dimensions broadcast.
     l_and_u : pair of int
-        How many diagonals below the main one, and above it, may be different from zero. (SciPy's first argument; the
-        functions of `torch_ops` and `tf_ops` have SciPy's order.)
+        How many diagonals below the main one, and above it, may be different from zero, in all matrices of a batch.
+        (SciPy's first argument; the functions of `torch_ops` and `tf_ops` have SciPy's order.)
     adjoint : bool
         Solve Aᴴ X = B.
 
@@ -179,11 +180,14 @@ def solve_banded(ab, b, *, l_and_u: list[int], adjoint=False):
 
 def _diagonals(ab, l_and_u):
     try:
-        lower, upper = map(int, l_and_u)
+        lower, upper = map(operator.index, l_and_u)
     except (TypeError, ValueError):
         lower = upper = -1
     if min(lower, upper) < 0:
-        raise ValueError(f"solve_banded: l_and_u must be a pair of numbers, 0 or more, not {l_and_u!r}.")
+        raise ValueError(
+            f"solve_banded: l_and_u must be a pair of whole numbers, 0 or more, not {l_and_u!r}. All matrices of a "
+            "batch have one pair: where theirs differ, give each band rows of zeros up to the largest l and u."
+        )
     if ab.shape[-2] not in (None, lower + upper + 1):
         raise ValueError(
             f"solve_banded: argument ab of shape {tuple(ab.shape)} does not fit l_and_u = {(lower, upper)}: it must "
@@ -220,7 +224,8 @@ def _(X, ab, b, *, l_and_u, adjoint):
 @solve_banded.also
 def _(*args, **kwargs):
     """scipy.linalg.solve_banded(l_and_u, ab, b)."""
-    if args and isinstance(args[0], tuple) and len(args[0]) == 2 and all(isinstance(n, int) for n in args[0]):
+    # of a band there are two dimensions
+    if args and "l_and_u" not in kwargs and (isinstance(args[0], (tuple, list)) or getattr(args[0], "ndim", 2) == 1):
         l_and_u, *args = args
         kwargs = {**kwargs, "l_and_u": l_and_u}
     return tuple(args), kwargs

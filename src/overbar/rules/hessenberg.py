@@ -102,31 +102,39 @@ def hessenberg(A):
 # -- what is below the subdiagonal -------------------------------------------------------------------------------------
 
 
-@kernel("(n,n),(n,n)->(n,n)", "=")
+@kernel("(n,n),(n,n)->(n,n)", "=", stacked=True)
 def hessenberg_commutator(H, F, *, adjoint):
     """The X below the diagonal, zero in its first column, for which X H − H X agrees with F below the subdiagonal. Or
     the adjoint: the Y below the subdiagonal for which Y Hᴴ − Hᴴ Y agrees with F where X may differ from zero."""
     kind = np.result_type(H, F)
-    n, H = len(H), np.triu(H, -1)
-    X = np.zeros((n, n), kind)
-    beside = np.diagonal(H, -1)
-    small = 10 * n * np.finfo(kind).eps * abs(H).max(initial=0)
+    n, H = H.shape[-1], np.triu(H, -1)
+    X = np.zeros(F.shape, kind)
+    beside = np.diagonal(H, -1, -2, -1)
+    small = 10 * n * np.finfo(kind).eps * abs(H).max((-2, -1), initial=0)[:, None]
     counted = n - 1 if kind.kind == "c" else n - 2  # the sign of the last number of a real matrix is its own
-    zero = np.flatnonzero(abs(beside[: max(counted, 0)]) <= small)
+    zero = np.argwhere(abs(beside[:, : max(counted, 0)]) <= small)
     if len(zero):
         raise np.linalg.LinAlgError(
-            f"hessenberg: number {zero[0]} on the subdiagonal of H is zero, to rounding: the columns of Q behind it "
+            f"hessenberg: number {zero[0, 1]} on the subdiagonal of H is zero, to rounding: the columns of Q behind it "
             "are arbitrary, and there is no derivative."
         )
+
+    def times(A, x):
+        return (A @ x[..., None])[..., 0]
+
     if not adjoint:
         for j in range(n - 2):
-            rest = F[j + 2 :, j] - X[j + 2 :, 1 : j + 1] @ H[1 : j + 1, j] + H[j + 2 :, j + 1 :] @ X[j + 1 :, j]
-            X[j + 2 :, j + 1] = rest / beside[j]
+            rows = slice(j + 2, n)
+            rest = F[:, rows, j] - times(X[:, rows, 1 : j + 1], H[:, 1 : j + 1, j])
+            rest += times(H[:, rows, j + 1 :], X[:, j + 1 :, j])
+            X[:, rows, j + 1] = rest / beside[:, j, None]
         return X
-    G, C = H.conj().T, H.conj()
+    G, C = mH(H), H.conj()
     for j in reversed(range(n - 2)):
-        rest = F[j + 2 :, j + 1] - X[j + 2 :, j + 1 :] @ C[j + 1, j + 1 :] + G[j + 2 :, j + 3 :] @ X[j + 3 :, j + 1]
-        X[j + 2 :, j] = rest / C[j + 1, j]
+        rows = slice(j + 2, n)
+        rest = F[:, rows, j + 1] - times(X[:, rows, j + 1 :], C[:, j + 1, j + 1 :])
+        rest += times(G[:, rows, j + 3 :], X[:, j + 3 :, j + 1])
+        X[:, rows, j] = rest / C[:, j + 1, j, None]
     return X
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
-from overbar.rules.svd import _distinct, _reciprocal, svd
+from overbar.rules.svd import _distinct, _reciprocal, values_bar, values_dot
 
 # The order of the products in these two is such that none is beyond the range of numbers where the result is not: each
 # is as 1/A² at most, as the result is, and each of their own derivatives as 1/A³. And for tall matrices none has m by m
@@ -55,11 +55,11 @@ def _for_each(xp, tolerance, largest):
     return xp.zeros_like(largest) + tolerance
 
 
-def _inverse_by_svd(xp, A, atol, rtol):
-    """A⁺, the singular values, and which of them count as zero."""
-    U, S, Vh = xp.svd(A)
+def _inverse_by_svd(xp, A, factors, atol, rtol):
+    """A⁺ from U, S, Vᴴ, and which singular values count as zero."""
+    U, S, Vh = factors
     zero = _cutoff(xp, A, S[..., :1], atol, rtol) >= S
-    return (mH(Vh) * xp.cast(_reciprocal(xp, S, zero), A)[..., None, :]) @ mH(U), S, zero
+    return (mH(Vh) * xp.cast(_reciprocal(xp, S, zero), A)[..., None, :]) @ mH(U), zero
 
 
 @primitive("(m,n)->(n,m)", steps=("atol", "rtol"))
@@ -112,7 +112,7 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
     """
     xp = namespace(A)
     if not hermitian:
-        return _inverse_by_svd(xp, A, atol, rtol)[0]
+        return _inverse_by_svd(xp, A, xp.svd(A), atol, rtol)[0]
     m, n = A.shape[-2:]
     if m != n:
         raise xp.ShapeError(f"pinv: argument A of shape {tuple(A.shape)} is not square: leave out hermitian=True.")
@@ -159,7 +159,7 @@ def _(mp, A, *, atol, rtol, hermitian):
     return mp.mH(mp.solve(A @ mp.mH(A), A))
 
 
-@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p)", steps=("rcond",))
+@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p),(q,n),(p),(q,p),(p,n)", hidden=2, kept=2, steps=("rcond",))
 def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
     """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank.
 
@@ -208,9 +208,9 @@ def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
         Ā = −B̄ Xᴴ + R (A⁺ B̄)ᴴ + (A⁺ᴴ X) X̄ᴴ (I − A⁺A).
 
     The residuals r = ‖R‖² move by 2 Re⟨R, Ḃ − Ȧ X⟩, as R is orthogonal to the range of A: B̄ gets 2 R r̄ and Ā
-    −2 R r̄ Xᴴ. The singular values give U diag(s̄) Vᴴ, and the rank is a constant. Regularised least squares is the
-    same for A on top of √l2_regularizer I, and B on top of zeros. The rules call `pinv`, which makes their own
-    derivatives right at any constant rank.
+    −2 R r̄ Xᴴ. The singular values have the rules of `svdvals`, for which U and V are kept, and the rank is a
+    constant. Regularised least squares is the same for A on top of √l2_regularizer I, and B on top of zeros. The rules
+    call `pinv`, which makes their own derivatives right at any constant rank.
 
     Cost: that of `pinv`, which is that of the function, and products with k columns.
 
@@ -223,12 +223,15 @@ def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
     """
     xp = namespace(A)
     A, B = _regularised(xp, A, B, l2_regularizer)
-    inverse, S, zero = _inverse_by_svd(xp, A, None, rcond)
+    U, S, Vh = xp.svd(A)
+    inverse, zero = _inverse_by_svd(xp, A, (U, S, Vh), None, rcond)
     X = inverse @ B
     residuals = xp.sum(xp.abs(B - A @ X) ** 2, axis=-2)
     rank = xp.sum(xp.astype(S > 0, xp.int64) * xp.astype(~zero, xp.int64), axis=-1)
     batch = xp.shape(X)[:-2]
-    return X, residuals, xp.broadcast_to(rank, batch), xp.broadcast_to(S, (*batch, xp.shape(S)[-1]))
+    of_svd = ((S, 1), (xp.zeros_like(A), 2), (xp.zeros_like(xp.cast(S, A)), 1), (U, 2), (Vh, 2))
+    of_svd = (xp.broadcast_to(C, (*batch, *xp.shape(C)[-core:])) for C, core in of_svd)
+    return X, residuals, xp.broadcast_to(rank, batch), *of_svd
 
 
 def _regularised(xp, A, B, weight):
@@ -248,9 +251,15 @@ def _zero_rows(xp, B, A):
     return xp.broadcast_to(xp.zeros_like(xp.sum(B, axis=-2, keepdims=True)), (*batch, xp.shape(A)[-1], k))
 
 
+def _of_svd(outputs):
+    """U, S, Vᴴ and the two hidden outputs, as `svd` has them."""
+    S, N, norm, U, Vh = outputs[3:]
+    return U, S, Vh, N, norm
+
+
 @lstsq.vjp
 def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
-    (X_bar, r_bar, _, S_bar), (X, *_), xp = bars, outputs, namespace(A)
+    (X_bar, r_bar, _, S_bar, N_bar, norm_bar), (X, *_), xp = bars, outputs, namespace(A)
     m = xp.shape(A)[-2]
     A, B = _regularised(xp, A, B, l2_regularizer)
 
@@ -278,8 +287,7 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
         if r_bar is not None:
             bar = bar - from_r() @ mH(X)
         if S_bar is not None:
-            U, _, Vh = svd(A, full_matrices=False)
-            bar = bar + (U * xp.cast(S_bar, A)[..., None, :]) @ Vh
+            bar = bar + values_bar((None, S_bar, None, N_bar, norm_bar), _of_svd(outputs), A)
         return bar[..., :m, :] if l2_regularizer else bar
 
     def B_bar():
@@ -304,9 +312,8 @@ def _(outputs, A, B, *, rcond, driver, l2_regularizer, fast):
         inverse, R, change = pinv(A, rtol=rcond), B - A @ X, B_dot - A_dot @ X
         Z = mH(A_dot) @ (mH(inverse) @ X)
         X_dot = inverse @ change + inverse @ (mH(inverse) @ (mH(A_dot) @ R)) + Z - inverse @ (A @ Z)
-        U, _, Vh = svd(A, full_matrices=False)
-        S_dot = xp.sum(xp.real(xp.conj(U) * (A_dot @ mH(Vh))), axis=-2)
-        return X_dot, 2 * xp.sum(xp.real(xp.conj(R) * change), axis=-2), None, S_dot
+        r_dot = 2 * xp.sum(xp.real(xp.conj(R) * change), axis=-2)
+        return X_dot, r_dot, None, values_dot(A_dot, _of_svd(outputs), A), None, None
 
     return dots
 

@@ -20,7 +20,7 @@ def lapack(name, dtype):
     return scipy.linalg.get_lapack_funcs((name,), dtype=dtype)[0]
 
 
-@functools.cache
+@functools.lru_cache(32)
 def _gees(dtype, n):
     """LAPACK's Schur decomposition of n by n matrices."""
     routine = lapack("gees", dtype)

@@ -338,7 +338,7 @@ def _(factors, A, *, full_matrices):
 def _decomposed_bar(name, bars, factors, A, full_matrices):
     """Ā of what `_decomposed` returned."""
     (U_bar, S_bar, Vh_bar, N_bar, _), (U, S, Vh, _, _), xp = bars, factors, namespace(A)
-    found = xp.zeros_like(A) if S_bar is None else _values_bar(bars, factors, A)
+    found = xp.zeros_like(A) if S_bar is None else values_bar(bars, factors, A)
     if 0 in A.shape[-2:] or (U_bar is None and Vh_bar is None):
         return found
     if xp.is_complex(A):
@@ -359,13 +359,12 @@ def _decomposed_bar(name, bars, factors, A, full_matrices):
 
 def _decomposed_dots(A_dot, factors, A):
     """U̇, Ṡ, V̇ᴴ, and none of the hidden outputs."""
-    (U, S, Vh, N, norm), xp = factors, namespace(A)
+    (U, S, Vh, *_), xp = factors, namespace(A)
     U_dot, S_dot, Vh_dot = svd_forward(A_dot, (U, S, Vh), A)
     if 0 not in A.shape[-2:]:
-        k = xp.shape(S)[-1]
         if xp.is_complex(A):
-            U_dot, Vh_dot = _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k)
-        S_dot = xp.real(svd_directional(A_dot, A, U[..., :k], xp.cast(S, A), Vh[..., :k, :], N, norm))
+            U_dot, Vh_dot = _oriented_dots(xp, U_dot, Vh_dot, U, Vh, xp.shape(S)[-1])
+        S_dot = values_dot(A_dot, factors, A)
     return U_dot, S_dot, Vh_dot, None, None
 
 
@@ -526,7 +525,7 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
 # -- second derivatives of values
 
 
-def _values_bar(bars, factors, A):
+def values_bar(bars, factors, A):
     """U diag(s̄) Vᴴ, or that in the basis of which the hidden outputs' cotangents tell."""
     (_, S_bar, _, N_bar, norm_bar), (U, S, Vh, N, norm), xp = bars, factors, namespace(A)
     k = xp.shape(S)[-1]
@@ -537,6 +536,15 @@ def _values_bar(bars, factors, A):
     B, lost, change = told_basis(hermitian_part(mH(U) @ N_bar @ V), norm_bar, -S, S_bar)
     found = svd_values_bar(c, A, U @ B, S_like, mH(V @ B), N, norm) + U @ change @ mH(V)
     return xp.where(lost[..., None, None], float("nan") * xp.ones_like(found), found)
+
+
+def values_dot(A_dot, factors, A):
+    """Ṡ, with the hidden outputs."""
+    (U, S, Vh, N, norm), xp = factors, namespace(A)
+    if 0 in A.shape[-2:]:
+        return xp.zeros_like(S)
+    k = xp.shape(S)[-1]
+    return xp.real(svd_directional(A_dot, A, U[..., :k], xp.cast(S, A), Vh[..., :k, :], N, norm))
 
 
 @primitive("(k),(m,n),(m,k),(k),(k,n),(m,n),(k)->(m,n)")
