@@ -65,7 +65,7 @@ def _solved_by_torch(A, B, **_):
 
 
 def _numbers_tell(A, *_, **__):
-    return A.requires_grad and A.dtype in FULL and A.device.type == "cpu" and not forward_mode() and are_plain((A,))
+    return A.requires_grad and A.is_cpu and A.dtype in FULL and not forward_mode() and are_plain((A,))
 
 
 def _looked_at(reason, size=None):
@@ -86,36 +86,34 @@ _SMALL_FOR_VECTORS = {dtype: torch.finfo(dtype).eps ** 0.2 for dtype in FULL}
 _ROOM = {dtype: torch.finfo(dtype).max ** 0.5 for dtype in FULL}
 
 
-def _rows(x):
-    """The numbers along the last dimension, of each matrix: a list of Python's, or NumPy's, which take less time."""
-    x = x.detach()
-    return x.tolist() if x.ndim == 1 else x.numpy().T
-
-
 def _det(A):
     found, LU, _ = torch._linalg_det(A)
-    if not LU.numel():
-        return found
-    pivots, size = _rows(LU.diagonal(0, -2, -1)), found.detach()
-    if A.ndim == 2:
-        pivots, size = list(map(abs, pivots)), abs(size.item())
-    else:
-        pivots, size = abs(pivots), abs(size.numpy().T)
-    # not of NaN
-    fine = (_least(pivots) >= _SMALL[A.dtype] * _most(pivots)) & (size >= 1 / _ROOM[A.dtype]) & (size <= _ROOM[A.dtype])
-    return found if _every(fine) else det.ours(A)
+    return found if _pivots_are_large(A, LU) and _in_range(found, _ROOM[A.dtype]) else det.ours(A)
 
 
-def _least(rows):
-    return min(rows) if isinstance(rows, list) else rows.min(0)
+def _in_range(x, room):
+    """Whether numbers are neither larger than `room` nor smaller than its inverse, nor NaN."""
+    if not x.ndim:
+        return 1 / room <= abs(x.item()) <= room
+    size = x.detach().abs()
+    low, high = torch.aminmax(size) if size.numel() else (1.0, 1.0)
+    return bool(1 / room <= low and high <= room)
 
 
-def _most(rows):
-    return max(rows) if isinstance(rows, list) else rows.max(0)
-
-
-def _every(fine):
-    return fine if isinstance(fine, bool) else fine.all()
+def _pivots_are_large(A, U):
+    """Whether no pivot is small beside the largest one of its matrix, nor NaN."""
+    if A.size(-2) > A.size(-1) or not U.numel() or not A.requires_grad:
+        return True
+    pivots, least = U.diagonal(0, -2, -1).detach(), _SMALL[A.dtype]
+    if pivots.ndim == 1:
+        pivots = list(map(abs, pivots.tolist()))
+        return min(pivots) >= least * max(pivots) and not math.isnan(math.fsum(pivots))
+    pivots = pivots.abs()
+    low, high = torch.aminmax(pivots)
+    if low >= least * high:  # of all matrices together, which takes less time
+        return True
+    low, high = torch.aminmax(pivots, dim=-1)
+    return bool((low >= least * high).all())
 
 
 def _finite(x):
@@ -134,34 +132,39 @@ def _logdet(A):
     return found if not found.is_complex() and _finite(found) else logdet.ours(A)
 
 
-def _apart(rows, least):
-    """Whether values in descending order are farther apart than is said."""
-    if isinstance(rows, list):
-        return all(a - b > least for a, b in itertools.pairwise(rows))
-    return (rows[:-1] - rows[1:] > least).all()
-
-
 def _separated(A, w, small=_SMALL):
-    """Whether eigenvalues are apart, and none is NaN."""
+    """Whether eigenvalues, in ascending order, are apart, and none is NaN."""
     if not w.numel():
         return True
-    rows = _rows(w)[::-1]
-    largest = abs(rows[0]) + abs(rows[-1])
-    return _every(largest < math.inf) and _apart(rows, small[A.dtype] * largest)
+    least, w = small[A.dtype], w.detach()
+    if w.ndim == 1:
+        rows = w.tolist()
+        least *= abs(rows[0]) + abs(rows[-1])
+        return least < math.inf and all(b - a > least for a, b in itertools.pairwise(rows))
+    if w.size(-1) == 1:
+        return bool(w.isfinite().all())
+    gaps, size = w[..., 1:] - w[..., :-1], w[..., 0].abs() + w[..., -1].abs()
+    return bool((gaps.amin(-1) > least * size).all())
 
 
 def _regular(A, s, small=_SMALL):
-    """Whether singular values are apart, also from zero, and none is NaN."""
+    """Whether singular values, in descending order, are apart, also from zero, and none is NaN."""
     if not s.numel():
         return True
-    rows = _rows(s)
-    least = small[A.dtype] * rows[0]
-    return _every(rows[-1] > least) and _apart(rows, least)
+    least, s = small[A.dtype], s.detach()
+    if s.ndim == 1:
+        rows = s.tolist()
+        least *= rows[0]
+        return rows[-1] > least and all(a - b > least for a, b in itertools.pairwise(rows))
+    first, last = s[..., 0], s[..., -1]
+    if s.size(-1) > 1:
+        last = torch.minimum(last, (s[..., :-1] - s[..., 1:]).amin(-1))
+    return bool((last > least * first).all())
 
 
 def _real_numbers_tell(A, *_, **__):
     # Complex vectors have phases, of which PyTorch's derivative knows nothing.
-    real = A.dtype in REAL and A.device.type == "cpu" and not forward_mode() and are_plain((A,))
+    real = A.is_cpu and A.dtype in REAL and not forward_mode() and are_plain((A,))
     return real and max(A.shape[-2:]) <= _FEW_VALUES
 
 
@@ -205,14 +208,6 @@ def _lu(A, *, pivot=True):
 def _lu_factor(A, *, pivot=True):
     found = torch.linalg.lu_factor(A, pivot=pivot)
     return found if _pivots_are_large(A, found.LU) else lu_factor.ours(A, pivot=pivot)
-
-
-def _pivots_are_large(A, U):
-    if A.size(-2) > A.size(-1) or not U.numel() or not A.requires_grad:
-        return True
-    pivots = _rows(U.diagonal(0, -2, -1))
-    pivots = list(map(abs, pivots)) if isinstance(pivots, list) else abs(pivots)
-    return _every(_least(pivots) >= _SMALL[A.dtype] * _most(pivots))
 
 
 def _lstsq(A, B, rcond=None, *, driver=None):
