@@ -13,14 +13,15 @@ import math
 import torch
 
 from overbar import rules
-from overbar.namespace import NUMPY
-from overbar.rules.eigen import free_factors as signs_of_eigenvectors
+from overbar.rules import eigen
 from overbar.rules.norms import two_dimensions
-from overbar.rules.svd import free_factors
+from overbar.rules.svd import NEARLY_LARGEST, all_outputs
 from torch_ops.handover import FULL, REAL, because, forward_mode, never, small, wrap
 from torch_ops.host import are_plain
 from torch_ops.namespace import failure_of
 from torch_ops.norms import vector_norm
+from torch_ops.signs import can_turn, turn
+from torch_ops.wrapper import adopt
 
 
 def _cholesky_solve(B, L, upper=False):
@@ -72,10 +73,6 @@ def _looked_at(reason, size=None):
     return because(f"{reason}, unless the numbers on the host tell that they are not")(
         lambda A, *_, **__: _numbers_tell(A) and (size is None or max(A.shape[-2:]) <= size)
     )
-
-
-#: Of larger matrices some values are close, most often: PyTorch's decomposition would have been for nothing.
-_FEW_VALUES = 32
 
 
 #: How small a pivot, or the distance of two values, may be beside the largest: so that second derivatives, too, keep
@@ -164,16 +161,16 @@ def _regular(A, s, small=_SMALL):
 
 def _real_numbers_tell(A, *_, **__):
     # Complex vectors have phases, of which PyTorch's derivative knows nothing.
-    real = A.is_cpu and A.dtype in REAL and not forward_mode() and are_plain((A,))
-    return real and max(A.shape[-2:]) <= _FEW_VALUES
+    return A.is_cpu and A.dtype in REAL and not forward_mode() and are_plain((A,)) and can_turn()
 
 
 def _eigh(A, UPLO="L"):
-    found = torch.linalg.eigh(A, UPLO)
-    w, V = found
-    if not _separated(A, w, _SMALL_FOR_VECTORS):
-        return eigh.ours(A, UPLO)
-    return type(found)((w, V * torch.from_numpy(signs_of_eigenvectors(V.detach().numpy()))))
+    found = w, V = torch.linalg.eigh(A, UPLO)
+    if V.numel():
+        turn(V, eigen.NEARLY_LARGEST)
+    if not A.requires_grad or _separated(A, w, _SMALL_FOR_VECTORS):
+        return found
+    return type(found)(adopt(rules.eigh, (A,), eigen.all_outputs(w.detach(), V.detach()), UPLO=UPLO))
 
 
 def _few_columns(A, full_matrices=True, **_):
@@ -182,22 +179,34 @@ def _few_columns(A, full_matrices=True, **_):
 
 
 def _svd(A, full_matrices=True, *, driver=None):
-    found = torch.linalg.svd(A, full_matrices, driver=driver)
-    U, S, Vh = found
-    if not _regular(A, S, _SMALL_FOR_VECTORS):
-        return svd.ours(A, full_matrices, driver=driver)
-    signs = torch.from_numpy(free_factors(NUMPY, U.detach().numpy()))
-    return type(found)((U * signs, S, Vh * signs.mT))
+    found = U, S, Vh = torch.linalg.svd(A, full_matrices, driver=driver)
+    turn(U, NEARLY_LARGEST, Vh)
+    if not A.requires_grad or _regular(A, S, _SMALL_FOR_VECTORS):
+        return found
+    outputs = all_outputs(A.detach(), U.detach(), S.detach(), Vh.detach())
+    return type(found)(adopt(rules.svd, (A,), outputs, full_matrices=full_matrices))
 
 
 def _eigvalsh(A, UPLO="L"):
-    found = torch.linalg.eigvalsh(A, UPLO)
-    return found if _separated(A, found) else eigvalsh.ours(A, UPLO)
+    if not torch.is_grad_enabled():
+        return torch.linalg.eigvalsh(A, UPLO)
+    w, V = torch.linalg.eigh(A, UPLO)
+    if _separated(A, w):
+        return w
+    # the derivative of the values is the same for any signs of vectors
+    (w,) = adopt(rules.eigvalsh, (A,), eigen.all_outputs(w.detach(), V.detach()), UPLO=UPLO)
+    return w
 
 
 def _svdvals(A, *, driver=None):
-    found = torch.linalg.svdvals(A, driver=driver)
-    return found if _regular(A, found) else svdvals.ours(A, driver=driver)
+    if not torch.is_grad_enabled():
+        return torch.linalg.svdvals(A, driver=driver)
+    U, S, Vh = torch.linalg.svd(A, False, driver=driver)
+    if _regular(A, S):
+        return S
+    U, S, Vh, *hidden = all_outputs(A.detach(), U.detach(), S.detach(), Vh.detach())
+    (S,) = adopt(rules.svdvals, (A,), (S, U, Vh, *hidden))
+    return S
 
 
 def _lu(A, *, pivot=True):
@@ -421,7 +430,7 @@ eigvalsh = wrap(
     'eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor',
     builtin=torch.linalg.eigvalsh,
     mended=_eigvalsh,
-    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal eigenvalues", _FEW_VALUES),
+    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal eigenvalues"),
 )
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
@@ -609,7 +618,7 @@ svdvals = wrap(
     "svdvals(A: Tensor, *, driver: str | None = None) -> Tensor",
     builtin=torch.linalg.svdvals,
     mended=_svdvals,
-    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal singular values", _FEW_VALUES),
+    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal singular values"),
     takes=_cusolver_driver,
 )
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)

@@ -12,6 +12,9 @@ from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
 from overbar.rules.cholesky import cholesky
 
+# Of the components of an eigenvector, the first whose modulus is at least this part of the largest becomes positive.
+NEARLY_LARGEST = 0.9
+
 
 def _row(x):
     return x[..., None, :]
@@ -34,7 +37,7 @@ def pivots(V):
     """Ones where each column of V has the component that is positive, zeros elsewhere."""
     xp = namespace(V)
     size = xp.abs(V)
-    large = xp.cast(size >= 0.9 * xp.max(size, axis=-2, keepdims=True), size) if _rows(V) else size
+    large = xp.cast(size >= NEARLY_LARGEST * xp.max(size, axis=-2, keepdims=True), size) if _rows(V) else size
     return large * xp.cast(xp.cumulative_sum(large, axis=-2) == 1, size)
 
 
@@ -177,9 +180,13 @@ def decomposed(name, A, UPLO="L"):
     """Eigenvalues, vectors, and the hidden outputs by which second derivatives tell of a basis, see `eigvalsh`."""
     if UPLO not in ("L", "U", "l", "u"):
         raise ValueError(f'{name}: UPLO is {UPLO!r}. Choose "L" for the lower triangle or "U" for the upper one.')
-    xp = namespace(A)
-    w, V = xp.eigh(A if UPLO in "Ll" else mH(A))
-    V = fixed(V)
+    w, V = namespace(A).eigh(A if UPLO in "Ll" else mH(A))
+    return all_outputs(w, fixed(V))
+
+
+def all_outputs(w, V):
+    """Those of `eigh` and `eigvalsh`, hidden ones too, from eigenvalues and vectors."""
+    xp = namespace(V)
     return w, V, xp.zeros_like(V), xp.zeros_like(xp.cast(w, V))
 
 

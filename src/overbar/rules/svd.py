@@ -312,8 +312,12 @@ def svd(A, *, full_matrices=True):
 
 def _decomposed(A, full_matrices):
     """U, S, Vᴴ, and the hidden outputs by which second derivatives tell of a basis, see `overbar.eigvalsh`."""
+    return all_outputs(A, *oriented_svd(namespace(A), A, full_matrices))
+
+
+def all_outputs(A, U, S, Vh):
+    """Those of `svd`, hidden ones too, from the factors of A."""
     xp = namespace(A)
-    U, S, Vh = oriented_svd(xp, A, full_matrices)
     return U, S, Vh, xp.zeros_like(A), xp.zeros_like(xp.cast(S, A))
 
 
