@@ -301,6 +301,25 @@ class TorchNamespace(Namespace):
     def expm(self, A):
         return torch.linalg.matrix_exp(A)
 
+    def expm_along(self, A, *directions):
+        # Of such norms, squaring loses at most four bits, and scaling by the norm is not far from scaling by the powers.
+        n = A.shape[-1]
+        if n > 64 or len(directions) > 1 or not (A.is_cpu and (A.abs().sum(-2) <= 16).all()):
+            return None
+        if not directions:
+            return torch.linalg.matrix_exp(A)
+        (E,) = directions
+        if not E.is_cpu or not E.isfinite().all():
+            return None
+        # PyTorch's number of squarings is that of [A E; 0 A], whose norm must not be that of a large E: so its own
+        # derivative, for a large cotangent, loses the digits.
+        c = n * self.power_of_two(E)
+        A, E = torch.broadcast_tensors(A, E / c)
+        whole = A.new_zeros((*A.shape[:-2], 2 * n, 2 * n))
+        whole[..., :n, :n] = whole[..., n:, n:] = A
+        whole[..., :n, n:] = E
+        return torch.linalg.matrix_exp(whole)[..., :n, n:] * c
+
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         if adjoint:
             A, upper = A.mH, not upper

@@ -7,7 +7,6 @@ says what the op is called, which of PyTorch's functions it stands for, and whic
 choose between PyTorch's and the primitive, and translate arguments and results.
 """
 
-import itertools
 import math
 
 import torch
@@ -129,15 +128,25 @@ def _logdet(A):
     return found if not found.is_complex() and _finite(found) else logdet.ours(A)
 
 
+def _apart(rows, least):
+    """Whether numbers in ascending order are farther apart than that, which is finite, and none is NaN."""
+    before = -math.inf
+    for x in rows:
+        if not x - before > least:
+            return False
+        before = x
+    return math.isfinite(least)
+
+
 def _separated(A, w, small=_SMALL):
     """Whether eigenvalues, in ascending order, are apart, and none is NaN."""
     if not w.numel():
         return True
-    least, w = small[A.dtype], w.detach()
+    least = small[A.dtype]
     if w.ndim == 1:
         rows = w.tolist()
-        least *= abs(rows[0]) + abs(rows[-1])
-        return least < math.inf and all(b - a > least for a, b in itertools.pairwise(rows))
+        return _apart(rows, least * (abs(rows[0]) + abs(rows[-1])))
+    w = w.detach()
     if w.size(-1) == 1:
         return bool(w.isfinite().all())
     gaps, size = w[..., 1:] - w[..., :-1], w[..., 0].abs() + w[..., -1].abs()
@@ -148,11 +157,12 @@ def _regular(A, s, small=_SMALL):
     """Whether singular values, in descending order, are apart, also from zero, and none is NaN."""
     if not s.numel():
         return True
-    least, s = small[A.dtype], s.detach()
+    least = small[A.dtype]
     if s.ndim == 1:
-        rows = s.tolist()
-        least *= rows[0]
-        return rows[-1] > least and all(a - b > least for a, b in itertools.pairwise(rows))
+        rows = s.tolist()[::-1]
+        least *= rows[-1]
+        return rows[0] > least and _apart(rows, least)
+    s = s.detach()
     first, last = s[..., 0], s[..., -1]
     if s.size(-1) > 1:
         last = torch.minimum(last, (s[..., :-1] - s[..., 1:]).amin(-1))
@@ -166,7 +176,7 @@ def _real_numbers_tell(A, *_, **__):
 
 def _eigh(A, UPLO="L"):
     found = w, V = torch.linalg.eigh(A, UPLO)
-    if V.numel():
+    if 0 not in A.shape:
         turn(V, eigen.NEARLY_LARGEST)
     if not A.requires_grad or _separated(A, w, _SMALL_FOR_VECTORS):
         return found
