@@ -302,23 +302,30 @@ class TorchNamespace(Namespace):
         return torch.linalg.matrix_exp(A)
 
     def expm_along(self, A, *directions):
-        # Of such norms, squaring loses at most four bits, and scaling by the norm is not far from scaling by the powers.
+        # For such norms, scaling by the norm is not far from scaling by the powers, and squaring loses a few bits.
         n = A.shape[-1]
-        if n > 64 or len(directions) > 1 or not (A.is_cpu and (A.abs().sum(-2) <= 16).all()):
+        if n > 64 or len(directions) > 1 or not A.is_cpu:
+            return None
+        size = torch.linalg.vector_norm(A, dim=(-2, -1))
+        if not (size if A.ndim == 2 else size.amax() if size.numel() else size.sum()).item() <= 16:
             return None
         if not directions:
             return torch.linalg.matrix_exp(A)
-        (E,) = directions
-        if not E.is_cpu or not E.isfinite().all():
-            return None
         # PyTorch's number of squarings is that of [A E; 0 A], whose norm must not be that of a large E: so its own
         # derivative, for a large cotangent, loses the digits.
-        c = n * self.power_of_two(E)
-        A, E = torch.broadcast_tensors(A, E / c)
-        whole = A.new_zeros((*A.shape[:-2], 2 * n, 2 * n))
-        whole[..., :n, :n] = whole[..., n:, n:] = A
-        whole[..., :n, n:] = E
-        return torch.linalg.matrix_exp(whole)[..., :n, n:] * c
+        (E,) = directions
+        if E.ndim == 2:
+            largest = torch.linalg.vector_norm(E, math.inf).item()
+            c = 2.0 ** min(max(math.frexp(largest)[1], -100), 100) if math.isfinite(largest) else None
+        else:
+            c = self.power_of_two(E) if E.isfinite().all() else None
+        if c is None or not E.is_cpu:
+            return None
+        E = E / (n * c)
+        if A.shape != E.shape:
+            A, E = torch.broadcast_tensors(A, E)
+        rows = torch.cat([A, E], -1), torch.cat([torch.zeros_like(A), A], -1)
+        return torch.linalg.matrix_exp(torch.cat(rows, -2))[..., :n, n:] * (n * c)
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         if adjoint:
