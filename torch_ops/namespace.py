@@ -6,6 +6,7 @@ function stands in its place (concat and diagonal under legacy vmap, eye under l
 """
 
 import contextlib
+import itertools
 import math
 import threading
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from overbar.namespace import Namespace, bad_minor, no_inverse, not_finite, singular, which_matrix
+from overbar.namespace import Namespace, bad_minor, no_inverse, not_finite, pairs_of, singular, which_matrix
 from torch_ops import host
 
 
@@ -209,6 +210,27 @@ class TorchNamespace(Namespace):
                 raise BufferRefused
             return None
         return arrays[0].new_empty(torch.broadcast_shapes(*(A.shape for A in arrays)))
+
+    def near_pairs(self, w, part):
+        if torch.is_grad_enabled() or transformed((w,)) or not (w.is_cpu and host.are_plain((w,))):
+            return None
+        if w.ndim == 1 and 0 < len(w) <= 64:  # less than NumPy takes to begin
+            rows = w.tolist()
+            least = part * max(-rows[0], rows[-1])
+            for before, x in itertools.pairwise(rows):
+                if not x - before > least:
+                    break
+            else:
+                return ()
+        pairs = pairs_of(w.numpy(), part)
+        return pairs and tuple(map(torch.from_numpy, pairs))
+
+    def over_gaps(self, K, w, diagonal):
+        gap = w[..., None, :] - w[..., :, None]
+        gap.diagonal(0, -2, -1).fill_(1)
+        K.div_(gap)
+        K.diagonal(0, -2, -1).copy_(diagonal)
+        return K
 
     def add_product(self, C, A, B, scale):
         if A.ndim == 2:

@@ -219,6 +219,55 @@ def _svdvals(A, *, driver=None):
     return S
 
 
+def _two_norm(A, p=None, **_):
+    return p in (None, 2, -2) and _numbers_tell(A)
+
+
+def _cond(A, p=None):
+    _, S, _ = torch.linalg.svd(A, False)
+    if not _ends_are_apart(A, S):
+        return cond.ours(A, p)
+    first, last = S.select(-1, 0), S.select(-1, -1)
+    return last / first if p == -2 else first / last
+
+
+def _ends_are_apart(A, s):
+    """Whether the largest and the smallest singular value, in descending order, are simple, no number is near the end
+    of the range, and none of the others are equal, which PyTorch's second derivative divides by, though its result
+    does not depend on it."""
+    if s.size(-1) < 2:
+        return False
+    least, room, eps = _SMALL[A.dtype], _ROOM[A.dtype] ** 0.5, torch.finfo(A.dtype).eps
+    if s.ndim == 1:
+        rows = s.tolist()[::-1]
+        low = min(rows[0], rows[1] - rows[0], rows[-1] - rows[-2])
+        return low > least * rows[-1] and _apart(rows, 8 * eps * rows[-1]) and 1 / room <= rows[0] and rows[-1] <= room
+    s = s.detach()
+    gaps, first, last = s[..., :-1] - s[..., 1:], s[..., 0], s[..., -1]
+    low = torch.minimum(torch.minimum(gaps[..., 0], gaps[..., -1]), last)
+    fine = (low > least * first) & (gaps.amin(-1) > 8 * eps * first)
+    return bool((fine & (first <= room) & (last >= 1 / room)).all())
+
+
+@because("PyTorch's derivatives over- and underflow, unless the numbers on the host tell that they do not")
+def _plain_pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
+    # with hermitian=True, PyTorch reads one triangle
+    return rcond is None and atol is None and rtol is None and not hermitian and _numbers_tell(A)
+
+
+def _pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
+    found = torch.linalg.pinv(A)
+    if not found.numel():
+        return found
+    # of products as A⁻¹ A⁻¹ A⁻¹ Ā̄, and where no digits are lost
+    room, eps = _ROOM[A.dtype] ** (1 / 3), torch.finfo(A.dtype).eps
+    size, size_found = (torch.linalg.vector_norm(x.detach(), math.inf).item() for x in (A, found))
+    if size <= room and size_found <= room and size * size_found * eps**0.5 <= 1:
+        return found
+    (found,) = adopt(rules.pinv, (A,), (found.detach(),))
+    return found
+
+
 def _lu(A, *, pivot=True):
     found = torch.linalg.lu(A, pivot=pivot)
     return found if _pivots_are_large(A, found.U) else lu.ours(A, pivot=pivot)
@@ -378,7 +427,11 @@ cond = wrap(
     rules.cond,
     "cond(A: Tensor, p: Any = None) -> Tensor",
     builtin=torch.linalg.cond,
-    when=never("PyTorch's second derivative is NaN or wrong at equal singular values"),
+    mended=_cond,
+    when=because(
+        "PyTorch's second derivative is NaN or wrong at equal singular values, unless the numbers on the host tell "
+        "that there are none"
+    )(_two_norm),
     unwatched=False,  # its Frobenius norm overflows
 )
 congruence = wrap(rules.congruence)
@@ -535,7 +588,8 @@ pinv = wrap(
     "pinv(A: Tensor, rcond: float | Tensor | None = None, hermitian: bool = False, *, "
     "atol: float | Tensor | None = None, rtol: float | Tensor | None = None) -> Tensor",
     builtin=torch.linalg.pinv,
-    when=never("PyTorch's derivatives over- and underflow"),
+    mended=_pinv,
+    when=_plain_pinv,
     unwatched=False,  # it reads one triangle where the matrix is Hermitian
     takes=_tolerances,
 )
