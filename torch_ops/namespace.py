@@ -214,7 +214,7 @@ class TorchNamespace(Namespace):
     def near_pairs(self, w, part):
         if torch.is_grad_enabled() or transformed((w,)) or not (w.is_cpu and host.are_plain((w,))):
             return None
-        if w.ndim == 1 and 0 < len(w) <= 64:  # less than NumPy takes to begin
+        if w.ndim == 1 and 0 < len(w) <= 256:  # less than NumPy takes to begin
             rows = w.tolist()
             least = part * max(-rows[0], rows[-1])
             for before, x in itertools.pairwise(rows):

@@ -1,4 +1,4 @@
-"""The free signs of real singular and eigenvectors, chosen in place. May import torch.
+"""The free signs of real singular and eigenvectors, chosen in place. May import NumPy and torch.
 
 Where the numbers can be looked at, this takes a part of the time that it takes in the words of the rules, and no sign
 is an operation of its own for autograd: PyTorch's derivative of a decomposition is made of the vectors that it
@@ -7,6 +7,7 @@ returned, whose memory is written here, and it is right for any signs.
 
 import functools
 
+import numpy as np
 import torch
 
 #: Columns up to this length are gone through in Python, which takes less time than a few operations of PyTorch do.
@@ -68,9 +69,11 @@ def _of_short(V, nearly):
 
 def _of_one(V, nearly):
     """The same for a larger one."""
-    size = V.abs()
-    first = (size >= nearly * size.amax(0)).view(torch.uint8).argmax(0, keepdim=True)
-    return torch.where(V.gather(0, first)[0] < 0, -1.0, 1.0).to(V.dtype)
+    # NumPy looks for the first of a column no further than that
+    V = V.numpy()
+    size = np.abs(V)
+    first = (size >= nearly * size.max(0)).argmax(0)
+    return torch.from_numpy(np.where(V[first, np.arange(V.shape[1])] < 0, V.dtype.type(-1), V.dtype.type(1)))
 
 
 def _of_many(V, nearly):

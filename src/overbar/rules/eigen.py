@@ -87,7 +87,7 @@ def rounding(w):
     xp, size = namespace(w), namespace(w).abs(w)
     if w.shape[-1] == 0:
         return xp.sum(size, axis=-1, keepdims=True)  # no library has a maximum of nothing
-    n = xp.sum(xp.ones_like(size), axis=-1, keepdims=True)
+    n = xp.shape(w)[-1] if w.shape[-1] is not None else xp.sum(xp.ones_like(size), axis=-1, keepdims=True)
     return 10 * xp.eps(size) * n * xp.max(size, axis=-1, keepdims=True)
 
 
@@ -892,9 +892,11 @@ def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
     return nan_where(where, A_bar, _UNKNOWN.format(name=name))
 
 
-def nearly_equal(w):
-    """Whether some of the values, in ascending order, may be so close that hardly a digit of their vectors is known."""
+def nearly_equal(w, *more):
+    """Whether some of the values, in ascending order, with `more` behind them, may be so close that hardly a digit of
+    their vectors is known."""
     xp, n = namespace(w), w.shape[-1]
+    w = xp.concat([w, *more], axis=-1) if more else w
     if n is not None and xp.near_pairs(w, 1e5 * n * xp.eps(w)) == ():
         return False
     return xp.may_hold(w[..., 1:] - w[..., :-1] <= 1e4 * rounding(w))
