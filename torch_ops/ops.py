@@ -13,6 +13,7 @@ import torch
 
 from overbar import rules
 from overbar.rules import eigen
+from overbar.rules.eig import ordered
 from overbar.rules.norms import two_dimensions
 from overbar.rules.svd import NEARLY_LARGEST, all_outputs
 from torch_ops.handover import FULL, REAL, because, forward_mode, never, small, wrap
@@ -217,6 +218,71 @@ def _svdvals(A, *, driver=None):
     U, S, Vh, *hidden = all_outputs(A.detach(), U.detach(), S.detach(), Vh.detach())
     (S,) = adopt(rules.svdvals, (A,), (S, U, Vh, *hidden))
     return S
+
+
+#: Of larger matrices, the conditions would take too long to look at.
+_SMALL_MATRIX = 64
+
+
+def _values_tell(A):
+    return _numbers_tell(A) and A.size(-1) == A.size(-2) <= _SMALL_MATRIX and can_turn()
+
+
+def _eigvals(A):
+    w, V = torch.linalg.eig(A)
+    if w.ndim == 1 and len(w) <= 8:  # in Python, which takes less time than a few operations of PyTorch do
+        rows = w.tolist()
+        key = [x.real + x.imag / math.pi for x in rows]
+        order = sorted(range(len(key)), key=key.__getitem__)
+        fine = _few_are_apart(rows, V)
+        order = torch.tensor(order) if fine and order != list(range(len(key))) else None
+    else:
+        values = w.data
+        key, order = (values.real + values.imag / math.pi).sort(-1)
+        fine = not w.numel() or (_many_are_apart(values, key) and _independent(V.data))
+    if not fine:
+        (w,) = adopt(rules.eigvals, (A,), ordered(w.detach(), V.detach()))
+    elif order is not None:
+        # The derivative of w is made of both, as they are in memory, and right for any order.
+        w.data.copy_(w.data.gather(-1, order))
+        V.data.copy_(V.data.gather(-1, order[..., None, :].expand(V.shape)))
+    return w
+
+
+def _few_are_apart(rows, V):
+    """Whether eigenvalues are apart, and vectors far from dependent, so that no derivative is an error."""
+    least = _SMALL[V.dtype] * max(map(abs, rows), default=0.0)
+    for k, x in enumerate(rows):
+        for y in rows[:k]:
+            if not abs(x - y) > least:
+                return False
+    return _independent(V.data)
+
+
+def _many_are_apart(w, key):
+    # |x − y| is more than 0.9 times the difference of their keys, in whose order neighbours are enough
+    size = w.abs().amax(-1, keepdim=True)
+    least = _SMALL[w.dtype] * size
+    near = ~(0.9 * (key[..., 1:] - key[..., :-1]) > least).all(-1)
+    if not near.any():
+        return True
+    w, least = w[near], least[near]
+    gap = (w[..., None, :] - w[..., :, None]).abs()
+    gap.diagonal(0, -2, -1).fill_(math.inf)
+    return bool((gap.amin(-1) > least).all())
+
+
+def _independent(V):
+    """Whether V⁻¹, for V with columns of norm 1, is so small that its matrix is far from defective."""
+    room = 1e-3 * torch.finfo(V.dtype).eps ** -0.5
+    if V.size(-1) <= 8:
+        # ‖V⁻¹‖ ≤ √e / |det V|: the product of the singular values is at most the smallest times the power n - 1 of the
+        # mean of the squares of the others, whose sum is at most n
+        size = torch.linalg.det(V).abs()
+        if (size if size.ndim == 0 else size.amin()).item() * room > 1.7:
+            return True
+    inverse, info = torch.linalg.inv_ex(V)
+    return not info.any() and bool(inverse.abs().amax() < room)
 
 
 def _two_norm(A, p=None, **_):
@@ -485,7 +551,11 @@ eigvals = wrap(
     rules.eigvals,
     "eigvals(A: Tensor) -> Tensor",
     builtin=torch.linalg.eigvals,
-    when=never("PyTorch returns numbers for the gradient at a defective matrix"),
+    mended=_eigvals,
+    when=because(
+        "PyTorch returns numbers for the gradient at a defective matrix, unless the numbers on the host tell that "
+        "it is none"
+    )(_values_tell),
     unwatched=False,  # its eigenvalues are in any order
 )
 eigvalsh = wrap(
