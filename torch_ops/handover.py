@@ -159,7 +159,11 @@ def _either(ours, builtin, mended, when, unwatched):
             return handle_torch_function(op, given, *args, **kwargs)
         chosen = None
         if len(args) >= count and all(isinstance(x, torch.Tensor) and x.ndim >= fewest for x in args[:count]):
-            if _selects(when, ours, args, kwargs):
+            try:
+                selected = when(*args, **kwargs)
+            except TypeError:
+                selected = _fails(ours, args, kwargs)
+            if selected:
                 chosen = mended
             elif unwatched and not watched(tensors := [x for x in given if isinstance(x, torch.Tensor)]):
                 chosen = builtin if all(x.dtype in FULL for x in tensors) else None
@@ -214,15 +218,13 @@ def _fewest_dimensions(primitive):
     return min((len([dim for dim in core if dim not in optional]) for core in cores), default=0)
 
 
-def _selects(when, ours, args, kwargs):
+def _fails(ours, args, kwargs):
+    """Raise again what a `when` raised, unless it was not called with the arguments of the function: ours says so."""
     try:
-        return when(*args, **kwargs)
+        inspect.signature(ours).bind(*args, **kwargs)
     except TypeError:
-        try:
-            inspect.signature(ours).bind(*args, **kwargs)
-        except TypeError:
-            return False  # not the arguments of the function: ours says so
-        raise
+        return False
+    raise
 
 
 def _by_position(arrays, places, args, kwargs):

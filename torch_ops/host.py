@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import torch
+from torch._C._functorch import is_functorch_wrapped_tensor, is_legacy_batchedtensor
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 import overbar.rules  # noqa: F401 - it writes the kernels
@@ -15,6 +16,9 @@ from torch_ops.batching import batched
 
 _DTYPES = {"f": torch.float32, "d": torch.float64, "F": torch.complex64, "D": torch.complex128, "q": torch.int64}
 _CHARS = {dtype: char for char, dtype in _DTYPES.items()}
+
+#: the classes of tensors that are numbers in memory and nothing more
+_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
 def call(kernel, tensors, options):
@@ -32,12 +36,14 @@ def are_plain(tensors):
     if torch.compiler.is_compiling():
         return False
     # what traces has a key of PyTorch's own; a mode of the user's sees ops go by, and the numbers are there
-    if any(getattr(mode, "_mode_key", None) is not None for mode in _get_current_dispatch_mode_stack()):
+    if torch._C._len_torch_dispatch_stack() and any(
+        getattr(mode, "_mode_key", None) is not None for mode in _get_current_dispatch_mode_stack()
+    ):
         return False
-    wrapped = torch._C._functorch.is_functorch_wrapped_tensor, torch._C._functorch.is_legacy_batchedtensor
-    return all(
-        type(A) is torch.Tensor and A.device.type != "meta" and not any(test(A) for test in wrapped) for A in tensors
-    )
+    for A in tensors:
+        if type(A) not in _PLAIN or A.is_meta or is_functorch_wrapped_tensor(A) or is_legacy_batchedtensor(A):
+            return False
+    return True
 
 
 def _compute(kernel, tensors, options):

@@ -6,6 +6,7 @@ function stands in its place (concat and diagonal under legacy vmap, eye under l
 """
 
 import contextlib
+import itertools
 import math
 import threading
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from overbar.namespace import Namespace, bad_minor, no_inverse, not_finite, singular, which_matrix
+from overbar.namespace import Namespace, bad_minor, no_inverse, not_finite, pairs_of, singular, which_matrix
 from torch_ops import host
 
 
@@ -210,6 +211,27 @@ class TorchNamespace(Namespace):
             return None
         return arrays[0].new_empty(torch.broadcast_shapes(*(A.shape for A in arrays)))
 
+    def near_pairs(self, w, part):
+        if torch.is_grad_enabled() or transformed((w,)) or not (w.is_cpu and host.are_plain((w,))):
+            return None
+        if w.ndim == 1 and 0 < len(w) <= 256:  # less than NumPy takes to begin
+            rows = w.tolist()
+            least = part * max(-rows[0], rows[-1])
+            for before, x in itertools.pairwise(rows):
+                if not x - before > least:
+                    break
+            else:
+                return ()
+        pairs = pairs_of(w.numpy(), part)
+        return pairs and tuple(map(torch.from_numpy, pairs))
+
+    def over_gaps(self, K, w, diagonal):
+        gap = w[..., None, :] - w[..., :, None]
+        gap.diagonal(0, -2, -1).fill_(1)
+        K.div_(gap)
+        K.diagonal(0, -2, -1).copy_(diagonal)
+        return K
+
     def add_product(self, C, A, B, scale):
         if A.ndim == 2:
             return torch.addmm(C, A, B, alpha=scale)
@@ -303,6 +325,32 @@ class TorchNamespace(Namespace):
 
     def expm(self, A):
         return torch.linalg.matrix_exp(A)
+
+    def expm_along(self, A, *directions):
+        # For such norms, scaling by the norm is not far from scaling by the powers, and squaring loses a few bits.
+        n = A.shape[-1]
+        if n > 64 or len(directions) > 1 or not A.is_cpu:
+            return None
+        size = torch.linalg.vector_norm(A, dim=(-2, -1))
+        if not (size if A.ndim == 2 else size.amax() if size.numel() else size.sum()).item() <= 16:
+            return None
+        if not directions:
+            return torch.linalg.matrix_exp(A)
+        # PyTorch's number of squarings is that of [A E; 0 A], whose norm must not be that of a large E: so its own
+        # derivative, for a large cotangent, loses the digits.
+        (E,) = directions
+        if E.ndim == 2:
+            largest = torch.linalg.vector_norm(E, math.inf).item()
+            c = 2.0 ** min(max(math.frexp(largest)[1], -100), 100) if math.isfinite(largest) else None
+        else:
+            c = self.power_of_two(E) if E.isfinite().all() else None
+        if c is None or not E.is_cpu:
+            return None
+        E = E / (n * c)
+        if A.shape != E.shape:
+            A, E = torch.broadcast_tensors(A, E)
+        rows = torch.cat([A, E], -1), torch.cat([torch.zeros_like(A), A], -1)
+        return torch.linalg.matrix_exp(torch.cat(rows, -2))[..., :n, n:] * (n * c)
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         if adjoint:

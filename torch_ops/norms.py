@@ -5,11 +5,19 @@ derivatives: PyTorch's own norm and derivatives of x/s are right where s, which 
 near to one. Neither multiplying nor dividing by a power of two rounds.
 """
 
+import functools
 import math
 
 import torch
 
 from torch_ops.host import are_plain
+
+
+@functools.lru_cache(256)
+def _room(dtype, ord):
+    """Up to how large a norm may be, and one over it how small, so that no power in PyTorch's derivatives is out of the
+    range of numbers."""
+    return 2.0 ** (math.log2(torch.finfo(dtype).max) / 4 / max(abs(ord), 1))
 
 
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
@@ -31,13 +39,12 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
         return builtin(x, ord, dim, keepdim, dtype=dtype)  # sums and extremes do not overflow before their result
     if not x.ndim:
         return vector_norm(x.reshape(1), ord, dtype=dtype)
-    bits = math.log2(torch.finfo(kind).max)
-    if x.device.type == "cpu" and are_plain((x,)):  # it costs no waiting to look at the result
-        norm = builtin(x, ord, dim, keepdim, dtype=dtype)
-        low, high = torch.aminmax(norm.detach())
-        room = 2.0 ** (bits / 4 / max(abs(ord), 1))
+    if x.is_cpu and are_plain((x,)):  # it costs no waiting to look at the result
+        norm, room = builtin(x, ord, dim, keepdim, dtype=dtype), _room(kind, ord)
+        low, high = (norm, norm) if not norm.ndim else torch.aminmax(norm.detach())
         if 1 / room <= low.item() and high.item() <= room:
             return norm
+    bits = math.log2(torch.finfo(kind).max)
     if dtype is not None:
         x = x.to(dtype)
     everything = dim is None or dim in ((), [])

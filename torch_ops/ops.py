@@ -7,20 +7,21 @@ says what the op is called, which of PyTorch's functions it stands for, and whic
 choose between PyTorch's and the primitive, and translate arguments and results.
 """
 
-import itertools
 import math
 
 import torch
 
 from overbar import rules
-from overbar.namespace import NUMPY
-from overbar.rules.eigen import free_factors as signs_of_eigenvectors
+from overbar.rules import eigen
+from overbar.rules.eig import ordered
 from overbar.rules.norms import two_dimensions
-from overbar.rules.svd import free_factors
+from overbar.rules.svd import NEARLY_LARGEST, all_outputs
 from torch_ops.handover import FULL, REAL, because, forward_mode, never, small, wrap
 from torch_ops.host import are_plain
 from torch_ops.namespace import failure_of
 from torch_ops.norms import vector_norm
+from torch_ops.signs import can_turn, turn
+from torch_ops.wrapper import adopt
 
 
 def _cholesky_solve(B, L, upper=False):
@@ -65,17 +66,13 @@ def _solved_by_torch(A, B, **_):
 
 
 def _numbers_tell(A, *_, **__):
-    return A.requires_grad and A.dtype in FULL and A.device.type == "cpu" and not forward_mode() and are_plain((A,))
+    return A.requires_grad and A.is_cpu and A.dtype in FULL and not forward_mode() and are_plain((A,))
 
 
 def _looked_at(reason, size=None):
     return because(f"{reason}, unless the numbers on the host tell that they are not")(
         lambda A, *_, **__: _numbers_tell(A) and (size is None or max(A.shape[-2:]) <= size)
     )
-
-
-#: Of larger matrices some values are close, most often: PyTorch's decomposition would have been for nothing.
-_FEW_VALUES = 32
 
 
 #: How small a pivot, or the distance of two values, may be beside the largest: so that second derivatives, too, keep
@@ -86,36 +83,34 @@ _SMALL_FOR_VECTORS = {dtype: torch.finfo(dtype).eps ** 0.2 for dtype in FULL}
 _ROOM = {dtype: torch.finfo(dtype).max ** 0.5 for dtype in FULL}
 
 
-def _rows(x):
-    """The numbers along the last dimension, of each matrix: a list of Python's, or NumPy's, which take less time."""
-    x = x.detach()
-    return x.tolist() if x.ndim == 1 else x.numpy().T
-
-
 def _det(A):
     found, LU, _ = torch._linalg_det(A)
-    if not LU.numel():
-        return found
-    pivots, size = _rows(LU.diagonal(0, -2, -1)), found.detach()
-    if A.ndim == 2:
-        pivots, size = list(map(abs, pivots)), abs(size.item())
-    else:
-        pivots, size = abs(pivots), abs(size.numpy().T)
-    # not of NaN
-    fine = (_least(pivots) >= _SMALL[A.dtype] * _most(pivots)) & (size >= 1 / _ROOM[A.dtype]) & (size <= _ROOM[A.dtype])
-    return found if _every(fine) else det.ours(A)
+    return found if _pivots_are_large(A, LU) and _in_range(found, _ROOM[A.dtype]) else det.ours(A)
 
 
-def _least(rows):
-    return min(rows) if isinstance(rows, list) else rows.min(0)
+def _in_range(x, room):
+    """Whether numbers are neither larger than `room` nor smaller than its inverse, nor NaN."""
+    if not x.ndim:
+        return 1 / room <= abs(x.item()) <= room
+    size = x.detach().abs()
+    low, high = torch.aminmax(size) if size.numel() else (1.0, 1.0)
+    return bool(1 / room <= low and high <= room)
 
 
-def _most(rows):
-    return max(rows) if isinstance(rows, list) else rows.max(0)
-
-
-def _every(fine):
-    return fine if isinstance(fine, bool) else fine.all()
+def _pivots_are_large(A, U):
+    """Whether no pivot is small beside the largest one of its matrix, nor NaN."""
+    if A.size(-2) > A.size(-1) or not U.numel() or not A.requires_grad:
+        return True
+    pivots, least = U.diagonal(0, -2, -1).detach(), _SMALL[A.dtype]
+    if pivots.ndim == 1:
+        pivots = list(map(abs, pivots.tolist()))
+        return min(pivots) >= least * max(pivots) and not math.isnan(math.fsum(pivots))
+    pivots = pivots.abs()
+    low, high = torch.aminmax(pivots)
+    if low >= least * high:  # of all matrices together, which takes less time
+        return True
+    low, high = torch.aminmax(pivots, dim=-1)
+    return bool((low >= least * high).all())
 
 
 def _finite(x):
@@ -135,42 +130,58 @@ def _logdet(A):
 
 
 def _apart(rows, least):
-    """Whether values in descending order are farther apart than is said."""
-    if isinstance(rows, list):
-        return all(a - b > least for a, b in itertools.pairwise(rows))
-    return (rows[:-1] - rows[1:] > least).all()
+    """Whether numbers in ascending order are farther apart than that, which is finite, and none is NaN."""
+    before = -math.inf
+    for x in rows:
+        if not x - before > least:
+            return False
+        before = x
+    return math.isfinite(least)
 
 
 def _separated(A, w, small=_SMALL):
-    """Whether eigenvalues are apart, and none is NaN."""
+    """Whether eigenvalues, in ascending order, are apart, and none is NaN."""
     if not w.numel():
         return True
-    rows = _rows(w)[::-1]
-    largest = abs(rows[0]) + abs(rows[-1])
-    return _every(largest < math.inf) and _apart(rows, small[A.dtype] * largest)
+    least = small[A.dtype]
+    if w.ndim == 1:
+        rows = w.tolist()
+        return _apart(rows, least * (abs(rows[0]) + abs(rows[-1])))
+    w = w.detach()
+    if w.size(-1) == 1:
+        return bool(w.isfinite().all())
+    gaps, size = w[..., 1:] - w[..., :-1], w[..., 0].abs() + w[..., -1].abs()
+    return bool((gaps.amin(-1) > least * size).all())
 
 
 def _regular(A, s, small=_SMALL):
-    """Whether singular values are apart, also from zero, and none is NaN."""
+    """Whether singular values, in descending order, are apart, also from zero, and none is NaN."""
     if not s.numel():
         return True
-    rows = _rows(s)
-    least = small[A.dtype] * rows[0]
-    return _every(rows[-1] > least) and _apart(rows, least)
+    least = small[A.dtype]
+    if s.ndim == 1:
+        rows = s.tolist()[::-1]
+        least *= rows[-1]
+        return rows[0] > least and _apart(rows, least)
+    s = s.detach()
+    first, last = s[..., 0], s[..., -1]
+    if s.size(-1) > 1:
+        last = torch.minimum(last, (s[..., :-1] - s[..., 1:]).amin(-1))
+    return bool((last > least * first).all())
 
 
 def _real_numbers_tell(A, *_, **__):
     # Complex vectors have phases, of which PyTorch's derivative knows nothing.
-    real = A.dtype in REAL and A.device.type == "cpu" and not forward_mode() and are_plain((A,))
-    return real and max(A.shape[-2:]) <= _FEW_VALUES
+    return A.is_cpu and A.dtype in REAL and not forward_mode() and are_plain((A,)) and can_turn()
 
 
 def _eigh(A, UPLO="L"):
-    found = torch.linalg.eigh(A, UPLO)
-    w, V = found
-    if not _separated(A, w, _SMALL_FOR_VECTORS):
-        return eigh.ours(A, UPLO)
-    return type(found)((w, V * torch.from_numpy(signs_of_eigenvectors(V.detach().numpy()))))
+    found = w, V = torch.linalg.eigh(A, UPLO)
+    if 0 not in A.shape:
+        turn(V, eigen.NEARLY_LARGEST)
+    if not A.requires_grad or _separated(A, w, _SMALL_FOR_VECTORS):
+        return found
+    return type(found)(adopt(rules.eigh, (A,), eigen.all_outputs(w.detach(), V.detach()), UPLO=UPLO))
 
 
 def _few_columns(A, full_matrices=True, **_):
@@ -179,22 +190,148 @@ def _few_columns(A, full_matrices=True, **_):
 
 
 def _svd(A, full_matrices=True, *, driver=None):
-    found = torch.linalg.svd(A, full_matrices, driver=driver)
-    U, S, Vh = found
-    if not _regular(A, S, _SMALL_FOR_VECTORS):
-        return svd.ours(A, full_matrices, driver=driver)
-    signs = torch.from_numpy(free_factors(NUMPY, U.detach().numpy()))
-    return type(found)((U * signs, S, Vh * signs.mT))
+    found = U, S, Vh = torch.linalg.svd(A, full_matrices, driver=driver)
+    turn(U, NEARLY_LARGEST, Vh)
+    if not A.requires_grad or _regular(A, S, _SMALL_FOR_VECTORS):
+        return found
+    outputs = all_outputs(A.detach(), U.detach(), S.detach(), Vh.detach())
+    return type(found)(adopt(rules.svd, (A,), outputs, full_matrices=full_matrices))
 
 
 def _eigvalsh(A, UPLO="L"):
-    found = torch.linalg.eigvalsh(A, UPLO)
-    return found if _separated(A, found) else eigvalsh.ours(A, UPLO)
+    if not torch.is_grad_enabled():
+        return torch.linalg.eigvalsh(A, UPLO)
+    w, V = torch.linalg.eigh(A, UPLO)
+    if _separated(A, w):
+        return w
+    # the derivative of the values is the same for any signs of vectors
+    (w,) = adopt(rules.eigvalsh, (A,), eigen.all_outputs(w.detach(), V.detach()), UPLO=UPLO)
+    return w
 
 
 def _svdvals(A, *, driver=None):
-    found = torch.linalg.svdvals(A, driver=driver)
-    return found if _regular(A, found) else svdvals.ours(A, driver=driver)
+    if not torch.is_grad_enabled():
+        return torch.linalg.svdvals(A, driver=driver)
+    U, S, Vh = torch.linalg.svd(A, False, driver=driver)
+    if _regular(A, S):
+        return S
+    U, S, Vh, *hidden = all_outputs(A.detach(), U.detach(), S.detach(), Vh.detach())
+    (S,) = adopt(rules.svdvals, (A,), (S, U, Vh, *hidden))
+    return S
+
+
+#: Of larger matrices, the conditions would take too long to look at.
+_SMALL_MATRIX = 64
+
+
+def _values_tell(A):
+    return _numbers_tell(A) and A.size(-1) == A.size(-2) <= _SMALL_MATRIX and can_turn()
+
+
+def _eigvals(A):
+    w, V = torch.linalg.eig(A)
+    if w.ndim == 1 and len(w) <= 8:  # in Python, which takes less time than a few operations of PyTorch do
+        rows = w.tolist()
+        key = [x.real + x.imag / math.pi for x in rows]
+        order = sorted(range(len(key)), key=key.__getitem__)
+        fine = _few_are_apart(rows, V)
+        order = torch.tensor(order) if fine and order != list(range(len(key))) else None
+    else:
+        values = w.data
+        key, order = (values.real + values.imag / math.pi).sort(-1)
+        fine = not w.numel() or (_many_are_apart(values, key) and _independent(V.data))
+    if not fine:
+        (w,) = adopt(rules.eigvals, (A,), ordered(w.detach(), V.detach()))
+    elif order is not None:
+        # The derivative of w is made of both, as they are in memory, and right for any order.
+        w.data.copy_(w.data.gather(-1, order))
+        V.data.copy_(V.data.gather(-1, order[..., None, :].expand(V.shape)))
+    return w
+
+
+def _few_are_apart(rows, V):
+    """Whether eigenvalues are apart, and vectors far from dependent, so that no derivative is an error."""
+    least = _SMALL[V.dtype] * max(map(abs, rows), default=0.0)
+    for k, x in enumerate(rows):
+        for y in rows[:k]:
+            if not abs(x - y) > least:
+                return False
+    return _independent(V.data)
+
+
+def _many_are_apart(w, key):
+    # |x − y| is more than 0.9 times the difference of their keys, in whose order neighbours are enough
+    size = w.abs().amax(-1, keepdim=True)
+    least = _SMALL[w.dtype] * size
+    near = ~(0.9 * (key[..., 1:] - key[..., :-1]) > least).all(-1)
+    if not near.any():
+        return True
+    w, least = w[near], least[near]
+    gap = (w[..., None, :] - w[..., :, None]).abs()
+    gap.diagonal(0, -2, -1).fill_(math.inf)
+    return bool((gap.amin(-1) > least).all())
+
+
+def _independent(V):
+    """Whether V⁻¹, for V with columns of norm 1, is so small that its matrix is far from defective."""
+    room = 1e-3 * torch.finfo(V.dtype).eps ** -0.5
+    if V.size(-1) <= 8:
+        # ‖V⁻¹‖ ≤ √e / |det V|: the product of the singular values is at most the smallest times the power n - 1 of the
+        # mean of the squares of the others, whose sum is at most n
+        size = torch.linalg.det(V).abs()
+        if (size if size.ndim == 0 else size.amin()).item() * room > 1.7:
+            return True
+    inverse, info = torch.linalg.inv_ex(V)
+    return not info.any() and bool(inverse.abs().amax() < room)
+
+
+def _two_norm(A, p=None, **_):
+    return p in (None, 2, -2) and _numbers_tell(A)
+
+
+def _cond(A, p=None):
+    _, S, _ = torch.linalg.svd(A, False)
+    if not _ends_are_apart(A, S):
+        return cond.ours(A, p)
+    first, last = S.select(-1, 0), S.select(-1, -1)
+    return last / first if p == -2 else first / last
+
+
+def _ends_are_apart(A, s):
+    """Whether the largest and the smallest singular value, in descending order, are simple, no number is near the end
+    of the range, and none of the others are equal, which PyTorch's second derivative divides by, though its result
+    does not depend on it."""
+    if s.size(-1) < 2:
+        return False
+    least, room, eps = _SMALL[A.dtype], _ROOM[A.dtype] ** 0.5, torch.finfo(A.dtype).eps
+    if s.ndim == 1:
+        rows = s.tolist()[::-1]
+        low = min(rows[0], rows[1] - rows[0], rows[-1] - rows[-2])
+        return low > least * rows[-1] and _apart(rows, 8 * eps * rows[-1]) and 1 / room <= rows[0] and rows[-1] <= room
+    s = s.detach()
+    gaps, first, last = s[..., :-1] - s[..., 1:], s[..., 0], s[..., -1]
+    low = torch.minimum(torch.minimum(gaps[..., 0], gaps[..., -1]), last)
+    fine = (low > least * first) & (gaps.amin(-1) > 8 * eps * first)
+    return bool((fine & (first <= room) & (last >= 1 / room)).all())
+
+
+@because("PyTorch's derivatives over- and underflow, unless the numbers on the host tell that they do not")
+def _plain_pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
+    # with hermitian=True, PyTorch reads one triangle
+    return rcond is None and atol is None and rtol is None and not hermitian and _numbers_tell(A)
+
+
+def _pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
+    found = torch.linalg.pinv(A)
+    if not found.numel():
+        return found
+    # of products as A⁻¹ A⁻¹ A⁻¹ Ā̄, and where no digits are lost
+    room, eps = _ROOM[A.dtype] ** (1 / 3), torch.finfo(A.dtype).eps
+    size, size_found = (torch.linalg.vector_norm(x.detach(), math.inf).item() for x in (A, found))
+    if size <= room and size_found <= room and size * size_found * eps**0.5 <= 1:
+        return found
+    (found,) = adopt(rules.pinv, (A,), (found.detach(),))
+    return found
 
 
 def _lu(A, *, pivot=True):
@@ -205,14 +342,6 @@ def _lu(A, *, pivot=True):
 def _lu_factor(A, *, pivot=True):
     found = torch.linalg.lu_factor(A, pivot=pivot)
     return found if _pivots_are_large(A, found.LU) else lu_factor.ours(A, pivot=pivot)
-
-
-def _pivots_are_large(A, U):
-    if A.size(-2) > A.size(-1) or not U.numel() or not A.requires_grad:
-        return True
-    pivots = _rows(U.diagonal(0, -2, -1))
-    pivots = list(map(abs, pivots)) if isinstance(pivots, list) else abs(pivots)
-    return _every(_least(pivots) >= _SMALL[A.dtype] * _most(pivots))
 
 
 def _lstsq(A, B, rcond=None, *, driver=None):
@@ -364,7 +493,11 @@ cond = wrap(
     rules.cond,
     "cond(A: Tensor, p: Any = None) -> Tensor",
     builtin=torch.linalg.cond,
-    when=never("PyTorch's second derivative is NaN or wrong at equal singular values"),
+    mended=_cond,
+    when=because(
+        "PyTorch's second derivative is NaN or wrong at equal singular values, unless the numbers on the host tell "
+        "that there are none"
+    )(_two_norm),
     unwatched=False,  # its Frobenius norm overflows
 )
 congruence = wrap(rules.congruence)
@@ -418,7 +551,11 @@ eigvals = wrap(
     rules.eigvals,
     "eigvals(A: Tensor) -> Tensor",
     builtin=torch.linalg.eigvals,
-    when=never("PyTorch returns numbers for the gradient at a defective matrix"),
+    mended=_eigvals,
+    when=because(
+        "PyTorch returns numbers for the gradient at a defective matrix, unless the numbers on the host tell that "
+        "it is none"
+    )(_values_tell),
     unwatched=False,  # its eigenvalues are in any order
 )
 eigvalsh = wrap(
@@ -426,7 +563,7 @@ eigvalsh = wrap(
     'eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor',
     builtin=torch.linalg.eigvalsh,
     mended=_eigvalsh,
-    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal eigenvalues", _FEW_VALUES),
+    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal eigenvalues"),
 )
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
@@ -521,7 +658,8 @@ pinv = wrap(
     "pinv(A: Tensor, rcond: float | Tensor | None = None, hermitian: bool = False, *, "
     "atol: float | Tensor | None = None, rtol: float | Tensor | None = None) -> Tensor",
     builtin=torch.linalg.pinv,
-    when=never("PyTorch's derivatives over- and underflow"),
+    mended=_pinv,
+    when=_plain_pinv,
     unwatched=False,  # it reads one triangle where the matrix is Hermitian
     takes=_tolerances,
 )
@@ -614,7 +752,7 @@ svdvals = wrap(
     "svdvals(A: Tensor, *, driver: str | None = None) -> Tensor",
     builtin=torch.linalg.svdvals,
     mended=_svdvals,
-    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal singular values", _FEW_VALUES),
+    when=_looked_at("PyTorch's second derivative is NaN or wrong at equal singular values"),
     takes=_cusolver_driver,
 )
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)

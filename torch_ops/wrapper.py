@@ -22,10 +22,10 @@ from torch_ops.namespace import BufferRefused, TorchNamespace, forward_mode, ref
 class Call:
     """What `apply` passes besides tensors. An object of its own, so that no transform takes the options for tensors."""
 
-    __slots__ = ("options", "primitive")
+    __slots__ = ("options", "outputs", "primitive")
 
-    def __init__(self, primitive, options):
-        self.primitive, self.options = primitive, options
+    def __init__(self, primitive, options, outputs=None):
+        self.primitive, self.options, self.outputs = primitive, options, outputs
 
 
 def in_full_precision(method):
@@ -49,6 +49,9 @@ class PrimitiveFunction(torch.autograd.Function):
     @staticmethod
     @in_full_precision
     def forward(call, *inputs):
+        if call.outputs is not None:
+            outputs, call.outputs = call.outputs, None  # autograd keeps the call
+            return outputs
         outputs = call.primitive.run(inputs, call.options)
         return tuple([_apart(out, inputs) for out in outputs])
 
@@ -139,6 +142,13 @@ def apply(primitive, arrays, options):
         return PrimitiveFunction.forward(call, *arrays)  # a graph of constants has no nodes
     _check_constant(primitive, options)
     return function_of(primitive).apply_outside_transforms(call, *arrays)
+
+
+def adopt(primitive, arrays, outputs, **options):
+    """The outputs of a primitive that the caller sees, as a tuple. All of them, hidden ones too, are there already, in
+    memory of their own: nothing is computed again, and the derivatives are the primitive's."""
+    call = Call(primitive, {**primitive.defaults, **options}, outputs)
+    return function_of(primitive).apply_outside_transforms(call, *arrays)[: primitive.public]
 
 
 def _wrapped(options):

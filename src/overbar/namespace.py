@@ -356,6 +356,25 @@ class Namespace:
         """ε max(m, n): which part of the largest singular value of A (..., m, n) counts as zero."""
         return self.eps(A) * max(A.shape[-2:])
 
+    def near_pairs(self, w: Any, part: float) -> tuple[Any, ...] | None:
+        """Which pairs of entries of w (..., n), in ascending order, are no farther apart than this part of the largest
+        modulus: NumPy's index arrays of the batch, of i and of j > i; nothing where there are none. A rule then divides
+        by all differences, `over_gaps`, and looks at these pairs only, whose entries in the result it may write.
+
+        None where numbers cannot be looked at, something watches, or there are so many that it saves nothing.
+        """
+        return None
+
+    def over_gaps(self, K: Any, w: Any, diagonal: Any) -> Any:
+        """Kᵢⱼ/(wⱼ − wᵢ) off the diagonal and `diagonal` on it, for what `near_pairs` was asked about before; what is
+        divided by zero is infinite or NaN. K is not needed afterwards."""
+        raise NotImplementedError
+
+    def expm_along(self, A: Any, *directions: Any) -> Any:
+        """The exponential of A, or its derivative along directions, where the library has a function of its own that is
+        quicker for these numbers and as exact; else None. Nobody differentiates it."""
+        return None
+
     def expm(self, A: Any) -> Any:
         """The matrix exponential."""
         return self._by_numpy("expm", A)
@@ -404,6 +423,24 @@ def _users_level():
 _INSIDE = {"overbar", "torch_ops", "tf_ops", "torch", "tensorflow", "functools", "contextlib"}
 
 
+def pairs_of(w: np.ndarray, part: float) -> tuple[np.ndarray, ...] | None:
+    """`Namespace.near_pairs` of a NumPy array."""
+    if 0 in w.shape:
+        return ()
+    least = part * np.maximum(-w[..., :1], w[..., -1:])
+    found, count = [], 0
+    for distance in range(1, w.shape[-1]):
+        near = w[..., distance:] - w[..., :-distance] <= least
+        if not near.any():
+            break
+        *batch, i = np.nonzero(near)
+        count += len(i)
+        if count > w.size:
+            return None
+        found.append((*batch, i, i + distance))
+    return tuple(map(np.concatenate, zip(*found, strict=True))) if found else ()
+
+
 class NumpyNamespace(Namespace):
     """NumPy. SciPy's LAPACK appears in messages only, see `_substitute`."""
 
@@ -432,6 +469,16 @@ class NumpyNamespace(Namespace):
     def buffer(self, *arrays):
         shape = np.broadcast_shapes(*(A.shape for A in arrays))
         return np.empty(shape, np.result_type(*arrays))
+
+    def near_pairs(self, w, part):
+        return pairs_of(w, part)
+
+    def over_gaps(self, K, w, diagonal):
+        i = np.arange(w.shape[-1])
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            K = K / (w[..., None, :] - w[..., :, None] + np.eye(len(i), dtype=w.dtype))
+        K[..., i, i] = diagonal
+        return K
 
     def add_product(self, C, A, B, scale):
         product = A @ B

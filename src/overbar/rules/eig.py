@@ -75,8 +75,12 @@ def eig(A):
     >>> overbar.eig(np.array([[0.0, 1.0], [-1.0, 0.0]]))[0]
     array([0.-1.j, 0.+1.j])
     """
-    xp = namespace(A)
-    w, V = xp.eig(A)
+    return ordered(*namespace(A).eig(A))
+
+
+def ordered(w, V):
+    """Eigenvalues and vectors of any order and phases, in those of `eig`."""
+    xp = namespace(V)
     order = xp.argsort(xp.real(w) + xp.imag(w) / math.pi, axis=-1)
     columns = order[..., None, :] + xp.zeros_like(order)[..., :, None]
     return xp.take_along_axis(w, order, axis=-1), fixed(xp.take_along_axis(V, columns, axis=-1))

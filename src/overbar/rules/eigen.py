@@ -14,6 +14,9 @@ from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
 from overbar.rules.cholesky import cholesky
 
+# Of the components of an eigenvector, the first whose modulus is at least this part of the largest becomes positive.
+NEARLY_LARGEST = 0.9
+
 
 def _row(x):
     return x[..., None, :]
@@ -36,7 +39,7 @@ def pivots(V):
     """Ones where each column of V has the component that is positive, zeros elsewhere."""
     xp = namespace(V)
     size = xp.abs(V)
-    large = xp.cast(size >= 0.9 * xp.max(size, axis=-2, keepdims=True), size) if _rows(V) else size
+    large = xp.cast(size >= NEARLY_LARGEST * xp.max(size, axis=-2, keepdims=True), size) if _rows(V) else size
     return large * xp.cast(xp.cumulative_sum(large, axis=-2) == 1, size)
 
 
@@ -81,13 +84,17 @@ def _at(hot, V):
     return namespace(V).sum(V * namespace(V).cast(hot, V), axis=-2)
 
 
+EQUAL = 25
+
+
 def rounding(w):
-    """How far apart equal eigenvalues may come out: 25 ε times the largest of them. (Those of A + E are within ‖E‖ of
-    those of A. Up to n = 300, and by whatever product A comes about, it is 7 ε that is found, with no growth in n.)"""
+    """How far apart equal eigenvalues may come out: `EQUAL` ε times the largest of them. (Those of A + E are within ‖E‖
+    of those of A. Up to n = 300, and by whatever product A comes about, it is 7 ε that is found, with no growth in n.)
+    """
     xp, size = namespace(w), namespace(w).abs(w)
     if w.shape[-1] == 0:
         return xp.sum(size, axis=-1, keepdims=True)  # no library has a maximum of nothing
-    return 25 * xp.eps(size) * xp.max(size, axis=-1, keepdims=True)
+    return EQUAL * xp.eps(size) * xp.max(size, axis=-1, keepdims=True)
 
 
 def inverse_gaps(w):
@@ -180,11 +187,13 @@ def decomposed(name, A, UPLO="L"):
     """Eigenvalues, vectors, and the hidden outputs by which second derivatives tell of a basis, see `eigvalsh`."""
     if UPLO not in ("L", "U", "l", "u"):
         raise ValueError(f'{name}: UPLO is {UPLO!r}. Choose "L" for the lower triangle or "U" for the upper one.')
-    return _with_hidden(*namespace(A).eigh(A if UPLO in "Ll" else mH(A)))
+    w, V = namespace(A).eigh(A if UPLO in "Ll" else mH(A))
+    return all_outputs(w, fixed(V))
 
 
-def _with_hidden(w, V):
-    xp, V = namespace(V), fixed(V)
+def all_outputs(w, V):
+    """Those of `eigh` and `eigvalsh`, hidden ones too, from eigenvalues and vectors."""
+    xp = namespace(V)
     return w, V, xp.zeros_like(V), xp.zeros_like(xp.cast(w, V))
 
 
@@ -657,6 +666,9 @@ def _(w_dot, A_dot, A, w, V, N, norm):
 # How much larger than usual rounding we take it to be, and below how many times of that a bracket counts as rounding.
 NOISE, SILENT = 7, 8
 
+# It does where the gap is at most ε to this power, times the largest value: elsewhere it does no harm.
+CLOSE = 1 / 3
+
 
 class Pairs:
     """What the reverse rule of vectors has to know of each pair of eigenvalues. With `others`, V has not all vectors,
@@ -689,7 +701,7 @@ class Pairs:
         # Less than, not less or equal: cotangents of zero are used to ask for the derivative of this rule.
         silent = size < SILENT * noise
         idle = silent & (distance <= xp.eps(w) ** 0.125 * largest)
-        closed = (distance <= rounding(w)[..., None]) | (silent & (distance <= xp.eps(w) ** (1 / 3) * largest))
+        closed = (distance <= rounding(w)[..., None]) | (silent & (distance <= xp.eps(w) ** CLOSE * largest))
         F = xp.cast(xp.where(closed, xp.zeros_like(gap), 1 / xp.where(closed, one, gap)), K)
         return xp.where(idle, xp.zeros_like(K), K), F, xp.cast(xp.where(closed, one, xp.zeros_like(gap)), K), idle
 
@@ -803,18 +815,35 @@ def vectors_bar(V_bar, A, w, V):
     return hermitian_part(V @ _X(V_bar, w, V) @ mH(V))
 
 
-def _X(V_bar, w, V):
-    """What `Pairs` calls X, with no more passes over the pairs than this takes."""
+def _X(V_bar, w, V, w_bar=0.0):
+    """What `Pairs` calls X, and w̄ on its diagonal, with no more passes over the pairs than this takes."""
     xp, w = namespace(V), namespace(V).real(w)
-    K, size = mH(V) @ V_bar, _column_sizes(V_bar)
+    K = mH(V) @ V_bar
     K = K - mH(K)
-    gap = _row(w) - _column(w)
-    distance, largest = xp.abs(gap), _largest(w)[..., None]
-    noise = 2 * SILENT * _precision(V)[..., None] * (size + xp.eps(w) * _largest(size))
-    silent = (xp.abs(K) < _row(noise) + _column(noise)) & (distance <= xp.eps(w) ** 0.125 * largest)
+
+    def noise():
+        size = _column_sizes(V_bar)
+        return 2 * SILENT * _precision(V)[..., None] * (size + xp.eps(w) * _largest(size))
+
+    # a bracket that is rounding does not matter where a gap is larger than this
+    pairs = xp.near_pairs(w, xp.eps(w) ** CLOSE)
+    if pairs is not None:
+        X = xp.over_gaps(K, 2 * w, w_bar)
+        if pairs:
+            *batch, i, j = pairs
+            distance, noise = w[(*batch, j)] - w[(*batch, i)], noise()
+            size = 2 * distance * xp.abs(X[pairs])
+            silent = (size < noise[(*batch, i)] + noise[(*batch, j)]) | (distance <= rounding(w)[(*batch, 0 * i)])
+            *batch, i, j = (index[silent] for index in pairs)
+            X[(*batch, i, j)] = X[(*batch, j, i)] = 0.0
+        return X
+    gap, size, largest = _row(w) - _column(w), noise(), _largest(w)[..., None]
+    distance = xp.abs(gap)
+    silent = (xp.abs(K) < _row(size) + _column(size)) & (distance <= xp.eps(w) ** CLOSE * largest)
     silent = silent | (distance <= rounding(w)[..., None])
     K = K * xp.cast(0.5 / xp.where(silent, xp.ones_like(gap), gap), V)
-    return xp.where(silent, xp.zeros_like(K), K)
+    X = xp.where(silent, xp.zeros_like(K), K)
+    return X if isinstance(w_bar, float) else X + _row(w_bar) * xp.eye_like(V)
 
 
 @vectors_bar.vjp
@@ -840,7 +869,7 @@ def _(A_bar, V_bar, A, w, V):
 @primitive("(n),(n,n),(n,n),(n),(n,n),(n,n),(n)->(n,n)", hermitian=("A",))
 def values_and_vectors_bar(w_bar, V_bar, A, w, V, N, norm):
     """The sum of `spectral_bar` and `vectors_bar`, at the cost of one of them."""
-    return hermitian_part(V @ (_X(V_bar, w, V) + _row(w_bar) * namespace(V).eye_like(V)) @ mH(V))
+    return hermitian_part(V @ _X(V_bar, w, V, w_bar) @ mH(V))
 
 
 @values_and_vectors_bar.vjp
@@ -881,9 +910,14 @@ def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
     return nan_where(where, A_bar, _UNKNOWN.format(name=name))
 
 
-def nearly_equal(w):
-    """Whether some of the values, in ascending order, may be so close that hardly a digit of their vectors is known."""
-    return namespace(w).may_hold(w[..., 1:] - w[..., :-1] <= 1e4 * rounding(w))
+def nearly_equal(w, *more):
+    """Whether some of the values, in ascending order, with `more` behind them, may be so close that hardly a digit of
+    their vectors is known."""
+    xp, n = namespace(w), w.shape[-1]
+    w = xp.concat([w, *more], axis=-1) if more else w
+    if n is not None and xp.near_pairs(w, 1e4 * EQUAL * xp.eps(w)) == ():
+        return False
+    return xp.may_hold(w[..., 1:] - w[..., :-1] <= 1e4 * rounding(w))
 
 
 def unknown(K, H, noise, w_bar, w):
@@ -931,7 +965,8 @@ def left_out(K, idle, noise, known, w_bar, w):
     gap = xp.where(apart, _row(w) - _column(w), zero + 1)
     steps = xp.abs(_row(w_bar) - _column(w_bar)) * _largest(w)[..., None]
     steep = steps > 100 * xp.abs(gap) * _largest(w_bar)[..., None]
-    taken = idle & unequal & apart & steep
+    close = xp.abs(gap) <= xp.eps(w) ** CLOSE * _largest(w)[..., None]
+    taken = idle & close & unequal & apart & steep
     X = xp.where(taken, K / xp.cast(gap, K), xp.zeros_like(K))
     error = xp.where(taken, noise / (NOISE * gap), zero)
     norm = xp.sum(w_bar**2, axis=-1) + xp.sum(xp.abs(known) ** 2 + xp.abs(X) ** 2, axis=(-2, -1))
@@ -1220,7 +1255,8 @@ def eigh_tridiagonal(d, e):
             "have one entry less."
         )
     if n is not None and n >= TRIDIAGONAL and xp.on_the_host(d):
-        return _with_hidden(*xp.on_host(stemr, d, e))
+        w, V = xp.on_host(stemr, d, e)
+        return all_outputs(w, fixed(V))
     return decomposed("eigh_tridiagonal", _tridiagonal(xp, d, e))
 
 

@@ -159,7 +159,7 @@ def _(mp, A, *, atol, rtol, hermitian):
     return mp.mH(mp.solve(A @ mp.mH(A), A))
 
 
-@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p),(q,n),(p),(q,p),(p,n)", hidden=2, kept=2, steps=("rcond",))
+@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p),(n,r),(q,n),(p),(q,p),(p,n)", hidden=3, kept=2, steps=("rcond",))
 def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
     """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank.
 
@@ -209,10 +209,11 @@ def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
 
     The residuals r = ‖R‖² move by 2 Re⟨R, Ḃ − Ȧ X⟩, as R is orthogonal to the range of A: B̄ gets 2 R r̄ and Ā
     −2 R r̄ Xᴴ. The singular values have the rules of `svdvals`, for which U and V are kept, and the rank is a
-    constant. Regularised least squares is the same for A on top of √l2_regularizer I, and B on top of zeros. The rules
-    call `pinv`, which makes their own derivatives right at any constant rank.
+    constant. Regularised least squares is the same for A on top of √l2_regularizer I, and B on top of zeros. A⁺ is a
+    hidden output, with the rules of `pinv`, which makes second derivatives right at any constant rank. (Where one A
+    stands for a batch, there is no copy for each of the batch: the rules compute it again.)
 
-    Cost: that of `pinv`, which is that of the function, and products with k columns.
+    Cost: products with k columns, and two of them with m or n columns in their place.
 
     Examples
     --------
@@ -229,9 +230,17 @@ def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
     residuals = xp.sum(xp.abs(B - A @ X) ** 2, axis=-2)
     rank = xp.sum(xp.astype(S > 0, xp.int64) * xp.astype(~zero, xp.int64), axis=-1)
     batch = xp.shape(X)[:-2]
-    of_svd = ((S, 1), (xp.zeros_like(A), 2), (xp.zeros_like(xp.cast(S, A)), 1), (U, 2), (Vh, 2))
+    if not _is_for_each(xp, inverse, X):
+        inverse = xp.broadcast_to(inverse[..., :0], (*batch, xp.shape(X)[-2], 0))
+    of_svd = ((S, 1), (inverse, 2), (xp.zeros_like(A), 2), (xp.zeros_like(xp.cast(S, A)), 1), (U, 2), (Vh, 2))
     of_svd = (xp.broadcast_to(C, (*batch, *xp.shape(C)[-core:])) for C, core in of_svd)
     return X, residuals, xp.broadcast_to(rank, batch), *of_svd
+
+
+def _is_for_each(xp, inverse, X):
+    """Whether it is known that there is an inverse for each solution."""
+    one, other = xp.static_shape(inverse), xp.static_shape(X)
+    return one is not None and other is not None and None not in one[:-2] and one[:-2] == other[:-2]
 
 
 def _regularised(xp, A, B, weight):
@@ -253,19 +262,19 @@ def _zero_rows(xp, B, A):
 
 def _of_svd(outputs):
     """U, S, Vᴴ and the two hidden outputs, as `svd` has them."""
-    S, N, norm, U, Vh = outputs[3:]
+    S, _, N, norm, U, Vh = outputs[3:]
     return U, S, Vh, N, norm
 
 
 @lstsq.vjp
 def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
-    (X_bar, r_bar, _, S_bar, N_bar, norm_bar), (X, *_), xp = bars, outputs, namespace(A)
+    (X_bar, r_bar, _, S_bar, P_bar, N_bar, norm_bar), (X, _, _, _, P, *_), xp = bars, outputs, namespace(A)
     m = xp.shape(A)[-2]
     A, B = _regularised(xp, A, B, l2_regularizer)
 
     @once
     def inverse():
-        return pinv(A, rtol=rcond)
+        return pinv(A, rtol=rcond) if P.shape[-1] == 0 else P
 
     @once
     def R():
@@ -280,14 +289,17 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
         return R() * xp.cast(2 * r_bar[..., None, :], R())
 
     def A_bar():
-        bar = xp.zeros_like(A)
+        bar = 0
         if X_bar is not None:
             Y, G = mH(inverse()) @ X, mH(X_bar)
-            bar = bar + R() @ mH(inverse() @ from_X()) - from_X() @ mH(X) + Y @ (G - (G @ inverse()) @ A)
+            bar = R() @ mH(inverse() @ from_X()) - from_X() @ mH(X) + Y @ (G - (G @ inverse()) @ A)
         if r_bar is not None:
             bar = bar - from_r() @ mH(X)
         if S_bar is not None:
             bar = bar + values_bar((None, S_bar, None, N_bar, norm_bar), _of_svd(outputs), A)
+        if P_bar is not None and P.shape[-1] != 0:
+            bar = bar + _pinv_reverse(P_bar, P, A)
+        bar = xp.zeros_like(A) if isinstance(bar, int) else bar
         return bar[..., :m, :] if l2_regularizer else bar
 
     def B_bar():
@@ -303,17 +315,19 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
 
 @lstsq.jvp
 def _(outputs, A, B, *, rcond, driver, l2_regularizer, fast):
-    (X, *_), xp = outputs, namespace(A)
+    (X, _, _, _, P, *_), xp = outputs, namespace(A)
     A, B = _regularised(xp, A, B, l2_regularizer)
 
     def dots(A_dot, B_dot):
         if l2_regularizer:
             A_dot, B_dot = (xp.concat([dot, _zero_rows(xp, dot, A)], axis=-2) for dot in (A_dot, B_dot))
-        inverse, R, change = pinv(A, rtol=rcond), B - A @ X, B_dot - A_dot @ X
+        inverse = pinv(A, rtol=rcond) if P.shape[-1] == 0 else P
+        R, change = B - A @ X, B_dot - A_dot @ X
         Z = mH(A_dot) @ (mH(inverse) @ X)
         X_dot = inverse @ change + inverse @ (mH(inverse) @ (mH(A_dot) @ R)) + Z - inverse @ (A @ Z)
         r_dot = 2 * xp.sum(xp.real(xp.conj(R) * change), axis=-2)
-        return X_dot, r_dot, None, values_dot(A_dot, _of_svd(outputs), A), None, None
+        P_dot = None if P.shape[-1] == 0 else _pinv_forward(A_dot, P, A)
+        return X_dot, r_dot, None, values_dot(A_dot, _of_svd(outputs), A), P_dot, None, None
 
     return dots
 

@@ -6,6 +6,8 @@ May import `overbar.namespace`, `overbar.primitive` and `rules.eigen`.
 from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
 from overbar.rules.eigen import (
+    CLOSE,
+    EQUAL,
     NOISE,
     SILENT,
     Pairs,
@@ -152,7 +154,7 @@ class _Divisors:
     def nothing(self, plus, size):
         """Where a bracket that is no more than rounding would be blown up to something that matters."""
         gap = self.S[..., None, :] - self.S[..., :, None]
-        small = self.xp.abs(gap) <= self.xp.rounding(self.A) ** 0.25 * self.largest[..., None]
+        small = self.xp.abs(gap) <= self.xp.eps(self.S) ** CLOSE * self.largest[..., None]
         # Less than, not less or equal: cotangents of zero are used to ask for the derivative of this rule.
         return small & (self.xp.abs(plus) < SILENT * _noise(self.xp, self.A) * size)
 
@@ -177,16 +179,33 @@ def svd_reverse(bars, factors, A):
     if U_bar is None and Vh_bar is None:
         return (U1 * xp.cast(S_bar, A)[..., None, :]) @ Vh1
     divide = _Divisors(xp, A, S)
-    over_S = xp.cast(divide.of_values(), A)
+    pairs = _near_pairs(xp, S, A)
+    square = pairs is not None and A.shape[-1] == A.shape[-2]
+    over_S = None if square else xp.cast(divide.of_values(), A)
     plus = minus = size = 0
     left = right = None
     if U_bar is not None:
         X, left = _inside_and_outside(xp, U, U_bar, k, A.shape[-2])
-        plus, minus, size = X, X, _largest(xp, X)
+        plus, minus = X, X
+        size = _largest(xp, X) if pairs != () else 0
     if Vh_bar is not None:
         Y, right = _inside_and_outside(xp, mH(Vh), mH(Vh_bar), k, A.shape[-1])
-        plus, minus, size = plus + Y, minus - Y, size + _largest(xp, Y)
+        plus, minus = plus + Y, minus - Y
+        size = size + _largest(xp, Y) if pairs != () else 0
     plus, minus = plus - mH(plus), minus - mH(minus)
+    if pairs is not None:
+        # all are divided by the differences, and the few that are close looked at afterwards
+        P = xp.over_gaps(plus, 2 * S, 0.0 if S_bar is None else S_bar)
+        if pairs:
+            *batch, i, j = pairs
+            gap = S[(*batch, i)] - S[(*batch, j)]
+            silent = 2 * gap * xp.abs(P[pairs]) < SILENT * _noise(xp, A) * size[(*batch, 0 * i, 0 * j)]
+            *batch, i, j = (index[silent] for index in pairs)
+            P[(*batch, i, j)] = P[(*batch, j, i)] = 0.0
+        P = P + minus / (2 * (S[..., None, :] + S[..., :, None]))
+        P = U1 @ P
+        A_bar = (P if left is None else P + left * over_S) @ Vh1
+        return A_bar if right is None else A_bar + U1 @ mH(right * over_S)
     plus = xp.where(divide.nothing(plus, size), xp.zeros_like(plus), plus)
     P = (xp.cast(divide.of_gaps(), A) * plus + xp.cast(divide.of_sums(), A) * minus) / 2
     if S_bar is not None:
@@ -194,6 +213,16 @@ def svd_reverse(bars, factors, A):
     P = U1 @ P
     A_bar = (P if left is None else P + left * over_S) @ Vh1
     return A_bar if right is None else A_bar + U1 @ mH(right * over_S)
+
+
+def _near_pairs(xp, S, A):
+    """What `near_pairs` says of singular values; None where it says nothing, and where some are equal or zero."""
+    if None in A.shape[-2:] or 0 in A.shape[-2:]:
+        return None
+    ascending = xp.concat([-S, xp.zeros_like(S[..., :1])], axis=-1)
+    if xp.near_pairs(ascending, max(EQUAL, *A.shape[-2:]) * xp.eps(S)) != ():
+        return None
+    return xp.near_pairs(-S, xp.eps(S) ** CLOSE)
 
 
 def _inside_and_outside(xp, U, U_bar, k, m):
@@ -320,8 +349,12 @@ def svd(A, *, full_matrices=True):
 
 def _decomposed(A, full_matrices):
     """U, S, Vᴴ, and the hidden outputs by which second derivatives tell of a basis, see `overbar.eigvalsh`."""
+    return all_outputs(A, *oriented_svd(namespace(A), A, full_matrices))
+
+
+def all_outputs(A, U, S, Vh):
+    """Those of `svd`, hidden ones too, from the factors of A."""
     xp = namespace(A)
-    U, S, Vh = oriented_svd(xp, A, full_matrices)
     return U, S, Vh, xp.zeros_like(A), xp.zeros_like(xp.cast(S, A))
 
 
@@ -481,8 +514,10 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
     """Ā, and NaN for a matrix whose Ā the cotangents do not tell. That of S is None where none came, and where that of
     a second derivative came, which is in a basis of its own."""
     (U_bar, S_bar, Vh_bar), (U, S, Vh), xp = bars, factors, namespace(A)
+    if not nearly_equal(-S, xp.zeros_like(S[..., :1])):  # most matrices need no more
+        return A_bar
     zero = xp.rounding(A) * S[..., :1] >= S
-    if not (nearly_equal(-S) or xp.may_hold(zero)):  # most matrices need no more
+    if not (nearly_equal(-S) or xp.may_hold(zero)):
         return A_bar
     k = xp.shape(S)[-1]
     plus = minus = largest = 0
