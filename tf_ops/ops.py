@@ -260,6 +260,7 @@ expm = wrap(
 expm_frechet = wrap(rules.expm_frechet)
 expmh = wrap(rules.expmh)
 fractional_matrix_power = wrap(rules.fractional_matrix_power)
+funm = wrap(rules.funm)
 hessenberg = wrap(rules.hessenberg)
 householder_product = wrap(rules.householder_product)
 inv = wrap(

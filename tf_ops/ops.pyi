@@ -129,6 +129,9 @@ def expmh(A: Any, *, name: str | None = None) -> Any:
 def fractional_matrix_power(A: Any, t: Any, *, name: str | None = None) -> Any:
     """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
 
+def funm(A: Any, *, f: Any, df: Any = None, name: str | None = None) -> Any:
+    """A function C = f(A) of a general square matrix, diagonalisable or not, from a function f of numbers."""
+
 def hessenberg(A: Any, *, name: str | None = None) -> tuple[Any, Any]:
     """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""
 

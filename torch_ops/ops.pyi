@@ -109,6 +109,9 @@ def expmh(A: Tensor) -> Tensor:
 def fractional_matrix_power(A: Tensor, t: Tensor | Number) -> Tensor:
     """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
 
+def funm(A: Tensor, *, f: Any, df: Any = None) -> Tensor:
+    """A function C = f(A) of a general square matrix, diagonalisable or not, from a function f of numbers."""
+
 def hessenberg(A: Tensor) -> tuple[Tensor, Tensor]:
     """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""
 

@@ -132,6 +132,10 @@ class _fractional_matrix_power(Primitive):
     def __call__(self, A: Any, t: Any) -> Any:
         """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
 
+class _funm(Primitive):
+    def __call__(self, A: Any, f: Any, df: Any = None) -> Any:
+        """A function C = f(A) of a general square matrix, diagonalisable or not, from a function f of numbers."""
+
 class _hessenberg(Primitive):
     def __call__(self, A: Any) -> Any:
         """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""
@@ -447,6 +451,7 @@ expm: _expm
 expm_frechet: _expm_frechet
 expmh: _expmh
 fractional_matrix_power: _fractional_matrix_power
+funm: _funm
 hessenberg: _hessenberg
 householder_product: _householder_product
 inv: _inv
@@ -546,6 +551,7 @@ __all__ = [
     "expm_frechet",
     "expmh",
     "fractional_matrix_power",
+    "funm",
     "hessenberg",
     "householder_product",
     "inv",
