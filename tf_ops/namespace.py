@@ -318,15 +318,15 @@ class TensorFlowNamespace(Namespace):
             return A
         words = [f"{message} Matrix of the batch (0 where there is none):", _first(~fine)]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
-            # XLA drops the assertion; then NaN is all that tells
-            return tf.where(fine[..., None, None], A, tf.cast(tf.constant(math.nan, tf.float64), A.dtype))
+            return _or_nan(fine, A)  # XLA drops the assertion; then NaN is all that tells
 
-    def cholesky(self, A, argument="A"):
-        # TensorFlow's kernel does not raise where there is no factor: it leaves NaN on and below the diagonal, and
-        # memory that nobody wrote above it.
+    def cholesky(self, A, argument="A", on_error="raise"):
+        # TensorFlow's kernel does not raise where there is no factor: it leaves NaN on and below the diagonal, zeros
+        # where A is complex, and memory that nobody wrote above it.
         L = tf.linalg.cholesky(A)
-        diagonal = tf.math.real(tf.linalg.diag_part(L))
-        ok = tf.reduce_all(tf.math.is_finite(diagonal), axis=-1)
+        ok = _is_factor(L)
+        if on_error == "nan":
+            return _or_nan(ok, L)
         if tf.executing_eagerly():
             if not bool(tf.reduce_all(ok)):
                 raise self.LinAlgError(not_positive_definite(A.numpy(), argument))
@@ -574,6 +574,17 @@ def _without_nan(A):
     return tf.where(bad, tf.eye(tf.shape(A)[-1], dtype=A.dtype), A), tf.cast(nan, A.dtype)
 
 
+def _is_factor(L):
+    """Whether what TensorFlow's kernel left is a Cholesky factor."""
+    diagonal = tf.math.real(tf.linalg.diag_part(L))
+    return tf.reduce_all(tf.math.is_finite(diagonal) & (diagonal > 0), axis=-1)
+
+
+def _or_nan(fine, A):
+    """The matrices, NaN in the place of those that are not fine."""
+    return tf.where(fine[..., None, None], A, tf.cast(tf.constant(math.nan, tf.float64), A.dtype))
+
+
 def _is_singular(A):
     # This factorisation, unlike that of tf.linalg.solve, does not mind.
     return tf.math.is_inf(tf.math.real(tf.linalg.slogdet(A).log_abs_determinant))
@@ -597,8 +608,7 @@ def _report(L, A, ok, argument):
         middle = (low + high) // 2
         inside = tf.range(n) < middle[..., None]
         block = tf.where(inside[..., :, None] & inside[..., None, :], A, eye)
-        diagonal = tf.math.real(tf.linalg.diag_part(tf.linalg.cholesky(block)))
-        good = tf.reduce_all(tf.math.is_finite(diagonal), axis=-1)
+        good = _is_factor(tf.linalg.cholesky(block))
         return tf.where(good, middle, low), tf.where(good, high, middle)
 
     low = tf.zeros_like(ok, tf.int32)
@@ -613,5 +623,4 @@ def _report(L, A, ok, argument):
     # The condition is false here, but it says so for each matrix: vectorized_map runs this branch for those that come
     # here, which are none where all is well, and a constant would fail then too.
     with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(ok), words, summarize=1)]):
-        # XLA drops the assertion; then NaN in the whole matrix is all that tells
-        return tf.where(ok[..., None, None], L, tf.cast(tf.constant(math.nan, tf.float64), L.dtype))
+        return _or_nan(ok, L)  # XLA drops the assertion; then NaN in the whole matrix is all that tells

@@ -200,7 +200,7 @@ cho_solve = wrap(rules.cho_solve)
 cho_solve_banded = wrap(rules.cho_solve_banded)
 cholesky = wrap(
     rules.cholesky,
-    "cholesky(input, *, upper=False)",
+    'cholesky(input, *, upper=False, on_error="raise")',
     input="A",
     builtin=tf.linalg.cholesky,
     when=never,  # of a matrix that has no factor it returns numbers; and its derivative is slow where n is large
@@ -260,11 +260,12 @@ expm = wrap(
 expm_frechet = wrap(rules.expm_frechet)
 expmh = wrap(rules.expmh)
 fractional_matrix_power = wrap(rules.fractional_matrix_power)
+funm = wrap(rules.funm)
 hessenberg = wrap(rules.hessenberg)
 householder_product = wrap(rules.householder_product)
 inv = wrap(
     rules.inv,
-    "inv(input, adjoint=False)",
+    'inv(input, adjoint=False, *, on_error="raise")',
     input="A",
     builtin=tf.linalg.inv,
     when=never,  # its error does not say which matrix is singular, and for XLA it is inexact
@@ -384,7 +385,7 @@ slogdet = wrap(
 softplusmh = wrap(rules.softplusmh)
 solve = wrap(
     rules.solve,
-    "solve(matrix, rhs, adjoint=False)",
+    'solve(matrix, rhs, adjoint=False, *, on_error="raise")',
     matrix="A",
     rhs="B",
     builtin=tf.linalg.solve,

@@ -35,6 +35,7 @@ def wrap(
     mended: Callable[..., typing.Any] | None = None,
     when: Callable[..., bool] | None = None,
     unwatched: bool = True,
+    own: tuple[str, ...] = (),
     returns: Callable[..., typing.Any] | None = None,
     takes: Callable[..., typing.Any] | None = None,
     **names: str,
@@ -60,6 +61,8 @@ def wrap(
     unwatched : bool
         Whether calls of which nobody takes a derivative are handed over, too. Where ours and PyTorch's choose other
         signs or another order, they must not be: a result does not depend on who watches.
+    own : tuple of str
+        The options that `builtin` does not have: a call that gives one of them is never handed over.
     returns : callable, optional
         Makes of the outputs what PyTorch's function returns: a named tuple of torch.return_types, or what a function of
         them gives. That function's docstring says so, and its keyword-only arguments are options of the op.
@@ -95,7 +98,7 @@ def wrap(
         op = _theirs(builtin)
     else:
         ours = as_function(primitive, TORCH, signature, names, _result(returns), takes)
-        op = _either(ours, builtin, mended or builtin, when, unwatched)
+        op = _either(ours, builtin, mended or builtin, when, unwatched, frozenset(own))
         if unwatched or when not in _NEVER:
             op.ours = ours  # the op where nothing is handed over: small matrices never get there, but tests have to
     op.primitive, op.names, op.builtin, op.mended, op.when = primitive, names, builtin, mended, when
@@ -135,7 +138,7 @@ def _theirs(builtin):
     return op
 
 
-def _either(ours, builtin, mended, when, unwatched):
+def _either(ours, builtin, mended, when, unwatched, own):
     # Tensors may be given by name: by that of the signature, which is PyTorch's documentation's, and by that which
     # PyTorch's functions really take. (torch.linalg.cholesky takes no A.)
     parameters = inspect.signature(ours).parameters.values()
@@ -158,6 +161,8 @@ def _either(ours, builtin, mended, when, unwatched):
         if has_torch_function(given):
             return handle_torch_function(op, given, *args, **kwargs)
         chosen = None
+        if kwargs and not own.isdisjoint(kwargs):
+            return ours(*args, **kwargs)
         if len(args) >= count and all(isinstance(x, torch.Tensor) and x.ndim >= fewest for x in args[:count]):
             try:
                 selected = when(*args, **kwargs)

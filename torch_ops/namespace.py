@@ -245,8 +245,10 @@ class TorchNamespace(Namespace):
             raise torch.linalg.LinAlgError(f"{message.replace('argument A', where)}\n{failure}")
         return A
 
-    def cholesky(self, A, argument="A"):
+    def cholesky(self, A, argument="A", on_error="raise"):
         L, info = torch.linalg.cholesky_ex(A)
+        if on_error == "nan":
+            return torch.where((info == 0)[..., None, None], L, math.nan)
         if failure := failure_of(info, "linalg.cholesky"):
             raise torch.linalg.LinAlgError(f"{failure}\n{_not_positive_definite(A, info, argument)}")
         return L

@@ -30,9 +30,9 @@ def _cholesky_solve(B, L, upper=False):
     return torch.cholesky_solve(B, L.triu() if upper else L.tril(), upper)
 
 
-def _one_system_each(A, B, *, adjoint=None, **_):
+def _one_system_each(A, B, **_):
     # Many right-hand sides of one system are folded into the columns of one, which torch does not do.
-    return A.dtype in FULL and adjoint is None and not A.ndim == 2 < B.ndim
+    return A.dtype in FULL and not A.ndim == 2 < B.ndim
 
 
 def _matrix(input, **_):
@@ -463,10 +463,11 @@ cho_solve = wrap(rules.cho_solve)
 cho_solve_banded = wrap(rules.cho_solve_banded)
 cholesky = wrap(
     rules.cholesky,
-    "cholesky(A: Tensor, *, upper: bool = False) -> Tensor",
+    'cholesky(A: Tensor, *, upper: bool = False, on_error: str = "raise") -> Tensor',
     builtin=torch.linalg.cholesky,
     # complex ones never: of a Hermitian matrix PyTorch returns a gradient that is not Hermitian
     when=lambda A, **_: small(A, 192, REAL),
+    own=("on_error",),
 )
 cholesky_banded = wrap(rules.cholesky_banded)
 cholesky_downdate = wrap(rules.cholesky_downdate)
@@ -571,6 +572,7 @@ expm = wrap(rules.expm)
 expm_frechet = wrap(rules.expm_frechet)
 expmh = wrap(rules.expmh)
 fractional_matrix_power = wrap(rules.fractional_matrix_power)
+funm = wrap(rules.funm)
 hessenberg = wrap(rules.hessenberg)
 householder_product = wrap(
     rules.householder_product,
@@ -578,7 +580,13 @@ householder_product = wrap(
     builtin=torch.linalg.householder_product,
     when=_few_reflections,
 )
-inv = wrap(rules.inv, "inv(A: Tensor) -> Tensor", builtin=torch.linalg.inv, when=_full_precision)
+inv = wrap(
+    rules.inv,
+    'inv(A: Tensor, *, on_error: str = "raise") -> Tensor',
+    builtin=torch.linalg.inv,
+    when=_full_precision,
+    own=("on_error",),
+)
 inv_congruence = wrap(rules.inv_congruence)
 inv_quad = wrap(rules.inv_quad)
 inv_quad_logdet = wrap(rules.inv_quad_logdet)
@@ -693,10 +701,11 @@ slogdet = wrap(
 softplusmh = wrap(rules.softplusmh)
 solve = wrap(
     rules.solve,
-    "solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor",
+    'solve(A: Tensor, B: Tensor, *, left: bool = True, on_error: str = "raise") -> Tensor',
     builtin=torch.linalg.solve,
     mended=_solve,
     when=_solved_by_torch,
+    own=("on_error",),
 )
 solve_banded = wrap(
     rules.solve_banded,
@@ -714,6 +723,7 @@ solve_triangular = wrap(
     "adjoint: bool = False) -> Tensor",
     builtin=torch.linalg.solve_triangular,
     when=_one_system_each,
+    own=("adjoint",),
 )
 spectral_function = wrap(rules.spectral_function)
 sqrt = wrap(rules.sqrt, "sqrt(input: Tensor) -> Tensor", builtin=torch.sqrt)

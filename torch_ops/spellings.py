@@ -109,31 +109,45 @@ def tensorsolve(A, B, dims=None):
 def _reporting(op, name):
     """An op as a function that does not raise where it fails, but returns what LAPACK says: torch.linalg.*_ex."""
     function, kind = getattr(torch.linalg, name), getattr(torch.return_types, f"linalg_{name}")
+    by_matrix = "on_error" in inspect.signature(op).parameters
 
     def reported(*args, check_errors=False, **kwargs):
         if "out" in kwargs:
             kwargs = without_out(reported, kwargs)
         tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)]
-        if watched(tensors):
-            try:
-                outputs = op(*args, **kwargs)
-            except RuntimeError as error:
-                if not error_of_the_call(error):
-                    raise
-                # the function says it in its own way
-            else:
-                outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-                # with no errors
-                return kind((*outputs, _no_errors(kwargs.get("A", kwargs.get("input", args[0] if args else None)))))
-        return function(*args, check_errors=check_errors, **kwargs)
+        if not watched(tensors):
+            return function(*args, check_errors=check_errors, **kwargs)
+        if by_matrix and torch.compiler.is_compiling():  # which cannot look whether something failed
+            return _with_failures(args, kwargs, check_errors)
+        try:
+            outputs = op(*args, **kwargs)
+        except RuntimeError as error:
+            if not error_of_the_call(error):
+                raise
+            if by_matrix and isinstance(error, torch.linalg.LinAlgError):
+                return _with_failures(args, kwargs, check_errors)
+            return function(*args, check_errors=check_errors, **kwargs)  # it says it in its own way
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        return kind((*outputs, _no_errors(kwargs.get("A", kwargs.get("input", args[0] if args else None)))))
+
+    def _with_failures(args, kwargs, check_errors):
+        """PyTorch's values, with our derivatives: NaN for the matrices that failed."""
+        theirs = [x.detach() if isinstance(x, torch.Tensor) else x for x in args]
+        named = {key: x.detach() if isinstance(x, torch.Tensor) else x for key, x in kwargs.items()}
+        value, info = function(*theirs, check_errors=check_errors, **named)
+        ours = op(*args, **kwargs, on_error="nan")
+        failed = (info != 0)[(...,) + (None,) * (value.ndim - info.ndim)]
+        # nan_to_num has a value, and a derivative of NaN
+        return kind((torch.where(failed, value + torch.nan_to_num(ours), ours), info))
 
     signature = inspect.signature(op)
+    parameters = [p for p in signature.parameters.values() if p.name != "on_error"]
     check = inspect.Parameter("check_errors", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
-    reported.__signature__ = signature.replace(
-        parameters=[*signature.parameters.values(), check], return_annotation=kind
-    )
+    reported.__signature__ = signature.replace(parameters=[*parameters, check], return_annotation=kind)
     reported.__name__ = reported.__qualname__ = name
-    reported.__doc__ = f"torch.linalg.{name}, with the derivative of `{op.__name__}` where nothing fails."
+    reported.__doc__ = (
+        f"torch.linalg.{name}, with the derivative of `{op.__name__}`{'' if by_matrix else ' where nothing fails'}."
+    )
     reported.builtin = function
     return reported
 

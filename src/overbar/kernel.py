@@ -36,10 +36,10 @@ class Kernel:
     ----------
     name : str
     signature : Signature
-        The core dimensions; every dimension of an output occurs in an input.
+        The core dimensions; every dimension of an output occurs in an input, or is a number.
     kinds : str
         For each output a letter: "=" for the dtype of the inputs together, "c" and "r" for the complex and the real one
-        of the same precision, "i" for int64.
+        of the same precision, "D" for complex128, "i" for int64.
     stacked : bool
         The function takes all its arrays with one more dimension in front, of the same size, and returns such. (An
         error that it raises names no matrix: it is then called for one after the other.)
@@ -58,7 +58,7 @@ class Kernel:
     def dtypes(self, *dtypes: Any) -> list[np.dtype]:
         """The dtypes of the outputs for such inputs."""
         char = np.result_type(*dtypes).char
-        kinds = {"=": char, "c": _COMPLEX.get(char, char), "r": _REAL.get(char, char), "i": "q"}
+        kinds = {"=": char, "c": _COMPLEX.get(char, char), "r": _REAL.get(char, char), "D": "D", "i": "q"}
         return [np.dtype(kinds[kind]) for kind in self.kinds]
 
     def shapes(self, *shapes: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -73,7 +73,9 @@ class Kernel:
             batch = tuple(
                 b if m == 1 else m for b, m in zip(batch, (1,) * (len(batch) - len(lead)) + lead, strict=True)
             )
-        return [(*batch, *(sizes[dim] for dim in core)) for core in self.signature.outputs]
+        return [
+            (*batch, *(int(dim) if dim.isdigit() else sizes[dim] for dim in core)) for core in self.signature.outputs
+        ]
 
     def __call__(self, *arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, ...]:
         """All outputs as a tuple, for NumPy arrays with batch dimensions, which broadcast."""

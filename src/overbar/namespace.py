@@ -293,10 +293,18 @@ class Namespace:
             raise self.LinAlgError(message.replace("argument A", f"argument A{which_matrix(index[0])}"))
         return A
 
-    def cholesky(self, A: Any, argument: str = "A") -> Any:
+    def cholesky(self, A: Any, argument: str = "A", on_error: str = "raise") -> Any:
         """The lower Cholesky factor of Hermitian positive definite A, of which it reads the lower triangle. Raises this
-        library's LinAlgError, naming the matrix of the batch and the leading minor, where there is none."""
+        library's LinAlgError, naming the matrix of the batch and the leading minor, where there is none; with
+        ``on_error="nan"`` such a factor is NaN."""
         return self.base.linalg.cholesky(A)
+
+    def without_singular(self, A: Any) -> tuple[Any, Any]:
+        """The matrices, the identity in the place of those that are singular, and an array (..., 1, 1) by which to
+        multiply what is computed of them: NaN for those, 1 for the others."""
+        logarithm = self.slogdet(self.detached(A))[1][..., None, None]
+        bad, one = logarithm == -math.inf, self.ones_like(logarithm)
+        return self.where(bad, self.eye_like(A), A), self.cast(self.where(bad, math.nan * one, one), A)
 
     def solve(self, A: Any, B: Any, check: bool = True) -> Any:
         """A⁻¹ B for square A (..., n, n) and B (..., n, k). Without `check`, which is for rules whose function has
@@ -517,14 +525,18 @@ class NumpyNamespace(Namespace):
             np.add.at(A, (..., where), B)
         return A.reshape(*B.shape[:-1], *shape)
 
-    def cholesky(self, A, argument="A"):
+    def cholesky(self, A, argument="A", on_error="raise"):
         try:
             L = np.linalg.cholesky(A)
         except LinAlgError:
             L = None
         # NaN in the triangle that is read reaches the diagonal; infinity may hide behind it
         if L is None or not np.isfinite(np.diagonal(L, 0, -2, -1)).all():
-            raise LinAlgError(not_positive_definite(A, argument))
+            if on_error == "raise":
+                raise LinAlgError(not_positive_definite(A, argument))
+            if A.ndim == 2:
+                return np.full_like(A, np.nan)
+            return np.stack([self.cholesky(M, argument, on_error) for M in A])
         return L
 
     def solve(self, A, B, check=True):

@@ -109,7 +109,7 @@ def test_says_what_is_handed_over(name):
 def test_the_docstring_of_cholesky():
     doc = inspect.getdoc(torch_ops.cholesky)
     for line in (
-        "cholesky(A, *, upper=False) -> Tensor",
+        "cholesky(A, *, upper=False, on_error='raise') -> Tensor",
         "    A (Tensor): tensor of shape ``(*, n, n)``, where ``*`` is zero or more batch dimensions.",
         "    upper (bool, optional): Return U = Lᴴ with A = Uᴴ U instead. Default: ``False``.",
         "    torch.linalg.LinAlgError:",

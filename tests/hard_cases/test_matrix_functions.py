@@ -25,6 +25,12 @@ import torch_ops  # noqa: E402
 mp = mpmath.mp.clone()
 mp.dps = 50
 
+
+def damped_root(x):
+    xp = overbar.namespace(x)
+    return xp.sqrt(x) * xp.exp(-x / 7)
+
+
 FUNCTIONS = {
     "expm": (mp.exp, {}),
     "sinm": (mp.sin, {}),
@@ -32,6 +38,7 @@ FUNCTIONS = {
     "sqrtm": (mp.sqrt, {}),
     "logm": (mp.log, {}),
     "fractional_matrix_power": (lambda x: mp.power(x, mp.mpf(-0.7)), {"t": -0.7}),
+    "funm": (lambda x: mp.sqrt(x) * mp.exp(-x / 7), {"f": damped_root}),
 }
 BRANCHED = ["sqrtm", "logm", "fractional_matrix_power"]
 

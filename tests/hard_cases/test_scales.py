@@ -42,6 +42,7 @@ NO_DEGREE = {
     "expm_frechet": (["A"], ENTIRE),
     "expmh": (["A"], ENTIRE),
     "fractional_matrix_power": (["A", "t"], "the derivative with respect to t has the logarithm of A in it"),
+    "funm": (["A"], "f is anything"),
     "householder_product": (["A", "tau"], "reflections I − τ v vᴴ"),
     "lstsq": (["A"], "of a regularised problem, of which the regularisation is not scaled"),
     "lu_factor": (["A"], "one array holds L, of degree 0, and U, of degree 1"),

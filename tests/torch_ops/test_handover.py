@@ -208,3 +208,12 @@ def test_transforms_and_compilers_see_no_numbers(name):
         look(torch.empty(3, 3, dtype=D, requires_grad=True))
     look(torch.empty(3, 3, dtype=D, requires_grad=True, device="meta"))
     assert seen == [False] * 5
+
+
+def test_a_call_with_an_option_of_our_own_is_ours():
+    """Also where nobody takes a derivative, and torch's function would get everything else."""
+    A, B = torch.tensor([[2.0, 1.0], [0.0, 4.0]]), torch.eye(2)
+    for x in (A, A.clone().requires_grad_()):
+        X = torch_ops.solve_triangular(x, B, upper=True, adjoint=True)
+        torch.testing.assert_close(x.mT @ X, B)
+        torch.testing.assert_close(torch_ops.inv(x, on_error="nan") @ x, B)

@@ -21,6 +21,7 @@ from overbar.rules.equations import (
     solve_discrete_lyapunov,
     solve_sylvester,
 )
+from overbar.rules.general import funm
 from overbar.rules.hessenberg import hessenberg
 from overbar.rules.householder import householder_product
 from overbar.rules.inverse import cholesky_inverse, inv, inv_quad, inv_quad_logdet, solve

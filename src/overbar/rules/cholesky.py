@@ -6,12 +6,13 @@ May import `overbar.namespace` and `overbar.primitive`, and the other families o
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import primitive
+from overbar.rules.failing import what_on_error
 from overbar.rules.halving import by_size, cut, is_small
 from overbar.rules.masking import phi
 
 
 @primitive("(n,n)->(n,n)", hermitian=("A",))
-def cholesky(A, *, upper=False):
+def cholesky(A, *, upper=False, on_error="raise"):
     """The Cholesky factor of a symmetric (Hermitian) positive definite matrix: A = L Lᴴ.
 
     Parameters
@@ -21,6 +22,9 @@ def cholesky(A, *, upper=False):
         read; its bar comes back Hermitian, as the derivative with respect to a matrix that stays so.
     upper : bool
         Return U = Lᴴ with A = Uᴴ U instead.
+    on_error : str
+        "raise", or "nan": then a matrix that is not positive definite has a factor and a bar of NaN, and the others of
+        the batch are as if it were not there.
 
     Returns
     -------
@@ -76,18 +80,24 @@ def cholesky(A, *, upper=False):
     >>> overbar.cholesky(np.array([[4.0, 2.0], [2.0, 5.0]]))
     array([[2., 0.],
            [1., 2.]])
+
+    A matrix that fails, in a batch:
+
+    >>> L = overbar.cholesky(np.array([[[4.0]], [[-1.0]], [[9.0]]]), on_error="nan")
+    >>> L[:, 0, 0], np.isnan(L).any((-2, -1))
+    (array([ 2., nan,  3.]), array([False,  True, False]))
     """
-    L = namespace(A).cholesky(A, argument="A")
+    L = namespace(A).cholesky(A, argument="A", on_error=what_on_error("cholesky", on_error))
     return mH(L) if upper else L
 
 
 @cholesky.vjp
-def _(L_bar, L, A, *, upper):
+def _(L_bar, L, A, *, upper, on_error):
     return (lambda: reverse(mH(L), mH(L_bar)) if upper else reverse(L, L_bar),)
 
 
 @cholesky.jvp
-def _(L, A, *, upper):
+def _(L, A, *, upper, on_error):
     return (lambda A_dot: mH(forward(mH(L), A_dot)) if upper else forward(L, A_dot),)
 
 
@@ -216,6 +226,6 @@ def _(case):
 
 
 @cholesky.reference
-def _(mp, A, *, upper):
+def _(mp, A, *, upper, on_error):
     L = mp.cholesky(A)
     return mp.mH(L) if upper else L

@@ -103,7 +103,8 @@ def _inverse(A, w, V):
         S,
         xp.all(fine, axis=-1),
         "eig: argument A is defective to working precision: it lacks eigenvectors, and its eigenvalues have no "
-        "derivative. A function of A that is smooth there, such as a trace or a power, has one by itself.",
+        "derivative. A function of A that is smooth there has one by itself: a trace, a power, or any f(A) by "
+        "funm(A, f=f).",
     )
 
 
@@ -131,7 +132,8 @@ def _if_apart(w, V_bar):
     return xp.require(
         V_bar,
         xp.all(alone | ~moved, axis=-1),
-        "eig: argument A has equal eigenvalues. Their vectors have no derivative, and the eigenvalues no second one.",
+        "eig: argument A has equal eigenvalues. Their vectors have no derivative, and the eigenvalues no second one. A "
+        "function f(A) has both: funm(A, f=f) computes it without vectors.",
     )
 
 

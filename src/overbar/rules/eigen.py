@@ -1141,7 +1141,7 @@ def _(bars, outputs, A, B):
         if V_bar is not None:
             found = found + V @ ((mH(V) @ turned()) @ mH(V)) / 2
         found = -hermitian_part(found)
-        return found if L_bar is None else found + cholesky.vjp_rule(L_bar, L, B, upper=False)[0]()
+        return found if L_bar is None else found + cholesky.vjp_rule(L_bar, L, B, **cholesky.defaults)[0]()
 
     return A_bar, B_bar
 
@@ -1157,7 +1157,7 @@ def _(outputs, A, B):
         C = mH(V) @ hermitian_part(A_dot) @ V - (E * _row(W) + _column(W) * E) / 2
         w_dot, _, *hidden = decomposed_dots(Y @ C @ mH(Y), standard.outputs, standard.H)
         K = xp.cast(inverse_gaps(w), V) * C - E / 2
-        (L_dot,) = cholesky.jvp_rule(outputs[-1], B, upper=False)
+        (L_dot,) = cholesky.jvp_rule(outputs[-1], B, **cholesky.defaults)
         return w_dot, turned_dot(V, V @ K), *hidden, L_dot(B_dot)
 
     return dots

@@ -5,17 +5,21 @@ May import `overbar.namespace` and `overbar.primitive`, and the other families o
 
 from overbar.namespace import mH, mT, namespace
 from overbar.primitive import once, primitive
+from overbar.rules.failing import what_on_error
 from overbar.rules.triangular import check_sides
 
 
 @primitive("(n,n)->(n,n)")
-def inv(A):
+def inv(A, *, on_error="raise"):
     """The inverse C = A⁻¹ of a square matrix.
 
     Parameters
     ----------
     A : array (..., n, n)
         float32, float64, complex64 or complex128.
+    on_error : str
+        "raise", or "nan": then a singular matrix has an inverse and a bar of NaN, and the others of the batch are as if
+        it were not there.
 
     Returns
     -------
@@ -51,16 +55,20 @@ def inv(A):
            [0.  , 0.25]]), array([[-0.25  , -0.125 ],
            [-0.125 , -0.0625]]))
     """
-    return namespace(A).inv(A, warn=True)
+    xp = namespace(A)
+    if what_on_error("inv", on_error) == "raise":
+        return xp.inv(A, warn=True)
+    A, nan = xp.without_singular(A)
+    return xp.inv(A, warn=True) * nan
 
 
 @inv.vjp
-def _(C_bar, C, A):
+def _(C_bar, C, A, *, on_error):
     return (lambda: -(mH(C) @ C_bar @ mH(C)),)
 
 
 @inv.jvp
-def _(C, A):
+def _(C, A, *, on_error):
     return (lambda A_dot: -(C @ A_dot @ C),)
 
 
@@ -70,12 +78,12 @@ def _(case):
 
 
 @inv.reference
-def _(mp, A):
+def _(mp, A, *, on_error):
     return mp.inverse(A)
 
 
 @primitive("(n,n),(p,q?)->(p,q?)")
-def solve(A, B, *, left=True, adjoint=False):
+def solve(A, B, *, left=True, adjoint=False, on_error="raise"):
     """The solution X of a system of equations, op(A) X = B or X op(A) = B.
 
     Parameters
@@ -87,6 +95,9 @@ def solve(A, B, *, left=True, adjoint=False):
         op(A) X = B; otherwise X op(A) = B.
     adjoint : bool
         op(A) = Aᴴ in place of A.
+    on_error : str
+        "raise", or "nan": then the solution with a singular matrix is NaN, and so are the bars of this matrix and its
+        right-hand side, and the others of the batch are as if it were not there.
 
     Returns
     -------
@@ -121,22 +132,25 @@ def solve(A, B, *, left=True, adjoint=False):
     """
     xp = namespace(A)
     check_sides("solve", A, B, left)
-    return _solve(xp, A, B, left, adjoint)
+    return _solve(xp, A, B, left, adjoint, what_on_error("solve", on_error))
 
 
-def _solve(xp, A, B, left, adjoint, check=True):
+def _solve(xp, A, B, left, adjoint, on_error, check=True):
+    if on_error == "nan":
+        A, nan = xp.without_singular(A)
+        return _solve(xp, A, B, left, adjoint, "raise", check=check) * nan
     if adjoint:
         A = mH(A)
     return xp.solve(A, B, check=check) if left else mT(xp.solve(mT(A), mT(B), check=check))
 
 
 @solve.vjp
-def _(X_bar, X, A, B, *, left, adjoint):
+def _(X_bar, X, A, B, *, left, adjoint, on_error):
     xp = namespace(A)
 
     @once
     def B_bar():
-        return _solve(xp, A, X_bar, left, not adjoint, check=False)
+        return _solve(xp, A, X_bar, left, not adjoint, on_error, check=False)
 
     def A_bar():
         if left:
@@ -147,10 +161,11 @@ def _(X_bar, X, A, B, *, left, adjoint):
 
 
 @solve.jvp
-def _(X, A, B, *, left, adjoint):
+def _(X, A, B, *, left, adjoint, on_error):
     def X_dot(A_dot, B_dot):
         A_dot = mH(A_dot) if adjoint else A_dot
-        return _solve(namespace(A), A, B_dot - (A_dot @ X if left else X @ A_dot), left, adjoint, check=False)
+        right = B_dot - (A_dot @ X if left else X @ A_dot)
+        return _solve(namespace(A), A, right, left, adjoint, on_error, check=False)
 
     return X_dot
 
@@ -163,7 +178,7 @@ def _(case):
 
 
 @solve.reference
-def _(mp, A, B, *, left, adjoint):
+def _(mp, A, B, *, left, adjoint, on_error):
     if adjoint:
         A = mp.mH(A)
     return mp.solve(A, B) if left else mp.mT(mp.solve(mp.mT(A), mp.mT(B)))

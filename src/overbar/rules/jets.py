@@ -250,15 +250,18 @@ def sine_and_cosine(xp, X):
 # -- a primitive and its derivatives -----------------------------------------------------------------------------------
 
 _algorithms = {}  # by the names of the primitives: the jet of the function from the jet of A
+_evaluations = {}  # or its last part, from A and the directions
 
 
 def evaluate(name, A, *directions, parameters=(), **options):
     """D^k f(A)[E₁, …, E_k], for the function of this name. `parameters` are arrays, a number for each matrix."""
     xp = namespace(A)
-    algorithm, everywhere = _algorithms[name]
     if A.shape[-1] == 0:
         rest = (*directions, *(xp.cast(x, A)[..., None, None] for x in parameters))
         return functools.reduce(operator.add, rest, A)  # nothing, in the shape of the batch
+    if name in _evaluations:
+        return _evaluations[name](A, *directions, **options)
+    algorithm, everywhere = _algorithms[name]
     if everywhere and xp.sees_numbers(A, *directions):
         return algorithm(xp, Jet.along(A, *directions), *parameters, **options).parts[-1]
     (found,) = xp.on_host(_kernel(name, len(directions), len(parameters)), A, *directions, *parameters, **options)
@@ -273,6 +276,17 @@ def algorithm(name, everywhere=False, parameters=0):
         _algorithms[name] = function, everywhere
         for order in range(4):  # before a compiler traces a call: orders above are rare
             _kernel(name, order, parameters)
+        return function
+
+    return register
+
+
+def evaluated_by(name):
+    """Say by which function of A, any number of directions and the options the primitive of this name and its
+    derivatives are computed, where an algorithm on jets is not all of it."""
+
+    def register(function):
+        _evaluations[name] = function
         return function
 
     return register
