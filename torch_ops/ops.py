@@ -482,8 +482,8 @@ def _matrix_of_right_hand_sides(LU, pivots, B, **_):
 
 
 def _few_reflections(A, tau, **_):
-    # PyTorch's derivative takes one reflection after the other
-    return tau.size(-1) <= 4 and A.dtype in FULL and A.shape[:-2] == tau.shape[:-1]
+    # PyTorch's derivative takes one reflection after the other, but of all matrices of a batch
+    return tau.size(-1) <= (4 if A.ndim == 2 else 8) and A.dtype in FULL and A.shape[:-2] == tau.shape[:-1]
 
 
 add = wrap(rules.add, "add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.add)
