@@ -343,7 +343,8 @@ class TorchNamespace(Namespace):
         (E,) = directions
         if E.ndim == 2:
             largest = torch.linalg.vector_norm(E, math.inf).item()
-            c = 2.0 ** min(max(math.frexp(largest)[1], -100), 100) if math.isfinite(largest) else None
+            limit = 120 if torch.finfo(E.dtype).bits == 32 else 1000
+            c = 2.0 ** min(max(math.frexp(largest)[1], -limit), limit) if math.isfinite(largest) else None
         else:
             c = self.power_of_two(E) if E.isfinite().all() else None
         if c is None or not E.is_cpu:

@@ -230,12 +230,12 @@ def _values_tell(A):
 
 def _eigvals(A):
     w, V = torch.linalg.eig(A)
-    if w.ndim == 1 and len(w) <= 8:  # in Python, which takes less time than a few operations of PyTorch do
+    if w.ndim == 1:  # in Python, which takes less time than a few operations of PyTorch do
         rows = w.tolist()
         key = [x.real + x.imag / math.pi for x in rows]
         order = sorted(range(len(key)), key=key.__getitem__)
-        fine = _few_are_apart(rows, V)
-        order = torch.tensor(order) if fine and order != list(range(len(key))) else None
+        fine = _few_are_apart(w.dtype, [rows[k] for k in order], [key[k] for k in order]) and _independent(V.data)
+        order = None if order == list(range(len(key))) else torch.tensor(order)
     else:
         values = w.data
         key, order = (values.real + values.imag / math.pi).sort(-1)
@@ -249,20 +249,23 @@ def _eigvals(A):
     return w
 
 
-def _few_are_apart(rows, V):
-    """Whether eigenvalues are apart, and vectors far from dependent, so that no derivative is an error."""
-    least = _SMALL[V.dtype] * max(map(abs, rows), default=0.0)
-    for k, x in enumerate(rows):
-        for y in rows[:k]:
-            if not abs(x - y) > least:
+# Whether eigenvalues are apart, and vectors far from dependent, so that no derivative is an error. |x − y| is more than
+# 0.9 times the difference of two keys, so that neighbours in their order are enough, most often.
+
+
+def _few_are_apart(dtype, w, key):
+    least = _SMALL[dtype] * max(map(abs, w), default=0.0)
+    for i, x in enumerate(w):
+        for j in range(i + 1, len(w)):
+            if 0.9 * (key[j] - key[i]) > least:
+                break
+            if not abs(x - w[j]) > least:
                 return False
-    return _independent(V.data)
+    return math.isfinite(least)
 
 
 def _many_are_apart(w, key):
-    # |x − y| is more than 0.9 times the difference of their keys, in whose order neighbours are enough
-    size = w.abs().amax(-1, keepdim=True)
-    least = _SMALL[w.dtype] * size
+    least = _SMALL[w.dtype] * w.abs().amax(-1, keepdim=True)
     near = ~(0.9 * (key[..., 1:] - key[..., :-1]) > least).all(-1)
     if not near.any():
         return True
@@ -273,16 +276,28 @@ def _many_are_apart(w, key):
 
 
 def _independent(V):
-    """Whether V⁻¹, for V with columns of norm 1, is so small that its matrix is far from defective."""
-    room = 1e-3 * torch.finfo(V.dtype).eps ** -0.5
-    if V.size(-1) <= 8:
-        # ‖V⁻¹‖ ≤ √e / |det V|: the product of the singular values is at most the smallest times the power n - 1 of the
-        # mean of the squares of the others, whose sum is at most n
-        size = torch.linalg.det(V).abs()
-        if (size if size.ndim == 0 else size.amin()).item() * room > 1.7:
+    # ‖V⁻¹‖ ≤ √e / |det V| for columns of norm 1: the product of the singular values is at most the smallest, times the
+    # power n - 1 of the root of the mean of the squares of the others, whose sum is at most n.
+    room, n = 1e-3 * torch.finfo(V.dtype).eps ** -0.5, V.size(-1)
+    if n <= 8:
+        size = _volume(V.tolist()) if V.ndim == 2 else torch.linalg.det(V).abs().amin().item()
+        if size * room > 1.7:
             return True
     inverse, info = torch.linalg.inv_ex(V)
     return not info.any() and bool(inverse.abs().amax() < room)
+
+
+def _volume(rows):
+    """The modulus of a determinant, by elimination."""
+    volume = 1.0
+    while rows:
+        rows.sort(key=lambda row: -abs(row[0]))
+        pivot, *row = rows[0]
+        volume *= abs(pivot)
+        if not volume > 0:
+            return 0.0
+        rows = [[x - r[0] / pivot * y for x, y in zip(r[1:], row, strict=True)] for r in rows[1:]]
+    return volume
 
 
 def _two_norm(A, p=None, **_):
@@ -345,12 +360,29 @@ def _lu_factor(A, *, pivot=True):
 
 
 def _lstsq(A, B, rcond=None, *, driver=None):
-    solution, residuals, *others = lstsq(A, B[..., None], rcond, driver=driver)
-    return torch.return_types.linalg_lstsq((solution[..., 0], residuals, *others))
+    if _vectors(A, B):
+        solution, residuals, *others = lstsq(A, B[..., None], rcond, driver=driver)
+        return torch.return_types.linalg_lstsq((solution[..., 0], residuals, *others))
+    # PyTorch's solution, and what else is an output here
+    X = torch.linalg.lstsq(A, B, driver=driver).solution
+    _, S, _ = torch.linalg.svd(A, False)
+    if not _regular(A, S):
+        return lstsq.ours(A, B, driver=driver)
+    residuals = (B - A @ X).square().sum(-2)
+    return torch.return_types.linalg_lstsq((X, residuals, torch.full((), len(S), dtype=torch.int64), S))
 
 
-def _batch_of_vectors(A, B, *_, **__):
-    return _vectors(A, B)
+@because(
+    "singular values are an output here, with a derivative; where numbers on the host tell that they are apart, it is "
+    "PyTorch's, and so is that of the solution"
+)
+def _vectors_or_one_small_system(A, B, rcond=None, *_, **__):
+    if A.ndim != 2 or B.ndim != 2:
+        return _vectors(A, B)
+    if rcond is not None or A.dtype not in REAL or A.dtype != B.dtype or 0 in A.shape or max(A.shape) > 16:
+        return False
+    watched = A.requires_grad or B.requires_grad
+    return watched and A.is_cpu and B.is_cpu and not forward_mode() and are_plain((A, B))
 
 
 def _lapack_driver(A, B, *, driver):
@@ -450,8 +482,8 @@ def _matrix_of_right_hand_sides(LU, pivots, B, **_):
 
 
 def _few_reflections(A, tau, **_):
-    # PyTorch's derivative takes one reflection after the other
-    return tau.size(-1) <= 4 and A.dtype in FULL and A.shape[:-2] == tau.shape[:-1]
+    # PyTorch's derivative takes one reflection after the other, but of all matrices of a batch
+    return tau.size(-1) <= (4 if A.ndim == 2 else 8) and A.dtype in FULL and A.shape[:-2] == tau.shape[:-1]
 
 
 add = wrap(rules.add, "add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.add)
@@ -608,7 +640,7 @@ lstsq = wrap(
     "lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any",
     builtin=torch.linalg.lstsq,
     mended=_lstsq,
-    when=_batch_of_vectors,  # singular values and residuals are outputs here, with a derivative
+    when=_vectors_or_one_small_system,
     unwatched=False,  # which of them it returns depends on the driver
     takes=_lapack_driver,
     returns=torch.return_types.linalg_lstsq,

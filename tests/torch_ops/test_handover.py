@@ -6,6 +6,9 @@ torch = pytest.importorskip("torch")
 
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402
+from overbar.rules import eigen  # noqa: E402
+from overbar.rules.svd import NEARLY_LARGEST, free_factors  # noqa: E402
+from torch_ops.signs import turn  # noqa: E402
 
 
 @overbar.primitive("(m,n)->(n)")
@@ -99,7 +102,7 @@ def test_options_that_torch_refuses_are_refused_as_there(call, message, watched)
 # Calls whose numbers tell that PyTorch's derivative is right
 
 D = torch.float64
-LOOKED_AT = ["det", "eigvalsh", "logdet", "lu", "lu_factor", "slogdet", "svdvals"]
+LOOKED_AT = ["cond", "det", "eigvalsh", "logdet", "lu", "lu_factor", "pinv", "slogdet", "svdvals"]
 
 
 def regular(n=4):
@@ -109,7 +112,9 @@ def regular(n=4):
 
 def degenerate(name, n=4):
     """Where PyTorch's first or second derivative is wrong."""
-    if name in ("eigvalsh", "svdvals"):
+    if name == "pinv":
+        return 1e-120 * regular(n)  # where A⁻¹ A⁻¹ A⁻¹ is beyond the range of numbers
+    if name in ("cond", "eigvalsh", "svdvals"):
         Q = torch.linalg.qr(regular(n)).Q
         return Q @ torch.diag(torch.tensor([2.0, 2.0, *range(3, n + 1)], dtype=D)) @ Q.mT
     A = regular(n)
@@ -217,3 +222,185 @@ def test_a_call_with_an_option_of_our_own_is_ours():
         X = torch_ops.solve_triangular(x, B, upper=True, adjoint=True)
         torch.testing.assert_close(x.mT @ X, B)
         torch.testing.assert_close(torch_ops.inv(x, on_error="nan") @ x, B)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (2, 2), (8, 8), (9, 9), (5, 3), (3, 2, 2), (2, 3, 6, 6), (700, 2), (2, 700, 2)], ids=str
+)
+@pytest.mark.parametrize("dtype", [torch.float32, D])
+def test_signs_that_are_chosen_in_place_are_those_of_the_rules(shape, dtype):
+    generator = torch.Generator().manual_seed(2)
+    for size in (1.0, 2.0):
+        U = torch.randn(*shape, generator=generator, dtype=dtype)
+        U = torch.where(U.abs() > 0.5, size * U.sign() * (1 - 0.4 * U.abs().frac()), U)  # with many nearly largest ones
+        for nearly, factors in (
+            (eigen.NEARLY_LARGEST, eigen.free_factors),
+            (NEARLY_LARGEST, lambda U: free_factors(overbar.namespace(U), U)),
+        ):
+            V, Vh = U.clone(), U.mT.clone()
+            turn(V, nearly, Vh)
+            expected = U * factors(U)
+            torch.testing.assert_close(V, expected, rtol=0, atol=0)
+            torch.testing.assert_close(Vh, expected.mT, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["eigh", "svd", "eigvals"])
+@pytest.mark.parametrize("how", ["hooks", "checkpoint"])
+def test_what_keeps_copies_of_tensors_gets_those_with_our_signs(name, how):
+    """Vectors that are saved elsewhere before they are turned would make another derivative."""
+    op, A = getattr(torch_ops, name), -regular().flip(0).requires_grad_()
+    bar = torch.cos(torch.arange(16, dtype=D)).reshape(4, 4)
+
+    def loss(A, op):
+        out = op(A)
+        return (out.real * bar[0]).sum() if name == "eigvals" else (out[-1] * bar).sum() + (out[0] ** 2 * bar[0]).sum()
+
+    (expected,) = torch.autograd.grad(loss(A, op.ours), A)
+    if how == "hooks":
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: x.detach().clone(), lambda x: x):
+            value = loss(A, op)
+    else:
+        value = torch.utils.checkpoint.checkpoint(loss, A, op, use_reentrant=False)
+    torch.testing.assert_close(torch.autograd.grad(value, A)[0], expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["eigh", "eigvalsh", "eigvals", "svd", "svdvals", "pinv"])
+def test_what_torch_has_decomposed_is_not_decomposed_again(name, monkeypatch):
+    """The derivative is ours, at values that are close, and begins with PyTorch's factors."""
+    op, primitive = getattr(torch_ops, name), getattr(torch_ops, name).primitive
+    A = 1e-120 * regular() if name == "pinv" else torch.eye(4, dtype=D) + 1e-9 * regular()
+    out = op.ours(A)
+    expected = first_and_second(lambda A: real(op.ours(A)), A)[0]
+
+    def again(*_, **__):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(primitive, "function", again)
+    found = first_and_second(lambda A: real(op(A)), A)[0]
+    scale = max(1.0, expected.abs().max().item())
+    torch.testing.assert_close(found / scale, expected / scale, rtol=1e-6, atol=1e-6, equal_nan=True)
+    values = op(A.requires_grad_())
+    for a, b in zip(*(x if isinstance(x, tuple) else (x,) for x in (values, out)), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+def real(out):
+    """Values alone: those of a general matrix, which are complex, as their squares' real parts."""
+    out = out[1 if len(out) == 3 else 0] if isinstance(out, tuple) else out
+    return (out**2).real if out.is_complex() else out
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, D, torch.complex128])
+@pytest.mark.parametrize("shape", [(2, 2), (5, 5), (12, 12), (3, 4, 4)], ids=str)
+def test_eigenvalues_of_general_matrices_are_in_our_order_whoever_computes_them(shape, dtype, monkeypatch):
+    op, seen = torch_ops.eigvals, []
+    A = torch.randn(*shape, generator=torch.Generator().manual_seed(9), dtype=dtype)
+
+    def loss(w):
+        weights = torch.arange(1.0, w.shape[-1] + 1, dtype=w.real.dtype)
+        return w.real * weights + w.imag**2 * weights.flip(-1)
+
+    def both(op):
+        X = A.clone().requires_grad_()
+        w = op(X)
+        (first,) = torch.autograd.grad(loss(w).sum(), X, create_graph=True)
+        weights = torch.sin(torch.arange(first.numel(), dtype=D)).reshape(first.shape).to(dtype)
+        return w.detach(), first.detach(), torch.autograd.grad((first * weights).real.sum(), X)[0]
+
+    expected = both(op.ours)
+    rule = op.primitive.vjp_rule
+    monkeypatch.setattr(op.primitive, "vjp_rule", lambda *args, **kwargs: seen.append(1) or rule(*args, **kwargs))
+    tolerance = 1e-3 if dtype == torch.float32 else 1e-9
+    for a, b in zip(both(op), expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+    assert not seen
+
+
+def test_a_defective_matrix_is_an_error_and_equal_eigenvalues_are_ours():
+    A = torch.tensor([[2.0, 1.0], [0.0, 2.0]], dtype=D, requires_grad=True)
+    with pytest.raises(torch.linalg.LinAlgError, match="defective"):
+        torch.autograd.grad(torch_ops.eigvals(A).real.sum(), A)
+    A = (3 * torch.eye(3, dtype=D)).requires_grad_()
+    (bar,) = torch.autograd.grad((torch_ops.eigvals(A) ** 2).real.sum(), A)
+    torch.testing.assert_close(bar, 6 * torch.eye(3, dtype=D))
+
+
+@pytest.mark.parametrize("m, n", [(4, 4), (6, 3), (3, 6)])
+@pytest.mark.parametrize("output", [0, 1, 3])
+def test_least_squares_has_our_outputs_and_derivatives_whoever_computes_them(m, n, output, monkeypatch):
+    generator = torch.Generator().manual_seed(m)
+    A, B = (torch.randn(m, k, generator=generator, dtype=D) for k in (n, 2))
+    ours = torch_ops.lstsq.ours
+
+    def both(op):
+        a, b = A.clone().requires_grad_(), B.clone().requires_grad_()
+        out = op(a, b)
+        weights = torch.cos(torch.arange(out[output].numel(), dtype=D)).reshape(out[output].shape)
+        options = {"allow_unused": True, "materialize_grads": True}
+        first = torch.autograd.grad((weights * out[output]).sum(), (a, b), create_graph=True, **options)
+        scalar = sum((x * torch.sin(torch.arange(x.numel(), dtype=D)).reshape(x.shape)).sum() for x in first)
+        return *out, *first, *torch.autograd.grad(scalar, (a, b), **options)
+
+    expected = both(ours)
+    monkeypatch.setattr(torch_ops.lstsq.primitive, "function", None)
+    exact = output == 1 and m <= n  # residuals of nothing: the derivative is rounding, too
+    for x, y in zip(both(torch_ops.lstsq), expected, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-9, atol=1e-9 if not exact else 1e-8)
+
+
+def test_the_rules_of_least_squares_decompose_no_more(monkeypatch):
+    A = torch.randn(40, 20, generator=torch.Generator().manual_seed(3), dtype=D).requires_grad_()
+    X = torch_ops.lstsq(A, torch.ones(40, 1, dtype=D)).solution
+    monkeypatch.setattr(torch.linalg, "svd", None)
+    assert torch.autograd.grad(X.sum(), A)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("batch", [(), (3,)])
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e9, 1e200])
+@pytest.mark.parametrize("norm", [1e-3, 1.0, 60.0])
+def test_the_exponential_has_the_digits_of_a_cotangent_of_any_size(batch, size, norm):
+    """PyTorch's own function loses them, with the norm of the cotangent."""
+    generator = torch.Generator().manual_seed(4)
+    A, bar = (torch.randn(*batch, 5, 5, generator=generator, dtype=D) for _ in range(2))
+    A = (norm / 5 * (A - A.mT)).requires_grad_()
+    (found,) = torch.autograd.grad(torch_ops.matrix_exp(A), A, size * bar)
+    expected = overbar.vjp(overbar.expm, A.detach().numpy())[1](bar.numpy())[0]
+    torch.testing.assert_close(found / size, torch.from_numpy(expected), rtol=1e-11, atol=1e-12)
+
+
+def test_small_exponentials_are_pytorchs(monkeypatch):
+    from overbar.rules import matrix_functions
+
+    monkeypatch.setattr(matrix_functions, "exponential", None)
+    A = regular().div(20).requires_grad_()
+    assert torch.autograd.grad(torch_ops.matrix_exp(A).sum(), A)[0].isfinite().all()
+    with pytest.raises(TypeError):
+        torch_ops.expm(100 * A)  # where numbers of squarings would differ
+
+
+@pytest.mark.parametrize("name", ["eigh", "svd"])
+@pytest.mark.parametrize("gap", [0.0, 1e-14, 1e-11, 1e-8, 1e-6, 1e-4, 1e-2])
+def test_close_pairs_that_are_looked_at_afterwards_give_what_all_pairs_give(name, gap, monkeypatch):
+    """For a projection on the first two of four vectors, and a function of the values beside it."""
+    Q = torch.linalg.qr(torch.randn(2, 6, 6, generator=torch.Generator().manual_seed(6), dtype=D)).Q
+    w = torch.tensor([1.0, 1 + gap, 2.0, 3.0, 3 + 2 * gap, 5.0], dtype=D)
+    A = ((Q * w) @ Q.mT).requires_grad_()
+    C = torch.cos(torch.arange(36, dtype=D)).reshape(6, 6)
+
+    def gradient():
+        if name == "eigh":
+            w, V = torch_ops.eigh.ours(A)
+            V = V[..., :2]
+        else:
+            V, w, _ = torch_ops.svd.ours(A)
+            V = V[..., 1:3]
+            V = V @ V.mT @ torch_ops.svd.ours(A)[0][..., -2:]
+        return torch.autograd.grad(((V @ V.mT) * (C + C.T)).sum() + w.exp().sum(), A)[0]
+
+    from torch_ops.wrapper import TORCH
+
+    found = gradient()
+    monkeypatch.setattr(type(TORCH), "near_pairs", lambda *_: None)
+    expected = gradient()
+    assert expected.isfinite().all()
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)

@@ -370,23 +370,26 @@ def _(factors, A, *, full_matrices):
 
 def _decomposed_bar(name, bars, factors, A, full_matrices):
     """Ā of what `_decomposed` returned."""
-    (U_bar, S_bar, Vh_bar, N_bar, _), (U, S, Vh, _, _), xp = bars, factors, namespace(A)
-    found = xp.zeros_like(A) if S_bar is None else values_bar(bars, factors, A)
+    (U_bar, S_bar, Vh_bar, N_bar, _), (U, S, Vh, *hidden), xp = bars, factors, namespace(A)
     if 0 in A.shape[-2:] or (U_bar is None and Vh_bar is None):
-        return found
+        return xp.zeros_like(A) if S_bar is None else values_bar(bars, factors, A)
     if xp.is_complex(A):
         U_bar, Vh_bar = _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, xp.shape(S)[-1])
-    found = found + svd_vectors_bar(
+    vectors = (
         xp.zeros_like(U) if U_bar is None else U_bar,
         xp.zeros_like(Vh) if Vh_bar is None else Vh_bar,
         A,
         U,
         xp.cast(S, A),
         Vh,
-        full_matrices=full_matrices,
-        left=U_bar is not None,
-        right=Vh_bar is not None,
     )
+    options = {"full_matrices": full_matrices, "left": U_bar is not None, "right": Vh_bar is not None}
+    if S_bar is not None and N_bar is None:
+        found = svd_values_and_vectors_bar(xp.cast(S_bar, A), *vectors, *hidden, **options)
+    else:
+        found = svd_vectors_bar(*vectors, **options)
+        if S_bar is not None:
+            found = found + values_bar(bars, factors, A)
     return _nan_where_unknown(name, found, (U_bar, S_bar if N_bar is None else None, Vh_bar), (U, S, Vh), A)
 
 
@@ -498,6 +501,40 @@ def _(A_bar, U_bar, Vh_bar, A, U, S, Vh, *, full_matrices, left, right):
         pairs = _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices)
         bars, vectors = (_joint(xp, X, mH(Y), k) for X, Y in ((U_bar_dot, Vh_bar_dot), (U_dot, Vh_dot)))
         return _corner(pairs, *pairs.forward(_times(xp, A_dot, m), bars, vectors), m)
+
+    return dot
+
+
+@primitive("(k),(m,p),(q,n),(m,n),(m,p),(k),(q,n),(m,n),(k)->(m,n)")
+def svd_values_and_vectors_bar(
+    S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, *, full_matrices: bool = False, left: bool = True, right: bool = True
+):
+    """The sum of `svd_values_bar` and `svd_vectors_bar`, at the cost of one of them."""
+    real = namespace(A).real
+    return svd_reverse((U_bar if left else None, real(S_bar), Vh_bar if right else None), (U, real(S), Vh), A)
+
+
+def _of_values(rule, S_bar, A, U, S, Vh, N, norm, *bar):
+    k = S.shape[-1] if S.shape[-1] is not None else namespace(A).shape(S)[-1]
+    return rule(*bar, None, S_bar, A, cut(U, k)[0], S, mH(cut(mH(Vh), k)[0]), N, norm)
+
+
+@svd_values_and_vectors_bar.vjp
+def _(A_bar_bar, A_bar, S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, **options):
+    of_S_bar, of_A, _, _, _, of_N, of_norm = _of_values(svd_values_bar.vjp_rule, S_bar, A, U, S, Vh, N, norm, A_bar_bar)
+    of_U_bar, of_Vh_bar, also_of_A, of_U, _, of_Vh = svd_vectors_bar.vjp_rule(
+        A_bar_bar, None, U_bar, Vh_bar, A, U, S, Vh, **options
+    )
+    return of_S_bar, of_U_bar, of_Vh_bar, lambda: of_A() + also_of_A(), of_U, None, of_Vh, of_N, of_norm
+
+
+@svd_values_and_vectors_bar.jvp
+def _(A_bar, S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, **options):
+    of_values = _of_values(svd_values_bar.jvp_rule, S_bar, A, U, S, Vh, N, norm)
+    of_vectors = svd_vectors_bar.jvp_rule(None, U_bar, Vh_bar, A, U, S, Vh, **options)
+
+    def dot(S_bar_dot, U_bar_dot, Vh_bar_dot, A_dot, U_dot, S_dot, Vh_dot, *_):
+        return of_values(S_bar_dot, A_dot) + of_vectors(U_bar_dot, Vh_bar_dot, A_dot, U_dot, S_dot, Vh_dot)
 
     return dot
 
