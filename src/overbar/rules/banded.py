@@ -80,9 +80,9 @@ def band_times(ab, X, lower, upper, adjoint=False):
     if adjoint:
         X = _padded(X, upper, lower)
         return _total(xp.conj(_row(ab, r)) * X[..., r : r + n, :] for r in rows)
-    terms = (_padded(_row(ab, r) * X, lower, upper) for r in rows)
-    starts = (lower + upper - r for r in rows)
-    return _total(term[..., start : start + n, :] for start, term in zip(starts, terms, strict=True))
+    ab, X = xp.concat([*_zeros(ab, lower, -1), ab, *_zeros(ab, upper, -1)], axis=-1), _padded(X, lower, upper)
+    places = (slice(lower + upper - r, lower + upper - r + n) for r in rows)
+    return _total(ab[..., r, place, None] * X[..., place, :] for r, place in zip(rows, places, strict=True))
 
 
 # -- solving -----------------------------------------------------------------------------------------------------------
