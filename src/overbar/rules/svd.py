@@ -307,10 +307,10 @@ def svd(A, *, full_matrices=True):
     >>> S, np.allclose(U * S @ Vh, [[3, 0], [4, 0]])
     (array([5., 0.]), True)
     """
-    return _decomposed(A, full_matrices)
+    return decomposed(A, full_matrices)
 
 
-def _decomposed(A, full_matrices):
+def decomposed(A, full_matrices):
     """U, S, Vᴴ, and the hidden outputs by which second derivatives tell of a basis, see `overbar.eigvalsh`."""
     xp = namespace(A)
     U, S, Vh = oriented_svd(xp, A, full_matrices)
@@ -319,18 +319,18 @@ def _decomposed(A, full_matrices):
 
 @svd.vjp
 def _(bars, factors, A, *, full_matrices):
-    return (lambda: _decomposed_bar("svd", bars, factors, A, full_matrices),)
+    return (lambda: decomposed_bar("svd", bars, factors, A, full_matrices),)
 
 
 @svd.jvp
 def _(factors, A, *, full_matrices):
-    return (lambda A_dot: _decomposed_dots(A_dot, factors, A),)
+    return (lambda A_dot: decomposed_dots(A_dot, factors, A),)
 
 
-def _decomposed_bar(name, bars, factors, A, full_matrices):
-    """Ā of what `_decomposed` returned."""
+def decomposed_bar(name, bars, factors, A, full_matrices):
+    """Ā of what `decomposed` returned."""
     (U_bar, S_bar, Vh_bar, N_bar, _), (U, S, Vh, _, _), xp = bars, factors, namespace(A)
-    found = xp.zeros_like(A) if S_bar is None else values_bar(bars, factors, A)
+    found = xp.zeros_like(A) if S_bar is None else _values_bar(bars, factors, A)
     if 0 in A.shape[-2:] or (U_bar is None and Vh_bar is None):
         return found
     if xp.is_complex(A):
@@ -349,14 +349,15 @@ def _decomposed_bar(name, bars, factors, A, full_matrices):
     return _nan_where_unknown(name, found, (U_bar, S_bar if N_bar is None else None, Vh_bar), (U, S, Vh), A)
 
 
-def _decomposed_dots(A_dot, factors, A):
+def decomposed_dots(A_dot, factors, A):
     """U̇, Ṡ, V̇ᴴ, and none of the hidden outputs."""
-    (U, S, Vh, *_), xp = factors, namespace(A)
+    (U, S, Vh, N, norm), xp = factors, namespace(A)
     U_dot, S_dot, Vh_dot = svd_forward(A_dot, (U, S, Vh), A)
     if 0 not in A.shape[-2:]:
+        k = xp.shape(S)[-1]
         if xp.is_complex(A):
-            U_dot, Vh_dot = _oriented_dots(xp, U_dot, Vh_dot, U, Vh, xp.shape(S)[-1])
-        S_dot = values_dot(A_dot, factors, A)
+            U_dot, Vh_dot = _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k)
+        S_dot = xp.real(svd_directional(A_dot, A, U[..., :k], xp.cast(S, A), Vh[..., :k, :], N, norm))
     return U_dot, S_dot, Vh_dot, None, None
 
 
@@ -511,7 +512,7 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
 # -- second derivatives of values
 
 
-def values_bar(bars, factors, A):
+def _values_bar(bars, factors, A):
     """U diag(s̄) Vᴴ, or that in the basis of which the hidden outputs' cotangents tell."""
     (_, S_bar, _, N_bar, norm_bar), (U, S, Vh, N, norm), xp = bars, factors, namespace(A)
     k = xp.shape(S)[-1]
@@ -522,15 +523,6 @@ def values_bar(bars, factors, A):
     B, lost, change = told_basis(hermitian_part(mH(U) @ N_bar @ V), norm_bar, -S, S_bar)
     found = svd_values_bar(c, A, U @ B, S_like, mH(V @ B), N, norm) + U @ change @ mH(V)
     return xp.where(lost[..., None, None], float("nan") * xp.ones_like(found), found)
-
-
-def values_dot(A_dot, factors, A):
-    """Ṡ, with the hidden outputs."""
-    (U, S, Vh, N, norm), xp = factors, namespace(A)
-    if 0 in A.shape[-2:]:
-        return xp.zeros_like(S)
-    k = xp.shape(S)[-1]
-    return xp.real(svd_directional(A_dot, A, U[..., :k], xp.cast(S, A), Vh[..., :k, :], N, norm))
 
 
 @primitive("(k),(m,n),(m,k),(k),(k,n),(m,n),(k)->(m,n)")
@@ -746,7 +738,7 @@ def svdvals(A):
     >>> overbar.svdvals(np.array([[0.0, -2.0], [1.0, 0.0]]))
     array([2., 1.])
     """
-    U, S, Vh, *hidden = _decomposed(A, False)
+    U, S, Vh, *hidden = decomposed(A, False)
     return S, U, Vh, *hidden
 
 
@@ -754,7 +746,7 @@ def svdvals(A):
 def _(bars, outputs, A):
     (S_bar, U_bar, Vh_bar, *hidden_bars), (S, U, Vh, *hidden) = bars, outputs
     bars, factors = (U_bar, S_bar, Vh_bar, *hidden_bars), (U, S, Vh, *hidden)
-    return (lambda: _decomposed_bar("svdvals", bars, factors, A, False),)
+    return (lambda: decomposed_bar("svdvals", bars, factors, A, False),)
 
 
 @svdvals.jvp
@@ -762,7 +754,7 @@ def _(outputs, A):
     S, U, Vh, *hidden = outputs
 
     def dots(A_dot):
-        U_dot, S_dot, Vh_dot, *none = _decomposed_dots(A_dot, (U, S, Vh, *hidden), A)
+        U_dot, S_dot, Vh_dot, *none = decomposed_dots(A_dot, (U, S, Vh, *hidden), A)
         return S_dot, U_dot, Vh_dot, *none
 
     return (dots,)
