@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 
 import overbar
+from overbar.rules import banded
 from overbar.rules.banded import cholesky_band_cotangent, cholesky_band_tangent
 from overbar.rules.hessenberg import hessenberg_rotation
 from overbar.rules.toeplitz import toeplitz_bar, toeplitz_product
@@ -447,6 +448,19 @@ def test_no_reflections_and_no_columns():
         overbar.householder_product(np.ones((2, 3)), np.ones(2))
     with pytest.raises(np.linalg.LinAlgError, match="more reflections than columns"):
         overbar.householder_product(np.ones((3, 2)), np.ones(3))
+
+
+@pytest.mark.parametrize("n", [1, 4, 70])
+@pytest.mark.parametrize("p", [1, 2, 4, 7])
+def test_narrow_bands_by_entries_as_by_blocks(p, n, monkeypatch):
+    L, E = rng.standard_normal((2, p, n))
+    L[0] = abs(L[0]) + 2
+    for kernel in (banded.banded_tangent, banded.banded_cotangent):
+        monkeypatch.setattr(banded, "NARROW", 7)
+        (by_entries,) = kernel(L, E)
+        monkeypatch.setattr(banded, "NARROW", 0)
+        (by_blocks,) = kernel(banded._without_corners(L, p - 1, 0), banded._without_corners(E, p - 1, 0))
+        assert abs(by_entries - by_blocks).max() <= 1e-12 * abs(by_blocks).max()
 
 
 @pytest.mark.parametrize("pair", [(1, 1), [1, 1], np.array([1, 1]), (np.int64(1), np.int32(1))], ids=repr)

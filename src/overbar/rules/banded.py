@@ -13,7 +13,7 @@ import numpy as np
 import scipy.linalg
 
 from overbar.kernel import kernel
-from overbar.namespace import bad_minor, namespace
+from overbar.namespace import bad_minor, mH, namespace
 from overbar.primitive import once, primitive
 from overbar.rules.triangular import factor_of_pair
 
@@ -80,9 +80,9 @@ def band_times(ab, X, lower, upper, adjoint=False):
     if adjoint:
         X = _padded(X, upper, lower)
         return _total(xp.conj(_row(ab, r)) * X[..., r : r + n, :] for r in rows)
-    terms = (_padded(_row(ab, r) * X, lower, upper) for r in rows)
-    starts = (lower + upper - r for r in rows)
-    return _total(term[..., start : start + n, :] for start, term in zip(starts, terms, strict=True))
+    ab, X = xp.concat([*_zeros(ab, lower, -1), ab, *_zeros(ab, upper, -1)], axis=-1), _padded(X, lower, upper)
+    places = (slice(lower + upper - r, lower + upper - r + n) for r in rows)
+    return _total(ab[..., r, place, None] * X[..., place, :] for r, place in zip(rows, places, strict=True))
 
 
 # -- solving -----------------------------------------------------------------------------------------------------------
@@ -438,6 +438,8 @@ class _BlockBand:
         column = start * self.size + b
         self.diagonal = self._places(a - b, column, column + a - b)
         self.below = self._places(self.size + a - b, column, column + self.size + a - b)
+        self.lower = np.tri(self.size)
+        self.phi = self.lower - np.eye(self.size) / 2  # what Φ multiplies the entries with
 
     def _places(self, d, column, row):
         inside = (d >= 0) & (d < self.p) & (row < self.n)
@@ -457,27 +459,58 @@ class _BlockBand:
         return flat[:-1].reshape(self.p, self.n)
 
 
-def _phi(X):
-    X = np.tril(X)
-    return X - np.diag(X.diagonal()) / 2
+#: Up to so many rows a real band is solved for as one system of band matrices, and not block by block.
+NARROW = 7
+
+
+def _by_entries(L, E, trans):
+    """The solution of X Lᵀ + L Xᵀ = E in real numbers, or of the adjoint equation, in one call of LAPACK.
+
+    Counted column by column, the entries x of X fulfil a triangular system: at d below the diagonal of column j,
+
+        Eᵈⱼ = Σₘ Lᵐₖ Xᵈ⁺ᵐₖ + Lᵈ⁺ᵐₖ Xᵐₖ,    k = j − m,
+
+    where nothing is more than (p − 1)² entries before the one on its diagonal. That takes n p³ flops, and p³ is few.
+    """
+    p, n = L.shape
+    system = np.zeros(((p - 1) ** 2 + 1, n, p), L.dtype)
+    for d in range(p):
+        system[0, max(n - d, 0) :, d] = 1  # what is outside of the matrix
+        for m in range(p - d):
+            inside = slice(max(n - d - m, 0))
+            system[m * (p - 1), inside, d + m] += L[m, inside]
+            system[m * (p - 1) + d, inside, m] += L[d + m, inside]
+    (substitute,) = scipy.linalg.get_lapack_funcs(("tbtrs",), (L,))
+    rest = _without_corners(E, p - 1, 0).T.reshape(n * p, 1)
+    X, zero = substitute(system.reshape(-1, n * p), rest, uplo="L", trans=trans)
+    if zero:  # on the diagonal of L, of which there is then no derivative
+        return np.full_like(L, np.nan)
+    return _without_corners(X.reshape(n, p).T, p - 1, 0)
+
+
+def _is_narrow(L):
+    return L.dtype.kind != "c" and len(L) <= NARROW and L.size > 0
 
 
 @kernel("(p,n),(p,n)->(p,n)", "=")
 def banded_tangent(L, E):
-    """The lower band X with X Lᴴ + L Xᴴ = E, block by block."""
+    """The lower band X with X Lᴴ + L Xᴴ = E, by entries or block by block."""
     L, E = (np.asarray(A, np.result_type(L, E)) for A in (L, E))
+    if _is_narrow(L):
+        return _by_entries(L, E, "N")
     shape = _BlockBand(*L.shape)
     (D, C), (ED, EC) = shape.blocks(L, 1), shape.blocks(E)
+    ED, CH, phi = ED + mH(np.tril(ED, -1)), mH(C), shape.phi
     (trsm,) = scipy.linalg.get_blas_funcs(("trsm",), (L,))
     XD, XC = np.zeros_like(D), np.zeros_like(C)
     for J in range(shape.count):
-        rest = ED[J] + np.tril(ED[J], -1).conj().T
+        rest = ED[J]
         if J:
-            product = XC[J - 1] @ C[J - 1].conj().T
+            product = XC[J - 1] @ CH[J - 1]
             rest = rest - product - product.conj().T
         rest = trsm(1, D[J], rest, lower=1)
         rest = trsm(1, D[J], rest, lower=1, side=1, trans_a=2)
-        XD[J] = D[J] @ _phi(rest)
+        XD[J] = D[J] @ (phi * rest)
         if shape.count > J + 1:
             XC[J] = trsm(1, D[J], EC[J] - C[J] @ XD[J].conj().T, lower=1, side=1, trans_a=2)
     return shape.band(XD, XC)
@@ -487,16 +520,19 @@ def banded_tangent(L, E):
 def banded_cotangent(L, G):
     """The Y for which the band of S L is G, S as in `_hermitian_times`: the adjoint of `banded_tangent`."""
     L, G = (np.asarray(A, np.result_type(L, G)) for A in (L, G))
+    if _is_narrow(L):
+        return _by_entries(L, G, "T")
     shape = _BlockBand(*L.shape)
     (D, C), (GD, GC) = shape.blocks(L, 1), shape.blocks(G)
+    DH, phi, lower = mH(D), shape.phi, shape.lower
     (trsm,) = scipy.linalg.get_blas_funcs(("trsm",), (L,))
     H, B = np.zeros_like(D), np.zeros_like(C)  # what the diagonal blocks of a Hermitian matrix get, and those below
     for J in reversed(range(shape.count)):
         D_bar = GD[J]
         if shape.count > J + 1:
             B[J] = trsm(1, D[J], GC[J] - 2 * (H[J + 1] @ C[J]), lower=1, side=1)
-            D_bar = D_bar - np.tril(B[J].conj().T @ C[J])
-        rest = trsm(1, D[J], _phi(D[J].conj().T @ D_bar), lower=1, trans_a=2)
+            D_bar = D_bar - lower * (B[J].conj().T @ C[J])
+        rest = trsm(1, D[J], phi * (DH[J] @ D_bar), lower=1, trans_a=2)
         rest = trsm(1, D[J], rest, lower=1, side=1)
         H[J] = (rest + rest.conj().T) / 2
     return shape.band(2 * np.tril(H) - H * np.eye(shape.size), B)  # an entry beside the diagonal stands for two
@@ -600,7 +636,8 @@ def cholesky_banded(ab, *, lower=False):
 
         ⟨Ā, L̇ Lᴴ + L L̇ᴴ⟩ = Re tr(Sᴴ L̇ Lᴴ) = ⟨S L, L̇⟩    ⇒    band(S L) = L̄.
 
-    Both are solved block by block, with L block bidiagonal (blocks D on the diagonal, C below):
+    Both are solved block by block, with L block bidiagonal (blocks D on the diagonal, C below; of a real band of 7 rows
+    at most, entry by entry, which is one system with (p − 1)² diagonals):
 
         Ȧ_D − Ċ₋ C₋ᴴ − C₋ Ċ₋ᴴ = Ḋ Dᴴ + D Ḋᴴ,    Ċ = (Ȧ_C − C Ḋᴴ) D⁻ᴴ,
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
-from overbar.rules.svd import _distinct, _reciprocal, values_bar, values_dot
+from overbar.rules.svd import _distinct, _reciprocal, decomposed, decomposed_bar, decomposed_dots
 
 # The order of the products in these two is such that none is beyond the range of numbers where the result is not: each
 # is as 1/A² at most, as the result is, and each of their own derivatives as 1/A³. And for tall matrices none has m by m
@@ -159,7 +159,7 @@ def _(mp, A, *, atol, rtol, hermitian):
     return mp.mH(mp.solve(A @ mp.mH(A), A))
 
 
-@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p),(n,r),(q,n),(p),(q,p),(p,n)", hidden=3, kept=2, steps=("rcond",))
+@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p),(q,p),(p,n),(q,n),(p),(n,r)", hidden=5, steps=("rcond",))
 def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
     """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank.
 
@@ -208,7 +208,7 @@ def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
         Ā = −B̄ Xᴴ + R (A⁺ B̄)ᴴ + (A⁺ᴴ X) X̄ᴴ (I − A⁺A).
 
     The residuals r = ‖R‖² move by 2 Re⟨R, Ḃ − Ȧ X⟩, as R is orthogonal to the range of A: B̄ gets 2 R r̄ and Ā
-    −2 R r̄ Xᴴ. The singular values have the rules of `svdvals`, for which U and V are kept, and the rank is a
+    −2 R r̄ Xᴴ. The singular values have the rules of `svdvals`, for which U and V are hidden outputs, and the rank is a
     constant. Regularised least squares is the same for A on top of √l2_regularizer I, and B on top of zeros. A⁺ is a
     hidden output, with the rules of `pinv`, which makes second derivatives right at any constant rank. (Where one A
     stands for a batch, there is no copy for each of the batch: the rules compute it again.)
@@ -224,7 +224,7 @@ def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
     """
     xp = namespace(A)
     A, B = _regularised(xp, A, B, l2_regularizer)
-    U, S, Vh = xp.svd(A)
+    U, S, Vh, *others = decomposed(A, full_matrices=False)
     inverse, zero = _inverse_by_svd(xp, A, (U, S, Vh), None, rcond)
     X = inverse @ B
     residuals = xp.sum(xp.abs(B - A @ X) ** 2, axis=-2)
@@ -232,9 +232,9 @@ def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
     batch = xp.shape(X)[:-2]
     if not _is_for_each(xp, inverse, X):
         inverse = xp.broadcast_to(inverse[..., :0], (*batch, xp.shape(X)[-2], 0))
-    of_svd = ((S, 1), (inverse, 2), (xp.zeros_like(A), 2), (xp.zeros_like(xp.cast(S, A)), 1), (U, 2), (Vh, 2))
-    of_svd = (xp.broadcast_to(C, (*batch, *xp.shape(C)[-core:])) for C, core in of_svd)
-    return X, residuals, xp.broadcast_to(rank, batch), *of_svd
+    hidden = zip((S, U, Vh, *others, inverse), (1, 2, 2, 2, 1, 2), strict=True)
+    hidden = (xp.broadcast_to(C, (*batch, *xp.shape(C)[-core:])) for C, core in hidden)
+    return X, residuals, xp.broadcast_to(rank, batch), *hidden
 
 
 def _is_for_each(xp, inverse, X):
@@ -261,14 +261,14 @@ def _zero_rows(xp, B, A):
 
 
 def _of_svd(outputs):
-    """U, S, Vᴴ and the two hidden outputs, as `svd` has them."""
-    S, _, N, norm, U, Vh = outputs[3:]
-    return U, S, Vh, N, norm
+    """U, S, Vᴴ and the two other hidden outputs, as `svd` has them, or the bars of these."""
+    S, U, *others, _ = outputs[3:]
+    return U, S, *others
 
 
 @lstsq.vjp
 def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
-    (X_bar, r_bar, _, S_bar, P_bar, N_bar, norm_bar), (X, _, _, _, P, *_), xp = bars, outputs, namespace(A)
+    (X_bar, r_bar, _, *of_svd, P_bar), (X, *_, P), xp = bars, outputs, namespace(A)
     m = xp.shape(A)[-2]
     A, B = _regularised(xp, A, B, l2_regularizer)
 
@@ -295,8 +295,8 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
             bar = R() @ mH(inverse() @ from_X()) - from_X() @ mH(X) + Y @ (G - (G @ inverse()) @ A)
         if r_bar is not None:
             bar = bar - from_r() @ mH(X)
-        if S_bar is not None:
-            bar = bar + values_bar((None, S_bar, None, N_bar, norm_bar), _of_svd(outputs), A)
+        if any(of_factor is not None for of_factor in of_svd):
+            bar = bar + decomposed_bar("lstsq", _of_svd(bars), _of_svd(outputs), A, full_matrices=False)
         if P_bar is not None and P.shape[-1] != 0:
             bar = bar + _pinv_reverse(P_bar, P, A)
         bar = xp.zeros_like(A) if isinstance(bar, int) else bar
@@ -315,7 +315,7 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
 
 @lstsq.jvp
 def _(outputs, A, B, *, rcond, driver, l2_regularizer, fast):
-    (X, _, _, _, P, *_), xp = outputs, namespace(A)
+    (X, *_, P), xp = outputs, namespace(A)
     A, B = _regularised(xp, A, B, l2_regularizer)
 
     def dots(A_dot, B_dot):
@@ -327,7 +327,8 @@ def _(outputs, A, B, *, rcond, driver, l2_regularizer, fast):
         X_dot = inverse @ change + inverse @ (mH(inverse) @ (mH(A_dot) @ R)) + Z - inverse @ (A @ Z)
         r_dot = 2 * xp.sum(xp.real(xp.conj(R) * change), axis=-2)
         P_dot = None if P.shape[-1] == 0 else _pinv_forward(A_dot, P, A)
-        return X_dot, r_dot, None, values_dot(A_dot, _of_svd(outputs), A), P_dot, None, None
+        U_dot, S_dot, Vh_dot, *none = decomposed_dots(A_dot, _of_svd(outputs), A)
+        return X_dot, r_dot, None, S_dot, U_dot, Vh_dot, *none, P_dot
 
     return dots
 

@@ -344,10 +344,10 @@ def svd(A, *, full_matrices=True):
     >>> S, np.allclose(U * S @ Vh, [[3, 0], [4, 0]])
     (array([5., 0.]), True)
     """
-    return _decomposed(A, full_matrices)
+    return decomposed(A, full_matrices)
 
 
-def _decomposed(A, full_matrices):
+def decomposed(A, full_matrices):
     """U, S, Vᴴ, and the hidden outputs by which second derivatives tell of a basis, see `overbar.eigvalsh`."""
     return all_outputs(A, *oriented_svd(namespace(A), A, full_matrices))
 
@@ -360,16 +360,16 @@ def all_outputs(A, U, S, Vh):
 
 @svd.vjp
 def _(bars, factors, A, *, full_matrices):
-    return (lambda: _decomposed_bar("svd", bars, factors, A, full_matrices),)
+    return (lambda: decomposed_bar("svd", bars, factors, A, full_matrices),)
 
 
 @svd.jvp
 def _(factors, A, *, full_matrices):
-    return (lambda A_dot: _decomposed_dots(A_dot, factors, A),)
+    return (lambda A_dot: decomposed_dots(A_dot, factors, A),)
 
 
-def _decomposed_bar(name, bars, factors, A, full_matrices):
-    """Ā of what `_decomposed` returned."""
+def decomposed_bar(name, bars, factors, A, full_matrices):
+    """Ā of what `decomposed` returned."""
     (U_bar, S_bar, Vh_bar, N_bar, _), (U, S, Vh, *hidden), xp = bars, factors, namespace(A)
     if 0 in A.shape[-2:] or (U_bar is None and Vh_bar is None):
         return xp.zeros_like(A) if S_bar is None else values_bar(bars, factors, A)
@@ -393,14 +393,15 @@ def _decomposed_bar(name, bars, factors, A, full_matrices):
     return _nan_where_unknown(name, found, (U_bar, S_bar if N_bar is None else None, Vh_bar), (U, S, Vh), A)
 
 
-def _decomposed_dots(A_dot, factors, A):
+def decomposed_dots(A_dot, factors, A):
     """U̇, Ṡ, V̇ᴴ, and none of the hidden outputs."""
-    (U, S, Vh, *_), xp = factors, namespace(A)
+    (U, S, Vh, N, norm), xp = factors, namespace(A)
     U_dot, S_dot, Vh_dot = svd_forward(A_dot, (U, S, Vh), A)
     if 0 not in A.shape[-2:]:
+        k = xp.shape(S)[-1]
         if xp.is_complex(A):
-            U_dot, Vh_dot = _oriented_dots(xp, U_dot, Vh_dot, U, Vh, xp.shape(S)[-1])
-        S_dot = values_dot(A_dot, factors, A)
+            U_dot, Vh_dot = _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k)
+        S_dot = xp.real(svd_directional(A_dot, A, U[..., :k], xp.cast(S, A), Vh[..., :k, :], N, norm))
     return U_dot, S_dot, Vh_dot, None, None
 
 
@@ -608,15 +609,6 @@ def values_bar(bars, factors, A):
     B, lost, change = told_basis(hermitian_part(mH(U) @ N_bar @ V), norm_bar, -S, S_bar)
     found = svd_values_bar(c, A, U @ B, S_like, mH(V @ B), N, norm) + U @ change @ mH(V)
     return xp.where(lost[..., None, None], float("nan") * xp.ones_like(found), found)
-
-
-def values_dot(A_dot, factors, A):
-    """Ṡ, with the hidden outputs."""
-    (U, S, Vh, N, norm), xp = factors, namespace(A)
-    if 0 in A.shape[-2:]:
-        return xp.zeros_like(S)
-    k = xp.shape(S)[-1]
-    return xp.real(svd_directional(A_dot, A, U[..., :k], xp.cast(S, A), Vh[..., :k, :], N, norm))
 
 
 @primitive("(k),(m,n),(m,k),(k),(k,n),(m,n),(k)->(m,n)")
@@ -832,7 +824,7 @@ def svdvals(A):
     >>> overbar.svdvals(np.array([[0.0, -2.0], [1.0, 0.0]]))
     array([2., 1.])
     """
-    U, S, Vh, *hidden = _decomposed(A, False)
+    U, S, Vh, *hidden = decomposed(A, False)
     return S, U, Vh, *hidden
 
 
@@ -840,7 +832,7 @@ def svdvals(A):
 def _(bars, outputs, A):
     (S_bar, U_bar, Vh_bar, *hidden_bars), (S, U, Vh, *hidden) = bars, outputs
     bars, factors = (U_bar, S_bar, Vh_bar, *hidden_bars), (U, S, Vh, *hidden)
-    return (lambda: _decomposed_bar("svdvals", bars, factors, A, False),)
+    return (lambda: decomposed_bar("svdvals", bars, factors, A, False),)
 
 
 @svdvals.jvp
@@ -848,7 +840,7 @@ def _(outputs, A):
     S, U, Vh, *hidden = outputs
 
     def dots(A_dot):
-        U_dot, S_dot, Vh_dot, *none = _decomposed_dots(A_dot, (U, S, Vh, *hidden), A)
+        U_dot, S_dot, Vh_dot, *none = decomposed_dots(A_dot, (U, S, Vh, *hidden), A)
         return S_dot, U_dot, Vh_dot, *none
 
     return (dots,)
