@@ -17,7 +17,7 @@ from tensorflow.python.framework.ops import gradient_registry
 
 from overbar.namespace import mH, mT, namespace, register
 from overbar.primitive import Primitive, as_function
-from tf_ops.namespace import TensorFlowNamespace
+from tf_ops.namespace import TensorFlowNamespace, is_watched
 from tf_ops.vectorizing import converter, on_tensors, tensors_in, with_tensors
 
 _HALF = (tf.float16, tf.bfloat16)
@@ -144,14 +144,14 @@ def apply(primitive, arrays, options, scope=None):
     # Nobody watches the native ops: a tape would keep them, and a forward accumulator would differentiate them. So they
     # work on tensors that nobody watches.
     unwatched = arrays
-    if _is_watched(arrays):
+    if is_watched(arrays):
         with record.stop_recording():
             unwatched = [tf.identity(A) for A in arrays]
     others = _Others(primitive, [*unwatched, *tensors_in(options)], options)
     with record.VariableWatcher() as variables:
         outputs = primitive.run(unwatched, options)
     read = [f"the tf.Variable {variable.name}" for variable in variables.watched_variables()]
-    if not read and _is_watched(outputs):
+    if not read and is_watched(outputs):
         read = ["a tensor that is none of its arrays, which a tape or an accumulator watches"]
     if read:
         raise TypeError(
@@ -192,11 +192,6 @@ class _Others:
                 and (tensor.dtype.is_floating or tensor.dtype.is_complex)
             }.values()
         )
-
-
-def _is_watched(tensors):
-    """Whether a tape records what is done with one of the tensors, or a forward accumulator has a tangent of one."""
-    return record.should_record_backprop(tensors) or any(forwardprop_util.pack_tangents(tensors).indices)
 
 
 def _inside(A):

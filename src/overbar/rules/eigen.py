@@ -34,8 +34,9 @@ def pivots(V):
     """Ones where each column of V has the component that is positive, zeros elsewhere."""
     xp = namespace(V)
     size = xp.abs(V)
-    large = xp.cast(size >= 0.9 * xp.max(size, axis=-2, keepdims=True), size) if _rows(V) else size
-    return large * xp.cast(xp.cumulative_sum(large, axis=-2) == 1, size)
+    if not _rows(V):
+        return size
+    return xp.cast(xp.first(size >= 0.9 * xp.max(size, axis=-2, keepdims=True)), size)
 
 
 def _rows(V):
@@ -378,10 +379,10 @@ def told_basis(C, norm_bar, w, w_bar):
     xp = namespace(C)
     if norm_bar is None:
         block = blocks(w)
-        return common_basis(together(block, C) * C, block), xp.any(w != w, axis=-1), xp.zeros_like(C)
+        return common_basis(together(block, C) * C, block), xp.any(xp.isnan(w), axis=-1), xp.zeros_like(C)
     block, total, mixed = _unpacked(xp.real(norm_bar), w)
     C = together(block, C) * C
-    several = xp.any(block[..., 1:] == block[..., :-1], axis=-1)[..., None]
+    several = xp.any(xp.equal(block[..., 1:], block[..., :-1]), axis=-1)[..., None]
     lost = mixed | (several & (_norm(C) < total * (1 - 1e4 * xp.eps(w))))
     B, lost = common_basis(C, block), lost | ~xp.isfinite(_norm(C))
     return B, lost[..., 0], _of_separable(C, B, block, w, w_bar)
@@ -392,7 +393,7 @@ def _of_separable(C, B, block, w, w_bar):
     (g″(wᵢ) + g″(wⱼ))/2 Cᵢⱼ that B diag(w̄) Bᴴ stands for, but for the square of the gap. So it is taken in blocks where
     all w̄ᵢ/uᵢ are equal but for something as small as the gaps."""
     xp = namespace(C)
-    same = xp.cast(_row(block) == _column(block), w)
+    same = xp.cast(xp.equal(_row(block), _column(block)), w)
     u = xp.real(xp.sum(xp.conj(B) * (C @ B), axis=-2))
     size = xp.max(same * _row(xp.abs(u)), axis=-1) if _rows(C) else xp.abs(u)
     clear = xp.abs(u) > 1e-3 * size
@@ -401,8 +402,8 @@ def _of_separable(C, B, block, w, w_bar):
     width = xp.sum(same * xp.abs(_row(w) - _column(w)), axis=-1)
     bound = xp.abs(mean) * (1e3 * width + 1e4 * xp.eps(w) * _largest(w))
     fine = clear & (xp.abs(ratio - mean) * _largest(w) <= bound)
-    close = xp.cast(~fine | (width == 0), w)
-    taken = xp.sum(same * _row(close), axis=-1) == 0
+    close = xp.cast(~fine | xp.equal(width, 0), w)
+    taken = xp.equal(xp.sum(same * _row(close), axis=-1), 0)
     halves = xp.cast(_row(ratio) + _column(ratio), C) / 2
     change = halves * C - (B * _row(xp.cast(w_bar, C))) @ mH(B)
     return xp.where((same > 0) & taken[..., None], change, xp.zeros_like(change))
@@ -434,7 +435,7 @@ def anywhere(mask):
 
 def together(block, V):
     """Ones where two eigenvalues are in the same block, in the dtype of V."""
-    return namespace(V).cast(_row(block) == _column(block), V)
+    return namespace(V).cast(namespace(V).equal(_row(block), _column(block)), V)
 
 
 def blocks(w):
@@ -492,7 +493,7 @@ def _norm(C):
 def differences(w_bar, w, block):
     """Dᵢⱼ = (w̄ᵢ − w̄ⱼ)/(wᵢ − wⱼ), and 0 within blocks."""
     xp = namespace(w)
-    apart, gap = _row(block) != _column(block), _row(xp.real(w)) - _column(xp.real(w))
+    apart, gap = xp.not_equal(_row(block), _column(block)), _row(xp.real(w)) - _column(xp.real(w))
     far = xp.where(apart, 1 / xp.where(apart, gap, xp.ones_like(gap)), xp.zeros_like(gap))
     return (_row(w_bar) - _column(w_bar)) * xp.cast(far, w)
 
@@ -504,12 +505,12 @@ def differences_along(w_bar, w_bar_dot, w_dot, w, block):
     D = differences(w_bar, w, block)
     gap = xp.abs(_row(xp.real(w)) - _column(xp.real(w)))
     one = xp.ones_like(gap)
-    apart = (_row(block) != _column(block)) & (gap > 0)
+    apart = xp.not_equal(_row(block), _column(block)) & (gap > 0)
     over_gap = 1 / xp.where(apart, gap, one)
     size, size_dot = (_row(xp.abs(x)) + _column(xp.abs(x)) for x in (w_bar, w_bar_dot))
     error = 2 * xp.eps(gap) * size * over_gap
     # of a function Σ g(wₖ), where w̄̇ₖ = g″(wₖ) ẇₖ
-    still = w_dot == 0
+    still = xp.equal(w_dot, 0)
     slope = w_bar_dot / xp.where(still, xp.ones_like(w_dot), w_dot)
     least = xp.abs(w_dot)
     least = xp.minimum(_row(least), _column(least))
@@ -517,7 +518,7 @@ def differences_along(w_bar, w_bar_dot, w_dot, w, block):
     better = apart & (xp.abs(D - mean) <= 8 * error) & (2 * xp.eps(gap) * size_dot <= 8 * error * least) & (least > 0)
     # of any other
     speed = _row(w_dot) - _column(w_dot)
-    moving = apart & (speed != 0)
+    moving = apart & xp.not_equal(speed, 0)
     over_speed = 1 / xp.where(moving, xp.abs(speed), one)
     from_speed = (_row(w_bar_dot) - _column(w_bar_dot)) / xp.where(moving, speed, xp.ones_like(speed))
     curved = gap * over_speed * _largest(w_dot)[..., None] / xp.where(moving, _largest(w)[..., None], one)
@@ -624,7 +625,7 @@ def crossing(C, block):
     same = together(block, C)
     diagonal, small = xp.real(xp.diagonal(C)), 1e4 * xp.eps(block) * _norm(C)
     crossed = xp.abs(same * C - xp.cast(_row(diagonal), C) * xp.eye_like(C)) > small[..., None]
-    falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & (block[..., 1:] == block[..., :-1])
+    falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & xp.equal(block[..., 1:], block[..., :-1])
     return anywhere(crossed) | xp.any(falls, axis=-1)
 
 
@@ -803,8 +804,7 @@ def _X(V_bar, w, V):
     noise = 16 * _precision(V)[..., None] * (size + xp.eps(w) * _largest(size))
     silent = (xp.abs(K) < _row(noise) + _column(noise)) & (distance <= xp.eps(w) ** 0.125 * largest)
     silent = silent | (distance <= rounding(w)[..., None])
-    K = K * xp.cast(0.5 / xp.where(silent, xp.ones_like(gap), gap), V)
-    return xp.where(silent, xp.zeros_like(K), K)
+    return K * xp.cast(0.5 / xp.where(silent, xp.full_like(gap, np.inf), gap), V)
 
 
 @vectors_bar.vjp
@@ -861,24 +861,27 @@ _UNKNOWN = (
 def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
     """Ā, and NaN for a matrix with equal eigenvalues whose Ā the cotangents do not tell. `w_bar` is None where none
     came, and where that of a second derivative came, which is in a basis of its own."""
-    if not nearly_equal(w):  # most matrices need no more
-        return A_bar
-    pairs = Pairs(V_bar, w, V)
-    where = unknown(pairs.K, hermitian_part(pairs.Y), pairs.noise, w_bar, w)
-    return nan_where(where, A_bar, _UNKNOWN.format(name=name))
+
+    def where():
+        pairs = Pairs(V_bar, w, V)
+        return unknown(pairs.K, hermitian_part(pairs.Y), pairs.noise, w_bar, w)
+
+    # most matrices need no more than a look at their eigenvalues
+    return nan_where(nearly_equal(w), where, A_bar, _UNKNOWN.format(name=name))
 
 
 def nearly_equal(w):
-    """Whether some of the values, in ascending order, may be so close that hardly a digit of their vectors is known."""
-    return namespace(w).may_hold(w[..., 1:] - w[..., :-1] <= 1e4 * rounding(w))
+    """Which of the values, in ascending order, are so close to the next that hardly a digit of their vectors is
+    known."""
+    return w[..., 1:] - w[..., :-1] <= 1e4 * rounding(w)
 
 
 def unknown(K, H, noise, w_bar, w):
     """For which matrices of a batch the cotangents do not tell the derivative: of vectors with the bracket K and what
     else Y has, H, and of values w, in ascending order; `noise` is what these may be by rounding."""
     xp = namespace(K)
-    size_K, different = xp.abs(K), xp.real(xp.eye_like(K)) == 0
-    block = (_row(blocks(w)) == _column(blocks(w))) & different
+    size_K, different = xp.abs(K), xp.equal(xp.real(xp.eye_like(K)), 0)
+    block = xp.equal(_row(blocks(w)), _column(blocks(w))) & different
     found = block & (size_K > 1e3 * noise)
     if w_bar is not None:
         tolerance = xp.eps(w) ** 0.5 * _largest(w_bar)[..., None]
@@ -899,13 +902,22 @@ def unknown(K, H, noise, w_bar, w):
     return anywhere(found)
 
 
-def nan_where(where, A_bar, message):
-    """NaN in the place of matrices, with a warning."""
+def nan_where(suspect, where, A_bar, message):
+    """NaN in the place of the matrices that ``where()`` finds, with a warning. It has to be called only if `suspect`
+    holds anywhere."""
     xp = namespace(A_bar)
-    xp.warn(where, message)
-    # a factor, so that derivatives of it are NaN, too
-    one = xp.real(xp.ones_like(A_bar[..., :1, :1]))
-    return A_bar * xp.cast(xp.where(where[..., None, None], np.nan * one, one), A_bar)
+
+    def one():
+        return xp.real(xp.ones_like(A_bar[..., :1, :1]))
+
+    def factor():
+        found = where()
+        xp.warn(found, message)
+        return xp.where(found[..., None, None], np.nan * one(), one())
+
+    # a factor, so that derivatives of what is NaN are NaN, too
+    factor = xp.only_if(suspect, factor, one)
+    return A_bar if factor is None else A_bar * xp.cast(factor, A_bar)
 
 
 eigvalsh.also(lambda *args, **kwargs: _triangle_read(args, kwargs))
