@@ -111,7 +111,11 @@ class TensorFlowNamespace(Namespace):
                 (v.dtype for v in values if isinstance(v, (np.ndarray, np.generic)) and v.dtype.kind in "fcV"), None
             )
             like = None if found is None else tf.as_dtype(found)
-        return [self._convert(v, like) for v in values]
+        tensors = [self._convert(v, like) for v in values]
+        for value, tensor in zip(values, tensors, strict=True):
+            if tensor is not value and not isinstance(value, tf.Variable):
+                tensor.overbar_made = True  # nobody else has it, so that nobody asks for its derivative
+        return tensors
 
     def _convert(self, value, like):
         """A tensor. NumPy's arrays and numbers take the dtype of a tensor beside them, as in TensorFlow, and numbers
@@ -324,10 +328,11 @@ class TensorFlowNamespace(Namespace):
                 index = which_matrix(np.argwhere(~fine.numpy())[0])
                 raise self.LinAlgError(message.replace("argument A", f"argument A{index}"))
             return A
+        if compiled_by_xla():  # which drops assertions: NaN is all that tells
+            return tf.where(fine[..., None, None], A, tf.cast(tf.constant(math.nan, tf.float64), A.dtype))
         words = [f"{message} Matrix of the batch (0 where there is none):", _first(~fine)]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
-            # XLA drops the assertion; then NaN is all that tells
-            return tf.where(fine[..., None, None], A, tf.cast(tf.constant(math.nan, tf.float64), A.dtype))
+            return tf.identity(A)
 
     def cholesky(self, A, argument="A"):
         # TensorFlow's kernel does not raise where there is no factor: it leaves NaN on and below the diagonal, and

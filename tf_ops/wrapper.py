@@ -210,17 +210,20 @@ def recorded(primitive, outputs, arrays, options, scope=None, others=()):
     """The outputs of a primitive that nobody watched being computed, as ones whose derivative is the rule. That by the
     others, tensors that are neither arrays nor options, is NaN."""
 
-    def pull(bars, results, arrays, options):
+    def pull(bars, results, arrays, options, needed=None):
         # Gathers send IndexedSlices; None is what tape.gradient was given among the output_gradients.
         bars = [None if bar is None else tf.convert_to_tensor(bar) for bar in bars]
         # TensorFlow puts the gradients of its own ops into such a scope, too
         with tf.name_scope(f"gradient_tape/{scope}") if scope else contextlib.nullcontext():
-            return primitive.pull(TENSORFLOW, bars, results, arrays, options)
+            return primitive.pull(TENSORFLOW, bars, results, arrays, options, needed)
+
+    # of a number that was given nobody can ask for the derivative
+    needed = [not getattr(A, "overbar_made", False) for A in arrays]
 
     def gradient(*bars):
         # The rule must see the outputs that are on the tape, those that the caller gets: a second derivative does not
         # know how others depend on the inputs.
-        return pull(bars, results, arrays, options)
+        return pull(bars, results, arrays, options, needed)
 
     with record.stop_recording():
         if tf.executing_eagerly():
