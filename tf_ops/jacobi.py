@@ -95,7 +95,7 @@ def _one_sided(X):
     diagonal = tf.linalg.diag_part(R)
     size = tf.cast(tf.abs(diagonal), R.dtype)
     one = tf.ones_like(size)
-    phase = tf.where(size == 0, one, diagonal / tf.where(size == 0, one, size))
+    phase = tf.where(tf.equal(size, 0), one, diagonal / tf.where(tf.equal(size, 0), one, size))
     return U * phase[..., None, :], S, both[..., n:, :]
 
 

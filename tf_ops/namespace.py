@@ -10,6 +10,7 @@ import math
 import ml_dtypes
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import forwardprop_util, record
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.ops.parallel_for.pfor import wrap
 
@@ -110,7 +111,11 @@ class TensorFlowNamespace(Namespace):
                 (v.dtype for v in values if isinstance(v, (np.ndarray, np.generic)) and v.dtype.kind in "fcV"), None
             )
             like = None if found is None else tf.as_dtype(found)
-        return [self._convert(v, like) for v in values]
+        tensors = [self._convert(v, like) for v in values]
+        for value, tensor in zip(values, tensors, strict=True):
+            if tensor is not value and not isinstance(value, tf.Variable):
+                tensor.overbar_made = True  # nobody else has it, so that nobody asks for its derivative
+        return tensors
 
     def _convert(self, value, like):
         """A tensor. NumPy's arrays and numbers take the dtype of a tensor beside them, as in TensorFlow, and numbers
@@ -237,13 +242,23 @@ class TensorFlowNamespace(Namespace):
 
     def tril(self, A, k=0):
         if k == 0:
-            return tf.linalg.band_part(A, -1, 0)
+            return self._band(A, -1, 0)
+        if k == -1 and A.shape[-2:].is_fully_defined() and 0 not in A.shape[-2:]:
+            lower = self._band(A, -1, 0)  # much faster than tf.where
+            return tf.linalg.set_diag(lower, tf.zeros_like(tf.linalg.diag_part(A)))
         return tf.where(self._above(A) <= k, A, tf.zeros_like(A))
 
     def triu(self, A, k=0):
         if k == 0:
-            return tf.linalg.band_part(A, 0, -1)
+            return self._band(A, 0, -1)
         return tf.where(self._above(A) >= k, A, tf.zeros_like(A))
+
+    def _band(self, A, below, above):
+        if not tf.executing_eagerly() and A.shape.is_fully_defined() and A.dtype.is_floating:
+            # The kernel takes ten times as long where it does not write into memory that nobody else reads. A product
+            # is such; and infinities and NaN outside of the band go with the rest.
+            A = A * tf.linalg.band_part(tf.ones(A.shape[-2:], A.dtype), below, above)
+        return tf.linalg.band_part(A, below, above)
 
     def _above(self, A):
         """How far above the diagonal each entry of a matrix lies: j - i."""
@@ -316,9 +331,11 @@ class TensorFlowNamespace(Namespace):
                 index = which_matrix(np.argwhere(~fine.numpy())[0])
                 raise self.LinAlgError(message.replace("argument A", f"argument A{index}"))
             return A
+        if compiled_by_xla():  # which drops assertions: NaN is all that tells
+            return _or_nan(fine, A)
         words = [f"{message} Matrix of the batch (0 where there is none):", _first(~fine)]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
-            return _or_nan(fine, A)  # XLA drops the assertion; then NaN is all that tells
+            return tf.identity(A)
 
     def cholesky(self, A, argument="A", on_error="raise"):
         # TensorFlow's kernel does not raise where there is no factor: it leaves NaN on and below the diagonal, zeros
@@ -346,6 +363,17 @@ class TensorFlowNamespace(Namespace):
     def may_hold(self, mask):
         return not _at_hand(mask) or super().may_hold(mask)
 
+    def first(self, mask):
+        # cumulative sums take several times as long as numbers that fall from row to row
+        rank = tf.cast(mask, tf.float32) * tf.cast(tf.range(self.shape(mask)[-2], 0, -1), tf.float32)[:, None]
+        return mask & tf.equal(rank, tf.reduce_max(rank, axis=-2, keepdims=True))
+
+    def only_if(self, mask, compute, otherwise):
+        if tf.executing_eagerly() or compiled_by_xla():
+            return super().only_if(mask, compute, otherwise)
+        with record.stop_recording():
+            return tf.cond(tf.reduce_any(mask), compute, otherwise)
+
     def warn(self, mask, message):
         if _at_hand(mask):
             super().warn(mask, message)
@@ -363,7 +391,8 @@ class TensorFlowNamespace(Namespace):
 
     def solve(self, A, B, check=True):
         # tf.linalg.solve does not broadcast
-        if A.shape.rank > 2 or B.shape.rank > 2:
+        fit = A.shape[:-2].is_fully_defined() and A.shape[:-2] == B.shape[:-2]
+        if not fit and (A.shape.rank > 2 or B.shape.rank > 2):
             batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(B)[:-2])
             A, B = (tf.broadcast_to(M, tf.concat([batch, tf.shape(M)[-2:]], 0)) for M in (A, B))
         if tf.executing_eagerly():
@@ -382,10 +411,10 @@ class TensorFlowNamespace(Namespace):
             # times as large as that of this, which is what a solution by rounded operations has.
             Q, R = tf.linalg.qr(A)
             return tf.linalg.triangular_solve(R, self.mH(Q) @ B, lower=False)
-        if check and A.shape.rank > 2:
-            A = self._assert_invertible(A)
-        A, nan = _without_nan(A)
-        return tf.linalg.solve(A, B, name="solve_A") + nan  # the kernel's error shows this name
+        words = "argument A is singular, so that there is no A⁻¹ B."
+        # the kernel's error shows the name
+        solve = lambda A: tf.linalg.solve(A, B, name="solve_A")  # noqa: E731
+        return self._looked_at(A, check, words, solve, is_watched([A, B]))
 
     def on_the_host(self, A):
         # a graph may be compiled by XLA, or saved, and a kernel cannot
@@ -416,7 +445,13 @@ class TensorFlowNamespace(Namespace):
         shapes = kernel.shapes(*(tuple(A.shape) for A in arrays))
         return tuple(tf.ensure_shape(x, shape) for x, shape in zip(found, shapes, strict=True))
 
-    def inv(self, A, warn=False):
+    def inv(self, A, warn=False, regular=False):
+        return self._inverse(A, None if regular else True)
+
+    def inverse(self, A):
+        return self._inverse(A, False)
+
+    def _inverse(self, A, check):
         if tf.executing_eagerly():
             try:
                 return tf.linalg.inv(A)
@@ -425,15 +460,13 @@ class TensorFlowNamespace(Namespace):
                     raise
                 regular, nan = _without_nan(A)
                 if nan is not None:
-                    return self.inv(regular) + nan
+                    return self._inverse(regular, check) + nan
                 index = next(iter(np.argwhere(_is_singular(A))), ())
                 raise self.LinAlgError(no_inverse("A", index)) from None
         if compiled_by_xla():
             return self.solve(A, self.eye_like(A))
-        if A.shape.rank > 2:
-            A = self._assert_invertible(A, "argument A is singular: it has no inverse.")
-        A, nan = _without_nan(A)
-        return tf.linalg.inv(A, name="inv_A") + nan  # the kernel's error shows this name
+        words = "argument A is singular: it has no inverse."
+        return self._looked_at(A, check, words, lambda A: tf.linalg.inv(A, name="inv_A"), is_watched([A]))
 
     def slogdet(self, A):
         sign, logabsdet = _eliminated(A) if compiled_by_xla() else tf.linalg.slogdet(A)
@@ -492,13 +525,33 @@ class TensorFlowNamespace(Namespace):
     def expm(self, A):
         return tf.linalg.expm(A)
 
-    def _assert_invertible(self, A, problem="argument A is singular, so that there is no A⁻¹ B."):
-        """A batch of matrices, with an error that says which of them is singular where the kernel would only say that
-        one is. That takes a second factorisation, which counts little for small matrices, and is left out for
-        others."""
-        small = self.shape(A)[-1] <= _SMALL
-        if small is False:
-            return A
+    def _looked_at(self, A, check, problem, compute, watched):
+        """``compute(A)``, in a graph, where TensorFlow's kernels fail for a singular matrix, without saying which of
+        the batch it is, and for some that have a NaN. With `check`, small matrices of a batch are looked at before, by
+        a second factorisation: that counts for little, and for larger ones it is left out. With None for it, there are
+        none of these matrices."""
+        if check is None:
+            return compute(A)
+        small = check and A.shape.rank > 2 and self.shape(A)[-1] <= _SMALL
+        if small is True:
+            logarithm = tf.math.real(tf.linalg.slogdet(tf.stop_gradient(A)).log_abs_determinant)
+            clean = tf.reduce_all(tf.math.is_finite(logarithm))
+        elif small is False:
+            clean = tf.reduce_all(tf.equal(A, A))
+        else:
+            clean = False
+
+        def careful():
+            regular = A if small is False else self._assert_invertible(A, small, problem)
+            regular, nan = _without_nan(regular)
+            return compute(regular) + nan
+
+        # Most matrices need no more than one look, at all of them together. But TensorFlow does not differentiate a
+        # branch in every mixture of modes.
+        return careful() if clean is False or watched else tf.cond(clean, lambda: compute(A), careful)
+
+    def _assert_invertible(self, A, small, problem):
+        """A batch of matrices, with an error that says which of them is singular."""
         fine = self.cond(small, lambda: ~_is_singular(tf.stop_gradient(A)), lambda: tf.ones(tf.shape(A)[:-2], tf.bool))
         words = [f"{problem} Matrix of the batch:", _first(~fine)]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
@@ -515,6 +568,11 @@ class TensorFlowNamespace(Namespace):
 def _at_hand(A):
     """Whether the numbers in a tensor can be looked at without waiting for a device."""
     return tf.executing_eagerly() and hasattr(A, "numpy") and A.device.rpartition("device:")[-1].startswith("CPU")
+
+
+def is_watched(tensors):
+    """Whether a tape records what is done with one of the tensors, or a forward accumulator has a tangent of one."""
+    return record.should_record_backprop(tensors) or any(forwardprop_util.pack_tangents(tensors).indices)
 
 
 def compiled_by_xla():
@@ -554,7 +612,7 @@ def _eliminated(A):
         above = tf.reduce_sum(free * (1 - tf.cumsum(hot, axis=-1)), axis=-1)
         turned = tf.cast(1 - 2 * tf.math.floormod(above, tf.constant(2, above.dtype)), A.dtype)
         free = free - hot
-        factor = column / tf.where(pivot == 0, tf.ones_like(pivot), pivot)[..., None] * tf.cast(free, A.dtype)
+        factor = column / tf.where(tf.equal(pivot, 0), tf.ones_like(pivot), pivot)[..., None] * tf.cast(free, A.dtype)
         A = A - factor[..., :, None] * tf.reduce_sum(chosen[..., :, None] * A, axis=-2, keepdims=True)
         return j + 1, A, free, sign * turned * tf.sign(pivot), logarithm + tf.math.log(tf.abs(pivot))
 

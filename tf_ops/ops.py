@@ -15,10 +15,11 @@ from tensorflow.python.ops import gen_linalg_ops
 from overbar import rules
 from overbar.rules.lu import permutation
 from overbar.rules.norms import two_dimensions
-from tf_ops.handover import never, wrap
+from tf_ops.handover import because, never, wrap
 from tf_ops.wrapper import TENSORFLOW, half_precision, in_single_precision
 
 
+@because("TensorFlow's derivative of 0**0 by the base is NaN")
 def _integers(x, y, name=None):
     return all(tf.convert_to_tensor(z).dtype.is_integer for z in (x, y))
 
@@ -153,6 +154,7 @@ def _is_of_matrices(axis):
     return isinstance(axis, (list, tuple)) and len(axis) == 2
 
 
+@because("TensorFlow's gradient is NaN at zero, and its squares over- and underflow")
 def _other_norm(tensor, ord="euclidean", axis=None, keepdims=None, name=None):
     """Whether this is a call of tf.norm for which there is no op of ours: of vectors with another p, of integers, along
     an axis of a tensor of unknown rank, or with arguments that are wrong."""
@@ -203,7 +205,7 @@ cholesky = wrap(
     'cholesky(input, *, upper=False, on_error="raise")',
     input="A",
     builtin=tf.linalg.cholesky,
-    when=never,  # of a matrix that has no factor it returns numbers; and its derivative is slow where n is large
+    when=never("of a matrix that has no factor TensorFlow returns numbers"),
 )
 cholesky_banded = wrap(rules.cholesky_banded)
 cholesky_downdate = wrap(rules.cholesky_downdate)
@@ -221,19 +223,25 @@ det = wrap(
     "det(input)",
     input="A",
     builtin=tf.linalg.det,
-    when=never,  # its derivative fails where A is singular, or is wrong if that is so but for rounding
+    when=never("TensorFlow's derivative fails where A is singular, and is wrong where it is so but for rounding"),
 )
 diag = wrap(rules.diag_embed, "diag", builtin=tf.linalg.diag, k="offset")
 diag_embed = wrap(rules.diag_embed)
 diag_part = wrap(rules.diagonal, "diag_part", builtin=tf.linalg.diag_part, k="offset")
 diagonal = wrap(rules.diagonal)
-eig = wrap(rules.eig, "eig(tensor)", tensor="A", builtin=tf.linalg.eig, when=never)
+eig = wrap(
+    rules.eig,
+    "eig(tensor)",
+    tensor="A",
+    builtin=tf.linalg.eig,
+    when=never("TensorFlow returns numbers for the gradient at a defective matrix"),
+)
 eigh = wrap(
     rules.eigh,
     "eigh(tensor)",
     tensor="A",
     builtin=tf.linalg.eigh,
-    when=never,  # its gradient near equal eigenvalues is wrong, without a warning, and inexact under XLA
+    when=never("TensorFlow's gradient near equal eigenvalues is wrong, and inexact under XLA"),
     returns=_e_v,
 )
 eigh_generalized = wrap(rules.eigh_generalized)
@@ -246,8 +254,21 @@ eigh_tridiagonal = wrap(
     when=_selected,
     returns=_as_tensorflow,
 )
-eigvals = wrap(rules.eigvals, "eigvals(tensor)", tensor="A", builtin=tf.linalg.eigvals, when=never)
-eigvalsh = wrap(rules.eigvalsh, "eigvalsh(tensor)", tensor="A", builtin=tf.linalg.eigvalsh, when=never, returns=_e)
+eigvals = wrap(
+    rules.eigvals,
+    "eigvals(tensor)",
+    tensor="A",
+    builtin=tf.linalg.eigvals,
+    when=never("TensorFlow returns numbers for the gradient at a defective matrix"),
+)
+eigvalsh = wrap(
+    rules.eigvalsh,
+    "eigvalsh(tensor)",
+    tensor="A",
+    builtin=tf.linalg.eigvalsh,
+    when=never("TensorFlow's second derivative at equal eigenvalues is wrong"),
+    returns=_e,
+)
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, builtin=tf.exp)
 expm = wrap(
@@ -255,7 +276,7 @@ expm = wrap(
     "expm(input)",
     input="A",
     builtin=tf.linalg.expm,
-    when=never,  # its derivative does not compile, and scaling by the norm loses digits
+    when=never("TensorFlow's derivative does not compile, and scaling by the norm loses digits"),
 )
 expm_frechet = wrap(rules.expm_frechet)
 expmh = wrap(rules.expmh)
@@ -268,7 +289,7 @@ inv = wrap(
     'inv(input, adjoint=False, *, on_error="raise")',
     input="A",
     builtin=tf.linalg.inv,
-    when=never,  # its error does not say which matrix is singular, and for XLA it is inexact
+    when=never("TensorFlow's error does not say which matrix is singular, and under XLA its inverse is inexact"),
     returns=_inv,
 )
 inv_congruence = wrap(rules.inv_congruence)
@@ -283,7 +304,7 @@ logdet = wrap(
     "logdet(matrix)",
     matrix="A",
     builtin=tf.linalg.logdet,
-    when=never,  # a symmetric matrix that is not positive definite has no logarithm there
+    when=never("TensorFlow takes positive definite matrices only"),
     returns=_logdet,
 )
 logm = wrap(
@@ -291,7 +312,7 @@ logm = wrap(
     "logm(input)",
     input="A",
     builtin=tf.linalg.logm,
-    when=never,  # it takes complex matrices only, and has no derivative
+    when=never("TensorFlow takes complex matrices only, and has no derivative"),
 )
 logmh = wrap(rules.logmh)
 lstsq = wrap(
@@ -302,14 +323,14 @@ lstsq = wrap(
     takes=_equation,
     returns=_solution,
     builtin=tf.linalg.lstsq,
-    when=never,  # it squares the condition, and knows no deficient rank
+    when=never("TensorFlow squares the condition number, and its derivative is NaN where columns depend on each other"),
 )
 lu = wrap(
     rules.lu_factor,
     "lu(input, output_idx_type='int32')",
     input="A",
     builtin=tf.linalg.lu,
-    when=never,
+    when=never("TensorFlow has no derivative"),
     returns=_with_permutation,
 )
 lu_factor = wrap(rules.lu_factor)
@@ -330,7 +351,7 @@ norm = wrap(
     "norm(tensor, ord: Any = 'euclidean', axis=None, keepdims=None)",
     tensor="A",
     builtin=tf.norm,
-    when=_other_norm,  # its gradient is NaN at zero, and its squares over- and underflow
+    when=_other_norm,
     takes=_of_columns,
     returns=_norm,
 )
@@ -341,7 +362,7 @@ pinv = wrap(
     a="A",
     rcond="rtol",
     builtin=tf.linalg.pinv,
-    when=never,
+    when=never("TensorFlow's is inexact under XLA"),
     takes=_cutoff,
     returns=_pseudoinverse,
 )
@@ -353,7 +374,7 @@ pow = wrap(
     x="A",
     y="p",
     builtin=tf.pow,
-    when=_integers,  # else the derivative of 0**0 by the base would be NaN
+    when=_integers,
 )
 power = wrap(rules.power)
 powmh = wrap(rules.powmh)
@@ -363,7 +384,7 @@ qr = wrap(
     input="A",
     full_matrices="mode",
     builtin=tf.linalg.qr,
-    when=never,
+    when=never("TensorFlow has no derivative of a square Q for a tall matrix"),
     returns=_q_r,
 )
 quadratic = wrap(rules.quadratic)
@@ -379,7 +400,7 @@ slogdet = wrap(
     "slogdet(input)",
     input="A",
     builtin=tf.linalg.slogdet,
-    when=never,  # there is no kernel for XLA
+    when=never("TensorFlow has no kernel for XLA"),
     returns=_slogdet,
 )
 softplusmh = wrap(rules.softplusmh)
@@ -389,7 +410,9 @@ solve = wrap(
     matrix="A",
     rhs="B",
     builtin=tf.linalg.solve,
-    when=never,  # it does not broadcast, its error does not say which matrix is singular, and for XLA it is inexact
+    when=never(
+        "TensorFlow's does not broadcast, its error does not say which matrix is singular, and under XLA it is inexact"
+    ),
 )
 solve_banded = wrap(rules.solve_banded, "solve_banded(l_and_u, ab, b, *, adjoint=False)")
 solve_continuous_are = wrap(rules.solve_continuous_are)
@@ -406,7 +429,9 @@ sqrtm = wrap(
     "sqrtm(input)",
     input="A",
     builtin=tf.linalg.sqrtm,
-    when=never,  # its gradient makes a matrix of n² by n² entries; and where a root is not real it returns NaN
+    when=never(
+        "TensorFlow's gradient makes a matrix of n² by n² entries, and its root is NaN where there is no real one"
+    ),
 )
 sqrtmh = wrap(rules.sqrtmh)
 subset = wrap(rules.subset)
@@ -417,7 +442,7 @@ svd = wrap(
     "svd(tensor, full_matrices=False, compute_uv=True)",
     tensor="A",
     builtin=tf.linalg.svd,
-    when=never,
+    when=never("TensorFlow's derivatives at equal singular values are wrong"),
     returns=_s_u_v,
 )
 svdvals = wrap(rules.svdvals)

@@ -17,7 +17,7 @@ from tensorflow.python.framework.ops import gradient_registry
 
 from overbar.namespace import mH, mT, namespace, register
 from overbar.primitive import Primitive, as_function
-from tf_ops.namespace import TensorFlowNamespace
+from tf_ops.namespace import TensorFlowNamespace, is_watched
 from tf_ops.vectorizing import converter, on_tensors, tensors_in, with_tensors
 
 _HALF = (tf.float16, tf.bfloat16)
@@ -144,14 +144,14 @@ def apply(primitive, arrays, options, scope=None):
     # Nobody watches the native ops: a tape would keep them, and a forward accumulator would differentiate them. So they
     # work on tensors that nobody watches.
     unwatched = arrays
-    if _is_watched(arrays):
+    if is_watched(arrays):
         with record.stop_recording():
             unwatched = [tf.identity(A) for A in arrays]
     others = _Others(primitive, [*unwatched, *tensors_in(options)], options)
     with record.VariableWatcher() as variables:
         outputs = primitive.run(unwatched, options)
     read = [f"the tf.Variable {variable.name}" for variable in variables.watched_variables()]
-    if not read and _is_watched(outputs):
+    if not read and is_watched(outputs):
         read = ["a tensor that is none of its arrays, which a tape or an accumulator watches"]
     if read:
         raise TypeError(
@@ -194,11 +194,6 @@ class _Others:
         )
 
 
-def _is_watched(tensors):
-    """Whether a tape records what is done with one of the tensors, or a forward accumulator has a tangent of one."""
-    return record.should_record_backprop(tensors) or any(forwardprop_util.pack_tangents(tensors).indices)
-
-
 def _inside(A):
     """A tensor of the graph that is being built. Tapes and accumulators are told how it comes from one outside of it,
     which they would not be later, where they do not watch."""
@@ -215,17 +210,20 @@ def recorded(primitive, outputs, arrays, options, scope=None, others=()):
     """The outputs of a primitive that nobody watched being computed, as ones whose derivative is the rule. That by the
     others, tensors that are neither arrays nor options, is NaN."""
 
-    def pull(bars, results, arrays, options):
+    def pull(bars, results, arrays, options, needed=None):
         # Gathers send IndexedSlices; None is what tape.gradient was given among the output_gradients.
         bars = [None if bar is None else tf.convert_to_tensor(bar) for bar in bars]
         # TensorFlow puts the gradients of its own ops into such a scope, too
         with tf.name_scope(f"gradient_tape/{scope}") if scope else contextlib.nullcontext():
-            return primitive.pull(TENSORFLOW, bars, results, arrays, options)
+            return primitive.pull(TENSORFLOW, bars, results, arrays, options, needed)
+
+    # of a number that was given nobody can ask for the derivative
+    needed = [not getattr(A, "overbar_made", False) for A in arrays]
 
     def gradient(*bars):
         # The rule must see the outputs that are on the tape, those that the caller gets: a second derivative does not
         # know how others depend on the inputs.
-        return pull(bars, results, arrays, options)
+        return pull(bars, results, arrays, options, needed)
 
     with record.stop_recording():
         if tf.executing_eagerly():

@@ -13,8 +13,8 @@ tensor([[2., 2.],
 >>> import torch, torch_ops
 >>> A = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
 >>> torch_ops.adjugate(A)
-tensor([[ 4.0000, -2.0000],
-        [-3.0000,  1.0000]])
+tensor([[ 4., -2.],
+        [-3.,  1.]])
 """,
     "bilinear_form": """\
 >>> import torch, torch_ops

@@ -54,6 +54,7 @@ class TorchNamespace(Namespace):
     DtypeError = DtypeError
     LinAlgError = torch.linalg.LinAlgError
     promotes = False
+    inverse_by_columns = True
 
     def as_arrays(self, values):
         for value in values:
@@ -280,9 +281,9 @@ class TorchNamespace(Namespace):
     def on_the_host(self, A):
         return A.device.type == "cpu"
 
-    def inv(self, A, warn=False):
+    def inv(self, A, warn=False, regular=False):
         X, info = torch.linalg.inv_ex(A)
-        if failure := failure_of(info, "linalg.inv"):
+        if not regular and (failure := failure_of(info, "linalg.inv")):
             index, _ = _first_failure(info)
             raise torch.linalg.LinAlgError(f"{failure}\n{no_inverse('A', index)}")
         return X

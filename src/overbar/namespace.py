@@ -53,6 +53,8 @@ class Namespace:
     LinAlgError: type[Exception] = LinAlgError
     #: whether its matrix functions take arrays of different dtypes, and promote them
     promotes = True
+    #: whether an inverse comes by columns, as LAPACK has it, and not by rows
+    inverse_by_columns = False
 
     def __init__(self, base: Any) -> None:
         self.base = base
@@ -154,6 +156,12 @@ class Namespace:
         tiny = self.smallest_scale(largest)  # so that 1/c is a number too
         largest = self.where(largest < tiny, tiny * one, self.where(largest > 1 / tiny, one / tiny, largest))
         return self.as_power_of_two(largest)
+
+    def sum_of_squares(self, *arrays: Any) -> Any:
+        """Σ |Aᵢⱼ|² of each matrix (..., m, n), for several arrays the product; infinite or NaN, without a warning,
+        where it is beyond the range of numbers."""
+        sums = [self.sum(self.real(self.conj(A) * A), axis=(-2, -1)) for A in arrays]
+        return math.prod(sums[1:], start=sums[0])
 
     def smallest_scale(self, x: Any) -> float:
         return 2.0**-120 if self.eps(x) > 1e-12 else 2.0**-1000
@@ -262,6 +270,15 @@ class Namespace:
         transform looks on. What a rule may leave out then must change no number."""
         return bool(self.any(mask)) if self.sees_numbers(mask) else True
 
+    def first(self, mask: Any) -> Any:
+        """Of the entries of each column of a mask (..., m, n) that hold, the first one."""
+        return mask & (self.cumulative_sum(self.astype(mask, self.int32), axis=-2) == 1)
+
+    def only_if(self, mask: Any, compute: Any, otherwise: Any) -> Any:
+        """``compute()``, a constant of whoever differentiates, if the mask may hold anywhere. Else None, or
+        ``otherwise()`` where a graph is built, and the choice is made when it runs."""
+        return compute() if self.may_hold(mask) else None
+
     def warn(self, mask: Any, message: str) -> None:
         """Warn, at the line of the user's program from which the call comes, if the mask holds anywhere. Where numbers
         cannot be looked at there is no warning."""
@@ -311,10 +328,16 @@ class Namespace:
         solved with A before, a singular A need not raise: looking for one makes the host wait for the device."""
         return self.base.linalg.solve(A, B)
 
-    def inv(self, A: Any, warn: bool = False) -> Any:
+    def inv(self, A: Any, warn: bool = False, regular: bool = False) -> Any:
         """A⁻¹. Raises this library's LinAlgError, naming the matrix of the batch, where there is none. With `warn`,
-        NumPy warns where no digit is certain."""
+        NumPy warns where no digit is certain. With `regular`, it is known that all matrices have an inverse, and need
+        not be looked for again."""
         return self.base.linalg.inv(A)
+
+    def inverse(self, A: Any) -> Any:
+        """A⁻¹ for rules whose function has looked at A before: it may be NaN or infinite where A is singular, and the
+        host need not wait for the device to know."""
+        return self.solve(A, self.eye_like(A) + self.zeros_like(A), check=False)
 
     def slogdet(self, A: Any) -> tuple[Any, Any]:
         """The sign (or phase) of det A, and log |det A|, which is −∞ where A is singular."""
@@ -494,6 +517,10 @@ class NumpyNamespace(Namespace):
         product += C
         return product
 
+    def sum_of_squares(self, *arrays):
+        with np.errstate(all="ignore"):
+            return super().sum_of_squares(*arrays)
+
     def power_of_two(self, A):
         _, exponent = np.frexp(np.abs(A).max((-2, -1), keepdims=True, initial=0))  # 0 for what has none
         limit = 120 if A.dtype.char in "fF" else 1000
@@ -551,7 +578,7 @@ class NumpyNamespace(Namespace):
         except LinAlgError:
             raise LinAlgError(singular("A", _first_singular(A))) from None
 
-    def inv(self, A, warn=False):
+    def inv(self, A, warn=False, regular=False):
         try:
             eye = np.eye(A.shape[-1], dtype=A.dtype)
             return _refined(lambda A, R, X: X @ R, A, eye, np.linalg.inv(A), "inv" if warn else "")

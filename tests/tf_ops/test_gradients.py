@@ -13,6 +13,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+import overbar  # noqa: E402
 import tf_ops.wrapper  # noqa: E402 - makes the primitives ops of TensorFlow
 from overbar import jacobian, verify  # noqa: E402
 from overbar.namespace import NUMPY  # noqa: E402
@@ -491,6 +492,28 @@ def test_a_tensor_that_is_watched_after_it_was_used(entry):
     bars = dict(zip(map(primitive.argument, range(len(x))), tape.gradient(z, x), strict=True))
     # the loss takes the Hermitian part of these, and of what nobody watches the tape does not know it
     assert all(bar is not None for name, bar in bars.items() if name not in primitive.hermitian)
+
+
+@pytest.mark.parametrize("number", [2.0, 2, np.float64(2.0), np.array(2.0)], ids=["float", "int", "NumPy", "array"])
+def test_the_bar_of_a_number_is_not_computed(number):
+    """Nobody can ask for it. Of a tensor, it has to be computed."""
+    asked = []
+
+    @overbar.primitive("(n),()->(n)")
+    def scaled(x, c):
+        return x * c[..., None]
+
+    @scaled.vjp
+    def _(y_bar, y, x, c):
+        return lambda: y_bar * c[..., None], lambda: asked.append(True) or (y_bar * x)[..., 0]
+
+    x = tf.constant([1.0, 2.0], tf.float64)
+    for c, bars in ((number, 0), (tf.constant(2.0, tf.float64), 1), (tf.Variable(2.0, dtype=tf.float64), 2)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf_ops.wrap(scaled)(x, c)
+        close(tape.gradient(y, x), [2.0, 2.0])
+        assert len(asked) == bars
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 
 import numpy as np
 
@@ -121,7 +122,7 @@ def jobs(frameworks, sizes=tuple(SIZES), dtype="float64") -> list[Job]:
                 title = f"{FRAMEWORKS[framework].label}, {shape}: {mode}"
                 aim = SIZES.get(n) if dtype == "float64" else None
                 for name, op in ops(framework).items():
-                    if batch and name in _SINGLE:
+                    if (batch and name in _SINGLE) or ((framework, name) in _SQUARED and n**4 * math.prod(batch) > 1e8):
                         continue
                     things = functools.partial(_things, framework, name, op, n, dtype, mode, batch)
                     job = Job(
@@ -130,6 +131,9 @@ def jobs(frameworks, sizes=tuple(SIZES), dtype="float64") -> list[Job]:
                     found.append(job)
     return found
 
+
+#: A framework's derivative of these makes a matrix of n² by n² entries, which soon does not fit into memory.
+_SQUARED = {("tf", "sqrtm")}
 
 #: Those that take no batches, or take an array of any number of dimensions.
 _SINGLE = {"trace"}

@@ -203,12 +203,12 @@ def power(A, p):
 def _power_by_base(A, p):
     xp = namespace(A)
     # `power` and not `**`: differentiating this once more meets the same points
-    return p * power(A, xp.where(p == 0, xp.ones_like(p), p - 1))
+    return p * power(A, xp.where(xp.equal(p, 0), xp.ones_like(p), p - 1))
 
 
 def _power_by_exponent(C, A, p):
     xp = namespace(A)
-    flat = (A == 0) & (xp.real(p) > 0)  # C is 0 there, and may be multiplied by any number
+    flat = xp.equal(A, 0) & (xp.real(p) > 0)  # C is 0 there, and may be multiplied by any number
     return C * xp.log(xp.where(flat, xp.ones_like(C), xp.cast(A, C)))
 
 

@@ -160,11 +160,11 @@ def forward_recursive(L, A_dot, updates=(), out=None, depth=None):
 
 
 def reverse_symbolic(L, L_bar):
-    """Ā = sym(L⁻ᴴ Φ(Lᴴ L̄) L⁻¹)."""
+    """Ā = sym(L⁻ᴴ Φ(Lᴴ L̄) L⁻¹), by the adjoint of what is in the brackets."""
     xp = namespace(L)
     L_bar = xp.tril(L_bar)  # the product below would drop what is above the diagonal, but for infinities and NaN
     middle = xp.solve_triangular(L, phi.function(mH(L) @ L_bar), upper=False, adjoint=True)
-    A_bar = xp.solve_triangular(L, middle, upper=False, left=False)
+    A_bar = xp.solve_triangular(L, mH(middle), upper=False, adjoint=True)
     return (A_bar + mH(A_bar)) / 2
 
 

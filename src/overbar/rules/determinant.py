@@ -7,7 +7,6 @@ import math
 
 from overbar.namespace import mH, mT, namespace
 from overbar.primitive import primitive
-from overbar.rules.inverse import inverse_of
 
 # So many of the directions in which a matrix may be singular are treated without a division.
 SMALL = 3
@@ -63,7 +62,7 @@ def slogdet(A):
 
 def _log_change(A, A_dot):
     """tr(A⁻¹ Ȧ)."""
-    return namespace(A).sum(mT(inverse_of(A)) * A_dot, axis=(-2, -1))
+    return namespace(A).sum(mT(namespace(A).inverse(A)) * A_dot, axis=(-2, -1))
 
 
 def _where_regular(xp, logabsdet):
@@ -82,7 +81,7 @@ def _(bars, outputs, A):
         if xp.is_complex(A) and s_bar is not None:
             weight = weight + (xp.conj(s) * s_bar - s * xp.conj(s_bar)) / 2
         weight = weight * xp.cast(_where_regular(xp, l), A)
-        return weight[..., None, None] * mH(inverse_of(A))
+        return weight[..., None, None] * mH(xp.inverse(A))
 
     return (A_bar,)
 
@@ -159,7 +158,7 @@ def logdet(A):
 def _(c_bar, c, A):
     xp = namespace(A)
     weight = xp.cast(_where_regular(xp, xp.real(c)), A)
-    return (lambda: (c_bar * weight)[..., None, None] * mH(inverse_of(A)),)
+    return (lambda: (c_bar * weight)[..., None, None] * mH(xp.inverse(A)),)
 
 
 @logdet.jvp
@@ -327,16 +326,26 @@ def adjugate(A):
     xp = namespace(A)
     if A.shape[-1] == 0:
         return A
-    sign, logabsdet = xp.slogdet(mT(A))  # that of A; but the pivots are those of the inverse below
+    # That of A; but the pivots are those of the inverse below. A result that comes by columns is that of the transpose,
+    # transposed, by rows, as products are: compilers want to know.
+    turned = mT if xp.inverse_by_columns else lambda A: A
+    sign, logabsdet = xp.slogdet(turned(A))
 
     def by_inverse():
-        # LAPACK gives a result by columns. That for the transpose, transposed, is by rows, as products are: compilers
-        # want to know.
-        inverse = mT(xp.inv(mT(A)))
-        # Both from the same rounded factors, which belong to a matrix A + E: they give adj(A + E) to rounding, until
-        # the inverse of the scaled matrix loses all its digits.
-        good = _condition(xp, A, inverse) < xp.eps(A) ** -0.5
-        return xp.choose(good, lambda: _times_exp(xp, sign, logabsdet, inverse), lambda: _by_blocks(A))
+        inverse, limit = turned(xp.inv(turned(A), regular=True)), xp.eps(A) ** -0.5
+
+        def closer():
+            # Both from the same rounded factors, which belong to a matrix A + E: they give adj(A + E) to rounding,
+            # until the inverse of the scaled matrix loses all its digits.
+            good = _condition(xp, A, inverse) < limit
+            return xp.choose(good, lambda: _times_exp(xp, sign, logabsdet, inverse), lambda: _by_blocks(A))
+
+        # An upper bound of the condition: where one of the factors underflows, the other is infinite. Most matrices
+        # need no more than that, if no determinant is near the ends of the range of numbers.
+        plain = xp.sum_of_squares(A, inverse) < limit**2
+        plain = plain & (xp.abs(logabsdet) < -5 * math.log(xp.eps(A)))
+        weight = lambda: (sign * xp.cast(xp.exp(logabsdet), A))[..., None, None]  # noqa: E731
+        return xp.choose(plain, lambda: weight() * inverse, closer)
 
     return xp.choose(xp.isfinite(logabsdet), by_inverse, lambda: _by_blocks(A))
 
@@ -502,7 +511,7 @@ class _Blocks:
         U, V, sign, logarithm, shift = _frame(K)
         M = mH(U) @ K @ V + shift[..., None, :] * xp.eye_like(K)
         M11, M12, M21, M22 = _split(M)
-        self.P = inverse_of(M11)
+        self.P = xp.inverse(M11)
         self.X, self.Y = self.P @ M12, M21 @ self.P
         S = M22 - M21 @ self.X
         self.S, self.T = S, mT(_polar_cofactors(xp, S, S)) / 2

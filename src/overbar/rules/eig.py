@@ -128,7 +128,7 @@ def _if_apart(w, V_bar):
     xp = namespace(w)
     near = xp.abs(_row(w) - _column(w)) <= rounding(w)[..., None]
     alone = xp.sum(xp.cast(near, xp.real(w)), axis=-1) < 1.5
-    moved = xp.any(xp.abs(V_bar) > 0, axis=-2)
+    moved = xp.any(xp.not_equal(V_bar, 0), axis=-2)
     return xp.require(
         V_bar,
         xp.all(alone | ~moved, axis=-1),

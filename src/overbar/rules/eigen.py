@@ -39,8 +39,9 @@ def pivots(V):
     """Ones where each column of V has the component that is positive, zeros elsewhere."""
     xp = namespace(V)
     size = xp.abs(V)
-    large = xp.cast(size >= NEARLY_LARGEST * xp.max(size, axis=-2, keepdims=True), size) if _rows(V) else size
-    return large * xp.cast(xp.cumulative_sum(large, axis=-2) == 1, size)
+    if not _rows(V):
+        return size
+    return xp.cast(xp.first(size >= NEARLY_LARGEST * xp.max(size, axis=-2, keepdims=True)), size)
 
 
 def _rows(V):
@@ -392,10 +393,10 @@ def told_basis(C, norm_bar, w, w_bar):
     xp = namespace(C)
     if norm_bar is None:
         block = blocks(w)
-        return common_basis(together(block, C) * C, block), xp.any(w != w, axis=-1), xp.zeros_like(C)
+        return common_basis(together(block, C) * C, block), xp.any(xp.isnan(w), axis=-1), xp.zeros_like(C)
     block, total, mixed = _unpacked(xp.real(norm_bar), w)
     C = together(block, C) * C
-    several = xp.any(block[..., 1:] == block[..., :-1], axis=-1)[..., None]
+    several = xp.any(xp.equal(block[..., 1:], block[..., :-1]), axis=-1)[..., None]
     lost = mixed | (several & (_norm(C) < total * (1 - 1e4 * xp.eps(w))))
     B, lost = common_basis(C, block), lost | ~xp.isfinite(_norm(C))
     return B, lost[..., 0], _of_separable(C, B, block, w, w_bar)
@@ -406,7 +407,7 @@ def _of_separable(C, B, block, w, w_bar):
     (g″(wᵢ) + g″(wⱼ))/2 Cᵢⱼ that B diag(w̄) Bᴴ stands for, but for the square of the gap. So it is taken in blocks where
     all w̄ᵢ/uᵢ are equal but for something as small as the gaps."""
     xp = namespace(C)
-    same = xp.cast(_row(block) == _column(block), w)
+    same = xp.cast(xp.equal(_row(block), _column(block)), w)
     u = xp.real(xp.sum(xp.conj(B) * (C @ B), axis=-2))
     size = xp.max(same * _row(xp.abs(u)), axis=-1) if _rows(C) else xp.abs(u)
     clear = xp.abs(u) > 1e-3 * size
@@ -415,8 +416,8 @@ def _of_separable(C, B, block, w, w_bar):
     width = xp.sum(same * xp.abs(_row(w) - _column(w)), axis=-1)
     bound = xp.abs(mean) * (1e3 * width + 1e4 * xp.eps(w) * _largest(w))
     fine = clear & (xp.abs(ratio - mean) * _largest(w) <= bound)
-    close = xp.cast(~fine | (width == 0), w)
-    taken = xp.sum(same * _row(close), axis=-1) == 0
+    close = xp.cast(~fine | xp.equal(width, 0), w)
+    taken = xp.equal(xp.sum(same * _row(close), axis=-1), 0)
     halves = xp.cast(_row(ratio) + _column(ratio), C) / 2
     change = halves * C - (B * _row(xp.cast(w_bar, C))) @ mH(B)
     return xp.where((same > 0) & taken[..., None], change, xp.zeros_like(change))
@@ -448,7 +449,7 @@ def anywhere(mask):
 
 def together(block, V):
     """Ones where two eigenvalues are in the same block, in the dtype of V."""
-    return namespace(V).cast(_row(block) == _column(block), V)
+    return namespace(V).cast(namespace(V).equal(_row(block), _column(block)), V)
 
 
 def blocks(w):
@@ -506,7 +507,7 @@ def _norm(C):
 def differences(w_bar, w, block):
     """Dᵢⱼ = (w̄ᵢ − w̄ⱼ)/(wᵢ − wⱼ), and 0 within blocks."""
     xp = namespace(w)
-    apart, gap = _row(block) != _column(block), _row(xp.real(w)) - _column(xp.real(w))
+    apart, gap = xp.not_equal(_row(block), _column(block)), _row(xp.real(w)) - _column(xp.real(w))
     far = xp.where(apart, 1 / xp.where(apart, gap, xp.ones_like(gap)), xp.zeros_like(gap))
     return (_row(w_bar) - _column(w_bar)) * xp.cast(far, w)
 
@@ -518,12 +519,12 @@ def differences_along(w_bar, w_bar_dot, w_dot, w, block):
     D = differences(w_bar, w, block)
     gap = xp.abs(_row(xp.real(w)) - _column(xp.real(w)))
     one = xp.ones_like(gap)
-    apart = (_row(block) != _column(block)) & (gap > 0)
+    apart = xp.not_equal(_row(block), _column(block)) & (gap > 0)
     over_gap = 1 / xp.where(apart, gap, one)
     size, size_dot = (_row(xp.abs(x)) + _column(xp.abs(x)) for x in (w_bar, w_bar_dot))
     error = 2 * xp.eps(gap) * size * over_gap
     # of a function Σ g(wₖ), where w̄̇ₖ = g″(wₖ) ẇₖ
-    still = w_dot == 0
+    still = xp.equal(w_dot, 0)
     slope = w_bar_dot / xp.where(still, xp.ones_like(w_dot), w_dot)
     least = xp.abs(w_dot)
     least = xp.minimum(_row(least), _column(least))
@@ -531,7 +532,7 @@ def differences_along(w_bar, w_bar_dot, w_dot, w, block):
     better = apart & (xp.abs(D - mean) <= 8 * error) & (2 * xp.eps(gap) * size_dot <= 8 * error * least) & (least > 0)
     # of any other
     speed = _row(w_dot) - _column(w_dot)
-    moving = apart & (speed != 0)
+    moving = apart & xp.not_equal(speed, 0)
     over_speed = 1 / xp.where(moving, xp.abs(speed), one)
     from_speed = (_row(w_bar_dot) - _column(w_bar_dot)) / xp.where(moving, speed, xp.ones_like(speed))
     curved = gap * over_speed * _largest(w_dot)[..., None] / xp.where(moving, _largest(w)[..., None], one)
@@ -638,7 +639,7 @@ def crossing(C, block):
     same = together(block, C)
     diagonal, small = xp.real(xp.diagonal(C)), 1e4 * xp.eps(block) * _norm(C)
     crossed = xp.abs(same * C - xp.cast(_row(diagonal), C) * xp.eye_like(C)) > small[..., None]
-    falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & (block[..., 1:] == block[..., :-1])
+    falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & xp.equal(block[..., 1:], block[..., :-1])
     return anywhere(crossed) | xp.any(falls, axis=-1)
 
 
@@ -845,8 +846,7 @@ def _X(V_bar, w, V, w_bar=0.0):
     distance = xp.abs(gap)
     silent = (xp.abs(K) < _row(size) + _column(size)) & (distance <= xp.eps(w) ** 0.125 * largest)
     silent = silent | (distance <= rounding(w)[..., None])
-    K = K * xp.cast(0.5 / xp.where(silent, xp.ones_like(gap), gap), V)
-    X = xp.where(silent, xp.zeros_like(K), K)
+    X = K * xp.cast(0.5 / xp.where(silent, xp.full_like(gap, np.inf), gap), V)
     return X if isinstance(w_bar, float) else X + _row(w_bar) * xp.eye_like(V)
 
 
@@ -904,32 +904,43 @@ _UNKNOWN = (
 def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
     """Ā, and NaN for a matrix with equal eigenvalues whose Ā the cotangents do not tell. `w_bar` is None where none
     came, and where that of a second derivative came, which is in a basis of its own."""
-    if not nearly_equal(w):  # most matrices need no more
+    if surely_apart(w):
         return A_bar
-    pairs = Pairs(V_bar, w, V)
-    where = unknown(pairs.bracket, hermitian_part(pairs.Y), pairs.noise, w_bar, w)
-    if w_bar is not None:
-        X, blurred = left_out(pairs.bracket, pairs.idle, pairs.noise, pairs.X, w_bar, w)
-        A_bar, where = A_bar + V @ X @ mH(V), where | blurred
-    return nan_where(where, A_bar, _UNKNOWN.format(name=name))
+
+    def find():
+        pairs = Pairs(V_bar, w, V)
+        where = unknown(pairs.bracket, hermitian_part(pairs.Y), pairs.noise, w_bar, w)
+        if w_bar is None:
+            return where, None, None
+        X, taken, blurred = left_out(pairs.bracket, pairs.idle, pairs.noise, pairs.X, w_bar, w)
+        return where | blurred, V @ X @ mH(V), taken
+
+    # most matrices need no more than a look at their eigenvalues
+    return settled(nearly_equal(w), find, A_bar, _UNKNOWN.format(name=name))
 
 
-def nearly_equal(w, *more):
-    """Whether some of the values, in ascending order, with `more` behind them, may be so close that hardly a digit of
-    their vectors is known."""
-    xp, n = namespace(w), w.shape[-1]
+# How close values are, relative to the largest, of whose vectors there may be hardly a digit.
+NEAR = 1e4 * EQUAL
+
+
+def surely_apart(w, *more):
+    """Whether it can be seen that no two of the values, in ascending order, with `more` behind them, are near."""
+    xp = namespace(w)
     w = xp.concat([w, *more], axis=-1) if more else w
-    if n is not None and xp.near_pairs(w, 1e4 * EQUAL * xp.eps(w)) == ():
-        return False
-    return xp.may_hold(w[..., 1:] - w[..., :-1] <= 1e4 * rounding(w))
+    return w.shape[-1] is not None and xp.near_pairs(w, NEAR * xp.eps(w)) == ()
+
+
+def nearly_equal(w):
+    """Which of the values, in ascending order, are near the next."""
+    return w[..., 1:] - w[..., :-1] <= NEAR / EQUAL * rounding(w)
 
 
 def unknown(K, H, noise, w_bar, w):
     """For which matrices of a batch the cotangents do not tell the derivative: of vectors with the bracket K and what
     else Y has, H, and of values w, in ascending order; `noise` is what these may be by rounding."""
     xp = namespace(K)
-    size_K, different = xp.abs(K), xp.real(xp.eye_like(K)) == 0
-    block = (_row(blocks(w)) == _column(blocks(w))) & different
+    size_K, different = xp.abs(K), xp.equal(xp.real(xp.eye_like(K)), 0)
+    block = xp.equal(_row(blocks(w)), _column(blocks(w))) & different
     found = block & (size_K > 1e3 * noise)
     if w_bar is not None:
         tolerance, unequal = _unequal(w_bar, w)
@@ -954,18 +965,17 @@ def _unequal(w_bar, w):
 
 
 def left_out(K, idle, noise, known, w_bar, w):
-    """The elements of F ∘ K whose bracket is `idle`, taken for rounding, and may be more, and for which matrices of the
-    batch they are not known to a digit of Ā, which has the elements `known` besides.
+    """The elements of F ∘ K whose bracket is `idle`, taken for rounding, and may be more. And for which matrices of the
+    batch there are any, and are not known to a digit of Ā, which has the elements `known` besides.
 
     The bracket of V f(w) Vᴴ is of the size of the gap. Where w̄ differs in a pair by more than that of a function of the
     eigenvalues does, by a hundred times the relative gap, the loss may be of this kind, and is none of those for which
-    the bracket vanishes. So it counts for what it is, with its rounding over the gap. A second derivative, where the
-    square of the gap divides it, is NaN.
+    the bracket vanishes. So it counts for what it is, with its rounding over the gap.
     """
     xp = namespace(K)
     _, unequal = _unequal(w_bar, w)
     number, zero = blocks(w), xp.zeros_like(noise)
-    apart = _row(number) != _column(number)
+    apart = xp.not_equal(_row(number), _column(number))
     gap = xp.where(apart, _row(w) - _column(w), zero + 1)
     steps = xp.abs(_row(w_bar) - _column(w_bar)) * _largest(w)[..., None]
     steep = steps > 100 * xp.abs(gap) * _largest(w_bar)[..., None]
@@ -974,38 +984,59 @@ def left_out(K, idle, noise, known, w_bar, w):
     X = xp.where(taken, K / xp.cast(gap, K), xp.zeros_like(K))
     error = xp.where(taken, noise / (NOISE * gap), zero)
     norm = xp.sum(w_bar**2, axis=-1) + xp.sum(xp.abs(known) ** 2 + xp.abs(X) ** 2, axis=(-2, -1))
-    blurred = xp.sum(error**2, axis=(-2, -1)) > 0.1**2 * norm
-    return differentiated_once(X, xp.cast(xp.where(taken, zero + 1, zero), X)), blurred
+    return X, anywhere(taken), xp.sum(error**2, axis=(-2, -1)) > 0.1**2 * norm
 
 
-@primitive("(n,n),(n,n)->(n,n)")
-def differentiated_once(X, where):
-    """X, whose derivative is NaN where there is a one."""
-    return X
+@primitive("(m,n),(m,n)->(m,n)")
+def differentiated_once(A, where):
+    """A, whose derivative is NaN where there is a one."""
+    return A
 
 
 @differentiated_once.vjp
-def _(Y_bar, Y, X, where):
-    return lambda: _nan(where, Y_bar), None
+def _(C_bar, C, A, where):
+    return lambda: _nan(where, C_bar), None
 
 
 @differentiated_once.jvp
-def _(Y, X, where):
-    return lambda X_dot: _nan(where, X_dot), None
+def _(C, A, where):
+    return lambda A_dot: _nan(where, A_dot), None
 
 
 def _nan(where, A):
     xp = namespace(A)
-    return xp.where(xp.real(where) == 0, A, np.nan * xp.ones_like(A))
+    return xp.where(xp.equal(xp.real(where), 0), A, np.nan * xp.ones_like(A))
 
 
-def nan_where(where, A_bar, message):
-    """NaN in the place of matrices, with a warning."""
+def settled(suspect, find, A_bar, message):
+    """Ā with NaN in the place of the matrices of which it is not known, with a warning; and with what is missing in it.
+    ``find()`` tells which matrices these are, what is missing (or None), and in which matrices. It has to be called
+    only if `suspect` holds anywhere.
+
+    A second derivative of what is missing, where the square of a gap divides it, is NaN.
+    """
     xp = namespace(A_bar)
-    xp.warn(where, message)
-    # a factor, so that derivatives of it are NaN, too
-    one = xp.real(xp.ones_like(A_bar[..., :1, :1]))
-    return A_bar * xp.cast(xp.where(where[..., None, None], np.nan * one, one), A_bar)
+
+    def each(x):
+        return xp.real(x * xp.ones_like(A_bar[..., :1, :1]))
+
+    def look():
+        unknown, missing, spoilt = find()
+        xp.warn(unknown, message)
+        # a factor, so that derivatives of what is NaN are NaN, too
+        factor = xp.where(unknown[..., None, None], np.nan * each(1), each(1))
+        if missing is None:
+            return (factor,)
+        return factor, missing, xp.where(spoilt[..., None, None], each(1), each(0))
+
+    changes = xp.only_if(suspect, look, lambda: (each(1), xp.zeros_like(A_bar), each(0)))
+    if changes is None:
+        return A_bar
+    factor, *rest = changes
+    if rest:
+        missing, spoilt = rest
+        A_bar = differentiated_once(A_bar, xp.cast(spoilt, A_bar) * xp.ones_like(A_bar)) + missing
+    return A_bar * xp.cast(factor, A_bar)
 
 
 eigvalsh.also(lambda *args, **kwargs: _triangle_read(args, kwargs))

@@ -285,13 +285,6 @@ def _from_lower(xp, A):
     return xp.tril(A) + mH(xp.tril(A, k=-1))
 
 
-def inverse_of(A):
-    """A⁻¹ for rules whose function has looked at A before: it may be NaN or infinite where A is singular, and the host
-    need not wait for the device to know."""
-    xp = namespace(A)
-    return xp.solve(A, xp.eye_like(A) + xp.zeros_like(A), check=False)
-
-
 def _by_cholesky(xp, A, B):
     """The factor L of A, tr(Bᴴ A⁻¹ B) and A⁻¹ B."""
     L = xp.cholesky(A)
@@ -448,7 +441,7 @@ def inv_quad_logdet(A, B):
 
 def _inverse(xp, A):
     """A⁻¹ of a Hermitian matrix, from its lower triangle, Hermitian to the last bit."""
-    return _hermitian(inverse_of(_from_lower(xp, A)))
+    return _hermitian(xp.inverse(_from_lower(xp, A)))
 
 
 @inv_quad_logdet.vjp

@@ -91,7 +91,7 @@ class _Blocks:
         self.lower, self.side = lower, -1 if lower else 1
         self.xp = xp = namespace(D)
         self.D, self.beside = D, xp.diagonal(D, offset=-1)  # zero where no block of two begins
-        self.double = xp.astype(self.beside != 0, D.dtype)
+        self.double = xp.astype(xp.not_equal(self.beside, 0), D.dtype)
 
     def on_diagonal(self, F):
         """block(F)."""

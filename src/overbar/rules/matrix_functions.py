@@ -186,7 +186,7 @@ def _traces(A, B, c):
     trace = lambda B: xp.sum(xp.diagonal(B), axis=-1)[..., None]  # noqa: E731
     if k is None:
         place = xp.arange(xp.shape(c)[-1])
-        step = lambda i, state: [A @ state[0], xp.where(place == i, trace(state[0]), state[1])]  # noqa: E731
+        step = lambda i, state: [A @ state[0], xp.where(xp.equal(place, i), trace(state[0]), state[1])]  # noqa: E731
         zero = xp.zeros_like(A) + xp.zeros_like(B)
         return xp.repeat(xp.shape(c)[-1], step, [B + zero, xp.zeros_like(trace(zero)) + xp.zeros_like(c)])[1]
     found = []

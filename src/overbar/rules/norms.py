@@ -27,7 +27,7 @@ def _inner(xp, A, B):
 
 def _over(xp, A, c):
     """A / c, and 0 where c is 0."""
-    zero = c == 0
+    zero = xp.equal(c, 0)
     one = xp.ones_like(c)
     return xp.where(zero, xp.zeros_like(A), A / xp.cast(xp.where(zero, one, c), A))
 
@@ -37,7 +37,7 @@ def _share(xp, A, values, extreme):
     equal = xp.abs(values - extreme) <= 8 * xp.rounding(A) * xp.abs(extreme)
     chosen = xp.where(equal, xp.ones_like(values), xp.zeros_like(values))
     count = xp.sum(chosen, axis=-1, keepdims=True)
-    return chosen / xp.where(count == 0, count + 1, count)  # none is equal to NaN
+    return chosen / xp.where(xp.equal(count, 0), count + 1, count)  # none is equal to NaN
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -48,10 +48,21 @@ def _norm(xp, A, ord):
     if 0 in A.shape[-2:]:
         return xp.sum(xp.abs(A), axis=(-2, -1)), A
     if ord == "fro":
-        scale = xp.power_of_two(A)
-        scaled = A / xp.cast(scale, A)
-        length = xp.sqrt(xp.sum(xp.abs(scaled) ** 2, axis=(-2, -1), keepdims=True))
-        return (scale * length)[..., 0, 0], _over(xp, scaled, length)
+        square = xp.sum_of_squares(A)
+
+        def plain():
+            c = xp.sqrt(square)
+            return c, A * xp.cast(1 / c, A)[..., None, None]
+
+        def scaled():
+            scale = xp.power_of_two(A)
+            scaled = A / xp.cast(scale, A)
+            length = xp.sqrt(xp.sum(xp.abs(scaled) ** 2, axis=(-2, -1), keepdims=True))
+            return (scale * length)[..., 0, 0], _over(xp, scaled, length)
+
+        # what has underflowed in such a sum is less than its rounding
+        safe = xp.isfinite(square) & (square > xp.smallest_scale(square) / xp.eps(square) ** 2)
+        return xp.choose(safe, plain, scaled)
     if ord == "nuc":
         U, S, Vh = xp.svd(A)
         there = xp.where(xp.rounding(A) * S[..., :1] < S, xp.ones_like(S), xp.zeros_like(S))
@@ -161,9 +172,9 @@ def matrix_norm(A, *, ord="fro"):
         1, inf      G = the signs (phases) of that column   H = 0; of complex entries, what turns their phases
 
     (Giles 2008, section 2.3, and Watson 1992, "Characterization of the subdifferential of some matrix norms".) The
-    Frobenius norm is computed on A divided by a power of 2: no square over- or underflows. The rule of the nuclear
-    norm divides by no differences of singular values and is right at equal ones, to any order; that of the others is
-    where the singular value (sum) itself is a simple one.
+    Frobenius norm is computed on A divided by a power of 2 where squares would over- or underflow. The rule of the
+    nuclear norm divides by no differences of singular values and is right at equal ones, to any order; that of the
+    others is where the singular value (sum) itself is a simple one.
 
     Where there is no derivative, G is a subgradient: 0 at A = 0; for "nuc" U Vᴴ of the singular values that are not
     zero to rounding; else the mean over those that are equal to rounding, (u₁v₁ᴴ + u₂v₂ᴴ)/2 for σ₁ = σ₂. The second
@@ -291,7 +302,7 @@ def cond(A, *, p=None):
     if p in (2, -2):
         U, S, Vh = xp.svd(A)
         (top, a), (bottom, b) = _ends(xp, A, S, p)
-        zero = bottom == 0  # the quotient is infinite, or of a zero matrix and p = -2 the limit of zeros
+        zero = xp.equal(bottom, 0)  # the quotient is infinite, or of a zero matrix and p = -2 the limit of zeros
         over = xp.where(zero, xp.ones_like(bottom), bottom)
         c = top / over
         w = xp.where(zero, xp.zeros_like(S) + _NAN, (a - c * b) / over)
@@ -313,7 +324,7 @@ def _regular(xp, A):
     """Which matrices are singular, with a pivot of zero; a power of 2 next to the size of each; and A over that, with
     the identity in the place of singular ones. (Of A⁻¹ and its square products are made, which for A itself may leave
     the range of numbers.)"""
-    singular, scale = xp.slogdet(A)[1] == -_INFINITY, xp.cast(xp.power_of_two(A), A)
+    singular, scale = xp.equal(xp.slogdet(A)[1], -_INFINITY), xp.cast(xp.power_of_two(A), A)
     return singular, scale, xp.where(singular[..., None, None], xp.eye_like(A) + xp.zeros_like(A), A / scale)
 
 
@@ -332,7 +343,7 @@ def _cond_second(xp, A, c, G, E, p):
     if p in (2, -2):
         U, S, Vh = svd(A, full_matrices=False)
         (top, a), (bottom, b) = _ends(xp, A, S, p)
-        zero = bottom == 0
+        zero = xp.equal(bottom, 0)
         bottom = xp.where(zero, xp.zeros_like(bottom) + _NAN, bottom)
         c = top / bottom
         # G = U diag(w) Vᴴ with w = (a − c b)/σₙ, c = σ₁/σₙ

@@ -123,7 +123,7 @@ class _Blocks:
         self.n = xp.shape(T)[-1]
         self.real = not xp.is_complex(T)  # in complex ones there are no blocks of two
         if self.real:
-            self.double = xp.astype(xp.diagonal(T, offset=-1) != 0, T.dtype)
+            self.double = xp.astype(xp.not_equal(xp.diagonal(T, offset=-1), 0), T.dtype)
 
     def _inside(self, F):
         """What is below the diagonal, and belongs to a block."""
@@ -339,7 +339,7 @@ class _Angles:
         self.blocks, self.double = blocks, blocks.double
         both = self.double * (xp.diagonal(T, offset=1) + xp.diagonal(T, offset=-1))
         # zero for a rotation, where `schur_rotation` raises
-        self.factor = self.double / xp.where(both == 0, xp.ones_like(both), 2 * both)
+        self.factor = self.double / xp.where(xp.equal(both, 0), xp.ones_like(both), 2 * both)
 
     def dot(self, G):
         d = self.xp.diagonal(G)

@@ -144,7 +144,7 @@ class _Pairs:
         self.pairwise = tuple(a[..., None] for a in parameters)
         self.x, self.y = w[..., :, None], w[..., None, :]
         self.gap = self.x - self.y
-        self.equal = self.gap == 0
+        self.equal = self.xp.equal(self.gap, 0)
         self.slopes = self.ends(1)
         self.divided = of.divided(self.x, self.y, *self.pairwise) if of.divided is not None else self.mean()
         self.first = self.matrix(self.divided)
@@ -638,7 +638,7 @@ def _power(b, k):
         c = [zero] * b + [one]
         for i in range(k):
             c = [(p - i) * c[j] + ((j + 1) * c[j + 1] if j < b else zero) for j in range(b + 1)]
-        vanishes = w == 0
+        vanishes = xp.equal(w, 0)
         base = xp.where(vanishes, xp.ones_like(w), w)  # without a warning of NumPy's
         if b:
             base = xp.where(base < 0, xp.full_like(base, math.nan), base)  # no logarithm, hence no derivative
@@ -648,9 +648,9 @@ def _power(b, k):
             total = total * log + c[j]
         value = base ** (p - k) * total
         infinite = (p < k) if b == 0 else (p <= k)
-        constant = functools.reduce(operator.and_, [x == 0 for x in c])  # not zero times infinity
+        constant = functools.reduce(operator.and_, [xp.equal(x, 0) for x in c])  # not zero times infinity
         if b:
-            infinite = infinite & ~((p == k) & functools.reduce(operator.and_, [x == 0 for x in c[1:]]))
+            infinite = infinite & ~(xp.equal(p, k) & functools.reduce(operator.and_, [xp.equal(x, 0) for x in c[1:]]))
         at_zero = xp.where(constant, zero, xp.where(infinite, xp.full_like(p, math.inf), xp.where(p > k, zero, c[0])))
         return xp.where(vanishes, at_zero, xp.where(constant, xp.zeros_like(value), value))
 
@@ -665,16 +665,16 @@ def _power_divided(x, y, p):
     where 1 − rᵖ = −expm1(p log r). For others x − y is a sum of two positive numbers: the quotient loses nothing."""
     xp = namespace(x)
     same = ((x > 0) & (y > 0)) | ((x < 0) & (y < 0))
-    equal = x == y
+    equal = xp.equal(x, y)
     M = xp.maximum(xp.abs(x), xp.abs(y))
     one, zero = xp.ones_like(M), xp.zeros_like(M)
     M, m = xp.where(same, M, one), xp.where(same, xp.minimum(xp.abs(x), xp.abs(y)), one)
     r, t = m / M, (M - m) / M
     close = r > 0.5
     log_r = xp.where(close, xp.log1p(-xp.where(close, t, zero)), xp.log(xp.where(close, one, r)))
-    ratio = xp.where(t == 0, p * one, -xp.expm1(p * log_r) / xp.where(t == 0, one, t))
+    ratio = xp.where(xp.equal(t, 0), p * one, -xp.expm1(p * log_r) / xp.where(xp.equal(t, 0), one, t))
     inside = M ** (p - 1) * ratio
-    inside = xp.where((x < 0) & (2 * xp.round(p / 2) == p), -inside, inside)
+    inside = xp.where((x < 0) & xp.equal(2 * xp.round(p / 2), p), -inside, inside)
     f, df = _power(0, 0), _power(0, 1)
     outside = (f(x, p) - f(y, p)) / xp.where(same | equal, one, x - y)
     return xp.where(same, inside, xp.where(equal, df(x, p), outside))
@@ -685,16 +685,16 @@ def _power_log_divided(x, y, p):
 
     M^(p−1) (log M (1 − rᵖ) − rᵖ log r)/(1 − r)."""
     xp = namespace(x)
-    positive, equal = (x > 0) & (y > 0), x == y
+    positive, equal = (x > 0) & (y > 0), xp.equal(x, y)
     M, m = xp.maximum(x, y), xp.minimum(x, y)
     one, zero = xp.ones_like(M), xp.zeros_like(M)
     M, m = xp.where(positive, M, one), xp.where(positive, m, one)
     r, t = m / M, (M - m) / M
     close = r > 0.5
     log_r = xp.where(close, xp.log1p(-xp.where(close, t, zero)), xp.log(xp.where(close, one, r)))
-    safe = xp.where(t == 0, one, t)
-    ratio = xp.where(t == 0, p * one, -xp.expm1(p * log_r) / safe)
-    inside = M ** (p - 1) * (xp.log(M) * ratio + xp.where(t == 0, one, -xp.exp(p * log_r) * log_r / safe))
+    safe = xp.where(xp.equal(t, 0), one, t)
+    ratio = xp.where(xp.equal(t, 0), p * one, -xp.expm1(p * log_r) / safe)
+    inside = M ** (p - 1) * (xp.log(M) * ratio + xp.where(xp.equal(t, 0), one, -xp.exp(p * log_r) * log_r / safe))
     g, dg = _power(1, 0), _power(1, 1)
     outside = (g(x, p) - g(y, p)) / xp.where(positive | equal, one, x - y)
     return xp.where(positive, inside, xp.where(equal, dg(x, p), outside))
@@ -706,7 +706,7 @@ def _power_by_exponent(b):
     return _Scalar(
         functools.partial(_power, b),
         (_power_divided, _power_log_divided)[b] if b < 2 else None,
-        nonnegative=(lambda p: namespace(p).round(p) != p) if b == 0 else True,
+        nonnegative=(lambda p: namespace(p).not_equal(namespace(p).round(p), p)) if b == 0 else True,
         degree=(lambda p: p) if b == 0 else None,
         partial=lambda i: _power_by_exponent(b + 1),
         count=1,
@@ -746,7 +746,7 @@ def _log_divided(x, y):
     """log1p(g/m)/g, with m the smaller number and g the gap."""
     xp = namespace(x)
     m, g = xp.minimum(x, y), xp.abs(x - y)
-    equal = g == 0
+    equal = xp.equal(g, 0)
     return xp.where(equal, 1 / m, xp.log1p(g / m) / xp.where(equal, xp.ones_like(g), g))
 
 
@@ -762,7 +762,7 @@ def _exp_divided(x, y):
     xp = namespace(x)
     g = xp.abs(x - y)
     one = xp.ones_like(g)
-    ratio = xp.where(g == 0, one, -xp.expm1(-g) / xp.where(g == 0, one, g))
+    ratio = xp.where(xp.equal(g, 0), one, -xp.expm1(-g) / xp.where(xp.equal(g, 0), one, g))
     return xp.exp(xp.maximum(x, y)) * ratio
 
 
@@ -774,7 +774,7 @@ def _sign(k):
         xp = namespace(w)
         if k == 0:
             return xp.sign(w)
-        return xp.where(w == 0, xp.full_like(w, math.nan), xp.zeros_like(w))
+        return xp.where(xp.equal(w, 0), xp.full_like(w, math.nan), xp.zeros_like(w))
 
     return derivative
 
@@ -782,8 +782,8 @@ def _sign(k):
 def _sign_divided(x, y):
     xp = namespace(x)
     one = xp.ones_like(x - y)
-    quotient = (xp.sign(x) - xp.sign(y)) / xp.where(x == y, one, x - y)
-    return xp.where((x == 0) & (y == 0), math.nan * one, quotient)
+    quotient = (xp.sign(x) - xp.sign(y)) / xp.where(xp.equal(x, y), one, x - y)
+    return xp.where(xp.equal(x, 0) & xp.equal(y, 0), math.nan * one, quotient)
 
 
 _SIGN = _Scalar(_sign, _sign_divided, degree=0.0)
@@ -827,7 +827,7 @@ def _softplus_divided(x, y):
     moderate = xp.where(large, one, g)
     close = xp.log1p(_logistic(m) * xp.expm1(moderate))
     difference = xp.where(large, f(M) - f(m), close)
-    return xp.where(g == 0, _logistic(m) * one, difference / xp.where(g == 0, one, g))
+    return xp.where(xp.equal(g, 0), _logistic(m) * one, difference / xp.where(xp.equal(g, 0), one, g))
 
 
 _SOFTPLUS = _Scalar(_softplus, _softplus_divided)

@@ -21,11 +21,12 @@ from overbar.rules.eigen import (
     from_eigen,
     hermitian_part,
     left_out,
-    nan_where,
     nearly_equal,
     packed,
     rounding,
+    settled,
     smooth_blocks,
+    surely_apart,
     together,
     told_basis,
     unknown,
@@ -44,15 +45,14 @@ def _pivots(xp, U):
     """Zero but for one entry of each column of U: the one that is made real and positive."""
     size = xp.abs(U)
     large = size >= NEARLY_LARGEST * xp.max(size, axis=-2, keepdims=True)
-    first = large & (xp.cumulative_sum(xp.astype(large, xp.int32), axis=-2) == 1)
-    return xp.where(first, U, xp.zeros_like(U))
+    return xp.where(xp.first(large), U, xp.zeros_like(U))
 
 
 def free_factors(xp, U):
     """The conjugate sign or phase (..., 1, n) of that entry in each column of U (..., m, n), m > 0; 1 where it is 0."""
     entry = xp.sum(_pivots(xp, U), axis=-2, keepdims=True)
     size, one = xp.cast(xp.abs(entry), U), xp.ones_like(entry)
-    zero = size == 0
+    zero = xp.equal(size, 0)
     return xp.conj(xp.where(zero, one, entry / xp.where(zero, one, size)))
 
 
@@ -106,7 +106,7 @@ def _imaginary(xp, A):
 def _on_pivots(xp, U, gamma):
     """γ/c in the place of the entry c of each column of U that is real and positive, zero elsewhere."""
     pivots = _pivots(xp, U)
-    there = pivots != 0
+    there = xp.not_equal(pivots, 0)
     zero = xp.zeros_like(U)
     return xp.where(there, gamma / xp.where(there, U, zero + 1), zero)
 
@@ -116,10 +116,10 @@ def _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k):
 
     def turn(W, W_dot):
         pivots = _pivots(xp, W)
-        there = pivots != 0
+        there = xp.not_equal(pivots, 0)
         c = xp.sum(pivots, axis=-2, keepdims=True)
         c_dot = xp.sum(xp.where(there, W_dot, xp.zeros_like(W)), axis=-2, keepdims=True)
-        return _imaginary(xp, c_dot) / xp.where(c == 0, xp.ones_like(c), c)
+        return _imaginary(xp, c_dot) / xp.where(xp.equal(c, 0), xp.ones_like(c), c)
 
     t = turn(U, U_dot)
     (V1, V2), (V_dot, V2_dot) = cut(mH(Vh), k), cut(mH(Vh_dot), k)
@@ -136,7 +136,7 @@ def _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k):
 def _reciprocal(xp, x, zero):
     """1/x, and 0 where `zero` says that x is rounding. By a word of its own, as TensorFlow's derivative of a quotient
     computes 1/x² first, which overflows for an x of 1e-165: a gap of singular values that are 1e-150."""
-    return xp.where(zero, xp.zeros_like(x), xp.reciprocal(xp.where(zero, xp.ones_like(x), x)))
+    return xp.reciprocal(xp.where(zero, xp.full_like(x, float("inf")), x))
 
 
 class _Divisors:
@@ -506,40 +506,6 @@ def _(A_bar, U_bar, Vh_bar, A, U, S, Vh, *, full_matrices, left, right):
     return dot
 
 
-@primitive("(k),(m,p),(q,n),(m,n),(m,p),(k),(q,n),(m,n),(k)->(m,n)")
-def svd_values_and_vectors_bar(
-    S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, *, full_matrices: bool = False, left: bool = True, right: bool = True
-):
-    """The sum of `svd_values_bar` and `svd_vectors_bar`, at the cost of one of them."""
-    real = namespace(A).real
-    return svd_reverse((U_bar if left else None, real(S_bar), Vh_bar if right else None), (U, real(S), Vh), A)
-
-
-def _of_values(rule, S_bar, A, U, S, Vh, N, norm, *bar):
-    k = S.shape[-1] if S.shape[-1] is not None else namespace(A).shape(S)[-1]
-    return rule(*bar, None, S_bar, A, cut(U, k)[0], S, mH(cut(mH(Vh), k)[0]), N, norm)
-
-
-@svd_values_and_vectors_bar.vjp
-def _(A_bar_bar, A_bar, S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, **options):
-    of_S_bar, of_A, _, _, _, of_N, of_norm = _of_values(svd_values_bar.vjp_rule, S_bar, A, U, S, Vh, N, norm, A_bar_bar)
-    of_U_bar, of_Vh_bar, also_of_A, of_U, _, of_Vh = svd_vectors_bar.vjp_rule(
-        A_bar_bar, None, U_bar, Vh_bar, A, U, S, Vh, **options
-    )
-    return of_S_bar, of_U_bar, of_Vh_bar, lambda: of_A() + also_of_A(), of_U, None, of_Vh, of_N, of_norm
-
-
-@svd_values_and_vectors_bar.jvp
-def _(A_bar, S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, **options):
-    of_values = _of_values(svd_values_bar.jvp_rule, S_bar, A, U, S, Vh, N, norm)
-    of_vectors = svd_vectors_bar.jvp_rule(None, U_bar, Vh_bar, A, U, S, Vh, **options)
-
-    def dot(S_bar_dot, U_bar_dot, Vh_bar_dot, A_dot, U_dot, S_dot, Vh_dot, *_):
-        return of_values(S_bar_dot, A_dot) + of_vectors(U_bar_dot, Vh_bar_dot, A_dot, U_dot, S_dot, Vh_dot)
-
-    return dot
-
-
 _UNKNOWN = (
     "{name}: argument A has equal singular values, or more than one that is zero, and this loss depends on which "
     "singular vectors stand for them, or on more than singular values and vectors tell: its derivative is NaN there. "
@@ -552,47 +518,50 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
     """Ā, and NaN for a matrix whose Ā the cotangents do not tell. That of S is None where none came, and where that of
     a second derivative came, which is in a basis of its own."""
     (U_bar, S_bar, Vh_bar), (U, S, Vh), xp = bars, factors, namespace(A)
-    if not nearly_equal(-S, xp.zeros_like(S[..., :1])):  # most matrices need no more
+    if surely_apart(-S, xp.zeros_like(S[..., :1])):
         return A_bar
     zero = xp.rounding(A) * S[..., :1] >= S
-    if not (nearly_equal(-S) or xp.may_hold(zero)):
-        return A_bar
-    k = xp.shape(S)[-1]
-    plus = minus = largest = 0
-    size = xp.zeros_like(S)
-    outside = zero & ~zero
-    for V, V_bar, rows, sign in (
-        (U, U_bar, A.shape[-2], 1),
-        (mH(Vh), None if Vh_bar is None else mH(Vh_bar), A.shape[-1], -1),
-    ):
-        if V_bar is None:
-            continue
-        X, rest = _inside_and_outside(xp, V, V_bar, k, rows)
-        plus, minus, largest = plus + X, minus + sign * X, largest + _largest(xp, X)
-        here = xp.max(xp.abs(V_bar), axis=-2)[..., :k]
-        size = size + here
-        if rest is not None:
-            outside = outside | (xp.max(xp.abs(rest), axis=-2) > 2e3 * xp.rounding(A) * here)
-    noise = _noise(xp, A) * (size[..., None, :] + size[..., :, None])
-    K = (plus - mH(plus)) / 2
-    where = unknown(K, hermitian_part(plus), noise, S_bar, -S)
-    both = zero[..., None, :] & zero[..., :, None]
-    turned = both & (xp.abs(minus - mH(minus)) > 2e3 * noise)
-    where = where | anywhere(turned) | xp.any(zero & outside, axis=-1)
-    if S_bar is not None:
+
+    def find():
+        k = xp.shape(S)[-1]
+        plus = minus = largest = 0
+        size = xp.zeros_like(S)
+        outside = zero & ~zero
+        for V, V_bar, rows, sign in (
+            (U, U_bar, A.shape[-2], 1),
+            (mH(Vh), None if Vh_bar is None else mH(Vh_bar), A.shape[-1], -1),
+        ):
+            if V_bar is None:
+                continue
+            X, rest = _inside_and_outside(xp, V, V_bar, k, rows)
+            plus, minus, largest = plus + X, minus + sign * X, largest + _largest(xp, X)
+            here = xp.max(xp.abs(V_bar), axis=-2)[..., :k]
+            size = size + here
+            if rest is not None:
+                outside = outside | (xp.max(xp.abs(rest), axis=-2) > 2e3 * xp.rounding(A) * here)
+        noise = _noise(xp, A) * (size[..., None, :] + size[..., :, None])
+        K = (plus - mH(plus)) / 2
+        where = unknown(K, hermitian_part(plus), noise, S_bar, -S)
+        both = zero[..., None, :] & zero[..., :, None]
+        turned = both & (xp.abs(minus - mH(minus)) > 2e3 * noise)
+        where = where | anywhere(turned) | xp.any(zero & outside, axis=-1)
+        if S_bar is None:
+            return where, None, None
         divide = _Divisors(xp, A, S)
         idle = divide.nothing(2 * K, largest)
         known = xp.where(idle, xp.zeros_like(K), K * xp.cast(divide.of_gaps(), K))
-        X, blurred = left_out(K, idle, noise, known, S_bar, -S)
-        A_bar, where = A_bar - U[..., :k] @ X @ Vh[..., :k, :], where | blurred
+        X, taken, blurred = left_out(K, idle, noise, known, S_bar, -S)
         tolerance = xp.eps(S) ** 0.5 * xp.max(xp.abs(S_bar), axis=-1, keepdims=True)
         driven = zero & (xp.abs(S_bar) > tolerance)
         m, n = A.shape[-2:]
         if m is not None and m == n:  # the vectors to a single zero are known, up to their signs
             one = xp.sum(xp.cast(zero, S), axis=-1, keepdims=True) < 1.5
             driven = driven & ~one
-        where = where | xp.any(driven, axis=-1)
-    return nan_where(where, A_bar, _UNKNOWN.format(name=name))
+        return where | blurred | xp.any(driven, axis=-1), -(U[..., :k] @ X @ Vh[..., :k, :]), taken
+
+    # most matrices need no more than a look at their singular values
+    near = xp.concat([nearly_equal(-S), zero], axis=-1)
+    return settled(near, find, A_bar, _UNKNOWN.format(name=name))
 
 
 # -- second derivatives of values
@@ -696,6 +665,44 @@ def _(A_bar, S_bar, A, U, S, Vh, N, norm):
         turned = U @ B, S, mH(B) @ Vh
         found = _along(A_dot, S_bar, *turned, block, S_bar_dot)
         return found + (turned[0] * S_bar_dot[..., None, :]) @ turned[2]
+
+    return dot
+
+
+@primitive("(k),(m,p),(q,n),(m,n),(m,p),(k),(q,n),(m,n),(k)->(m,n)")
+def svd_values_and_vectors_bar(
+    S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, *, full_matrices: bool = False, left: bool = True, right: bool = True
+):
+    """The sum of `svd_values_bar` and `svd_vectors_bar`, at the cost of one of them."""
+    xp = namespace(A)
+    bars = U_bar if left else None, xp.real(S_bar), Vh_bar if right else None
+    return svd_reverse(bars, (U, xp.real(S), Vh), A)
+
+
+def _first_vectors(U, S, Vh):
+    """The singular vectors that `svd_values_bar` takes."""
+    k = S.shape[-1] if S.shape[-1] is not None else namespace(S).shape(S)[-1]
+    return cut(U, k)[0], mH(cut(mH(Vh), k)[0])
+
+
+@svd_values_and_vectors_bar.vjp
+def _(A_bar_bar, A_bar, S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, **options):
+    U1, Vh1 = _first_vectors(U, S, Vh)
+    of_S_bar, of_A, _, _, _, of_N, of_norm = svd_values_bar.vjp_rule(A_bar_bar, None, S_bar, A, U1, S, Vh1, N, norm)
+    of_U_bar, of_Vh_bar, also_of_A, of_U, _, of_Vh = svd_vectors_bar.vjp_rule(
+        A_bar_bar, None, U_bar, Vh_bar, A, U, S, Vh, **options
+    )
+    return of_S_bar, of_U_bar, of_Vh_bar, lambda: of_A() + also_of_A(), of_U, None, of_Vh, of_N, of_norm
+
+
+@svd_values_and_vectors_bar.jvp
+def _(A_bar, S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, **options):
+    U1, Vh1 = _first_vectors(U, S, Vh)
+    of_values = svd_values_bar.jvp_rule(None, S_bar, A, U1, S, Vh1, N, norm)
+    of_vectors = svd_vectors_bar.jvp_rule(None, U_bar, Vh_bar, A, U, S, Vh, **options)
+
+    def dot(S_bar_dot, U_bar_dot, Vh_bar_dot, A_dot, U_dot, S_dot, Vh_dot, *_):
+        return of_values(S_bar_dot, A_dot) + of_vectors(U_bar_dot, Vh_bar_dot, A_dot, U_dot, S_dot, Vh_dot)
 
     return dot
 
@@ -1034,7 +1041,7 @@ def _no_derivative(xp, dot, singular):
     """NaN in the place of all numbers but zero, where A is singular."""
     # NaN is added: as a factor it would come back in the derivative from where it is not.
     zero = xp.zeros_like(dot)
-    return dot + xp.where((singular > 0)[..., None, None] & (dot != 0), zero + float("nan"), zero)
+    return dot + xp.where((singular > 0)[..., None, None] & xp.not_equal(dot, 0), zero + float("nan"), zero)
 
 
 def _over(xp, E, P, singular):
