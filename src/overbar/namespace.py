@@ -466,7 +466,7 @@ def pairs_of(w: np.ndarray, part: float) -> tuple[np.ndarray, ...] | None:
             break
         *batch, i = np.nonzero(near)
         count += len(i)
-        if count > w.size:
+        if count > w.size * (1 + w.shape[-1] // 16):
             return None
         found.append((*batch, i, i + distance))
     return tuple(map(np.concatenate, zip(*found, strict=True))) if found else ()

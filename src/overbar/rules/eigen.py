@@ -667,12 +667,8 @@ def _(w_dot, A_dot, A, w, V, N, norm):
 # How much larger than usual rounding we take it to be, and below how many times of that a bracket counts as rounding.
 NOISE, SILENT = 7, 8
 
-
-def close(w):
-    """Up to which gap, relative to the largest value, brackets that are rounding are looked for in a first derivative,
-    where that costs something: above, they do no harm."""
-    eps = namespace(w).eps(w)
-    return eps ** (1 / 3) if eps < 1e-12 else eps**0.125
+# Up to this gap, ε^⅛ of the largest value, such brackets are looked for: above, they do no harm.
+CLOSE = 1 / 8
 
 
 class Pairs:
@@ -705,7 +701,7 @@ class Pairs:
         distance, largest = xp.abs(gap), _largest(w)[..., None]
         # Less than, not less or equal: cotangents of zero are used to ask for the derivative of this rule.
         silent = size < SILENT * noise
-        idle = silent & (distance <= xp.eps(w) ** 0.125 * largest)
+        idle = silent & (distance <= xp.eps(w) ** CLOSE * largest)
         closed = (distance <= rounding(w)[..., None]) | (silent & (distance <= xp.eps(w) ** (1 / 3) * largest))
         F = xp.cast(xp.where(closed, xp.zeros_like(gap), 1 / xp.where(closed, one, gap)), K)
         return xp.where(idle, xp.zeros_like(K), K), F, xp.cast(xp.where(closed, one, xp.zeros_like(gap)), K), idle
@@ -830,8 +826,7 @@ def _X(V_bar, w, V, w_bar=0.0):
         size = _column_sizes(V_bar)
         return 2 * SILENT * _precision(V)[..., None] * (size + xp.eps(w) * _largest(size))
 
-    # a bracket that is rounding does not matter where a gap is larger than this
-    pairs = xp.near_pairs(w, close(w))
+    pairs = xp.near_pairs(w, xp.eps(w) ** CLOSE)
     if pairs is not None:
         X = xp.over_gaps(K, 2 * w, w_bar)
         if pairs:
@@ -844,7 +839,7 @@ def _X(V_bar, w, V, w_bar=0.0):
         return X
     gap, size, largest = _row(w) - _column(w), noise(), _largest(w)[..., None]
     distance = xp.abs(gap)
-    silent = (xp.abs(K) < _row(size) + _column(size)) & (distance <= xp.eps(w) ** 0.125 * largest)
+    silent = (xp.abs(K) < _row(size) + _column(size)) & (distance <= xp.eps(w) ** CLOSE * largest)
     silent = silent | (distance <= rounding(w)[..., None])
     X = K * xp.cast(0.5 / xp.where(silent, xp.full_like(gap, np.inf), gap), V)
     return X if isinstance(w_bar, float) else X + _row(w_bar) * xp.eye_like(V)
@@ -979,8 +974,7 @@ def left_out(K, idle, noise, known, w_bar, w):
     gap = xp.where(apart, _row(w) - _column(w), zero + 1)
     steps = xp.abs(_row(w_bar) - _column(w_bar)) * _largest(w)[..., None]
     steep = steps > 100 * xp.abs(gap) * _largest(w_bar)[..., None]
-    near = xp.abs(gap) <= close(w) * _largest(w)[..., None]
-    taken = idle & near & unequal & apart & steep
+    taken = idle & unequal & apart & steep
     X = xp.where(taken, K / xp.cast(gap, K), xp.zeros_like(K))
     error = xp.where(taken, noise / (NOISE * gap), zero)
     norm = xp.sum(w_bar**2, axis=-1) + xp.sum(xp.abs(known) ** 2 + xp.abs(X) ** 2, axis=(-2, -1))

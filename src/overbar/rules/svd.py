@@ -6,13 +6,13 @@ May import `overbar.namespace`, `overbar.primitive` and `rules.eigen`.
 from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
 from overbar.rules.eigen import (
+    CLOSE,
     EQUAL,
     NOISE,
     SILENT,
     Pairs,
     anywhere,
     blocks,
-    close,
     common_basis,
     crossing,
     differences,
@@ -154,7 +154,7 @@ class _Divisors:
     def nothing(self, plus, size):
         """Where a bracket that is no more than rounding would be blown up to something that matters."""
         gap = self.S[..., None, :] - self.S[..., :, None]
-        small = self.xp.abs(gap) <= self.xp.rounding(self.A) ** 0.25 * self.largest[..., None]
+        small = self.xp.abs(gap) <= self.xp.eps(self.S) ** CLOSE * self.largest[..., None]
         # Less than, not less or equal: cotangents of zero are used to ask for the derivative of this rule.
         return small & (self.xp.abs(plus) < SILENT * _noise(self.xp, self.A) * size)
 
@@ -222,7 +222,7 @@ def _near_pairs(xp, S, A):
     ascending = xp.concat([-S, xp.zeros_like(S[..., :1])], axis=-1)
     if xp.near_pairs(ascending, max(EQUAL, *A.shape[-2:]) * xp.eps(S)) != ():
         return None
-    return xp.near_pairs(-S, close(S))
+    return xp.near_pairs(-S, xp.eps(S) ** CLOSE)
 
 
 def _inside_and_outside(xp, U, U_bar, k, m):
