@@ -828,11 +828,11 @@ def _X(V_bar, w, V, w_bar=0.0):
 
     pairs = xp.near_pairs(w, xp.eps(w) ** CLOSE)
     if pairs is not None:
+        size = xp.abs(K[pairs]) if pairs else None
         X = xp.over_gaps(K, 2 * w, w_bar)
         if pairs:
             *batch, i, j = pairs
             distance, noise = w[(*batch, j)] - w[(*batch, i)], noise()
-            size = 2 * distance * xp.abs(X[pairs])
             silent = (size < noise[(*batch, i)] + noise[(*batch, j)]) | (distance <= rounding(w)[(*batch, 0 * i)])
             *batch, i, j = (index[silent] for index in pairs)
             X[(*batch, i, j)] = X[(*batch, j, i)] = 0.0
@@ -906,12 +906,12 @@ def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
         pairs = Pairs(V_bar, w, V)
         where = unknown(pairs.bracket, hermitian_part(pairs.Y), pairs.noise, w_bar, w)
         if w_bar is None:
-            return where, None, None
+            return (where,)
         X, taken, blurred = left_out(pairs.bracket, pairs.idle, pairs.noise, pairs.X, w_bar, w)
         return where | blurred, V @ X @ mH(V), taken
 
     # most matrices need no more than a look at their eigenvalues
-    return settled(nearly_equal(w), find, A_bar, _UNKNOWN.format(name=name))
+    return settled(nearly_equal(w), find, A_bar, _UNKNOWN.format(name=name), complete=w_bar is None)
 
 
 # How close values are, relative to the largest, of whose vectors there may be hardly a digit.
@@ -1002,10 +1002,10 @@ def _nan(where, A):
     return xp.where(xp.equal(xp.real(where), 0), A, np.nan * xp.ones_like(A))
 
 
-def settled(suspect, find, A_bar, message):
-    """Ā with NaN in the place of the matrices of which it is not known, with a warning; and with what is missing in it.
-    ``find()`` tells which matrices these are, what is missing (or None), and in which matrices. It has to be called
-    only if `suspect` holds anywhere.
+def settled(suspect, find, A_bar, message, complete):
+    """Ā with NaN in the place of the matrices of which it is not known, with a warning; and with what is missing in it,
+    unless it is `complete`. ``find()`` tells which matrices these are, and what is missing, and in which matrices. It
+    has to be called only if `suspect` holds anywhere.
 
     A second derivative of what is missing, where the square of a gap divides it, is NaN.
     """
@@ -1015,20 +1015,21 @@ def settled(suspect, find, A_bar, message):
         return xp.real(x * xp.ones_like(A_bar[..., :1, :1]))
 
     def look():
-        unknown, missing, spoilt = find()
+        unknown, *others = find()
         xp.warn(unknown, message)
         # a factor, so that derivatives of what is NaN are NaN, too
         factor = xp.where(unknown[..., None, None], np.nan * each(1), each(1))
-        if missing is None:
+        if complete:
             return (factor,)
+        missing, spoilt = others
         return factor, missing, xp.where(spoilt[..., None, None], each(1), each(0))
 
-    changes = xp.only_if(suspect, look, lambda: (each(1), xp.zeros_like(A_bar), each(0)))
+    changes = xp.only_if(suspect, look, lambda: (each(1), xp.zeros_like(A_bar), each(0))[: 1 if complete else 3])
     if changes is None:
         return A_bar
-    factor, *rest = changes
-    if rest:
-        missing, spoilt = rest
+    factor, *others = changes
+    if not complete:
+        missing, spoilt = others
         A_bar = differentiated_once(A_bar, xp.cast(spoilt, A_bar) * xp.ones_like(A_bar)) + missing
     return A_bar * xp.cast(factor, A_bar)
 

@@ -195,11 +195,11 @@ def svd_reverse(bars, factors, A):
     plus, minus = plus - mH(plus), minus - mH(minus)
     if pairs is not None:
         # all are divided by the differences, and the few that are close looked at afterwards
+        there = xp.abs(plus[pairs]) if pairs else None
         P = xp.over_gaps(plus, 2 * S, 0.0 if S_bar is None else S_bar)
         if pairs:
             *batch, i, j = pairs
-            gap = S[(*batch, i)] - S[(*batch, j)]
-            silent = 2 * gap * xp.abs(P[pairs]) < SILENT * _noise(xp, A) * size[(*batch, 0 * i, 0 * j)]
+            silent = there < SILENT * _noise(xp, A) * size[(*batch, 0 * i, 0 * j)]
             *batch, i, j = (index[silent] for index in pairs)
             P[(*batch, i, j)] = P[(*batch, j, i)] = 0.0
         P = P + minus / (2 * (S[..., None, :] + S[..., :, None]))
@@ -546,7 +546,7 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
         turned = both & (xp.abs(minus - mH(minus)) > 2e3 * noise)
         where = where | anywhere(turned) | xp.any(zero & outside, axis=-1)
         if S_bar is None:
-            return where, None, None
+            return (where,)
         divide = _Divisors(xp, A, S)
         idle = divide.nothing(2 * K, largest)
         known = xp.where(idle, xp.zeros_like(K), K * xp.cast(divide.of_gaps(), K))
@@ -561,7 +561,7 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
 
     # most matrices need no more than a look at their singular values
     near = xp.concat([nearly_equal(-S), zero], axis=-1)
-    return settled(near, find, A_bar, _UNKNOWN.format(name=name))
+    return settled(near, find, A_bar, _UNKNOWN.format(name=name), complete=S_bar is None)
 
 
 # -- second derivatives of values
