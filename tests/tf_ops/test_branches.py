@@ -235,3 +235,29 @@ def test_equal_numbers_are_seen_in_a_graph_of_tensorflow_1():
         found = session.run([norm, tf.gradients(norm, t)[0], tf.gradients(power, t)[0]])
     for x in found:
         close(x, np.zeros_like(x))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The optimiser of graphs, which reorders products of several factors
+
+
+@pytest.mark.parametrize("exponent", [-330, 330])
+def test_a_graph_keeps_in_range_what_eager_execution_does(some, exponent):
+    primitive, case = some.primitive, some.draw()
+    if primitive.signature.whole:
+        pytest.skip("a function of whole arrays multiplies nothing")
+    scaled = [
+        a if primitive.argument(i) in (*primitive.integer, *primitive.real) else a * 2.0**exponent
+        for i, a in enumerate(case.arrays)
+    ]
+    run, inputs = value_and_bars(primitive, case.options), [tf.constant(a) for a in scaled]
+    try:
+        outputs, _ = run(inputs, None)
+        cotangents = [tf.ones_like(out) for out in outputs if not out.dtype.is_integer]
+        expected = run(inputs, cotangents)
+    except (tf.errors.InvalidArgumentError, ValueError) as error:
+        pytest.skip(f"no result at this scale: {error}")
+    (values, bars), (true_values, true_bars) = tf.function(run)(inputs, cotangents), expected
+    for found, truth in zip((*values, *bars), (*true_values, *true_bars), strict=True):
+        if found is not None and np.isfinite(truth).all():
+            close(found, truth, 1e-6)
