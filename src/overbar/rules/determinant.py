@@ -399,8 +399,9 @@ def _condition(xp, A, inverse):
 
 def _times_exp(xp, sign, logarithm, A):
     """s exp(ℓ) A, without overflow on the way."""
-    half = xp.exp(logarithm / 2)[..., None, None]
-    return sign[..., None, None] * (A * xp.cast(half, A)) * xp.cast(half, A)
+    half, inverse = (xp.cast(xp.exp(x / 2), A)[..., None, None] for x in (logarithm, -logarithm))
+    # A quotient, as the graph optimiser of TensorFlow puts the small factors of a product of three together.
+    return (sign[..., None, None] * half * A) / inverse
 
 
 def _mixing(xp, K):
