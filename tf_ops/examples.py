@@ -265,14 +265,6 @@ array([[1., 0.],
 array([[ 0.5   , -0.0625],
        [ 0.    ,  0.5   ]])>
 """,
-    "funm": """\
->>> import tensorflow as tf, tf_ops
->>> A = tf.constant([[1.0, 1.0], [0.0, 1.0]], tf.float64)
->>> tf_ops.funm(A, f=tf_ops.exp)
-<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
-array([[2.71828183, 2.71828183],
-       [0.        , 2.71828183]])>
-""",
     "hessenberg": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0], [4.0, 6.0, 8.0]], tf.float64)

@@ -232,13 +232,6 @@ tensor([[1., 0.],
 tensor([[ 0.5000, -0.0625],
         [ 0.0000,  0.5000]])
 """,
-    "funm": """\
->>> import torch, torch_ops
->>> A = torch.tensor([[1.0, 1.0], [0.0, 1.0]])
->>> torch_ops.funm(A, f=torch_ops.exp)
-tensor([[2.7183, 2.7183],
-        [0.0000, 2.7183]])
-""",
     "hessenberg": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0], [4.0, 6.0, 8.0]])

@@ -29,7 +29,7 @@ class _cho_solve_banded(Primitive):
         """The solution X of A X = B from the banded Cholesky factor of A."""
 
 class _cholesky(Primitive):
-    def __call__(self, A: Any, upper: bool = False, on_error: str = "raise") -> Any:
+    def __call__(self, A: Any, upper: bool = False) -> Any:
         """The Cholesky factor of a symmetric (Hermitian) positive definite matrix: A = L Lᴴ."""
 
 class _cholesky_banded(Primitive):
@@ -132,10 +132,6 @@ class _fractional_matrix_power(Primitive):
     def __call__(self, A: Any, t: Any) -> Any:
         """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
 
-class _funm(Primitive):
-    def __call__(self, A: Any, f: Any, df: Any = None) -> Any:
-        """A function C = f(A) of a general square matrix, diagonalisable or not, from a function f of numbers."""
-
 class _hessenberg(Primitive):
     def __call__(self, A: Any) -> Any:
         """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""
@@ -145,7 +141,7 @@ class _householder_product(Primitive):
         """The first n columns of Q = H₁ H₂ ⋯ H_k, a product of Householder reflections Hᵢ = I − τᵢ vᵢ vᵢᴴ."""
 
 class _inv(Primitive):
-    def __call__(self, A: Any, on_error: str = "raise") -> Any:
+    def __call__(self, A: Any) -> Any:
         """The inverse C = A⁻¹ of a square matrix."""
 
 class _inv_congruence(Primitive):
@@ -307,7 +303,7 @@ class _softplusmh(Primitive):
         """The softplus C = log(I + exp A) of a symmetric (Hermitian) matrix: a smooth positive part."""
 
 class _solve(Primitive):
-    def __call__(self, A: Any, B: Any, left: bool = True, adjoint: bool = False, on_error: str = "raise") -> Any:
+    def __call__(self, A: Any, B: Any, left: bool = True, adjoint: bool = False) -> Any:
         """The solution X of a system of equations, op(A) X = B or X op(A) = B."""
 
 class _solve_banded(Primitive):
@@ -451,7 +447,6 @@ expm: _expm
 expm_frechet: _expm_frechet
 expmh: _expmh
 fractional_matrix_power: _fractional_matrix_power
-funm: _funm
 hessenberg: _hessenberg
 householder_product: _householder_product
 inv: _inv
@@ -551,7 +546,6 @@ __all__ = [
     "expm_frechet",
     "expmh",
     "fractional_matrix_power",
-    "funm",
     "hessenberg",
     "householder_product",
     "inv",
