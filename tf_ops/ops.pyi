@@ -20,7 +20,7 @@ def cho_solve(L: Any, B: Any, *, upper: bool = False, name: str | None = None) -
 def cho_solve_banded(cb: Any, b: Any, *, lower: bool = False, name: str | None = None) -> Any:
     """The solution X of A X = B from the banded Cholesky factor of A."""
 
-def cholesky(input: Any, name: str | None = None, *, upper: bool = False) -> Any:
+def cholesky(input: Any, name: str | None = None, *, upper: bool = False, on_error: str = "raise") -> Any:
     """The Cholesky factor of a symmetric (Hermitian) positive definite matrix: A = L Lᴴ."""
 
 def cholesky_banded(ab: Any, *, lower: bool = False, name: str | None = None) -> Any:
@@ -129,13 +129,16 @@ def expmh(A: Any, *, name: str | None = None) -> Any:
 def fractional_matrix_power(A: Any, t: Any, *, name: str | None = None) -> Any:
     """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
 
+def funm(A: Any, *, f: Any, df: Any = None, name: str | None = None) -> Any:
+    """A function C = f(A) of a general square matrix, diagonalisable or not, from a function f of numbers."""
+
 def hessenberg(A: Any, *, name: str | None = None) -> tuple[Any, Any]:
     """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""
 
 def householder_product(A: Any, tau: Any, *, name: str | None = None) -> Any:
     """The first n columns of Q = H₁ H₂ ⋯ H_k, a product of Householder reflections Hᵢ = I − τᵢ vᵢ vᵢᴴ."""
 
-def inv(input: Any, adjoint: Any = False, name: str | None = None) -> Any:
+def inv(input: Any, adjoint: Any = False, name: str | None = None, *, on_error: str = "raise") -> Any:
     """The inverse C = A⁻¹ of a square matrix."""
 
 def inv_congruence(A: Any, B: Any, *, name: str | None = None) -> Any:
@@ -156,6 +159,12 @@ def kron(A: Any, B: Any, *, name: str | None = None) -> Any:
 
 def ldl(A: Any, *, lower: bool = True, name: str | None = None) -> tuple[Any, Any, Any]:
     """The factorisation A = L D Lᴴ of a symmetric (Hermitian) matrix, with rows in the order of the pivots."""
+
+def ldl_factor(A: Any, *, hermitian: bool = False, name: str | None = None) -> tuple[Any, Any]:
+    """The factorisation A = L D L′ of a symmetric or Hermitian matrix in one array, as LAPACK's sytrf and hetrf."""
+
+def ldl_solve(LD: Any, pivots: Any, B: Any, *, hermitian: bool = False, name: str | None = None) -> Any:
+    """The solution X of A X = B for a symmetric or Hermitian matrix A whose factors `ldl_factor` has computed."""
 
 def log(x: Any, name: str | None = None) -> Any:
     """The function C = log A, the natural logarithm of each entry."""
@@ -275,7 +284,7 @@ def slogdet(input: Any, name: str | None = None) -> tuple[Any, Any]:
 def softplusmh(A: Any, *, name: str | None = None) -> Any:
     """The softplus C = log(I + exp A) of a symmetric (Hermitian) matrix: a smooth positive part."""
 
-def solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None = None) -> Any:
+def solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None = None, *, on_error: str = "raise") -> Any:
     """The solution X of a system of equations, op(A) X = B or X op(A) = B."""
 
 def solve_banded(l_and_u: list[int], ab: Any, b: Any, name: str | None = None, *, adjoint: bool = False) -> Any:

@@ -28,7 +28,7 @@ def cho_solve(L: Tensor, B: Tensor, *, upper: bool = False) -> Tensor:
 def cho_solve_banded(cb: Tensor, b: Tensor, *, lower: bool = False) -> Tensor:
     """The solution X of A X = B from the banded Cholesky factor of A."""
 
-def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
+def cholesky(A: Tensor, *, upper: bool = False, on_error: str = "raise") -> Tensor:
     """The Cholesky factor of a symmetric (Hermitian) positive definite matrix: A = L Lᴴ."""
 
 def cholesky_banded(ab: Tensor, *, lower: bool = False) -> Tensor:
@@ -109,13 +109,16 @@ def expmh(A: Tensor) -> Tensor:
 def fractional_matrix_power(A: Tensor, t: Tensor | Number) -> Tensor:
     """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
 
+def funm(A: Tensor, *, f: Any, df: Any = None) -> Tensor:
+    """A function C = f(A) of a general square matrix, diagonalisable or not, from a function f of numbers."""
+
 def hessenberg(A: Tensor) -> tuple[Tensor, Tensor]:
     """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""
 
 def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     """The first n columns of Q = H₁ H₂ ⋯ H_k, a product of Householder reflections Hᵢ = I − τᵢ vᵢ vᵢᴴ."""
 
-def inv(A: Tensor) -> Tensor:
+def inv(A: Tensor, *, on_error: str = "raise") -> Tensor:
     """The inverse C = A⁻¹ of a square matrix."""
 
 def inv_congruence(A: Tensor, B: Tensor) -> Tensor:
@@ -136,6 +139,12 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 def ldl(A: Tensor, *, lower: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """The factorisation A = L D Lᴴ of a symmetric (Hermitian) matrix, with rows in the order of the pivots."""
+
+def ldl_factor(A: Tensor, *, hermitian: bool = False) -> tuple[Tensor, Tensor]:
+    """The factorisation A = L D L′ of a symmetric or Hermitian matrix in one array, as LAPACK's sytrf and hetrf."""
+
+def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False) -> Tensor:
+    """The solution X of A X = B for a symmetric or Hermitian matrix A whose factors `ldl_factor` has computed."""
 
 def log(input: Tensor) -> Tensor:
     """The function C = log A, the natural logarithm of each entry."""
@@ -247,7 +256,7 @@ def slogdet(A: Tensor) -> tuple[Tensor, Tensor]:
 def softplusmh(A: Tensor) -> Tensor:
     """The softplus C = log(I + exp A) of a symmetric (Hermitian) matrix: a smooth positive part."""
 
-def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
+def solve(A: Tensor, B: Tensor, *, left: bool = True, on_error: str = "raise") -> Tensor:
     """The solution X of a system of equations, op(A) X = B or X op(A) = B."""
 
 def solve_banded(l_and_u: tuple[int, int], ab: Tensor, b: Tensor, *, adjoint: bool = False) -> Tensor:

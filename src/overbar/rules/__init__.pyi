@@ -29,7 +29,7 @@ class _cho_solve_banded(Primitive):
         """The solution X of A X = B from the banded Cholesky factor of A."""
 
 class _cholesky(Primitive):
-    def __call__(self, A: Any, upper: bool = False) -> Any:
+    def __call__(self, A: Any, upper: bool = False, on_error: str = "raise") -> Any:
         """The Cholesky factor of a symmetric (Hermitian) positive definite matrix: A = L Lᴴ."""
 
 class _cholesky_banded(Primitive):
@@ -132,6 +132,10 @@ class _fractional_matrix_power(Primitive):
     def __call__(self, A: Any, t: Any) -> Any:
         """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
 
+class _funm(Primitive):
+    def __call__(self, A: Any, f: Any, df: Any = None) -> Any:
+        """A function C = f(A) of a general square matrix, diagonalisable or not, from a function f of numbers."""
+
 class _hessenberg(Primitive):
     def __call__(self, A: Any) -> Any:
         """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""
@@ -141,7 +145,7 @@ class _householder_product(Primitive):
         """The first n columns of Q = H₁ H₂ ⋯ H_k, a product of Householder reflections Hᵢ = I − τᵢ vᵢ vᵢᴴ."""
 
 class _inv(Primitive):
-    def __call__(self, A: Any) -> Any:
+    def __call__(self, A: Any, on_error: str = "raise") -> Any:
         """The inverse C = A⁻¹ of a square matrix."""
 
 class _inv_congruence(Primitive):
@@ -169,6 +173,16 @@ class _kron(Primitive):
 class _ldl(Primitive):
     def __call__(self, A: Any, lower: bool = True) -> Any:
         """The factorisation A = L D Lᴴ of a symmetric (Hermitian) matrix, with rows in the order of the pivots."""
+
+class _ldl_factor(Primitive):
+    def __call__(self, A: Any, hermitian: bool = False) -> Any:
+        """The factorisation A = L D L′ of a symmetric or Hermitian matrix in one array, as LAPACK's sytrf and
+        hetrf."""
+
+class _ldl_solve(Primitive):
+    def __call__(self, LD: Any, pivots: Any, B: Any, hermitian: bool = False) -> Any:
+        """The solution X of A X = B for a symmetric or Hermitian matrix A whose factors `ldl_factor` has
+        computed."""
 
 class _log(Primitive):
     def __call__(self, A: Any) -> Any:
@@ -303,7 +317,7 @@ class _softplusmh(Primitive):
         """The softplus C = log(I + exp A) of a symmetric (Hermitian) matrix: a smooth positive part."""
 
 class _solve(Primitive):
-    def __call__(self, A: Any, B: Any, left: bool = True, adjoint: bool = False) -> Any:
+    def __call__(self, A: Any, B: Any, left: bool = True, adjoint: bool = False, on_error: str = "raise") -> Any:
         """The solution X of a system of equations, op(A) X = B or X op(A) = B."""
 
 class _solve_banded(Primitive):
@@ -447,6 +461,7 @@ expm: _expm
 expm_frechet: _expm_frechet
 expmh: _expmh
 fractional_matrix_power: _fractional_matrix_power
+funm: _funm
 hessenberg: _hessenberg
 householder_product: _householder_product
 inv: _inv
@@ -456,6 +471,8 @@ inv_quad_logdet: _inv_quad_logdet
 invsqrtmh: _invsqrtmh
 kron: _kron
 ldl: _ldl
+ldl_factor: _ldl_factor
+ldl_solve: _ldl_solve
 log: _log
 logdet: _logdet
 logm: _logm
@@ -546,6 +563,7 @@ __all__ = [
     "expm_frechet",
     "expmh",
     "fractional_matrix_power",
+    "funm",
     "hessenberg",
     "householder_product",
     "inv",
@@ -555,6 +573,8 @@ __all__ = [
     "invsqrtmh",
     "kron",
     "ldl",
+    "ldl_factor",
+    "ldl_solve",
     "log",
     "logdet",
     "logm",
