@@ -352,6 +352,22 @@ array([[1., 0.],
 array([[1., 2.],
        [2., 1.]])>, <tf.Tensor: shape=(2,), dtype=int64, numpy=array([0, 1])>)
 """,
+    "ldl_factor": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[4.0, 2.0], [2.0, 3.0]], tf.float64)
+>>> tf_ops.ldl_factor(A)
+(<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[4. , 0. ],
+       [0.5, 2. ]])>, <tf.Tensor: shape=(2,), dtype=int32, numpy=array([1, 2], dtype=int32)>)
+""",
+    "ldl_solve": """\
+>>> import tensorflow as tf, tf_ops
+>>> LD = tf.constant([[0.0, 0.0], [2.0, 0.0]], tf.float64)
+>>> pivots = tf.constant([-2, -2])
+>>> B = tf.constant([4.0, 6.0], tf.float64)
+>>> tf_ops.ldl_solve(LD, pivots, B)
+<tf.Tensor: shape=(2,), dtype=float64, numpy=array([3., 2.])>
+""",
     "log": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([1.0, 2.0], tf.float64)

@@ -298,6 +298,8 @@ inv_quad_logdet = wrap(rules.inv_quad_logdet)
 invsqrtmh = wrap(rules.invsqrtmh)
 kron = wrap(rules.kron)
 ldl = wrap(rules.ldl)
+ldl_factor = wrap(rules.ldl_factor)
+ldl_solve = wrap(rules.ldl_solve)
 log = wrap(rules.log, builtin=tf.math.log)
 logdet = wrap(
     rules.logdet,

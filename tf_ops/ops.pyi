@@ -160,6 +160,12 @@ def kron(A: Any, B: Any, *, name: str | None = None) -> Any:
 def ldl(A: Any, *, lower: bool = True, name: str | None = None) -> tuple[Any, Any, Any]:
     """The factorisation A = L D Lᴴ of a symmetric (Hermitian) matrix, with rows in the order of the pivots."""
 
+def ldl_factor(A: Any, *, hermitian: bool = False, name: str | None = None) -> tuple[Any, Any]:
+    """The factorisation A = L D L′ of a symmetric or Hermitian matrix in one array, as LAPACK's sytrf and hetrf."""
+
+def ldl_solve(LD: Any, pivots: Any, B: Any, *, hermitian: bool = False, name: str | None = None) -> Any:
+    """The solution X of A X = B for a symmetric or Hermitian matrix A whose factors `ldl_factor` has computed."""
+
 def log(x: Any, name: str | None = None) -> Any:
     """The function C = log A, the natural logarithm of each entry."""
 

@@ -308,6 +308,23 @@ tensor([[3., 6.],
         [0., 1.]]), tensor([[1., 2.],
         [2., 1.]]), tensor([0, 1]))
 """,
+    "ldl_factor": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[4.0, 2.0], [2.0, 3.0]])
+>>> torch_ops.ldl_factor(A)
+torch.return_types.linalg_ldl_factor(
+LD=tensor([[4.0000, 0.0000],
+        [0.5000, 2.0000]]),
+pivots=tensor([1, 2], dtype=torch.int32))
+""",
+    "ldl_solve": """\
+>>> import torch, torch_ops
+>>> LD = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
+>>> pivots = torch.tensor([-2, -2], dtype=torch.int32)
+>>> B = torch.tensor([4.0, 6.0])
+>>> torch_ops.ldl_solve(LD, pivots, B)
+tensor([3., 2.])
+""",
     "log": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([1.0, 2.0])

@@ -2,9 +2,7 @@
 from torch.linalg import cholesky_ex as cholesky_ex
 from torch.linalg import cross as cross
 from torch.linalg import inv_ex as inv_ex
-from torch.linalg import ldl_factor as ldl_factor
 from torch.linalg import ldl_factor_ex as ldl_factor_ex
-from torch.linalg import ldl_solve as ldl_solve
 from torch.linalg import lu_factor_ex as lu_factor_ex
 from torch.linalg import matmul as matmul
 from torch.linalg import matrix_rank as matrix_rank
@@ -27,6 +25,8 @@ from torch_ops.ops import eigvals as eigvals
 from torch_ops.ops import eigvalsh as eigvalsh
 from torch_ops.ops import householder_product as householder_product
 from torch_ops.ops import inv as inv
+from torch_ops.ops import ldl_factor as ldl_factor
+from torch_ops.ops import ldl_solve as ldl_solve
 from torch_ops.ops import lstsq as lstsq
 from torch_ops.ops import lu as lu
 from torch_ops.ops import lu_factor as lu_factor

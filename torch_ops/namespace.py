@@ -193,6 +193,9 @@ class TorchNamespace(Namespace):
                 raise TypeError(message)
         return value
 
+    def detached(self, A):
+        return A.detach()
+
     def sees_numbers(self, *arrays):
         return host.are_plain(arrays)
 
@@ -302,6 +305,10 @@ class TorchNamespace(Namespace):
         # ones counted: argmax has no answer for an empty matrix
         p = (P.real * torch.arange(A.shape[-2], dtype=P.real.dtype, device=A.device)[:, None]).sum(-2)
         return LU, pivots, p.to(torch.int64)
+
+    def ldl_factor(self, kernel, A, hermitian):
+        LD, pivots, _ = torch.linalg.ldl_factor_ex(A, hermitian=hermitian)
+        return LD.tril(), pivots
 
     def permutation_matrix(self, p, like):
         i = torch.arange(p.shape[-1], device=p.device)

@@ -464,17 +464,32 @@ def _pivoted(A, *, pivot):
     return A
 
 
+def first_zero(pivots):
+    """What LAPACK reports: the place of the first pivot that is zero, counted from 1, or 0."""
+    n = pivots.size(-1)
+    order = torch.arange(1, n + 1, dtype=torch.int32, device=pivots.device)
+    first = torch.where(pivots == 0, order, n + 1).amin(-1) if n else order.new_zeros(pivots.shape[:-1])
+    return torch.where(first > n, 0, first).to(torch.int32)
+
+
 def _without_zero_pivots(LU, pivots):
     """A named tuple (LU, pivots)."""
-    # as torch.linalg.lu_factor, which looks at them, too: the first zero on the diagonal of U
-    diagonal = LU.detach().diagonal(0, -2, -1)
-    n = diagonal.size(-1)
-    order = torch.arange(1, n + 1, dtype=torch.int32, device=LU.device)
-    first = torch.where(diagonal == 0, order, n + 1).amin(-1) if n else diagonal.new_zeros(LU.shape[:-2])
-    info = torch.where(first > n, 0, first).to(torch.int32)
-    if failure := failure_of(info, "torch.linalg.lu_factor"):
+    # as torch.linalg.lu_factor, which looks at them, too
+    if failure := failure_of(first_zero(LU.detach().diagonal(0, -2, -1)), "torch.linalg.lu_factor"):
         raise RuntimeError(failure)
     return torch.return_types.linalg_lu_factor((LU, pivots))
+
+
+def zero_pivots_of_ldl(LD, pivots):
+    """The same of what `ldl_factor` returns: a block of two, whose pivots are negative, is regular."""
+    return first_zero(torch.where(pivots < 0, 1, LD.detach().diagonal(0, -2, -1)))
+
+
+def _without_zero_pivots_of_ldl(LD, pivots):
+    """A named tuple (LD, pivots)."""
+    if failure := failure_of(zero_pivots_of_ldl(LD, pivots), "torch.linalg.ldl_factor"):
+        raise RuntimeError(failure)
+    return torch.return_types.linalg_ldl_factor((LD, pivots))
 
 
 def _matrix_of_right_hand_sides(LU, pivots, B, **_):
@@ -625,6 +640,19 @@ inv_quad_logdet = wrap(rules.inv_quad_logdet)
 invsqrtmh = wrap(rules.invsqrtmh)
 kron = wrap(rules.kron, "kron(input: Tensor, other: Tensor) -> Tensor", builtin=torch.kron)
 ldl = wrap(rules.ldl)
+ldl_factor = wrap(
+    rules.ldl_factor,
+    "ldl_factor(A: Tensor, *, hermitian: bool = False) -> tuple[Tensor, Tensor]",
+    builtin=torch.linalg.ldl_factor,
+    when=never("PyTorch has no derivative of it"),
+    returns=_without_zero_pivots_of_ldl,
+)
+ldl_solve = wrap(
+    rules.ldl_solve,
+    "ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False) -> Tensor",
+    builtin=torch.linalg.ldl_solve,
+    when=never("PyTorch has no derivative of it"),
+)
 log = wrap(rules.log, "log(input: Tensor) -> Tensor", builtin=torch.log)
 logdet = wrap(
     rules.logdet,

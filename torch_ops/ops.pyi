@@ -140,6 +140,12 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 def ldl(A: Tensor, *, lower: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """The factorisation A = L D Lᴴ of a symmetric (Hermitian) matrix, with rows in the order of the pivots."""
 
+def ldl_factor(A: Tensor, *, hermitian: bool = False) -> tuple[Tensor, Tensor]:
+    """The factorisation A = L D L′ of a symmetric or Hermitian matrix in one array, as LAPACK's sytrf and hetrf."""
+
+def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False) -> Tensor:
+    """The solution X of A X = B for a symmetric or Hermitian matrix A whose factors `ldl_factor` has computed."""
+
 def log(input: Tensor) -> Tensor:
     """The function C = log A, the natural logarithm of each entry."""
 

@@ -1,8 +1,9 @@
 """What PyTorch calls the ops elsewhere: torch.linalg.*_ex, the norms of vectors, and the older spellings.
 
-May import torch, `torch_ops.ops`, `torch_ops.handover` and `torch_ops.namespace`. Each function here has the arguments,
-the outputs, the errors and the warnings of PyTorch's function of that name, and an op does its work. Which of them
-there are follows from the installed torch: a name that it does not have gets no entry in LINALG and OLDER.
+May import torch, `overbar`, `torch_ops.ops`, `torch_ops.handover` and `torch_ops.namespace`. Each function here has
+the arguments, the outputs, the errors and the warnings of PyTorch's function of that name, and an op does its work.
+Which of them there are follows from the installed torch: a name that it does not have gets no entry in LINALG and
+OLDER.
 """
 
 import functools
@@ -12,9 +13,10 @@ import math
 import torch
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from overbar import rules
 from torch_ops import ops
-from torch_ops.handover import error_of_the_call, without_out
-from torch_ops.namespace import watched
+from torch_ops.handover import error_of_the_call, without_out, wrap
+from torch_ops.namespace import failure_of, watched
 from torch_ops.norms import vector_norm
 
 __all__ = ["LINALG", "OLDER"]
@@ -106,8 +108,9 @@ def tensorsolve(A, B, dims=None):
     return ops.solve(moved.reshape(B.numel(), B.numel()), B.flatten()).reshape(shape)
 
 
-def _reporting(op, name):
-    """An op as a function that does not raise where it fails, but returns what LAPACK says: torch.linalg.*_ex."""
+def _reporting(op, name, report=None):
+    """An op as a function that does not raise where it fails, but returns what LAPACK says: torch.linalg.*_ex. `report`
+    makes that of the outputs, of an op that never raises."""
     function, kind = getattr(torch.linalg, name), getattr(torch.return_types, f"linalg_{name}")
     by_matrix = "on_error" in inspect.signature(op).parameters
 
@@ -128,6 +131,11 @@ def _reporting(op, name):
                 return _with_failures(args, kwargs, check_errors)
             return function(*args, check_errors=check_errors, **kwargs)  # it says it in its own way
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        if report is not None:
+            info = report(*outputs)
+            if check_errors and failure_of(info, name):
+                return function(*args, check_errors=True, **kwargs)  # raises
+            return kind((*outputs, info))
         return kind((*outputs, _no_errors(kwargs.get("A", kwargs.get("input", args[0] if args else None)))))
 
     def _with_failures(args, kwargs, check_errors):
@@ -162,9 +170,12 @@ def _found(place, names):
 
 _EX = {"cholesky_ex": ops.cholesky, "inv_ex": ops.inv, "lu_factor_ex": ops.lu_factor, "solve_ex": ops.solve}
 
+_ldl_factor = wrap(rules.ldl_factor, "ldl_factor(A: Tensor, *, hermitian: bool = False) -> tuple[Tensor, Tensor]")
+
 #: what `torch_ops.linalg` has instead of PyTorch's function, by its name, beside the ops that stand for one
 LINALG = {
     **{name: _reporting(op, name) for name, op in _EX.items() if hasattr(torch.linalg, name)},
+    "ldl_factor_ex": _reporting(_ldl_factor, "ldl_factor_ex", ops.zero_pivots_of_ldl),
     **{f.__name__: f for f in (norm, tensorinv, tensorsolve) if f.builtin is not None},
     "vector_norm": _linalg(vector_norm),
 }

@@ -352,6 +352,10 @@ class Namespace:
         """What the kernel `overbar.rules.lu.getrf` computes: both factors in one array, pivots and rows."""
         return self.on_host(kernel, A)
 
+    def ldl_factor(self, kernel: Any, A: Any, hermitian: bool) -> tuple[Any, Any]:
+        """What the kernel `overbar.rules.ldl.sytrf` computes: both factors in one array, and pivots."""
+        return self.on_host(kernel, A, hermitian=hermitian)
+
     def permutation_matrix(self, p: Any, like: Any) -> Any:
         """The matrix P for which P[:, i] is the unit vector of p[i]: (Pᵀ A)[i] = A[p[i]]. In the dtype of `like`."""
         i = self.arange(p.shape[-1], dtype=p.dtype, device=array_api_compat.device(p))

@@ -3,6 +3,7 @@ pivots, extreme scales. In NumPy, PyTorch and TensorFlow. May import `overbar`, 
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 import overbar
 from overbar.rules import schur_forms
@@ -328,6 +329,114 @@ def test_second_derivative_of_ldl(front, lower):
     close(hessian_product(front, f, A, V), (8 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / (12 * h), 1e-6)
 
 
+KINDS = {"real": (np.float64, False), "Hermitian": (np.complex128, True), "complex symmetric": (np.complex128, False)}
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+def of_kind(kind, n, seed=0):
+    """A matrix most of whose pivots are blocks of two, and its options."""
+    dtype, hermitian = KINDS[kind]
+    A = Draw(seed, dtype).normal(n, n)
+    A = A + (A.conj().T if hermitian or dtype == np.float64 else A.T)
+    A[range(n), range(n)] /= 8
+    return A, {"hermitian": hermitian}
+
+
+@kinds
+@pytest.mark.parametrize("n", [1, 2, 5, 12, 70])
+def test_compact_ldl_of_indefinite_matrices(kind, n):
+    """In NumPy by LAPACK as in PyTorch, larger than LAPACK's blocks too, and solved with."""
+    A, options = of_kind(kind, n, seed=n)
+    b = Draw(n + 1, A.dtype).normal(n, 3)
+    LD, pivots = overbar.ldl_factor(A, **options)
+    theirs = torch.linalg.ldl_factor(torch.tensor(A), **options)
+    np.testing.assert_allclose(LD, theirs.LD, atol=1e-12 * abs(A).max() * n)
+    np.testing.assert_array_equal(pivots, theirs.pivots)
+    assert n < 5 or (pivots < 0).any()
+    for X in (
+        overbar.ldl_solve(LD, pivots, b, **options),
+        torch_ops.ldl_solve(*theirs, torch.tensor(b, requires_grad=True), **options).detach().numpy(),
+    ):
+        close(A @ X, b, 1e-13 * np.linalg.cond(A) * n)
+    E = Draw(n + 2, A.dtype).normal(n, n)
+    E = E + (E.conj().T if options["hermitian"] else E.T)
+    f = lambda A: overbar.ldl_factor(A, **options)[0]  # noqa: E731
+    _, LD_dot = overbar.jvp(f, (A,), (E,))
+    h = 1e-4 / n
+    ends = [f(A + s * h * E) for s in (1, -1, 2, -2)]
+    close(LD_dot, (8 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / (12 * h), 1e-7)
+    W = Draw(n + 3, A.dtype).normal(n, n)
+    bar = overbar.vjp(f, A)[1](W)[0]
+    close(np.vdot(W, LD_dot).real, np.vdot(bar, E).real, 1e-11 * abs(bar).max() * n)
+    close(bar, bar.conj().T if options["hermitian"] else bar.T, 1e-14)
+
+
+@kinds
+def test_systems_by_compact_ldl_are_those_of_solve(kind):
+    """Gradients and second derivatives of A⁻¹ b by way of the factors, whose pivots the result does not depend on."""
+    A, options = of_kind(kind, 6, seed=3)
+    b, W = Draw(4, A.dtype).normal(6, 2), torch.tensor(Draw(5, A.dtype).normal(6, 2))
+    turned = (lambda X: X.mH) if options["hermitian"] else (lambda X: X.mT)
+
+    def derivatives(solution):
+        x = [torch.tensor(v, requires_grad=True) for v in (A, b)]
+        first = torch.autograd.grad(
+            (W.conj() * solution((x[0] + turned(x[0])) / 2, x[1])).real.sum(), x, create_graph=True
+        )
+        return [*first, *torch.autograd.grad(sum((g * g.conj()).real.sum() for g in first), x)]
+
+    def by_factors(A, b):
+        return torch_ops.ldl_solve(*torch_ops.ldl_factor(A, **options), b, **options)
+
+    for found, expected in zip(derivatives(by_factors), derivatives(torch.linalg.solve), strict=True):
+        close(found.detach().resolve_conj().numpy(), expected.detach().resolve_conj().numpy(), 1e-10)
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+@kinds
+def test_systems_by_compact_ldl_in_tensorflow(kind, graph):
+    A, options = of_kind(kind, 6, seed=3)
+    b = Draw(4, A.dtype).normal(6, 2)
+
+    def run(A, b):
+        with tf.GradientTape() as tape:
+            tape.watch([A, b])
+            z = tf.reduce_sum(tf.math.real(tf_ops.ldl_solve(*tf_ops.ldl_factor(A, **options), b, **options)))
+        return tape.gradient(z, [A, b])
+
+    found = (tf.function(run) if graph else run)(tf.constant(A), tf.constant(b))
+    f = lambda A, b: overbar.ldl_solve(*overbar.ldl_factor(A, **options), b, **options)  # noqa: E731
+    for a, e in zip(found, overbar.vjp(f, A, b)[1](np.ones_like(b)), strict=True):
+        close(a, e, 1e-11)
+
+
+@pytest.mark.parametrize("pivots", [[0, 2, 3], [1, 2, 4], [2, 1, 3], [-2, 2, -5], [1, 2, -3]], ids=str)
+def test_pivots_of_no_factorisation(pivots):
+    with pytest.raises(np.linalg.LinAlgError, match=r"which belongs to no factorisation\. Take those that ldl_factor"):
+        overbar.ldl_solve(np.eye(3), np.array(pivots), np.ones(3))
+
+
+def test_compact_ldl_of_singular_matrices():
+    """The factors of a batch, and what PyTorch reports, which derivatives do not change. (Its ldl_factor calls it an
+    error.) With the last pivot alone zero, there are derivatives."""
+    A = torch.tensor(
+        [[[2.0, 4.0], [4.0, 8.0]], [[0.0, 0.0], [0.0, 1.0]], [[2.0, 1.0], [1.0, 3.0]]], dtype=torch.float64
+    )
+    expected = torch.linalg.ldl_factor_ex(A)
+    found = torch_ops.linalg.ldl_factor_ex(A.requires_grad_())
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
+    assert found.info.tolist() == [2, 1, 0]
+    (bar,) = torch.autograd.grad(found.LD.sum(), A)
+    assert bar[[0, 2]].isfinite().all()
+    assert not bar[1].isfinite().all()
+    for x in (A, A.detach()):
+        with pytest.raises(RuntimeError):
+            torch_ops.ldl_factor(x)
+        with pytest.raises(RuntimeError):
+            torch_ops.linalg.ldl_factor_ex(x, check_errors=True)
+
+
 # -- Schur -------------------------------------------------------------------------------------------------------------
 
 
@@ -448,7 +557,7 @@ def test_a_downdate_that_leaves_nothing_positive_names_the_matrix(front, n):
 
 
 @fronts
-@pytest.mark.parametrize("name", ["qr", "lu", "lu_factor", "ldl", "schur"])
+@pytest.mark.parametrize("name", ["qr", "lu", "lu_factor", "ldl", "ldl_factor", "schur"])
 def test_nothing_hangs_on_what_is_not_finite(front, name):
     for value in (np.nan, np.inf):
         (A,) = arrays(front, np.array([[1.0, 2.0], [value, 4.0]]))
@@ -461,7 +570,7 @@ def test_nothing_hangs_on_what_is_not_finite(front, name):
 
 @fronts
 @pytest.mark.parametrize("shape", [(0, 0), (2, 0, 0), (0, 3, 3)], ids=str)
-@pytest.mark.parametrize("name", ["qr", "lu", "lu_factor", "ldl", "schur"])
+@pytest.mark.parametrize("name", ["qr", "lu", "lu_factor", "ldl", "ldl_factor", "schur"])
 def test_sizes_of_zero(front, name, shape):
     p = getattr(overbar, name)
     A = np.zeros(shape)
@@ -499,3 +608,23 @@ def test_workspaces_of_schur_forms_do_not_pile_up():
         overbar.schur(np.eye(n) + np.triu(np.ones((n, n))))
     info = schur_forms._gees.cache_info()
     assert info.currsize == info.maxsize < 79
+
+
+@doubles
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 40])
+def test_signs_of_the_hessenberg_form_are_those_of_scipy(n, dtype):
+    """And what the docstring says of them."""
+    A = Draw(n, dtype).normal(n, n)
+    H, Q = overbar.hessenberg(A)
+    T, Z = scipy.linalg.hessenberg(A, calc_q=True)
+    if n == 2 and dtype == np.complex128:  # SciPy's is A
+        phase = H[1, 0] / T[1, 0]
+        T, Z = T * [[1, np.conj(phase)], [phase, 1]], Z * [1, np.conj(phase)]
+    close(H, T, 1e-13)
+    close(Q, Z, 1e-13)
+    below = np.diagonal(H, -1)
+    assert not below.imag.any()
+    if n > 2:
+        assert np.sign(below[0].real) == -np.sign(A[1, 0].real)
+    elif n == 2:
+        assert below[0] == A[1, 0] if dtype == np.float64 else np.sign(below[0].real) == -np.sign(A[1, 0].real)

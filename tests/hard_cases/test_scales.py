@@ -44,6 +44,8 @@ NO_DEGREE = {
     "fractional_matrix_power": (["A", "t"], "the derivative with respect to t has the logarithm of A in it"),
     "funm": (["A"], "f is anything"),
     "householder_product": (["A", "tau"], "reflections I − τ v vᴴ"),
+    "ldl_factor": (["A"], "one array holds L, of degree 0, and D, of degree 1"),
+    "ldl_solve": (["LD"], "one array holds L, of degree 0, and D, of degree 1"),
     "lstsq": (["A"], "of a regularised problem, of which the regularisation is not scaled"),
     "lu_factor": (["A"], "one array holds L, of degree 0, and U, of degree 1"),
     "lu_solve": (["LU"], "one array holds L, of degree 0, and U, of degree 1"),

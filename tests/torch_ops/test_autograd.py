@@ -102,8 +102,8 @@ def test_functions_of_torch_autograd_functional(first):
     flat = lambda *points: torch.cat([out.reshape(-1) for out in several(f(*points))])  # noqa: E731
     jacobian = functional.jacobian(flat, x)
     for options in ({"vectorize": True}, {"vectorize": True, "strategy": "forward-mode"}, {"create_graph": True}):
-        for a, b in zip(functional.jacobian(flat, x, **options), jacobian, strict=True):
-            assert b.abs().max() > 1e-3
+        for i, (a, b) in enumerate(zip(functional.jacobian(flat, x, **options), jacobian, strict=True)):
+            assert b.abs().max() > 1e-3 or first.primitive.argument(i) in first.primitive.integer
             close(a, b)
     c = torch.linspace(1, 2, len(jacobian[0]), dtype=torch.float64)
     for a, J in zip(functional.vjp(flat, x, c)[1], jacobian, strict=True):
@@ -121,8 +121,8 @@ def test_functions_of_torch_autograd_functional(first):
     else:
         ways.append(by_forward_mode)
     for options in ways:
-        for found, rows in zip(functional.hessian(g, x, **options), hessian, strict=True):
-            assert max(row.abs().max() for row in rows) > 1e-3
+        for i, (found, rows) in enumerate(zip(functional.hessian(g, x, **options), hessian, strict=True)):
+            assert max(row.abs().max() for row in rows) > 1e-3 or first.primitive.argument(i) in first.primitive.integer
             for a, b in zip(found, rows, strict=True):
                 close(a, b)
 

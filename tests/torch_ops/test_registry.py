@@ -112,7 +112,7 @@ def test_forward_over_forward_and_reverse_over_forward_agree_with_reverse_over_r
     for i in range(len(x)):
         of = lambda t, i=i: g(*x[:i], t, *x[i + 1 :])  # noqa: E731
         expected = torch.func.jacrev(torch.func.jacrev(of))(x[i])
-        assert expected.abs().max() > 0.1
+        assert expected.abs().max() > 0.1 or first.primitive.argument(i) in first.primitive.integer
         for outer, inner in itertools.product((torch.func.jacfwd, torch.func.jacrev), repeat=2):
             close(outer(inner(of))(x[i]), expected)
 
@@ -168,6 +168,8 @@ def test_a_batch_as_large_as_its_matrices_is_a_loop(first):
         pytest.skip("its two vectors cannot be of one size")
     if primitive.name == "spectral_function":
         pytest.skip("its functions take as many parameters as there are")
+    if primitive.integer:
+        pytest.skip("its pivots are not any numbers")
     if primitive.name == "cholesky_downdate":
         pytest.skip("its second matrix must be smaller than the first")
     if primitive.name == "cholesky_banded":

@@ -33,6 +33,11 @@ def positive_definite(n=3):
     return A @ A.mT
 
 
+def indefinite():
+    """With a block of two among the pivots."""
+    return torch.tensor([[0.0, 2.0, 1.0], [2.0, 0.5, -1.0], [1.0, -1.0, 3.0]], dtype=D)
+
+
 def wide(m=2, n=3):
     return square(3)[:m, :n] + 0.1
 
@@ -52,6 +57,9 @@ TENSORS = {
     "eigh": lambda: [positive_definite()],
     "eigvalsh": lambda: [positive_definite()],
     "householder_product": lambda: [square()[:, :2], torch.tensor([0.5, 0.25], dtype=D)],
+    "ldl_factor": lambda: [indefinite()],
+    "ldl_factor_ex": lambda: [indefinite()],
+    "ldl_solve": lambda: [*torch.linalg.ldl_factor(indefinite()), B],
     "lstsq": lambda: [torch.cat([square(), wide()]), torch.cat([B, B[:2]])],
     "lu_solve": lambda: [*factors(), B],
     "older lu_solve": lambda: [B, *factors()],

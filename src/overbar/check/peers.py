@@ -34,6 +34,8 @@ PEERS = {
     "inv": ("RB2F", "RB2FX", "RB2F"),
     "kron": ("Rb2F", "RB2FX", "Rb2F"),
     "ldl": ("val", "–", "–"),
+    "ldl_factor": ("val", "–", "–"),
+    "ldl_solve": ("val", "–", "–"),
     "logdet": ("RB2F", "RB2FX", "RB2F"),
     "logm": ("–", "val", "val"),
     "lstsq": ("RB2F", "RB2FX", "Rb2F"),

@@ -25,7 +25,7 @@ from overbar.rules.general import funm
 from overbar.rules.hessenberg import hessenberg
 from overbar.rules.householder import householder_product
 from overbar.rules.inverse import cholesky_inverse, inv, inv_quad, inv_quad_logdet, solve
-from overbar.rules.ldl import ldl
+from overbar.rules.ldl import ldl, ldl_factor, ldl_solve
 from overbar.rules.least_squares import lstsq, pinv
 from overbar.rules.lu import lu, lu_factor, lu_solve
 from overbar.rules.masking import mask, phi, tril, triu

@@ -174,6 +174,16 @@ class _ldl(Primitive):
     def __call__(self, A: Any, lower: bool = True) -> Any:
         """The factorisation A = L D Lᴴ of a symmetric (Hermitian) matrix, with rows in the order of the pivots."""
 
+class _ldl_factor(Primitive):
+    def __call__(self, A: Any, hermitian: bool = False) -> Any:
+        """The factorisation A = L D L′ of a symmetric or Hermitian matrix in one array, as LAPACK's sytrf and
+        hetrf."""
+
+class _ldl_solve(Primitive):
+    def __call__(self, LD: Any, pivots: Any, B: Any, hermitian: bool = False) -> Any:
+        """The solution X of A X = B for a symmetric or Hermitian matrix A whose factors `ldl_factor` has
+        computed."""
+
 class _log(Primitive):
     def __call__(self, A: Any) -> Any:
         """The function C = log A, the natural logarithm of each entry."""
@@ -461,6 +471,8 @@ inv_quad_logdet: _inv_quad_logdet
 invsqrtmh: _invsqrtmh
 kron: _kron
 ldl: _ldl
+ldl_factor: _ldl_factor
+ldl_solve: _ldl_solve
 log: _log
 logdet: _logdet
 logm: _logm
@@ -561,6 +573,8 @@ __all__ = [
     "invsqrtmh",
     "kron",
     "ldl",
+    "ldl_factor",
+    "ldl_solve",
     "log",
     "logdet",
     "logm",

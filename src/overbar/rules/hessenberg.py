@@ -47,7 +47,10 @@ def hessenberg(A):
     Returns
     -------
     H : array (..., n, n)
-        The subdiagonal is real.
+        The subdiagonal is real. Its signs are those that LAPACK's reflectors leave, which are SciPy's, too: H[j + 1, j]
+        has the opposite sign of (the real part of) what stood there when column j was reduced, and is just that where
+        it is real and alone below the diagonal, as in the last column of a real matrix. (A 2 by 2 matrix SciPy returns
+        as it is; a complex one has its subdiagonal made real here, as larger ones have.)
     Q : array (..., n, n)
         Its first column is that of the identity. (scipy.linalg.hessenberg returns it with ``calc_q=True`` only.)
 
