@@ -425,7 +425,7 @@ def pairs_of(w: np.ndarray, part: float) -> tuple[np.ndarray, ...] | None:
             break
         *batch, i = np.nonzero(near)
         count += len(i)
-        if count > w.size:
+        if count > 8 * w.size:
             return None
         found.append((*batch, i, i + distance))
     return tuple(map(np.concatenate, zip(*found, strict=True))) if found else ()

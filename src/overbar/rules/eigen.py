@@ -811,14 +811,15 @@ def _X(V_bar, w, V, w_bar=0.0):
         return 16 * _precision(V)[..., None] * (size + xp.eps(w) * _largest(size))
 
     # a bracket that is rounding does not matter where a gap is larger than this
-    pairs = xp.near_pairs(w, xp.eps(w) ** (1 / 3))
+    pairs = xp.near_pairs(w, xp.eps(w) ** 0.25)
     if pairs is not None:
         X = xp.over_gaps(K, 2 * w, w_bar)
         if pairs:
             *batch, i, j = pairs
             distance, noise = w[(*batch, j)] - w[(*batch, i)], noise()
-            size = 2 * distance * xp.abs(X[pairs])
-            silent = (size < noise[(*batch, i)] + noise[(*batch, j)]) | (distance <= rounding(w)[(*batch, 0 * i)])
+            equal = distance <= rounding(w)[(*batch, 0 * i)]
+            size = 2 * distance * xp.abs(xp.where(equal, xp.zeros_like(X[pairs]), X[pairs]))
+            silent = equal | (size < noise[(*batch, i)] + noise[(*batch, j)])
             *batch, i, j = (index[silent] for index in pairs)
             X[(*batch, i, j)] = X[(*batch, j, i)] = 0.0
         return X

@@ -212,7 +212,7 @@ def _near_pairs(xp, S, A):
     ascending = xp.concat([-S, xp.zeros_like(S[..., :1])], axis=-1)
     if xp.near_pairs(ascending, 10 * max(A.shape[-2:]) * xp.eps(S)) != ():
         return None
-    return xp.near_pairs(-S, xp.eps(S) ** (1 / 3))
+    return xp.near_pairs(-S, xp.eps(S) ** 0.25)
 
 
 def _inside_and_outside(xp, U, U_bar, k, m):
