@@ -342,7 +342,11 @@ class TorchNamespace(Namespace):
         if n > 64 or len(directions) > 1 or not A.is_cpu:
             return None
         size = torch.linalg.vector_norm(A, dim=(-2, -1))
-        if not (size if A.ndim == 2 else size.amax() if size.numel() else size.sum()).item() <= 16:
+        if A.ndim > 2 and not size.numel():
+            return None
+        low, high = (size, size) if A.ndim == 2 else torch.aminmax(size)
+        # of a smaller one, entries that are small beside the identity would lose their digits
+        if not 1e-3 <= low.item() <= high.item() <= 16:
             return None
         if not directions:
             return torch.linalg.matrix_exp(A)

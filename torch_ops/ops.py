@@ -12,8 +12,9 @@ import math
 import torch
 
 from overbar import rules
-from overbar.rules import eigen
 from overbar.rules.eig import ordered
+from overbar.rules.eigen import NEARLY_LARGEST as NEARLY_LARGEST_OF_EIGH
+from overbar.rules.eigen import all_outputs as all_outputs_of_eigh
 from overbar.rules.norms import two_dimensions
 from overbar.rules.svd import NEARLY_LARGEST, all_outputs
 from torch_ops.handover import FULL, REAL, because, forward_mode, never, small, wrap
@@ -178,10 +179,10 @@ def _real_numbers_tell(A, *_, **__):
 def _eigh(A, UPLO="L"):
     found = w, V = torch.linalg.eigh(A, UPLO)
     if 0 not in A.shape:
-        turn(V, eigen.NEARLY_LARGEST)
+        turn(V, NEARLY_LARGEST_OF_EIGH)
     if not A.requires_grad or _separated(A, w, _SMALL_FOR_VECTORS):
         return found
-    return type(found)(adopt(rules.eigh, (A,), eigen.all_outputs(w.detach(), V.detach()), UPLO=UPLO))
+    return type(found)(adopt(rules.eigh, (A,), all_outputs_of_eigh(w.detach(), V.detach()), UPLO=UPLO))
 
 
 def _few_columns(A, full_matrices=True, **_):
@@ -205,7 +206,7 @@ def _eigvalsh(A, UPLO="L"):
     if _separated(A, w):
         return w
     # the derivative of the values is the same for any signs of vectors
-    (w,) = adopt(rules.eigvalsh, (A,), eigen.all_outputs(w.detach(), V.detach()), UPLO=UPLO)
+    (w,) = adopt(rules.eigvalsh, (A,), all_outputs_of_eigh(w.detach(), V.detach()), UPLO=UPLO)
     return w
 
 
