@@ -266,7 +266,7 @@ def test_what_is_not_positive_definite_is_named():
         overbar.cho_solve_banded(np.array([[0.0, 1], [1, 0]]), np.ones(2))
     with pytest.raises(ValueError, match="it must have l \\+ u \\+ 1 = 4 rows"):
         overbar.solve_banded(singular, np.ones(2), l_and_u=(1, 2))
-    with pytest.raises(ValueError, match="l_and_u must be a pair of numbers"):
+    with pytest.raises(ValueError, match="l_and_u must be a pair of whole numbers"):
         overbar.solve_banded(singular, np.ones(2), l_and_u=(-1, 3))
     with pytest.raises(ValueError, match="diagonals of shape \\(2, 4\\) has 2 where"):
         overbar.tridiagonal_solve(np.ones((2, 4)), np.ones(4))
