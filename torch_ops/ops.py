@@ -13,9 +13,9 @@ import torch
 
 from overbar import rules
 from overbar.rules.eig import ordered
-from overbar.rules.eigen import NEARLY_LARGEST as NEARLY_LARGEST_OF_EIGH
 from overbar.rules.eigen import all_outputs as all_outputs_of_eigh
 from overbar.rules.norms import two_dimensions
+from overbar.rules.phases import NEARLY_LARGEST as NEARLY_LARGEST_OF_EIGH
 from overbar.rules.svd import NEARLY_LARGEST, all_outputs
 from torch_ops.handover import FULL, REAL, because, forward_mode, never, small, wrap
 from torch_ops.host import are_plain

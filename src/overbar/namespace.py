@@ -353,7 +353,7 @@ class Namespace:
         return self.on_host(kernel, A)
 
     def ldl_factor(self, kernel: Any, A: Any, hermitian: bool) -> tuple[Any, Any]:
-        """What the kernel `overbar.rules.ldl.sytrf` computes: both factors in one array, and pivots."""
+        """What the kernel `overbar.rules.ldl_compact.sytrf` computes: both factors in one array, and pivots."""
         return self.on_host(kernel, A, hermitian=hermitian)
 
     def permutation_matrix(self, p: Any, like: Any) -> Any:

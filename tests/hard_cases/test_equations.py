@@ -9,7 +9,7 @@ import pytest
 import scipy.linalg
 
 import overbar
-from overbar.rules.equations import _triangular_stein, _triangular_sylvester
+from overbar.rules.equation_kernels import triangular_stein, triangular_sylvester
 from overbar.rules.schur_forms import schur_forms
 from overbar.verify import Exact
 
@@ -315,11 +315,11 @@ def test_triangular_equations_by_halves(shape, kind, adjoint):
         normal(1, n, n, kind=kind) / n**0.5 + 3 * np.eye(n)
     )  # with 2 by 2 blocks, which no cut may divide
     F = normal(m, n, kind=kind)
-    Y = _triangular_sylvester(R, S, F.copy(), adjoint)
+    Y = triangular_sylvester(R, S, F.copy(), adjoint)
     np.testing.assert_allclose(R @ Y + Y @ (transposed(S) if adjoint else S), F, atol=1e-12)
     if kind is complex:
         R, S = R / 10, S / 10
-        [Y] = _triangular_stein(R[None], S[None], F[None].copy())
+        [Y] = triangular_stein(R[None], S[None], F[None].copy())
         np.testing.assert_allclose(Y - R @ Y @ transposed(S), F, atol=1e-12)
 
 

@@ -8,7 +8,7 @@ import scipy.linalg
 
 import overbar
 from overbar.rules import banded
-from overbar.rules.banded import cholesky_band_cotangent, cholesky_band_tangent
+from overbar.rules.banded_cholesky import cholesky_band_cotangent, cholesky_band_tangent
 from overbar.rules.hessenberg import hessenberg_rotation
 from overbar.rules.toeplitz import toeplitz_bar, toeplitz_product
 from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_error

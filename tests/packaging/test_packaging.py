@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -295,6 +296,41 @@ def framework_imports(packages=PACKAGES):
 
 def test_no_arrow_up():
     assert not arrows_up()
+
+
+def circles(package):
+    """Modules of a package that import each other, in a circle. (Not its front doors, which show what is inside.)"""
+    found, done = [], set()
+    arrows = {
+        module: imports(module, file.read_text(encoding="utf-8"), is_package)
+        for module, file, is_package in modules({package: PACKAGES[package]})
+        if not is_package
+    }
+
+    def visit(module, path):
+        if module in path:
+            found.append(" → ".join([*path[path.index(module) :], module]))
+        elif module not in done:
+            for other in sorted(arrows[module] & arrows.keys()):
+                visit(other, [*path, module])
+            done.add(module)
+
+    for module in arrows:
+        visit(module, [])
+    return found
+
+
+def test_no_rule_imports_another_in_a_circle():
+    assert [circle for circle in circles("overbar") if "overbar.rules." in circle] == []
+
+
+def test_the_head_of_a_rule_file_says_which_others_it_imports():
+    for module, file, is_package in modules({"overbar": PACKAGES["overbar"]}):
+        if module.startswith("overbar.rules.") and not is_package:
+            text = file.read_text(encoding="utf-8")
+            said = set(re.findall(r"`(?:rules\.)?(\w+)`", ast.get_docstring(ast.parse(text))))
+            used = {name.split(".")[2] for name in imports(module, text, False) if name.startswith("overbar.rules.")}
+            assert used <= said, f"{module} imports {sorted(used - said)}"
 
 
 def test_core_imports_no_framework():

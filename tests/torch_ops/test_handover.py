@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402
-from overbar.rules import eigen  # noqa: E402
+from overbar.rules import phases  # noqa: E402
 from overbar.rules.svd import NEARLY_LARGEST, free_factors  # noqa: E402
 from torch_ops.signs import turn  # noqa: E402
 
@@ -234,7 +234,7 @@ def test_signs_that_are_chosen_in_place_are_those_of_the_rules(shape, dtype):
         U = torch.randn(*shape, generator=generator, dtype=dtype)
         U = torch.where(U.abs() > 0.5, size * U.sign() * (1 - 0.4 * U.abs().frac()), U)  # with many nearly largest ones
         for nearly, factors in (
-            (eigen.NEARLY_LARGEST, eigen.free_factors),
+            (phases.NEARLY_LARGEST, phases.free_factors),
             (NEARLY_LARGEST, lambda U: free_factors(overbar.namespace(U), U)),
         ):
             V, Vh = U.clone(), U.mT.clone()

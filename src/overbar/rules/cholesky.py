@@ -1,7 +1,7 @@
 """The Cholesky decomposition, by the rules of Murray (2016), "Differentiation of the Cholesky decomposition",
 arXiv:1602.07527.
 
-May import `overbar.namespace` and `overbar.primitive`, and the other families of `rules`.
+May import `overbar.namespace`, `overbar.primitive`, `rules.failing`, `rules.halving` and `rules.masking`.
 """
 
 from overbar.namespace import mH, namespace

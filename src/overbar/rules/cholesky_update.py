@@ -1,6 +1,6 @@
 """Cholesky factors of A ± V Vᴴ from that of A, where V has few columns.
 
-May import `overbar.namespace` and `overbar.primitive`, and the other families of `rules`.
+May import NumPy, `overbar.namespace`, `overbar.primitive` and `rules.cholesky`.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Eigenvalues and eigenvectors of general matrices.
 
-May import `overbar.namespace` and `overbar.primitive`, and the other families of `rules`. The free factor of the
-vectors is fixed as in `eigen`. Eigenvalues are in the order of Re w + Im w/π, which rounding decides in unlucky cases
-only (the order of the real parts would be decided by it for each pair of conjugates).
+May import NumPy, `overbar.namespace`, `overbar.primitive`, `rules.equal_values` and `rules.phases`. The free factor of
+the vectors is fixed as in `eigen`. Eigenvalues are in the order of Re w + Im w/π, which rounding decides in unlucky
+cases only (the order of the real parts would be decided by it for each pair of conjugates).
 """
 
 import math
@@ -11,16 +11,8 @@ import numpy as np
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import primitive
-from overbar.rules.eigen import (
-    _column,
-    _row,
-    exact_fixed,
-    fixed,
-    inverse_gaps,
-    rounding,
-    turned_bar,
-    turned_dot,
-)
+from overbar.rules.equal_values import column, inverse_gaps, rounding, row
+from overbar.rules.phases import exact_fixed, fixed, turned_bar, turned_dot
 
 
 @primitive("(n,n)->(n),(n,n)")
@@ -93,7 +85,7 @@ def _inverse(A, w, V):
     n = V.shape[-1]
     if n == 0 or n == 1:
         return S
-    gap = xp.abs(_row(w) - _column(w))
+    gap = xp.abs(row(w) - column(w))
     nearest = xp.min(xp.where(xp.eye_like(gap) > 0, np.inf * xp.ones_like(gap), gap), axis=-1)
     kappa = xp.max(xp.abs(S), axis=-1)  # the norm but for a factor √n, and it does not overflow
     size = xp.max(xp.abs(A), axis=(-2, -1), keepdims=True)[..., 0]
@@ -112,21 +104,21 @@ def _bar(bars, outputs, A):
     (w_bar, V_bar), (w, V), xp = bars, outputs, namespace(A)
     S = _inverse(A, w, V)
     if V_bar is None:
-        middle = _column(w_bar) * mH(V)
+        middle = column(w_bar) * mH(V)
         return mH(S) @ middle
     V_bar = _if_apart(w, V_bar)
     along = xp.real(xp.sum(xp.conj(V) * V_bar, axis=-2))
-    Y = mH(V) @ (turned_bar(V, V_bar) - V * xp.cast(_row(along), V))
+    Y = mH(V) @ (turned_bar(V, V_bar) - V * xp.cast(row(along), V))
     middle = xp.conj(inverse_gaps(w)) * Y
     if w_bar is not None:
-        middle = middle + _row(w_bar) * xp.eye_like(V)
+        middle = middle + row(w_bar) * xp.eye_like(V)
     return mH(S) @ middle @ mH(V)
 
 
 def _if_apart(w, V_bar):
     """V̄, if no vector of equal eigenvalues has a cotangent."""
     xp = namespace(w)
-    near = xp.abs(_row(w) - _column(w)) <= rounding(w)[..., None]
+    near = xp.abs(row(w) - column(w)) <= rounding(w)[..., None]
     alone = xp.sum(xp.cast(near, xp.real(w)), axis=-1) < 1.5
     moved = xp.any(xp.not_equal(V_bar, 0), axis=-2)
     return xp.require(
@@ -142,7 +134,7 @@ def _dots(A_dot, outputs, A):
     C = _inverse(A, w, V) @ (xp.cast(A_dot, V) @ V)
     G = V @ (inverse_gaps(w) * C)
     along = xp.real(xp.sum(xp.conj(V) * G, axis=-2))
-    return xp.diagonal(C), turned_dot(V, G - V * xp.cast(_row(along), V))
+    return xp.diagonal(C), turned_dot(V, G - V * xp.cast(row(along), V))
 
 
 @eig.vjp

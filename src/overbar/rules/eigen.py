@@ -1,109 +1,36 @@
 """Eigenvalues and eigenvectors of symmetric (Hermitian) matrices.
 
-May import `overbar.namespace`, `overbar.primitive`, `overbar.kernel` and `rules.cholesky`. Eigenvectors are known up to
-a factor of modulus 1 only. To have a derivative for every loss, and the same result in every library, the vectors here
-have that factor fixed: of the components larger than nine tenths of the largest, the first is positive. (Nine tenths,
-so that vectors with several largest components, which are common, are not decided by rounding.)
+May import `overbar.namespace`, `overbar.primitive`, `rules.phases`, `rules.equal_values` and `rules.eigenvectors`. The
+rules of eigenvalues are here, too: their derivatives decompose a matrix again.
 """
 
 import numpy as np
-import scipy.linalg
 
-from overbar.kernel import kernel
 from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
-from overbar.rules.cholesky import cholesky
-
-# Of the components of an eigenvector, the first whose modulus is at least this part of the largest becomes positive.
-NEARLY_LARGEST = 0.9
-
-
-def _row(x):
-    return x[..., None, :]
-
-
-def _column(x):
-    return x[..., :, None]
-
-
-def hermitian_part(A):
-    return (A + mH(A)) / 2
-
-
-def from_eigen(w, V):
-    """V diag(w) Vᴴ, Hermitian to the last bit; w is real, or in the dtype of V."""
-    return hermitian_part((V * _row(namespace(V).cast(w, V))) @ mH(V))
-
-
-def pivots(V):
-    """Ones where each column of V has the component that is positive, zeros elsewhere."""
-    xp = namespace(V)
-    size = xp.abs(V)
-    if not _rows(V):
-        return size
-    return xp.cast(xp.first(size >= NEARLY_LARGEST * xp.max(size, axis=-2, keepdims=True)), size)
-
-
-def _rows(V):
-    return V.shape[-2] != 0  # no library has a maximum of nothing
-
-
-def fixed(V):
-    """V with the free factor of each column chosen."""
-    return V * free_factors(V)
-
-
-def free_factors(V):
-    """The factor of modulus 1 for each column of V (..., n, n), as (..., 1, n), that makes its pivot positive."""
-    xp = namespace(V)
-    pivot = xp.sum(V * xp.cast(pivots(V), V), axis=-2, keepdims=True)
-    size = xp.abs(pivot)
-    return xp.conj(pivot / xp.cast(xp.where(size > 0, size, xp.ones_like(size)), V))
-
-
-def turned_dot(V, V_dot):
-    """The tangent of V from one for another choice of its free factors: V̇ₖ + iθₖ Vₖ such that the pivot stays real."""
-    xp = namespace(V)
-    if not xp.is_complex(V):
-        return V_dot
-    hot = pivots(V)
-    moved = _at(hot, V_dot)
-    return V_dot - V * _row((moved - xp.conj(moved)) / (2 * _at(hot, V)))  # no number i, of which torch makes a tensor
-
-
-def turned_bar(V, V_bar):
-    """The adjoint of `turned_dot`: V̄ₖ − i Im(Vₖᴴ V̄ₖ)/Vₚₖ in the component p of the pivot."""
-    xp = namespace(V)
-    if not xp.is_complex(V):
-        return V_bar
-    hot = pivots(V)
-    along = xp.sum(xp.conj(V) * V_bar, axis=-2)
-    return V_bar - xp.cast(hot, V) * _row((along - xp.conj(along)) / (2 * _at(hot, V)))
-
-
-def _at(hot, V):
-    return namespace(V).sum(V * namespace(V).cast(hot, V), axis=-2)
-
-
-EQUAL = 25
-
-
-def rounding(w):
-    """How far apart equal eigenvalues may come out: `EQUAL` ε times the largest of them. (Those of A + E are within ‖E‖
-    of those of A. Up to n = 300, and by whatever product A comes about, it is 7 ε that is found, with no growth in n.)
-    """
-    xp, size = namespace(w), namespace(w).abs(w)
-    if w.shape[-1] == 0:
-        return xp.sum(size, axis=-1, keepdims=True)  # no library has a maximum of nothing
-    return EQUAL * xp.eps(size) * xp.max(size, axis=-1, keepdims=True)
-
-
-def inverse_gaps(w):
-    """Fᵢⱼ = 1/(wⱼ − wᵢ), and 0 where the two are equal up to rounding."""
-    xp = namespace(w)
-    gap = _row(w) - _column(w)
-    apart = xp.abs(gap) > rounding(w)[..., None]
-    return xp.where(apart, 1 / xp.where(apart, gap, xp.ones_like(gap)), xp.zeros_like(gap))
+from overbar.rules.eigenvectors import Pairs, inner_bar, left_out, unknown, vectors_bar
+from overbar.rules.equal_values import (
+    _norm,
+    _unpacked,
+    blocks,
+    column,
+    crossing,
+    differences,
+    differences_along,
+    from_eigen,
+    has_rows,
+    hermitian_part,
+    inverse_gaps,
+    largest_of,
+    nearly_equal,
+    packed,
+    row,
+    settled,
+    smooth_blocks,
+    surely_apart,
+    together,
+)
+from overbar.rules.phases import exact_fixed, fixed, turned_bar, turned_dot
 
 
 @primitive("(n,n)->(n),(n,n),(n,n),(n)", hidden=2, hermitian=("A",))
@@ -284,13 +211,6 @@ def exact_eigh(mp, A):
     return np.array([w[k].real for k in order], dtype=object), V
 
 
-def exact_fixed(mp, v):
-    """An eigenvector with its free factor chosen, in exact arithmetic."""
-    sizes = [abs(x) for x in v]
-    pivot = next(x for x in v if abs(x) >= 0.9 * max(sizes))
-    return v * mp.conj(np.array([pivot / abs(pivot)], dtype=object))[0]
-
-
 @eigh.reference
 def _(mp, A, *, UPLO):
     return exact_eigh(mp, A)
@@ -407,77 +327,20 @@ def _of_separable(C, B, block, w, w_bar):
     (g″(wᵢ) + g″(wⱼ))/2 Cᵢⱼ that B diag(w̄) Bᴴ stands for, but for the square of the gap. So it is taken in blocks where
     all w̄ᵢ/uᵢ are equal but for something as small as the gaps."""
     xp = namespace(C)
-    same = xp.cast(xp.equal(_row(block), _column(block)), w)
+    same = xp.cast(xp.equal(row(block), column(block)), w)
     u = xp.real(xp.sum(xp.conj(B) * (C @ B), axis=-2))
-    size = xp.max(same * _row(xp.abs(u)), axis=-1) if _rows(C) else xp.abs(u)
+    size = xp.max(same * row(xp.abs(u)), axis=-1) if has_rows(C) else xp.abs(u)
     clear = xp.abs(u) > 1e-3 * size
     ratio = xp.where(clear, w_bar / xp.where(clear, u, xp.ones_like(u)), xp.zeros_like(u))
-    mean = xp.sum(same * _row(ratio), axis=-1) / xp.sum(same, axis=-1)
-    width = xp.sum(same * xp.abs(_row(w) - _column(w)), axis=-1)
-    bound = xp.abs(mean) * (1e3 * width + 1e4 * xp.eps(w) * _largest(w))
-    fine = clear & (xp.abs(ratio - mean) * _largest(w) <= bound)
+    mean = xp.sum(same * row(ratio), axis=-1) / xp.sum(same, axis=-1)
+    width = xp.sum(same * xp.abs(row(w) - column(w)), axis=-1)
+    bound = xp.abs(mean) * (1e3 * width + 1e4 * xp.eps(w) * largest_of(w))
+    fine = clear & (xp.abs(ratio - mean) * largest_of(w) <= bound)
     close = xp.cast(~fine | xp.equal(width, 0), w)
-    taken = xp.equal(xp.sum(same * _row(close), axis=-1), 0)
-    halves = xp.cast(_row(ratio) + _column(ratio), C) / 2
-    change = halves * C - (B * _row(xp.cast(w_bar, C))) @ mH(B)
+    taken = xp.equal(xp.sum(same * row(close), axis=-1), 0)
+    halves = xp.cast(row(ratio) + column(ratio), C) / 2
+    change = halves * C - (B * row(xp.cast(w_bar, C))) @ mH(B)
     return xp.where((same > 0) & taken[..., None], change, xp.zeros_like(change))
-
-
-def packed(C, block):
-    """The norm of C, and the numbers of blocks, in one vector, so that both can be told from a sum of such vectors."""
-    xp = namespace(C)
-    return xp.cast(_norm(C) * (1 + block), C)
-
-
-def _unpacked(vector, w):
-    """The blocks, the sum of the norms, and whether vectors with different blocks were added."""
-    xp, total = namespace(vector), vector[..., :1]
-    there = total > 0
-    step = _steps(vector) / xp.where(there, total, xp.ones_like(total))
-    gap = _steps(w)
-    close = there & (gap > rounding(w)) & (gap <= xp.eps(w) ** 0.5 * _largest(w))
-    joined = close & (xp.abs(step) < 0.01)
-    mixed = close & (xp.abs(step) >= 0.01) & (xp.abs(step - 1) >= 0.01)
-    block = _numbered((gap > rounding(w)) & ~joined, w)
-    return block, total, xp.any(mixed, axis=-1)[..., None]
-
-
-def anywhere(mask):
-    """Whether it holds anywhere in each matrix. (By one dimension after the other, for PyTorch's legacy vmap.)"""
-    return namespace(mask).any(namespace(mask).any(mask, axis=-1), axis=-1)
-
-
-def together(block, V):
-    """Ones where two eigenvalues are in the same block, in the dtype of V."""
-    return namespace(V).cast(namespace(V).equal(_row(block), _column(block)), V)
-
-
-def blocks(w):
-    """For each eigenvalue, in ascending order, the number of its block of equal ones: up to rounding, or linked by
-    others that are."""
-    return _numbered(_steps(w) > rounding(w), w)
-
-
-def _numbered(split, w):
-    return namespace(w).cumulative_sum(namespace(w).cast(split, w), axis=-1)
-
-
-def _steps(x):
-    """The difference of each entry from the one before it; 0 for the first."""
-    return x - namespace(x).concat([x[..., :1], x[..., :-1]], axis=-1)
-
-
-def smooth_blocks(w_bar, w):
-    """The same for eigenvalues that are equal or so close that (w̄ᵢ − w̄ⱼ)/(wᵢ − wⱼ) is rounding more than anything
-    else, if w̄ is as close as for a function that knows no difference between them."""
-    xp = namespace(w)
-    gap, size = _steps(w), xp.abs(w_bar)
-    largest_w, largest = _largest(w), _largest(w_bar)
-    relative = gap / xp.where(largest_w > 0, largest_w, xp.ones_like(gap))
-    alike = xp.abs(_steps(w_bar)) <= (1e3 * relative + 8 * xp.eps(w)) * largest
-    both = size + xp.concat([size[..., :1], size[..., :-1]], axis=-1)
-    close = (gap <= xp.eps(w) ** 0.5 * largest_w) & alike & (both * xp.eps(w) ** 0.25 > relative * largest)
-    return _numbered(~close & (gap > rounding(w)), w)
 
 
 def common_basis(C, block):
@@ -487,58 +350,8 @@ def common_basis(C, block):
     known = xp.isfinite(size)  # the libraries' decompositions raise for a NaN, for a whole batch
     C = xp.where(known, C / xp.cast(xp.where(known & (size > 0), size, xp.ones_like(size)), C), xp.zeros_like(C))
     # blocks apart by more than their eigenvalues, which are at most 1 in modulus: none is mixed with another
-    shift = xp.cast(_row(3 * block), C) * xp.eye_like(C)
+    shift = xp.cast(row(3 * block), C) * xp.eye_like(C)
     return together(block, C) * eigh(C + shift)[1]
-
-
-def _norm(C):
-    """Frobenius' norm, with one dimension of size 1 in place of two; no square overflows."""
-    xp = namespace(C)
-    size = xp.abs(C)
-    if 0 in xp.static_shape(C)[-2:]:
-        return xp.sum(size, axis=-1)
-    largest = xp.max(size, axis=(-2, -1), keepdims=True)
-    scaled = size / xp.where(largest > 0, largest, xp.ones_like(largest))
-    square = xp.sum(scaled * scaled, axis=(-2, -1), keepdims=True)
-    square = xp.where(largest > 0, square, xp.ones_like(square))  # the root has no derivative at 0
-    return (largest * xp.sqrt(square))[..., 0]
-
-
-def differences(w_bar, w, block):
-    """Dᵢⱼ = (w̄ᵢ − w̄ⱼ)/(wᵢ − wⱼ), and 0 within blocks."""
-    xp = namespace(w)
-    apart, gap = xp.not_equal(_row(block), _column(block)), _row(xp.real(w)) - _column(xp.real(w))
-    far = xp.where(apart, 1 / xp.where(apart, gap, xp.ones_like(gap)), xp.zeros_like(gap))
-    return (_row(w_bar) - _column(w_bar)) * xp.cast(far, w)
-
-
-def differences_along(w_bar, w_bar_dot, w_dot, w, block):
-    """The same, where w and w̄ move by ẇ and w̄̇. That tells D, too: w̄ᵢ − w̄ⱼ = D (wᵢ − wⱼ) has the derivative D (ẇᵢ −
-    ẇⱼ) + Ḋ (wᵢ − wⱼ). If the two agree up to the rounding of the first, the second loses less where a gap is small."""
-    xp = namespace(w)
-    D = differences(w_bar, w, block)
-    gap = xp.abs(_row(xp.real(w)) - _column(xp.real(w)))
-    one = xp.ones_like(gap)
-    apart = xp.not_equal(_row(block), _column(block)) & (gap > 0)
-    over_gap = 1 / xp.where(apart, gap, one)
-    size, size_dot = (_row(xp.abs(x)) + _column(xp.abs(x)) for x in (w_bar, w_bar_dot))
-    error = 2 * xp.eps(gap) * size * over_gap
-    # of a function Σ g(wₖ), where w̄̇ₖ = g″(wₖ) ẇₖ
-    still = xp.equal(w_dot, 0)
-    slope = w_bar_dot / xp.where(still, xp.ones_like(w_dot), w_dot)
-    least = xp.abs(w_dot)
-    least = xp.minimum(_row(least), _column(least))
-    mean = (_row(slope) + _column(slope)) / 2
-    better = apart & (xp.abs(D - mean) <= 8 * error) & (2 * xp.eps(gap) * size_dot <= 8 * error * least) & (least > 0)
-    # of any other
-    speed = _row(w_dot) - _column(w_dot)
-    moving = apart & xp.not_equal(speed, 0)
-    over_speed = 1 / xp.where(moving, xp.abs(speed), one)
-    from_speed = (_row(w_bar_dot) - _column(w_bar_dot)) / xp.where(moving, speed, xp.ones_like(speed))
-    curved = gap * over_speed * _largest(w_dot)[..., None] / xp.where(moving, _largest(w)[..., None], one)
-    agree = (xp.abs(D - from_speed) <= error) & (2 * xp.eps(gap) * size_dot * over_speed <= error)
-    good = moving & agree & (curved * xp.abs(from_speed) <= error)
-    return xp.where(better, mean, xp.where(good, from_speed, D))
 
 
 @primitive("(n),(n,n),(n),(n,n),(n,n),(n)->(n,n)")
@@ -587,7 +400,7 @@ def _(A_bar, w_bar, A, w, V, N, norm):
         B = common_basis(together(block, V) * C, block)
         C, turned = mH(B) @ C @ B, V @ B
         D = differences_along(w_bar, w_bar_dot, xp.diagonal(C), w, block)
-        return turned @ (D * C + _row(w_bar_dot) * xp.eye_like(V)) @ mH(turned)
+        return turned @ (D * C + row(w_bar_dot) * xp.eye_like(V)) @ mH(turned)
 
     return dot
 
@@ -623,24 +436,13 @@ def _(u, w_dot, A_dot, A, w, V, N, norm):
         return turned @ (differences(u, w, number) * (mH(B()) @ C() @ B())) @ mH(turned)
 
     return (
-        lambda: V @ ((B() * _row(u)) @ mH(B())) @ mH(V),
+        lambda: V @ ((B() * row(u)) @ mH(B())) @ mH(V),
         A_bar,
         None,
         None,
         lambda: V @ block() @ mH(V),
         lambda: packed(block(), number),
     )
-
-
-def crossing(C, block):
-    """For which matrices of a batch equal eigenvalues have no second derivative along two directions, as these have no
-    common basis: C is the second one, in the basis of the first."""
-    xp = namespace(C)
-    same = together(block, C)
-    diagonal, small = xp.real(xp.diagonal(C)), 1e4 * xp.eps(block) * _norm(C)
-    crossed = xp.abs(same * C - xp.cast(_row(diagonal), C) * xp.eye_like(C)) > small[..., None]
-    falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & xp.equal(block[..., 1:], block[..., :-1])
-    return anywhere(crossed) | xp.any(falls, axis=-1)
 
 
 @directional.jvp
@@ -661,214 +463,10 @@ def _(w_dot, A_dot, A, w, V, N, norm):
     return dot
 
 
-# -- vectors -----------------------------------------------------------------------------------------------------------
-
-
-# How much larger than usual rounding we take it to be, and below how many times of that a bracket counts as rounding.
-NOISE, SILENT = 7, 8
-
-# Up to this gap, ε^⅛ of the largest value, such brackets are looked for: above, they do no harm.
-CLOSE = 1 / 8
-
-
-class Pairs:
-    """What the reverse rule of vectors has to know of each pair of eigenvalues. With `others`, V has not all vectors,
-    and the others, of which nothing depends on, belong to the eigenvalue 0."""
-
-    def __init__(self, V_bar, w, V, others=False):
-        xp = self.xp = namespace(V)
-        self.V, self.V_bar, self.others, w = V, V_bar, others, xp.real(w)
-        self.Y = mH(V) @ V_bar
-        K = self.bracket = (self.Y - mH(self.Y)) / 2
-        size = self.size = _column_sizes(V_bar)
-        self.precision = _precision(V)[..., None, None]
-        #: what a bracket may be by rounding; of vectors on which nothing depends, while it does on others, more than 0
-        self.noise = self.precision * (_row(size) + _column(size) + xp.eps(w) * _largest(size)[..., None])
-        #: K = (Y − Yᴴ)/2 without what is rounding, where division by a gap, or its square, would make much of it;
-        #: F, and ones where two vectors are not turned against each other, and on the diagonal
-        gap = _row(w) - _column(w)
-        self.K, self.F, self.closed, self.idle = self._looked_at(K, xp.abs(K), gap, self.noise, w)
-        self.X = self.F * self.K
-        if others:
-            k = self.outside(V_bar) / 2
-            noise = 2 * self.precision * (size + xp.eps(w) * _largest(size))[..., None, :]
-            size_k = _column_sizes(k)[..., None, :]  # a vector is closed to all others, or to none
-            self.k, self.f, self.closed_others, self.idle_others = self._looked_at(k, size_k, _row(w), noise, w)
-            self.x = self.k * self.f
-
-    def _looked_at(self, K, size, gap, noise, w):
-        xp, one = self.xp, self.xp.ones_like(gap)
-        distance, largest = xp.abs(gap), _largest(w)[..., None]
-        # Less than, not less or equal: cotangents of zero are used to ask for the derivative of this rule.
-        silent = size < SILENT * noise
-        idle = silent & (distance <= xp.eps(w) ** CLOSE * largest)
-        closed = (distance <= rounding(w)[..., None]) | (silent & (distance <= xp.eps(w) ** (1 / 3) * largest))
-        F = xp.cast(xp.where(closed, xp.zeros_like(gap), 1 / xp.where(closed, one, gap)), K)
-        return xp.where(idle, xp.zeros_like(K), K), F, xp.cast(xp.where(closed, one, xp.zeros_like(gap)), K), idle
-
-    def outside(self, Y):
-        """The part of Y that is orthogonal to the columns of V."""
-        return Y - self.V @ (mH(self.V) @ Y)
-
-    def reverse(self, times):
-        """The bars of V̄ and V, and that of A as a function of no arguments, from E, known by its products E Y."""
-        V, F, K, X, closed = self.V, self.F, self.K, self.X, self.closed
-        EV = times(V)
-        E = mH(V) @ EV
-        Q = F * E
-        VQ = V @ Q
-        if self.others:
-            e = self.outside(EV)
-            q = e * self.f
-            V_bar_bar = VQ + q
-            V_bar = -(V_bar_bar @ self.Y) + V @ (mH(q) @ self.V_bar)
-        else:
-            V_bar_bar, V_bar = VQ, -(VQ @ self.Y)
-
-        def A_bar():
-            # of antihermitian or Hermitian factors, the product in the other order is the adjoint, or minus that
-            turning, straight = Q @ K + E @ X, Q @ X
-            if not self.others:
-                middle = F * (turning - mH(turning)) + closed * (straight + mH(straight))
-                return middle, None
-            k, x = self.k, self.x
-            turning, straight = turning + mH(k) @ q + mH(e) @ x, straight - mH(q) @ x
-            middle = F * (turning - mH(turning)) + closed * (straight + mH(straight))
-            across = q @ K - k @ Q + e @ X + self.outside(times(x)) - x @ E
-            return middle, (self.f * across + self.closed_others * (q @ X - x @ Q), q, x)
-
-        return V_bar_bar, V_bar, A_bar
-
-    def forward(self, times, V_bar_dot, V_dot):
-        """The tangent of V X Vᴴ from those of V̄ and V and that of A, known by its products Ȧ Y. As for Ā above, it is
-        V M Vᴴ + r Vᴴ + V rᴴ + q xᴴ + x qᴴ, of which this returns M and (r, q, x), or None without others."""
-        xp, V, F, K, X = self.xp, self.V, self.F, self.K, self.X
-        AV = times(V)
-        C = mH(V) @ AV
-        Omega, W_dot = F * C, self.closed * C
-        across = mH(V_dot) @ V
-        Z_dot = mH(V) @ V_bar_dot + self.Y @ across
-        turning, straight = K @ Omega, W_dot @ X
-        if self.others:
-            k, x, c = self.k, self.x, self.outside(AV)
-            omega, w_dot = c * self.f, c * self.closed_others
-            turning, straight = turning - mH(k) @ omega, straight + mH(w_dot) @ x
-        K_dot = (Z_dot - mH(Z_dot)) / 2 + turning - mH(turning) + straight - mH(straight)
-        # V̇ may be large, with small gaps in its denominators, and leave rounding where nothing should be
-        size, size_dot = _column_sizes(V_bar_dot), _largest(self.size) * _column_sizes(V_dot)
-        noise = self.precision * (_row(size + size_dot) + _column(size + size_dot))
-        X_dot = F * xp.where(self.idle & (xp.abs(K_dot) < SILENT * noise), xp.zeros_like(K_dot), K_dot)
-        turned = Omega @ X
-        if not self.others:
-            return X_dot + turned + mH(turned), None
-        turned = turned - mH(omega) @ x
-        z = self.outside(V_bar_dot + self.V_bar @ across - V_dot @ mH(self.Y)) / 2
-        k_dot = z + k @ Omega - omega @ K - x @ W_dot + w_dot @ X + self.outside(times(x))
-        noise = 2 * self.precision * (size + size_dot)[..., None, :]
-        rounded = self.idle_others & (_column_sizes(k_dot)[..., None, :] < SILENT * noise)
-        x_dot = self.f * xp.where(rounded, xp.zeros_like(k_dot), k_dot)
-        return X_dot + turned + mH(turned), (x_dot + omega @ X - x @ Omega, omega, x)
-
-
-def _precision(V):
-    """2 √n ε, for n rows: `NOISE` times what the rounding of a bracket comes to, relative to the vectors' cotangents,
-    for projections that are computed by products. (A bound would have n.)"""
-    xp = namespace(V)
-    return 0.3 * NOISE * xp.eps(V) * xp.sqrt(xp.sum(xp.ones_like(xp.real(V[..., :1])), axis=(-2, -1)))
-
-
-def _column_sizes(V):
-    """The largest modulus in each column."""
-    xp, size = namespace(V), namespace(V).abs(V)
-    return xp.max(size, axis=-2) if _rows(V) else xp.sum(size, axis=-2)
-
-
-def _largest(w):
-    """The largest of the eigenvalues in modulus, with one dimension of size 1."""
-    xp, size = namespace(w), namespace(w).abs(w)
-    return xp.max(size, axis=-1, keepdims=True) if w.shape[-1] != 0 else xp.sum(size, axis=-1, keepdims=True)
-
-
-@primitive("(n,n),(n,n),(n),(n,n)->(n,n)", hermitian=("A",))
-def vectors_bar(V_bar, A, w, V):
-    """The part of Ā in `eigh` that comes from the vectors, V (F ∘ K) Vᴴ with K = Vᴴ Z V, Z = (V̄ Vᴴ − V V̄ᴴ)/2.
-
-    A function of Z and A, with rules of its own for second derivatives: w, the eigenvalues, has no bar, and V has one
-    as a part of Z only. A loss that does not change when the vectors of a block are turned among each other has a Z
-    that does not change either, and Kᵢⱼ = 0 in that block. So the basis of the block is a matter of choice, and may
-    move with A as is convenient. Here those pairs are *closed* whose bracket Kᵢⱼ is rounding and whose eigenvalues are
-    equal or close: along Ȧ, with C = Vᴴ Ȧ V and F = 0 for closed pairs and on the diagonal, the basis moves by
-
-        V̇ = V Ω,    Ω = F ∘ C,    and Vᴴ A V by    Ẇ = C for closed pairs, 0 for others,
-
-    so that no small gap is divided by. Vᴴ A V is then no longer diagonal, and X = F ∘ K is the solution of X W − W X =
-    K for all other pairs, whose derivative is
-
-        Ẋ = F ∘ (Vᴴ Ż V + K Ω − Ω K − X Ẇ + Ẇ X),    (V X Vᴴ)˙ = V (Ẋ + Ω X − X Ω) Vᴴ.
-
-    Moved off Ż and Ȧ, with E = Vᴴ Ā̄ V, Q = F ∘ E and [P, Q] = P Q − Q P:
-
-        Z̄ = V Q Vᴴ,    Ā = V (F ∘ ([Q, K] + [E, X]) + closed ∘ [Q, X]) Vᴴ.
-
-    Where no pair is closed these are the derivatives by the rules of w and V. (`Pairs` has them also for a V that has
-    not all vectors, see `svd`.)
-    """
-    return hermitian_part(V @ _X(V_bar, w, V) @ mH(V))
-
-
-def _X(V_bar, w, V, w_bar=0.0):
-    """What `Pairs` calls X, and w̄ on its diagonal, with no more passes over the pairs than this takes."""
-    xp, w = namespace(V), namespace(V).real(w)
-    K = mH(V) @ V_bar
-    K = K - mH(K)
-
-    def noise():
-        size = _column_sizes(V_bar)
-        return 2 * SILENT * _precision(V)[..., None] * (size + xp.eps(w) * _largest(size))
-
-    pairs = xp.near_pairs(w, xp.eps(w) ** CLOSE)
-    if pairs is not None:
-        size = xp.abs(K[pairs]) if pairs else None
-        X = xp.over_gaps(K, 2 * w, w_bar)
-        if pairs:
-            *batch, i, j = pairs
-            distance, noise = w[(*batch, j)] - w[(*batch, i)], noise()
-            silent = (size < noise[(*batch, i)] + noise[(*batch, j)]) | (distance <= rounding(w)[(*batch, 0 * i)])
-            *batch, i, j = (index[silent] for index in pairs)
-            X[(*batch, i, j)] = X[(*batch, j, i)] = 0.0
-        return X
-    gap, size, largest = _row(w) - _column(w), noise(), _largest(w)[..., None]
-    distance = xp.abs(gap)
-    silent = (xp.abs(K) < _row(size) + _column(size)) & (distance <= xp.eps(w) ** CLOSE * largest)
-    silent = silent | (distance <= rounding(w)[..., None])
-    X = K * xp.cast(0.5 / xp.where(silent, xp.full_like(gap, np.inf), gap), V)
-    return X if isinstance(w_bar, float) else X + _row(w_bar) * xp.eye_like(V)
-
-
-@vectors_bar.vjp
-def _(A_bar_bar, A_bar, V_bar, A, w, V):
-    found = once(lambda: Pairs(V_bar, w, V).reverse(lambda Y: hermitian_part(A_bar_bar) @ Y))
-    return (
-        lambda: found()[0],
-        lambda: hermitian_part(V @ found()[2]()[0] @ mH(V)),
-        None,
-        lambda: found()[1],
-    )
-
-
-@vectors_bar.jvp
-def _(A_bar, V_bar, A, w, V):
-    def dot(V_bar_dot, A_dot, _, V_dot):
-        middle, _ = Pairs(V_bar, w, V).forward(lambda Y: hermitian_part(A_dot) @ Y, V_bar_dot, V_dot)
-        return hermitian_part(V @ middle @ mH(V))
-
-    return dot
-
-
 @primitive("(n),(n,n),(n,n),(n),(n,n),(n,n),(n)->(n,n)", hermitian=("A",))
 def values_and_vectors_bar(w_bar, V_bar, A, w, V, N, norm):
     """The sum of `spectral_bar` and `vectors_bar`, at the cost of one of them."""
-    return hermitian_part(V @ _X(V_bar, w, V, w_bar) @ mH(V))
+    return hermitian_part(V @ inner_bar(V_bar, w, V, w_bar) @ mH(V))
 
 
 @values_and_vectors_bar.vjp
@@ -914,126 +512,6 @@ def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
     return settled(nearly_equal(w), find, A_bar, _UNKNOWN.format(name=name), complete=w_bar is None)
 
 
-# How close values are, relative to the largest, of whose vectors there may be hardly a digit.
-NEAR = 1e4 * EQUAL
-
-
-def surely_apart(w, *more):
-    """Whether it can be seen that no two of the values, in ascending order, with `more` behind them, are near."""
-    xp = namespace(w)
-    w = xp.concat([w, *more], axis=-1) if more else w
-    return w.shape[-1] is not None and xp.near_pairs(w, NEAR * xp.eps(w)) == ()
-
-
-def nearly_equal(w):
-    """Which of the values, in ascending order, are near the next."""
-    return w[..., 1:] - w[..., :-1] <= NEAR / EQUAL * rounding(w)
-
-
-def unknown(K, H, noise, w_bar, w):
-    """For which matrices of a batch the cotangents do not tell the derivative: of vectors with the bracket K and what
-    else Y has, H, and of values w, in ascending order; `noise` is what these may be by rounding."""
-    xp = namespace(K)
-    size_K, different = xp.abs(K), xp.equal(xp.real(xp.eye_like(K)), 0)
-    block = xp.equal(_row(blocks(w)), _column(blocks(w))) & different
-    found = block & (size_K > 1e3 * noise)
-    if w_bar is not None:
-        tolerance, unequal = _unequal(w_bar, w)
-        # in a block also where f(wₖ) = 0 leaves no cotangent of its vectors
-        found = found | (unequal & block)
-        # Σ f(wₖ) vₖᴴ W vₖ may have w̄ equal by chance: then w̄ₖ is the same multiple of Hₖₖ for all k of the block
-        diagonal = xp.real(xp.diagonal(H))
-        apart = block & (xp.abs(_row(diagonal) - _column(diagonal)) > 1e3 * noise)
-        chance = ~xp.any(apart, axis=-1)[..., None]
-        crossed = block & (xp.abs(H) > 1e3 * noise)
-        on_diagonal = xp.abs(_column(diagonal)) > 1e3 * noise
-        driven = xp.abs(_column(w_bar)) > tolerance
-        found = found | (chance & crossed & ((on_diagonal & driven) | ~(on_diagonal | driven)))
-    return anywhere(found)
-
-
-def _unequal(w_bar, w):
-    """Up to where a difference of w̄ is none, and which pairs differ by more."""
-    xp = namespace(w)
-    tolerance = xp.eps(w) ** 0.5 * _largest(w_bar)[..., None]
-    return tolerance, xp.abs(_row(w_bar) - _column(w_bar)) > tolerance
-
-
-def left_out(K, idle, noise, known, w_bar, w):
-    """The elements of F ∘ K whose bracket is `idle`, taken for rounding, and may be more. And for which matrices of the
-    batch there are any, and are not known to a digit of Ā, which has the elements `known` besides.
-
-    The bracket of V f(w) Vᴴ is of the size of the gap. Where w̄ differs in a pair by more than that of a function of the
-    eigenvalues does, by a hundred times the relative gap, the loss may be of this kind, and is none of those for which
-    the bracket vanishes. So it counts for what it is, with its rounding over the gap.
-    """
-    xp = namespace(K)
-    _, unequal = _unequal(w_bar, w)
-    number, zero = blocks(w), xp.zeros_like(noise)
-    apart = xp.not_equal(_row(number), _column(number))
-    gap = xp.where(apart, _row(w) - _column(w), zero + 1)
-    steps = xp.abs(_row(w_bar) - _column(w_bar)) * _largest(w)[..., None]
-    steep = steps > 100 * xp.abs(gap) * _largest(w_bar)[..., None]
-    taken = idle & unequal & apart & steep
-    X = xp.where(taken, K / xp.cast(gap, K), xp.zeros_like(K))
-    error = xp.where(taken, noise / (NOISE * gap), zero)
-    norm = xp.sum(w_bar**2, axis=-1) + xp.sum(xp.abs(known) ** 2 + xp.abs(X) ** 2, axis=(-2, -1))
-    return X, anywhere(taken), xp.sum(error**2, axis=(-2, -1)) > 0.1**2 * norm
-
-
-@primitive("(m,n),(m,n)->(m,n)")
-def differentiated_once(A, where):
-    """A, whose derivative is NaN where there is a one."""
-    return A
-
-
-@differentiated_once.vjp
-def _(C_bar, C, A, where):
-    return lambda: _nan(where, C_bar), None
-
-
-@differentiated_once.jvp
-def _(C, A, where):
-    return lambda A_dot: _nan(where, A_dot), None
-
-
-def _nan(where, A):
-    xp = namespace(A)
-    return xp.where(xp.equal(xp.real(where), 0), A, np.nan * xp.ones_like(A))
-
-
-def settled(suspect, find, A_bar, message, complete):
-    """Ā with NaN in the place of the matrices of which it is not known, with a warning; and with what is missing in it,
-    unless it is `complete`. ``find()`` tells which matrices these are, and what is missing, and in which matrices. It
-    has to be called only if `suspect` holds anywhere.
-
-    A second derivative of what is missing, where the square of a gap divides it, is NaN.
-    """
-    xp = namespace(A_bar)
-
-    def each(x):
-        return xp.real(x * xp.ones_like(A_bar[..., :1, :1]))
-
-    def look():
-        unknown, *others = find()
-        xp.warn(unknown, message)
-        # a factor, so that derivatives of what is NaN are NaN, too
-        factor = xp.where(unknown[..., None, None], np.nan * each(1), each(1))
-        if complete:
-            return (factor,)
-        missing, spoilt = others
-        return factor, missing, xp.where(spoilt[..., None, None], each(1), each(0))
-
-    changes = xp.only_if(suspect, look, lambda: (each(1), xp.zeros_like(A_bar), each(0))[: 1 if complete else 3])
-    if changes is None:
-        return A_bar
-    factor, *others = changes
-    if not complete:
-        missing, spoilt = others
-        A_bar = differentiated_once(A_bar, xp.cast(spoilt, A_bar) * xp.ones_like(A_bar)) + missing
-    return A_bar * xp.cast(factor, A_bar)
-
-
 eigvalsh.also(lambda *args, **kwargs: _triangle_read(args, kwargs))
 
 
@@ -1045,287 +523,3 @@ def _(case):
 @eigvalsh.reference
 def _(mp, A, *, UPLO):
     return exact_eigh(mp, A)[0]
-
-
-# -- two matrices ------------------------------------------------------------------------------------------------------
-
-
-@primitive("(n,n),(n,n)->(n),(n,n),(n,n),(n),(n,n)", hidden=3, hermitian=("A", "B"))
-def eigh_generalized(A, B):
-    """The generalised eigenvalues and vectors of Hermitian A and positive definite B: A V = B V diag(w), Vᴴ B V = I.
-
-    These are those of scipy.linalg.eigh(A, B) with type 1.
-
-    Parameters
-    ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian.
-    B : array (..., n, n)
-        Symmetric or Hermitian positive definite. float32, float64, complex64 or complex128; batch dimensions
-        broadcast. Of both only the lower triangle is read, and both bars come back Hermitian.
-
-    Returns
-    -------
-    w : array (..., n)
-        The eigenvalues, real, in ascending order.
-    V : array (..., n, n)
-        The eigenvectors, as columns. Their free factor is chosen: of the components of a column that are larger than
-        nine tenths of the largest, the first is positive.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        As `eigh` for A, as `cholesky` for B; the message names A or B.
-
-    Notes
-    -----
-    Value: with the Cholesky factor B = L Lᴴ, the eigenvalues of L⁻¹ A L⁻ᴴ, and V = L⁻ᴴ times its vectors.
-
-    Rules. Put V̇ = V K into the derivatives of both equations, and multiply by Vᴴ; with C = Vᴴ Ȧ V, E = Vᴴ Ḃ V:
-
-        C + diag(w) K = E diag(w) + K diag(w) + diag(ẇ),    Kᴴ + E + K = 0
-        ⇒    ẇ = diag(C − E diag(w)),    Kᵢⱼ = Fᵢⱼ (Cᵢⱼ − Eᵢⱼ wⱼ),    Kᵢᵢ = −Eᵢᵢ/2,
-
-    with F and the choice of free factors as in `eigh`, which this is for B = I. Moved off Ȧ and Ḃ, with Y = Vᴴ V̄ and
-    M = F ∘ Y, and with (X + Xᴴ)/2 taken of both:
-
-        Ā = V (diag(w̄) + M) Vᴴ,    B̄ = −V (diag(w̄ ∘ w) + M diag(w) + diag(Y)/2) Vᴴ.
-
-    This is computed as that of the standard problem of L⁻¹ A L⁻ᴴ, whose vectors are Lᴴ V, for Ā, and then without F:
-    with X = diag(w̄) + M and its Hermitian part, V X diag(w) Vᴴ has the Hermitian part of Ā A B⁻¹ and V (Y + Yᴴ) Vᴴ/4,
-    and as B⁻¹ = V Vᴴ,
-
-        B̄ = −Hermitian part of (Ā A V Vᴴ + V Vᴴ V̄ Vᴴ/2).
-
-    At equal eigenvalues, what has a derivative and what is NaN is as in `eigh`. There, a pair of equal ones keeps Kᵢⱼ =
-    −Eᵢⱼ/2, so that Vᴴ B V = I holds. Source: Giles (2008), section 3.1, extended by the product rule. Cost: a Cholesky
-    factorisation for the function, for the rules four triangular systems and three products for Ā, five products for B̄.
-
-    Examples
-    --------
-    >>> import numpy as np, overbar
-    >>> overbar.eigh_generalized(np.array([[2.0, 1.0], [1.0, 2.0]]), 2 * np.eye(2))[0]
-    array([0.5, 1.5])
-    """
-    xp = namespace(A, B)
-    L = xp.cholesky(B, argument="B")
-    w, Y = xp.eigh(_reduced(xp, L, from_lower.function(A)))
-    V = fixed(xp.solve_triangular(L, Y, upper=False, adjoint=True))
-    return w, V, xp.zeros_like(V), xp.zeros_like(xp.cast(w, V)), L + xp.zeros_like(V)
-
-
-def _reduced(xp, L, A):
-    """L⁻¹ A L⁻ᴴ of Hermitian A."""
-    half = xp.solve_triangular(L, A, upper=False)
-    return hermitian_part(xp.solve_triangular(L, mH(half), upper=False))
-
-
-@primitive("(n,n)->(n,n)", hermitian=("A",))
-def from_lower(A):
-    """The Hermitian matrix of which A has the lower triangle; its bar comes back Hermitian."""
-    xp = namespace(A)
-    return xp.tril(A) + mH(xp.tril(A, k=-1))
-
-
-@from_lower.vjp
-def _(H_bar, H, A):
-    return (lambda: hermitian_part(H_bar),)
-
-
-@from_lower.jvp
-def _(H, A):
-    return (hermitian_part,)
-
-
-class _Standard:
-    """The standard problem of L⁻¹ A L⁻ᴴ, B = L Lᴴ, whose vectors are Lᴴ V."""
-
-    def __init__(self, outputs, A):
-        w, V, *hidden, self.L = outputs
-        self.xp = namespace(V)
-        self.A = from_lower(A)
-        self.H = _reduced(self.xp, self.L, self.A)
-        self.outputs = w, mH(self.L) @ V, *hidden
-
-    def solve(self, X, adjoint=False):
-        return self.xp.solve_triangular(self.L, X, upper=False, adjoint=adjoint)
-
-
-@eigh_generalized.vjp
-def _(bars, outputs, A, B):
-    (w_bar, V_bar, *hidden, L_bar), V, L = bars, outputs[1], outputs[-1]
-    standard = once(lambda: _Standard(outputs, A))
-    turned = once(lambda: turned_bar(V, V_bar))
-
-    @once
-    def A_bar():
-        if w_bar is None and V_bar is None:
-            return namespace(V).zeros_like(V)
-        Y_bar = None if V_bar is None else standard().solve(turned())
-        H_bar = unturned_bar("eigh_generalized", (w_bar, Y_bar, *hidden), standard().outputs, standard().H)
-        half = standard().solve(H_bar, adjoint=True)
-        return hermitian_part(standard().solve(mH(half), adjoint=True))
-
-    def B_bar():
-        found = A_bar() @ (standard().A @ (V @ mH(V)))
-        if V_bar is not None:
-            found = found + V @ ((mH(V) @ turned()) @ mH(V)) / 2
-        found = -hermitian_part(found)
-        return found if L_bar is None else found + cholesky.vjp_rule(L_bar, L, B, **cholesky.defaults)[0]()
-
-    return A_bar, B_bar
-
-
-@eigh_generalized.jvp
-def _(outputs, A, B):
-    (w, V, *_), xp = outputs, namespace(outputs[1])
-
-    def dots(A_dot, B_dot):
-        standard = _Standard(outputs, A)
-        Y = standard.outputs[1]
-        E, W = mH(V) @ hermitian_part(B_dot) @ V, xp.cast(w, V)
-        C = mH(V) @ hermitian_part(A_dot) @ V - (E * _row(W) + _column(W) * E) / 2
-        w_dot, _, *hidden = decomposed_dots(Y @ C @ mH(Y), standard.outputs, standard.H)
-        K = xp.cast(inverse_gaps(w), V) * C - E / 2
-        (L_dot,) = cholesky.jvp_rule(outputs[-1], B, **cholesky.defaults)
-        return w_dot, turned_dot(V, V @ K), *hidden, L_dot(B_dot)
-
-    return dots
-
-
-@eigh_generalized.samples
-def _(case):
-    B = case.positive_definite(4)
-    B = case._cast(B / 4 + 1.25 * np.eye(B.shape[-1]))  # what the step of a finite difference moves is little then
-    L = np.linalg.cholesky(B)
-    A = L @ spread(case, 4) @ np.conj(np.swapaxes(L, -1, -2))
-    yield case(case._cast((A + np.conj(np.swapaxes(A, -1, -2))) / 2), B)
-
-
-@eigh_generalized.reference
-def _(mp, A, B):
-    H, L = mp.tril(A, 0) + mp.mH(mp.tril(A, -1)), mp.cholesky(B)
-    w, Y = exact_eigh(mp, mp.mH(mp.solve(L, mp.mH(mp.solve(L, H)))))
-    V = mp.solve(mp.mH(L), Y)
-    for k in range(len(A)):
-        V[:, k] = exact_fixed(mp, V[:, k])
-    return w, V
-
-
-# -- tridiagonal matrices ----------------------------------------------------------------------------------------------
-
-# From this size on the host's routine for tridiagonal matrices is faster than the decomposition of full ones.
-TRIDIAGONAL = 48
-
-
-@kernel("(n),(k)->(n),(n,n)", "r=")
-def stemr(d, e):
-    """SciPy's eigenvalues and eigenvectors of a Hermitian tridiagonal matrix."""
-    if not (np.isfinite(d).all() and np.isfinite(e).all()):
-        raise np.linalg.LinAlgError(
-            "eigh_tridiagonal: argument d or e is not finite. Remove or replace such entries before the call."
-        )
-    if e.dtype.kind != "c":
-        return scipy.linalg.eigh_tridiagonal(d.real, e, check_finite=False)
-    # the matrix is P T Pᴴ with a diagonal P, of numbers of modulus 1, and a real T
-    size = abs(e)
-    phases = np.append(1, np.cumprod(np.where(size == 0, 1, e.conj() / np.where(size == 0, 1, size))))
-    w, V = scipy.linalg.eigh_tridiagonal(d.real, size, check_finite=False)
-    return w, (phases / abs(phases))[:, None] * V
-
-
-@primitive("(n),(k)->(n),(n,n),(n,n),(n)", hidden=2)
-def eigh_tridiagonal(d, e):
-    """The eigenvalues and eigenvectors of a symmetric (Hermitian) tridiagonal matrix.
-
-    Parameters
-    ----------
-    d : array (..., n)
-        The diagonal. Of complex entries only the real part counts.
-    e : array (..., n − 1)
-        The diagonal above it; below it is its conjugate. float32, float64, complex64 or complex128. Batch dimensions
-        broadcast.
-
-    Returns
-    -------
-    w : array (..., n)
-        The eigenvalues, real, in ascending order.
-    V : array (..., n, n)
-        The eigenvectors, as columns, of norm 1, with the free factor chosen as in `eigh`.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The sizes do not fit; else as `eigh`.
-
-    Notes
-    -----
-    `eigh` of the matrix with these diagonals, of whose bar Ā = V (diag(w̄) + F ∘ (Y − Yᴴ)/2) Vᴴ the entries on them
-    are taken; an entry of e stands in two places:
-
-        d̄ᵢ = Re Āᵢᵢ,    ēᵢ = 2 Āᵢ,ᵢ₊₁.
-
-    The value is computed on the host, by SciPy, in O(n²), where d lies there and n is 48 or more; else with the dense
-    matrix, which is no larger than V, by the library's own `eigh`: on every device, in batches, and under XLA. Where no
-    e is 0 all eigenvalues differ, though they may be close; where one is, `eigh` says what holds. Source: Giles (2008),
-    section 3.1. Cost of the rules: that of those of `eigh`.
-
-    Examples
-    --------
-    >>> import numpy as np, overbar
-    >>> (w, V), pullback = overbar.vjp(overbar.eigh_tridiagonal, np.zeros(3), np.ones(2))
-    >>> np.round(w[0], 4), np.round(pullback((np.array([1.0, 0.0, 0.0]), None))[0], 4)
-    (np.float64(-1.4142), array([0.25, 0.5 , 0.25]))
-    """
-    xp = namespace(d, e)
-    n, k = d.shape[-1], e.shape[-1]
-    if n is not None and k is not None and k != max(n - 1, 0):
-        raise xp.ShapeError(
-            f"eigh_tridiagonal: argument e of shape {tuple(e.shape)} does not fit d of shape {tuple(d.shape)}: it must "
-            "have one entry less."
-        )
-    if n is not None and n >= TRIDIAGONAL and xp.on_the_host(d):
-        w, V = xp.on_host(stemr, d, e)
-        return all_outputs(w, fixed(V))
-    return decomposed("eigh_tridiagonal", _tridiagonal(xp, d, e))
-
-
-def _tridiagonal(xp, d, e):
-    n = xp.shape(d)[-1]
-    above = xp.diagonal_embed(e, n, n, offset=1)
-    return xp.diagonal_embed(d, n, n) + above + mH(above)
-
-
-@eigh_tridiagonal.vjp
-def _(bars, outputs, d, e):
-    xp = namespace(outputs[1])
-    A_bar = once(lambda: decomposed_bar("eigh_tridiagonal", bars, outputs, _tridiagonal(xp, d, e)))
-    return lambda: xp.real(xp.diagonal(A_bar())), lambda: 2 * xp.diagonal(A_bar(), offset=1)
-
-
-@eigh_tridiagonal.jvp
-def _(outputs, d, e):
-    xp = namespace(outputs[1])
-
-    def dots(d_dot, e_dot):
-        A_dot = _tridiagonal(xp, xp.cast(xp.real(d_dot), outputs[1]), xp.cast(e_dot, outputs[1]))
-        return decomposed_dots(A_dot, outputs, _tridiagonal(xp, d, e))
-
-    return dots
-
-
-@eigh_tridiagonal.samples
-def _(case):
-    e = case.positive(3)
-    n = e.shape[-1] + 1  # larger where costs are measured
-    yield case(case._cast(np.arange(n) * 1.5 + case.rng.uniform(-0.2, 0.2, (*case.batch, n))), e)
-
-
-@eigh_tridiagonal.reference
-def _(mp, d, e):
-    A = mp.zeros((len(d), len(d)))
-    for i, x in enumerate(d):
-        A[i, i] = x.real
-    for i, x in enumerate(e):
-        A[i, i + 1], A[i + 1, i] = x, mp.conj(e)[i]
-    return exact_eigh(mp, A)

@@ -1,8 +1,8 @@
 """Any function of a general square matrix, diagonalisable or not.
 
-May import NumPy, SciPy, `overbar.namespace`, `overbar.primitive` and `overbar.kernel`, and the other families of
-`rules`. f is evaluated as an array function of the caller's library; what comes before and after it, a Schur form and
-triangular equations, is computed on the host, in double precision whatever the dtype.
+May import NumPy, `overbar.namespace`, `overbar.primitive`, `overbar.kernel`, `rules.jets` and `rules.schur_forms`. f is
+evaluated as an array function of the caller's library; what comes before and after it, a Schur form and triangular
+equations, is computed on the host, in double precision whatever the dtype.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """Inverses and systems of equations: A⁻¹, A⁻¹B, and what Gaussian processes want of A⁻¹.
 
-May import `overbar.namespace` and `overbar.primitive`, and the other families of `rules`.
+May import `overbar.namespace`, `overbar.primitive`, `rules.failing` and `rules.triangular`.
 """
 
 from overbar.namespace import mH, mT, namespace

@@ -1,14 +1,15 @@
 """The pseudoinverse and least squares, at any constant rank, by Golub and Pereyra (1973), "The differentiation of
 pseudo-inverses and nonlinear least squares problems whose variables separate".
 
-May import `overbar.namespace` and `overbar.primitive`, and the other families of `rules`.
+May import NumPy, `overbar.namespace`, `overbar.primitive`, `rules.singular_vectors` and `rules.svd`.
 """
 
 import numpy as np
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
-from overbar.rules.svd import _distinct, _reciprocal, decomposed, decomposed_bar, decomposed_dots
+from overbar.rules.singular_vectors import reciprocal
+from overbar.rules.svd import decomposed, decomposed_bar, decomposed_dots, distinct
 
 # The order of the products in these two is such that none is beyond the range of numbers where the result is not: each
 # is as 1/A² at most, as the result is, and each of their own derivatives as 1/A³. And for tall matrices none has m by m
@@ -59,7 +60,7 @@ def _inverse_by_svd(xp, A, factors, atol, rtol):
     """A⁺ from U, S, Vᴴ, and which singular values count as zero."""
     U, S, Vh = factors
     zero = _cutoff(xp, A, S[..., :1], atol, rtol) >= S
-    return (mH(Vh) * xp.cast(_reciprocal(xp, S, zero), A)[..., None, :]) @ mH(U), zero
+    return (mH(Vh) * xp.cast(reciprocal(xp, S, zero), A)[..., None, :]) @ mH(U), zero
 
 
 @primitive("(m,n)->(n,m)", steps=("atol", "rtol"))
@@ -118,7 +119,7 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
         raise xp.ShapeError(f"pinv: argument A of shape {tuple(A.shape)} is not square: leave out hermitian=True.")
     w, V = xp.eigh((A + mH(A)) / 2)
     size = xp.abs(w)
-    over = _reciprocal(xp, w, size <= _cutoff(xp, A, xp.maximum(size[..., :1], size[..., -1:]), atol, rtol))
+    over = reciprocal(xp, w, size <= _cutoff(xp, A, xp.maximum(size[..., :1], size[..., -1:]), atol, rtol))
     return (V * xp.cast(over, A)[..., None, :]) @ mH(V)
 
 
@@ -143,7 +144,7 @@ def _(X, A, *, atol, rtol, hermitian):
 
 @pinv.samples
 def _(case):
-    yield case(_distinct(case, 4, 3))
+    yield case(distinct(case, 4, 3))
     A = case.positive_definite(3)
     # the second derivative grows with the third power of the inverse
     yield case(A + 2 * np.eye(A.shape[-1], dtype=A.dtype), hermitian=True)
@@ -335,8 +336,8 @@ def _(outputs, A, B, *, rcond, driver, l2_regularizer, fast):
 
 @lstsq.samples
 def _(case):
-    yield case(_distinct(case, 4, 3), case.normal(4, 2))
-    yield case(_distinct(case, 2, 3), case.normal(2, 2), l2_regularizer=0.5, fast=False)
+    yield case(distinct(case, 4, 3), case.normal(4, 2))
+    yield case(distinct(case, 2, 3), case.normal(2, 2), l2_regularizer=0.5, fast=False)
 
 
 @lstsq.reference

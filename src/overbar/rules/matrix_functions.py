@@ -1,6 +1,6 @@
 """Functions of a square matrix that are entire, or rational: powers, polynomials, exponential, sine and cosine.
 
-May import NumPy, `overbar.namespace` and `overbar.primitive`, and the other families of `rules`.
+May import NumPy, `overbar.namespace`, `overbar.primitive` and `rules.jets`.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Functions of a square matrix that have a branch: square root, logarithm, fractional powers.
 
-May import NumPy, SciPy, `overbar.namespace`, `overbar.primitive` and `overbar.kernel`, and the other families of
-`rules`. No framework has what they are made of, a Schur decomposition and triangular Sylvester equations: values and
-derivatives are computed on the host, in double precision whatever the dtype.
+May import NumPy, `overbar.namespace`, `overbar.primitive`, `rules.jets`, `rules.matrix_functions` and
+`rules.schur_forms`. No framework has what they are made of, a Schur decomposition and triangular Sylvester equations:
+values and derivatives are computed on the host, in double precision whatever the dtype.
 
 With A = Q T Qᴴ, T upper triangular, f(A) = Q f(T) Qᴴ, and the derivative along E is Q L Qᴴ with that of f at T along
 Qᴴ E Q. What follows works on the jets of `overbar.rules.jets`, whose first part is T and triangular; the others are

@@ -1,8 +1,8 @@
 """The Cholesky decomposition differentiated in four ways, after Murray (2016), "Differentiation of the Cholesky
 decomposition", arXiv:1602.07527: symbolically, column by column, block by block, and by halves.
 
-May import NumPy, `overbar.namespace` and the other families of `rules`. All compute the same two things, so that they
-can be read beside one another and tested against one another:
+May import NumPy, `overbar.namespace` and `rules.cholesky`. All compute the same two things, so that they can be read
+beside one another and tested against one another:
 
     forward(L, A_dot)    L̇ from Ȧ, which is symmetric (Hermitian); only the lower triangle of Ȧ is read, but by the
                          symbolic rule, which takes the Hermitian part

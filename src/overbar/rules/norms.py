@@ -1,13 +1,16 @@
 """Norms of matrices and the condition number.
 
-May import `overbar.namespace` and `overbar.primitive`, and the other families of `rules`. Every function here keeps its
-gradient G as a hidden output: A gets the bar c̄ G, and what G itself depends on A by is the second derivative, a map
-from matrices to matrices that is its own adjoint and hence both the forward and the reverse rule of G.
+May import `overbar.namespace`, `overbar.primitive`, `rules.polar`, `rules.singular_vectors` and `rules.svd`. Every
+function here keeps its gradient G as a hidden output: A gets the bar c̄ G, and what G itself depends on A by is the
+second derivative, a map from matrices to matrices that is its own adjoint and hence both the forward and the reverse
+rule of G.
 """
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import primitive
-from overbar.rules.svd import _distinct, polar_reverse, svd, svd_reverse
+from overbar.rules.polar import polar_reverse
+from overbar.rules.singular_vectors import svd_reverse
+from overbar.rules.svd import distinct, svd
 
 _INFINITY, _NAN = float("inf"), float("nan")
 _NORMS = {"fro": "fro", "nuc": "nuc"} | {p: p for p in (2, -2, 1, -1, _INFINITY, -_INFINITY)}
@@ -219,9 +222,9 @@ _rules_of_a_function_with_its_gradient(matrix_norm, _matrix_norm_second)
 
 @matrix_norm.samples
 def _(case):
-    yield case(_distinct(case, 4, 3))
-    yield case(_distinct(case, 3, 3), ord="nuc")
-    yield case(_distinct(case, 3, 4), ord=2)
+    yield case(distinct(case, 4, 3))
+    yield case(distinct(case, 3, 3), ord="nuc")
+    yield case(distinct(case, 3, 4), ord=2)
 
 
 @matrix_norm.reference
@@ -373,8 +376,8 @@ _rules_of_a_function_with_its_gradient(cond, _cond_second)
 
 @cond.samples
 def _(case):
-    yield case(_distinct(case, 3, 4))
-    yield case(_distinct(case, 3, 3), p="fro")
+    yield case(distinct(case, 3, 4))
+    yield case(distinct(case, 3, 3), p="fro")
 
 
 @cond.reference

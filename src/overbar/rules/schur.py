@@ -1,6 +1,6 @@
 """The Schur decomposition, complex and real.
 
-May import `overbar.namespace`, `overbar.primitive` and `overbar.kernel`.
+May import NumPy, `overbar.namespace`, `overbar.primitive`, `overbar.kernel` and `rules.schur_forms`.
 """
 
 import numpy as np

@@ -1,52 +1,19 @@
-"""Functions of a symmetric or Hermitian matrix, V f(w) Vᴴ by its eigenvalues w and eigenvectors V.
+"""Functions of symmetric (Hermitian) matrices: any that you have.
 
-May import `overbar.namespace`, `overbar.primitive` and `rules.eigen`. Everything here rests on one primitive that is
-not offered by itself, `spectral_derivative`: the k-th derivative of f(A) along k directions. Its own derivative is the
-one of order k + 1, and where f has parameters (`parametric_spectral_derivative`), the derivative by a parameter is the
-same for ∂f/∂θ. The derivatives are right at repeated and nearly repeated eigenvalues: no eigenvector is differentiated,
-and no difference of nearly equal numbers divided by a small gap.
+May import `overbar.namespace`, `overbar.primitive`, `rules.equal_values` and `rules.scalars`.
 """
 
 import functools
 import itertools
 import math
 import operator
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from overbar.namespace import mH, namespace
 from overbar.primitive import primitive
-from overbar.rules.eigen import from_eigen, hermitian_part, spread
-
-# Nodes and weights of Gauss and Legendre on [0, 1].
-_NODES = [(float(t + 1) / 2, float(c) / 2) for t, c in zip(*np.polynomial.legendre.leggauss(8), strict=True)]
-
-
-# -- functions of a number ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Scalar:
-    """A function of a real number, and of parameters, and what is known of it. All of these take the parameters behind
-    the numbers."""
-
-    #: the k-th derivative, as a function of an array, for k = 0, 1, ...
-    derivative: Callable[[int], Callable]
-    #: (f(x) − f(y)) / (x − y) without loss of digits, where there is a formula
-    divided: Callable | None = None
-    #: whether f is defined for numbers that are not negative only: True, or a function of the parameters
-    nonnegative: bool | Callable = False
-    #: p, where f(c x) = cᵖ f(x), or for the logarithm f(x) plus a constant: then a matrix may be scaled. A number, or a
-    #: function of the parameters
-    degree: float | Callable | None = None
-    #: the derivative by the i-th parameter, itself such a function
-    partial: Callable[[int], Any] | None = None
-    #: how many parameters there are, where that is known
-    count: int | None = None
-
+from overbar.rules.equal_values import from_eigen, hermitian_part
+from overbar.rules.scalars import NODES, Scalar
 
 _OPTIONS = ("f", "df", "d2f", "d3f")
 
@@ -103,7 +70,7 @@ def _count(args, of):
     return count
 
 
-def _eigh(A, of, args=None):
+def decomposition(A, of, args=None):
     """Eigenvalues and eigenvectors. For a function of numbers that are not negative, an eigenvalue that is negative by
     rounding only counts as zero, and one that is negative indeed as NaN, which is what comes of it then."""
     xp = namespace(A)
@@ -124,9 +91,9 @@ def _largest(w):
     return xp.sum(xp.maximum(xp.abs(w[..., :1]), xp.abs(w[..., -1:])), axis=-1, keepdims=True)
 
 
-def _value(A, of, args=None):
+def value_of(A, of, args=None):
     """f(A) = V f(w) Vᴴ, with w and V, which are kept for the derivatives."""
-    w, V = _eigh(A, of, args)
+    w, V = decomposition(A, of, args)
     C = from_eigen(of.derivative(0)(w, *_parameters(args, of)), V)
     if args is not None:  # the parameters may have batch dimensions that A lacks
         xp, batch = namespace(A), namespace(A).shape(C)[:-2]
@@ -167,7 +134,7 @@ class _Pairs:
         xp, safe = self.xp, self.xp.where(self.equal, self.xp.ones_like(self.gap), self.gap)
         fx, fy = self.ends(0)
         quotient = (fx - fy) / safe
-        mean = sum(c * self.between(1, t) for t, c in _NODES)
+        mean = sum(c * self.between(1, t) for t, c in NODES)
         slope_x, slope_y = self.slopes
         size = xp.abs(fx) + xp.abs(fy) + xp.abs(self.x * slope_x) + xp.abs(self.y * slope_y)
         rounding = 8 * xp.eps(self.w) * size / xp.abs(safe)
@@ -278,7 +245,7 @@ def parametric_spectral_derivative(A, E, w, V, args, *, of):
     return _derivative(A, E, w, V, args, of)
 
 
-class _At:
+class At:
     """f(A) and its derivatives at one matrix, and at one vector of parameters or without any."""
 
     def __init__(self, A, w, V, args, of):
@@ -313,7 +280,7 @@ class _At:
         )
 
 
-def _none(A):
+def no_derivative(A):
     """No directions."""
     return A[..., None, :, :][..., :0, :, :]
 
@@ -332,7 +299,7 @@ def _without(E, r):
 
 
 def _derivative_vjp(C_bar, C, A, E, w, V, args=None, *, of):
-    xp, k, at = namespace(A), E.shape[-3], _At(A, w, V, args, of)
+    xp, k, at = namespace(A), E.shape[-3], At(A, w, V, args, of)
 
     def from_E():
         if k == 0:
@@ -347,7 +314,7 @@ def _derivative_vjp(C_bar, C, A, E, w, V, args=None, *, of):
 
 
 def _derivative_jvp(C, A, E, w, V, args=None, *, of):
-    k, at = E.shape[-3], _At(A, w, V, args, of)
+    k, at = E.shape[-3], At(A, w, V, args, of)
 
     def from_E(E_dot):
         if k == 0:
@@ -365,17 +332,17 @@ for _primitive in (spectral_derivative, parametric_spectral_derivative):
     _primitive.jvp(_derivative_jvp)
 
 
-def _rules(p, of):
+def register_rules(p, of):
     """Register the two rules of a function of a matrix; `of` makes its function of a number out of its options."""
 
     @p.vjp
     def _(C_bar, outputs, A, **options):
-        at = _At(A, *outputs[1:], None, of(**options))
+        at = At(A, *outputs[1:], None, of(**options))
         return (lambda: at.along(C_bar),)
 
     @p.jvp
     def _(outputs, A, **options):
-        at = _At(A, *outputs[1:], None, of(**options))
+        at = At(A, *outputs[1:], None, of(**options))
         return (lambda A_dot: (at.along(A_dot),),)
 
 
@@ -385,25 +352,25 @@ def _parametric_rules(p, of):
     @p.vjp
     def _(C_bar, outputs, A, args, **options):
         given = args if args.shape[-1] != 0 else None
-        at = _At(A, *outputs[1:], given, of(**options))
+        at = At(A, *outputs[1:], given, of(**options))
 
         def args_bar():
-            return namespace(args).zeros_like(args) if given is None else at.args_bar(C_bar, _none(A))
+            return namespace(args).zeros_like(args) if given is None else at.args_bar(C_bar, no_derivative(A))
 
         return lambda: at.along(C_bar), args_bar
 
     @p.jvp
     def _(outputs, A, args, **options):
         given = args if args.shape[-1] != 0 else None
-        at = _At(A, *outputs[1:], given, of(**options))
+        at = At(A, *outputs[1:], given, of(**options))
 
         def from_args(args_dot):
-            return (None if given is None else at.args_dot(_none(A), args_dot),)
+            return (None if given is None else at.args_dot(no_derivative(A), args_dot),)
 
         return lambda A_dot: (at.along(A_dot),), from_args
 
 
-def _exact(mp, A, f):
+def exact_spectral(mp, A, f):
     """f(A) with 50 digits."""
     matrix = mp.context.matrix(A.tolist())
     real = all(isinstance(a, mp.context.mpf) for a in A.flat)
@@ -435,10 +402,10 @@ def _of_given(*, f, df, d2f, d3f, dargs, d2args):
         return _of_table(d2args[i], f"d2args[{i}]", j, None, len(dargs))
 
     count = None if dargs is None else len(dargs)
-    return _Scalar(functools.partial(_given, (f, df, d2f, d3f), _OPTIONS), partial=partial, count=count)
+    return Scalar(functools.partial(_given, (f, df, d2f, d3f), _OPTIONS), partial=partial, count=count)
 
 
-_ZERO = _Scalar(lambda k: lambda w, *_: namespace(w).zeros_like(w), partial=lambda i: _ZERO)
+_ZERO = Scalar(lambda k: lambda w, *_: namespace(w).zeros_like(w), partial=lambda i: _ZERO)
 
 
 def _of_table(table, name, i, partial, count):
@@ -448,7 +415,7 @@ def _of_table(table, name, i, partial, count):
         raise ValueError(f"spectral_function: args has more parameters than {name}, which has {len(table)}.")
     functions = table[i] if isinstance(table[i], (tuple, list)) else (table[i],)
     names = [f"{name}[{i}]", *(f"{name}[{i}][{k}]" for k in range(1, len(functions)))]
-    return _Scalar(functools.partial(_given, tuple(functions), names), partial=partial, count=count)
+    return Scalar(functools.partial(_given, tuple(functions), names), partial=partial, count=count)
 
 
 def _no_parameters(A):
@@ -576,10 +543,10 @@ def spectral_function(A, args=None, *, f, df, d2f=None, d3f=None, dargs=None, d2
     """
     of = _of_given(f=f, df=df, d2f=d2f, d3f=d3f, dargs=dargs, d2args=d2args)
     if args.shape[-1] != 0:
-        return _value(A, of, args)
+        return value_of(A, of, args)
     xp = namespace(A)
     nothing = xp.sum(args, axis=-1)[..., None, None]  # of no numbers, but with the batch dimensions of args
-    return _value(A + xp.cast(nothing, A), of)
+    return value_of(A + xp.cast(nothing, A), of)
 
 
 _parametric_rules(spectral_function, _of_given)
@@ -622,606 +589,4 @@ def _(case):
 
 @spectral_function.reference
 def _(mp, A, args, *, f, df, d2f, d3f, dargs, d2args):
-    return _exact(mp, A, lambda w: f(w, *args))
-
-
-# -- powers, logarithm, exponential ------------------------------------------------------------------------------------
-
-
-def _power(b, k):
-    """The function ∂ᵏ/∂wᵏ ∂ᵇ/∂pᵇ wᵖ = w^(p−k) Σⱼ cⱼ (log w)ʲ. Each derivative of w^q (log w)ʲ by w is
-    w^(q−1) (q (log w)ʲ + j (log w)^(j−1)), which makes the coefficients."""
-
-    def derivative(w, p):
-        xp = namespace(w)
-        one, zero = xp.ones_like(p), xp.zeros_like(p)
-        c = [zero] * b + [one]
-        for i in range(k):
-            c = [(p - i) * c[j] + ((j + 1) * c[j + 1] if j < b else zero) for j in range(b + 1)]
-        vanishes = xp.equal(w, 0)
-        base = xp.where(vanishes, xp.ones_like(w), w)  # without a warning of NumPy's
-        if b:
-            base = xp.where(base < 0, xp.full_like(base, math.nan), base)  # no logarithm, hence no derivative
-        log = xp.log(base) if b else None
-        total = c[b]
-        for j in reversed(range(b)):
-            total = total * log + c[j]
-        value = base ** (p - k) * total
-        infinite = (p < k) if b == 0 else (p <= k)
-        constant = functools.reduce(operator.and_, [xp.equal(x, 0) for x in c])  # not zero times infinity
-        if b:
-            infinite = infinite & ~(xp.equal(p, k) & functools.reduce(operator.and_, [xp.equal(x, 0) for x in c[1:]]))
-        at_zero = xp.where(constant, zero, xp.where(infinite, xp.full_like(p, math.inf), xp.where(p > k, zero, c[0])))
-        return xp.where(vanishes, at_zero, xp.where(constant, xp.zeros_like(value), value))
-
-    return derivative
-
-
-def _power_divided(x, y, p):
-    """With M the larger and m the smaller of |x| and |y|, for numbers of one sign,
-
-        f[x, y] = M^(p−1) (1 − rᵖ)/(1 − r),    r = m/M,
-
-    where 1 − rᵖ = −expm1(p log r). For others x − y is a sum of two positive numbers: the quotient loses nothing."""
-    xp = namespace(x)
-    same = ((x > 0) & (y > 0)) | ((x < 0) & (y < 0))
-    equal = xp.equal(x, y)
-    M = xp.maximum(xp.abs(x), xp.abs(y))
-    one, zero = xp.ones_like(M), xp.zeros_like(M)
-    M, m = xp.where(same, M, one), xp.where(same, xp.minimum(xp.abs(x), xp.abs(y)), one)
-    r, t = m / M, (M - m) / M
-    close = r > 0.5
-    log_r = xp.where(close, xp.log1p(-xp.where(close, t, zero)), xp.log(xp.where(close, one, r)))
-    ratio = xp.where(xp.equal(t, 0), p * one, -xp.expm1(p * log_r) / xp.where(xp.equal(t, 0), one, t))
-    inside = M ** (p - 1) * ratio
-    inside = xp.where((x < 0) & xp.equal(2 * xp.round(p / 2), p), -inside, inside)
-    f, df = _power(0, 0), _power(0, 1)
-    outside = (f(x, p) - f(y, p)) / xp.where(same | equal, one, x - y)
-    return xp.where(same, inside, xp.where(equal, df(x, p), outside))
-
-
-def _power_log_divided(x, y, p):
-    """The derivative of that by p, the divided difference of wᵖ log w, for positive numbers:
-
-    M^(p−1) (log M (1 − rᵖ) − rᵖ log r)/(1 − r)."""
-    xp = namespace(x)
-    positive, equal = (x > 0) & (y > 0), xp.equal(x, y)
-    M, m = xp.maximum(x, y), xp.minimum(x, y)
-    one, zero = xp.ones_like(M), xp.zeros_like(M)
-    M, m = xp.where(positive, M, one), xp.where(positive, m, one)
-    r, t = m / M, (M - m) / M
-    close = r > 0.5
-    log_r = xp.where(close, xp.log1p(-xp.where(close, t, zero)), xp.log(xp.where(close, one, r)))
-    safe = xp.where(xp.equal(t, 0), one, t)
-    ratio = xp.where(xp.equal(t, 0), p * one, -xp.expm1(p * log_r) / safe)
-    inside = M ** (p - 1) * (xp.log(M) * ratio + xp.where(xp.equal(t, 0), one, -xp.exp(p * log_r) * log_r / safe))
-    g, dg = _power(1, 0), _power(1, 1)
-    outside = (g(x, p) - g(y, p)) / xp.where(positive | equal, one, x - y)
-    return xp.where(positive, inside, xp.where(equal, dg(x, p), outside))
-
-
-@functools.cache  # one entry for each order of derivative
-def _power_by_exponent(b):
-    """The b-th derivative of wᵖ by p."""
-    return _Scalar(
-        functools.partial(_power, b),
-        (_power_divided, _power_log_divided)[b] if b < 2 else None,
-        nonnegative=(lambda p: namespace(p).not_equal(namespace(p).round(p), p)) if b == 0 else True,
-        degree=(lambda p: p) if b == 0 else None,
-        partial=lambda i: _power_by_exponent(b + 1),
-        count=1,
-    )
-
-
-_POWER = _power_by_exponent(0)
-
-
-def _root(p):
-    """The derivatives of wᵖ for a constant p."""
-    return lambda k: lambda w: _power(0, k)(w, namespace(w).full_like(w, p))
-
-
-def _sqrt_divided(x, y):
-    xp = namespace(x)
-    return 1 / (xp.sqrt(x) + xp.sqrt(y))
-
-
-def _invsqrt_divided(x, y):
-    xp = namespace(x)
-    a, b = xp.sqrt(x), xp.sqrt(y)
-    return -1 / a / b / (a + b)
-
-
-_SQRT = _Scalar(_root(0.5), _sqrt_divided, nonnegative=True, degree=0.5)
-_INVSQRT = _Scalar(_root(-0.5), _invsqrt_divided, nonnegative=True, degree=-0.5)
-
-
-def _log(k):
-    if k == 0:
-        return lambda w: namespace(w).log(w)
-    return lambda w: (-1) ** (k - 1) * math.factorial(k - 1) * w ** (-k)
-
-
-def _log_divided(x, y):
-    """log1p(g/m)/g, with m the smaller number and g the gap."""
-    xp = namespace(x)
-    m, g = xp.minimum(x, y), xp.abs(x - y)
-    equal = xp.equal(g, 0)
-    return xp.where(equal, 1 / m, xp.log1p(g / m) / xp.where(equal, xp.ones_like(g), g))
-
-
-_LOG = _Scalar(_log, _log_divided, nonnegative=True, degree=0.0)
-
-
-def _exp(k):
-    return lambda w: namespace(w).exp(w)
-
-
-def _exp_divided(x, y):
-    """exp M (1 − exp(−g))/g, with M the larger number and g the gap."""
-    xp = namespace(x)
-    g = xp.abs(x - y)
-    one = xp.ones_like(g)
-    ratio = xp.where(xp.equal(g, 0), one, -xp.expm1(-g) / xp.where(xp.equal(g, 0), one, g))
-    return xp.exp(xp.maximum(x, y)) * ratio
-
-
-_EXP = _Scalar(_exp, _exp_divided)
-
-
-def _sign(k):
-    def derivative(w):
-        xp = namespace(w)
-        if k == 0:
-            return xp.sign(w)
-        return xp.where(xp.equal(w, 0), xp.full_like(w, math.nan), xp.zeros_like(w))
-
-    return derivative
-
-
-def _sign_divided(x, y):
-    xp = namespace(x)
-    one = xp.ones_like(x - y)
-    quotient = (xp.sign(x) - xp.sign(y)) / xp.where(xp.equal(x, y), one, x - y)
-    return xp.where(xp.equal(x, 0) & xp.equal(y, 0), math.nan * one, quotient)
-
-
-_SIGN = _Scalar(_sign, _sign_divided, degree=0.0)
-
-
-def _logistic(w):
-    """1/(1 + exp(−w)) without overflow."""
-    xp = namespace(w)
-    small = xp.exp(-xp.abs(w))
-    return xp.where(w < 0, small, xp.ones_like(w)) / (1 + small)
-
-
-@functools.cache
-def _softplus_polynomial(k):
-    """The (k−1)-th derivative of the logistic function s as a polynomial in s: s′ = s − s²."""
-    s = np.polynomial.Polynomial([0, 1])
-    return s if k == 1 else _softplus_polynomial(k - 1).deriv() * (s - s**2)
-
-
-def _softplus(k):
-    def derivative(w):
-        xp = namespace(w)
-        if k == 0:
-            return xp.where(w > 0, w, xp.zeros_like(w)) + xp.log1p(xp.exp(-xp.abs(w)))
-        if k == 1:
-            return _logistic(w)
-        # even for even k and odd for odd k: where s is small, 1 − s loses nothing
-        s = _logistic(-xp.abs(w))
-        value = functools.reduce(lambda total, c: total * s + float(c), _softplus_polynomial(k).coef[:0:-1], 0 * s) * s
-        return xp.where(w > 0, (-1) ** k * value, value)
-
-    return derivative
-
-
-def _softplus_divided(x, y):
-    """With m the smaller number, g the gap and s the logistic function, log1p(s(m) expm1(g))/g."""
-    xp = namespace(x)
-    m, M, g = xp.minimum(x, y), xp.maximum(x, y), xp.abs(x - y)
-    one, large = xp.ones_like(g), g > 30  # beyond, expm1 might overflow, and the quotient loses nothing
-    f = _softplus(0)
-    moderate = xp.where(large, one, g)
-    close = xp.log1p(_logistic(m) * xp.expm1(moderate))
-    difference = xp.where(large, f(M) - f(m), close)
-    return xp.where(xp.equal(g, 0), _logistic(m) * one, difference / xp.where(xp.equal(g, 0), one, g))
-
-
-_SOFTPLUS = _Scalar(_softplus, _softplus_divided)
-
-
-@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
-def sqrtmh(A):
-    """The square root C = A^(1/2) of a positive definite (Hermitian) matrix, itself positive definite.
-
-    Parameters
-    ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian, positive definite or, for the value alone, positive
-        semidefinite; float32, float64, complex64 or complex128. Only its lower triangle is read; its bar comes back
-        Hermitian.
-
-    Returns
-    -------
-    array (..., n, n)
-        Hermitian, in the dtype of A.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
-
-    Notes
-    -----
-    `spectral_function` with f[x, y] = 1/(√x + √y): Ċ is the solution of C Ċ + Ċ C = Ȧ, and Ā that of the same equation
-    with C̄ on its right (Higham 2008, section 6.1).
-
-    An eigenvalue that is negative by no more than rounding, n ε times the largest one in size, counts as zero. A
-    smaller one makes everything NaN, value and derivatives. Where an eigenvalue
-    is zero, the root has a value but no derivative: it is infinite or NaN.
-
-    Cost: a decomposition into eigenvalues and eigenvectors for the function, four products for its rules.
-
-    Examples
-    --------
-    >>> import numpy as np, overbar
-    >>> C, pullback = overbar.vjp(overbar.sqrtmh, 4 * np.eye(2))
-    >>> C, pullback(np.eye(2))[0]
-    (array([[2., 0.],
-           [0., 2.]]), array([[0.25, 0.  ],
-           [0.  , 0.25]]))
-    """
-    return _value(A, _SQRT)
-
-
-_rules(sqrtmh, lambda: _SQRT)
-
-
-@sqrtmh.samples
-def _(case):
-    yield case(case.positive_definite(4))
-
-
-@sqrtmh.reference
-def _(mp, A):
-    return _exact(mp, A, mp.sqrt)
-
-
-@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
-def invsqrtmh(A):
-    """The inverse square root C = A^(−1/2) of a positive definite (Hermitian) matrix: C A C = I.
-
-    Parameters
-    ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian, positive definite; float32, float64, complex64 or complex128. Only its lower triangle is
-        read; its bar comes back Hermitian.
-
-    Returns
-    -------
-    array (..., n, n)
-        Hermitian, in the dtype of A.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
-
-    Notes
-    -----
-    `spectral_function` with f[x, y] = −1/(√x √y (√x + √y)). It whitens: for a covariance A, the components of C x are
-    uncorrelated.
-
-    An eigenvalue that is negative by no more than rounding, n ε times the largest one in size, counts as zero. A
-    smaller one makes everything NaN, value and derivatives. Where an eigenvalue
-    is zero, the result is infinite or NaN.
-
-    Cost: a decomposition into eigenvalues and eigenvectors for the function, four products for its rules.
-
-    Examples
-    --------
-    >>> import numpy as np, overbar
-    >>> overbar.invsqrtmh(np.diag([4.0, 1.0]))
-    array([[0.5, 0. ],
-           [0. , 1. ]])
-    """
-    return _value(A, _INVSQRT)
-
-
-_rules(invsqrtmh, lambda: _INVSQRT)
-
-
-@invsqrtmh.samples
-def _(case):
-    yield case(case.positive_definite(4))
-
-
-@invsqrtmh.reference
-def _(mp, A):
-    return _exact(mp, A, lambda w: 1 / mp.sqrt(w))
-
-
-@primitive("(n,n),()->(n,n),(n),(n,n)", kept=2, hermitian=("A",), real=("p",))
-def powmh(A, p):
-    """The power C = Aᵖ of a symmetric (Hermitian) matrix.
-
-    Parameters
-    ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian; positive definite unless p is an integer, invertible where p is negative; float32,
-        float64, complex64 or complex128. Only its lower triangle is read; its bar comes back Hermitian.
-    p : array (...)
-        The exponent, one for each matrix, or a number: real.
-
-    Returns
-    -------
-    array (..., n, n)
-        Hermitian, in the dtype of A.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
-    TypeError
-        p is complex.
-    ValueError
-        p is a number that is not finite.
-
-    Notes
-    -----
-    `spectral_function` with f[x, y] = M^(p−1) (1 − rᵖ)/(1 − r) for x and y of one sign, M the larger and m the smaller
-    of them in size and r = m/M; 1 − rᵖ is computed as −expm1(p log r). The derivative by the exponent is the spectral
-    function of ∂f/∂p = wᵖ log w, hence p̄ = Re tr(C̄ᴴ V diag(wᵖ log w) Vᴴ). It is NaN where an eigenvalue is negative:
-    there f is not defined for the exponents beside a whole one.
-
-    Where p is not an integer, an eigenvalue that is negative by no more than rounding, n ε times the largest one in
-    size, counts as zero, and a smaller one makes everything NaN. Where an eigenvalue is zero, derivatives and values
-    that do not exist come out infinite or NaN.
-
-    Cost: a decomposition into eigenvalues and eigenvectors for the function, four products for its rules.
-
-    Examples
-    --------
-    >>> import numpy as np, overbar
-    >>> overbar.powmh(np.diag([4.0, 9.0]), p=1.5)
-    array([[ 8.,  0.],
-           [ 0., 27.]])
-    """
-    return _value(A, _POWER, p[..., None])
-
-
-@powmh.vjp
-def _(C_bar, outputs, A, p):
-    at = _At(A, *outputs[1:], p[..., None], _POWER)
-    return lambda: at.along(C_bar), lambda: at.args_bar(C_bar, _none(A))[..., 0]
-
-
-@powmh.jvp
-def _(outputs, A, p):
-    at = _At(A, *outputs[1:], p[..., None], _POWER)
-    return lambda A_dot: (at.along(A_dot),), lambda p_dot: (at.args_dot(_none(A), p_dot[..., None]),)
-
-
-@powmh.samples
-def _(case):
-    yield case(case.positive_definite(4), case.real())
-    A = spread(case, 3)
-    yield case(case._cast(A + 2 * A.shape[-1] * np.eye(A.shape[-1])), -case.real())
-
-
-@powmh.reference
-def _(mp, A, p):
-    return _exact(mp, A, lambda w: mp.power(w, p))
-
-
-@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
-def logmh(A):
-    """The logarithm C = log A of a positive definite (Hermitian) matrix: the Hermitian matrix with exp C = A.
-
-    Parameters
-    ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian, positive definite; float32, float64, complex64 or complex128. Only its lower triangle is
-        read; its bar comes back Hermitian.
-
-    Returns
-    -------
-    array (..., n, n)
-        Hermitian, in the dtype of A.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
-
-    Notes
-    -----
-    `spectral_function` with f[x, y] = log1p(g/m)/g, where m is the smaller of the two and g the gap between them.
-
-    An eigenvalue that is negative by no more than rounding, n ε times the largest one in size, counts as zero. A
-    smaller one makes everything NaN, value and derivatives. Where an eigenvalue
-    is zero, the result is infinite or NaN.
-
-    Cost: a decomposition into eigenvalues and eigenvectors for the function, four products for its rules.
-
-    Examples
-    --------
-    >>> import numpy as np, overbar
-    >>> overbar.logmh(np.diag([1.0, np.e]))
-    array([[0., 0.],
-           [0., 1.]])
-    """
-    return _value(A, _LOG)
-
-
-_rules(logmh, lambda: _LOG)
-
-
-@logmh.samples
-def _(case):
-    yield case(case.positive_definite(4))
-
-
-@logmh.reference
-def _(mp, A):
-    return _exact(mp, A, mp.log)
-
-
-@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
-def expmh(A):
-    """The exponential C = exp A of a symmetric (Hermitian) matrix.
-
-    Parameters
-    ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian; float32, float64, complex64 or complex128. Only its lower triangle is read; its bar
-        comes back Hermitian.
-
-    Returns
-    -------
-    array (..., n, n)
-        Hermitian, in the dtype of A, positive definite.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
-
-    Notes
-    -----
-    `spectral_function` with f[x, y] = exp M (1 − exp(−g))/g, where M is the larger of the two and g the gap between
-    them, by expm1. For matrices that are not Hermitian there is the exponential of general ones.
-
-    Cost: a decomposition into eigenvalues and eigenvectors for the function, four products for its rules.
-
-    Examples
-    --------
-    >>> import numpy as np, overbar
-    >>> C, pullback = overbar.vjp(overbar.expmh, np.zeros((2, 2)))
-    >>> C, pullback(np.array([[1.0, 2.0], [2.0, 3.0]]))[0]
-    (array([[1., 0.],
-           [0., 1.]]), array([[1., 2.],
-           [2., 3.]]))
-    """
-    return _value(A, _EXP)
-
-
-_rules(expmh, lambda: _EXP)
-
-
-@expmh.samples
-def _(case):
-    yield case(case.hermitian(4))
-
-
-@expmh.reference
-def _(mp, A):
-    return _exact(mp, A, mp.exp)
-
-
-@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
-def signmh(A):
-    """The sign C = sign A of a symmetric (Hermitian) matrix: its eigenvalues are −1 and 1, and C² = I.
-
-    Parameters
-    ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian, invertible; float32, float64, complex64 or complex128. Only its lower triangle is read;
-        its bar comes back Hermitian.
-
-    Returns
-    -------
-    array (..., n, n)
-        Hermitian, in the dtype of A.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
-
-    Notes
-    -----
-    `spectral_function` with f[x, y] = 2/(|x| + |y|) for x and y of different signs and 0 for others. (I + C)/2 is the
-    projection onto the eigenvectors of positive eigenvalues.
-
-    Where an eigenvalue is zero, its sign is taken for 0, and the derivative, which does not exist, is NaN.
-
-    Cost: a decomposition into eigenvalues and eigenvectors for the function, four products for its rules.
-
-    Examples
-    --------
-    >>> import numpy as np, overbar
-    >>> overbar.signmh(np.diag([2.0, -3.0]))
-    array([[ 1.,  0.],
-           [ 0., -1.]])
-    """
-    return _value(A, _SIGN)
-
-
-_rules(signmh, lambda: _SIGN)
-
-
-@signmh.samples
-def _(case):
-    # [[P, B], [Bᴴ, −Q]] has as many positive and negative eigenvalues as P and −Q, none of them smaller in size
-    P, Q, B = case.positive_definite(2), case.positive_definite(2), case.normal(2, 2)
-    yield case(np.concatenate([np.concatenate([P, B], -1), np.concatenate([mH(B), -Q], -1)], -2))
-
-
-@signmh.reference
-def _(mp, A):
-    return _exact(mp, A, mp.sign)
-
-
-@primitive("(n,n)->(n,n),(n),(n,n)", kept=2, hermitian=("A",))
-def softplusmh(A):
-    """The softplus C = log(I + exp A) of a symmetric (Hermitian) matrix: a smooth positive part.
-
-    Parameters
-    ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian; float32, float64, complex64 or complex128. Only its lower triangle is read; its bar
-        comes back Hermitian.
-
-    Returns
-    -------
-    array (..., n, n)
-        Hermitian, in the dtype of A, positive definite.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
-
-    Notes
-    -----
-    `spectral_function` with f′ = s, the logistic function s(w) = 1/(1 + exp(−w)), and f[x, y] = log1p(s(m) expm1(g))/g,
-    where m is the smaller of the two and g the gap between them. A parameter without constraints becomes a positive
-    definite matrix.
-
-    Cost: a decomposition into eigenvalues and eigenvectors for the function, four products for its rules.
-
-    Examples
-    --------
-    >>> import numpy as np, overbar
-    >>> overbar.softplusmh(np.zeros((2, 2))).round(4)
-    array([[0.6931, 0.    ],
-           [0.    , 0.6931]])
-    """
-    return _value(A, _SOFTPLUS)
-
-
-_rules(softplusmh, lambda: _SOFTPLUS)
-
-
-@softplusmh.samples
-def _(case):
-    yield case(case.hermitian(4))
-
-
-@softplusmh.reference
-def _(mp, A):
-    return _exact(mp, A, lambda w: mp.log(1 + mp.exp(w)))
+    return exact_spectral(mp, A, lambda w: f(w, *args))

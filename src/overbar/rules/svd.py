@@ -1,35 +1,29 @@
-"""The singular value decomposition, the singular values alone, and the polar decomposition.
+"""The singular value decomposition, and the singular values alone.
 
-May import `overbar.namespace`, `overbar.primitive` and `rules.eigen`.
+May import `overbar.namespace`, `overbar.primitive`, `rules.equal_values`, `rules.eigenvectors`, `rules.singular_values`
+and `rules.singular_vectors`.
 """
 
 from overbar.namespace import mH, namespace
-from overbar.primitive import once, primitive
-from overbar.rules.eigen import (
-    CLOSE,
-    EQUAL,
-    NOISE,
-    SILENT,
-    Pairs,
+from overbar.primitive import primitive
+from overbar.rules.eigenvectors import left_out, unknown
+from overbar.rules.equal_values import (
     anywhere,
-    blocks,
-    common_basis,
-    crossing,
-    differences,
-    differences_along,
-    eigh,
-    from_eigen,
     hermitian_part,
-    left_out,
     nearly_equal,
-    packed,
-    rounding,
     settled,
-    smooth_blocks,
     surely_apart,
-    together,
-    told_basis,
-    unknown,
+)
+from overbar.rules.singular_values import svd_directional, svd_values_bar, values_bar
+from overbar.rules.singular_vectors import (
+    Divisors,
+    _inside_and_outside,
+    _noise,
+    cut,
+    largest_entry,
+    svd_forward,
+    svd_reverse,
+    svd_vectors_bar,
 )
 
 # Of the entries of a singular vector, the first whose modulus is at least this part of the largest becomes positive.
@@ -92,12 +86,6 @@ def _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, k):
     return (-change if U_bar is None else U_bar - change), Vh_bar
 
 
-def cut(X, k):
-    """The first k columns of X and the others; None where it is known that there are none."""
-    # Not even a slice of everything, which PyTorch's legacy vmap refuses.
-    return (X, None) if X.shape[-1] == k else (X[..., :k], X[..., k:])
-
-
 def _imaginary(xp, A):
     """i Im(A). (With a factor 1j, PyTorch would make a tensor of that, and wait for the device.)"""
     return (A - xp.conj(A)) / 2
@@ -127,144 +115,6 @@ def _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k):
     if V2 is not None:
         V_dot = xp.concat([V_dot, V2_dot - turn(V2, V2_dot) * V2], axis=-1)
     return U_dot - t * U, mH(V_dot)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# What both rules divide by
-
-
-def _reciprocal(xp, x, zero):
-    """1/x, and 0 where `zero` says that x is rounding. By a word of its own, as TensorFlow's derivative of a quotient
-    computes 1/x² first, which overflows for an x of 1e-165: a gap of singular values that are 1e-150."""
-    return xp.reciprocal(xp.where(zero, xp.full_like(x, float("inf")), x))
-
-
-class _Divisors:
-    """1/(σⱼ − σᵢ), 1/(σᵢ + σⱼ) and 1/σⱼ, each with 0 in the place of what is not there but for rounding."""
-
-    def __init__(self, xp, A, S):
-        self.xp, self.A, self.S = xp, A, S
-        self.largest = S[..., :1]
-        self.rounding = xp.rounding(A) * self.largest
-
-    def of_gaps(self):
-        gap = self.S[..., None, :] - self.S[..., :, None]
-        return _reciprocal(self.xp, gap, self.xp.abs(gap) <= rounding(self.S)[..., None])
-
-    def nothing(self, plus, size):
-        """Where a bracket that is no more than rounding would be blown up to something that matters."""
-        gap = self.S[..., None, :] - self.S[..., :, None]
-        small = self.xp.abs(gap) <= self.xp.eps(self.S) ** CLOSE * self.largest[..., None]
-        # Less than, not less or equal: cotangents of zero are used to ask for the derivative of this rule.
-        return small & (self.xp.abs(plus) < SILENT * _noise(self.xp, self.A) * size)
-
-    def of_sums(self):
-        total = self.S[..., None, :] + self.S[..., :, None]
-        return _reciprocal(self.xp, total, total <= self.rounding[..., None])
-
-    def of_values(self):
-        return _reciprocal(self.xp, self.S, self.rounding >= self.S)[..., None, :]
-
-
-def _noise(xp, A):
-    """2 √n ε, as in `Pairs`."""
-    return 0.3 * NOISE * (xp.rounding(A) * xp.eps(A)) ** 0.5
-
-
-def svd_reverse(bars, factors, A):
-    """Ā of U, S, Vᴴ (reduced or full) from the bars of any of them, whatever the signs and phases are."""
-    (U_bar, S_bar, Vh_bar), (U, S, Vh), xp = bars, factors, namespace(A)
-    k = xp.shape(S)[-1]
-    U1, Vh1 = U[..., :k], Vh[..., :k, :]
-    if U_bar is None and Vh_bar is None:
-        return (U1 * xp.cast(S_bar, A)[..., None, :]) @ Vh1
-    divide = _Divisors(xp, A, S)
-    pairs = _near_pairs(xp, S, A)
-    square = pairs is not None and A.shape[-1] == A.shape[-2]
-    over_S = None if square else xp.cast(divide.of_values(), A)
-    plus = minus = size = 0
-    left = right = None
-    if U_bar is not None:
-        X, left = _inside_and_outside(xp, U, U_bar, k, A.shape[-2])
-        plus, minus = X, X
-        size = _largest(xp, X) if pairs != () else 0
-    if Vh_bar is not None:
-        Y, right = _inside_and_outside(xp, mH(Vh), mH(Vh_bar), k, A.shape[-1])
-        plus, minus = plus + Y, minus - Y
-        size = size + _largest(xp, Y) if pairs != () else 0
-    plus, minus = plus - mH(plus), minus - mH(minus)
-    if pairs is not None:
-        # all are divided by the differences, and the few that are close looked at afterwards
-        there = xp.abs(plus[pairs]) if pairs else None
-        P = xp.over_gaps(plus, 2 * S, 0.0 if S_bar is None else S_bar)
-        if pairs:
-            *batch, i, j = pairs
-            silent = there < SILENT * _noise(xp, A) * size[(*batch, 0 * i, 0 * j)]
-            *batch, i, j = (index[silent] for index in pairs)
-            P[(*batch, i, j)] = P[(*batch, j, i)] = 0.0
-        P = P + minus / (2 * (S[..., None, :] + S[..., :, None]))
-        P = U1 @ P
-        A_bar = (P if left is None else P + left * over_S) @ Vh1
-        return A_bar if right is None else A_bar + U1 @ mH(right * over_S)
-    plus = xp.where(divide.nothing(plus, size), xp.zeros_like(plus), plus)
-    P = (xp.cast(divide.of_gaps(), A) * plus + xp.cast(divide.of_sums(), A) * minus) / 2
-    if S_bar is not None:
-        P = P + xp.diagonal_embed(xp.cast(S_bar, A), k, k)
-    P = U1 @ P
-    A_bar = (P if left is None else P + left * over_S) @ Vh1
-    return A_bar if right is None else A_bar + U1 @ mH(right * over_S)
-
-
-def _near_pairs(xp, S, A):
-    """What `near_pairs` says of singular values; None where it says nothing, and where some are equal or zero."""
-    if None in A.shape[-2:] or 0 in A.shape[-2:]:
-        return None
-    ascending = xp.concat([-S, xp.zeros_like(S[..., :1])], axis=-1)
-    if xp.near_pairs(ascending, max(EQUAL, *A.shape[-2:]) * xp.eps(S)) != ():
-        return None
-    return xp.near_pairs(-S, xp.eps(S) ** CLOSE)
-
-
-def _inside_and_outside(xp, U, U_bar, k, m):
-    """X = U₁ᴴŪ₁ and U₂ (U₂ᴴŪ₁ − Ū₂ᴴU₁), with the first k columns U₁ of U and all others U₂, also those that are not at
-    hand. The second is None where U₁ is known to be square."""
-    X = mH(U[..., :k]) @ U_bar
-    if m is not None and m == k:
-        return X, None
-    (X, X12), (U1, U2), (outside, _) = cut(X, k), cut(U, k), cut(U_bar, k)
-    outside = outside - U1 @ X
-    return X, outside if U2 is None else outside - U2 @ mH(X12)
-
-
-def _largest(xp, X):
-    """The largest modulus of an entry of each matrix, (..., 1, 1)."""
-    return 0 if 0 in X.shape[-2:] else xp.max(xp.abs(X), axis=(-2, -1), keepdims=True)
-
-
-def svd_forward(A_dot, factors, A):
-    """U̇, Ṡ and V̇ᴴ, for phases with Im (uᴴu̇ + vᴴv̇) = 0."""
-    (U, S, Vh), xp = factors, namespace(A)
-    k = xp.shape(S)[-1]
-    U1, Vh1 = U[..., :k], Vh[..., :k, :]
-    divide = _Divisors(xp, A, S)
-    over_S = xp.cast(divide.of_values(), A)
-    W, Zh = A_dot @ mH(Vh1), mH(U1) @ A_dot
-    P = mH(U1) @ W
-    plus = xp.cast(divide.of_gaps(), A) * (P + mH(P))
-    minus = xp.cast(divide.of_sums(), A) * (P - mH(P))
-    U_dot = U1 @ ((plus + minus) / 2)
-    V_dot = mH(Vh1) @ ((plus - minus) / 2)
-    if A.shape[-2] is None or A.shape[-2] != k:
-        U_dot = U_dot + (W - U1 @ P) * over_S
-    if A.shape[-1] is None or A.shape[-1] != k:
-        V_dot = V_dot + (mH(Zh) - mH(Vh1) @ mH(P)) * over_S
-    return _with_others(xp, U, U_dot, k), xp.real(xp.diagonal(P)), mH(_with_others(xp, mH(Vh), V_dot, k))
-
-
-def _with_others(xp, U, U1_dot, k):
-    """The tangents of all columns of a unitary U from those of its first k columns U₁: U̇₂ = −U₁ U̇₁ᴴU₂."""
-    U1, U2 = cut(U, k)
-    return U1_dot if U2 is None else xp.concat([U1_dot, -U1 @ (mH(U1_dot) @ U2)], axis=-1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -405,107 +255,6 @@ def decomposed_dots(A_dot, factors, A):
     return U_dot, S_dot, Vh_dot, None, None
 
 
-# -- second derivatives of vectors
-
-
-def _joint(xp, U, V, k):
-    """The vectors (u, v)/√2 and (u, −v)/√2, and (u, 0), (0, v) of those behind the k-th."""
-    (U1, U2), (V1, V2) = cut(U, k), cut(V, k)
-    U1, V1 = U1 / 2**0.5, V1 / 2**0.5
-    top, bottom = [U1, U1], [V1, -V1]
-    if U2 is not None:
-        top, bottom = [*top, U2], [*bottom, xp.zeros_like(V1[..., :1]) * xp.zeros_like(U2[..., :1, :])]
-    if V2 is not None:
-        top, bottom = [*top, xp.zeros_like(U1[..., :1]) * xp.zeros_like(V2[..., :1, :])], [*bottom, V2]
-    return xp.concat([xp.concat(top, axis=-1), xp.concat(bottom, axis=-1)], axis=-2)
-
-
-def _parts(xp, G, U, V, k):
-    """The adjoint of `_joint`."""
-    m, p = xp.shape(U)[-2:]
-    top, bottom = G[..., :m, :], G[..., m:, :]
-    U_part = (top[..., :k] + top[..., k : 2 * k]) / 2**0.5
-    V_part = (bottom[..., :k] - bottom[..., k : 2 * k]) / 2**0.5
-    if cut(U, k)[1] is not None:
-        U_part = xp.concat([U_part, top[..., 2 * k : k + p]], axis=-1)
-    if cut(V, k)[1] is not None:
-        V_part = xp.concat([V_part, bottom[..., k + p :]], axis=-1)
-    return U_part, V_part
-
-
-@primitive("(m,p),(q,n),(m,n),(m,p),(k),(q,n)->(m,n)")
-def svd_vectors_bar(U_bar, Vh_bar, A, U, S, Vh, *, full_matrices: bool = False, left: bool = True, right: bool = True):
-    """The part of Ā in `svd` that comes from singular vectors, of any phase.
-
-    A function of the bars, U, V and A, with rules of its own for second derivatives; S has no bar. They are those of
-    `overbar.rules.eigen.vectors_bar` for the Hermitian matrix [0 A; Aᴴ 0], which has the eigenvalues ±σ with the
-    vectors (u, ±v)/√2. Of what is orthogonal to these, with the eigenvalue 0, only projections are needed. `left` and
-    `right` say which of the bars there are.
-    """
-    return svd_reverse((U_bar if left else None, None, Vh_bar if right else None), (U, namespace(A).real(S), Vh), A)
-
-
-def _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices):
-    xp, k = namespace(A), S.shape[-1] if S.shape[-1] is not None else namespace(A).shape(S)[-1]
-    V = mH(Vh)
-    w = [xp.real(S), -xp.real(S)]
-    w += [xp.zeros_like(xp.real(X[..., 0, :])) for X in (cut(U, k)[1], cut(V, k)[1]) if X is not None]
-    m, n = A.shape[-2:]
-    others = not full_matrices and (m is None or n is None or m != n)
-    return Pairs(_joint(xp, U_bar, mH(Vh_bar), k), xp.concat(w, axis=-1), _joint(xp, U, V, k), others)
-
-
-def _times(xp, E, m):
-    """The products with [0 E; Eᴴ 0]."""
-    return lambda Y: xp.concat([E @ Y[..., m:, :], mH(E) @ Y[..., :m, :]], axis=-2)
-
-
-def _corner(pairs, middle, rest, m):
-    """Twice the block in the upper right corner of what `Pairs` found."""
-    T, B = pairs.V[..., :m, :], pairs.V[..., m:, :]
-    found = T @ middle @ mH(B)
-    if rest is not None:
-        r, q, x = rest
-        found = found + r[..., :m, :] @ mH(B) + T @ mH(r[..., m:, :])
-        found = found + q[..., :m, :] @ mH(x[..., m:, :]) + x[..., :m, :] @ mH(q[..., m:, :])
-    return 2 * found
-
-
-@svd_vectors_bar.vjp
-def _(A_bar_bar, A_bar, U_bar, Vh_bar, A, U, S, Vh, *, full_matrices, left, right):
-    xp = namespace(A)
-    m, k = xp.shape(A)[-2], xp.shape(S)[-1]
-
-    @once
-    def found():
-        pairs = _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices)
-        of_bars, of_vectors, of_A = pairs.reverse(_times(xp, A_bar_bar, m))
-        parts = [_parts(xp, G, U, mH(Vh), k) for G in (of_bars, of_vectors)]
-        return parts, lambda: _corner(pairs, *of_A(), m)
-
-    return (
-        lambda: found()[0][0][0],
-        lambda: mH(found()[0][0][1]),
-        lambda: found()[1](),
-        lambda: found()[0][1][0],
-        None,
-        lambda: mH(found()[0][1][1]),
-    )
-
-
-@svd_vectors_bar.jvp
-def _(A_bar, U_bar, Vh_bar, A, U, S, Vh, *, full_matrices, left, right):
-    xp = namespace(A)
-    m, k = xp.shape(A)[-2], xp.shape(S)[-1]
-
-    def dot(U_bar_dot, Vh_bar_dot, A_dot, U_dot, _, Vh_dot):
-        pairs = _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices)
-        bars, vectors = (_joint(xp, X, mH(Y), k) for X, Y in ((U_bar_dot, Vh_bar_dot), (U_dot, Vh_dot)))
-        return _corner(pairs, *pairs.forward(_times(xp, A_dot, m), bars, vectors), m)
-
-    return dot
-
-
 _UNKNOWN = (
     "{name}: argument A has equal singular values, or more than one that is zero, and this loss depends on which "
     "singular vectors stand for them, or on more than singular values and vectors tell: its derivative is NaN there. "
@@ -534,7 +283,7 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
             if V_bar is None:
                 continue
             X, rest = _inside_and_outside(xp, V, V_bar, k, rows)
-            plus, minus, largest = plus + X, minus + sign * X, largest + _largest(xp, X)
+            plus, minus, largest = plus + X, minus + sign * X, largest + largest_entry(xp, X)
             here = xp.max(xp.abs(V_bar), axis=-2)[..., :k]
             size = size + here
             if rest is not None:
@@ -547,7 +296,7 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
         where = where | anywhere(turned) | xp.any(zero & outside, axis=-1)
         if S_bar is None:
             return (where,)
-        divide = _Divisors(xp, A, S)
+        divide = Divisors(xp, A, S)
         idle = divide.nothing(2 * K, largest)
         known = xp.where(idle, xp.zeros_like(K), K * xp.cast(divide.of_gaps(), K))
         X, taken, blurred = left_out(K, idle, noise, known, S_bar, -S)
@@ -562,111 +311,6 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
     # most matrices need no more than a look at their singular values
     near = xp.concat([nearly_equal(-S), zero], axis=-1)
     return settled(near, find, A_bar, _UNKNOWN.format(name=name), complete=S_bar is None)
-
-
-# -- second derivatives of values
-
-
-def values_bar(bars, factors, A):
-    """U diag(s̄) Vᴴ, or that in the basis of which the hidden outputs' cotangents tell."""
-    (_, S_bar, _, N_bar, norm_bar), (U, S, Vh, N, norm), xp = bars, factors, namespace(A)
-    k = xp.shape(S)[-1]
-    (U, _), (V, _) = cut(U, k), cut(mH(Vh), k)
-    c, S_like = xp.cast(S_bar, A), xp.cast(S, A)
-    if N_bar is None or 0 in A.shape[-2:]:
-        return svd_values_bar(c, A, U, S_like, mH(V), N, norm)
-    B, lost, change = told_basis(hermitian_part(mH(U) @ N_bar @ V), norm_bar, -S, S_bar)
-    found = svd_values_bar(c, A, U @ B, S_like, mH(V @ B), N, norm) + U @ change @ mH(V)
-    return xp.where(lost[..., None, None], float("nan") * xp.ones_like(found), found)
-
-
-@primitive("(k),(m,n),(m,k),(k),(k,n),(m,n),(k)->(m,n)")
-def svd_values_bar(S_bar, A, U, S, Vh, N, norm):
-    """Ā of singular values, U diag(s̄) Vᴴ, with rules of its own for second derivatives.
-
-    A function of s̄ and A, as `overbar.rules.eigen.spectral_bar` of [0 A; Aᴴ 0]: with Uᴴ Ȧ V = H + J, H Hermitian and J
-    antihermitian,
-
-        Ā̇ = U (D ∘ H + T ∘ J + diag(s̄̇)) Vᴴ + (I − UUᴴ) Ȧ V diag(s̄/σ) Vᴴ + U diag(s̄/σ) Uᴴ Ȧ (I − VVᴴ),
-
-    Dᵢⱼ = (s̄ᵢ − s̄ⱼ)/(σᵢ − σⱼ) and Tᵢⱼ = (s̄ᵢ + s̄ⱼ)/(σᵢ + σⱼ); in a block of equal singular values other than zero, D
-    has a limit that s̄̇ tells in the basis which diagonalises H there. Where several are zero, or one of a matrix that
-    is not square, and Ȧ moves them, Ā̇ is NaN.
-    """
-    return (U * S_bar[..., None, :]) @ Vh
-
-
-def _along(E, c, U, S, Vh, block, c_dot=None):
-    """The derivative of U diag(c) Vᴴ along E, as far as the vectors and not c move; c_dot may tell more of D."""
-    xp = namespace(E)
-    if 0 in E.shape[-2:]:
-        return xp.zeros_like(E)
-    real = xp.real(S)
-    M = mH(U) @ E @ mH(Vh)
-    H, J = hermitian_part(M), (M - mH(M)) / 2
-    if c_dot is None:
-        D = differences(c, S, block)
-    else:
-        D = differences_along(c, c_dot, xp.diagonal(H), S, block)
-    divide = _Divisors(xp, E, real)
-    T = (c[..., None, :] + c[..., :, None]) * xp.cast(divide.of_sums(), E)
-    over = c * xp.cast(divide.of_values()[..., 0, :], E)
-    found = U @ (D * H + T * J) @ Vh
-    zero = real <= divide.rounding
-    small = 1e3 * xp.rounding(E) * _largest(xp, E)
-    hit = anywhere(zero[..., None, :] & zero[..., :, None] & (xp.abs(M) > small))
-    m, n = E.shape[-2:]
-    k = c.shape[-1]
-    if m is None or m != k:
-        rest = E @ mH(Vh) - U @ M
-        found = found + (rest * over[..., None, :]) @ Vh
-        hit = hit | xp.any(zero & (xp.max(xp.abs(rest), axis=-2) > small[..., 0]), axis=-1)
-    if n is None or n != k:
-        rest = mH(U) @ E - M @ Vh
-        found = found + U @ (over[..., :, None] * rest)
-        hit = hit | xp.any(zero & (xp.max(xp.abs(rest), axis=-1) > small[..., 0]), axis=-1)
-    return xp.where(hit[..., None, None], float("nan") * xp.ones_like(found), found)
-
-
-def _basis(E, U, S, Vh, block):
-    """The block of H = Hermitian part of Uᴴ E V, and the basis that diagonalises it."""
-    C = together(block, U) * hermitian_part(mH(U) @ E @ mH(Vh))
-    return C, common_basis(C, block)
-
-
-@svd_values_bar.vjp
-def _(A_bar_bar, A_bar, S_bar, A, U, S, Vh, N, norm):
-    xp = namespace(A)
-    block = once(lambda: smooth_blocks(xp.real(S_bar), -xp.real(S)))
-    basis = once(lambda: _basis(A_bar_bar, U, S, Vh, block()))
-
-    def S_bar_bar():
-        C, B = basis()
-        return xp.sum(xp.conj(B) * (C @ B), axis=-2)
-
-    return (
-        S_bar_bar,
-        lambda: _along(A_bar_bar, S_bar, U, S, Vh, block()),
-        None,
-        None,
-        None,
-        lambda: U @ basis()[0] @ Vh,
-        lambda: packed(basis()[0], block()),
-    )
-
-
-@svd_values_bar.jvp
-def _(A_bar, S_bar, A, U, S, Vh, N, norm):
-    xp = namespace(A)
-
-    def dot(S_bar_dot, A_dot, *_):
-        block = blocks(-xp.real(S))
-        _, B = _basis(A_dot, U, S, Vh, block)
-        turned = U @ B, S, mH(B) @ Vh
-        found = _along(A_dot, S_bar, *turned, block, S_bar_dot)
-        return found + (turned[0] * S_bar_dot[..., None, :]) @ turned[2]
-
-    return dot
 
 
 @primitive("(k),(m,p),(q,n),(m,n),(m,p),(k),(q,n),(m,n),(k)->(m,n)")
@@ -707,60 +351,13 @@ def _(A_bar, S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, **options):
     return dot
 
 
-@primitive("(m,n),(m,n),(m,k),(k),(k,n),(m,n),(k)->(k)")
-def svd_directional(A_dot, A, U, S, Vh, N, norm):
-    """Ṡ, the adjoint of `svd_values_bar`, with rules for second derivatives as there."""
-    xp = namespace(A)
-    _, B = _basis(A_dot, U, S, Vh, blocks(-xp.real(S)))
-    M = mH(U) @ A_dot @ mH(Vh)
-    return xp.cast(xp.real(xp.sum(xp.conj(B) * (M @ B), axis=-2)), A)
-
-
-@svd_directional.vjp
-def _(u, S_dot, A_dot, A, U, S, Vh, N, norm):
-    block = once(lambda: blocks(-namespace(A).real(S)))
-    basis = once(lambda: _basis(A_dot, U, S, Vh, block()))
-    turned = once(lambda: (U @ basis()[1], S, mH(basis()[1]) @ Vh))
-    return (
-        lambda: (turned()[0] * u[..., None, :]) @ turned()[2],
-        lambda: _along(A_dot, u, *turned(), block()),
-        None,
-        None,
-        None,
-        lambda: U @ basis()[0] @ Vh,
-        lambda: packed(basis()[0], block()),
-    )
-
-
-@svd_directional.jvp
-def _(S_dot, A_dot, A, U, S, Vh, N, norm):
-    xp = namespace(A)
-
-    def dot(A_dot_dot, A_dot_2, *_):
-        block = blocks(-xp.real(S))
-        _, B = _basis(A_dot, U, S, Vh, block)
-        U1, V1 = U @ B, mH(Vh) @ B
-        (H, J), (H2, J2) = ((hermitian_part(M), (M - mH(M)) / 2) for M in (mH(U1) @ E @ V1 for E in (A_dot, A_dot_2)))
-        divide = _Divisors(xp, A, xp.real(S))
-        bent = xp.conj(J) * J2 * xp.cast(divide.of_sums(), A) - xp.conj(H) * H2 * xp.cast(divide.of_gaps(), A)
-        bent = 2 * xp.sum(xp.real(bent), axis=-1)
-        for left, right, W in ((A_dot @ V1, A_dot_2 @ V1, U1), (mH(A_dot) @ U1, mH(A_dot_2) @ U1, V1)):
-            across = xp.sum(xp.real(xp.conj(left - W @ (mH(W) @ left)) * right), axis=-2)
-            bent = bent + across * divide.of_values()[..., 0, :]
-        straight = xp.real(xp.sum(xp.conj(U1) * (A_dot_dot @ V1), axis=-2))
-        found = xp.cast(straight + bent, A)
-        return xp.where(crossing(H2, block)[..., None], float("nan") * xp.ones_like(found), found)
-
-    return dot
-
-
 @svd.samples
 def _(case):
-    yield case(_distinct(case, 4, 3), full_matrices=True)
-    yield case(_distinct(case, 3, 5), full_matrices=False)
+    yield case(distinct(case, 4, 3), full_matrices=True)
+    yield case(distinct(case, 3, 5), full_matrices=False)
 
 
-def _distinct(case, m, n):
+def distinct(case, m, n):
     """Matrices whose singular values, between 1/2 and 3, are well apart: 1/(σᵢ − σⱼ) is the condition number here."""
     U, V = case._unitary(m), case._unitary(n)
     k = min(U.shape[-1], V.shape[-1])  # larger where costs are measured
@@ -855,225 +452,9 @@ def _(outputs, A):
 
 @svdvals.samples
 def _(case):
-    yield case(_distinct(case, 4, 3))
+    yield case(distinct(case, 4, 3))
 
 
 @svdvals.reference
 def _(mp, A):
     return mp.svd(A)[1]
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The polar decomposition
-
-
-@primitive("(n,n),(n,n),(n),(n,n)->(n,n),()", hermitian=("P",))
-def anticommutator_solve(P, C, w, V):
-    """The solution X of P X + X P = C for Hermitian positive semidefinite P, and how many eigenvalues of P are zero.
-
-    A function of P and C: w and V, the eigenvalues and eigenvectors of P, get no bars. In the basis of these,
-    Xᵢⱼ = Cᵢⱼ / (wᵢ + wⱼ), and 0 where both are zero. Nothing is divided by a difference of eigenvalues, and the
-    eigenvectors do not show. From Ṗ X + P Ẋ + Ẋ P + X Ṗ = Ċ, Ẋ solves the same equation with Ċ − Ṗ X − X Ṗ on the
-    right; the map from C to X is its own adjoint, so that
-
-        C̄ = the solution for X̄,    P̄ = −C̄ Xᴴ − Xᴴ C̄ (its Hermitian part).
-    """
-    xp = namespace(P)
-    w = xp.real(w)
-    rounding = xp.rounding(P) * xp.maximum(w[..., :1], w[..., -1:])
-    total = w[..., :, None] + w[..., None, :]
-    over = _reciprocal(xp, total, total <= 2 * rounding[..., None])
-    X = V @ ((mH(V) @ C @ V) * xp.cast(over, C)) @ mH(V)
-    # in all of the batch, as vmap over C alone has it
-    return X, xp.broadcast_to(xp.sum(xp.astype(w <= rounding, xp.int32), axis=-1), xp.shape(X)[:-2])
-
-
-@anticommutator_solve.vjp
-def _(bars, outputs, P, C, w, V):
-    (X_bar, _), (X, _) = bars, outputs
-
-    @once
-    def C_bar():
-        return anticommutator_solve(P, X_bar, w, V)[0]
-
-    def P_bar():
-        return hermitian_part(-C_bar() @ mH(X) - mH(X) @ C_bar())
-
-    return P_bar, C_bar, None, None
-
-
-@anticommutator_solve.jvp
-def _(outputs, P, C, w, V):
-    X, _ = outputs
-
-    def dots(P_dot, C_dot, *_):
-        return anticommutator_solve(P, C_dot - P_dot @ X - X @ P_dot, w, V)[0], None
-
-    return dots
-
-
-@primitive("(m,n)->(m,n),(p,p),(k),(k,k)", kept=2)
-def polar(A, *, side="right"):
-    """The polar decomposition A = U P, or A = P U, with orthonormal columns or rows in U and Hermitian P ≥ 0.
-
-    U is the matrix with orthonormal columns (rows) that is nearest to A.
-
-    Parameters
-    ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128.
-    side : str
-        "right" for A = U P with P = (AᴴA)^½ (n by n), "left" for A = P U with P = (AAᴴ)^½
-        (m by m).
-
-    Returns
-    -------
-    U : array (..., m, n)
-        Its columns are orthonormal where m ≥ n, its rows where m ≤ n.
-    P : array (..., n, n), or (..., m, m) with side="left"
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        As `svd`.
-    ValueError
-        `side` is neither "right" nor "left".
-
-    Notes
-    -----
-    By the singular value decomposition A = W S Vᴴ, U = W Vᴴ; both P are Hermitian parts of products, UᴴA and A Uᴴ. Take
-    m ≥ n and P = UᴴA; the other case is this one of Aᴴ. Multiply Ȧ = U̇ P + U Ṗ by Uᴴ and subtract the adjoint. With
-    Ω = UᴴU̇, which is antihermitian,
-
-        P Ω + Ω P = UᴴȦ − ȦᴴU,    U̇ = U Ω + (I − UUᴴ) Ȧ P⁻¹,    Ṗ = UᴴȦ − Ω P.
-
-    Reverse: the solution X = L(C) of P X + X P = C is a linear map of C that is its own adjoint. With P̄ Hermitian,
-
-        Ā = U L(UᴴŪ − ŪᴴU + P P̄ − P̄ P) + (I − UUᴴ) Ū P⁻¹ + U P̄.
-
-    L divides by sums of singular values and is differentiated by solving again, in the basis that the function found.
-    No singular vector shows: the rule and its derivatives of any order are right at equal singular values. (Source: the
-    differential as for the square root in Giles (2008) and Higham, Functions of Matrices, chapter 8.)
-
-    U has no derivative where A is singular, has a singular value that is rounding: its bar then sends NaN to Ā. P has
-    one as long as the rank stays, and is handled.
-
-    Cost: ten products for Ā, where the function is a singular value decomposition.
-
-    Examples
-    --------
-    >>> import numpy as np, overbar
-    >>> U, P = overbar.polar(np.array([[0.0, -2.0], [3.0, 0.0]]))
-    >>> U.round(12) + 0.0, P.round(12) + 0.0
-    (array([[ 0., -1.],
-           [ 1.,  0.]]), array([[3., 0.],
-           [0., 2.]]))
-    """
-    if side not in ("right", "left"):
-        raise ValueError(f'polar: side must be "right" or "left", not {side!r}.')
-    xp = namespace(A)
-    W, S, Vh = xp.svd(A)
-    m, n = xp.shape(A)[-2:]
-    P = from_eigen(S, mH(Vh) if side == "right" else W)
-    return W @ Vh, P, S, xp.cond(m >= n, lambda: mH(Vh), lambda: W)
-
-
-def polar_reverse(A, U, U_bar, P_bar=None, side="right", basis=None):
-    """Ā from the bars of U and P. `basis` has the eigenvalues and eigenvectors of (AᴴA)^½, or of (AAᴴ)^½ where A is
-    wide, if they are known."""
-    xp = namespace(A)
-    m, n = xp.shape(A)[-2:]
-    right, left = (P_bar, None) if side == "right" else (None, P_bar)
-
-    def wide():
-        return mH(_tall_bar(xp, mH(A), mH(U), basis, None if U_bar is None else mH(U_bar), left, right))
-
-    return xp.cond(m >= n, lambda: _tall_bar(xp, A, U, basis, U_bar, right, left), wide)
-
-
-def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar):
-    """Ā from the bars of U, of (AᴴA)^½ and of (AAᴴ)^½, for m ≥ n. The latter is U (AᴴA)^½ Uᴴ."""
-    P, C, outside = hermitian_part(mH(U) @ A), 0, 0
-    if U_bar is not None:
-        X = mH(U) @ U_bar
-        C = X - mH(X)
-    if right_bar is not None:
-        H = hermitian_part(right_bar)
-        C, outside = C + P @ H - H @ P, U @ H
-    if left_bar is not None:
-        HU = hermitian_part(left_bar) @ U
-        Q = mH(U) @ HU
-        C, outside = C + Q @ P - P @ Q, 2 * HU - U @ Q
-    Omega_bar, singular = _anticommutator_solve(P, C, basis)
-    if U_bar is not None:
-        outside = outside + _over(xp, _no_derivative(xp, U_bar, singular) - U @ X, P, singular)
-    return U @ Omega_bar + outside
-
-
-def _anticommutator_solve(P, C, basis):
-    w, V = basis or eigh(P)
-    return anticommutator_solve(P, C, namespace(P).cast(w, V), V)
-
-
-def polar_forward(A_dot, A, U, basis):
-    """U̇, and the tangents of (AᴴA)^½ and (AAᴴ)^½."""
-    xp = namespace(A)
-    m, n = xp.shape(A)[-2:]
-
-    def wide():
-        U_dot, left_dot, right_dot = _tall_dots(xp, mH(A_dot), mH(A), mH(U), basis)
-        return mH(U_dot), right_dot, left_dot
-
-    return xp.cond(m >= n, lambda: _tall_dots(xp, A_dot, A, U, basis), wide)
-
-
-def _tall_dots(xp, A_dot, A, U, basis):
-    P, B = hermitian_part(mH(U) @ A), mH(U) @ A_dot
-    Omega, singular = _anticommutator_solve(P, B - mH(B), basis)
-    inside, outside = U @ Omega, A_dot - U @ B
-    U_dot = _no_derivative(xp, inside + _over(xp, outside, P, singular), singular)
-    P_dot = hermitian_part(B - Omega @ P)
-    half = (inside @ P + outside) @ mH(U)
-    return U_dot, P_dot, half + mH(half) + U @ P_dot @ mH(U)
-
-
-def _no_derivative(xp, dot, singular):
-    """NaN in the place of all numbers but zero, where A is singular."""
-    # NaN is added: as a factor it would come back in the derivative from where it is not.
-    zero = xp.zeros_like(dot)
-    return dot + xp.where((singular > 0)[..., None, None] & xp.not_equal(dot, 0), zero + float("nan"), zero)
-
-
-def _over(xp, E, P, singular):
-    """E P⁻¹. In the place of a singular P, which need not be an error as E may be zero, stands P + I."""
-    eye = xp.eye_like(P)
-    return mH(xp.solve(P + xp.where((singular > 0)[..., None, None], eye, xp.zeros_like(eye)), mH(E), check=False))
-
-
-@polar.vjp
-def _(bars, outputs, A, *, side):
-    (U_bar, P_bar), (U, _, *basis) = bars, outputs
-    return (lambda: polar_reverse(A, U, U_bar, P_bar, side, basis),)
-
-
-@polar.jvp
-def _(outputs, A, *, side):
-    U, _, *basis = outputs
-
-    def dots(A_dot):
-        U_dot, right_dot, left_dot = polar_forward(A_dot, A, U, basis)
-        return U_dot, right_dot if side == "right" else left_dot
-
-    return (dots,)
-
-
-@polar.samples
-def _(case):
-    yield case(_distinct(case, 4, 3))
-    yield case(_distinct(case, 3, 4), side="left")
-
-
-@polar.reference
-def _(mp, A, *, side):
-    W, S, Vh = mp.svd(A)
-    return W @ Vh, (mp.mH(Vh) * S) @ Vh if side == "right" else (W * S) @ mp.mH(W)
