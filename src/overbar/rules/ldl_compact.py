@@ -1,4 +1,4 @@
-"""The factorisation of symmetric indefinite matrices in one array, as LAPACK has it, and solving with it.
+"""Factors of symmetric indefinite matrices in one array, as LAPACK has them, and solving with them.
 
 May import `overbar.namespace`, `overbar.primitive`, `overbar.kernel`, and `halving`, `ldl` and `schur_forms` of the
 rules.

@@ -1,4 +1,4 @@
-"""The polar decomposition A = U P.
+"""The polar decomposition, A = U P.
 
 May import `overbar.namespace`, `overbar.primitive`, `rules.eigen`, `rules.equal_values`, `rules.singular_vectors` and
 `rules.svd`.
