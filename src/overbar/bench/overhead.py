@@ -43,8 +43,8 @@ def ops(framework: str) -> dict:
     }
 
 
-#: of these TensorFlow has no derivative, or not of a batch
-_ALONE = {"tf": {"eigh_tridiagonal", "logm", "lu"}}
+#: of these the framework has no derivative, or not of a batch
+_ALONE = {"torch": {"ldl_factor", "ldl_solve"}, "tf": {"eigh_tridiagonal", "logm", "lu"}}
 
 #: functions of one matrix that are no primitives
 _NORMS = {"norm", "vector_norm"}
