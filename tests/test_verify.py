@@ -135,7 +135,7 @@ def changed(name, **rules):
 
 
 def test_cholesky_with_tril_for_phi_is_caught():
-    def jvp(L, A, *, upper):
+    def jvp(L, A, *, upper, **options):
         L = mH(L) if upper else L
 
         def L_dot(A_dot):

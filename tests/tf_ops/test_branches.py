@@ -191,7 +191,7 @@ MOST = {
     "norm": 45,
     "slogdet": 60,
     "solve": 60,
-    "svd": 250,
+    "svd": 270,
 }
 
 

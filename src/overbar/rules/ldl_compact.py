@@ -319,7 +319,7 @@ def _(case):
         LD = case.lower(5)
         n = LD.shape[-1]
         LD[..., range(1, n), range(n - 1)] += 0.25
-        pivots = case.normal(n)
+        pivots = case.normal(5)
         pivots[...] = np.arange(1, n + 1)  # rows that stay
         pivots[..., 0] = 3
         if hermitian:  # a block of two, whose second row is exchanged with the last
