@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from overbar.docstrings import TENSORFLOW as WORDS
 from overbar.docstrings import describe, full_name
-from overbar.primitive import Primitive, Wrapped, as_function
+from overbar.functions import Wrapped, as_function
+from overbar.primitive import Primitive
 from tf_ops.examples import EXAMPLES
 from tf_ops.wrapper import TENSORFLOW
 

@@ -14,7 +14,8 @@ from tensorflow.python.eager import forwardprop_util, record
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.ops.parallel_for.pfor import wrap
 
-from overbar.namespace import Namespace, bad_spectrum, no_inverse, not_positive_definite, singular, which_matrix
+from overbar.messages import bad_spectrum, no_inverse, not_positive_definite, singular, which_matrix
+from overbar.namespace import Namespace
 from tf_ops import jacobi
 from tf_ops.vectorizing import aligned
 

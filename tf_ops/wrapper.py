@@ -15,8 +15,9 @@ import tensorflow as tf
 from tensorflow.python.eager import forwardprop_util, record
 from tensorflow.python.framework.ops import gradient_registry
 
+from overbar.functions import as_function
 from overbar.namespace import mH, mT, namespace, register
-from overbar.primitive import Primitive, as_function
+from overbar.primitive import Primitive
 from tf_ops.namespace import TensorFlowNamespace, is_watched
 from tf_ops.vectorizing import converter, on_tensors, tensors_in, with_tensors
 

@@ -15,7 +15,8 @@ from torch.compiler import is_dynamo_compiling
 from torch.overrides import handle_torch_function, has_torch_function
 
 from overbar.docstrings import PYTORCH, describe, full_name
-from overbar.primitive import Primitive, Wrapped, as_function, written
+from overbar.functions import Wrapped, as_function, written
+from overbar.primitive import Primitive
 from torch_ops.examples import EXAMPLES
 from torch_ops.graphs import graph_key, in_graph
 from torch_ops.namespace import DtypeError, ShapeError, forward_mode, watched

@@ -23,7 +23,8 @@ from torch._library.infer_schema import SUPPORTED_PARAM_TYPES
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
-from overbar.primitive import Primitive, Wrapped, as_function
+from overbar.functions import Wrapped, as_function
+from overbar.primitive import Primitive
 from overbar.rules import REGISTRY
 from torch_ops.batching import batched
 from torch_ops.graphs import graph_key, in_graph

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from overbar.namespace import Namespace, bad_minor, no_inverse, not_finite, pairs_of, singular, which_matrix
+from overbar.messages import bad_minor, no_inverse, not_finite, singular, which_matrix
+from overbar.namespace import Namespace, pairs_of
 from torch_ops import host
 
 

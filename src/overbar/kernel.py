@@ -1,6 +1,6 @@
 """Routines of LAPACK that the array libraries lack, on the host.
 
-May import NumPy, SciPy and `overbar.primitive`. A kernel is what a primitive's function calls where no product, solve
+May import NumPy, SciPy and `overbar.signature`. A kernel is what a primitive's function calls where no product, solve
 or factorisation of the library itself leads to its value: a Schur decomposition, a Sylvester equation. It knows no
 derivative; a primitive around it does. A rule file writes it in NumPy and SciPy, for single matrices or for stacks of
 them, and calls it by ``namespace(A).on_host(kernel, A, ...)``: NumPy calls it as it is, PyTorch as an op of
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from overbar.primitive import Signature
+from overbar.signature import Signature
 
 __all__ = ["KERNELS", "Kernel", "kernel"]
 

@@ -1,11 +1,11 @@
 """What each array library calls things: NumPy, PyTorch, TensorFlow under one set of names.
 
-May import NumPy, SciPy and array-api-compat; never a framework. A rule asks ``xp = namespace(A)`` and writes its maths
-with ``xp.*``, ``@``, ``A[..., a:b]`` and Python numbers only. The names are those of the Python array API standard
-(https://data-apis.org/array-api), plus the few routines that matrix derivatives need and the standard lacks: the
-methods of `Namespace` below. A framework's front (`torch_ops`, `tf_ops`) subclasses `Namespace` and calls `register`
-for its array type when it is imported. Arrays of a library that nobody registered are refused: it would compute the
-values, and where it differentiates by itself, do so without the rules.
+May import NumPy, SciPy, array-api-compat, `overbar.messages` and `overbar.refinement`; never a framework. A rule asks
+``xp = namespace(A)`` and writes its maths with ``xp.*``, ``@``, ``A[..., a:b]`` and Python numbers only. The names are
+those of the Python array API standard (https://data-apis.org/array-api), plus the few routines that matrix derivatives
+need and the standard lacks: the methods of `Namespace` below. A framework's front (`torch_ops`, `tf_ops`) subclasses
+`Namespace` and calls `register` for its array type when it is imported. Arrays of a library that nobody registered are
+refused: it would compute the values, and where it differentiates by itself, do so without the rules.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ import array_api_compat.numpy
 import numpy as np
 import scipy.linalg
 from numpy.linalg import LinAlgError
+
+from overbar.messages import bad_spectrum, no_inverse, not_positive_definite, singular, which_matrix
+from overbar.refinement import refined
 
 __all__ = ["DtypeError", "Namespace", "ShapeError", "mH", "mT", "namespace", "register"]
 
@@ -576,16 +579,14 @@ class NumpyNamespace(Namespace):
             X = self.solve(A, np.moveaxis(B, -2, 0).reshape(n, math.prod(B.shape[:-2]) * k))
             return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
         try:
-            return _refined(
-                lambda A, R, X: np.linalg.solve(A, R), A, B, np.linalg.solve(A, B), "solve" if check else ""
-            )
+            return refined(lambda A, R, X: np.linalg.solve(A, R), A, B, np.linalg.solve(A, B), "solve" if check else "")
         except LinAlgError:
             raise LinAlgError(singular("A", _first_singular(A))) from None
 
     def inv(self, A, warn=False, regular=False):
         try:
             eye = np.eye(A.shape[-1], dtype=A.dtype)
-            return _refined(lambda A, R, X: X @ R, A, eye, np.linalg.inv(A), "inv" if warn else "")
+            return refined(lambda A, R, X: X @ R, A, eye, np.linalg.inv(A), "inv" if warn else "")
         except LinAlgError:
             raise LinAlgError(no_inverse("A", _first_singular(A))) from None
 
@@ -691,142 +692,9 @@ class NumpyNamespace(Namespace):
         return X
 
 
-_ILL_CONDITIONED = 2e9  # seven digits of sixteen are left
-_MOST_STEPS = 5
-
-
-def _refined(solve, A, B, X, name):
-    """The solution X of A X = B, corrected by X + A⁻¹(B − A X) where A is ill-conditioned; ``solve(A, R, X)`` is A⁻¹R.
-    Where corrections do not become small, no digit is certain: a warning says so in the function's name, if it has one.
-
-    With a residual in twice the working precision each step multiplies the relative error by what that was at first
-    (Wilkinson 1963, "Rounding errors in algebraic processes", chapter 3); in working precision it would gain nothing.
-    Steps are taken until ten digits are right: one or two up to a condition of 1e12. Cost: n² for well-conditioned
-    matrices, for others three products and the solution for another right-hand side in each step. Single precision
-    needs none of it, which NumPy's linear algebra computes in double.
-    """
-    if not X.size or A.dtype.char in "fF" or B.dtype.char in "fF":
-        return X
-    with np.errstate(all="ignore"):
-        lost = _largest(A) * _largest(X) > _ILL_CONDITIONED * _largest(B)
-        if not lost.any():
-            return X
-        batch = lost.shape
-        A, B, Y = (np.broadcast_to(M, (*batch, *M.shape[-2:]))[lost] for M in (A, B, X))
-        first, rate, before = Y.copy(), None, np.inf
-        for _ in range(_MOST_STEPS):
-            step = solve(A, _residual(A, Y, B), first)
-            size = _largest(step) / _largest(Y)
-            rate = size if rate is None else rate
-            fine = (rate < 0.1) & (size < before)  # False too where something overflowed, or where A is singular
-            Y[fine] += step[fine]
-            before = size
-            if not (fine & (rate * size > 1e-11)).any():
-                break
-    certain = rate * before < 1e-6  # what the next correction would be
-    if name and not certain.all():
-        index = tuple(np.argwhere(lost)[np.flatnonzero(~certain)[0]])
-        warnings.warn(
-            f"{name}: argument A{which_matrix(index)} is ill-conditioned: the result may have no correct digit.",
-            scipy.linalg.LinAlgWarning,
-            stacklevel=2,
-        )
-    X[lost] = Y
-    return X
-
-
-def _largest(A):
-    """The norm max |Aᵢⱼ| of each matrix."""
-    return np.abs(A).max((-2, -1), initial=0)
-
-
-def _residual(A, X, B):
-    """B − A X, to about twice the working precision.
-
-    A = A₁ + A₂ and X = X₁ + X₂ are split into leading bits and a rest, with so few bits in A₁ and X₁ that A₁ X₁ has no
-    rounding error in any order of summation (Ozaki, Ogita, Oishi & Rump 2012, "Error-free transformations of matrix
-    multiplication by using fast routines of matrix multiplication"). The rounding errors of the other products are
-    smaller by the bits of A₁.
-    """
-    bits = (54 - math.ceil(math.log2(2 * A.shape[-1]))) // 2  # 2 n, for complex numbers
-    A1, X1 = _leading(A, -1, bits), _leading(X, -2, bits)
-    return B - A1 @ X1 - A1 @ (X - X1) - (A - A1) @ X
-
-
-def _leading(A, axis, bits):
-    """The entries of A rounded to so many bits of the largest along an axis."""
-    if A.dtype.kind == "c":
-        return _leading(A.real, axis, bits) + 1j * _leading(A.imag, axis, bits)
-    _, exponent = np.frexp(np.abs(A).max(axis, keepdims=True))
-    large = np.ldexp(1.5, exponent + (53 - bits))
-    return (A + large) - large
-
-
 def _first_singular(A):
     """The index of the first matrix of a batch that LAPACK's LU decomposition finds to be singular."""
     return next((tuple(index) for index in np.argwhere(np.isneginf(np.linalg.slogdet(A)[1])).tolist()), ())
-
-
-# -- messages --------------------------------------------------------------------------------------------------------
-
-
-def which_matrix(index):
-    """The words that say which matrix of a batch is meant; nothing where there is no batch."""
-    index = tuple(int(i) for i in index)
-    if not index:
-        return ""
-    return f" (matrix {index[0] if len(index) == 1 else index} of the batch)"
-
-
-def singular(argument, index):
-    """The message for a matrix of a batch that has no inverse."""
-    return f"argument {argument}{which_matrix(index)} is singular, so that there is no {argument}⁻¹ B."
-
-
-def no_inverse(argument, index):
-    """The same, where the inverse itself was asked for."""
-    return f"argument {argument}{which_matrix(index)} is singular: it has no inverse."
-
-
-def not_finite(argument, index, entry, value, function="cholesky"):
-    """The message for a matrix of a batch with an entry that is NaN or infinite."""
-    return (
-        f"{function}: argument {argument}{which_matrix(index)} is not finite: its entry {tuple(entry)} is {value}. "
-        "Remove or replace such entries before the call."
-    )
-
-
-def bad_minor(argument, index, order):
-    """The message for a matrix of a batch whose leading minor of this order is not positive."""
-    return (
-        f"cholesky: argument {argument}{which_matrix(index)} is not positive definite: its leading minor of order "
-        f"{order} is not positive. If it should be, rounding may be the cause: add a small multiple of the identity to "
-        f"{argument}, or compute {argument} in a higher precision."
-    )
-
-
-def not_positive_definite(A, argument):
-    """The message for the first matrix of A (..., n, n; a NumPy array) that has no Cholesky factor."""
-    for index in np.ndindex(A.shape[:-2]):
-        lower = np.tril(A[index])
-        finite = np.isfinite(lower)
-        if not finite.all():
-            entry = tuple(np.argwhere(~finite)[0].tolist())
-            return not_finite(argument, index, entry, lower[entry])
-        (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (lower,))
-        _, info = potrf(lower, lower=True)
-        if info > 0:
-            return bad_minor(argument, index, info)
-    return f"cholesky: argument {argument} is not positive definite to working precision."
-
-
-def bad_spectrum(function, A, argument):
-    """The message where eigenvalues of A (a NumPy array) were not found: the first entry that is not finite."""
-    bad = np.argwhere(~np.isfinite(A))
-    if not len(bad):
-        return f"{function}: the algorithm did not converge for argument {argument}. Is it scaled extremely?"
-    place = tuple(bad[0].tolist())
-    return not_finite(argument, place[:-2], place[-2:], A[place], function)
 
 
 def diagonal_positions(m, n, offset):
@@ -840,16 +708,27 @@ def diagonal_positions(m, n, offset):
 
 NUMPY = NumpyNamespace(array_api_compat.numpy)
 
+
 _WEAK = object()
+
+
 _known = {np.ndarray: NUMPY, np.generic: NUMPY} | dict.fromkeys(_PYTHON, _WEAK)
+
+
 _found = dict(_known)
+
+
 _fronts = {"torch": "torch_ops", "tensorflow": "tf_ops", "keras": "tf_ops"}
+
+
 _without_front = {
     "jax": "JAX",
     "jaxlib": "JAX",
     "dask": "Dask",
     "cupy": "CuPy",
 }
+
+
 _remedies = {
     "JAX": "jax.grad would differentiate the steps of the function, without overbar's rule. Convert it with "
     "numpy.asarray where no transform of JAX's is at work",

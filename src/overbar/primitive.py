@@ -1,6 +1,7 @@
 """The one concept: a function of arrays with its forward and its reverse rule.
 
-May import NumPy and `overbar.namespace`. A primitive is written once, in the terms of `overbar.namespace`:
+May import NumPy, `overbar.namespace` and `overbar.signature`. A primitive is written once, in the terms of
+`overbar.namespace`:
 
     @primitive("(m?,n),(n,p?)->(m?,p?)")
     def matmul(A, B):
@@ -22,25 +23,27 @@ from __future__ import annotations
 
 import functools
 import inspect
-import itertools
 import math
 import operator
-import re
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
 from overbar.namespace import namespace
+from overbar.signature import Fit, Signature, broadcasts
 
 __all__ = ["Primitive", "elementwise", "once", "primitive"]
 
+
 _RULES = {"vjp": "reverse rule", "jvp": "forward rule"}
 
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
 _Result = TypeVar("_Result")
 
 
@@ -396,7 +399,7 @@ class Primitive:
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
     def check(self, xp, arrays):
-        """Raise the library's own kind of error for a wrong dtype or shape. Returns a `_Fit`, which says among other
+        """Raise the library's own kind of error for a wrong dtype or shape. Returns a `Fit`, which says among other
         things which core dimensions are absent because a vector stands in the place of a matrix, or None where a rank
         is not known yet."""
         # The answer for these dtypes and shapes is kept: finding it takes longer than a small matrix does.
@@ -409,8 +412,8 @@ class Primitive:
         except KeyError:
             pass
         except TypeError:  # symbolic sizes cannot be looked up
-            return _Fit(self._check(xp, arrays))
-        fit = _Fit(self._check(xp, arrays))
+            return Fit(self._check(xp, arrays))
+        fit = Fit(self._check(xp, arrays))
         if len(self.signature.fitting) >= 4096:
             self.signature.fitting.clear()
         self.signature.fitting[key] = fit
@@ -519,7 +522,7 @@ class Primitive:
         have, want = xp.static_shape(bar), xp.static_shape(array)
         if have == want and have is not None and None not in have:
             return bar
-        if have is not None and want is not None and not _broadcasts(want, have):
+        if have is not None and want is not None and not broadcasts(want, have):
             raise xp.ShapeError(
                 f"{self.name}: the reverse rule gave a bar of shape {tuple(have)} for argument {self.argument(i)} of "
                 f"shape {tuple(want)}. A bar has the shape of its array, or one to which that broadcasts."
@@ -566,7 +569,7 @@ class Primitive:
 
     def _tangents(self, found):
         """What the forward rule gave for one array, as a tuple with an entry for each output."""
-        found = _as_tuple(found)
+        found = as_tuple(found)
         if len(found) != self.differentiable:
             raise TypeError(
                 f"the forward rule of {self.name} must give one tangent for each of {self.differentiable} outputs, "
@@ -589,7 +592,7 @@ class Primitive:
         have, want = xp.static_shape(total), xp.static_shape(out)
         if have == want and have is not None and None not in have:
             return xp.cast(total, out)
-        if have is not None and want is not None and not _broadcasts(have, want):
+        if have is not None and want is not None and not broadcasts(have, want):
             raise xp.ShapeError(
                 f"{self.name}: the forward rule gave a tangent of shape {tuple(have)} for output {i} of shape "
                 f"{tuple(want)}. A tangent has the shape of its output, or one that broadcasts to it."
@@ -618,151 +621,12 @@ def _name(dtype):
     return getattr(dtype, "name", dtype)
 
 
-def _broadcasts(small, large):
-    """Whether the first shape broadcasts to the second; None is a size that is not known yet."""
-    return len(small) <= len(large) and all(
-        m is None or n is None or m in (1, n) for m, n in zip(reversed(small), reversed(large), strict=False)
-    )
-
-
-def _as_tuple(x):
+def as_tuple(x):
     return x if isinstance(x, tuple) else (x,)
 
 
 def _dropped_axes(core, dropped):
     return tuple(i - len(core) for i, dim in enumerate(core) if dim in dropped)
-
-
-class _Fit:
-    """What is known of dtypes and shapes that fit a signature."""
-
-    __slots__ = ("dropped", "verified")
-
-    def __init__(self, dropped):
-        #: the core dimensions that are absent, because a vector stands in the place of a matrix
-        self.dropped = dropped
-        #: whether the outputs of a call with such arrays have been held against the signature
-        self.verified = False
-
-
-@dataclass(frozen=True)
-class Signature:
-    """Core dimensions, in the notation of NumPy's generalised ufuncs: "(m,n),(n,p)->(m,p)".
-
-    A dimension with a question mark may be absent (a vector in the place of a matrix); one that is a number has that
-    size. The text "..." stands for functions of whole arrays, which know no core dimensions (reshape); they are told
-    how many leading dimensions are batch dimensions by the option `batch_ndim`.
-    """
-
-    text: str
-
-    @functools.cached_property
-    def whole(self):
-        return "..." in self.text
-
-    @functools.cached_property
-    def inputs(self):
-        return self._parse(self.text.partition("->")[0])
-
-    @functools.cached_property
-    def outputs(self):
-        return self._parse(self.text.partition("->")[2])
-
-    def _parse(self, side):
-        if self.whole:
-            return ((),)
-        groups = re.findall(r"\(([^()]*)\)", side)
-        if not groups or ",".join(f"({g})" for g in groups) != side.replace(" ", ""):
-            raise ValueError(f"'{self.text}' is not a signature like '(m,n),(n,p)->(m,p)'")
-        return tuple(tuple(g.replace(" ", "").replace("?", "").split(",")) if g else () for g in groups)
-
-    @functools.cached_property
-    def optional(self):
-        return frozenset(re.findall(r"(\w+)\?", self.text))
-
-    @functools.cached_property
-    def fitting(self):
-        """Dtypes and shapes that fit, as `Primitive.check` keeps them."""
-        return {}
-
-    def fit(self, shapes):
-        """Match shapes (with None for sizes that are not known yet) against the core dimensions.
-
-        Returns the names of absent dimensions. Raises ValueError(problem, remedy); {i} in the problem stands for the
-        i-th array.
-        """
-        dropped, sizes, batch, widest = set(), {}, (), 0
-        for i, (shape, core) in enumerate(zip(shapes, self.inputs, strict=True)):
-            if len(shape) < len(core):
-                missing = [dim for dim in core if dim in self.optional]
-                if len(shape) != len(core) - len(missing):
-                    raise ValueError(
-                        f"{{{i}}} has too few dimensions for {self.text}",
-                        "Batch dimensions go in front of them.",
-                    )
-                dropped.update(missing)
-                core = [dim for dim in core if dim not in missing]
-            here = {}
-            known_sizes = [
-                (dim, size) for dim, size in zip(core, shape[len(shape) - len(core) :], strict=True) if size is not None
-            ]
-            for dim, size in known_sizes:
-                if here.setdefault(dim, size) != size:
-                    raise ValueError(
-                        f"{{{i}}} is not square",
-                        "Its last two dimensions must be equal; batch dimensions go in front of them.",
-                    )
-            for dim, size in known_sizes:  # only now: of a matrix that is not square, that is what there is to say
-                if dim.isdigit() and size != int(dim):
-                    raise ValueError(
-                        f"{{{i}}} has {size} where {self.text} has {dim}", "A number in a signature is a fixed size."
-                    )
-                j, known = sizes.setdefault(dim, (i, size))
-                if known != size:
-                    raise ValueError(
-                        f"{{{i}}} does not fit {{{j}}}: the dimension {dim} of {self.text} is {size} in one and "
-                        f"{known} in the other",
-                        "Check the order of the arguments, and whether one of them wants a transpose.",
-                    )
-            lead = shape[: len(shape) - len(core)]
-            try:
-                batch = _broadcast(batch, lead)
-            except ValueError:
-                raise ValueError(
-                    f"{{{i}}} does not broadcast with {{{widest}}}: the batch dimensions are {tuple(lead)} and {batch}",
-                    "Counted from the right, they must be equal or 1.",
-                ) from None
-            if len(batch) == len(lead):
-                widest = i
-        return frozenset(dropped)
-
-    def misfit(self, shapes, outputs):
-        """What is wrong with the shapes of the outputs for arrays of such shapes, in words; None where they fit. A
-        dimension that only outputs have may be of any size, the same in all of them."""
-        sizes, batch = {}, ()
-        for shape, core in zip(shapes, self.inputs, strict=True):
-            lead = len(shape) - len(core)
-            batch = _broadcast(batch, shape[:lead])
-            sizes |= {dim: size for dim, size in zip(core, shape[lead:], strict=True) if size is not None}
-        for i, (shape, core) in enumerate(zip(outputs, self.outputs, strict=True)):
-            expected = (*batch, *(int(dim) if dim.isdigit() else sizes.get(dim) for dim in core))
-            fits = len(shape) == len(expected) and all(
-                None in (m, n) or m == n for m, n in zip(shape, expected, strict=True)
-            )
-            if not fits:
-                which = "an array" if len(outputs) == 1 else f"output {i}"
-                return f"{which} of shape {tuple(shape)}, where {self.text} says {expected}"
-            sizes |= {d: n for d, n in zip(core, shape[len(batch) :], strict=True) if n is not None and d not in sizes}
-        return None
-
-
-def _broadcast(a, b):
-    """The broadcast of two shapes; None is a size that is not known yet."""
-    pairs = list(itertools.zip_longest(reversed(a), reversed(b), fillvalue=1))
-    for m, n in pairs:
-        if m is not None and n is not None and m != n and m != 1 and n != 1:
-            raise ValueError
-    return tuple(n if m == 1 else m if n == 1 or n is None else n if m is None else m for m, n in reversed(pairs))
 
 
 def primitive(
@@ -845,139 +709,3 @@ def elementwise(function: Callable[..., Any]) -> Primitive:
 def once(compute: Callable[[], _Result]) -> Callable[[], _Result]:
     """Work that several bars share: a function of no arguments that is computed when first called for."""
     return functools.cache(compute)
-
-
-def as_function(
-    primitive: Primitive,
-    xp: Any,
-    signature: str | None = None,
-    names: Mapping[str, str] | None = None,
-    returns: Callable[..., Any] | None = None,
-    takes: Callable[..., Any] | None = None,
-) -> Callable[..., Any]:
-    """A primitive as a function of one library's arrays, with that library's names and order of arguments.
-
-    Parameters
-    ----------
-    primitive : Primitive
-    xp : Namespace
-        The library; arrays of no other are taken.
-    signature : str, optional
-        Name and arguments as the library has them, with annotations if you like:
-        "cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor". By default the primitive's.
-    names : dict, optional
-        What the library's arguments are called in the primitive: {"input": "A"}.
-    returns : callable, optional
-        Makes of the outputs what the library's function returns: another order, a named tuple. Its keyword-only
-        arguments are arguments of the function, by the primitive's names, or options that the primitive does not have.
-    takes : callable, optional
-        Makes of the arrays, in the primitive's order, those that the primitive takes; it needs a signature. Its
-        keyword-only arguments are such options, too. Behind the arrays it may return a dictionary of options of the
-        primitive, which replace those that the call gave.
-    """
-    if not isinstance(primitive, Primitive):
-        raise TypeError(f"got {primitive!r}, which is no primitive. Make it one with @overbar.primitive.")
-    names = names or {}
-    name, _, rest = (signature or primitive.name).partition("(")
-    if rest:
-        function = _with_signature(primitive, xp, name, rest, names, returns, takes)
-    else:
-
-        def function(*args, **kwargs):
-            arrays, options = primitive.bind(args, kwargs)
-            outputs = primitive.apply(xp, arrays, options)
-            return outputs if returns is None else returns(*_as_tuple(outputs))
-
-        function.__name__ = function.__qualname__ = name
-        function.__signature__ = primitive.__signature__
-    function.__module__ = inspect.currentframe().f_back.f_globals["__name__"]
-    function.primitive = primitive
-    return function
-
-
-class Wrapped:
-    """A function that a front made of a primitive, as an object that can be pickled: of a function pickle keeps the
-    name, and one that is made by a call has none to be found by.
-
-    It is pickled by its name where that finds it, and else as the call that made it. So it goes wherever its primitive
-    goes: by reference where that can be imported, and by cloudpickle whole.
-    """
-
-    def __init__(self, function: Callable[..., Any], make: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        functools.update_wrapper(self, function)
-        del self.__wrapped__  # the signature is in __signature__
-        self.function, self._made_by = function, (make, args, kwargs)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
-
-    def __repr__(self):
-        return f"<function {self.__qualname__} of {self.primitive!r}>"
-
-    def __reduce__(self):
-        if getattr(sys.modules.get(self.__module__), self.__qualname__, None) is self:
-            return self.__qualname__
-        return _made_again, (self.__module__, *self._made_by)
-
-    def __copy__(self):
-        return self
-
-    def __deepcopy__(self, memo):
-        return self
-
-    def __get__(self, instance: object, owner: type | None = None) -> Wrapped:
-        return self  # as that of Primitive
-
-
-def _made_again(module, make, args, kwargs):
-    made = make(*args, **kwargs)
-    made.__module__ = module
-    return made
-
-
-def _with_signature(primitive, xp, name, rest, names, returns, takes):
-    """A function ``name(rest`` that calls the primitive. It is compiled from text, as `dataclasses` and `namedtuple`
-    do it: Python then binds the arguments itself, ten times faster than `inspect.Signature.bind`."""
-    given = {names.get(theirs, theirs): theirs for theirs in inspect.signature(written(name, rest)).parameters}
-    needed = {*primitive.arguments, *(k for k, v in primitive.defaults.items() if v is inspect.Parameter.empty)}
-    before, after = _keyword_only(takes), _keyword_only(returns)
-    if not needed <= given.keys() <= {*primitive.arguments, *primitive.defaults, *before, *after}:
-        raise TypeError(
-            f"the signature {name}({rest} does not fit {primitive.name}{primitive.__signature__}: it must have all of "
-            'its arrays and none but its arguments. What is called otherwise there is told by name: input="A".'
-        )
-    passed = lambda extra: "".join(f", {name}={given[name]}" for name in extra if name in given)  # noqa: E731
-    scope = {"primitive": primitive, "xp": xp, "defaults": primitive.defaults}
-    arrays = ", ".join(given[ours] for ours in primitive.arguments)
-    options = "".join(f", {ours!r}: {given[ours]}" for ours in primitive.defaults if ours in given)
-    if primitive.variadic:
-        body = f"primitive.bind(({arrays},), {{{options.removeprefix(', ')}}})"
-    else:
-        body = f"({arrays},), {{**defaults{options}}}"
-    if takes is not None:
-        body = f"taken(takes({arrays}{passed(before)}), {{**defaults{options}}})"
-        scope |= {"takes": takes, "taken": _taken}
-    result = f"primitive.apply(xp, *({body}))"
-    if returns is not None:
-        result = f"returns(*as_tuple({result}){passed(after)})"
-        scope |= {"returns": returns, "as_tuple": _as_tuple}
-    return written(name, rest, f"return {result}", **scope)
-
-
-def _taken(arrays, options):
-    """What `takes` made of the arrays, and the options, those that it set replaced."""
-    arrays = _as_tuple(arrays)
-    if isinstance(arrays[-1], dict):
-        return arrays[:-1], options | arrays[-1]
-    return arrays, options
-
-
-def _keyword_only(function):
-    parameters = () if function is None else inspect.signature(function).parameters.values()
-    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-
-
-def written(name, rest, body="pass", **scope):
-    """The function ``name(rest: body`` of a text. Its annotations stay text, and need not be names that are known."""
-    exec(f"from __future__ import annotations\ndef {name}({rest}: {body}", scope)
-    return scope[name]

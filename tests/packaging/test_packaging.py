@@ -214,16 +214,20 @@ else:
 # Who may know whom
 
 BELOW = {
-    "namespace": set(),
-    "primitive": {"namespace"},
-    "kernel": {"primitive"},
+    "messages": set(),
+    "refinement": {"messages"},
+    "namespace": {"messages", "refinement"},
+    "signature": set(),
+    "primitive": {"namespace", "signature"},
+    "functions": {"primitive"},
+    "kernel": {"signature"},
     "docstrings": set(),
     "import_order": set(),
-    "rules": {"namespace", "primitive", "kernel"},
+    "rules": {"namespace", "primitive", "kernel", "messages"},
     "sweep": {"namespace", "primitive", "rules"},
     "verify": {"namespace", "primitive", "rules"},
-    "torch_ops": {"namespace", "primitive", "kernel", "rules", "docstrings"},
-    "tf_ops": {"namespace", "primitive", "kernel", "rules", "docstrings"},
+    "torch_ops": {"namespace", "messages", "primitive", "functions", "kernel", "rules", "docstrings"},
+    "tf_ops": {"namespace", "messages", "primitive", "functions", "kernel", "rules", "docstrings"},
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
     "overbar": {"namespace", "primitive", "rules", "sweep", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.

@@ -8,7 +8,8 @@ import numpy as np
 import scipy.linalg
 
 from overbar.kernel import kernel
-from overbar.namespace import bad_minor, mH, namespace
+from overbar.messages import bad_minor
+from overbar.namespace import mH, namespace
 from overbar.primitive import once, primitive
 from overbar.rules.banded import (
     band_of,

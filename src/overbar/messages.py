@@ -1,0 +1,70 @@
+"""What errors say of a matrix: which of the batch it is, what is wrong with it, and what to do.
+
+May import NumPy and SciPy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+# -- messages --------------------------------------------------------------------------------------------------------
+
+
+def which_matrix(index):
+    """The words that say which matrix of a batch is meant; nothing where there is no batch."""
+    index = tuple(int(i) for i in index)
+    if not index:
+        return ""
+    return f" (matrix {index[0] if len(index) == 1 else index} of the batch)"
+
+
+def singular(argument, index):
+    """The message for a matrix of a batch that has no inverse."""
+    return f"argument {argument}{which_matrix(index)} is singular, so that there is no {argument}⁻¹ B."
+
+
+def no_inverse(argument, index):
+    """The same, where the inverse itself was asked for."""
+    return f"argument {argument}{which_matrix(index)} is singular: it has no inverse."
+
+
+def not_finite(argument, index, entry, value, function="cholesky"):
+    """The message for a matrix of a batch with an entry that is NaN or infinite."""
+    return (
+        f"{function}: argument {argument}{which_matrix(index)} is not finite: its entry {tuple(entry)} is {value}. "
+        "Remove or replace such entries before the call."
+    )
+
+
+def bad_minor(argument, index, order):
+    """The message for a matrix of a batch whose leading minor of this order is not positive."""
+    return (
+        f"cholesky: argument {argument}{which_matrix(index)} is not positive definite: its leading minor of order "
+        f"{order} is not positive. If it should be, rounding may be the cause: add a small multiple of the identity to "
+        f"{argument}, or compute {argument} in a higher precision."
+    )
+
+
+def not_positive_definite(A, argument):
+    """The message for the first matrix of A (..., n, n; a NumPy array) that has no Cholesky factor."""
+    for index in np.ndindex(A.shape[:-2]):
+        lower = np.tril(A[index])
+        finite = np.isfinite(lower)
+        if not finite.all():
+            entry = tuple(np.argwhere(~finite)[0].tolist())
+            return not_finite(argument, index, entry, lower[entry])
+        (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (lower,))
+        _, info = potrf(lower, lower=True)
+        if info > 0:
+            return bad_minor(argument, index, info)
+    return f"cholesky: argument {argument} is not positive definite to working precision."
+
+
+def bad_spectrum(function, A, argument):
+    """The message where eigenvalues of A (a NumPy array) were not found: the first entry that is not finite."""
+    bad = np.argwhere(~np.isfinite(A))
+    if not len(bad):
+        return f"{function}: the algorithm did not converge for argument {argument}. Is it scaled extremely?"
+    place = tuple(bad[0].tolist())
+    return not_finite(argument, place[:-2], place[-2:], A[place], function)
