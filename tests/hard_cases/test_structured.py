@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 
 import overbar
-from overbar.rules import banded
+from overbar.rules import banded, banded_cholesky
 from overbar.rules.banded_cholesky import cholesky_band_cotangent, cholesky_band_tangent
 from overbar.rules.hessenberg import hessenberg_rotation
 from overbar.rules.toeplitz import toeplitz_bar, toeplitz_product
@@ -455,11 +455,11 @@ def test_no_reflections_and_no_columns():
 def test_narrow_bands_by_entries_as_by_blocks(p, n, monkeypatch):
     L, E = rng.standard_normal((2, p, n))
     L[0] = abs(L[0]) + 2
-    for kernel in (banded.banded_tangent, banded.banded_cotangent):
-        monkeypatch.setattr(banded, "NARROW", 7)
+    for kernel in (banded_cholesky.banded_tangent, banded_cholesky.banded_cotangent):
+        monkeypatch.setattr(banded_cholesky, "NARROW", 7)
         (by_entries,) = kernel(L, E)
-        monkeypatch.setattr(banded, "NARROW", 0)
-        (by_blocks,) = kernel(banded._without_corners(L, p - 1, 0), banded._without_corners(E, p - 1, 0))
+        monkeypatch.setattr(banded_cholesky, "NARROW", 0)
+        (by_blocks,) = kernel(banded.without_corners(L, p - 1, 0), banded.without_corners(E, p - 1, 0))
         assert abs(by_entries - by_blocks).max() <= 1e-12 * abs(by_blocks).max()
 
 

@@ -84,11 +84,13 @@ def test_verify_finds_them_right(forward, reverse, dtype):
     cases = [verify.Case((verify.Draw(1, dtype).positive_definite(5),), {"upper": False})]
     right = verify.altered(
         overbar.cholesky,
-        vjp_rule=lambda L_bar, L, A, upper: (lambda: REVERSE[reverse](L, L_bar),),
-        jvp_rule=lambda L, A, upper: (lambda A_dot: FORWARD[forward](L, A_dot),),
+        vjp_rule=lambda L_bar, L, A, upper, **_: (lambda: REVERSE[reverse](L, L_bar),),
+        jvp_rule=lambda L, A, upper, **_: (lambda A_dot: FORWARD[forward](L, A_dot),),
     )
     assert all(row.passed for row in verify.check(right, cases=cases))
-    wrong = verify.altered(right, vjp_rule=lambda L_bar, L, A, upper: (lambda: 1.001 * REVERSE[reverse](L, L_bar),))
+    wrong = verify.altered(
+        right, vjp_rule=lambda L_bar, L, A, upper, **_: (lambda: 1.001 * REVERSE[reverse](L, L_bar),)
+    )
     with pytest.raises(verify.VerificationError, match="adjoint"):
         verify.check(wrong, cases=cases)
 

@@ -254,6 +254,6 @@ def left_out(K, idle, noise, known, w_bar, w):
     steep = steps > 100 * xp.abs(gap) * largest_of(w_bar)[..., None]
     taken = idle & unequal & apart & steep
     X = xp.where(taken, K / xp.cast(gap, K), xp.zeros_like(K))
-    error = xp.where(taken, noise / (NOISE * gap), zero)
+    error = xp.where(taken, noise / (NOISE * gap) / 0.1, zero)  # relative to the tenth of Ā that it may be
     norm = xp.sum(w_bar**2, axis=-1) + xp.sum(xp.abs(known) ** 2 + xp.abs(X) ** 2, axis=(-2, -1))
-    return X, anywhere(taken), xp.sum(error**2, axis=(-2, -1)) > 0.1**2 * norm
+    return X, anywhere(taken), xp.sum(error**2, axis=(-2, -1)) > norm
