@@ -595,7 +595,7 @@ EXCEPTIONS = (
     ),
     *(
         Known(
-            ("eig", "eigvals"),
+            ("eig", "eigvals", "eigvals (rule)"),
             category,
             r"^linalg.eig(vals)? .*output \d: off by",
             "Eigenvalues are in the order of Re w + Im w/π, phases of eigenvectors are fixed. PyTorch leaves both to "
@@ -649,14 +649,14 @@ EXCEPTIONS = (
         "Singular values 0.001 apart: the differences need a smaller step than gradgradcheck's, with which it passes.",
     ),
     Known(
-        ("pinv",),
+        ("pinv", "pinv (rule)"),
         "vmap",
         r"^linalg.pinv .*rtol=.*RuntimeError: Either your tensor may have escaped",
         "Tolerances are constants, which vmap cannot batch.",
     ),
     *(
         Known(
-            ("pinv",),
+            ("pinv", "pinv (rule)"),
             category,
             r"^linalg.pinv.hermitian .*output 0: off by",
             "The Hermitian part is taken, where PyTorch reads the lower triangle.",
