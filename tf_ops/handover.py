@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from overbar.docstrings import TENSORFLOW as WORDS
 from overbar.docstrings import describe, full_name
-from overbar.functions import Wrapped, as_function
+from overbar.functions import NEVER, Wrapped, as_function
 from overbar.primitive import Primitive
 from tf_ops.examples import EXAMPLES
 from tf_ops.wrapper import TENSORFLOW
@@ -89,9 +89,7 @@ def wrap(
         WORDS,
         name=function.__name__,
         names=names,
-        builtin=full_name(builtin, {"tf.linalg": tf.linalg, "tf.math": tf.math, "tf": tf})
-        if when not in _NEVER
-        else "",
+        builtin=full_name(builtin, {"tf.linalg": tf.linalg, "tf.math": tf.math, "tf": tf}) if when not in NEVER else "",
         always=builtin is not None and when is None,
         returned=inspect.getdoc(returns) if returns is not None else "",
         example=EXAMPLES.get(function.__name__, "") if function.__module__ == "tf_ops.ops" else "",
@@ -151,23 +149,3 @@ def _choice(ours, builtin, when):
 
 
 wrap.autograph_info__ = {}
-
-
-def because(reason: str) -> Callable[[Callable[..., bool]], Callable[..., bool]]:
-    """Say of a `when` why the calls that it does not select stay ours, although TensorFlow may be faster."""
-
-    def marked(when):
-        when.reason = reason
-        return when
-
-    return marked
-
-
-_NEVER = set()
-
-
-def never(reason: str) -> Callable[..., bool]:
-    """A `when` that selects no call, and why."""
-    when = because(reason)(lambda *args, **kwargs: False)
-    _NEVER.add(when)
-    return when

@@ -13,9 +13,10 @@ import tensorflow as tf
 from tensorflow.python.ops import gen_linalg_ops
 
 from overbar import rules
+from overbar.functions import because, never
 from overbar.rules.lu import permutation
 from overbar.rules.norms import two_dimensions
-from tf_ops.handover import because, never, wrap
+from tf_ops.handover import wrap
 from tf_ops.wrapper import TENSORFLOW, half_precision, in_single_precision
 
 
@@ -229,12 +230,13 @@ diag = wrap(rules.diag_embed, "diag", builtin=tf.linalg.diag, k="offset")
 diag_embed = wrap(rules.diag_embed)
 diag_part = wrap(rules.diagonal, "diag_part", builtin=tf.linalg.diag_part, k="offset")
 diagonal = wrap(rules.diagonal)
+_of_any_matrix = never("TensorFlow returns numbers for the gradient at a defective matrix")
 eig = wrap(
     rules.eig,
     "eig(tensor)",
     tensor="A",
     builtin=tf.linalg.eig,
-    when=never("TensorFlow returns numbers for the gradient at a defective matrix"),
+    when=_of_any_matrix,
 )
 eigh = wrap(
     rules.eigh,
@@ -259,7 +261,7 @@ eigvals = wrap(
     "eigvals(tensor)",
     tensor="A",
     builtin=tf.linalg.eigvals,
-    when=never("TensorFlow returns numbers for the gradient at a defective matrix"),
+    when=_of_any_matrix,
 )
 eigvalsh = wrap(
     rules.eigvalsh,

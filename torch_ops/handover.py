@@ -15,7 +15,7 @@ from torch.compiler import is_dynamo_compiling
 from torch.overrides import handle_torch_function, has_torch_function
 
 from overbar.docstrings import PYTORCH, describe, full_name
-from overbar.functions import Wrapped, as_function, written
+from overbar.functions import NEVER, Wrapped, as_function, written
 from overbar.primitive import Primitive
 from torch_ops.examples import EXAMPLES
 from torch_ops.graphs import graph_key, in_graph
@@ -100,7 +100,7 @@ def wrap(
     else:
         ours = as_function(primitive, TORCH, signature, names, _result(returns), takes)
         op = _either(ours, builtin, mended or builtin, when, unwatched, frozenset(own))
-        if unwatched or when not in _NEVER:
+        if unwatched or when not in NEVER:
             op.ours = ours  # the op where nothing is handed over: small matrices never get there, but tests have to
     op.primitive, op.names, op.builtin, op.mended, op.when = primitive, names, builtin, mended, when
     _describe(op, signature, returns)
@@ -263,26 +263,6 @@ def small(A, size, dtypes):
     forward over reverse mode, is not the one that reverse mode gives.
     """
     return A.size(-1) <= size and A.dtype in dtypes and not forward_mode()
-
-
-def because(reason: str) -> Callable[[Callable[..., bool]], Callable[..., bool]]:
-    """Say of a `when` why the calls that it does not select stay ours, although PyTorch may be faster."""
-
-    def marked(when):
-        when.reason = reason
-        return when
-
-    return marked
-
-
-_NEVER = set()
-
-
-def never(reason: str) -> Callable[..., bool]:
-    """A `when` that selects no call, and why."""
-    when = because(reason)(lambda *args, **kwargs: False)
-    _NEVER.add(when)
-    return when
 
 
 def _describe(op, signature, returns):

@@ -12,12 +12,13 @@ import math
 import torch
 
 from overbar import rules
+from overbar.functions import because, never
 from overbar.rules.eig import ordered
 from overbar.rules.eigen import all_outputs as all_outputs_of_eigh
 from overbar.rules.norms import two_dimensions
 from overbar.rules.phases import NEARLY_LARGEST as NEARLY_LARGEST_OF_EIGH
 from overbar.rules.svd import NEARLY_LARGEST, all_outputs
-from torch_ops.handover import FULL, REAL, because, forward_mode, never, small, wrap
+from torch_ops.handover import FULL, REAL, forward_mode, small, wrap
 from torch_ops.host import are_plain
 from torch_ops.namespace import failure_of
 from torch_ops.norms import vector_norm

@@ -148,3 +148,28 @@ def written(name, rest, body="pass", **scope):
     """The function ``name(rest: body`` of a text. Its annotations stay text, and need not be names that are known."""
     exec(f"from __future__ import annotations\ndef {name}({rest}: {body}", scope)
     return scope[name]
+
+
+# -- which calls are the library's own ---------------------------------------------------------------------------------
+
+
+def because(reason: str) -> Callable[[Callable[..., bool]], Callable[..., bool]]:
+    """Say of a `when`, the calls of an op that are handed over to the library's own function, why the others stay ours,
+    although the library may be faster."""
+
+    def marked(when):
+        when.reason = reason
+        return when
+
+    return marked
+
+
+#: those that select no call
+NEVER: set[Callable[..., bool]] = set()
+
+
+def never(reason: str) -> Callable[..., bool]:
+    """A `when` that selects no call, and why."""
+    when = because(reason)(lambda *args, **kwargs: False)
+    NEVER.add(when)
+    return when

@@ -15,7 +15,7 @@ from overbar.bench.cholesky import Job
 from overbar.bench.frameworks import FRAMEWORKS, load
 from overbar.namespace import namespace
 from overbar.rules import REGISTRY
-from overbar.verify import Case, Draw, complete
+from overbar.verify import Case, Draw, complete, noise
 
 #: The size that is run where nothing is said, and how many times as long as its function a rule may take there.
 SIZES = {500: 6.0}
@@ -190,8 +190,7 @@ def _things(framework, name, n, dtype, rule):
 
 def _noise(rng, like):
     like = np.asarray(like)
-    noise = rng.standard_normal(like.shape)
-    return (noise + 1j * rng.standard_normal(like.shape) if like.dtype.kind == "c" else noise).astype(like.dtype)
+    return noise(rng, like).astype(like.dtype)
 
 
 def _numpy(arrays):
