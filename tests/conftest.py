@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from overbar.import_order import triton_first
-from overbar.namespace import NUMPY
-from overbar.primitive import Primitive
+from overbar._import_order import triton_first
+from overbar._namespace import NUMPY
+from overbar._primitive import Primitive
 from overbar.rules import REGISTRY
 from overbar.verify import Case, draw_cases
 
@@ -48,7 +48,7 @@ def samples(primitives) -> list[Sample]:
 
 @functools.cache
 def computed_on_the_host(primitive):
-    """Whether a primitive calls a kernel on the host (`overbar.kernel`). There XLA and a program of PyTorch's own ops
+    """Whether a primitive calls a kernel on the host (`overbar._kernel`). There XLA and a program of PyTorch's own ops
     cannot follow, and no framework has a derivative of its own."""
     case, called = draw_cases(primitive)[0], []
     with pytest.MonkeyPatch.context() as patch:

@@ -12,7 +12,7 @@ import pytest
 import scipy.linalg
 
 import overbar
-from overbar.namespace import NUMPY, ShapeError, namespace
+from overbar._namespace import NUMPY, ShapeError, namespace
 
 
 def scaled(factor=2.0):
@@ -378,7 +378,7 @@ def test_a_primitive_of_a_script_goes_to_other_processes():
 
 def test_threads_that_want_a_derivative_nobody_made_yet_all_get_one_with_rules():
     """Derivatives of order two and more of a function of a matrix are primitives made when first asked for."""
-    from overbar.rules import jets
+    from overbar.rules import _jets as jets
 
     for order in (5, 6, 7):
         barrier, found = threading.Barrier(8), []

@@ -14,8 +14,8 @@ import scipy.linalg
 
 import overbar
 from overbar import verify
-from overbar.namespace import mH, mT, namespace
-from overbar.primitive import primitive
+from overbar._namespace import mH, mT, namespace
+from overbar._primitive import primitive
 from overbar.rules import REGISTRY
 from overbar.verify import TOLERANCE, Case, Draw, Exact, VerificationError, altered, check, draw_cases
 

@@ -9,14 +9,18 @@ try:
 except ImportError as error:
     raise ImportError('tf_ops needs TensorFlow. Install it with: pip install "overbar[tf]"') from error
 
-from tf_ops import linalg, ops
-from tf_ops.handover import wrap
-from tf_ops.ops import *
-from tf_ops.rerouting import reroute
+from tf_ops import _ops, linalg
+from tf_ops._handover import wrap
+from tf_ops._ops import *
+from tf_ops._rerouting import reroute
 
 __all__ = [
     "linalg",
     "reroute",
     "wrap",
-    *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive")),
+    *sorted(name for name, value in vars(_ops).items() if hasattr(value, "primitive")),
 ]
+
+
+def __dir__():
+    return sorted(__all__)

@@ -83,7 +83,7 @@ def pairs() -> dict[str, Pair]:
                     pair = Pair(f"{place}.{name}", op, builtin, full)
                     found[pair.name] = pair
                     if hasattr(op, "ours"):
-                        found[pair.name + RULE] = pair._replace(name=pair.name + RULE, op=op.ours)
+                        found[pair.name + RULE] = pair._replace(name=pair.name + RULE, op=op.rule_op)
                     break
     return found
 

@@ -12,10 +12,10 @@ try:
 except ImportError as error:
     raise ImportError('torch_ops needs PyTorch. Install it with: pip install "overbar[torch]"') from error
 
-from torch_ops import linalg, ops
-from torch_ops.handover import wrap
-from torch_ops.ops import *
-from torch_ops.rerouting import reroute
+from torch_ops import _ops, linalg
+from torch_ops._handover import wrap
+from torch_ops._ops import *
+from torch_ops._rerouting import reroute
 
 if typing.TYPE_CHECKING:
     from torch_ops import library
@@ -24,7 +24,7 @@ __all__ = [
     "linalg",
     "reroute",
     "wrap",
-    *sorted(name for name, value in vars(ops).items() if hasattr(value, "primitive")),
+    *sorted(name for name, value in vars(_ops).items() if hasattr(value, "primitive")),
 ]
 
 if not typing.TYPE_CHECKING:  # a type checker would take it for an attribute of any name
@@ -33,3 +33,7 @@ if not typing.TYPE_CHECKING:  # a type checker would take it for an attribute of
         if name == "library":  # imported when it is asked for: registering the ops takes longer than most programs want
             return importlib.import_module("torch_ops.library")
         raise AttributeError(f"module 'torch_ops' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*__all__, "library"])

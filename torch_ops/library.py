@@ -23,13 +23,13 @@ from torch._library.infer_schema import SUPPORTED_PARAM_TYPES
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
-from overbar.functions import Wrapped, as_function
-from overbar.primitive import Primitive
+from overbar._functions import Wrapped, as_function
+from overbar._primitive import Primitive
 from overbar.rules import REGISTRY
-from torch_ops.batching import batched
-from torch_ops.graphs import graph_key, in_graph
-from torch_ops.namespace import TorchNamespace
-from torch_ops.wrapper import TORCH, Call, PrimitiveFunction, function_of
+from torch_ops._batching import batched
+from torch_ops._graphs import graph_key, in_graph
+from torch_ops._namespace import TorchNamespace
+from torch_ops._wrapper import TORCH, Call, PrimitiveFunction, function_of
 
 __all__ = ["custom_op"]
 

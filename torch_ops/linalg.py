@@ -1,13 +1,13 @@
 """torch.linalg with the functions of `torch_ops` in it, so that ``from torch_ops import linalg`` is the whole change.
 
-May import torch, `torch_ops.ops` and `torch_ops.spellings`. Every other name is PyTorch's own: also one that an op has,
-too, where the installed PyTorch means another function by it.
+May import torch, `torch_ops._ops` and `torch_ops._spellings`. Every other name is PyTorch's own: also one that an op
+has, too, where the installed PyTorch means another function by it.
 """
 
 import torch.linalg
 
-from torch_ops import ops
-from torch_ops.spellings import LINALG
+from torch_ops import _ops as ops
+from torch_ops._spellings import LINALG
 
 __all__ = [name for name in dir(torch.linalg) if not name.startswith("_") and callable(getattr(torch.linalg, name))]
 

@@ -8,10 +8,10 @@ The primitives, by name (`help(overbar.cholesky)` has shapes, errors, derivation
 from importlib.metadata import PackageNotFoundError, version
 
 from overbar import rules
-from overbar.namespace import mH, mT, namespace
-from overbar.primitive import Primitive, elementwise, once, primitive
+from overbar._namespace import mH, mT, namespace
+from overbar._primitive import Primitive, elementwise, once, primitive
+from overbar._sweep import jacobian, jvp, vjp
 from overbar.rules import *
-from overbar.sweep import jacobian, jvp, vjp
 
 try:
     __version__ = version("overbar")
@@ -21,3 +21,7 @@ except PackageNotFoundError:  # a source tree on the path, which nobody installe
 __all__ = [
     "Primitive", "elementwise", "jacobian", "jvp", "mH", "mT", "namespace", "once", "primitive", "vjp", *rules.__all__,
 ]  # fmt: skip
+
+
+def __dir__():
+    return sorted(__all__)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import overbar
-from overbar.namespace import namespace
+from overbar._namespace import namespace
 
 torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")
@@ -20,7 +20,7 @@ from tests.tf_ops.common import forward, reverse, symbolic  # noqa: E402
 computed = []
 
 
-@overbar.primitive("()->(),()", kept=1)
+@overbar.primitive("()->(),()", residuals=1)
 def exponential(A):
     computed.append(A)
     E = namespace(A).exp(A)

@@ -256,8 +256,8 @@ def test_generated_documents_are_up_to_date():
 )
 def test_what_is_handed_over_is_found_by_asking(when, words):
     signature = "cholesky(A: Tensor, *, upper: bool = False) -> Tensor"
-    op = torch_ops.wrap(overbar.cholesky, signature, builtin=torch.linalg.cholesky, when=when)
-    op.__module__ = "torch_ops.ops"
+    op = torch_ops.wrap(overbar.cholesky, signature, builtin=torch.linalg.cholesky, use_builtin_when=when)
+    op.__module__ = "torch_ops._ops"
     remark = list(remarks(torch_ops, op))
     said = "handed over to `torch.linalg.cholesky`: "
     assert remark == ([] if words is None else [said + words if words else said.removesuffix(": ")])
@@ -268,9 +268,9 @@ def test_what_takes_more_words_than_there_are_is_an_error():
         overbar.cholesky,
         "cholesky(A: Tensor, *, upper: bool = False) -> Tensor",
         builtin=torch.linalg.cholesky,
-        when=lambda A, *, upper=False: upper == A.is_complex(),
+        use_builtin_when=lambda A, *, upper=False: upper == A.is_complex(),
     )
-    op.__module__ = "torch_ops.ops"
+    op.__module__ = "torch_ops._ops"
     with pytest.raises(ValueError, match="more words"):
         handed_over(op)
 

@@ -14,8 +14,8 @@ import torch
 import overbar
 import tf_ops
 import torch_ops
-from overbar.docstrings import counterparts, entries, sections
-from overbar.primitive import Primitive
+from overbar._docstrings import counterparts, entries, sections
+from overbar._primitive import Primitive
 
 OPS = [
     (front, name)
@@ -100,7 +100,7 @@ def test_says_what_is_handed_over(name):
     doc = " ".join(inspect.getdoc(op).split())
     theirs = re.findall(r":func:`([\w.]+)`(?: is no slower|: what it takes)", doc)
     assert len(theirs) == (op.builtin is not None)
-    assert ("Every call goes to" in doc) == (op.builtin is not None and op.when is None)
+    assert ("Every call goes to" in doc) == (op.builtin is not None and op.use_builtin_when is None)
     for function in theirs:
         module, _, attribute = function.rpartition(".")
         assert getattr({"torch": torch, "torch.linalg": torch.linalg}[module], attribute) is op.builtin

@@ -123,9 +123,9 @@ def test_the_steps_add_it_to_the_collection(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "src" / "overbar" / "rules" / "gram.py").write_text(source(), encoding="utf-8")
+    (tmp_path / "src" / "overbar" / "rules" / "_gram.py").write_text(source(), encoding="utf-8")
     additions = re.findall(r"^```diff\n\+\+\+ (.*)\n\+(.*)\n```$", TEXT, re.M)
-    assert [file for file, _ in additions] == ["src/overbar/rules/__init__.py", "torch_ops/ops.py", "tf_ops/ops.py"]
+    assert [file for file, _ in additions] == ["src/overbar/rules/__init__.py", "torch_ops/_ops.py", "tf_ops/_ops.py"]
     for file, line in additions:
         path = tmp_path / file
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -134,7 +134,7 @@ def test_the_steps_add_it_to_the_collection(tmp_path):
         path.write_text("\n".join([*lines[: place + 1], line, *lines[place + 1 :]]) + "\n", encoding="utf-8")
 
     for command in (["check", "--select", "E,F,W,I,B,UP,RUF,SIM"], ["format", "--check"]):
-        file = "src/overbar/rules/gram.py"
+        file = "src/overbar/rules/_gram.py"
         style = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "--no-cache", file], cwd=tmp_path, capture_output=True, text=True
         )

@@ -9,8 +9,8 @@ import pytest
 import scipy.linalg
 
 import overbar
-from overbar.rules.equation_kernels import triangular_stein, triangular_sylvester
-from overbar.rules.schur_forms import schur_forms
+from overbar.rules._equation_kernels import triangular_stein, triangular_sylvester
+from overbar.rules._schur_forms import schur_forms
 from overbar.verify import Exact
 
 torch = pytest.importorskip("torch")

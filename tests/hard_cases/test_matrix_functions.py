@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import overbar
-from overbar.rules import matrix_roots
-from overbar.rules.jets import derivative
+from overbar.rules import _matrix_roots as matrix_roots
+from overbar.rules._jets import derivative
 
 torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")

@@ -14,7 +14,7 @@ import itertools
 import numpy as np
 import pytest
 
-from overbar.namespace import NUMPY
+from overbar._namespace import NUMPY
 from overbar.rules import REGISTRY
 from overbar.verify import altered, draw_cases
 

@@ -18,8 +18,8 @@ import overbar
 import tf_ops
 import torch_ops
 from overbar import namespace
-from overbar.rules.scalars import POWER
-from overbar.rules.spectral import decomposition, parametric_spectral_derivative
+from overbar.rules._scalars import POWER
+from overbar.rules._spectral import decomposition, parametric_spectral_derivative
 
 MP = mpmath.MPContext()
 MP.dps = 200

@@ -7,10 +7,11 @@ import pytest
 import scipy.linalg
 
 import overbar
-from overbar.rules import banded, banded_cholesky
-from overbar.rules.banded_cholesky import cholesky_band_cotangent, cholesky_band_tangent
-from overbar.rules.hessenberg import hessenberg_rotation
-from overbar.rules.toeplitz import toeplitz_bar, toeplitz_product
+from overbar.rules import _banded as banded
+from overbar.rules import _banded_cholesky as banded_cholesky
+from overbar.rules._banded_cholesky import cholesky_band_cotangent, cholesky_band_tangent
+from overbar.rules._hessenberg import hessenberg_rotation
+from overbar.rules._toeplitz import toeplitz_bar, toeplitz_product
 from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_error
 
 torch = pytest.importorskip("torch")

@@ -214,27 +214,27 @@ else:
 # Who may know whom
 
 BELOW = {
-    "messages": set(),
-    "refinement": {"messages"},
-    "namespace": {"messages", "refinement"},
-    "signature": set(),
-    "primitive": {"namespace", "signature"},
-    "functions": {"primitive"},
-    "kernel": {"signature"},
-    "docstrings": set(),
-    "import_order": set(),
-    "rules": {"namespace", "primitive", "kernel", "messages"},
-    "sweep": {"namespace", "primitive", "rules"},
-    "verify": {"namespace", "primitive", "rules"},
-    "torch_ops": {"namespace", "messages", "primitive", "functions", "kernel", "rules", "docstrings"},
-    "tf_ops": {"namespace", "messages", "primitive", "functions", "kernel", "rules", "docstrings"},
+    "_messages": set(),
+    "_refinement": {"_messages"},
+    "_namespace": {"_messages", "_refinement"},
+    "_signature": set(),
+    "_primitive": {"_namespace", "_signature"},
+    "_functions": {"_primitive"},
+    "_kernel": {"_signature"},
+    "_docstrings": set(),
+    "_import_order": set(),
+    "rules": {"_namespace", "_primitive", "_kernel", "_messages"},
+    "_sweep": {"_namespace", "_primitive", "rules"},
+    "verify": {"_namespace", "_primitive", "rules"},
+    "torch_ops": {"_namespace", "_messages", "_primitive", "_functions", "_kernel", "rules", "_docstrings"},
+    "tf_ops": {"_namespace", "_messages", "_primitive", "_functions", "_kernel", "rules", "_docstrings"},
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
-    "overbar": {"namespace", "primitive", "rules", "sweep", "verify"},
+    "overbar": {"_namespace", "_primitive", "rules", "_sweep", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.
-    "bench": {"namespace", "primitive", "rules", "sweep", "verify", "torch_ops", "tf_ops", "overbar"},
-    "check": {"namespace", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench"},
-    "demo": {"namespace", "primitive", "rules", "sweep", "torch_ops", "tf_ops", "overbar", "bench"},
-    "__main__": {"import_order", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "check", "demo"},
+    "bench": {"_namespace", "_primitive", "rules", "_sweep", "verify", "torch_ops", "tf_ops", "overbar"},
+    "check": {"_namespace", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench"},
+    "demo": {"_namespace", "_primitive", "rules", "_sweep", "torch_ops", "tf_ops", "overbar", "bench"},
+    "__main__": {"_import_order", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "check", "demo"},
 }
 ABOVE_FRONTS = {"bench", "check", "demo", "__main__"}
 OURS = {"overbar", "torch_ops", "tf_ops", "notebooks", "tests", "tools"}
@@ -242,7 +242,7 @@ FRAMEWORKS = {"torch", "tensorflow"}
 
 
 def layer(module):
-    """The room of DESIGN that a module of ours lies in: `overbar.rules.cholesky` lies in `rules`."""
+    """The room of DESIGN that a module of ours lies in: `overbar.rules._cholesky` lies in `rules`."""
     first, _, rest = module.partition(".")
     return rest.partition(".")[0] if first == "overbar" and rest else first
 
@@ -258,7 +258,7 @@ def imports(module, source, is_package, *, inside_functions=True):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            # `from overbar import sweep` imports a module, `from overbar.sweep import vjp` a name in one.
+            # `from overbar import sweep` imports a module, `from overbar._sweep import vjp` a name in one.
             found.update(f"{base}.{alias.name}" if base in PACKAGES else base for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
             found.update(a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str))
@@ -333,7 +333,11 @@ def test_the_head_of_a_rule_file_says_which_others_it_imports():
         if module.startswith("overbar.rules.") and not is_package:
             text = file.read_text(encoding="utf-8")
             said = set(re.findall(r"`(?:rules\.)?(\w+)`", ast.get_docstring(ast.parse(text))))
-            used = {name.split(".")[2] for name in imports(module, text, False) if name.startswith("overbar.rules.")}
+            used = {
+                name.split(".")[2].lstrip("_")
+                for name in imports(module, text, False)
+                if name.startswith("overbar.rules.")
+            }
             assert used <= said, f"{module} imports {sorted(used - said)}"
 
 
@@ -345,18 +349,18 @@ def test_core_imports_no_framework():
 def house(tmp_path):
     """A small tree in which every import is allowed."""
     files = {
-        "overbar/__init__.py": "from overbar.rules import cholesky\nfrom overbar.sweep import vjp\n",
-        "overbar/namespace.py": "import numpy as np\nimport array_api_compat.torch_like\n",
-        "overbar/primitive.py": "from overbar.namespace import namespace\n",
-        "overbar/rules/__init__.py": "from overbar.rules.cholesky import cholesky\n",
-        "overbar/rules/cholesky.py": "from ..primitive import primitive\nfrom . import masking\n",
-        "overbar/rules/masking.py": "from overbar import primitive\n",
-        "overbar/sweep.py": "from overbar import rules\n",
+        "overbar/__init__.py": "from overbar.rules import cholesky\nfrom overbar._sweep import vjp\n",
+        "overbar/_namespace.py": "import numpy as np\nimport array_api_compat.torch_like\n",
+        "overbar/_primitive.py": "from overbar._namespace import namespace\n",
+        "overbar/rules/__init__.py": "from overbar.rules._cholesky import cholesky\n",
+        "overbar/rules/_cholesky.py": "from .._primitive import primitive\nfrom . import _masking\n",
+        "overbar/rules/_masking.py": "from overbar._primitive import primitive\n",
+        "overbar/_sweep.py": "from overbar import rules\n",
         "overbar/verify/oracles.py": "from overbar.rules import cholesky\n",
         "overbar/__main__.py": "def demo():\n    import torch\n    import torch_ops\n    import overbar\n",
-        "torch_ops/__init__.py": "import torch\nfrom overbar.rules import *\nfrom torch_ops.wrapper import TORCH\n",
-        "torch_ops/wrapper.py": "import torch\nfrom overbar.namespace import register\n",
-        "tf_ops/__init__.py": "import tensorflow as tf\nfrom overbar.primitive import Primitive\n",
+        "torch_ops/__init__.py": "import torch\nfrom overbar.rules import *\nfrom torch_ops._wrapper import TORCH\n",
+        "torch_ops/_wrapper.py": "import torch\nfrom overbar._namespace import register\n",
+        "tf_ops/__init__.py": "import tensorflow as tf\nfrom overbar._primitive import Primitive\n",
     }
     for name, text in files.items():
         file = tmp_path / name
@@ -373,28 +377,28 @@ def test_a_house_in_order_passes(house):
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("overbar/namespace.py", "from overbar.primitive import primitive"),
-        ("overbar/namespace.py", "from .rules.masking import tril"),
-        ("overbar/primitive.py", "import overbar.rules.cholesky"),
-        ("overbar/primitive.py", "def late():\n    from overbar import rules"),
-        ("overbar/rules/cholesky.py", "from overbar.sweep import vjp"),
-        ("overbar/rules/cholesky.py", "from overbar import vjp"),
-        ("overbar/rules/masking.py", "import overbar"),
-        ("overbar/rules/masking.py", "from .. import verify"),
-        ("overbar/sweep.py", "from overbar.verify import check"),
-        ("overbar/sweep.py", "import torch_ops"),
+        ("overbar/_namespace.py", "from overbar._primitive import primitive"),
+        ("overbar/_namespace.py", "from .rules._masking import tril"),
+        ("overbar/_primitive.py", "import overbar.rules._cholesky"),
+        ("overbar/_primitive.py", "def late():\n    from overbar import rules"),
+        ("overbar/rules/_cholesky.py", "from overbar._sweep import vjp"),
+        ("overbar/rules/_cholesky.py", "from overbar import vjp"),
+        ("overbar/rules/_masking.py", "import overbar"),
+        ("overbar/rules/_masking.py", "from .. import verify"),
+        ("overbar/_sweep.py", "from overbar.verify import check"),
+        ("overbar/_sweep.py", "import torch_ops"),
         ("overbar/verify/oracles.py", "from overbar import sweep"),
-        ("overbar/verify/oracles.py", "def late():\n    import tf_ops.wrapper"),
+        ("overbar/verify/oracles.py", "def late():\n    import tf_ops._wrapper"),
         ("overbar/verify/oracles.py", "import importlib\nimportlib.import_module('torch_ops')"),
         ("overbar/__init__.py", "import torch_ops"),
         ("overbar/unheard_of.py", "import numpy"),
-        ("torch_ops/wrapper.py", "import tf_ops"),
-        ("torch_ops/wrapper.py", "from overbar.sweep import vjp"),
-        ("torch_ops/wrapper.py", "from overbar import verify"),
-        ("torch_ops/wrapper.py", "from overbar import jvp"),
-        ("torch_ops/wrapper.py", "import overbar.bench.harness"),
-        ("tf_ops/__init__.py", "from torch_ops.wrapper import TORCH"),
-        ("tf_ops/__init__.py", "import overbar.sweep as s"),
+        ("torch_ops/_wrapper.py", "import tf_ops"),
+        ("torch_ops/_wrapper.py", "from overbar._sweep import vjp"),
+        ("torch_ops/_wrapper.py", "from overbar import verify"),
+        ("torch_ops/_wrapper.py", "from overbar import jvp"),
+        ("torch_ops/_wrapper.py", "import overbar.bench.harness"),
+        ("tf_ops/__init__.py", "from torch_ops._wrapper import TORCH"),
+        ("tf_ops/__init__.py", "import overbar._sweep as s"),
         ("tf_ops/__init__.py", "from overbar.__main__ import main"),
     ],
 )
@@ -407,8 +411,8 @@ def test_an_arrow_up_is_caught(house, file, line):
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("overbar/namespace.py", "import torch"),
-        ("overbar/rules/cholesky.py", "def late():\n    from tensorflow.linalg import cholesky"),
+        ("overbar/_namespace.py", "import torch"),
+        ("overbar/rules/_cholesky.py", "def late():\n    from tensorflow.linalg import cholesky"),
         ("overbar/verify/oracles.py", "import importlib\nimportlib.import_module('torch.linalg')"),
         ("overbar/__main__.py", "import tensorflow as tf"),
         ("overbar/__main__.py", "try:\n    import torch\nexcept ImportError:\n    torch = None"),

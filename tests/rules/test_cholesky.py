@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import overbar
-from overbar.namespace import mH
-from overbar.rules import halving
+from overbar._namespace import mH
+from overbar.rules import _halving as halving
 
-# `overbar.rules.cholesky` is the primitive, which hides the module of that name
-rule = importlib.import_module("overbar.rules.cholesky")
+# `overbar.rules._cholesky` is the primitive, which hides the module of that name
+rule = importlib.import_module("overbar.rules._cholesky")
 
 SIZES = [halving.BASE - 1, halving.BASE, halving.BASE + 1, 2 * halving.BASE, 2 * halving.BASE + 3, 500]
 

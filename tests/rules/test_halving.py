@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import overbar
-from overbar.rules import halving
+from overbar.rules import _halving as halving
 
 SHAPES = [(129, 129), (300, 300), (300, 200), (200, 300)]
 

@@ -11,7 +11,7 @@ import pytest
 
 import overbar
 from overbar import verify
-from overbar.namespace import NUMPY, DtypeError, Namespace, ShapeError, namespace, register
+from overbar._namespace import NUMPY, DtypeError, Namespace, ShapeError, namespace, register
 from overbar.rules import REGISTRY
 from overbar.verify import TOLERANCE, Case, call, check
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import overbar
-from overbar.namespace import mH
+from overbar._namespace import mH
 
 SIZES = [255, 256, 257, 600]
 

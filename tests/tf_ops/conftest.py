@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import overbar
-from overbar.primitive import Primitive
+from overbar._primitive import Primitive
 from overbar.rules import REGISTRY
 from overbar.verify import Case, draw_cases
 from tests.conftest import is_drawn
 
 
-@overbar.primitive("()->(),()", hidden=1)
+@overbar.primitive("()->(),()", intermediates=1)
 def softplus(A):
     """log(1 + exp A). Its slope is a hidden output."""
     xp = overbar.namespace(A)

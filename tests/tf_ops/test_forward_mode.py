@@ -12,7 +12,7 @@ tf = pytest.importorskip("tensorflow")
 
 import overbar  # noqa: E402
 import tf_ops  # noqa: E402, F401 - makes the primitives ops of TensorFlow
-from overbar.kernel import kernel  # noqa: E402
+from overbar._kernel import kernel  # noqa: E402
 from tests.tf_ops.common import forward, reverse, symbolic  # noqa: E402
 
 
@@ -55,14 +55,14 @@ def constant(x):
     return tf.stop_gradient(x) if isinstance(x, tf.Tensor) else x
 
 
-@overbar.primitive("(n),(m)->(n),()", hidden=1)
+@overbar.primitive("(n),(m)->(n),()", intermediates=1)
 def hidden_ops(x, w):
     """x³ sum(w), natively without a derivative."""
     total = constant(overbar.namespace(w).sum(w, axis=-1))
     return constant(x * x * x * total[..., None]), total
 
 
-@overbar.primitive("(n),(m)->(n),()", hidden=1)
+@overbar.primitive("(n),(m)->(n),()", intermediates=1)
 def wrong_ops(x, w):
     """x³ sum(w), natively with a wrong derivative."""
     xp = overbar.namespace(w)
@@ -71,7 +71,7 @@ def wrong_ops(x, w):
     return c + x - constant(x), 2 * total - constant(total)
 
 
-@overbar.primitive("(n),(m)->(n),()", hidden=1)
+@overbar.primitive("(n),(m)->(n),()", intermediates=1)
 def host_ops(x, w):
     """x³ sum(w), computed on the host."""
     xp = overbar.namespace(x)

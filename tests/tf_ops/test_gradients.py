@@ -14,14 +14,14 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 import overbar  # noqa: E402
-import tf_ops.wrapper  # noqa: E402 - makes the primitives ops of TensorFlow
+import tf_ops._wrapper  # noqa: E402 - makes the primitives ops of TensorFlow
 from overbar import jacobian, verify  # noqa: E402
-from overbar.namespace import NUMPY  # noqa: E402
+from overbar._namespace import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from overbar.verify import call  # noqa: E402
 from tests.conftest import computed_on_the_host  # noqa: E402
 from tests.tf_ops import common  # noqa: E402
-from tf_ops.wrapper import TENSORFLOW  # noqa: E402
+from tf_ops._wrapper import TENSORFLOW  # noqa: E402
 
 
 def native(primitive, arrays, options):
@@ -558,7 +558,7 @@ def test_a_wrong_wrapper_is_caught(monkeypatch, wrong, caught):
     primitive = REGISTRY["inv_congruence"]
     (case,) = verify.draw_cases(primitive)
     assert max(mode_errors(primitive, case).values()) < 1e-10
-    monkeypatch.setattr(tf_ops.wrapper, "apply", wrong)
+    monkeypatch.setattr(tf_ops._wrapper, "apply", wrong)
     errors = mode_errors(primitive, case)
     assert errors["reverse"] < 1e-10  # what a careless test would look at
     assert caught <= {name for name, found in errors.items() if found > 1e-3}, errors
@@ -571,7 +571,7 @@ def test_a_hidden_forward_pass_is_caught_by_vectorized_map(monkeypatch):
     bars = []
     for wrong in (False, True):
         if wrong:
-            monkeypatch.setattr(tf_ops.wrapper, "apply", hidden_forward)
+            monkeypatch.setattr(tf_ops._wrapper, "apply", hidden_forward)
         with tf.GradientTape() as tape:
             tape.watch(x)
             z = tf.vectorized_map(lambda t: loss(primitive, single.options)(*t), x)

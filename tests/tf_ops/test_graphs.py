@@ -11,11 +11,12 @@ tf = pytest.importorskip("tensorflow")
 
 import overbar  # noqa: E402
 import tf_ops  # noqa: E402
-from overbar.rules import REGISTRY, halving  # noqa: E402
+from overbar.rules import REGISTRY  # noqa: E402
+from overbar.rules import _halving as halving  # noqa: E402
 from overbar.verify import call, draw_cases  # noqa: E402
-from tf_ops.wrapper import TENSORFLOW  # noqa: E402
+from tf_ops._wrapper import TENSORFLOW  # noqa: E402
 
-cholesky_rule = importlib.import_module("overbar.rules.cholesky")
+cholesky_rule = importlib.import_module("overbar.rules._cholesky")
 
 
 def gradient_of(f):

@@ -16,7 +16,7 @@ import keras  # noqa: E402
 
 import tf_ops  # noqa: E402
 from overbar import verify  # noqa: E402
-from overbar.namespace import NUMPY  # noqa: E402
+from overbar._namespace import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from overbar.verify import call, draw_cases  # noqa: E402
 from tests.conftest import computed_on_the_host  # noqa: E402

@@ -128,7 +128,7 @@ def test_a_call_is_handed_over_when_it_is_said():
 
     said = []
     f = tf_ops.wrap(
-        rules.exp, "exp(x)", x="A", builtin=lambda x: -x, when=lambda x: said.append(x) or x.shape.rank == 0
+        rules.exp, "exp(x)", x="A", builtin=lambda x: -x, use_builtin_when=lambda x: said.append(x) or x.shape.rank == 0
     )
     assert float(f(tf.constant(1.0))) == -1
     np.testing.assert_allclose(f(tf.constant([0.0])), [1.0])

@@ -11,7 +11,7 @@ tf = pytest.importorskip("tensorflow")
 
 import tf_ops  # noqa: E402 - makes the primitives ops of TensorFlow
 from overbar import verify  # noqa: E402
-from overbar.namespace import NUMPY  # noqa: E402
+from overbar._namespace import NUMPY  # noqa: E402
 from overbar.verify import call  # noqa: E402
 from tests.conftest import cannot_be_compiled, decomposes  # noqa: E402
 

@@ -18,7 +18,7 @@ import keras  # noqa: E402
 import tf_ops  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from tests.tf_ops.common import in_a_fresh_process  # noqa: E402
-from tf_ops.rerouting import STAND_INS, _is_replaced  # noqa: E402
+from tf_ops._rerouting import STAND_INS, _is_replaced  # noqa: E402
 
 INDEFINITE = np.array([[1.0, 2.0], [2.0, 1.0]])
 DEFINITE = np.array([[4.0, 2.0], [2.0, 5.0]])
@@ -103,7 +103,7 @@ def test_keras_ops_are_rerouted():
 def test_what_is_rerouted_is_what_tf_ops_linalg_has():
     """And at least the Cholesky decomposition."""
     ours = [name for name in tf_ops.linalg.__all__ if hasattr(getattr(tf_ops.linalg, name), "primitive")]
-    ours = [name for name in ours if getattr(tf_ops.linalg, name).when is not None]
+    ours = [name for name in ours if getattr(tf_ops.linalg, name).use_builtin_when is not None]
     assert {*(getattr(tf.linalg, name) for name in ours), tf.compat.v1.norm} == set(STAND_INS)
     assert tf.linalg.cholesky in STAND_INS
 

@@ -7,11 +7,11 @@ the registry's wherever a test takes `sample` or `first` (see tests/conftest.py)
 import numpy as np
 
 from overbar import elementwise, mH, mT, namespace, primitive
-from overbar.kernel import kernel
-from overbar.primitive import once
+from overbar._kernel import kernel
+from overbar._primitive import once
 
 
-@primitive("(n,n),(n)->(),(n)", hidden=1)
+@primitive("(n,n),(n)->(),(n)", intermediates=1)
 def mahalanobis(A, x):
     """c = xᵀ A⁻¹ x. The solution y = A⁻¹ x is a hidden output."""
     y = namespace(A).solve(A, x[..., None])[..., 0]
@@ -107,7 +107,7 @@ def _(case):
     yield case(case.normal(4))
 
 
-@primitive("(n)->(),()", hidden=1)
+@primitive("(n)->(),()", intermediates=1)
 def largest(x):
     """The cube of the entry with the largest modulus. Its place, an integer, is a hidden output."""
     xp = namespace(x)
@@ -211,7 +211,7 @@ def product_on_host(A, x):
     return y, np.vdot(y, y).real, abs(y).argmax()
 
 
-@primitive("(m,n),(n)->(m),(),()", hidden=1)
+@primitive("(m,n),(n)->(m),(),()", intermediates=1)
 def hosted(A, x):
     """Computed on the host: y = A x, |y|² (which is real), and the place of the largest entry, a hidden integer."""
     return namespace(A).on_host(product_on_host, A, x)

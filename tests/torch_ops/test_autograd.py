@@ -37,7 +37,7 @@ from tests.torch_ops.common import (  # noqa: E402
     tensors,
 )
 from tests.torch_ops.own import OWN_PRIMITIVES, cubic_product, moments  # noqa: E402, F401 - `first` runs over them, too
-from torch_ops import wrapper  # noqa: E402
+from torch_ops import _wrapper as wrapper  # noqa: E402
 
 DOUBLE = [np.float64, np.complex128]
 

@@ -164,7 +164,7 @@ def test_the_rule_is_what_is_compiled(size):
 # A user's own primitives
 
 
-@overbar.primitive("(m,n)->(n,n),(),(n)", hidden=1)
+@overbar.primitive("(m,n)->(n,n),(),(n)", intermediates=1)
 def gram_and_size(A, *, scale=1.0, squares=True):
     """Three outputs: the Gram matrix, the sum of squares of A, and a hidden one, the sums of its columns."""
     xp = overbar.namespace(A)
@@ -559,7 +559,7 @@ def test_a_function_made_within_what_is_compiled(f, fullgraph):
 
 
 def test_nothing_grows_with_wraps_compilations_and_functions():
-    from torch_ops import graphs as held
+    from torch_ops import _graphs as held
 
     def of_a_captured_tensor():
         captured = torch.randn(3, 3, dtype=torch.float64)

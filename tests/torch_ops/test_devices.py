@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves, tree_map  # noqa: E402
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402 - makes the primitives ops of torch
 from overbar import verify  # noqa: E402
-from overbar.namespace import namespace  # noqa: E402
+from overbar._namespace import namespace  # noqa: E402
 from overbar.rules import REGISTRY, cholesky  # noqa: E402
 from overbar.verify import Case, call  # noqa: E402
 

@@ -38,7 +38,7 @@ from tests.torch_ops.common import (  # noqa: E402
     weights,
 )
 from tests.torch_ops.own import OWN_PRIMITIVES, cubic_product, mahalanobis, moments  # noqa: E402
-from torch_ops import wrapper  # noqa: E402
+from torch_ops import _wrapper as wrapper  # noqa: E402
 
 # Of torch.func.vmap, about the function that makes matrices Hermitian here.
 pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop .* aten..*_conj_physical:UserWarning")

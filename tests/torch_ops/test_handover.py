@@ -6,9 +6,9 @@ torch = pytest.importorskip("torch")
 
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402
-from overbar.rules import phases  # noqa: E402
-from overbar.rules.svd import NEARLY_LARGEST, free_factors  # noqa: E402
-from torch_ops.signs import turn  # noqa: E402
+from overbar.rules import _phases as phases  # noqa: E402
+from overbar.rules._svd import NEARLY_LARGEST, free_factors  # noqa: E402
+from torch_ops._signs import turn  # noqa: E402
 
 
 @overbar.primitive("(m,n)->(n)")
@@ -21,9 +21,9 @@ def largest(A):
 calls = []
 
 
-def op(builtin, when=lambda A: True):
+def op(builtin, use_builtin_when=lambda A: True):
     calls.clear()
-    return torch_ops.wrap(largest, builtin=builtin, when=when)
+    return torch_ops.wrap(largest, builtin=builtin, use_builtin_when=use_builtin_when)
 
 
 def raising(error):
@@ -143,7 +143,7 @@ def test_a_regular_matrix_is_handed_over_and_one_that_is_not_is_ours(name, batch
     rule = primitive.vjp_rule
     monkeypatch.setattr(primitive, "vjp_rule", lambda *args, **options: seen.append(1) or rule(*args, **options))
     fine = torch.stack([regular(), 2 * regular()]) if batch else regular()
-    expected = first_and_second(op.ours, fine)
+    expected = first_and_second(op.rule_op, fine)
     assert seen
     seen.clear()
     for a, b in zip(first_and_second(op, fine), expected, strict=True):
@@ -152,7 +152,7 @@ def test_a_regular_matrix_is_handed_over_and_one_that_is_not_is_ours(name, batch
     hard = torch.stack([regular(), degenerate(name)]) if batch else degenerate(name)
     if name == "lu_factor":
         hard = hard + 1e-9 * torch.eye(4, dtype=D)  # one that is singular is refused
-    for a, b in zip(first_and_second(op, hard), first_and_second(op.ours, hard), strict=True):
+    for a, b in zip(first_and_second(op, hard), first_and_second(op.rule_op, hard), strict=True):
         torch.testing.assert_close(a, b, equal_nan=True)
     assert seen
 
@@ -164,7 +164,7 @@ def test_extreme_numbers_are_ours(name):
     for A in (torch.zeros(3, 3, dtype=D), torch.eye(3, dtype=D), 1e-150 * regular(3), 1e150 * regular(3)):
         if name == "lu_factor" and not A.any():
             continue
-        for f in (op, op.ours):
+        for f in (op, op.rule_op):
             A = A.clone().requires_grad_()
             out = f(A)
             out = out[-1] if name == "slogdet" else out[0] if isinstance(out, tuple) else out
@@ -184,11 +184,11 @@ def test_vectors_have_our_signs_and_derivatives_whoever_computes_them(name, gap,
     Q = torch.linalg.qr(torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(5), dtype=D)).Q
     A = Q @ torch.diag(torch.tensor([1.0, 1 + gap, 3.0, 4.5], dtype=D)) @ Q.mT
     A = A if name == "eigh" else A @ Q.flip(0)
-    for a, b in zip(op(A), op.ours(A), strict=True):
+    for a, b in zip(op(A), op.rule_op(A), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-14 / gap)
     found = first_and_second(op, A)
     assert bool(seen) == (gap < 1e-4)
-    for a, b in zip(found, first_and_second(op.ours, A), strict=True):
+    for a, b in zip(found, first_and_second(op.rule_op, A), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-12 / gap * b.abs().max().item())
 
 
@@ -198,12 +198,12 @@ def test_transforms_and_compilers_see_no_numbers(name):
     op, A = getattr(torch_ops, name), regular()
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    assert op.when(A.clone().requires_grad_())
-    assert op.when(A) == (name in ("eigh", "svd"))  # the value alone is PyTorch's with our signs
+    assert op.use_builtin_when(A.clone().requires_grad_())
+    assert op.use_builtin_when(A) == (name in ("eigh", "svd"))  # the value alone is PyTorch's with our signs
     seen = []
 
     def look(A):
-        seen.append(op.when(A))
+        seen.append(op.use_builtin_when(A))
         return A.sum()
 
     torch.func.grad(look)(A)
@@ -255,7 +255,7 @@ def test_what_keeps_copies_of_tensors_gets_those_with_our_signs(name, how):
         out = op(A)
         return (out.real * bar[0]).sum() if name == "eigvals" else (out[-1] * bar).sum() + (out[0] ** 2 * bar[0]).sum()
 
-    (expected,) = torch.autograd.grad(loss(A, op.ours), A)
+    (expected,) = torch.autograd.grad(loss(A, op.rule_op), A)
     if how == "hooks":
         with torch.autograd.graph.saved_tensors_hooks(lambda x: x.detach().clone(), lambda x: x):
             value = loss(A, op)
@@ -269,8 +269,8 @@ def test_what_torch_has_decomposed_is_not_decomposed_again(name, monkeypatch):
     """The derivative is ours, at values that are close, and begins with PyTorch's factors."""
     op, primitive = getattr(torch_ops, name), getattr(torch_ops, name).primitive
     A = 1e-120 * regular() if name == "pinv" else torch.eye(4, dtype=D) + 1e-9 * regular()
-    out = op.ours(A)
-    expected = first_and_second(lambda A: real(op.ours(A)), A)[0]
+    out = op.rule_op(A)
+    expected = first_and_second(lambda A: real(op.rule_op(A)), A)[0]
 
     def again(*_, **__):
         raise AssertionError("computed again")
@@ -307,7 +307,7 @@ def test_eigenvalues_of_general_matrices_are_in_our_order_whoever_computes_them(
         weights = torch.sin(torch.arange(first.numel(), dtype=D)).reshape(first.shape).to(dtype)
         return w.detach(), first.detach(), torch.autograd.grad((first * weights).real.sum(), X)[0]
 
-    expected = both(op.ours)
+    expected = both(op.rule_op)
     rule = op.primitive.vjp_rule
     monkeypatch.setattr(op.primitive, "vjp_rule", lambda *args, **kwargs: seen.append(1) or rule(*args, **kwargs))
     tolerance = 1e-3 if dtype == torch.float32 else 1e-9
@@ -330,7 +330,7 @@ def test_a_defective_matrix_is_an_error_and_equal_eigenvalues_are_ours():
 def test_least_squares_has_our_outputs_and_derivatives_whoever_computes_them(m, n, output, monkeypatch):
     generator = torch.Generator().manual_seed(m)
     A, B = (torch.randn(m, k, generator=generator, dtype=D) for k in (n, 2))
-    ours = torch_ops.lstsq.ours
+    ours = torch_ops.lstsq.rule_op
 
     def both(op):
         a, b = A.clone().requires_grad_(), B.clone().requires_grad_()
@@ -369,7 +369,7 @@ def test_the_exponential_has_the_digits_of_a_cotangent_of_any_size(batch, size, 
 
 
 def test_small_exponentials_are_pytorchs(monkeypatch):
-    from overbar.rules import matrix_functions
+    from overbar.rules import _matrix_functions as matrix_functions
 
     monkeypatch.setattr(matrix_functions, "exponential", None)
     A = regular().div(20).requires_grad_()
@@ -389,15 +389,15 @@ def test_close_pairs_that_are_looked_at_afterwards_give_what_all_pairs_give(name
 
     def gradient():
         if name == "eigh":
-            w, V = torch_ops.eigh.ours(A)
+            w, V = torch_ops.eigh.rule_op(A)
             V = V[..., :2]
         else:
-            V, w, _ = torch_ops.svd.ours(A)
+            V, w, _ = torch_ops.svd.rule_op(A)
             V = V[..., 1:3]
-            V = V @ V.mT @ torch_ops.svd.ours(A)[0][..., -2:]
+            V = V @ V.mT @ torch_ops.svd.rule_op(A)[0][..., -2:]
         return torch.autograd.grad(((V @ V.mT) * (C + C.T)).sum() + w.exp().sum(), A)[0]
 
-    from torch_ops.wrapper import TORCH
+    from torch_ops._wrapper import TORCH
 
     found = gradient()
     monkeypatch.setattr(type(TORCH), "near_pairs", lambda *_: None)

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402 - makes the primitives ops of torch
 from overbar import mH, verify  # noqa: E402
-from overbar.namespace import NUMPY  # noqa: E402
+from overbar._namespace import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from tests.conftest import computed_on_the_host, repeats_by_numbers  # noqa: E402
 from tests.torch_ops.common import several, smooth  # noqa: E402

@@ -15,8 +15,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch_ops  # noqa: E402
-from torch_ops import linalg, ops  # noqa: E402
-from torch_ops.rerouting import ROUTES  # noqa: E402
+from torch_ops import _ops as ops  # noqa: E402
+from torch_ops import linalg  # noqa: E402
+from torch_ops._rerouting import ROUTES  # noqa: E402
 
 D = torch.float64
 REMOVED = {"eig", "lstsq", "matrix_rank", "solve", "symeig"}  # of torch and its tensors: they raise, and say why
@@ -317,8 +318,8 @@ def test_tensors_by_name(spelling, every_warning):
 
 def test_every_function_of_torch_that_an_op_stands_for_is_routed():
     """By the names of the installed torch: in torch.linalg, in torch and as a method, under older names, too."""
-    handed = {op.builtin.__name__.removeprefix("linalg_") for op in all_ops() if op.when is None}
-    ours = {op.builtin.__name__.removeprefix("linalg_") for op in all_ops() if op.when is not None}
+    handed = {op.builtin.__name__.removeprefix("linalg_") for op in all_ops() if op.use_builtin_when is None}
+    ours = {op.builtin.__name__.removeprefix("linalg_") for op in all_ops() if op.use_builtin_when is not None}
     ours |= {"inverse", "norm", "orgqr", "pinverse"}
     for name in ours - handed:
         for place in (torch.linalg, torch, torch.Tensor):

@@ -103,7 +103,7 @@ def by_hand(A: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArr
 Array = npt.NDArray[np.float64]
 
 
-@overbar.primitive("(m,n)->(n,n)", hidden=0, hermitian=())
+@overbar.primitive("(m,n)->(n,n)", intermediates=0, hermitian=())
 def gram(A: Array) -> Array:
     product: Array = overbar.mH(A) @ A
     return product

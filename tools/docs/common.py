@@ -12,8 +12,8 @@ import torch
 
 import tf_ops
 import torch_ops
-from overbar.docstrings import PYTORCH, TENSORFLOW, counterparts, entries, sections
-from overbar.primitive import Primitive
+from overbar._docstrings import PYTORCH, TENSORFLOW, counterparts, entries, sections
+from overbar._primitive import Primitive
 
 ROOT = Path(__file__).resolve().parents[2]
 FRONTS = {"PyTorch": torch_ops, "TensorFlow": tf_ops}
@@ -48,7 +48,7 @@ def dimensions(primitive):
 def ops_of(front):
     """The functions that a front offers, by the name of the primitive that each of them is."""
     found = {}
-    for _, function in sorted(vars(front.ops).items()):
+    for _, function in sorted(vars(front._ops).items()):
         if isinstance(getattr(function, "primitive", None), Primitive):
             found.setdefault(function.primitive.name, []).append(function)
     return found
@@ -61,7 +61,7 @@ def shown(signature):
 
 
 def is_op(front, function):
-    return getattr(function, "__module__", None) == front.ops.__name__ and hasattr(function, "primitive")
+    return getattr(function, "__module__", None) == front._ops.__name__ and hasattr(function, "primitive")
 
 
 def counterparts_of(op):

@@ -18,8 +18,8 @@ def documents():
     }
     for front in FRONTS.values():
         folder = ROOT / front.__name__
-        written[folder / "ops.pyi"] = ops_stub(front)
-        written[folder / "examples.py"] = examples_module(front)
+        written[folder / "_ops.pyi"] = ops_stub(front)
+        written[folder / "_examples.py"] = examples_module(front)
         if hasattr(front, "linalg"):
             written[folder / "linalg.pyi"] = linalg_stub(front)
     return written

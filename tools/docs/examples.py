@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_ops
-from overbar.primitive import Primitive
+from overbar._primitive import Primitive
 from tools.docs.common import counterparts_of, is_op
 
 
@@ -20,7 +20,7 @@ def examples_module(front):
     """For each op of a front an example in that framework: the call in the docstring of its primitive."""
     lines = ['"""The examples in the docstrings of the ops, by name. This file is written by make docs."""', ""]
     lines.append("EXAMPLES = {")
-    for name, op in sorted(vars(front.ops).items()):
+    for name, op in sorted(vars(front._ops).items()):
         if is_op(front, op) and (example := example_of(front, op)):
             lines += [f'    "{name}": """\\', example.replace("\\", "\\\\"), '""",']
     return "\n".join([*lines, "}", ""])

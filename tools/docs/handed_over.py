@@ -12,7 +12,7 @@ import tensorflow as tf
 import torch
 from torch.autograd import forward_ad
 
-from overbar.docstrings import full_name
+from overbar._docstrings import full_name
 from tools.docs.common import MODULES, counterparts_of, option_types
 
 
@@ -25,14 +25,14 @@ def remarks(front, op):
     if builtin is None:
         return
     name = f"`{full_name(builtin, MODULES)}`"
-    if getattr(op, "mended", None) is not None:
+    if getattr(op, "corrected_builtin", None) is not None:
         name += ", with its derivative put right"
-    if getattr(op, "when", None) is None:
+    if getattr(op, "use_builtin_when", None) is None:
         yield f"handed over to {name}"
         return
     if (words := handed_over(op)) is not None:
         yield f"handed over to {name}: {words}".removesuffix(": ")
-    if (reason := getattr(op.when, "reason", None)) is not None:
+    if (reason := getattr(op.use_builtin_when, "reason", None)) is not None:
         yield f"{'all others are' if words is not None else 'its derivatives are'} ours, as {reason}"
 
 
@@ -40,9 +40,9 @@ HUGE = 4096  # larger matrices are not asked about
 
 
 def handed_over(op):
-    """Which calls `op.when` selects, in words; None where it selects none. It is asked about tensors of every
-    dtype, small and large, with and without a batch, with each switch on and off (left out where that is its default),
-    inside forward mode and outside."""
+    """Which calls `op.use_builtin_when` selects, in words; None where it selects none. It is asked about tensors of
+    every dtype, small and large, with and without a batch, with each switch on and off (left out where that is its
+    default), inside forward mode and outside."""
     primitive, cores = op.primitive, op.primitive.signature.inputs
     theirs, parameters = counterparts_of(op), inspect.signature(op).parameters
     types = option_types(primitive)
@@ -59,7 +59,7 @@ def handed_over(op):
             made = [tf.zeros(shape, str(dtype).removeprefix("torch.")) for shape in shapes]
         tensors = dict(zip(primitive.arguments, made, strict=True))
         options = {name: on for name, on in zip(switches, setting, strict=True) if on is not parameters[name].default}
-        return bool(op.when(*(tensors[our] for our in theirs.values() if our in tensors), **options))
+        return bool(op.use_builtin_when(*(tensors[our] for our in theirs.values() if our in tensors), **options))
 
     chosen = {call for call in itertools.product(dtypes, batches, settings) if asked(2, *call)}
     if not chosen:

@@ -58,7 +58,7 @@ def summary(documented, indent="    "):
 def primitives_stub():
     """The types of the primitives, src/overbar/rules/__init__.pyi."""
     lines = [WRITTEN + "from collections.abc import Sequence", "from typing import Any", ""]
-    lines += ["from overbar.primitive import Primitive", ""]
+    lines += ["from overbar._primitive import Primitive", ""]
     for name, primitive in REGISTRY.items():
         types = option_types(primitive)
         arguments = [f"{n}: Sequence[Any]" if primitive.variadic else f"{n}: Any" for n in primitive.arguments]
@@ -87,10 +87,10 @@ def ops_stub(front):
         array, number, header = "Any", "", []
     lines = [WRITTEN + "from collections.abc import Callable, Sequence", "from typing import Any, TypeAlias", *header]
     if front is tf_ops:
-        lines += ["from overbar.primitive import Primitive", ""]
-    if front.wrap.__module__ == front.ops.__name__:
+        lines += ["from overbar._primitive import Primitive", ""]
+    if front.wrap.__module__ == front._ops.__name__:
         lines.append(stub_of(front.wrap))
-    for name, op in sorted(vars(front.ops).items()):
+    for name, op in sorted(vars(front._ops).items()):
         if is_op(front, op):
             text = shown(with_types(op, array, number))
             lines += [f"def {name}{text}:", summary(op.primitive)]
@@ -107,7 +107,7 @@ def linalg_stub(front):
     for name in front.linalg.__all__:
         value = getattr(front.linalg, name)
         if is_op(front, value):
-            imports.append(f"from {front.ops.__name__} import {name} as {name}")
+            imports.append(f"from {front._ops.__name__} import {name} as {name}")
         elif front is tf_ops:
             rest = ["from typing import Any", "", "def __getattr__(name: str) -> Any: ..."]  # TensorFlow has no types
         elif isinstance(value, type) and value.__name__ != name:  # an exception that PyTorch's own stubs do not have

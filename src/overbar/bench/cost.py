@@ -11,9 +11,9 @@ import math
 import numpy as np
 import scipy.linalg
 
+from overbar._namespace import namespace
 from overbar.bench.cholesky import Job
 from overbar.bench.frameworks import FRAMEWORKS, load
-from overbar.namespace import namespace
 from overbar.rules import REGISTRY
 from overbar.verify import Case, Draw, complete, noise
 

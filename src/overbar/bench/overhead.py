@@ -63,7 +63,7 @@ def excused(result) -> bool:
 
 
 def _reason(framework, name):
-    when = getattr(ops(framework).get(name), "when", None)
+    when = getattr(ops(framework).get(name), "use_builtin_when", None)
     return getattr(when, "reason", None)
 
 

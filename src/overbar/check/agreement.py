@@ -1,6 +1,6 @@
 """One rule in three frameworks: values, bars, tangents and second derivatives of a primitive, as NumPy arrays.
 
-May import `overbar.namespace`, `overbar.verify` and, inside functions, the frameworks. What is compared with what:
+May import `overbar._namespace`, `overbar.verify` and, inside functions, the frameworks. What is compared with what:
 
 - values, bars and tangents: each framework with NumPy, whose rules the oracles of `overbar.verify` check;
 - second derivatives: each framework with differences of NumPy's bars. They are the derivative of the bars along the
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from overbar import verify
-from overbar.namespace import NUMPY
+from overbar._namespace import NUMPY
 from overbar.verify import call
 
 # Units in the last place, relative to the largest entry: the condition number times a few. In single precision this is

@@ -2,7 +2,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from overbar.primitive import Primitive
+from overbar._primitive import Primitive
 
 class _add(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:

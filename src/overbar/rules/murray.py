@@ -1,7 +1,7 @@
 """The Cholesky decomposition differentiated in four ways, after Murray (2016), "Differentiation of the Cholesky
 decomposition", arXiv:1602.07527: symbolically, column by column, block by block, and by halves.
 
-May import NumPy, `overbar.namespace` and `rules.cholesky`. All compute the same two things, so that they can be read
+May import NumPy, `overbar._namespace` and `rules.cholesky`. All compute the same two things, so that they can be read
 beside one another and tested against one another:
 
     forward(L, A_dot)    L̇ from Ȧ, which is symmetric (Hermitian); only the lower triangle of Ȧ is read, but by the
@@ -19,8 +19,8 @@ The columns and the blocks are here to be read: they write into arrays, and so a
 
 import numpy as np
 
-from overbar.namespace import mH, namespace
-from overbar.rules.cholesky import forward_recursive, forward_symbolic, reverse_recursive, reverse_symbolic
+from overbar._namespace import mH, namespace
+from overbar.rules._cholesky import forward_recursive, forward_symbolic, reverse_recursive, reverse_symbolic
 
 __all__ = [
     "chol_blocked_forward",

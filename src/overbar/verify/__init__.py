@@ -1,6 +1,6 @@
 """How a rule is checked: the adjoint identity, central differences, the complex step, and 50 digits.
 
-The files in here may import `overbar.namespace`, `overbar.primitive` and `overbar.rules`; mpmath only where the exact
+The files in here may import `overbar._namespace`, `overbar._primitive` and `overbar.rules`; mpmath only where the exact
 oracle needs it; never a framework. `check` runs every oracle on a primitive and is all that an author of a rule has to
 call. An oracle is a function of a primitive and a case and returns one number, a relative error. What it takes for the
 truth does not depend on the rules, except for the adjoint identity, which asks no more than that the two rules belong

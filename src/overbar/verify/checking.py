@@ -1,6 +1,6 @@
 """`check`: every oracle on a primitive, and what each of them found.
 
-May import NumPy, `overbar.primitive` and its neighbours here.
+May import NumPy, `overbar._primitive` and its neighbours here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from overbar.primitive import Primitive
+from overbar._primitive import Primitive
 from overbar.verify.draw import Case, complete, draw_cases
 from overbar.verify.exact import exact_error
 from overbar.verify.oracles import adjoint_error, complex_step_error, difference_error

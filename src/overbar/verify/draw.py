@@ -1,6 +1,6 @@
 """Valid inputs of a primitive, drawn by its sampler.
 
-May import NumPy, `overbar.namespace` and `overbar.primitive`.
+May import NumPy, `overbar._namespace` and `overbar._primitive`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from overbar.namespace import NUMPY, mH
-from overbar.primitive import Primitive
+from overbar._namespace import NUMPY, mH
+from overbar._primitive import Primitive
 
 # Drawn matrices are no worse than this. With it, the tolerances above need no condition number in them.
 CONDITION = 30.0

@@ -1,6 +1,6 @@
 """The oracle of fifty digits: the primitive's reference, differentiated in exact arithmetic.
 
-May import NumPy, `overbar.namespace`, `overbar.primitive` and its neighbours here.
+May import NumPy, `overbar._namespace`, `overbar._primitive` and its neighbours here.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from overbar.namespace import mH
-from overbar.primitive import Primitive
+from overbar._namespace import mH
+from overbar._primitive import Primitive
 from overbar.verify.arithmetic import Exact
 from overbar.verify.draw import Case, hermitian_part
 from overbar.verify.point import Point, array_error, inner, keep, largest, norm, wide

@@ -1,6 +1,6 @@
 """Wrong copies of a primitive, by which the oracles themselves are tested.
 
-May import NumPy, `overbar.namespace`, `overbar.primitive` and its neighbours here.
+May import NumPy, `overbar._namespace`, `overbar._primitive` and its neighbours here.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from overbar.namespace import NUMPY
-from overbar.primitive import Primitive
+from overbar._namespace import NUMPY
+from overbar._primitive import Primitive
 from overbar.verify.draw import Case, draw_cases, hermitian_part
 from overbar.verify.point import Point, largest
 

@@ -1,6 +1,6 @@
 """The oracles that need double precision only: the adjoint identity, central differences, the complex step.
 
-May import NumPy, `overbar.primitive` and its neighbours here.
+May import NumPy, `overbar._primitive` and its neighbours here.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from overbar.primitive import Primitive
+from overbar._primitive import Primitive
 from overbar.verify.draw import Case
 from overbar.verify.point import Point, array_error, keep, largest, norm, wide
 

@@ -1,6 +1,6 @@
 """A primitive at a point: what its rules give there, and how errors are measured.
 
-May import NumPy, `overbar.namespace`, `overbar.verify.draw` and `overbar.verify.results`.
+May import NumPy, `overbar._namespace`, `overbar.verify.draw` and `overbar.verify.results`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from overbar.namespace import NUMPY
+from overbar._namespace import NUMPY
 from overbar.verify.draw import complete, hermitian_part
 from overbar.verify.results import VerificationError
 

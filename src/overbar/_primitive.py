@@ -1,0 +1,713 @@
+"""The one concept: a function of arrays with its forward and its reverse rule.
+
+May import NumPy, `overbar._namespace` and `overbar._signature`. A primitive is written once, in the terms of
+`overbar._namespace`:
+
+    @primitive("(m?,n),(n,p?)->(m?,p?)")
+    def matmul(A, B):
+        return A @ B
+
+    @matmul.vjp
+    def _(C_bar, C, A, B):
+        return lambda: C_bar @ mH(B), lambda: mH(A) @ C_bar
+
+    @matmul.jvp
+    def _(C, A, B):
+        return lambda A_dot: A_dot @ B, lambda B_dot: A @ B_dot
+
+Everything else (broadcasting, validation, absent cotangents, what each framework wants) is done here and in the fronts,
+for all primitives alike.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import operator
+import sys
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from overbar._namespace import namespace
+from overbar._signature import Fit, Signature, broadcasts
+
+__all__ = ["Primitive", "elementwise", "once", "primitive"]
+
+
+_RULES = {"vjp": "reverse rule", "jvp": "forward rule"}
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+_Result = TypeVar("_Result")
+
+
+class Primitive:
+    """A matrix function, its rules, and what `verify` needs to test them. Made by the decorator `primitive`.
+
+    Calling it computes the function: on NumPy arrays by NumPy, on a framework's tensors as an op of that framework
+    whose derivative is the rule. Positional arguments are differentiable arrays, keyword-only ones are static options
+    (which may also be given by position, after the arrays).
+
+    Attributes
+    ----------
+    name : str
+    signature : Signature
+        The core dimensions. Dimensions in front of them are batch dimensions and broadcast.
+    arguments : tuple of str
+        The names of the array arguments; the one name of ``*arrays`` where their number is free.
+    defaults : dict
+        The static options; `inspect.Parameter.empty` stands where an option must be given.
+    """
+
+    name: str
+    signature: Signature
+    arguments: tuple[str, ...]
+    defaults: dict[str, Any]
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        signature: str,
+        intermediates: int = 0,
+        hermitian: Sequence[str] = (),
+        integer: Sequence[str] = (),
+        residuals: int = 0,
+        absent: Mapping[str, Callable[..., Any]] | None = None,
+        real: Sequence[str] = (),
+        steps: Sequence[str] = (),
+    ) -> None:
+        functools.update_wrapper(self, function)
+        del self.__wrapped__  # its signature is ours; the function itself is self.function
+        self.function = function
+        function.__qualname__ = f"{function.__qualname__}.function"  # where pickle finds it: the primitive has its name
+        self.name = function.__name__
+        self.signature = Signature(signature)
+        parameters = inspect.signature(function).parameters.values()
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.arguments = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        required = inspect.Parameter.empty in self.defaults.values()
+        #: the options that are True or False
+        self.switches = tuple(
+            p.name
+            for p in parameters
+            if p.kind is p.KEYWORD_ONLY and (isinstance(p.default, bool) or p.annotation in (bool, "bool"))
+        )
+        #: and those that are whole numbers
+        self.counts = tuple(
+            name for name, value in self.defaults.items() if type(value) is int and name != "batch_ndim"
+        )
+        #: how many positional arguments, and nothing else, make a complete call
+        self._complete = None if self.variadic or required else len(self.arguments)
+        #: for each array that may be left out, what makes the one that stands for it
+        self.absent = dict(absent or {})
+        whole = self.signature.whole
+        if whole and "batch_ndim" not in self.defaults:
+            raise TypeError(f"{self.name}: a function of whole arrays ('...') takes the keyword batch_ndim=0")
+        if not whole and len(self.signature.inputs) != len(self.arguments):
+            raise TypeError(
+                f"{self.name}: signature '{signature}' has {len(self.signature.inputs)} inputs, but the function takes "
+                f"the arrays {', '.join(self.arguments)}. Static options go after a `*`."
+            )
+        with_default = {p.name for p in parameters if p.kind is not p.KEYWORD_ONLY and p.default is None}
+        if with_default != self.absent.keys():
+            raise TypeError(
+                f"{self.name}: an array that may be left out has the default None, and an entry in absent= that makes "
+                f"the array which stands for it then. Defaults: {sorted(with_default)}; absent: {sorted(self.absent)}."
+            )
+        self.outputs = len(self.signature.outputs)
+        #: those that have bars and tangents, and those that a caller sees: the first ones
+        self.differentiable = self.outputs - residuals
+        self.public = self.differentiable - intermediates
+        self.hermitian, self.integer, self.real = tuple(hermitian), tuple(integer), tuple(real)
+        self.steps = tuple(steps)
+        self.__signature__ = inspect.Signature(
+            [
+                p.replace(kind=p.POSITIONAL_OR_KEYWORD) if p.kind is p.VAR_POSITIONAL else p
+                for p in parameters
+                if p.name != "batch_ndim" or not whole
+            ]
+        )
+        self.vjp_rule = self.jvp_rule = self.sampler = self.exact = self.spelling = None
+
+    def __repr__(self):
+        return f"<primitive {self.name} {self.signature.text}>"
+
+    def __reduce__(self):
+        if self.__module__ != "__main__" and "<locals>" not in self.__qualname__:
+            return self.__qualname__  # pickled by name, as functions are
+        # One of a script's or a notebook's own, which another process may not have: by its parts. (The functions among
+        # them have names by which pickle finds them where the primitive is, and cloudpickle takes them whole.)
+        state = {**self.__dict__, "signature": Signature(self.signature.text)}
+        return _rebuilt, (self.__module__, self.__qualname__, state)
+
+    def __copy__(self):
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        return copy
+
+    def __get__(self, instance: object, owner: type | None = None) -> Primitive:
+        # A primitive kept in a class is not a method of it. Having __get__ also makes help() show a primitive as the
+        # function that it is.
+        return self
+
+    # -- the entry: what an author writes ---------------------------------------------------------------------------
+
+    def vjp(self, rule: _Function | None = None, *, replace: bool = False) -> Any:
+        """Register the reverse rule ``rule(C_bar, C, *arrays, **options)``.
+
+        It returns, for each array, a function of no arguments that computes its bar: ``lambda: C_bar @ mH(B)``, or None
+        for one that has no bar. Only the bars that somebody asked for are called for; a bar may be left in the
+        broadcast shape, and complex where the input is real (its real part is taken). With several outputs, `C_bar` and
+        `C` are tuples, and an absent cotangent is None (never all of them). Outputs that are only kept are in `C`
+        alone.
+
+        A primitive has one reverse rule: ``@p.vjp(replace=True)`` puts another in its place. (To differentiate, call
+        ``overbar.vjp(p, A)``.)
+        """
+        return self._register("vjp", rule, replace)
+
+    def jvp(self, rule: _Function | None = None, *, replace: bool = False) -> Any:
+        """Register the forward rule ``rule(C, *arrays, **options)``.
+
+        It returns, for each array, a function of that array's tangent: the terms of Ċ = Σ ∂C[Ȧ], of which only those
+        with a tangent are computed and added (None is a term that vanishes). Where the terms share work it may return
+        one function of all the tangents instead, and gets zeros for absent ones. With several outputs each function
+        returns a tuple, in which None is a tangent that vanishes; an output of integers has no other, and one that is
+        only kept is not in it. ``@p.jvp(replace=True)`` puts another rule in the place of one that is there.
+        """
+        return self._register("jvp", rule, replace)
+
+    def _register(self, kind, rule, replace):
+        if rule is None:
+            return functools.partial(self._register, kind, replace=replace)
+        where = f"{kind}_rule"
+        if not callable(rule):
+            raise TypeError(
+                f"{self.name}.{kind} registers a rule, a function, and got a {type(rule).__name__}. To differentiate "
+                f"call overbar.{kind}({self.name}, ...)."
+            )
+        if getattr(self, where) is not None and not replace:
+            raise ValueError(
+                f"{self.name} has a {_RULES[kind]} already. To put another in its place, for every caller and in every "
+                f"framework, say @{self.name}.{kind}(replace=True)."
+            )
+        setattr(self, where, rule)
+        self._name_part(rule, where)
+        return rule
+
+    def _name_part(self, function, attribute):
+        """Give a function that is a part of the primitive the name by which it is found there: in tracebacks, in
+        profiles, and by pickle."""
+        if isinstance(function, types.FunctionType) and function.__name__ in ("_", "<lambda>"):
+            function.__name__ = f"{self.name}.{attribute}"
+            function.__qualname__ = f"{self.__qualname__}.{attribute}"
+            function.__module__ = self.__module__
+            # tracebacks and profiles go by the code, and would say `_` of each rule
+            function.__code__ = function.__code__.replace(
+                co_name=f"{self.name}_{attribute}", co_qualname=function.__qualname__
+            )
+
+    def derivative(self, rule: _Function | None = None, *, replace: bool = False) -> Any:
+        """Register both rules of an elementwise function C = g(A) from its derivative: ``rule(C, A)`` is g′(A)."""
+        if rule is None:
+            return functools.partial(self.derivative, replace=replace)
+        if not callable(rule):
+            raise TypeError(f"{self.name}.derivative registers a function, g′, and got a {type(rule).__name__}.")
+
+        @self.vjp(replace=replace)
+        def _(C_bar, C, A, **options):
+            return (lambda: C_bar * namespace(A).conj(rule(C, A, **options)),)
+
+        @self.jvp(replace=replace)
+        def _(C, A, **options):
+            return (lambda A_dot: A_dot * rule(C, A, **options),)
+
+        return rule
+
+    def samples(self, draw: _Function) -> _Function:
+        """Register how valid inputs are drawn: a generator ``draw(case)`` which yields ``case(arrays..., **options)``
+        for each branch of the rules. `overbar.verify.Draw` describes `case`."""
+        self.sampler = draw
+        self._name_part(draw, "sampler")
+        return draw
+
+    def reference(self, function: _Function) -> _Function:
+        """Register an independent definition in exact arithmetic: ``function(mp, *arrays, **options)`` on object arrays
+        of mpmath numbers without batch dimensions. `overbar.verify.Exact` describes `mp`."""
+        self.exact = function
+        self._name_part(function, "exact")
+        return function
+
+    def also(self, spelling: _Function) -> _Function:
+        """Register another way to write a call, that of SciPy's function of this name: ``spelling(*args, **kwargs)``
+        gets the arguments of a call and returns, as a tuple and a dict, those that the primitive takes."""
+        self.spelling = spelling
+        self._name_part(spelling, "spelling")
+        return spelling
+
+    # -- the call ---------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.spelling is not None:
+            args, kwargs = self.spelling(*args, **kwargs)
+        arrays, options = self.bind(args, kwargs)
+        given = arrays
+        if self.absent:
+            given = [
+                A for name, A in zip(self.arguments, arrays, strict=True) if A is not None or name not in self.absent
+            ]
+        return namespace(*given).enter(self, arrays, options)
+
+    def bind(self, args, kwargs):
+        """Split the arguments of a call into the arrays and a complete dictionary of options."""
+        if len(args) == self._complete and not kwargs:
+            return args, dict(self.defaults)
+        if self.variadic:
+            args, kwargs = self._spread(args, dict(kwargs))
+            count = len(args)
+        else:
+            count = len(self.arguments)
+        if len(args) != count or not kwargs.keys() <= self.defaults.keys():
+            args, kwargs = self._bind_slowly(args, dict(kwargs), count)
+        options = {**self.defaults, **kwargs} if self.defaults else {}
+        for name, value in options.items():
+            if value is inspect.Parameter.empty:
+                raise TypeError(f"{self.name} needs the option {name}. {self._usage()}")
+        return args, options
+
+    def _spread(self, args, kwargs):
+        """The arrays of a primitive that takes a sequence of them; what follows the sequence becomes keywords."""
+        (name,) = self.arguments
+        sequence, *extra = args or (kwargs.pop(name, None),)
+        if not isinstance(sequence, (list, tuple)) or not sequence:
+            raise TypeError(f"{self.name} takes a list or tuple of arrays, with at least one in it. {self._usage()}")
+        return tuple(sequence), {**dict(zip(self.defaults, extra, strict=False)), **kwargs}
+
+    def _bind_slowly(self, args, kwargs, count):
+        arrays, extra = list(args[:count]), args[count:]
+        for name in self.arguments[len(arrays) :]:
+            if name not in kwargs and name not in self.absent:
+                raise TypeError(f"{self.name} needs the array {name}. {self._usage()}")
+            arrays.append(kwargs.pop(name, None))
+        names = [name for name in self.defaults if name != "batch_ndim"]
+        if len(extra) > len(names):
+            raise TypeError(f"{self.name} got {len(args)} positional arguments. {self._usage()}")
+        for name, value in zip(names, extra, strict=False):
+            if name in kwargs:
+                raise TypeError(f"{self.name} got the option {name} twice. {self._usage()}")
+            kwargs[name] = value
+        for name, other in (("lower", "upper"), ("upper", "lower")):  # SciPy says the one, PyTorch the other
+            if name in kwargs and name not in self.defaults and other in self.switches:
+                if other in kwargs:
+                    raise TypeError(f"{self.name} got both lower and upper. One says it. {self._usage()}")
+                kwargs[other] = not self._switch(name, kwargs.pop(name))
+        unknown = [name for name in kwargs if name not in self.defaults]
+        if unknown:
+            raise TypeError(f"{self.name} has no argument {unknown[0]}. {self._usage()}")
+        return arrays, kwargs
+
+    def _usage(self):
+        return f"Its signature is {self.name}{self.__signature__}."
+
+    def apply(self, xp, arrays, options):
+        """Compute the function on arrays, with the namespace and the options already known."""
+        for name in self.switches:
+            if options[name] is not True and options[name] is not False:
+                options = {**options, name: self._switch(name, options[name])}
+        for name in self.counts:
+            if isinstance(options[name], (str, bytes, float, complex, list, tuple, dict, bool, type(None))):
+                raise TypeError(f"{self.name}: the option {name} is {options[name]!r}. It must be an integer.")
+        if self.real:
+            self._check_real(arrays)
+        arrays = self.with_absent(xp, arrays) if self.absent else xp.as_arrays(arrays)
+        if self.integer:
+            arrays = self._with_floats(xp, arrays)
+        fit = self.check(xp, arrays)
+        dropped = fit.dropped
+        if dropped is None:
+            outputs = xp.of_unknown_rank(self, arrays, options)
+            return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
+        if dropped:  # vectors in the place of matrices: work with one row or column
+            arrays = [
+                self._with_dims(xp, a, core, dropped) for a, core in zip(arrays, self.signature.inputs, strict=True)
+            ]
+        outputs = xp.call(self, arrays, options)
+        if not fit.verified:
+            self.check_outputs(xp, outputs, arrays)
+            fit.verified = True
+        if dropped:
+            outputs = [
+                xp.squeeze(out, axis=axes) if (axes := _dropped_axes(core, dropped)) else out
+                for out, core in zip(outputs, self.signature.outputs, strict=True)
+            ]
+        return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
+
+    def _switch(self, name, value):
+        """A value that stands for True or False as such: what is none would else be taken for one of them."""
+        if (isinstance(value, (int, np.integer)) and value in (0, 1)) or isinstance(value, np.bool_):
+            return bool(value)
+        raise TypeError(f"{self.name}: the option {name} is {value!r}. It must be True or False.")
+
+    def _check_real(self, arrays):
+        for name, value in zip(self.arguments, arrays, strict=True):
+            if name not in self.real or value is None:
+                continue
+            if isinstance(value, (bool, complex)) or "complex" in str(getattr(value, "dtype", "")):
+                raise TypeError(f"{self.name}: argument {name} must be real, but is {value!r}.")
+            if isinstance(value, (int, float)) and not math.isfinite(value):
+                raise ValueError(f"{self.name}: argument {name} is {value}. It must be finite.")
+
+    def with_absent(self, xp, arrays):
+        """The arrays, those that were left out made of the others."""
+        given = iter(xp.as_arrays([a for a in arrays if a is not None]))
+        arrays = [a if a is None else next(given) for a in arrays]
+        return [
+            self.absent[name](*arrays[: self.arguments.index(name)]) if a is None else a
+            for name, a in zip(self.arguments, arrays, strict=True)
+        ]
+
+    def _with_floats(self, xp, arrays):
+        """The arrays, those of integers in the dtype of the others: to what differentiates they are like all the rest,
+        and the rules give them zeros."""
+        like = next(a for a, name in zip(arrays, self.arguments, strict=True) if name not in self.integer)
+        arrays = list(arrays)
+        for i, name in enumerate(self.arguments):
+            if name in self.integer and not xp.is_floating(arrays[i]):
+                if xp.is_floating(like) and xp.eps(like) > 1e-6:
+                    raise xp.DtypeError(
+                        f"{self.name}: argument {name} holds integers, which {_name(like.dtype)} of the others rounds. "
+                        "Convert them, to float32 for instance."
+                    )
+                arrays[i] = xp.cast(arrays[i], like)
+        return arrays
+
+    def _with_dims(self, xp, A, core, dropped):
+        for axis in _dropped_axes(core, dropped):
+            A = xp.expand_dims(A, axis=0 if axis == -2 else -1)
+        return A
+
+    def run(self, arrays, options):
+        """The outputs of the bare function, hidden ones too, as a tuple."""
+        outputs = self.function(*arrays, **options)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    def check(self, xp, arrays):
+        """Raise the library's own kind of error for a wrong dtype or shape. Returns a `Fit`, which says among other
+        things which core dimensions are absent because a vector stands in the place of a matrix, or None where a rank
+        is not known yet."""
+        # The answer for these dtypes and shapes is kept: finding it takes longer than a small matrix does.
+        try:
+            if len(arrays) == 1:
+                key = (xp, arrays[0].dtype, xp.static_shape(arrays[0]))
+            else:
+                key = (xp, *[(array.dtype, xp.static_shape(array)) for array in arrays])
+            return self.signature.fitting[key]
+        except KeyError:
+            pass
+        except TypeError:  # symbolic sizes cannot be looked up
+            return Fit(self._check(xp, arrays))
+        fit = Fit(self._check(xp, arrays))
+        if len(self.signature.fitting) >= 4096:
+            self.signature.fitting.clear()
+        self.signature.fitting[key] = fit
+        return fit
+
+    def _check(self, xp, arrays):
+        for i, array in enumerate(arrays):
+            if not xp.is_floating(array):
+                raise xp.DtypeError(
+                    f"{self.name}: argument {self.argument(i)} has dtype {_name(array.dtype)}, but a derivative needs "
+                    "real or complex floating point of single or double precision. Convert it, to float64 for instance."
+                )
+        if self.signature.whole:
+            return ()
+        dtypes = [
+            a.dtype for i, a in enumerate(arrays) if not (self.argument(i) in self.real and xp.is_real_of(a, arrays[0]))
+        ]
+        if not xp.promotes and self.signature.inputs[0] and any(dtype != dtypes[0] for dtype in dtypes):
+            culprits = ", ".join(f"{self.argument(i)} has {_name(a.dtype)}" for i, a in enumerate(arrays))
+            raise xp.DtypeError(
+                f"{self.name}: the arguments have different dtypes: {culprits}. {xp.name} does not promote "
+                "the arguments of matrix functions. Convert one of them."
+            )
+        shapes = tuple(map(xp.static_shape, arrays))
+        if None in shapes:
+            return None
+        try:
+            return self.signature.fit(shapes)
+        except ValueError as error:
+            problem, remedy = error.args
+            names = [f"{self.argument(i)} of shape {tuple(shape)}" for i, shape in enumerate(shapes)]
+            raise xp.ShapeError(f"{self.name}: argument {problem.format(*names)}. {remedy}") from None
+
+    def check_outputs(self, xp, outputs, arrays):
+        """Hold what the function returned against the signature: each primitive once for each dtype and shape."""
+        if len(outputs) != self.outputs:
+            raise TypeError(
+                f"{self.name}: its function returned {len(outputs)} arrays, where {self.signature.text} has "
+                f"{self.outputs} outputs."
+            )
+        shapes = [xp.static_shape(A) for A in (*arrays, *outputs)]
+        if self.signature.whole or None in shapes:
+            return
+        problem = self.signature.misfit(shapes[: len(arrays)], shapes[len(arrays) :])
+        if problem is not None:
+            raise xp.ShapeError(
+                f"{self.name}: its function returned {problem}, from arrays of shapes "
+                f"{', '.join(str(tuple(shape)) for shape in shapes[: len(arrays)])}. Correct the signature or the "
+                "function: derivatives, batches and compilers go by the signature."
+            )
+
+    def argument(self, i):
+        """The name of the i-th array."""
+        return f"{self.arguments[-1]}[{i}]" if self.variadic else self.arguments[i]
+
+    # -- the rules, as the fronts call them -------------------------------------------------------------------------
+
+    def pull(self, xp, bars, outputs, arrays, options, needed=None):
+        """The bars of the inputs from the bars of all outputs, hidden ones too (None where absent).
+
+        `arrays` are as `check` and `apply` left them, `needed` says for each whether its bar is wanted. Returns a list
+        with None where it is not, or where no cotangent came; every bar has its input's shape and dtype.
+        """
+        if self.vjp_rule is None:
+            raise NotImplementedError(f"{self.name} has no reverse rule. Register one with @{self.name}.vjp.")
+        bars = bars[0] if self.differentiable == 1 else bars[: self.differentiable]
+        if bars is None or (self.differentiable != 1 and all(bar is None for bar in bars)):
+            return [None] * len(arrays)
+        if self.outputs == 1:
+            outputs = outputs[0]
+        try:
+            thunks = self.vjp_rule(bars, outputs, *arrays, **options)
+        except Exception as error:
+            self._note(error, "reverse")
+            raise
+        if not isinstance(thunks, tuple) or len(thunks) != len(arrays):
+            raise TypeError(
+                f"the reverse rule of {self.name} must return a tuple with one function for each of its "
+                f"{len(arrays)} arrays, but returned {thunks!r}"
+            )
+        found = [None] * len(arrays)
+        for i, thunk in enumerate(thunks):
+            if thunk is not None and (needed is None or needed[i]):
+                try:
+                    bar = thunk()
+                    found[i] = bar if xp.fits(bar, arrays[i]) else self._conform(xp, bar, arrays[i], i)
+                except Exception as error:
+                    self._note(error, "reverse", i)
+                    raise
+        return found
+
+    def _note(self, error, kind, i=None):
+        """Add to an error whose rule it comes from."""
+        error.add_note(
+            f"Raised in the {kind} rule of {self.name}{'' if i is None else f', argument {self.argument(i)}'}."
+        )
+
+    def _conform(self, xp, bar, array, i):
+        if _is_foreign(bar, array):
+            raise TypeError(
+                f"{self.name}: the reverse rule gave a {type(bar).__module__}.{type(bar).__name__} for argument "
+                f"{self.argument(i)}, an array of {xp.name}. It called a function of another library: take functions "
+                "from xp = overbar.namespace(A)."
+            )
+        bar = xp.cast(bar, array)
+        have, want = xp.static_shape(bar), xp.static_shape(array)
+        if have == want and have is not None and None not in have:
+            return bar
+        if have is not None and want is not None and not broadcasts(want, have):
+            raise xp.ShapeError(
+                f"{self.name}: the reverse rule gave a bar of shape {tuple(have)} for argument {self.argument(i)} of "
+                f"shape {tuple(want)}. A bar has the shape of its array, or one to which that broadcasts."
+            )
+        return bar if self.signature.whole else xp.sum_to(bar, xp.shape(array))
+
+    def push(self, xp, dots, outputs, arrays, options):
+        """The tangents of all outputs, hidden ones too, from the tangents of the inputs (None where absent). An output
+        that is not floating point, the pivots of a factorisation for instance, or that is only kept, has None."""
+        if self.jvp_rule is None:
+            raise NotImplementedError(f"{self.name} has no forward rule. Register one with @{self.name}.jvp.")
+        try:
+            terms = self.jvp_rule(outputs[0] if self.outputs == 1 else outputs, *arrays, **options)
+        except Exception as error:
+            self._note(error, "forward")
+            raise
+        if callable(terms):
+            dots = [xp.zeros_like(a) if dot is None else dot for a, dot in zip(arrays, dots, strict=True)]
+            try:
+                parts = [self._tangents(terms(*dots))]
+            except Exception as error:
+                self._note(error, "forward")
+                raise
+        elif not isinstance(terms, tuple) or len(terms) != len(arrays):
+            raise TypeError(
+                f"the forward rule of {self.name} must return a tuple with one function for each of its {len(arrays)} "
+                f"arrays, or one function of all tangents, but returned {terms!r}"
+            )
+        else:
+            parts = []
+            for i, (term, dot) in enumerate(zip(terms, dots, strict=True)):
+                if dot is not None and term is not None:
+                    try:
+                        parts.append(self._tangents(term(dot)))
+                    except Exception as error:
+                        self._note(error, "forward", i)
+                        raise
+            parts = parts or [(None,) * self.differentiable]
+        found = [
+            self._total(xp, part, out, i) if xp.is_floating(out) else None
+            for i, (part, out) in enumerate(zip(zip(*parts, strict=True), outputs[: self.differentiable], strict=True))
+        ]
+        return (*found, *[None] * (self.outputs - self.differentiable))
+
+    def _tangents(self, found):
+        """What the forward rule gave for one array, as a tuple with an entry for each output."""
+        found = as_tuple(found)
+        if len(found) != self.differentiable:
+            raise TypeError(
+                f"the forward rule of {self.name} must give one tangent for each of {self.differentiable} outputs, "
+                f"hidden ones too, but gave {len(found)}"
+            )
+        return found
+
+    def _total(self, xp, terms, out, i):
+        terms = [term for term in terms if term is not None]
+        if not terms:
+            return xp.zeros_like(out)
+        for term in terms:
+            if _is_foreign(term, out):
+                raise TypeError(
+                    f"{self.name}: the forward rule gave a {type(term).__module__}.{type(term).__name__} as the "
+                    f"tangent of output {i}, an array of {xp.name}. It called a function of another library: take "
+                    "functions from xp = overbar.namespace(A)."
+                )
+        total = functools.reduce(operator.add, terms)
+        have, want = xp.static_shape(total), xp.static_shape(out)
+        if have == want and have is not None and None not in have:
+            return xp.cast(total, out)
+        if have is not None and want is not None and not broadcasts(have, want):
+            raise xp.ShapeError(
+                f"{self.name}: the forward rule gave a tangent of shape {tuple(have)} for output {i} of shape "
+                f"{tuple(want)}. A tangent has the shape of its output, or one that broadcasts to it."
+            )
+        return xp.cast(xp.broadcast_to(total, xp.shape(out)), out)
+
+
+def _rebuilt(module, name, state):
+    """The primitive that was pickled: the one of this name, where there is one, or another of the same parts."""
+    found = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if isinstance(found, Primitive):
+        return found
+    copy = object.__new__(Primitive)
+    copy.__dict__.update(state)
+    return copy
+
+
+def _is_foreign(found, array):
+    """Whether what a rule gave is no array of the library of the array that it is the bar or the tangent of."""
+    return isinstance(found, (list, tuple)) or namespace(found) is not namespace(array)
+
+
+def _name(dtype):
+    return getattr(dtype, "name", dtype)
+
+
+def as_tuple(x):
+    return x if isinstance(x, tuple) else (x,)
+
+
+def _dropped_axes(core, dropped):
+    return tuple(i - len(core) for i, dim in enumerate(core) if dim in dropped)
+
+
+def primitive(
+    signature: str,
+    *,
+    intermediates: int = 0,
+    hermitian: Sequence[str] = (),
+    integer: Sequence[str] = (),
+    residuals: int = 0,
+    absent: Mapping[str, Callable[..., Any]] | None = None,
+    real: Sequence[str] = (),
+    steps: Sequence[str] = (),
+) -> Callable[[Callable[..., Any]], Primitive]:
+    """Make a function of arrays a `Primitive`.
+
+    What the function takes before the `*` are arrays, with respect to which it is differentiated. Options after it are
+    constants: an array that has a derivative does not belong there.
+
+    Parameters
+    ----------
+    signature : str
+        Core dimensions of inputs and outputs, "(m,n),(n,p?)->(m,p?)"; one with a question mark may be absent, one that
+        is a number has that size.
+    intermediates : int
+        How many of the last outputs are intermediates that only the rules see. They are differentiable outputs like the
+        others (the reverse rule must handle their cotangents), which is what makes second derivatives right.
+    residuals : int
+        How many more, behind these, the rules see as constants: without bars and tangents. A second derivative does not
+        learn from them how they depend on the arrays. So they are only for rules that hand them on to another
+        primitive, together with the array, whose own rules say how it depends on that.
+    hermitian : sequence of str
+        The arguments that must be symmetric (Hermitian) matrices: tests keep their tangents so.
+    integer : sequence of str
+        The arguments that hold integers. They are converted to floating point before the function and the rules see
+        them, which round them to the nearest integer and give them a derivative of zero.
+    absent : mapping from str to callable
+        The arguments that may be left out, whose default in the function is None: for each a function of the arrays in
+        front of it that makes the array which stands for it, ``{"E": lambda A: namespace(A).eye_like(A)}``. The
+        function and the rules always get an array.
+    real : sequence of str
+        The arguments that must be real, beside complex ones too; a number among them must be finite. (Beside complex
+        arrays a number becomes complex, with an imaginary part of zero.)
+    steps : sequence of str
+        The options with which the function changes in steps only, tolerances for instance: these may be arrays, too,
+        since there is no derivative that would be lost.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> @overbar.primitive("(n)->()")
+    ... def sum_of_squares(x):
+    ...     return overbar.namespace(x).sum(x * x, axis=-1)
+    >>> @sum_of_squares.vjp
+    ... def _(c_bar, c, x):
+    ...     return (lambda: 2 * c_bar[..., None] * x,)
+    >>> overbar.vjp(sum_of_squares, np.array([1.0, 2.0]))[1](1.0)
+    (array([2., 4.]),)
+    """
+    return lambda function: Primitive(
+        function, signature, intermediates, hermitian, integer, residuals, absent, real, steps
+    )
+
+
+def elementwise(function: Callable[..., Any]) -> Primitive:
+    """Make g(A), a function applied to each element, a `Primitive`. Its one rule is registered by ``@g.derivative``.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> @overbar.elementwise
+    ... def cube(A):
+    ...     return A**3
+    >>> @cube.derivative
+    ... def _(C, A):
+    ...     return 3 * A**2
+    >>> overbar.jvp(cube, (np.array([2.0]),), (np.array([1.0]),))
+    (array([8.]), array([12.]))
+    """
+    return primitive("()->()")(function)
+
+
+def once(compute: Callable[[], _Result]) -> Callable[[], _Result]:
+    """Work that several bars share: a function of no arguments that is computed when first called for."""
+    return functools.cache(compute)

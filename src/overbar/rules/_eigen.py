@@ -1,0 +1,525 @@
+"""Eigenvalues and eigenvectors of symmetric (Hermitian) matrices.
+
+May import `overbar._namespace`, `overbar._primitive`, `rules.phases`, `rules.equal_values` and `rules.eigenvectors`.
+The rules of eigenvalues are here, too: their derivatives decompose a matrix again.
+"""
+
+import numpy as np
+
+from overbar._namespace import mH, namespace
+from overbar._primitive import once, primitive
+from overbar.rules._eigenvectors import Pairs, inner_bar, left_out, unknown, vectors_bar
+from overbar.rules._equal_values import (
+    _norm,
+    _unpacked,
+    blocks,
+    column,
+    crossing,
+    differences,
+    differences_along,
+    from_eigen,
+    has_rows,
+    hermitian_part,
+    inverse_gaps,
+    largest_of,
+    nearly_equal,
+    packed,
+    row,
+    settled,
+    smooth_blocks,
+    surely_apart,
+    together,
+)
+from overbar.rules._phases import exact_fixed, fixed, turned_bar, turned_dot
+
+
+@primitive("(n,n)->(n),(n,n),(n,n),(n)", intermediates=2, hermitian=("A",))
+def eigh(A, *, UPLO: str = "L"):
+    """The eigenvalues and eigenvectors of a symmetric (Hermitian) matrix: A V = V diag(w), Vᴴ V = I.
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+        Symmetric or Hermitian; float32, float64, complex64 or complex128. Only one triangle is read; the bar comes
+        back Hermitian, as the derivative with respect to a matrix that stays so.
+    UPLO : str
+        Which triangle, "L" (the lower one) or "U".
+
+    Returns
+    -------
+    w : array (..., n)
+        The eigenvalues, real, in ascending order.
+    V : array (..., n, n)
+        The eigenvectors, as columns, of norm 1. Their free factor is chosen: of the components of a column that are
+        larger than nine tenths of the largest, the first is positive.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        A is not square or its dtype is not floating point; in NumPy and in eager TensorFlow also where A has an entry
+        that is not finite. (PyTorch raises or returns NaN. XLA returns NaN.)
+
+    Notes
+    -----
+    Giles (2008), section 3.1. Put V̇ = V K into the derivative of A V = V diag(w), and multiply by Vᴴ:
+
+        Vᴴ Ȧ V + diag(w) K = K diag(w) + diag(ẇ)    ⇒    ẇ = diag(C),    K = F ∘ C,    C = Vᴴ Ȧ V,
+
+    with Fᵢⱼ = 1/(wⱼ − wᵢ) off the diagonal. VᴴV = I makes K antihermitian. Of its diagonal, which the equation leaves
+    free, the real part is therefore 0, and the imaginary one keeps the chosen component of each vector real: V̇ₖ gets
+    iθₖ Vₖ with θₖ = −Im(V̇ₚₖ)/Vₚₖ. In ⟨w̄, ẇ⟩ + ⟨V̄, V̇⟩ moved off Ȧ, this takes i Im(Vₖᴴ V̄ₖ)/Vₚₖ from V̄ₚₖ, and then
+
+        Ā = V (diag(w̄) + F ∘ (Y − Yᴴ)/2) Vᴴ,    Y = Vᴴ V̄.
+
+    Where eigenvalues are equal (up to 25 ε of the largest), vectors have no derivative: any orthonormal basis of the
+    space will do. F is 0 there. What a loss does with them has a derivative in two cases, which this rule knows:
+
+    - It is a symmetric function of the eigenvalues alone, or one of w that is, as tr(V f(w) Vᴴ). Then w̄ is a constant
+      for equal ones.
+    - It does not change when vectors of equal eigenvalues are turned among each other, as the projection V₁V₁ᴴ on an
+      invariant subspace. Then the bracket Y − Yᴴ vanishes there.
+
+    It may be the sum of both. Else Ā is NaN, and a RuntimeWarning says so (where numbers can be looked at: not on a
+    device, and not while a compiler or a transform of the framework looks on): where the bracket does not vanish, where
+    vectors have a cotangent and w̄ differs by more than √ε of its largest entry, and where both are as they would be
+    for Σₖ f(wₖ) vₖᴴ W vₖ with equal vₖᴴ W vₖ. V f(w) Vᴴ with weights has a derivative that depends on f′, which is not
+    seen here: take `spectral_function`. A single eigenvalue gets an element of the generalised gradient, as in
+    `eigvalsh`.
+
+    For nearly equal eigenvalues the formula has a relative error of ε over the gap, and where hardly a digit is right
+    the result is NaN, as above. There is no loss of digits for the two kinds of loss above: a bracket that is
+    rounding counts as zero, up to gaps of ε^⅛. Second derivatives of these are right, too, in reverse over reverse mode
+    at any gap; `vectors_bar` has the derivation, and `eigvalsh` that for w. (It follows from it that for other losses a
+    bracket that vanishes by chance, at a gap of less than ε^⅓, is taken for one that always does.) In forward mode V̇
+    has gaps in its denominators, as it should have. What a loss makes of it is rounded, so that the cotangents which
+    come back in forward over reverse mode have lost ε over the gap, and no rule can find that again: at gaps below √ε
+    take reverse over reverse mode. At equal eigenvalues V̇ is that of a basis which is not turned within the space, and
+    ẇ has the directional derivatives: both are right for the losses above, and not to be combined to V f(w) Vᴴ.
+
+    Cost: two products for w̄ alone, three with V̄, where the function costs ten; nine more for a second derivative.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> w, V = overbar.eigh(np.array([[2.0, 1.0], [1.0, 2.0]]))
+    >>> w
+    array([1., 3.])
+    >>> np.round(V, 4)
+    array([[ 0.7071,  0.7071],
+           [-0.7071,  0.7071]])
+    """
+    return decomposed("eigh", A, UPLO)
+
+
+def decomposed(name, A, UPLO="L"):
+    """Eigenvalues, vectors, and the hidden outputs by which second derivatives tell of a basis, see `eigvalsh`."""
+    if UPLO not in ("L", "U", "l", "u"):
+        raise ValueError(f'{name}: UPLO is {UPLO!r}. Choose "L" for the lower triangle or "U" for the upper one.')
+    w, V = namespace(A).eigh(A if UPLO in "Ll" else mH(A))
+    return all_outputs(w, fixed(V))
+
+
+def all_outputs(w, V):
+    """Those of `eigh` and `eigvalsh`, hidden ones too, from eigenvalues and vectors."""
+    xp = namespace(V)
+    return w, V, xp.zeros_like(V), xp.zeros_like(xp.cast(w, V))
+
+
+@eigh.vjp
+def _(bars, outputs, A, *, UPLO):
+    return (lambda: decomposed_bar("eigh", bars, outputs, A),)
+
+
+@eigh.jvp
+def _(outputs, A, *, UPLO):
+    return (lambda A_dot: decomposed_dots(A_dot, outputs, A),)
+
+
+def decomposed_bar(name, bars, outputs, A):
+    """Ā of what `decomposed` returned."""
+    w_bar, V_bar, *hidden = bars
+    V_bar = None if V_bar is None else turned_bar(outputs[1], V_bar)
+    return unturned_bar(name, (w_bar, V_bar, *hidden), outputs, A)
+
+
+def unturned_bar(name, bars, outputs, A):
+    """Ā, Hermitian, of eigenvalues and of vectors whose free factor nobody chose."""
+    (w_bar, V_bar, N_bar, _), (w, V, N, norm), xp = bars, outputs, namespace(A)
+    if V_bar is None:
+        return xp.zeros_like(V) if w_bar is None else values_bar(bars, outputs, A)
+    if w_bar is not None and N_bar is None:
+        found = values_and_vectors_bar(xp.cast(w_bar, V), V_bar, A, xp.cast(w, V), V, N, norm)
+    else:
+        found = vectors_bar(V_bar, A, xp.cast(w, V), V)
+        if w_bar is not None:
+            found = found + values_bar(bars, outputs, A)
+    return _nan_where_unknown(name, found, w_bar if N_bar is None else None, V_bar, w, V)
+
+
+def decomposed_dots(A_dot, outputs, A):
+    """ẇ and V̇, and none of the hidden outputs."""
+    (w, V, N, norm), xp = outputs, namespace(outputs[1])
+    w_dot = directional(A_dot, A, xp.cast(w, V), V, N, norm)
+    V_dot = V @ (xp.cast(inverse_gaps(w), V) * (mH(V) @ hermitian_part(A_dot) @ V))
+    return xp.real(w_dot), turned_dot(V, V_dot), None, None
+
+
+@eigh.also
+def _(*args, **kwargs):
+    """scipy.linalg.eigh(A, lower=); what is another function here is named."""
+    if "b" in kwargs or (len(args) > 1 and not isinstance(args[1], str)):
+        raise TypeError("eigh takes one matrix. The generalised problem A V = B V diag(w) is eigh_generalized(A, B).")
+    if "eigvals_only" in kwargs:
+        raise TypeError("eigh has no argument eigvals_only. The eigenvalues alone are eigvalsh(A).")
+    return _triangle_read(args, kwargs)
+
+
+def _triangle_read(args, kwargs):
+    """SciPy's lower=, which says which triangle is read, as UPLO."""
+    if "lower" in kwargs:
+        kwargs = {**kwargs, "UPLO": "L" if kwargs["lower"] else "U"}
+        del kwargs["lower"]
+    return args, kwargs
+
+
+@eigh.samples
+def _(case):
+    yield case(spread(case, 4))
+
+
+def spread(case, n):
+    """A Hermitian matrix with gaps of about 3 between its eigenvalues: finite differences then neither curve much nor
+    come to where the choice of a vector's positive component jumps."""
+    Q = case._unitary(n)
+    n = Q.shape[-1]  # larger where costs are measured
+    w = 3 * (np.arange(1, n + 1) - n / 2 + case.rng.uniform(-0.3, 0.3, (*case.batch, n)))
+    A = (Q * w[..., None, :]) @ np.conj(np.swapaxes(Q, -1, -2))
+    return case._cast((A + np.conj(np.swapaxes(A, -1, -2))) / 2)
+
+
+def exact_eigh(mp, A):
+    """Eigenvalues and eigenvectors by mpmath, with the free factor chosen as above."""
+    n = len(A)
+    H = mp.tril(A, 0) + mp.mH(mp.tril(A, -1))
+    matrix = mp.context.matrix(H.tolist())
+    w, Q = mp.context.eighe(matrix) if any(isinstance(x, mp.context.mpc) for x in A.flat) else mp.context.eigsy(matrix)
+    order = sorted(range(n), key=lambda k: w[k].real)
+    V = mp.zeros((n, n))
+    for place, k in enumerate(order):
+        column = np.array([Q[i, k] for i in range(n)], dtype=object)
+        V[:, place] = exact_fixed(mp, column)
+    return np.array([w[k].real for k in order], dtype=object), V
+
+
+@eigh.reference
+def _(mp, A, *, UPLO):
+    return exact_eigh(mp, A)
+
+
+# -- eigenvalues alone -------------------------------------------------------------------------------------------------
+
+
+@primitive("(n,n)->(n),(n,n),(n,n),(n)", intermediates=3, hermitian=("A",))
+def eigvalsh(A, *, UPLO: str = "L"):
+    """The eigenvalues of a symmetric (Hermitian) matrix, in ascending order.
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+        Symmetric or Hermitian; float32, float64, complex64 or complex128. Only one triangle is read; the bar comes
+        back Hermitian, as the derivative with respect to a matrix that stays so.
+    UPLO : str
+        Which triangle, "L" (the lower one) or "U".
+
+    Returns
+    -------
+    array (..., n)
+        Real.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        As `eigh`.
+
+    Notes
+    -----
+    Giles (2008), section 3.1, as in `eigh`: with C = Vᴴ Ȧ V,
+
+        ẇ = diag(C),    Ā = V diag(w̄) Vᴴ.
+
+    A symmetric function z of the eigenvalues (Σ e^w, for instance) has derivatives of every order at equal eigenvalues,
+    too, and its first and second ones are right here. The second is that of Ā(A, w̄). By the derivative of V,
+
+        Ā̇ = V (D ∘ C + diag(w̄̇)) Vᴴ,    Dᵢⱼ = (w̄ᵢ − w̄ⱼ)/(wᵢ − wⱼ),
+
+    which says nothing where wᵢ = wⱼ. There D has the limit Hᵢᵢ − Hᵢⱼ, H the second derivative of z by w, which no rule
+    sees, but w̄̇ = H ẇ holds it. Among equal eigenvalues every basis of vectors will do. In the one that diagonalises
+    this block of C nothing stands off the diagonal and D is not needed; and the directional derivatives of equal
+    eigenvalues are the eigenvalues of the block. So forward mode takes, for each such block, Bᴴ C B diagonal,
+
+        ẇ = diag(Bᴴ C B),    Ā̇ = V (D ∘ C + B diag(w̄̇) Bᴴ) Vᴴ,
+
+    with B = I and D ∘ C as above for all eigenvalues that differ. Reverse over reverse mode does the same with the
+    cotangent of Ā in the place of Ȧ, also for eigenvalues that are close (by less than √ε of the largest) if their w̄
+    are: D is rounding there, with an error of ε over the gap, and the limit has one of the gap. It reaches this
+    function's rule as the cotangent of a hidden output, which is constantly zero and serves for nothing else. So does a
+    sum of norms: where several cotangents that want different bases are added up before they get here (a second
+    derivative of *two* gradients through one call, multiplied with different vectors and added), what would be needed
+    is lost in the sum, which the triangle inequality shows. Then, and in forward over forward mode along two directions
+    without a common basis, Ā is NaN, if eigenvalues are equal: differentiate in two passes, or call eigvalsh twice.
+    Third derivatives at equal eigenvalues are not right. The worst gap is 1e-8, where a second derivative has an error
+    of about 5e-9; in modes that begin with a forward pass, which cannot know what becomes of ẇ, it is ε over the gap.
+
+    A function that is not symmetric, such as the largest eigenvalue, has no derivative at equal ones. It gets an
+    element of the generalised gradient, that of the vectors which LAPACK found.
+
+    Cost: one product for Ā, where the function costs ten; for second derivatives, and in forward mode, one more
+    eigendecomposition.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> w, pullback = overbar.vjp(overbar.eigvalsh, np.array([[2.0, 1.0], [1.0, 2.0]]))
+    >>> w, np.round(pullback(np.array([0.0, 1.0]))[0], 4)
+    (array([1., 3.]), array([[0.5, 0.5],
+           [0.5, 0.5]]))
+    """
+    return decomposed("eigvalsh", A, UPLO)
+
+
+@eigvalsh.vjp
+def _(bars, outputs, A, *, UPLO):
+    return (lambda: decomposed_bar("eigvalsh", bars, outputs, A),)
+
+
+@eigvalsh.jvp
+def _(outputs, A, *, UPLO):
+    return (lambda A_dot: decomposed_dots(A_dot, outputs, A),)
+
+
+def values_bar(bars, outputs, A):
+    """V diag(w̄) Vᴴ, or V B diag(w̄) Bᴴ Vᴴ with the basis of which the hidden outputs' cotangents tell."""
+    (w_bar, _, N_bar, norm_bar), (w, V, N, norm), xp = bars, outputs, namespace(A)
+    if N_bar is None:
+        return spectral_bar(xp.cast(w_bar, V), A, xp.cast(w, V), V, N, norm)
+    B, lost, change = told_basis(mH(V) @ hermitian_part(N_bar) @ V, norm_bar, w, w_bar)
+    found = spectral_bar(xp.cast(w_bar, V), A, xp.cast(w, V), V @ B, N, norm) + V @ change @ mH(V)
+    return xp.where(lost[..., None, None], np.nan * xp.ones_like(V), found)
+
+
+def told_basis(C, norm_bar, w, w_bar):
+    """The basis B of the blocks of which the cotangents of the hidden outputs tell, for which matrices of a batch it is
+    lost in a sum of several, and what is more exact than B diag(w̄) Bᴴ less that."""
+    xp = namespace(C)
+    if norm_bar is None:
+        block = blocks(w)
+        return common_basis(together(block, C) * C, block), xp.any(xp.isnan(w), axis=-1), xp.zeros_like(C)
+    block, total, mixed = _unpacked(xp.real(norm_bar), w)
+    C = together(block, C) * C
+    several = xp.any(xp.equal(block[..., 1:], block[..., :-1]), axis=-1)[..., None]
+    lost = mixed | (several & (_norm(C) < total * (1 - 1e4 * xp.eps(w))))
+    B, lost = common_basis(C, block), lost | ~xp.isfinite(_norm(C))
+    return B, lost[..., 0], _of_separable(C, B, block, w, w_bar)
+
+
+def _of_separable(C, B, block, w, w_bar):
+    """With u = diag(Bᴴ C B) and a function Σ g(wₖ), w̄ᵢ is g″(wᵢ) uᵢ, and to have these separately is more exact: it is
+    (g″(wᵢ) + g″(wⱼ))/2 Cᵢⱼ that B diag(w̄) Bᴴ stands for, but for the square of the gap. So it is taken in blocks where
+    all w̄ᵢ/uᵢ are equal but for something as small as the gaps."""
+    xp = namespace(C)
+    same = xp.cast(xp.equal(row(block), column(block)), w)
+    u = xp.real(xp.sum(xp.conj(B) * (C @ B), axis=-2))
+    size = xp.max(same * row(xp.abs(u)), axis=-1) if has_rows(C) else xp.abs(u)
+    clear = xp.abs(u) > 1e-3 * size
+    ratio = xp.where(clear, w_bar / xp.where(clear, u, xp.ones_like(u)), xp.zeros_like(u))
+    mean = xp.sum(same * row(ratio), axis=-1) / xp.sum(same, axis=-1)
+    width = xp.sum(same * xp.abs(row(w) - column(w)), axis=-1)
+    bound = xp.abs(mean) * (1e3 * width + 1e4 * xp.eps(w) * largest_of(w))
+    fine = clear & (xp.abs(ratio - mean) * largest_of(w) <= bound)
+    close = xp.cast(~fine | xp.equal(width, 0), w)
+    taken = xp.equal(xp.sum(same * row(close), axis=-1), 0)
+    halves = xp.cast(row(ratio) + column(ratio), C) / 2
+    change = halves * C - (B * row(xp.cast(w_bar, C))) @ mH(B)
+    return xp.where((same > 0) & taken[..., None], change, xp.zeros_like(change))
+
+
+def common_basis(C, block):
+    """The unitary matrix that diagonalises the blocks of Hermitian C, which is zero elsewhere."""
+    xp = namespace(C)
+    size = _norm(C)[..., None]
+    known = xp.isfinite(size)  # the libraries' decompositions raise for a NaN, for a whole batch
+    C = xp.where(known, C / xp.cast(xp.where(known & (size > 0), size, xp.ones_like(size)), C), xp.zeros_like(C))
+    # blocks apart by more than their eigenvalues, which are at most 1 in modulus: none is mixed with another
+    shift = xp.cast(row(3 * block), C) * xp.eye_like(C)
+    return together(block, C) * eigh(C + shift)[1]
+
+
+@primitive("(n),(n,n),(n),(n,n),(n,n),(n)->(n,n)")
+def spectral_bar(w_bar, A, w, V, N, norm):
+    """Ā of `eigvalsh`, V diag(w̄) Vᴴ, with rules of its own for second derivatives.
+
+    A function of w̄ and A: w and V depend on A and get no bars. N and norm are the hidden outputs by which reverse over
+    reverse mode tells `eigvalsh` of the basis.
+    """
+    return from_eigen(w_bar, V)
+
+
+@spectral_bar.vjp
+def _(A_bar_bar, A_bar, w_bar, A, w, V, N, norm):
+    xp = namespace(A)
+    numbers = once(lambda: smooth_blocks(xp.real(w_bar), xp.real(w)))
+
+    @once
+    def C():
+        return mH(V) @ hermitian_part(A_bar_bar) @ V
+
+    @once
+    def block():
+        return together(numbers(), V) * C()
+
+    def w_bar_bar():
+        B = common_basis(block(), numbers())
+        return xp.sum(xp.conj(B) * (block() @ B), axis=-2)
+
+    return (
+        w_bar_bar,
+        lambda: V @ (differences(w_bar, w, numbers()) * C()) @ mH(V),
+        None,
+        None,
+        lambda: V @ block() @ mH(V),
+        lambda: packed(block(), numbers()),
+    )
+
+
+@spectral_bar.jvp
+def _(A_bar, w_bar, A, w, V, N, norm):
+    xp = namespace(A)
+
+    def dot(w_bar_dot, A_dot, *_):
+        C, block = mH(V) @ hermitian_part(A_dot) @ V, blocks(xp.real(w))
+        B = common_basis(together(block, V) * C, block)
+        C, turned = mH(B) @ C @ B, V @ B
+        D = differences_along(w_bar, w_bar_dot, xp.diagonal(C), w, block)
+        return turned @ (D * C + row(w_bar_dot) * xp.eye_like(V)) @ mH(turned)
+
+    return dot
+
+
+@primitive("(n,n),(n,n),(n),(n,n),(n,n),(n)->(n)")
+def directional(A_dot, A, w, V, N, norm):
+    """ẇ of `eigvalsh`, diag(Bᴴ Vᴴ Ȧ V B): the adjoint of `spectral_bar`, with rules for second derivatives as there."""
+    xp = namespace(V)
+    C, number = mH(V) @ hermitian_part(A_dot) @ V, blocks(xp.real(w))
+    B = common_basis(together(number, V) * C, number)
+    return xp.cast(xp.real(xp.sum(xp.conj(B) * (C @ B), axis=-2)), V)
+
+
+@directional.vjp
+def _(u, w_dot, A_dot, A, w, V, N, norm):
+    xp = namespace(A)
+    number = blocks(xp.real(w))
+
+    @once
+    def C():
+        return mH(V) @ hermitian_part(A_dot) @ V
+
+    @once
+    def block():
+        return together(number, V) * C()
+
+    @once
+    def B():
+        return common_basis(block(), number)
+
+    def A_bar():
+        turned = V @ B()
+        return turned @ (differences(u, w, number) * (mH(B()) @ C() @ B())) @ mH(turned)
+
+    return (
+        lambda: V @ ((B() * row(u)) @ mH(B())) @ mH(V),
+        A_bar,
+        None,
+        None,
+        lambda: V @ block() @ mH(V),
+        lambda: packed(block(), number),
+    )
+
+
+@directional.jvp
+def _(w_dot, A_dot, A, w, V, N, norm):
+    xp = namespace(A)
+
+    def dot(A_dot_dot, A_dot_2, *_):
+        C, number = mH(V) @ hermitian_part(A_dot) @ V, blocks(xp.real(w))
+        B = common_basis(together(number, V) * C, number)
+        turned = V @ B
+        C, C2 = mH(B) @ C @ B, mH(turned) @ hermitian_part(A_dot_2) @ turned
+        straight = xp.sum(xp.conj(turned) * (hermitian_part(A_dot_dot) @ turned), axis=-2)
+        bent = -2 * xp.real(xp.sum(xp.conj(C) * xp.cast(inverse_gaps(xp.real(w)), V) * C2, axis=-1))
+        lost = crossing(C2, number)
+        found = straight + xp.cast(bent, V)
+        return xp.where(lost[..., None], np.nan * xp.ones_like(found), found)
+
+    return dot
+
+
+@primitive("(n),(n,n),(n,n),(n),(n,n),(n,n),(n)->(n,n)", hermitian=("A",))
+def values_and_vectors_bar(w_bar, V_bar, A, w, V, N, norm):
+    """The sum of `spectral_bar` and `vectors_bar`, at the cost of one of them."""
+    return hermitian_part(V @ inner_bar(V_bar, w, V, w_bar) @ mH(V))
+
+
+@values_and_vectors_bar.vjp
+def _(A_bar_bar, A_bar, w_bar, V_bar, A, w, V, N, norm):
+    of_w_bar, of_A, _, _, of_N, of_norm = spectral_bar.vjp_rule(A_bar_bar, None, w_bar, A, w, V, N, norm)
+    of_V_bar, also_of_A, _, of_V = vectors_bar.vjp_rule(A_bar_bar, None, V_bar, A, w, V)
+    return of_w_bar, of_V_bar, lambda: of_A() + also_of_A(), None, of_V, of_N, of_norm
+
+
+@values_and_vectors_bar.jvp
+def _(A_bar, w_bar, V_bar, A, w, V, N, norm):
+    of_values = spectral_bar.jvp_rule(None, w_bar, A, w, V, N, norm)
+    of_vectors = vectors_bar.jvp_rule(None, V_bar, A, w, V)
+
+    def dot(w_bar_dot, V_bar_dot, A_dot, w_dot, V_dot, *_):
+        return of_values(w_bar_dot, A_dot) + of_vectors(V_bar_dot, A_dot, w_dot, V_dot)
+
+    return dot
+
+
+_UNKNOWN = (
+    "{name}: argument A has equal eigenvalues, and this loss depends on which eigenvectors stand for them, or on more "
+    "than eigenvalues and vectors tell: its derivative is NaN there. For V diag(f(w)) Vᴴ take spectral_function(A, "
+    "f=..., df=...), or sqrtmh, logmh, expmh, powmh, which need no eigenvectors for their derivatives."
+)
+
+
+def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
+    """Ā, and NaN for a matrix with equal eigenvalues whose Ā the cotangents do not tell. `w_bar` is None where none
+    came, and where that of a second derivative came, which is in a basis of its own."""
+    if surely_apart(w):
+        return A_bar
+
+    def find():
+        pairs = Pairs(V_bar, w, V)
+        where = unknown(pairs.bracket, hermitian_part(pairs.Y), pairs.noise, w_bar, w)
+        if w_bar is None:
+            return (where,)
+        X, taken, blurred = left_out(pairs.bracket, pairs.idle, pairs.noise, pairs.X, w_bar, w)
+        return where | blurred, V @ X @ mH(V), taken
+
+    # most matrices need no more than a look at their eigenvalues
+    return settled(nearly_equal(w), find, A_bar, _UNKNOWN.format(name=name), complete=w_bar is None)
+
+
+eigvalsh.also(lambda *args, **kwargs: _triangle_read(args, kwargs))
+
+
+@eigvalsh.samples
+def _(case):
+    yield case(spread(case, 4))
+
+
+@eigvalsh.reference
+def _(mp, A, *, UPLO):
+    return exact_eigh(mp, A)[0]

@@ -1,0 +1,259 @@
+"""The bars of eigenvectors, with derivatives of their own, and where no cotangent tells them.
+
+May import `overbar._namespace`, `overbar._primitive` and `rules.equal_values`.
+"""
+
+import numpy as np
+
+from overbar._namespace import mH, namespace
+from overbar._primitive import once, primitive
+from overbar.rules._equal_values import anywhere, blocks, column, has_rows, hermitian_part, largest_of, rounding, row
+
+# -- vectors -----------------------------------------------------------------------------------------------------------
+
+
+# How much larger than usual rounding we take it to be, and below how many times of that a bracket counts as rounding.
+NOISE, SILENT = 7, 8
+
+
+# Up to this gap, ε^⅛ of the largest value, such brackets are looked for: above, they do no harm.
+CLOSE = 1 / 8
+
+
+class Pairs:
+    """What the reverse rule of vectors has to know of each pair of eigenvalues. With `others`, V has not all vectors,
+    and the others, of which nothing depends on, belong to the eigenvalue 0."""
+
+    def __init__(self, V_bar, w, V, others=False):
+        xp = self.xp = namespace(V)
+        self.V, self.V_bar, self.others, w = V, V_bar, others, xp.real(w)
+        self.Y = mH(V) @ V_bar
+        K = self.bracket = (self.Y - mH(self.Y)) / 2
+        size = self.size = _column_sizes(V_bar)
+        self.precision = _precision(V)[..., None, None]
+        #: what a bracket may be by rounding; of vectors on which nothing depends, while it does on others, more than 0
+        self.noise = self.precision * (row(size) + column(size) + xp.eps(w) * largest_of(size)[..., None])
+        #: K = (Y − Yᴴ)/2 without what is rounding, where division by a gap, or its square, would make much of it;
+        #: F, and ones where two vectors are not turned against each other, and on the diagonal
+        gap = row(w) - column(w)
+        self.K, self.F, self.closed, self.idle = self._looked_at(K, xp.abs(K), gap, self.noise, w)
+        self.X = self.F * self.K
+        if others:
+            k = self.outside(V_bar) / 2
+            noise = 2 * self.precision * (size + xp.eps(w) * largest_of(size))[..., None, :]
+            size_k = _column_sizes(k)[..., None, :]  # a vector is closed to all others, or to none
+            self.k, self.f, self.closed_others, self.idle_others = self._looked_at(k, size_k, row(w), noise, w)
+            self.x = self.k * self.f
+
+    def _looked_at(self, K, size, gap, noise, w):
+        xp, one = self.xp, self.xp.ones_like(gap)
+        distance, largest = xp.abs(gap), largest_of(w)[..., None]
+        # Less than, not less or equal: cotangents of zero are used to ask for the derivative of this rule.
+        silent = size < SILENT * noise
+        idle = silent & (distance <= xp.eps(w) ** CLOSE * largest)
+        closed = (distance <= rounding(w)[..., None]) | (silent & (distance <= xp.eps(w) ** (1 / 3) * largest))
+        F = xp.cast(xp.where(closed, xp.zeros_like(gap), 1 / xp.where(closed, one, gap)), K)
+        return xp.where(idle, xp.zeros_like(K), K), F, xp.cast(xp.where(closed, one, xp.zeros_like(gap)), K), idle
+
+    def outside(self, Y):
+        """The part of Y that is orthogonal to the columns of V."""
+        return Y - self.V @ (mH(self.V) @ Y)
+
+    def reverse(self, times):
+        """The bars of V̄ and V, and that of A as a function of no arguments, from E, known by its products E Y."""
+        V, F, K, X, closed = self.V, self.F, self.K, self.X, self.closed
+        EV = times(V)
+        E = mH(V) @ EV
+        Q = F * E
+        VQ = V @ Q
+        if self.others:
+            e = self.outside(EV)
+            q = e * self.f
+            V_bar_bar = VQ + q
+            V_bar = -(V_bar_bar @ self.Y) + V @ (mH(q) @ self.V_bar)
+        else:
+            V_bar_bar, V_bar = VQ, -(VQ @ self.Y)
+
+        def A_bar():
+            # of antihermitian or Hermitian factors, the product in the other order is the adjoint, or minus that
+            turning, straight = Q @ K + E @ X, Q @ X
+            if not self.others:
+                middle = F * (turning - mH(turning)) + closed * (straight + mH(straight))
+                return middle, None
+            k, x = self.k, self.x
+            turning, straight = turning + mH(k) @ q + mH(e) @ x, straight - mH(q) @ x
+            middle = F * (turning - mH(turning)) + closed * (straight + mH(straight))
+            across = q @ K - k @ Q + e @ X + self.outside(times(x)) - x @ E
+            return middle, (self.f * across + self.closed_others * (q @ X - x @ Q), q, x)
+
+        return V_bar_bar, V_bar, A_bar
+
+    def forward(self, times, V_bar_dot, V_dot):
+        """The tangent of V X Vᴴ from those of V̄ and V and that of A, known by its products Ȧ Y. As for Ā above, it is
+        V M Vᴴ + r Vᴴ + V rᴴ + q xᴴ + x qᴴ, of which this returns M and (r, q, x), or None without others."""
+        xp, V, F, K, X = self.xp, self.V, self.F, self.K, self.X
+        AV = times(V)
+        C = mH(V) @ AV
+        Omega, W_dot = F * C, self.closed * C
+        across = mH(V_dot) @ V
+        Z_dot = mH(V) @ V_bar_dot + self.Y @ across
+        turning, straight = K @ Omega, W_dot @ X
+        if self.others:
+            k, x, c = self.k, self.x, self.outside(AV)
+            omega, w_dot = c * self.f, c * self.closed_others
+            turning, straight = turning - mH(k) @ omega, straight + mH(w_dot) @ x
+        K_dot = (Z_dot - mH(Z_dot)) / 2 + turning - mH(turning) + straight - mH(straight)
+        # V̇ may be large, with small gaps in its denominators, and leave rounding where nothing should be
+        size, size_dot = _column_sizes(V_bar_dot), largest_of(self.size) * _column_sizes(V_dot)
+        noise = self.precision * (row(size + size_dot) + column(size + size_dot))
+        X_dot = F * xp.where(self.idle & (xp.abs(K_dot) < SILENT * noise), xp.zeros_like(K_dot), K_dot)
+        turned = Omega @ X
+        if not self.others:
+            return X_dot + turned + mH(turned), None
+        turned = turned - mH(omega) @ x
+        z = self.outside(V_bar_dot + self.V_bar @ across - V_dot @ mH(self.Y)) / 2
+        k_dot = z + k @ Omega - omega @ K - x @ W_dot + w_dot @ X + self.outside(times(x))
+        noise = 2 * self.precision * (size + size_dot)[..., None, :]
+        rounded = self.idle_others & (_column_sizes(k_dot)[..., None, :] < SILENT * noise)
+        x_dot = self.f * xp.where(rounded, xp.zeros_like(k_dot), k_dot)
+        return X_dot + turned + mH(turned), (x_dot + omega @ X - x @ Omega, omega, x)
+
+
+def _precision(V):
+    """2 √n ε, for n rows: `NOISE` times what the rounding of a bracket comes to, relative to the vectors' cotangents,
+    for projections that are computed by products. (A bound would have n.)"""
+    xp = namespace(V)
+    return 0.3 * NOISE * xp.eps(V) * xp.sqrt(xp.sum(xp.ones_like(xp.real(V[..., :1])), axis=(-2, -1)))
+
+
+def _column_sizes(V):
+    """The largest modulus in each column."""
+    xp, size = namespace(V), namespace(V).abs(V)
+    return xp.max(size, axis=-2) if has_rows(V) else xp.sum(size, axis=-2)
+
+
+@primitive("(n,n),(n,n),(n),(n,n)->(n,n)", hermitian=("A",))
+def vectors_bar(V_bar, A, w, V):
+    """The part of Ā in `eigh` that comes from the vectors, V (F ∘ K) Vᴴ with K = Vᴴ Z V, Z = (V̄ Vᴴ − V V̄ᴴ)/2.
+
+    A function of Z and A, with rules of its own for second derivatives: w, the eigenvalues, has no bar, and V has one
+    as a part of Z only. A loss that does not change when the vectors of a block are turned among each other has a Z
+    that does not change either, and Kᵢⱼ = 0 in that block. So the basis of the block is a matter of choice, and may
+    move with A as is convenient. Here those pairs are *closed* whose bracket Kᵢⱼ is rounding and whose eigenvalues are
+    equal or close: along Ȧ, with C = Vᴴ Ȧ V and F = 0 for closed pairs and on the diagonal, the basis moves by
+
+        V̇ = V Ω,    Ω = F ∘ C,    and Vᴴ A V by    Ẇ = C for closed pairs, 0 for others,
+
+    so that no small gap is divided by. Vᴴ A V is then no longer diagonal, and X = F ∘ K is the solution of X W − W X =
+    K for all other pairs, whose derivative is
+
+        Ẋ = F ∘ (Vᴴ Ż V + K Ω − Ω K − X Ẇ + Ẇ X),    (V X Vᴴ)˙ = V (Ẋ + Ω X − X Ω) Vᴴ.
+
+    Moved off Ż and Ȧ, with E = Vᴴ Ā̄ V, Q = F ∘ E and [P, Q] = P Q − Q P:
+
+        Z̄ = V Q Vᴴ,    Ā = V (F ∘ ([Q, K] + [E, X]) + closed ∘ [Q, X]) Vᴴ.
+
+    Where no pair is closed these are the derivatives by the rules of w and V. (`Pairs` has them also for a V that has
+    not all vectors, see `svd`.)
+    """
+    return hermitian_part(V @ inner_bar(V_bar, w, V) @ mH(V))
+
+
+def inner_bar(V_bar, w, V, w_bar=0.0):
+    """What `Pairs` calls X, and w̄ on its diagonal, with no more passes over the pairs than this takes."""
+    xp, w = namespace(V), namespace(V).real(w)
+    K = mH(V) @ V_bar
+    K = K - mH(K)
+
+    def noise():
+        size = _column_sizes(V_bar)
+        return 2 * SILENT * _precision(V)[..., None] * (size + xp.eps(w) * largest_of(size))
+
+    pairs = xp.near_pairs(w, xp.eps(w) ** CLOSE)
+    if pairs is not None:
+        size = xp.abs(K[pairs]) if pairs else None
+        X = xp.over_gaps(K, 2 * w, w_bar)
+        if pairs:
+            *batch, i, j = pairs
+            distance, noise = w[(*batch, j)] - w[(*batch, i)], noise()
+            silent = (size < noise[(*batch, i)] + noise[(*batch, j)]) | (distance <= rounding(w)[(*batch, 0 * i)])
+            *batch, i, j = (index[silent] for index in pairs)
+            X[(*batch, i, j)] = X[(*batch, j, i)] = 0.0
+        return X
+    gap, size, largest = row(w) - column(w), noise(), largest_of(w)[..., None]
+    distance = xp.abs(gap)
+    silent = (xp.abs(K) < row(size) + column(size)) & (distance <= xp.eps(w) ** CLOSE * largest)
+    silent = silent | (distance <= rounding(w)[..., None])
+    X = K * xp.cast(0.5 / xp.where(silent, xp.full_like(gap, np.inf), gap), V)
+    return X if isinstance(w_bar, float) else X + row(w_bar) * xp.eye_like(V)
+
+
+@vectors_bar.vjp
+def _(A_bar_bar, A_bar, V_bar, A, w, V):
+    found = once(lambda: Pairs(V_bar, w, V).reverse(lambda Y: hermitian_part(A_bar_bar) @ Y))
+    return (
+        lambda: found()[0],
+        lambda: hermitian_part(V @ found()[2]()[0] @ mH(V)),
+        None,
+        lambda: found()[1],
+    )
+
+
+@vectors_bar.jvp
+def _(A_bar, V_bar, A, w, V):
+    def dot(V_bar_dot, A_dot, _, V_dot):
+        middle, _ = Pairs(V_bar, w, V).forward(lambda Y: hermitian_part(A_dot) @ Y, V_bar_dot, V_dot)
+        return hermitian_part(V @ middle @ mH(V))
+
+    return dot
+
+
+def unknown(K, H, noise, w_bar, w):
+    """For which matrices of a batch the cotangents do not tell the derivative: of vectors with the bracket K and what
+    else Y has, H, and of values w, in ascending order; `noise` is what these may be by rounding."""
+    xp = namespace(K)
+    size_K, different = xp.abs(K), xp.equal(xp.real(xp.eye_like(K)), 0)
+    block = xp.equal(row(blocks(w)), column(blocks(w))) & different
+    found = block & (size_K > 1e3 * noise)
+    if w_bar is not None:
+        tolerance, unequal = _unequal(w_bar, w)
+        # in a block also where f(wₖ) = 0 leaves no cotangent of its vectors
+        found = found | (unequal & block)
+        # Σ f(wₖ) vₖᴴ W vₖ may have w̄ equal by chance: then w̄ₖ is the same multiple of Hₖₖ for all k of the block
+        diagonal = xp.real(xp.diagonal(H))
+        apart = block & (xp.abs(row(diagonal) - column(diagonal)) > 1e3 * noise)
+        chance = ~xp.any(apart, axis=-1)[..., None]
+        crossed = block & (xp.abs(H) > 1e3 * noise)
+        on_diagonal = xp.abs(column(diagonal)) > 1e3 * noise
+        driven = xp.abs(column(w_bar)) > tolerance
+        found = found | (chance & crossed & ((on_diagonal & driven) | ~(on_diagonal | driven)))
+    return anywhere(found)
+
+
+def _unequal(w_bar, w):
+    """Up to where a difference of w̄ is none, and which pairs differ by more."""
+    xp = namespace(w)
+    tolerance = xp.eps(w) ** 0.5 * largest_of(w_bar)[..., None]
+    return tolerance, xp.abs(row(w_bar) - column(w_bar)) > tolerance
+
+
+def left_out(K, idle, noise, known, w_bar, w):
+    """The elements of F ∘ K whose bracket is `idle`, taken for rounding, and may be more. And for which matrices of the
+    batch there are any, and are not known to a digit of Ā, which has the elements `known` besides.
+
+    The bracket of V f(w) Vᴴ is of the size of the gap. Where w̄ differs in a pair by more than that of a function of
+    the eigenvalues does, by a hundred times the relative gap, the loss may be of this kind, and is none of those for
+    which the bracket vanishes. So it counts for what it is, with its rounding over the gap.
+    """
+    xp = namespace(K)
+    _, unequal = _unequal(w_bar, w)
+    number, zero = blocks(w), xp.zeros_like(noise)
+    apart = xp.not_equal(row(number), column(number))
+    gap = xp.where(apart, row(w) - column(w), zero + 1)
+    steps = xp.abs(row(w_bar) - column(w_bar)) * largest_of(w)[..., None]
+    steep = steps > 100 * xp.abs(gap) * largest_of(w_bar)[..., None]
+    taken = idle & unequal & apart & steep
+    X = xp.where(taken, K / xp.cast(gap, K), xp.zeros_like(K))
+    error = xp.where(taken, noise / (NOISE * gap) / 0.1, zero)  # relative to the tenth of Ā that it may be
+    norm = xp.sum(w_bar**2, axis=-1) + xp.sum(xp.abs(known) ** 2 + xp.abs(X) ** 2, axis=(-2, -1))
+    return X, anywhere(taken), xp.sum(error**2, axis=(-2, -1)) > norm

@@ -1,0 +1,458 @@
+"""How matrix equations are solved on the host: triangular Sylvester equations, Lyapunov's, Riccati's.
+
+May import NumPy, SciPy, `overbar._namespace`, `overbar._kernel` and `rules.schur_forms`. It knows no derivative.
+"""
+
+import numpy as np
+import scipy.linalg
+
+from overbar._kernel import kernel
+from overbar._namespace import NUMPY
+from overbar.rules._schur_forms import adjoint, lapack, schur_forms, solve_upper
+
+# Triangular equations up to this size go to LAPACK's trsyl, which works entry by entry; larger ones are halved.
+SMALL = 32
+
+
+# Two numbers count as equal where they differ by less than this many units of rounding of the matrices they come from.
+CLOSE = 16
+
+
+# -- on the host -------------------------------------------------------------------------------------------------------
+
+
+def _finite(function, **arrays):
+    """Refuse NaN and infinity, on which LAPACK's iterations need not end."""
+    for name, A in arrays.items():
+        if not np.isfinite(A).all():
+            place = tuple(np.argwhere(~np.isfinite(A))[0].tolist())
+            raise np.linalg.LinAlgError(
+                f"{function}: argument {name} is not finite: its entry {place[-2:]} is {A[place]}. Remove or replace "
+                "such entries before the call."
+            )
+
+
+def _where_finite(solve, *arrays):
+    """What `solve` makes of stacks; NaN for the matrices whose right-hand side, the last array, is not finite."""
+    Q, dtype = arrays[-1], np.result_type(*arrays)
+    fine = np.isfinite(Q).all((-2, -1))
+    if not Q.size or fine.all():
+        return solve(*arrays) if Q.size else Q.astype(dtype)
+    X = np.full(Q.shape, np.nan, dtype)
+    if fine.any():
+        X[fine] = solve(*(A[fine] for A in arrays))
+    return X
+
+
+def _cut(T):
+    """Where to halve a triangular matrix, beside its 2 by 2 blocks."""
+    k = len(T) // 2
+    return k + 1 if T[k, k - 1] else k
+
+
+def triangular_sylvester(R, S, F, adjoint=False):
+    """The solution Y of R Y + Y S = F, or of R Y + Y Sᴴ = F, for upper triangular R and S. Overwrites F.
+
+    Jonsson and Kågström (2002), "Recursive blocked algorithms for solving triangular systems", parts I and II: halve
+    the larger of R and S, so that nearly all the work is in products.
+    """
+    m, n = F.shape
+    if max(m, n) <= SMALL:
+        if m and n:
+            Y, scale, _ = lapack("trsyl", F.dtype)(R, S, F, tranb="C" if adjoint else "N")
+            F[...] = Y / scale
+        return F
+    if m >= n:
+        k = _cut(R)
+        last = triangular_sylvester(R[k:, k:], S, F[k:], adjoint)
+        F[:k] -= R[:k, k:] @ last
+        triangular_sylvester(R[:k, :k], S, F[:k], adjoint)
+        return F
+    k = _cut(S)
+    one, two = slice(0, k), slice(k, n)
+    if adjoint:
+        last = triangular_sylvester(R, S[two, two], F[:, two], adjoint)
+        F[:, one] -= last @ S[one, two].conj().T
+        triangular_sylvester(R, S[one, one], F[:, one], adjoint)
+    else:
+        first = triangular_sylvester(R, S[one, one], F[:, one], adjoint)
+        F[:, two] -= first @ S[one, two]
+        triangular_sylvester(R, S[two, two], F[:, two], adjoint)
+    return F
+
+
+def _triangular_equations(R, S, F, adjoint=False):
+    """The same for stacks, one after the other: a call of LAPACK's each, where they are small."""
+    return np.stack([triangular_sylvester(*each, adjoint) for each in zip(R, S, F.copy(), strict=True)])
+
+
+def _refuse_meeting(gap, size, name, problem):
+    """Raise where the smallest eigenvalue of an equation is rounding, for equations of these sizes."""
+    if (gap <= CLOSE * np.finfo(size.dtype).eps * size).any():
+        raise np.linalg.LinAlgError(_singular(name, problem))
+
+
+def _refuse_growth(Y, F, size, name, problem):
+    """Raise where a solution is so large that the equation has to be singular to working precision: eigenvalues near a
+    Jordan block are not known well enough to show it."""
+    info = np.finfo(size.dtype)
+    if not (_norms(Y) * size * info.eps < np.maximum(_norms(F), info.tiny)).all():
+        raise np.linalg.LinAlgError(_singular(name, problem))
+
+
+def _singular(name, problem):
+    return f"{name}: {problem}, to working precision, so that the equation is singular: no solution is the only one."
+
+
+def _norms(A):
+    return np.linalg.norm(A, axis=(-2, -1))
+
+
+def _sizes(R, eigenvalues):
+    """How large matrices in Schur form are, in the sense of a norm that does not grow with their order."""
+    return np.maximum(abs(eigenvalues).max(-1), _norms(R) / R.shape[-1] ** 0.5)
+
+
+def _smallest(A):
+    return abs(A).min((-2, -1))
+
+
+@kernel("(m,m),(n,n),(m,n)->(m,n)", stacked=True)
+def sylvester(A, B, Q):
+    """The solution X of A X + X B = Q, by Bartels and Stewart (1972): with A = U R Uᴴ and B = V S Vᴴ the equation is
+    R Y + Y S = Uᴴ Q V for Y = Uᴴ X V."""
+    _finite("solve_sylvester", A=A, B=B)
+    return _where_finite(_sylvester, A, B, Q)
+
+
+def _sylvester(A, B, Q):
+    name, problem = "solve_sylvester", "an eigenvalue of A is the negative of one of B"
+    dtype = np.result_type(A, B, Q)
+    scale, unit = np.maximum(NUMPY.power_of_two(A), NUMPY.power_of_two(B)), NUMPY.power_of_two(Q)
+    R, U, ours = schur_forms((A / scale).astype(dtype))
+    S, V, theirs = schur_forms((B / scale).astype(dtype))
+    size = _sizes(R, ours) + _sizes(S, theirs)
+    _refuse_meeting(_smallest(ours[:, :, None] + theirs[:, None, :]), size, name, problem)
+    F = adjoint(U) @ (Q / unit).astype(dtype) @ V
+    Y = _triangular_equations(R, S, F)
+    _refuse_growth(Y, F, size, name, problem)
+    # one factor after the other: their product may overflow where the result does not
+    return (U @ Y @ adjoint(V)) / scale * unit
+
+
+def _continuous(A, Q, name="solve_continuous_lyapunov"):
+    """The solution of A X + X Aᴴ = Q, and the eigenvalues of A, for stacks."""
+    dtype, problem = np.result_type(A, Q), "two eigenvalues λ and μ of A, or one twice, have λ = −conj(μ)"
+    scale, unit = NUMPY.power_of_two(A), NUMPY.power_of_two(Q)
+    R, U, eigenvalues = schur_forms((A / scale).astype(dtype))
+    size = 2 * _sizes(R, eigenvalues)
+    _refuse_meeting(_smallest(eigenvalues[:, :, None] + eigenvalues[:, None, :].conj()), size, name, problem)
+    F = adjoint(U) @ (Q / unit).astype(dtype) @ U
+    Y = _triangular_equations(R, R, F, adjoint=True)
+    _refuse_growth(Y, F, size, name, problem)
+    return (U @ Y @ adjoint(U)) / scale * unit, eigenvalues * scale[..., 0]
+
+
+@kernel("(n,n),(n,n)->(n,n)", stacked=True)
+def continuous_lyapunov(A, Q):
+    """The solution X of A X + X Aᴴ = Q, from one Schur decomposition."""
+    _finite("solve_continuous_lyapunov", A=A)
+    return _where_finite(lambda A, Q: _continuous(A, Q)[0], A, Q)
+
+
+def triangular_stein(R, S, F):
+    """The solution Y of Y − R Y Sᴴ = F for stacks of complex upper triangular R and S, by halves. Overwrites F."""
+    m, n = F.shape[-2:]
+    if max(m, n) <= SMALL:
+        eye = np.eye(m)
+        for j in reversed(range(n)):  # column by column: (I − conj(sⱼⱼ) R) yⱼ = fⱼ + R Σ conj(sⱼₖ) yₖ
+            known = R @ (F[:, :, j + 1 :] @ S[:, j, j + 1 :, None].conj())
+            F[:, :, j : j + 1] = solve_upper(eye - S[:, j, j, None, None].conj() * R, F[:, :, j : j + 1] + known)
+        return F
+    if m >= n:
+        k = m // 2
+        last = triangular_stein(R[:, k:, k:], S, F[:, k:])
+        F[:, :k] += R[:, :k, k:] @ (last @ adjoint(S))
+        triangular_stein(R[:, :k, :k], S, F[:, :k])
+    else:
+        k = n // 2
+        last = triangular_stein(R, S[:, k:, k:], F[:, :, k:])
+        F[:, :, :k] += R @ (last @ adjoint(S[:, :k, k:]))
+        triangular_stein(R, S[:, :k, :k], F[:, :, :k])
+    return F
+
+
+def _discrete(A, Q, name="solve_discrete_lyapunov"):
+    """The solution of A X Aᴴ − X + Q = 0, and the eigenvalues of A, for stacks."""
+    problem = "two eigenvalues λ and μ of A, or one twice, have λ conj(μ) = 1"
+    dtype, unit = np.result_type(A, Q, np.complex64), NUMPY.power_of_two(Q)
+    R, U, eigenvalues = schur_forms(A.astype(dtype))
+    size = 1 + _sizes(R, eigenvalues) ** 2
+    _refuse_meeting(_smallest(1 - eigenvalues[:, :, None] * eigenvalues[:, None, :].conj()), size, name, problem)
+    F = adjoint(U) @ (Q / unit).astype(dtype) @ U
+    Y = triangular_stein(R, R, F.copy())
+    _refuse_growth(Y, F, size, name, problem)
+    X = (U @ Y @ adjoint(U)) * unit
+    return X if np.result_type(A, Q).kind == "c" else X.real, eigenvalues
+
+
+@kernel("(n,n),(n,n)->(n,n)", stacked=True)
+def discrete_lyapunov(A, Q):
+    """The solution X of A X Aᴴ − X + Q = 0: with A = U R Uᴴ the equation is Y − R Y Rᴴ = Uᴴ Q U for Y = Uᴴ X U.
+
+    No eigenvalue of A has to lie anywhere, but for the pairs that make the equation singular. (A bilinear transform
+    must not meet one at −1; series and doubling need all of them within the unit circle.)
+    """
+    _finite("solve_discrete_lyapunov", A=A)
+    return _where_finite(lambda A, Q: _discrete(A, Q)[0], A, Q)
+
+
+# How often a solution of a Riccati equation is corrected by Newton's method. It doubles the digits each time.
+STEPS = 10
+
+
+def _times_power(A, exponent):
+    """A times a power of 2, which may itself be out of range."""
+    half = exponent // 2
+    return A * 2.0**half * 2.0 ** (exponent - half)
+
+
+def _exponent(A):
+    """That of a power of 2 as large as the largest entry of A; None where all are zero."""
+    largest = float(abs(A).max(initial=0))
+    return int(np.frexp(largest)[1]) if largest else None
+
+
+def _correct(X, residual, equation, inside, problem):
+    """Newton's method for a Riccati equation, from a solution that has some digits already, to rounding.
+
+    `residual` gives of X the matrix F of the closed loop, which has to be stable, and the residual Z of the equation;
+    the correction solves the Lyapunov equation of F with Z (Kleinman 1968). `inside` tells how far inside the region of
+    stability the eigenvalues of F are.
+    """
+    before = np.inf
+    for _ in range(STEPS):
+        F, Z = residual(X)
+        if not np.isfinite(Z).all():
+            raise np.linalg.LinAlgError(problem)
+        try:
+            D, eigenvalues = (found[0] for found in equation(F.conj().T[None], Z[None]))
+        except np.linalg.LinAlgError:
+            raise np.linalg.LinAlgError(problem) from None
+        margin = inside(eigenvalues, F)
+        if margin <= 0:
+            raise np.linalg.LinAlgError(problem)
+        X = X + (D + D.conj().T) / 2
+        size = np.linalg.norm(X)
+        change = np.linalg.norm(D) / size if size else 0.0
+        if change < 1e-15 or (change > before / 4 and change < 1e-9):
+            return X
+        before = change
+    if change < 1e-6 and margin > 1e-6:
+        return X
+    # At a double eigenvalue on the boundary each step is worth one bit only.
+    raise np.linalg.LinAlgError(problem)
+
+
+def _is_plain(E, S):
+    """Whether E is the identity and S zero: whether an equation has neither."""
+    return not S.any() and np.array_equal(E, np.eye(len(E)))
+
+
+def _over(E, M):
+    """E⁻ᴴ M E⁻¹ for Hermitian M."""
+    half = np.linalg.solve(E.conj().T, M)
+    return np.linalg.solve(E.conj().T, half.conj().T)
+
+
+def _without_E_and_S(A, B, Q, R, E, S):
+    """A, B and Q of the equation without E and S whose solution is Eᴴ X E: E⁻¹ (A − B R⁻¹ Sᴴ), E⁻¹ B, Q − S R⁻¹ Sᴴ."""
+    # R need not be invertible for a discrete equation without S
+    T = np.linalg.solve(R, S.conj().T) if S.any() else S.conj().T
+    found = np.linalg.solve(E, np.concatenate([A - B @ T, B], axis=1))
+    return found[:, : len(A)], found[:, len(A) :], Q - S @ T
+
+
+def _refuse_singular(function, name, M):
+    try:
+        np.linalg.inv(M)
+    except np.linalg.LinAlgError:
+        raise np.linalg.LinAlgError(f"{function}: argument {name} is singular") from None
+
+
+@kernel("(n,n),(n,m),(n,n),(m,m),(n,n),(n,m)->(n,n)")
+def continuous_are(A, B, Q, R, E, S):
+    """The stabilising solution X of Aᴴ X E + Eᴴ X A − (Eᴴ X B + S) R⁻¹ (Bᴴ X E + Sᴴ) + Q = 0.
+
+    Laub (1979), "A Schur method for solving algebraic Riccati equations": the columns of [U₁; U₂] span the invariant
+    subspace of the Hamiltonian matrix [A, −G; −Q, −Aᴴ], G = B R⁻¹ Bᴴ, for its eigenvalues in the left half plane, and
+    X = U₂ U₁⁻¹, where E = I and S = 0, to which the others are reduced. Newton's method then makes up for what was lost
+    on the way.
+    """
+    name = "solve_continuous_are"
+    _finite(name, A=A, B=B, Q=Q, R=R, E=E, S=S)
+    if not len(A):
+        return Q
+    problem = (
+        f"{name}: there is no stabilising solution. Either no feedback u = −K x makes A − B K stable, or "
+        "the Hamiltonian matrix has eigenvalues on the imaginary axis, to working precision"
+    )
+    dtype = np.result_type(A, B, Q, R, E, S, np.float64)
+    A, B, Q, R, E, S = (M.astype(dtype) for M in (A, B, Q, R, E, S))
+    Q, R = (Q + Q.conj().T) / 2, (R + R.conj().T) / 2
+    _refuse_singular(name, "R", R)
+    if _is_plain(E, S):
+        return _continuous_are(A, B, Q, R, problem)
+    _refuse_singular(name, "E", E)
+    scale = NUMPY.power_of_two(E)
+    E = E / scale  # of which X is the inverse in size
+    F, G, H = _without_E_and_S(A, B, Q, R, E, S)
+    X = _over(E, _continuous_are(F, G, (H + H.conj().T) / 2, R, problem))
+
+    def residual(X):
+        EX = E.conj().T @ X
+        N = EX @ B + S
+        K = np.linalg.solve(R, N.conj().T)
+        Z = 2 * EX @ A - N @ K + Q
+        return np.linalg.solve(E.T, (A - B @ K).T).T, -_over(E, (Z + Z.conj().T) / 2)
+
+    return _correct((X + X.conj().T) / 2, residual, _continuous, _left_of_the_axis, problem) / scale
+
+
+def _left_of_the_axis(eigenvalues, F):
+    return -eigenvalues.real.max() / max(np.linalg.norm(F), np.finfo(float).tiny)
+
+
+def _continuous_are(A, B, Q, R, problem):
+    """That without E and S."""
+    a, b, q, r = map(_exponent, (A, B, Q, R))
+    B, R = _times_power(B, -(b or 0)), _times_power(R, -(r or 0))
+    G = B @ np.linalg.solve(R, B.conj().T)
+    G, g = (G + G.conj().T) / 2, None if not G.any() else 2 * b - r + _exponent(G)
+    G = (G, 0 if g is None else 2 * b - r)
+    # X = 2ᵗ Y, where Y is the solution for 2ᵗ G and 2⁻ᵗ Q. What X is as large as, depends: where A is stable and Q is
+    # small it solves a Lyapunov equation; where A is not stable and Q is small, it is as large as A over G.
+    scales = [
+        None if None in (q, g) else (q - g) // 2,
+        None if None in (a, g) else a - g,
+        q if a is None or q is None else q - a,
+    ]
+    for t in dict.fromkeys(t for t in scales if t is not None) or (0,):
+        try:
+            return _times_power(_by_schur(A, _times_power(G[0], t + G[1]), _times_power(Q, -t), problem), t)
+        except np.linalg.LinAlgError:
+            pass
+    raise np.linalg.LinAlgError(problem)
+
+
+def _by_schur(A, G, Q, problem):
+    n = len(A)
+    # all of the equation times a power of 2
+    unit = max((e for e in map(_exponent, (A, G, Q)) if e is not None), default=0)
+    A, G, Q = (_times_power(M, -unit) for M in (A, G, Q))
+    _, U, inside = scipy.linalg.schur(np.block([[A, -G], [-Q, -A.conj().T]]), sort="lhp", check_finite=False)
+    if inside != n:
+        raise np.linalg.LinAlgError(problem)
+    Y = np.linalg.solve(U[:n, :n].T, U[n:, :n].T).T
+
+    def residual(Y):
+        AY = A.conj().T @ Y
+        Z = AY + AY.conj().T - Y @ G @ Y + Q
+        return A - G @ Y, -(Z + Z.conj().T) / 2
+
+    return _correct((Y + Y.conj().T) / 2, residual, _continuous, _left_of_the_axis, problem)
+
+
+@kernel("(n,n),(n,m),(n,n),(m,m),(n,n),(n,m)->(n,n)")
+def discrete_are(A, B, Q, R, E, S):
+    """The stabilising solution X of Aᴴ X A − Eᴴ X E − (Aᴴ X B + S) (R + Bᴴ X B)⁻¹ (Bᴴ X A + Sᴴ) + Q = 0.
+
+    By doubling, where it works, which is products and solves of n by n matrices (Chu, Fan, Lin and Wang 2004,
+    "Structure-preserving algorithms for periodic discrete-time algebraic Riccati equations"), of the equation without E
+    and S; by SciPy, from the generalised Schur decomposition of a pencil of size 2n + m, where R is singular or nearly
+    so. Newton's method then makes up for what was lost on the way.
+    """
+    name = "solve_discrete_are"
+    _finite(name, A=A, B=B, Q=Q, R=R, E=E, S=S)
+    if not len(A):
+        return Q
+    problem = (
+        f"{name}: there is no stabilising solution. Either no feedback u = −K x makes A − B K stable, or "
+        "the symplectic pencil has eigenvalues on the unit circle, to working precision"
+    )
+    dtype = np.result_type(A, B, Q, R, E, S, np.float64)
+    A, B, Q, R, E, S = (M.astype(dtype) for M in (A, B, Q, R, E, S))
+    Q, R = (Q + Q.conj().T) / 2, (R + R.conj().T) / 2
+    if _is_plain(E, S):
+        return _discrete_are(A, B, Q, R, problem)
+    _refuse_singular(name, "E", E)
+    scale = NUMPY.power_of_two(E)
+    A, B, E = A / scale, B / scale, E / scale  # X is as 1/c² then
+
+    def by_reduction(A, B, Q, R, E, S):
+        F, G, H = _without_E_and_S(A, B, Q, R, E, S)
+        return _over(E, _discrete_are(F, G, (H + H.conj().T) / 2, R, problem))
+
+    for method in (by_reduction, scipy.linalg.solve_discrete_are):
+        try:
+            return _discrete_by(method, A, B, Q, R, problem, E, S) / scale / scale
+        except np.linalg.LinAlgError:
+            pass
+    raise np.linalg.LinAlgError(problem)
+
+
+def _discrete_are(A, B, Q, R, problem):
+    """That without E and S."""
+    b, q, r = map(_exponent, (B, Q, R))
+    # X = 2ᵗ Y, where Y is the solution for 2⁻ᵗ Q and 2⁻ᵗ R. What X is as large as, depends: Q, where A is stable, or R
+    # over B², where it is not and Q is small.
+    scales = [q, None if None in (r, b) else r - 2 * b]
+    for t in dict.fromkeys(t for t in scales if t is not None) or (0,):
+        # R = 2²ˢ R' and B = 2ˢ B' have the solution of R' and B'
+        s = max(0 if b is None else b, 0 if r is None else (r - t + 1) // 2)
+        scaled = A, _times_power(B, -s), _times_power(Q, -t), _times_power(R, -t - 2 * s)
+        for method in (_doubling, scipy.linalg.solve_discrete_are):
+            try:
+                return _times_power(_discrete_by(method, *scaled, problem), t)
+            except np.linalg.LinAlgError:
+                pass
+    raise np.linalg.LinAlgError(problem)
+
+
+def _discrete_by(method, A, B, Q, R, problem, *others):
+    def residual(Y):
+        BY = B.conj().T @ Y
+        right = BY @ A + (others[1].conj().T if others else 0)
+        K = np.linalg.solve(R + BY @ B, right)
+        F = A - B @ K
+        # not in terms of A, but of F: an error of K shows in the second order only
+        Z = Q + K.conj().T @ R @ K + F.conj().T @ Y @ F
+        if not others:
+            Z = Z - Y
+            return F, (Z + Z.conj().T) / 2
+        E, S = others
+        Z = Z - 2 * S @ K - E.conj().T @ Y @ E
+        return np.linalg.solve(E.T, F.T).T, _over(E, (Z + Z.conj().T) / 2)
+
+    def margin(eigenvalues, F):
+        return 1 - abs(eigenvalues).max()
+
+    with np.errstate(all="ignore"):  # numbers that are not finite are looked for
+        Y = method(A, B, Q, R, *others)
+        return _correct((Y + Y.conj().T) / 2, residual, _discrete, margin, problem)
+
+
+def _doubling(A, B, Q, R):
+    """The solution of a discrete Riccati equation as the limit of Hₖ, where step k stands for 2ᵏ steps of time."""
+    G, H, eye = B @ np.linalg.solve(R, B.conj().T), Q, np.eye(len(A))
+    for _ in range(60):
+        W = np.linalg.solve(eye + G @ H, np.concatenate([A, G], axis=1))
+        WA, WG = W[:, : len(A)], W[:, len(A) :]
+        change = A.conj().T @ H @ WA
+        G, H, A = G + A @ WG @ A.conj().T, H + change, A @ WA
+        G, H = (G + G.conj().T) / 2, (H + H.conj().T) / 2
+        if not np.isfinite(H).all():
+            break
+        if np.linalg.norm(change) <= 1e-15 * np.linalg.norm(H):
+            return H
+    raise np.linalg.LinAlgError("the doubling algorithm does not converge")

@@ -1,0 +1,39 @@
+"""Where the rules of factorisations cut a large matrix in two.
+
+May import `overbar._namespace`. A rule for the whole matrix at once takes a few calls of the library, but multiplies
+what is triangular as if it were full; one for two halves of the matrix, which are halved again, takes as few flops as
+can be, nearly all in products.
+"""
+
+from overbar._namespace import namespace
+
+# Below this size one rule on the whole matrix is faster than two halves and the products that join them.
+BASE = 128
+
+# How often a matrix whose size is not known is halved.
+DEPTH = 3
+
+
+def by_size(A, n, whole, halved):
+    """``whole()`` for a small matrix, of n rows, and ``halved(depth)`` for a large one. A size that is not known while
+    a graph is built (None) gets both, and the fixed depth; others the depth None."""
+    if n is not None:
+        return halved(None)
+    xp = namespace(A)
+    return xp.if_else(xp.minimum(*xp.shape(A)[-2:]) <= 2 * BASE, whole, lambda: halved(DEPTH))
+
+
+def is_small(n, depth):
+    """Whether a matrix with n rows stays whole. If not, the rule asks for `Namespace.buffer` before it calls `cut`: a
+    compiler of PyTorch's stops there, and makes one node of the rule, in place of a graph for each number of blocks."""
+    return n <= BASE if depth is None else depth == 0
+
+
+def cut(n, depth):
+    """Where to halve a matrix with n rows, and the depth of the halves."""
+    if depth is not None:
+        return n // 2, depth - 1
+    k = BASE  # the smallest BASE · 2ʲ that is at least half of n, which keeps the blocks aligned
+    while 2 * k < n:
+        k *= 2
+    return k, None

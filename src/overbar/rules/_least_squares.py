@@ -1,0 +1,350 @@
+"""The pseudoinverse and least squares, at any constant rank, by Golub and Pereyra (1973), "The differentiation of
+pseudo-inverses and nonlinear least squares problems whose variables separate".
+
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `rules.singular_vectors` and `rules.svd`.
+"""
+
+import numpy as np
+
+from overbar._namespace import mH, namespace
+from overbar._primitive import once, primitive
+from overbar.rules._singular_vectors import reciprocal
+from overbar.rules._svd import decomposed, decomposed_bar, decomposed_dots, distinct
+
+# The order of the products in these two is such that none is beyond the range of numbers where the result is not: each
+# is as 1/A² at most, as the result is, and each of their own derivatives as 1/A³. And for tall matrices none has m by m
+# entries; for wide ones the rules are those of Aᴴ.
+
+
+def _pinv_reverse(X_bar, X, A):
+    """Ā = −Xᴴ X̄ Xᴴ + (I − A X) X̄ᴴ X Xᴴ + Xᴴ X X̄ᴴ (I − X A), with K = X X̄ᴴ."""
+    if _is_wide(A):
+        return mH(_pinv_reverse(mH(X_bar), mH(X), mH(A)))
+    G = mH(X_bar)
+    K = X @ G
+    return (G - A @ K) @ (X @ mH(X)) + mH(X) @ (K - K @ (X @ A) - mH(K))
+
+
+def _pinv_forward(A_dot, X, A):
+    """Ȧ⁺ = −X Ȧ X + X Xᴴ Ȧᴴ (I − A X) + (I − X A) Ȧᴴ Xᴴ X, with K = Ȧᴴ Xᴴ."""
+    if _is_wide(A):
+        return mH(_pinv_forward(mH(A_dot), mH(X), mH(A)))
+    D = mH(A_dot)
+    K = D @ mH(X)
+    return (X @ mH(X)) @ (D - (D @ A) @ X) + (K - (X @ A) @ K - mH(K)) @ X
+
+
+def _is_wide(A):
+    m, n = A.shape[-2:]
+    return m is not None and n is not None and m < n
+
+
+def _cutoff(xp, A, largest, atol, rtol):
+    """Up to which size singular values count as zero, as torch.linalg.pinv has it; `largest` is σ₁, (..., 1)."""
+    atol = _for_each(xp, 0.0 if atol is None else atol, largest)
+    if rtol is None:
+        rtol = xp.where(atol > 0, xp.zeros_like(largest), _for_each(xp, xp.rounding(A), largest))
+    else:
+        rtol = _for_each(xp, rtol, largest)
+    return xp.maximum(rtol * largest, atol)
+
+
+def _for_each(xp, tolerance, largest):
+    """A tolerance, one number or one for each matrix (...), as (..., 1)."""
+    if getattr(tolerance, "shape", ()) != ():
+        tolerance = xp.cast(tolerance, largest)[..., None]
+    return xp.zeros_like(largest) + tolerance
+
+
+def _inverse_by_svd(xp, A, factors, atol, rtol):
+    """A⁺ from U, S, Vᴴ, and which singular values count as zero."""
+    U, S, Vh = factors
+    zero = _cutoff(xp, A, S[..., :1], atol, rtol) >= S
+    return (mH(Vh) * xp.cast(reciprocal(xp, S, zero), A)[..., None, :]) @ mH(U), zero
+
+
+@primitive("(m,n)->(n,m)", steps=("atol", "rtol"))
+def pinv(A, *, atol=None, rtol=None, hermitian=False):
+    """The Moore–Penrose pseudoinverse A⁺ of any matrix.
+
+    Parameters
+    ----------
+    A : array (..., m, n)
+        float32, float64, complex64 or complex128.
+    atol, rtol : float, array (...) or None
+        Singular values up to max(atol, rtol σ₁) count as zero, where σ₁ is the largest; an array has one tolerance for
+        each matrix. By default atol is 0, and rtol max(m, n) ε, or 0 where an atol other than 0 is given.
+    hermitian : bool
+        A is Hermitian (symmetric). Its Hermitian part is taken, and an eigendecomposition computed, which is
+        faster.
+
+    Returns
+    -------
+    array (..., n, m)
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        A has less than two dimensions, is not square though `hermitian` says so, its dtype is not floating point, or
+        the iteration does not converge, as with NaN.
+
+    Notes
+    -----
+    Golub and Pereyra (1973), for changes that do not change the rank, with X = A⁺. Differentiate A X A = A and use that
+    A X and X A are Hermitian projections:
+
+        Ẋ = −X Ȧ X + X Xᴴ Ȧᴴ (I − A X) + (I − X A) Ȧᴴ Xᴴ X,
+
+    of which the second term is zero where the rank is m, and the third where it is n. Reverse:
+
+        Ā = −Xᴴ X̄ Xᴴ + (I − A X) X̄ᴴ X Xᴴ + Xᴴ X X̄ᴴ (I − X A).
+
+    Both are products of A and X, and so are the derivatives of any order. A change that raises the rank makes A⁺ jump:
+    there the rule gives the derivative along those changes that do not.
+
+    Cost: seven products, which take about as long as the function.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> overbar.pinv(np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]])) + 0.0
+    array([[1. , 0. , 0. ],
+           [0. , 0. , 0.5]])
+    """
+    xp = namespace(A)
+    if not hermitian:
+        return _inverse_by_svd(xp, A, xp.svd(A), atol, rtol)[0]
+    m, n = A.shape[-2:]
+    if m != n:
+        raise xp.ShapeError(f"pinv: argument A of shape {tuple(A.shape)} is not square: leave out hermitian=True.")
+    w, V = xp.eigh((A + mH(A)) / 2)
+    size = xp.abs(w)
+    over = reciprocal(xp, w, size <= _cutoff(xp, A, xp.maximum(size[..., :1], size[..., -1:]), atol, rtol))
+    return (V * xp.cast(over, A)[..., None, :]) @ mH(V)
+
+
+@pinv.vjp
+def _(X_bar, X, A, *, atol, rtol, hermitian):
+    if not hermitian:
+        return (lambda: _pinv_reverse(X_bar, X, A),)
+
+    def A_bar():
+        bar = _pinv_reverse(X_bar, X, (A + mH(A)) / 2)
+        return (bar + mH(bar)) / 2
+
+    return (A_bar,)
+
+
+@pinv.jvp
+def _(X, A, *, atol, rtol, hermitian):
+    if not hermitian:
+        return (lambda A_dot: _pinv_forward(A_dot, X, A),)
+    return (lambda A_dot: _pinv_forward((A_dot + mH(A_dot)) / 2, X, (A + mH(A)) / 2),)
+
+
+@pinv.samples
+def _(case):
+    yield case(distinct(case, 4, 3))
+    A = case.positive_definite(3)
+    # the second derivative grows with the third power of the inverse
+    yield case(A + 2 * np.eye(A.shape[-1], dtype=A.dtype), hermitian=True)
+
+
+@pinv.reference
+def _(mp, A, *, atol, rtol, hermitian):
+    if hermitian:
+        A = (A + mp.mH(A)) / 2
+    m, n = A.shape
+    if m >= n:
+        return mp.solve(mp.mH(A) @ A, mp.mH(A))
+    return mp.mH(mp.solve(A @ mp.mH(A), A))
+
+
+@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p),(q,p),(p,n),(q,n),(p),(n,r)", intermediates=5, steps=("rcond",))
+def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
+    """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank.
+
+    Parameters
+    ----------
+    A : array (..., m, n)
+    B : array (..., m, k) or (m,)
+        float32, float64, complex64 or complex128. Batch dimensions broadcast.
+    rcond : float or None
+        Singular values up to rcond σ₁ count as zero, where σ₁ is the largest; by default max(m, n) ε.
+    driver : str or None
+        What routine of LAPACK torch.linalg.lstsq is to call. Here it is the singular value decomposition always.
+    l2_regularizer : float
+        Minimise ‖A X − B‖² + l2_regularizer ‖X‖² instead.
+    fast : bool
+        Whether tf.linalg.lstsq is to solve the normal equations, which loses digits. It is not done
+        here.
+
+    Returns
+    -------
+    solution : array (..., n, k) or (n,)
+    residuals : array (..., k) or ()
+        ‖A X − B‖², column by column. (PyTorch leaves it empty where m ≤ n or the rank is less than n.)
+    rank : array of integers (...)
+        How many singular values do not count as zero.
+    singular_values : array (..., p)
+        Those of A, p = min(m, n), in descending order. With l2_regularizer, they and the rank are those of A on top of
+        √l2_regularizer I, and so the residuals.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        The shapes do not fit, a dtype is not floating point, or the iteration does not converge, as with NaN.
+    ValueError
+        l2_regularizer is negative.
+
+    Notes
+    -----
+    X = A⁺ B, with the derivative of A⁺ from `pinv` (Golub and Pereyra 1973, for changes that keep the rank). With the
+    residual R = B − A X:
+
+        Ẋ = A⁺ (Ḃ − Ȧ X) + A⁺ A⁺ᴴ Ȧᴴ R + (I − A⁺A) Ȧᴴ A⁺ᴴ X.
+
+    Reverse, with B̄ = A⁺ᴴ X̄:
+
+        Ā = −B̄ Xᴴ + R (A⁺ B̄)ᴴ + (A⁺ᴴ X) X̄ᴴ (I − A⁺A).
+
+    The residuals r = ‖R‖² move by 2 Re⟨R, Ḃ − Ȧ X⟩, as R is orthogonal to the range of A: B̄ gets 2 R r̄ and Ā
+    −2 R r̄ Xᴴ. The singular values have the rules of `svdvals`, for which U and V are hidden outputs, and the rank is a
+    constant. Regularised least squares is the same for A on top of √l2_regularizer I, and B on top of zeros. A⁺ is a
+    hidden output, with the rules of `pinv`, which makes second derivatives right at any constant rank. (Where one A
+    stands for a batch, there is no copy for each of the batch: the rules compute it again.)
+
+    Cost: products with k columns, and two of them with m or n columns in their place.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> X, residuals, rank, S = overbar.lstsq(np.ones((3, 2)), np.array([1.0, 2.0, 3.0]))
+    >>> X.round(12), round(float(residuals), 12), int(rank)
+    (array([1., 1.]), 2.0, 1)
+    """
+    xp = namespace(A)
+    A, B = _regularised(xp, A, B, l2_regularizer)
+    U, S, Vh, *others = decomposed(A, full_matrices=False)
+    inverse, zero = _inverse_by_svd(xp, A, (U, S, Vh), None, rcond)
+    X = inverse @ B
+    residuals = xp.sum(xp.abs(B - A @ X) ** 2, axis=-2)
+    rank = xp.sum(xp.astype(S > 0, xp.int64) * xp.astype(~zero, xp.int64), axis=-1)
+    batch = xp.shape(X)[:-2]
+    if not _is_for_each(xp, inverse, X):
+        inverse = xp.broadcast_to(inverse[..., :0], (*batch, xp.shape(X)[-2], 0))
+    hidden = zip((S, U, Vh, *others, inverse), (1, 2, 2, 2, 1, 2), strict=True)
+    hidden = (xp.broadcast_to(C, (*batch, *xp.shape(C)[-core:])) for C, core in hidden)
+    return X, residuals, xp.broadcast_to(rank, batch), *hidden
+
+
+def _is_for_each(xp, inverse, X):
+    """Whether it is known that there is an inverse for each solution."""
+    one, other = xp.static_shape(inverse), xp.static_shape(X)
+    return one is not None and other is not None and None not in one[:-2] and one[:-2] == other[:-2]
+
+
+def _regularised(xp, A, B, weight):
+    """A on top of √weight I, and B on top of zeros."""
+    if not weight:
+        return A, B
+    if weight < 0:
+        raise ValueError(f"lstsq: l2_regularizer is {weight}. It must not be negative.")
+    zeros = xp.zeros_like(mH(A) @ A)
+    eye = zeros + weight**0.5 * xp.eye_like(zeros)
+    return xp.concat([A, eye], axis=-2), xp.concat([B, _zero_rows(xp, B, A)], axis=-2)
+
+
+def _zero_rows(xp, B, A):
+    """As many rows of zeros, as long as those of B, as A has columns."""
+    *batch, _, k = xp.shape(B)
+    return xp.broadcast_to(xp.zeros_like(xp.sum(B, axis=-2, keepdims=True)), (*batch, xp.shape(A)[-1], k))
+
+
+def _of_svd(outputs):
+    """U, S, Vᴴ and the two other hidden outputs, as `svd` has them, or the bars of these."""
+    S, U, *others, _ = outputs[3:]
+    return U, S, *others
+
+
+@lstsq.vjp
+def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
+    (X_bar, r_bar, _, *of_svd, P_bar), (X, *_, P), xp = bars, outputs, namespace(A)
+    m = xp.shape(A)[-2]
+    A, B = _regularised(xp, A, B, l2_regularizer)
+
+    @once
+    def inverse():
+        return pinv(A, rtol=rcond) if P.shape[-1] == 0 else P
+
+    @once
+    def R():
+        return B - A @ X
+
+    @once
+    def from_X():
+        return mH(inverse()) @ X_bar
+
+    @once
+    def from_r():
+        return R() * xp.cast(2 * r_bar[..., None, :], R())
+
+    def A_bar():
+        bar = 0
+        if X_bar is not None:
+            Y, G = mH(inverse()) @ X, mH(X_bar)
+            bar = R() @ mH(inverse() @ from_X()) - from_X() @ mH(X) + Y @ (G - (G @ inverse()) @ A)
+        if r_bar is not None:
+            bar = bar - from_r() @ mH(X)
+        if any(of_factor is not None for of_factor in of_svd):
+            bar = bar + decomposed_bar("lstsq", _of_svd(bars), _of_svd(outputs), A, full_matrices=False)
+        if P_bar is not None and P.shape[-1] != 0:
+            bar = bar + _pinv_reverse(P_bar, P, A)
+        bar = xp.zeros_like(A) if isinstance(bar, int) else bar
+        return bar[..., :m, :] if l2_regularizer else bar
+
+    def B_bar():
+        bar = xp.zeros_like(B)
+        if X_bar is not None:
+            bar = bar + from_X()
+        if r_bar is not None:
+            bar = bar + from_r()
+        return bar[..., :m, :] if l2_regularizer else bar
+
+    return A_bar, B_bar
+
+
+@lstsq.jvp
+def _(outputs, A, B, *, rcond, driver, l2_regularizer, fast):
+    (X, *_, P), xp = outputs, namespace(A)
+    A, B = _regularised(xp, A, B, l2_regularizer)
+
+    def dots(A_dot, B_dot):
+        if l2_regularizer:
+            A_dot, B_dot = (xp.concat([dot, _zero_rows(xp, dot, A)], axis=-2) for dot in (A_dot, B_dot))
+        inverse = pinv(A, rtol=rcond) if P.shape[-1] == 0 else P
+        R, change = B - A @ X, B_dot - A_dot @ X
+        Z = mH(A_dot) @ (mH(inverse) @ X)
+        X_dot = inverse @ change + inverse @ (mH(inverse) @ (mH(A_dot) @ R)) + Z - inverse @ (A @ Z)
+        r_dot = 2 * xp.sum(xp.real(xp.conj(R) * change), axis=-2)
+        P_dot = None if P.shape[-1] == 0 else _pinv_forward(A_dot, P, A)
+        U_dot, S_dot, Vh_dot, *none = decomposed_dots(A_dot, _of_svd(outputs), A)
+        return X_dot, r_dot, None, S_dot, U_dot, Vh_dot, *none, P_dot
+
+    return dots
+
+
+@lstsq.samples
+def _(case):
+    yield case(distinct(case, 4, 3), case.normal(4, 2))
+    yield case(distinct(case, 2, 3), case.normal(2, 2), l2_regularizer=0.5, fast=False)
+
+
+@lstsq.reference
+def _(mp, A, B, *, rcond, driver, l2_regularizer, fast):
+    n = A.shape[1]
+    if l2_regularizer:
+        weight = mp.sqrt(mp.array(np.float64(l2_regularizer)))
+        A, B = np.concatenate([A, weight * mp.eye(n)]), np.concatenate([B, mp.zeros((n, B.shape[1]))])
+    X = mp.solve(mp.mH(A) @ A, mp.mH(A) @ B)
+    return X, (mp.abs(B - A @ X) ** 2).sum(0), len(mp.svd(A)[1]), mp.svd(A)[1]

@@ -1,0 +1,230 @@
+"""The polar decomposition, A = U P.
+
+May import `overbar._namespace`, `overbar._primitive`, `rules.eigen`, `rules.equal_values`, `rules.singular_vectors` and
+`rules.svd`.
+"""
+
+from overbar._namespace import mH, namespace
+from overbar._primitive import once, primitive
+from overbar.rules._eigen import eigh
+from overbar.rules._equal_values import (
+    from_eigen,
+    hermitian_part,
+)
+from overbar.rules._singular_vectors import reciprocal
+from overbar.rules._svd import distinct
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The polar decomposition
+
+
+@primitive("(n,n),(n,n),(n),(n,n)->(n,n),()", hermitian=("P",))
+def anticommutator_solve(P, C, w, V):
+    """The solution X of P X + X P = C for Hermitian positive semidefinite P, and how many eigenvalues of P are zero.
+
+    A function of P and C: w and V, the eigenvalues and eigenvectors of P, get no bars. In the basis of these,
+    Xᵢⱼ = Cᵢⱼ / (wᵢ + wⱼ), and 0 where both are zero. Nothing is divided by a difference of eigenvalues, and the
+    eigenvectors do not show. From Ṗ X + P Ẋ + Ẋ P + X Ṗ = Ċ, Ẋ solves the same equation with Ċ − Ṗ X − X Ṗ on the
+    right; the map from C to X is its own adjoint, so that
+
+        C̄ = the solution for X̄,    P̄ = −C̄ Xᴴ − Xᴴ C̄ (its Hermitian part).
+    """
+    xp = namespace(P)
+    w = xp.real(w)
+    rounding = xp.rounding(P) * xp.maximum(w[..., :1], w[..., -1:])
+    total = w[..., :, None] + w[..., None, :]
+    over = reciprocal(xp, total, total <= 2 * rounding[..., None])
+    X = V @ ((mH(V) @ C @ V) * xp.cast(over, C)) @ mH(V)
+    # in all of the batch, as vmap over C alone has it
+    return X, xp.broadcast_to(xp.sum(xp.astype(w <= rounding, xp.int32), axis=-1), xp.shape(X)[:-2])
+
+
+@anticommutator_solve.vjp
+def _(bars, outputs, P, C, w, V):
+    (X_bar, _), (X, _) = bars, outputs
+
+    @once
+    def C_bar():
+        return anticommutator_solve(P, X_bar, w, V)[0]
+
+    def P_bar():
+        return hermitian_part(-C_bar() @ mH(X) - mH(X) @ C_bar())
+
+    return P_bar, C_bar, None, None
+
+
+@anticommutator_solve.jvp
+def _(outputs, P, C, w, V):
+    X, _ = outputs
+
+    def dots(P_dot, C_dot, *_):
+        return anticommutator_solve(P, C_dot - P_dot @ X - X @ P_dot, w, V)[0], None
+
+    return dots
+
+
+@primitive("(m,n)->(m,n),(p,p),(k),(k,k)", residuals=2)
+def polar(A, *, side="right"):
+    """The polar decomposition A = U P, or A = P U, with orthonormal columns or rows in U and Hermitian P ≥ 0.
+
+    U is the matrix with orthonormal columns (rows) that is nearest to A.
+
+    Parameters
+    ----------
+    A : array (..., m, n)
+        float32, float64, complex64 or complex128.
+    side : str
+        "right" for A = U P with P = (AᴴA)^½ (n by n), "left" for A = P U with P = (AAᴴ)^½
+        (m by m).
+
+    Returns
+    -------
+    U : array (..., m, n)
+        Its columns are orthonormal where m ≥ n, its rows where m ≤ n.
+    P : array (..., n, n), or (..., m, m) with side="left"
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        As `svd`.
+    ValueError
+        `side` is neither "right" nor "left".
+
+    Notes
+    -----
+    By the singular value decomposition A = W S Vᴴ, U = W Vᴴ; both P are Hermitian parts of products, UᴴA and A Uᴴ. Take
+    m ≥ n and P = UᴴA; the other case is this one of Aᴴ. Multiply Ȧ = U̇ P + U Ṗ by Uᴴ and subtract the adjoint. With
+    Ω = UᴴU̇, which is antihermitian,
+
+        P Ω + Ω P = UᴴȦ − ȦᴴU,    U̇ = U Ω + (I − UUᴴ) Ȧ P⁻¹,    Ṗ = UᴴȦ − Ω P.
+
+    Reverse: the solution X = L(C) of P X + X P = C is a linear map of C that is its own adjoint. With P̄ Hermitian,
+
+        Ā = U L(UᴴŪ − ŪᴴU + P P̄ − P̄ P) + (I − UUᴴ) Ū P⁻¹ + U P̄.
+
+    L divides by sums of singular values and is differentiated by solving again, in the basis that the function found.
+    No singular vector shows: the rule and its derivatives of any order are right at equal singular values. (Source: the
+    differential as for the square root in Giles (2008) and Higham, Functions of Matrices, chapter 8.)
+
+    U has no derivative where A is singular, has a singular value that is rounding: its bar then sends NaN to Ā. P has
+    one as long as the rank stays, and is handled.
+
+    Cost: ten products for Ā, where the function is a singular value decomposition.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> U, P = overbar.polar(np.array([[0.0, -2.0], [3.0, 0.0]]))
+    >>> U.round(12) + 0.0, P.round(12) + 0.0
+    (array([[ 0., -1.],
+           [ 1.,  0.]]), array([[3., 0.],
+           [0., 2.]]))
+    """
+    if side not in ("right", "left"):
+        raise ValueError(f'polar: side must be "right" or "left", not {side!r}.')
+    xp = namespace(A)
+    W, S, Vh = xp.svd(A)
+    m, n = xp.shape(A)[-2:]
+    P = from_eigen(S, mH(Vh) if side == "right" else W)
+    return W @ Vh, P, S, xp.if_else(m >= n, lambda: mH(Vh), lambda: W)
+
+
+def polar_reverse(A, U, U_bar, P_bar=None, side="right", basis=None):
+    """Ā from the bars of U and P. `basis` has the eigenvalues and eigenvectors of (AᴴA)^½, or of (AAᴴ)^½ where A is
+    wide, if they are known."""
+    xp = namespace(A)
+    m, n = xp.shape(A)[-2:]
+    right, left = (P_bar, None) if side == "right" else (None, P_bar)
+
+    def wide():
+        return mH(_tall_bar(xp, mH(A), mH(U), basis, None if U_bar is None else mH(U_bar), left, right))
+
+    return xp.if_else(m >= n, lambda: _tall_bar(xp, A, U, basis, U_bar, right, left), wide)
+
+
+def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar):
+    """Ā from the bars of U, of (AᴴA)^½ and of (AAᴴ)^½, for m ≥ n. The latter is U (AᴴA)^½ Uᴴ."""
+    P, C, outside = hermitian_part(mH(U) @ A), 0, 0
+    if U_bar is not None:
+        X = mH(U) @ U_bar
+        C = X - mH(X)
+    if right_bar is not None:
+        H = hermitian_part(right_bar)
+        C, outside = C + P @ H - H @ P, U @ H
+    if left_bar is not None:
+        HU = hermitian_part(left_bar) @ U
+        Q = mH(U) @ HU
+        C, outside = C + Q @ P - P @ Q, 2 * HU - U @ Q
+    Omega_bar, singular = _anticommutator_solve(P, C, basis)
+    if U_bar is not None:
+        outside = outside + _over(xp, _no_derivative(xp, U_bar, singular) - U @ X, P, singular)
+    return U @ Omega_bar + outside
+
+
+def _anticommutator_solve(P, C, basis):
+    w, V = basis or eigh(P)
+    return anticommutator_solve(P, C, namespace(P).cast(w, V), V)
+
+
+def polar_forward(A_dot, A, U, basis):
+    """U̇, and the tangents of (AᴴA)^½ and (AAᴴ)^½."""
+    xp = namespace(A)
+    m, n = xp.shape(A)[-2:]
+
+    def wide():
+        U_dot, left_dot, right_dot = _tall_dots(xp, mH(A_dot), mH(A), mH(U), basis)
+        return mH(U_dot), right_dot, left_dot
+
+    return xp.if_else(m >= n, lambda: _tall_dots(xp, A_dot, A, U, basis), wide)
+
+
+def _tall_dots(xp, A_dot, A, U, basis):
+    P, B = hermitian_part(mH(U) @ A), mH(U) @ A_dot
+    Omega, singular = _anticommutator_solve(P, B - mH(B), basis)
+    inside, outside = U @ Omega, A_dot - U @ B
+    U_dot = _no_derivative(xp, inside + _over(xp, outside, P, singular), singular)
+    P_dot = hermitian_part(B - Omega @ P)
+    half = (inside @ P + outside) @ mH(U)
+    return U_dot, P_dot, half + mH(half) + U @ P_dot @ mH(U)
+
+
+def _no_derivative(xp, dot, singular):
+    """NaN in the place of all numbers but zero, where A is singular."""
+    # NaN is added: as a factor it would come back in the derivative from where it is not.
+    zero = xp.zeros_like(dot)
+    return dot + xp.where((singular > 0)[..., None, None] & xp.not_equal(dot, 0), zero + float("nan"), zero)
+
+
+def _over(xp, E, P, singular):
+    """E P⁻¹. In the place of a singular P, which need not be an error as E may be zero, stands P + I."""
+    eye = xp.eye_like(P)
+    return mH(xp.solve(P + xp.where((singular > 0)[..., None, None], eye, xp.zeros_like(eye)), mH(E), check=False))
+
+
+@polar.vjp
+def _(bars, outputs, A, *, side):
+    (U_bar, P_bar), (U, _, *basis) = bars, outputs
+    return (lambda: polar_reverse(A, U, U_bar, P_bar, side, basis),)
+
+
+@polar.jvp
+def _(outputs, A, *, side):
+    U, _, *basis = outputs
+
+    def dots(A_dot):
+        U_dot, right_dot, left_dot = polar_forward(A_dot, A, U, basis)
+        return U_dot, right_dot if side == "right" else left_dot
+
+    return (dots,)
+
+
+@polar.samples
+def _(case):
+    yield case(distinct(case, 4, 3))
+    yield case(distinct(case, 3, 4), side="left")
+
+
+@polar.reference
+def _(mp, A, *, side):
+    W, S, Vh = mp.svd(A)
+    return W @ Vh, (mp.mH(Vh) * S) @ Vh if side == "right" else (W * S) @ mp.mH(W)

@@ -1,0 +1,592 @@
+"""Functions of symmetric (Hermitian) matrices: any that you have.
+
+May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values` and `rules.scalars`.
+"""
+
+import functools
+import itertools
+import math
+import operator
+
+import numpy as np
+
+from overbar._namespace import mH, namespace
+from overbar._primitive import primitive
+from overbar.rules._equal_values import from_eigen, hermitian_part
+from overbar.rules._scalars import NODES, Scalar
+
+_OPTIONS = ("f", "df", "d2f", "d3f")
+
+
+def _given(functions, names, k):
+    """The k-th derivative out of those that a user gave."""
+    if k >= len(functions):
+        raise NotImplementedError(
+            f"spectral_function: this needs the derivative of {names[0]} of order {k}, and {names[-1]}, of order "
+            f"{len(functions) - 1}, is the last that it takes."
+        )
+    if functions[k] is None:
+        raise ValueError(
+            f"spectral_function: a derivative of f(A) of order {k} needs that of f. Give {names[k]}=, a function of "
+            "an array of eigenvalues, as f is."
+        )
+
+    def derivative(w, *parameters):
+        value = namespace(w).constant_function(
+            functions[k],
+            (w, *parameters),
+            f"spectral_function: the option {names[k]} is differentiated with respect to the eigenvalues only, but its "
+            "values depend on a tensor that has a derivative of its own. Give such parameters as the array args=, "
+            f"which {names[k]} gets behind the eigenvalues, with their derivatives dargs=; or detach them.",
+        )
+        if isinstance(value, (int, float)):  # a constant, which a derivative may well be
+            return namespace(w).full_like(w, value)
+        if namespace(value).is_complex(value):
+            raise ValueError(
+                f"spectral_function: {names[k]} returned complex numbers, but f must be real for real eigenvalues. "
+                "Compute the real and the imaginary part each by itself."
+            )
+        return value
+
+    return derivative
+
+
+# -- value and derivatives ---------------------------------------------------------------------------------------------
+
+
+def _parameters(args, of):
+    """The parameters of f, each with a dimension for the eigenvalues: (..., 1)."""
+    return () if args is None else tuple(namespace(args).real(args)[..., i : i + 1] for i in range(_count(args, of)))
+
+
+def _count(args, of):
+    """The number of parameters. Where sizes are not known, in a graph, it is that of the derivatives by them."""
+    count = of.count if args.shape[-1] is None else args.shape[-1]
+    if count is None:
+        raise namespace(args).ShapeError(
+            "spectral_function: the number of parameters in args, its last dimension, must be known when the graph is "
+            "built. Say it, tf.ensure_shape(args, [..., k]), or give dargs."
+        )
+    return count
+
+
+def decomposition(A, of, args=None):
+    """Eigenvalues and eigenvectors. For a function of numbers that are not negative, an eigenvalue that is negative by
+    rounding only counts as zero, and one that is negative indeed as NaN, which is what comes of it then."""
+    xp = namespace(A)
+    w, V = xp.eigh(A)
+    w = xp.real(w)
+    nonnegative = of.nonnegative(*_parameters(args, of)) if callable(of.nonnegative) else of.nonnegative
+    if nonnegative is not False:
+        n = xp.sum(xp.ones_like(w), axis=-1, keepdims=True)  # a size may be unknown while a graph is built
+        rounding = xp.eps(w) * n * _largest(w)
+        limited = xp.where(w < -rounding, xp.full_like(w, math.nan), xp.where(w < 0, xp.zeros_like(w), w))
+        w = limited if nonnegative is True else xp.where(nonnegative, limited, w)
+    return w, V
+
+
+def _largest(w):
+    """The largest of the eigenvalues in size, (..., 1); zero where there are none."""
+    xp = namespace(w)
+    return xp.sum(xp.maximum(xp.abs(w[..., :1]), xp.abs(w[..., -1:])), axis=-1, keepdims=True)
+
+
+def value_of(A, of, args=None):
+    """f(A) = V f(w) Vᴴ, with w and V, which are kept for the derivatives."""
+    w, V = decomposition(A, of, args)
+    C = from_eigen(of.derivative(0)(w, *_parameters(args, of)), V)
+    if args is not None:  # the parameters may have batch dimensions that A lacks
+        xp, batch = namespace(A), namespace(A).shape(C)[:-2]
+        w = xp.broadcast_to(w, (*batch, xp.shape(w)[-1]))
+        V = xp.broadcast_to(V, xp.shape(C))
+    return C, w, V
+
+
+class _Pairs:
+    """What the derivatives have to know of each pair of eigenvalues: n by n matrices in the dtype of A."""
+
+    def __init__(self, w, V, of, parameters=()):
+        self.xp, self.w, self.V, self.of = namespace(w), w, V, of
+        self.parameters = parameters
+        self.pairwise = tuple(a[..., None] for a in parameters)
+        self.x, self.y = w[..., :, None], w[..., None, :]
+        self.gap = self.x - self.y
+        self.equal = self.xp.equal(self.gap, 0)
+        self.slopes = self.ends(1)
+        self.divided = of.divided(self.x, self.y, *self.pairwise) if of.divided is not None else self.mean()
+        self.first = self.matrix(self.divided)
+        self._orders = {}
+
+    def matrix(self, M):
+        return self.xp.cast(M, self.V)
+
+    def ends(self, k):
+        """The k-th derivative at both eigenvalues of each pair."""
+        v = self.of.derivative(k)(self.w, *self.parameters)
+        return v[..., :, None], v[..., None, :]
+
+    def between(self, k, t):
+        """The k-th derivative at λj + t (λi − λj)."""
+        return self.of.derivative(k)(self.y + t * self.gap, *self.pairwise)
+
+    def mean(self):
+        """The first divided differences, where there is no formula for them."""
+        xp, safe = self.xp, self.xp.where(self.equal, self.xp.ones_like(self.gap), self.gap)
+        fx, fy = self.ends(0)
+        quotient = (fx - fy) / safe
+        mean = sum(c * self.between(1, t) for t, c in NODES)
+        slope_x, slope_y = self.slopes
+        size = xp.abs(fx) + xp.abs(fy) + xp.abs(self.x * slope_x) + xp.abs(self.y * slope_y)
+        rounding = 8 * xp.eps(self.w) * size / xp.abs(safe)
+        return xp.where(self.equal | (xp.abs(quotient - mean) <= rounding), mean, quotient)
+
+    def order(self, m):
+        """For derivatives of order m: which pairs are near, as zeros and ones; 1/(λi − λj) for the others; and the m-th
+        derivative of f in the middle between the two."""
+        if m not in self._orders:
+            self._orders[m] = self._order(m)
+        return self._orders[m]
+
+    def _order(self, m):
+        xp, (slope_x, slope_y), slope = self.xp, self.slopes, self.between(1, 1 / 2)
+        largest = xp.maximum(xp.maximum(xp.abs(slope_x), xp.abs(slope_y)), xp.abs(slope))
+        jump = xp.abs(self.divided - (slope_x + 4 * slope + slope_y) / 6)
+        at_x, at_y = self.ends(m)
+        third = xp.abs(at_x - 3 * self.between(m, 2 / 3) + 3 * self.between(m, 1 / 3) - at_y)
+        smooth = third * xp.abs(self.gap) ** (m - 1) <= math.factorial(m) * xp.eps(self.w) * largest
+        near = self.equal | (smooth & (jump <= 1e-4 * largest) & xp.isfinite(largest))
+        one, zero = xp.ones_like(self.gap), xp.zeros_like(self.gap)
+        far = xp.where(near, zero, 1 / xp.where(near, one, self.gap))
+        middle = self.between(m, 1 / 2)
+        # An infinite one, between eigenvalues on both sides of a pole, belongs to no near pair, and would make NaN of
+        # the zeros there.
+        middle = xp.where(self.equal | xp.isfinite(middle), middle, zero)
+        return self.matrix(xp.where(near, one, zero)), self.matrix(far), self.matrix(middle)
+
+
+def _chain(pairs, factors):
+    """Σ f[λ(0), ..., λ(m)] E₁(0, 1) E₂(1, 2) ... over all inner indices, by matrix products."""
+    m = len(factors)
+    if m == 1:
+        return pairs.first * factors[0]
+    near, far, _ = pairs.order(m)
+    total = _near_chain(pairs, [near * E for E in factors])
+    for r, E in enumerate(factors):
+        before, link, after = [near * E for E in factors[:r]], far * E, factors[r + 1 :]
+        if after:
+            total = total + _chain(pairs, [*before, link @ after[0], *after[1:]])
+        else:
+            total = total + _chain(pairs, before) @ link
+        if before:
+            total = total - _chain(pairs, [*before[:-1], before[-1] @ link, *after])
+        else:
+            total = total - link @ _chain(pairs, after)
+    return total
+
+
+def _near_chain(pairs, factors):
+    """The same where eigenvalues that stand next to each other are near."""
+    m = len(factors)
+    edge, corner = 4 / ((m + 1) * (m + 2)), (2 - m) / ((m + 1) * (m + 2))
+    middle = pairs.order(m)[2]
+    total = 0
+    for r, s in itertools.combinations(range(m + 1), 2):
+        total = total + edge * _product(*factors[:r], middle * _product(*factors[r:s]), *factors[s:])
+    if corner:
+        above, below = map(pairs.matrix, pairs.ends(m))
+        total = total + corner * above * _product(*factors)
+        for r in range(1, m + 1):
+            total = total + corner * _product(_product(*factors[:r]) * below, *factors[r:])
+    return total / math.factorial(m)
+
+
+def _product(*factors):
+    return functools.reduce(operator.matmul, factors)
+
+
+def _derivative(A, E, w, V, args, of):
+    """The k-th derivative of f(A) along the k directions in E, for k = 0 f(A) itself."""
+    xp, w, parameters = namespace(A), namespace(A).real(w), _parameters(args, of)
+    if E.shape[-3] == 0:
+        return from_eigen(of.derivative(0)(w, *parameters), V)
+    if of.degree is not None:  # the derivatives of a power may overflow where their products with E do not
+        size = _largest(w)
+        size = 2.0 ** xp.round(xp.log(xp.where(size > 0, size, xp.ones_like(size))) / math.log(2))
+        w, E = w / size, E / xp.cast(size, E)[..., None, None]
+    pairs = _Pairs(w, V, of, parameters)
+    turned = [mH(V) @ (hermitian_part(E[..., r, :, :]) @ V) for r in range(E.shape[-3])]
+    if len(turned) == 1:
+        total = _chain(pairs, turned)
+    else:  # a chain read backwards is the conjugate transpose
+        orders = [order for order in itertools.permutations(range(len(turned))) if order[0] < order[-1]]
+        total = sum(_chain(pairs, [turned[r] for r in order]) for order in orders)
+        total = total + mH(total)
+    if of.degree is not None:
+        degree = of.degree(*parameters) if callable(of.degree) else of.degree
+        half = xp.cast(size ** (degree / 2), V)[..., None]  # its square alone may overflow
+        total = total * half * half
+    return hermitian_part(V @ (total @ mH(V)))
+
+
+@primitive("(n,n),(k,n,n),(n),(n,n)->(n,n)", hermitian=("A",))
+def spectral_derivative(A, E, w, V, *, of):
+    """The k-th derivative of f(A), A Hermitian, along the k directions in E, of which the Hermitian parts count.
+    `spectral_function` has the derivation.
+
+    A function of A and E: w and V, the eigenvalues and eigenvectors, depend on A and get no bars. So A is decomposed
+    once for the derivatives of every order.
+    """
+    return _derivative(A, E, w, V, None, of)
+
+
+@primitive("(n,n),(k,n,n),(n),(n,n),(p)->(n,n)", hermitian=("A",), real=("args",))
+def parametric_spectral_derivative(A, E, w, V, args, *, of):
+    """The same of a function f with parameters, of which it is a function, too."""
+    return _derivative(A, E, w, V, args, of)
+
+
+class At:
+    """f(A) and its derivatives at one matrix, and at one vector of parameters or without any."""
+
+    def __init__(self, A, w, V, args, of):
+        self.A, self.w, self.V, self.args, self.of = A, namespace(A).cast(w, V), V, args, of
+
+    def derivative(self, E, of=None):
+        """The k-th derivative along the k directions in E, (..., k, n, n)."""
+        if self.args is None:
+            return spectral_derivative(self.A, E, self.w, self.V, of=of or self.of)
+        return parametric_spectral_derivative(self.A, E, self.w, self.V, self.args, of=of or self.of)
+
+    def along(self, E):
+        """The first derivative along E, or by self-adjointness the bar of A for the bar E."""
+        return self.derivative(E[..., None, :, :])
+
+    def by_parameters(self, E):
+        """The derivatives by each parameter of the k-th derivative along E."""
+        if self.of.partial is None:
+            raise NotImplementedError("spectral_function: d2args are the last derivatives by args that it takes.")
+        return [self.derivative(E, self.of.partial(i)) for i in range(_count(self.args, self.of))]
+
+    def args_bar(self, C_bar, E):
+        """The bar of the parameters: θ̄ᵢ = ⟨C̄, ∂C/∂θᵢ⟩."""
+        xp = namespace(C_bar)
+        return xp.stack([xp.sum(xp.real(xp.conj(C_bar) * G), axis=(-2, -1)) for G in self.by_parameters(E)], axis=-1)
+
+    def args_dot(self, E, args_dot):
+        """The term of Ċ that comes from the parameters: Σ θ̇ᵢ ∂C/∂θᵢ."""
+        xp = namespace(args_dot)
+        return sum(
+            G * xp.cast(xp.real(args_dot[..., i]), G)[..., None, None] for i, G in enumerate(self.by_parameters(E))
+        )
+
+
+def no_derivative(A):
+    """No directions."""
+    return A[..., None, :, :][..., :0, :, :]
+
+
+def _with(E, H, like):
+    """The directions E and H, all with the batch dimensions of `like`."""
+    xp = namespace(like)
+    batch, core = xp.shape(like)[:-2], xp.shape(like)[-2:]
+    E = xp.broadcast_to(E, (*batch, E.shape[-3], *core))
+    H = xp.broadcast_to(H[..., None, :, :], (*batch, 1, *core))
+    return xp.concat([E, H], axis=-3)
+
+
+def _without(E, r):
+    return namespace(E).concat([E[..., :r, :, :], E[..., r + 1 :, :, :]], axis=-3)
+
+
+def _derivative_vjp(C_bar, C, A, E, w, V, args=None, *, of):
+    xp, k, at = namespace(A), E.shape[-3], At(A, w, V, args, of)
+
+    def from_E():
+        if k == 0:
+            return xp.zeros_like(E)
+        if k == 1:
+            return at.along(C_bar)[..., None, :, :]
+        bars = [at.derivative(_with(_without(E, r), C_bar, C_bar)) for r in range(k)]
+        return xp.stack(bars, axis=-3)
+
+    bars = lambda: at.derivative(_with(E, C_bar, C_bar)), from_E, None, None
+    return bars if args is None else (*bars, lambda: at.args_bar(C_bar, E))
+
+
+def _derivative_jvp(C, A, E, w, V, args=None, *, of):
+    k, at = E.shape[-3], At(A, w, V, args, of)
+
+    def from_E(E_dot):
+        if k == 0:
+            return namespace(C).zeros_like(C)
+        if k == 1:
+            return at.derivative(E_dot)
+        return sum(at.derivative(_with(_without(E, r), E_dot[..., r, :, :], C)) for r in range(k))
+
+    dots = lambda A_dot: at.derivative(_with(E, A_dot, C)), from_E, None, None
+    return dots if args is None else (*dots, lambda args_dot: at.args_dot(E, args_dot))
+
+
+for _primitive in (spectral_derivative, parametric_spectral_derivative):
+    _primitive.vjp(_derivative_vjp)
+    _primitive.jvp(_derivative_jvp)
+
+
+def register_rules(p, of):
+    """Register the two rules of a function of a matrix; `of` makes its function of a number out of its options."""
+
+    @p.vjp
+    def _(C_bar, outputs, A, **options):
+        at = At(A, *outputs[1:], None, of(**options))
+        return (lambda: at.along(C_bar),)
+
+    @p.jvp
+    def _(outputs, A, **options):
+        at = At(A, *outputs[1:], None, of(**options))
+        return (lambda A_dot: (at.along(A_dot),),)
+
+
+def _parametric_rules(p, of):
+    """The same for a function with parameters, the vector `args`; for an empty one without them."""
+
+    @p.vjp
+    def _(C_bar, outputs, A, args, **options):
+        given = args if args.shape[-1] != 0 else None
+        at = At(A, *outputs[1:], given, of(**options))
+
+        def args_bar():
+            return namespace(args).zeros_like(args) if given is None else at.args_bar(C_bar, no_derivative(A))
+
+        return lambda: at.along(C_bar), args_bar
+
+    @p.jvp
+    def _(outputs, A, args, **options):
+        given = args if args.shape[-1] != 0 else None
+        at = At(A, *outputs[1:], given, of(**options))
+
+        def from_args(args_dot):
+            return (None if given is None else at.args_dot(no_derivative(A), args_dot),)
+
+        return lambda A_dot: (at.along(A_dot),), from_args
+
+
+def exact_spectral(mp, A, f):
+    """f(A) with 50 digits."""
+    matrix = mp.context.matrix(A.tolist())
+    real = all(isinstance(a, mp.context.mpf) for a in A.flat)
+    w, V = (mp.context.eigsy if real else mp.context.eighe)(matrix)
+    w, V = np.array(list(w), dtype=object), np.array(V.tolist(), dtype=object).reshape(A.shape)
+    return (V * f(w)) @ mp.mH(V)
+
+
+# -- any function ------------------------------------------------------------------------------------------------------
+
+
+def _of_given(*, f, df, d2f, d3f, dargs, d2args):
+    def partial(i):
+        if dargs is None:
+            raise ValueError(
+                "spectral_function: the derivative with respect to args needs those of f: dargs=, a sequence with "
+                "∂f/∂θ for each parameter θ, a function of the eigenvalues and the parameters, as f is."
+            )
+        return _of_table(dargs, "dargs", i, lambda j: second(i, j), len(dargs))
+
+    def second(i, j):
+        if isinstance(d2args, (int, float)) and d2args == 0:
+            return _ZERO
+        if d2args is None:
+            raise ValueError(
+                "spectral_function: a second derivative with respect to args needs those of f: d2args=, a sequence of "
+                "sequences with ∂²f/∂θᵢ∂θⱼ, functions as those in dargs; or 0 where f is linear in its parameters."
+            )
+        return _of_table(d2args[i], f"d2args[{i}]", j, None, len(dargs))
+
+    count = None if dargs is None else len(dargs)
+    return Scalar(functools.partial(_given, (f, df, d2f, d3f), _OPTIONS), partial=partial, count=count)
+
+
+_ZERO = Scalar(lambda k: lambda w, *_: namespace(w).zeros_like(w), partial=lambda i: _ZERO)
+
+
+def _of_table(table, name, i, partial, count):
+    """The i-th function of a table of derivatives by parameters: an entry is a function, or a tuple of it and its
+    derivatives by the eigenvalue."""
+    if i >= len(table):
+        raise ValueError(f"spectral_function: args has more parameters than {name}, which has {len(table)}.")
+    functions = table[i] if isinstance(table[i], (tuple, list)) else (table[i],)
+    names = [f"{name}[{i}]", *(f"{name}[{i}][{k}]" for k in range(1, len(functions)))]
+    return Scalar(functools.partial(_given, tuple(functions), names), partial=partial, count=count)
+
+
+def _no_parameters(A):
+    xp = namespace(A)
+    return xp.zeros_like(xp.real(xp.sum(A[..., :0], axis=-2)))
+
+
+@primitive("(n,n),(k)->(n,n),(n),(n,n)", residuals=2, hermitian=("A",), real=("args",), absent={"args": _no_parameters})
+def spectral_function(A, args=None, *, f, df, d2f=None, d3f=None, dargs=None, d2args=None):
+    """The function C = f(A) of a symmetric (Hermitian) matrix: C = V f(w) Vᴴ, where A = V diag(w) Vᴴ.
+
+    Parameters
+    ----------
+    A : array (..., n, n)
+        Symmetric or Hermitian; float32, float64, complex64 or complex128. Only its lower triangle is read; its bar
+        comes back Hermitian.
+    args : array (..., k), optional
+        Parameters of f that have a derivative, real: k for each matrix. f and its derivatives get them behind the
+        eigenvalues, one argument each, of a shape that broadcasts.
+    f, df : callable
+        f and its derivative: real functions of an array of real numbers, entry by entry, written with the functions of
+        ``xp = overbar.namespace(w)``, so that they take the arrays of every library. They get the eigenvalues, and
+        numbers between two of them.
+    d2f, d3f : callable, optional
+        The second and third derivative of f, which derivatives of C of this order need.
+    dargs : sequence, optional
+        For each parameter θ the function ∂f/∂θ, which takes what f takes; or a tuple of it and its derivatives by the
+        eigenvalue, ∂²f/∂w∂θ and so on, which second derivatives by A and θ need.
+    d2args : sequence of sequences, or 0, optional
+        The functions ∂²f/∂θᵢ∂θⱼ, or tuples as in dargs, which second derivatives by the parameters need; 0 where f is
+        linear in its parameters.
+
+    Returns
+    -------
+    array (..., n, n)
+        Hermitian, in the dtype of A.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        A is not square, or its dtype is not floating point.
+    ValueError
+        f is complex; or a second derivative is asked for without d2f, a third one without d3f, one by args without
+        dargs, a second one without d2args.
+    TypeError
+        In PyTorch: the values of f depend on a tensor that has a derivative and is not in args.
+    NotImplementedError
+        A fourth derivative is asked for, or a third one by args.
+
+    Notes
+    -----
+    First derivative (Daleckii and Krein 1965; Higham 2008, "Functions of Matrices", theorem 3.11). With E = Vᴴ Ȧ V,
+
+        Vᴴ Ċ V = F ∘ E,    Fᵢⱼ = f[λᵢ, λⱼ] = (f(λᵢ) − f(λⱼ)) / (λᵢ − λⱼ),    f′(λᵢ) where the two are equal.
+
+    No eigenvector is differentiated, so that repeated eigenvalues are points like others. F is real and symmetric,
+    hence Ȧ ↦ Ċ is its own adjoint, and the reverse rule is the same map, applied to C̄.
+
+    The quotient loses digits where the gap is small: its error is ε (|f| + |λ f′|) / |λᵢ − λⱼ|, as f is evaluated with
+    rounding. There the mean of f′ over the interval is taken instead, by Gauss–Legendre quadrature with 8 nodes. Small
+    is where the two agree to within that error of the quotient: then the mean is no worse than the quotient at least,
+    and where the gap is small indeed, it is exact to rounding. Nothing has to be known of the scale on which f varies.
+    (The functions below have formulas for F that lose nothing.)
+
+    Higher derivatives. With the k-th divided differences, which are symmetric in their arguments,
+
+        Vᴴ C⁽ᵏ⁾[E₁, ..., E_k] V = Σ over all orders of the Eᵣ of  Σ f[λ₀, λ₁, ..., λ_k] (E₁)₀₁ (E₂)₁₂ ... (E_k)_(k−1)k.
+
+    This is a symmetric form in E₁, ..., E_k and C̄, so that one primitive is closed under both rules: the derivative of
+    the k-th derivative with respect to A is the one along one direction more, and its bar for Eᵣ has C̄ in the place of
+    Eᵣ. The sum takes matrix products only. Split each E into a part N ∘ E of near pairs of eigenvalues and one of far
+    pairs. If (r, s) is a far pair that stands next to each other, then
+
+        f[..., λᵣ, λₛ, ...] = (f[..., λᵣ, ...] − f[..., λₛ, ...]) / (λᵣ − λₛ),
+
+    and both parts are sums of one order less, in which (E ∘ 1/(λᵣ − λₛ)) is multiplied with the factor behind it or
+    the one before it. If all pairs are near, f[λ₀, ..., λ_k] is 1/k! times the mean of f⁽ᵏ⁾ over the simplex with these
+    corners. Of f⁽ᵏ⁾ in the middles of its edges and at its corners, with weights 4/((k+1)(k+2)) and (2−k)/((k+1)(k+2)),
+    the mean is right for polynomials of degree 2, and each of these depends on two eigenvalues only, which makes it an
+    elementwise factor between two products.
+
+    What is near? With δ = |λᵢ − λⱼ| small beside the scale ℓ on which f varies, the mean has an error of about
+    δ³ f⁽ᵏ⁺³⁾/k!/4, and the difference over the gap one of ε f′/δᵏ⁻¹. The first is measured by a third difference of
+    f⁽ᵏ⁾ between the two eigenvalues, and the smaller one chosen. For k = 2 both are about 1e-12 at the worst gap, which
+    is 2e-4 ℓ, and the largest error seen is 5e-12; at gaps below 1e-5 ℓ it is rounding. For k = 3 the worst is 1e-9,
+    at 1e-3 ℓ. (A pair is far, too, where f jumps between the two, which F tells.)
+
+    Parameters θ of f leave w and V alone: ∂C/∂θ = V (∂f/∂θ)(w) Vᴴ, hence θ̄ = Re tr(C̄ᴴ V (∂f/∂θ)(w) Vᴴ). So the
+    derivative by θ of all that stands above is the same with ∂f/∂θ in the place of f.
+
+    Cost: four products for a first derivative and fourteen for a second one, in the basis that the function found. With
+    n = 500 that is 0.7 to 1.5 times the function, and 3 to 4.5 times.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> overbar.spectral_function(np.diag([0.0, 1.0]), f=overbar.exp, df=overbar.exp).round(4)
+    array([[1.    , 0.    ],
+           [0.    , 2.7183]])
+
+    The entropy −tr(A log A) of a density matrix:
+
+    >>> def f(w):
+    ...     return -w * overbar.namespace(w).log(w)
+    >>> def df(w):
+    ...     return -overbar.namespace(w).log(w) - 1
+    >>> def entropy(A):
+    ...     return overbar.trace(overbar.spectral_function(A, f=f, df=df, d2f=lambda w: -1 / w))
+    >>> value, pullback = overbar.vjp(entropy, np.diag([0.5, 0.25, 0.25]))
+    >>> value.round(4), np.diag(pullback(1.0)[0]).round(4)
+    (np.float64(1.0397), array([-0.3069,  0.3863,  0.3863]))
+
+    Eigenvalues clamped from below by a number c that is learned:
+
+    >>> def clamp(w, c):
+    ...     return overbar.namespace(w).maximum(w, c)
+    >>> def is_larger(w, c):
+    ...     return overbar.namespace(w).cast(w > c, w)
+    >>> def clamped(A, c):
+    ...     options = {"f": clamp, "df": is_larger, "dargs": [lambda w, c: 1 - is_larger(w, c)]}
+    ...     return overbar.trace(overbar.spectral_function(A, c, **options))
+    >>> value, pullback = overbar.vjp(clamped, np.diag([2.0, 0.5, -1.0]), np.array([1.0]))
+    >>> value, pullback(1.0)[1]
+    (np.float64(4.0), array([2.]))
+    """
+    of = _of_given(f=f, df=df, d2f=d2f, d3f=d3f, dargs=dargs, d2args=d2args)
+    if args.shape[-1] != 0:
+        return value_of(A, of, args)
+    xp = namespace(A)
+    nothing = xp.sum(args, axis=-1)[..., None, None]  # of no numbers, but with the batch dimensions of args
+    return value_of(A + xp.cast(nothing, A), of)
+
+
+_parametric_rules(spectral_function, _of_given)
+
+
+@spectral_function.samples
+def _(case):
+    # written without functions, so that the reference can call them too
+    yield case(
+        case.hermitian(4),
+        case.real(1),
+        f=lambda w, c: c / (4 + w * w),
+        df=lambda w, c: -2 * c * w / (4 + w * w) ** 2,
+        d2f=lambda w, c: c * (6 * w * w - 8) / (4 + w * w) ** 3,
+        d3f=lambda w, c: c * 24 * w * (4 - w * w) / (4 + w * w) ** 4,
+        dargs=(
+            (
+                lambda w, c: 1 / (4 + w * w) + 0 * c,
+                lambda w, c: -2 * w / (4 + w * w) ** 2 + 0 * c,
+                lambda w, c: (6 * w * w - 8) / (4 + w * w) ** 3 + 0 * c,
+            ),
+        ),
+        d2args=0,
+    )
+    # a parabola c w² + s w
+    yield case(
+        case.hermitian(3),
+        case.real(2),
+        f=lambda w, c, s: c * w * w + s * w,
+        df=lambda w, c, s: 2 * c * w + s,
+        d2f=lambda w, c, s: 2 * c + 0 * w,
+        d3f=lambda w, c, s: 0 * w,
+        dargs=(
+            (lambda w, c, s: w * w, lambda w, c, s: 2 * w, lambda w, c, s: 2 + 0 * w),
+            (lambda w, c, s: w, lambda w, c, s: 1 + 0 * w, lambda w, c, s: 0 * w),
+        ),
+        d2args=0,
+    )
+
+
+@spectral_function.reference
+def _(mp, A, args, *, f, df, d2f, d3f, dargs, d2args):
+    return exact_spectral(mp, A, lambda w: f(w, *args))

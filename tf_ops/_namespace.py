@@ -1,0 +1,687 @@
+"""TensorFlow under the names of `overbar._namespace`.
+
+May import tensorflow, ml_dtypes, which comes with it, NumPy and `overbar`. array-api-compat does not know TensorFlow,
+so the names of the array API that rules use are listed here. Sizes may be unknown while a graph is built: `shape` then
+gives scalar tensors.
+"""
+
+import math
+
+import ml_dtypes
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.eager import forwardprop_util, record
+from tensorflow.python.ops import control_flow_util
+from tensorflow.python.ops.parallel_for.pfor import wrap
+
+from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, singular, which_matrix
+from overbar._namespace import Namespace
+from tf_ops import _jacobi as jacobi
+from tf_ops._vectorizing import aligned
+
+
+class ShapeError(tf.errors.InvalidArgumentError, ValueError):
+    """A tensor's shape does not fit the function. (An InvalidArgumentError and a ValueError.)"""
+
+
+class DtypeError(tf.errors.InvalidArgumentError, TypeError):
+    """A tensor's dtype is not real or complex floating point. (An InvalidArgumentError and a TypeError.)"""
+
+
+def _error(kind):
+    # The classes keep TensorFlow's own signature, by which AutoGraph makes them again with a better traceback.
+    return staticmethod(lambda message: kind(None, None, message))
+
+
+# Functions of the array API standard that TensorFlow calls otherwise, or whose arguments are others there.
+_OTHER_NAME = {
+    "all": tf.reduce_all,
+    "any": tf.reduce_any,
+    "atan2": tf.math.atan2,
+    "clip": lambda x, min=None, max=None: _clip(x, min, max),
+    "cumulative_sum": tf.cumsum,
+    "empty_like": tf.zeros_like,
+    "flip": lambda x, axis=None: tf.reverse(x, _axes(x, axis)),
+    "floor_divide": tf.math.floordiv,
+    "full": lambda shape, value, dtype=None: tf.fill(shape, tf.convert_to_tensor(value, dtype=dtype)),
+    "full_like": lambda x, value: tf.fill(tf.shape(x), tf.cast(value, x.dtype)),
+    "hypot": lambda x, y: tf.sqrt(x * x + y * y),
+    "isfinite": tf.math.is_finite,
+    "isinf": tf.math.is_inf,
+    "isnan": tf.math.is_nan,
+    "log10": lambda x: tf.math.log(x) / math.log(10),
+    "log2": lambda x: tf.math.log(x) / math.log(2),
+    "matrix_transpose": tf.linalg.matrix_transpose,
+    "mean": tf.reduce_mean,
+    "min": tf.reduce_min,
+    "moveaxis": lambda x, source, destination: tf.experimental.numpy.moveaxis(x, source, destination),
+    "outer": lambda x, y: x[..., :, None] * y[..., None, :],
+    "permute_dims": tf.transpose,
+    "pow": tf.pow,
+    "prod": tf.reduce_prod,
+    "remainder": tf.math.floormod,
+    "std": tf.math.reduce_std,
+    "take_along_axis": lambda x, indices, axis=-1: tf.experimental.numpy.take_along_axis(x, indices, axis),
+    "trunc": lambda x: tf.where(x < 0, tf.math.ceil(x), tf.math.floor(x)),
+    "var": tf.math.reduce_variance,
+    "vecdot": lambda x, y, axis=-1: tf.reduce_sum((tf.math.conj(x) if x.dtype.is_complex else x) * y, axis=axis),
+}
+
+
+def _clip(x, low, high):
+    x = x if low is None else tf.maximum(x, low)
+    return x if high is None else tf.minimum(x, high)
+
+
+def _axes(x, axis):
+    return list(range(x.shape.rank)) if axis is None else [axis] if isinstance(axis, int) else list(axis)
+
+
+# Up to this size a batch of matrices is looked at for a singular one, in a graph, before it is solved with.
+_SMALL = 32
+
+
+class TensorFlowNamespace(Namespace):
+    name = "TensorFlow"
+    ShapeError = _error(ShapeError)
+    DtypeError = _error(DtypeError)
+    LinAlgError = _error(tf.errors.InvalidArgumentError)
+    promotes = False
+
+    def __init__(self):
+        super().__init__(tf)
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name == "base":
+            raise AttributeError(name)
+        for function in (_OTHER_NAME.get(name), getattr(tf, name, None), getattr(tf.math, name, None)):
+            if function is not None:
+                setattr(self, name, function)
+                return function
+        raise AttributeError(
+            f"TensorFlow has nothing of the name {name}. Rules use the names of the array API; those that TensorFlow "
+            "calls otherwise are listed in tf_ops.namespace."
+        )
+
+    # -- arrays in, arrays out
+
+    def as_arrays(self, values):
+        like = next((v.dtype for v in values if isinstance(v, (tf.Tensor, tf.Variable)) and self.is_floating(v)), None)
+        if like is None:
+            found = next(
+                (v.dtype for v in values if isinstance(v, (np.ndarray, np.generic)) and v.dtype.kind in "fcV"), None
+            )
+            like = None if found is None else tf.as_dtype(found)
+        tensors = [self._convert(v, like) for v in values]
+        for value, tensor in zip(values, tensors, strict=True):
+            if tensor is not value and not isinstance(value, tf.Variable):
+                tensor.overbar_made = True  # nobody else has it, so that nobody asks for its derivative
+        return tensors
+
+    def _convert(self, value, like):
+        """A tensor. NumPy's arrays and numbers take the dtype of a tensor beside them, as in TensorFlow, and numbers
+        and lists of numbers that of an array. What would lose more than digits stays what it is, to be refused."""
+        if isinstance(value, tf.Tensor):
+            return value
+        if isinstance(value, (np.ndarray, np.generic)):
+            kind = value.dtype.kind  # V is bfloat16
+            fits = like is not None and (
+                kind in "fV" or (kind == "c" and like.is_complex) or (kind in "iu" and like.size > 2)
+            )
+            return tf.convert_to_tensor(value, dtype=like if fits else None)
+        if isinstance(value, tf.Variable):
+            return tf.convert_to_tensor(value)
+        if isinstance(value, int) and like is None:
+            value = float(value)
+        try:
+            return tf.convert_to_tensor(value, dtype=like)
+        except (TypeError, ValueError):
+            return tf.convert_to_tensor(value)
+
+    def static_shape(self, A):
+        return None if A.shape.rank is None else tuple(A.shape)
+
+    def fits(self, bar, array):
+        return super().fits(bar, array) and array.shape.is_fully_defined()
+
+    def shape(self, A):
+        static = A.shape
+        if static.is_fully_defined():
+            return tuple(static)
+        if static.rank is None:
+            return tf.shape(A)
+        dynamic = tf.shape(A)
+        return tuple(dynamic[i] if size is None else size for i, size in enumerate(static))
+
+    def is_floating(self, A):
+        return A.dtype.is_floating or A.dtype.is_complex
+
+    def is_complex(self, A):
+        return A.dtype.is_complex
+
+    def eps(self, A):
+        return float(ml_dtypes.finfo(A.dtype.as_numpy_dtype).eps)  # NumPy's knows no bfloat16
+
+    def cast(self, A, like):
+        if A.dtype == like.dtype:
+            return A
+        if A.dtype.is_complex and not like.dtype.is_complex:
+            A = tf.math.real(A)
+        return tf.cast(A, like.dtype)
+
+    def constant(self, value, like):
+        return tf.convert_to_tensor(value)
+
+    def asarray(self, value, dtype=None):
+        return tf.convert_to_tensor(value, dtype=dtype)
+
+    def astype(self, A, dtype):
+        return tf.cast(A, dtype)
+
+    def arange(self, *args, dtype=None):
+        return tf.range(*args, dtype=dtype)
+
+    # -- elementwise
+
+    def conj(self, A):
+        return tf.math.conj(A) if A.dtype.is_complex else A
+
+    def real(self, A):
+        return tf.math.real(A)
+
+    # -- shapes
+
+    def eye_like(self, A):
+        m, n = self.shape(A)[-2:]
+        return tf.eye(m, n, dtype=A.dtype)
+
+    def mT(self, A):
+        return tf.linalg.matrix_transpose(A)
+
+    def mH(self, A):
+        return tf.linalg.adjoint(A)
+
+    def sum(self, A, axis=None, keepdims=False):
+        return tf.reduce_sum(A, axis=axis, keepdims=keepdims)
+
+    def expand_dims(self, A, axis):
+        return tf.expand_dims(A, axis)
+
+    def concat(self, arrays, axis=0):
+        return tf.concat(list(arrays), axis=axis)
+
+    def detached(self, A):
+        return tf.stop_gradient(A)
+
+    def as_power_of_two(self, x):
+        # of the bits of a number, those of its exponent
+        kind, exponent = (tf.int32, 0x7F800000) if x.dtype == tf.float32 else (tf.int64, 0x7FF0000000000000)
+        bits = tf.bitcast(x, kind)
+        return tf.bitcast(tf.bitwise.bitwise_and(bits, tf.constant(exponent, kind)), x.dtype)
+
+    def max(self, A, axis=None, keepdims=False):
+        return tf.reduce_max(A, axis=axis, keepdims=keepdims)
+
+    def take(self, A, indices, axis):
+        return tf.gather(A, indices, axis=axis)
+
+    def broadcast_to(self, A, shape):
+        if all(isinstance(size, int) for size in shape) and A.shape == shape:
+            return A
+        return tf.broadcast_to(A, shape)
+
+    def sum_to(self, A, shape):
+        if isinstance(shape, tuple) and A.shape.is_fully_defined() and all(isinstance(size, int) for size in shape):
+            have = tuple(A.shape)
+            if have == shape:
+                return A
+            lead = len(have) - len(shape)
+            axes = [i for i in range(len(have)) if i < lead or (shape[i - lead] == 1 and have[i] != 1)]
+            return tf.reshape(tf.reduce_sum(A, axis=axes), shape)
+        axes = tf.raw_ops.BroadcastGradientArgs(s0=tf.convert_to_tensor(shape), s1=tf.shape(A)).r0
+        return tf.reshape(tf.reduce_sum(A, axis=axes), shape)
+
+    def tril(self, A, k=0):
+        if k == 0:
+            return self._band(A, -1, 0)
+        if k == -1 and A.shape[-2:].is_fully_defined() and 0 not in A.shape[-2:]:
+            lower = self._band(A, -1, 0)  # much faster than tf.where
+            return tf.linalg.set_diag(lower, tf.zeros_like(tf.linalg.diag_part(A)))
+        return tf.where(self._above(A) <= k, A, tf.zeros_like(A))
+
+    def triu(self, A, k=0):
+        if k == 0:
+            return self._band(A, 0, -1)
+        return tf.where(self._above(A) >= k, A, tf.zeros_like(A))
+
+    def _band(self, A, below, above):
+        if not tf.executing_eagerly() and A.shape.is_fully_defined() and A.dtype.is_floating:
+            # The kernel takes ten times as long where it does not write into memory that nobody else reads. A product
+            # is such; and infinities and NaN outside of the band go with the rest.
+            A = A * tf.linalg.band_part(tf.ones(A.shape[-2:], A.dtype), below, above)
+        return tf.linalg.band_part(A, below, above)
+
+    def _above(self, A):
+        """How far above the diagonal each entry of a matrix lies: j - i."""
+        m, n = self.shape(A)[-2:]
+        return tf.range(n)[None, :] - tf.range(m)[:, None]
+
+    def diagonal(self, A, offset=0):
+        m, n = A.shape[-2:]
+        if m is not None and n is not None and not -m < offset < n:
+            return tf.reshape(A[..., :0, :0], (*self.shape(A)[:-2], 0))  # TensorFlow has no empty diagonals
+        return tf.linalg.diag_part(A, k=offset)
+
+    def diagonal_embed(self, d, m, n, offset=0):
+        if d.shape[-1] == 0:
+            return tf.zeros((*self.shape(d)[:-1], m, n), d.dtype)
+        if isinstance(m, int) and isinstance(n, int):
+            return tf.linalg.diag(d, k=offset, num_rows=m, num_cols=n)
+        # tf.linalg.diag infers a wrong static shape where the sizes are tensors
+        return tf.linalg.set_diag(tf.zeros((*self.shape(d)[:-1], m, n), d.dtype), d, k=offset)
+
+    def positions(self, shape, index, like):
+        index = tuple(map(_static, index)) if isinstance(index, tuple) else _static(index)
+        tensors = [i for i in (index if isinstance(index, tuple) else (index,)) if isinstance(i, tf.Tensor)]
+        if not tensors and all(isinstance(size, int) for size in shape):
+            return super().positions(shape, index, like)
+        if any(i.shape.rank != 0 for i in tensors):
+            raise NotImplementedError(
+                "an index or mask whose numbers are not known while the graph is built. Only a single integer may be a "
+                "tensor there; tf.gather and tf.boolean_mask take more."
+            )
+        try:
+            return tf.reshape(tf.range(tf.reduce_prod(shape)), shape)[index]
+        except TypeError:
+            raise self.ShapeError(
+                f"the index {index!r} needs a known shape. Only integers and slices can select from a tensor whose "
+                "sizes are not known while the graph is built; tf.ensure_shape tells them."
+            ) from None
+
+    def reshape_positions(self, where):
+        return where.reshape(-1) if isinstance(where, np.ndarray) else tf.reshape(where, [-1])
+
+    def subset(self, A, index, ndim):
+        index = index if isinstance(index, tuple) else (index,)
+        if all(isinstance(i, (int, slice)) for i in index):
+            return A[(slice(None),) * (len(A.shape) - ndim) + index]
+        shape = self.shape(A)
+        batch, core = shape[: len(shape) - ndim], shape[len(shape) - ndim :]
+        where = self.positions(core, index, A)
+        flat = tf.reshape(A, (*batch, tf.reduce_prod(core)))
+        taken = tf.gather(flat, self.reshape_positions(where), axis=-1)
+        return tf.reshape(taken, (*batch, *(where.shape if isinstance(where, np.ndarray) else self.shape(where))))
+
+    def embed(self, B, where, shape):
+        lead = self.shape(B)[:-1]
+        columns = tf.transpose(tf.reshape(B, tf.stack([tf.reduce_prod(tf.shape(B)[:-1]), tf.shape(B)[-1]])))
+        size = tf.reduce_prod(shape)
+        # scatter_nd refuses to work without columns, which an empty batch has: it gets one more
+        columns = tf.pad(columns, [[0, 0], [0, 1]])
+        # indices of one more dimension than needed: for a plain list of rows TensorFlow's second derivative is sparse,
+        # and a forward accumulator fails over that
+        rows = tf.cast(where, tf.int32)[None, :, None]
+        zeros = tf.scatter_nd(rows, columns[None], tf.stack([size, tf.shape(columns)[1]]))
+        return tf.reshape(tf.transpose(zeros[:, :-1]), (*lead, *shape))
+
+    # -- linear algebra
+
+    def require(self, A, fine, message):
+        if tf.executing_eagerly():
+            if not bool(tf.reduce_all(fine)):
+                index = which_matrix(np.argwhere(~fine.numpy())[0])
+                raise self.LinAlgError(message.replace("argument A", f"argument A{index}"))
+            return A
+        if compiled_by_xla():  # which drops assertions: NaN is all that tells
+            return _or_nan(fine, A)
+        words = [f"{message} Matrix of the batch (0 where there is none):", _first(~fine)]
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
+            return tf.identity(A)
+
+    def cholesky(self, A, argument="A", on_error="raise"):
+        # TensorFlow's kernel does not raise where there is no factor: it leaves NaN on and below the diagonal, zeros
+        # where A is complex, and memory that nobody wrote above it.
+        L = tf.linalg.cholesky(A)
+        ok = _is_factor(L)
+        if on_error == "nan":
+            return _or_nan(ok, L)
+        if tf.executing_eagerly():
+            if not bool(tf.reduce_all(ok)):
+                raise self.LinAlgError(not_positive_definite(A.numpy(), argument))
+            return L
+        return tf.cond(tf.reduce_all(ok), lambda: L, lambda: _report(L, A, ok, argument))
+
+    def if_else(self, predicate, yes, no):
+        return super().if_else(predicate, yes, no) if isinstance(predicate, bool) else tf.cond(predicate, yes, no)
+
+    def choose(self, mask, yes, no):
+        if tf.executing_eagerly():
+            return yes() if bool(tf.reduce_all(mask)) else no()
+        if compiled_by_xla():
+            return no()
+        return tf.cond(tf.reduce_all(mask), yes, no)
+
+    def may_hold(self, mask):
+        return not _at_hand(mask) or super().may_hold(mask)
+
+    def first(self, mask):
+        # cumulative sums take several times as long as numbers that fall from row to row
+        rank = tf.cast(mask, tf.float32) * tf.cast(tf.range(self.shape(mask)[-2], 0, -1), tf.float32)[:, None]
+        return mask & tf.equal(rank, tf.reduce_max(rank, axis=-2, keepdims=True))
+
+    def only_if(self, mask, compute, otherwise):
+        if tf.executing_eagerly() or compiled_by_xla():
+            return super().only_if(mask, compute, otherwise)
+        with record.stop_recording():
+            return tf.cond(tf.reduce_any(mask), compute, otherwise)
+
+    def warn(self, mask, message):
+        if _at_hand(mask):
+            super().warn(mask, message)
+
+    def repeat(self, counts, step, state):
+        most = tf.reduce_max(tf.pad(tf.reshape(counts, [-1]), [[0, 1]]))
+        if tf.executing_eagerly():
+            return super().repeat(most, step, state)
+        _, *state = tf.while_loop(
+            lambda i, *state: i < most,
+            lambda i, *state: (i + 1, *step(i, list(state))),
+            (tf.zeros_like(most), *state),
+        )
+        return state
+
+    def solve(self, A, B, check=True):
+        # tf.linalg.solve does not broadcast
+        fit = A.shape[:-2].is_fully_defined() and A.shape[:-2] == B.shape[:-2]
+        if not fit and (A.shape.rank > 2 or B.shape.rank > 2):
+            batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(B)[:-2])
+            A, B = (tf.broadcast_to(M, tf.concat([batch, tf.shape(M)[-2:]], 0)) for M in (A, B))
+        if tf.executing_eagerly():
+            try:
+                return tf.linalg.solve(A, B)
+            except tf.errors.InvalidArgumentError as error:
+                if "not invertible" not in error.message:
+                    raise
+                regular, nan = _without_nan(A)
+                if nan is not None:
+                    return self.solve(regular, B) + nan
+                index = next(iter(np.argwhere(_is_singular(A))), ())
+                raise self.LinAlgError(singular("A", index)) from None
+        if compiled_by_xla():
+            # XLA's own solver takes no complex matrices, and where the condition number is 10⁸ its residual is 10⁵
+            # times as large as that of this, which is what a solution by rounded operations has.
+            Q, R = tf.linalg.qr(A)
+            return tf.linalg.triangular_solve(R, self.mH(Q) @ B, lower=False)
+        words = "argument A is singular, so that there is no A⁻¹ B."
+        # the kernel's error shows the name
+        solve = lambda A: tf.linalg.solve(A, B, name="solve_A")  # noqa: E731
+        return self._looked_at(A, check, words, solve, is_watched([A, B]))
+
+    def on_the_host(self, A):
+        # a graph may be compiled by XLA, or saved, and a kernel cannot
+        return tf.executing_eagerly() and "CPU" in A.device
+
+    def on_host(self, kernel, *arrays, **options):
+        if tf.executing_eagerly():
+            try:
+                found = kernel(*(A.numpy() for A in arrays), **options)
+            except np.linalg.LinAlgError as error:
+                raise self.LinAlgError(str(error)) from None
+            return tuple(tf.convert_to_tensor(x) for x in found)
+        if compiled_by_xla():
+            raise NotImplementedError(
+                f"{kernel.name} is computed on the host, which a program of XLA cannot call: leave out jit_compile."
+            )
+        _mark_as_unsaveable(
+            f"{kernel.name} is computed on the host, by a Python function, which a SavedModel does not contain."
+        )
+        dtypes = [tf.as_dtype(dtype) for dtype in kernel.dtypes(*(A.dtype.as_numpy_dtype for A in arrays))]
+        found = tf.numpy_function(lambda *values: kernel(*values, **options), arrays, dtypes, stateful=False)
+
+        def convert(pfor_input):  # vectorized_map would call it for one matrix after the other
+            tensors = aligned(pfor_input.inputs, kernel.signature.inputs)
+            return [wrap(out, True) for out in self.on_host(kernel, *tensors, **options)]
+
+        found[0].op.pfor_converter = convert
+        shapes = kernel.shapes(*(tuple(A.shape) for A in arrays))
+        return tuple(tf.ensure_shape(x, shape) for x, shape in zip(found, shapes, strict=True))
+
+    def inv(self, A, warn=False, regular=False):
+        return self._inverse(A, None if regular else True)
+
+    def inverse(self, A):
+        return self._inverse(A, False)
+
+    def _inverse(self, A, check):
+        if tf.executing_eagerly():
+            try:
+                return tf.linalg.inv(A)
+            except tf.errors.InvalidArgumentError as error:
+                if "not invertible" not in error.message:
+                    raise
+                regular, nan = _without_nan(A)
+                if nan is not None:
+                    return self._inverse(regular, check) + nan
+                index = next(iter(np.argwhere(_is_singular(A))), ())
+                raise self.LinAlgError(no_inverse("A", index)) from None
+        if compiled_by_xla():
+            return self.solve(A, self.eye_like(A))
+        words = "argument A is singular: it has no inverse."
+        return self._looked_at(A, check, words, lambda A: tf.linalg.inv(A, name="inv_A"), is_watched([A]))
+
+    def slogdet(self, A):
+        sign, logabsdet = _eliminated(A) if compiled_by_xla() else tf.linalg.slogdet(A)
+        return sign, tf.math.real(logabsdet)  # TensorFlow's is complex where A is
+
+    def lu(self, A):
+        LU, p = tf.linalg.lu(A, output_idx_type=tf.int64)  # square matrices only
+        return p, tf.linalg.set_diag(self.tril(LU), tf.ones_like(self.diagonal(LU))), self.triu(LU)
+
+    def permutation_matrix(self, p, like):
+        return self.mT(tf.one_hot(p, self.shape(p)[-1], dtype=like.dtype))
+
+    def take_rows(self, A, p):
+        if A.shape[:-2] != p.shape[:-1] or not A.shape[:-2].is_fully_defined():
+            batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(p)[:-1])
+            A = tf.broadcast_to(A, tf.concat([batch, tf.shape(A)[-2:]], axis=0))
+            p = tf.broadcast_to(p, tf.concat([batch, tf.shape(p)[-1:]], axis=0))
+        return tf.gather(A, p, axis=-2, batch_dims=A.shape.rank - 2)
+
+    def qr(self, A, mode="reduced"):
+        return tuple(tf.linalg.qr(A, full_matrices=mode == "complete"))
+
+    def eigh(self, A):
+        if compiled_by_xla():
+            return jacobi.eigh(A)
+        try:
+            w, V = tf.linalg.eigh(A)
+        except tf.errors.InvalidArgumentError as error:
+            raise self.LinAlgError(f"{error.message}\n{bad_spectrum('eigh', A.numpy(), 'A')}") from None
+        return self.real(w), V  # TensorFlow's eigenvalues have the dtype of A
+
+    def eig(self, A):
+        if compiled_by_xla():
+            raise NotImplementedError(
+                "eig: XLA has no eigenvalues of general matrices. Leave out jit_compile; for a symmetric or Hermitian "
+                "matrix, eigh has them."
+            )
+        try:
+            return tuple(tf.linalg.eig(A))
+        except tf.errors.InvalidArgumentError as error:
+            raise self.LinAlgError(f"{error.message}\n{bad_spectrum('eig', A.numpy(), 'A')}") from None
+
+    def svd(self, A, full_matrices=False):
+        if compiled_by_xla() and A.shape[-2:].is_fully_defined():
+            return jacobi.svd(A, full_matrices)
+        s, U, V = tf.linalg.svd(A, full_matrices=full_matrices)
+        return U, s, self.mH(V)
+
+    def rounding(self, A):
+        m, n = self.shape(A)[-2:]
+        eps = self.eps(A)
+        if isinstance(m, int) and isinstance(n, int):
+            return eps * max(m, n)
+        return eps * tf.cast(tf.maximum(m, n), A.dtype.real_dtype)
+
+    def expm(self, A):
+        return tf.linalg.expm(A)
+
+    def _looked_at(self, A, check, problem, compute, watched):
+        """``compute(A)``, in a graph, where TensorFlow's kernels fail for a singular matrix, without saying which of
+        the batch it is, and for some that have a NaN. With `check`, small matrices of a batch are looked at before, by
+        a second factorisation: that counts for little, and for larger ones it is left out. With None for it, there are
+        none of these matrices."""
+        if check is None:
+            return compute(A)
+        small = check and A.shape.rank > 2 and self.shape(A)[-1] <= _SMALL
+        if small is True:
+            logarithm = tf.math.real(tf.linalg.slogdet(tf.stop_gradient(A)).log_abs_determinant)
+            clean = tf.reduce_all(tf.math.is_finite(logarithm))
+        elif small is False:
+            clean = tf.reduce_all(tf.equal(A, A))
+        else:
+            clean = False
+
+        def careful():
+            regular = A if small is False else self._assert_invertible(A, small, problem)
+            regular, nan = _without_nan(regular)
+            return compute(regular) + nan
+
+        # Most matrices need no more than one look, at all of them together. But TensorFlow does not differentiate a
+        # branch in every mixture of modes.
+        return careful() if clean is False or watched else tf.cond(clean, lambda: compute(A), careful)
+
+    def _assert_invertible(self, A, small, problem):
+        """A batch of matrices, with an error that says which of them is singular."""
+        fine = self.if_else(
+            small, lambda: ~_is_singular(tf.stop_gradient(A)), lambda: tf.ones(tf.shape(A)[:-2], tf.bool)
+        )
+        words = [f"{problem} Matrix of the batch:", _first(~fine)]
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
+            return tf.identity(A)
+
+    def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
+        if unitriangular:
+            A = tf.linalg.set_diag(A, tf.ones_like(tf.linalg.diag_part(A)))
+        if not left:  # X op(A) = B  is  op(A)ᴴ Xᴴ = Bᴴ
+            return self.mH(self.solve_triangular(A, self.mH(B), upper=upper, adjoint=not adjoint))
+        return tf.linalg.triangular_solve(A, B, lower=not upper, adjoint=adjoint)
+
+
+def _at_hand(A):
+    """Whether the numbers in a tensor can be looked at without waiting for a device."""
+    return tf.executing_eagerly() and hasattr(A, "numpy") and A.device.rpartition("device:")[-1].startswith("CPU")
+
+
+def is_watched(tensors):
+    """Whether a tape records what is done with one of the tensors, or a forward accumulator has a tangent of one."""
+    return record.should_record_backprop(tensors) or any(forwardprop_util.pack_tangents(tensors).indices)
+
+
+def compiled_by_xla():
+    """Whether the graph that is being built is that of a tf.function with jit_compile=True. (TensorFlow has no public
+    way to ask.)"""
+    return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def _mark_as_unsaveable(reason):
+    """Have tf.saved_model.save say so, for the function whose graph is being built. (What it would write can be loaded,
+    and fails when it is called. TensorFlow itself does this in private.)"""
+    graph = tf.compat.v1.get_default_graph()
+    while graph.building_function:
+        graph.mark_as_unsaveable(reason)
+        graph = graph.outer_graph
+
+
+def _static(i):
+    """A tensor in an index as an array of NumPy's, where its numbers are known while a graph is built."""
+    value = tf.get_static_value(i) if isinstance(i, tf.Tensor) else None
+    return i if value is None else value
+
+
+def _eliminated(A):
+    """slogdet for XLA, which has no kernel for it: Gaussian elimination with partial pivoting, a column at a time. Rows
+    are not swapped, but free until they have been a pivot's; each free one above a pivot's turns the sign."""
+    n = tf.shape(A)[-1]
+    free = tf.ones_like(tf.reduce_sum(tf.math.real(A), axis=-1))
+    logarithm = tf.zeros_like(tf.reduce_sum(free, axis=-1))
+
+    def step(j, A, free, sign, logarithm):
+        column = tf.gather(A, j, axis=-1)
+        row = tf.argmax(tf.where(free > 0, tf.abs(column), -tf.ones_like(free)), axis=-1, output_type=tf.int32)
+        hot = tf.one_hot(row, n, dtype=free.dtype)
+        chosen = tf.cast(hot, A.dtype)
+        pivot = tf.reduce_sum(chosen * column, axis=-1)
+        above = tf.reduce_sum(free * (1 - tf.cumsum(hot, axis=-1)), axis=-1)
+        turned = tf.cast(1 - 2 * tf.math.floormod(above, tf.constant(2, above.dtype)), A.dtype)
+        free = free - hot
+        factor = column / tf.where(tf.equal(pivot, 0), tf.ones_like(pivot), pivot)[..., None] * tf.cast(free, A.dtype)
+        A = A - factor[..., :, None] * tf.reduce_sum(chosen[..., :, None] * A, axis=-2, keepdims=True)
+        return j + 1, A, free, sign * turned * tf.sign(pivot), logarithm + tf.math.log(tf.abs(pivot))
+
+    state = (tf.constant(0), A, free, tf.cast(tf.ones_like(logarithm), A.dtype), logarithm)
+    _, _, _, sign, logarithm = tf.while_loop(lambda j, *_: j < n, step, state)
+    return sign, logarithm
+
+
+def _without_nan(A):
+    """The matrices, with the identity in the place of those that have a NaN, and what is to be added to what has been
+    computed of them: NaN, or 0 for the others; None, eagerly, if there is none. TensorFlow's kernels call some of these
+    matrices singular."""
+    bad = tf.reduce_any(tf.not_equal(A, A), axis=[-2, -1], keepdims=True)  # is_nan takes no complex numbers
+    if tf.executing_eagerly() and not bool(tf.reduce_any(bad)):
+        return A, None
+    nan = tf.where(bad, tf.constant(math.nan, A.dtype.real_dtype), tf.constant(0, A.dtype.real_dtype))
+    return tf.where(bad, tf.eye(tf.shape(A)[-1], dtype=A.dtype), A), tf.cast(nan, A.dtype)
+
+
+def _is_factor(L):
+    """Whether what TensorFlow's kernel left is a Cholesky factor."""
+    diagonal = tf.math.real(tf.linalg.diag_part(L))
+    return tf.reduce_all(tf.math.is_finite(diagonal) & (diagonal > 0), axis=-1)
+
+
+def _or_nan(fine, A):
+    """The matrices, NaN in the place of those that are not fine."""
+    return tf.where(fine[..., None, None], A, tf.cast(tf.constant(math.nan, tf.float64), A.dtype))
+
+
+def _is_singular(A):
+    # This factorisation, unlike that of tf.linalg.solve, does not mind.
+    return tf.math.is_inf(tf.math.real(tf.linalg.slogdet(A).log_abs_determinant))
+
+
+def _first(found):
+    """The first place in the flattened array where something was found. (Where there is none, in an empty batch too, a
+    place behind the last one: XLA and vectorized_map compute it even then.)"""
+    flat = tf.pad(tf.reshape(tf.cast(found, tf.int32), [-1]), [[0, 1]], constant_values=1)
+    return tf.argmax(flat, output_type=tf.int32)
+
+
+def _report(L, A, ok, argument):
+    """Fail, in a graph, with the first matrix that has no Cholesky factor and its first leading minor that is not
+    positive. That one is found by bisection, in all matrices at once: the factor of A with the identity in place of its
+    rows and columns from k on tells whether the leading block of order k is positive definite."""
+    n = tf.shape(A)[-1]
+    eye = tf.eye(n, dtype=A.dtype)
+
+    def halve(low, high):
+        middle = (low + high) // 2
+        inside = tf.range(n) < middle[..., None]
+        block = tf.where(inside[..., :, None] & inside[..., None, :], A, eye)
+        good = _is_factor(tf.linalg.cholesky(block))
+        return tf.where(good, middle, low), tf.where(good, high, middle)
+
+    low = tf.zeros_like(ok, tf.int32)
+    _, order = tf.while_loop(lambda low, high: tf.reduce_any(high - low > 1), halve, [low, low + n])
+    first = _first(~ok)
+    order = tf.gather(tf.pad(tf.reshape(order, [-1]), [[0, 1]]), first)
+    finite = tf.reduce_all(tf.math.is_finite(tf.math.abs(tf.linalg.band_part(A, -1, 0))))
+    words = [f"cholesky: argument {argument} is not positive definite. Matrix of the batch (0 where there is none):"]
+    words += [first, "; order of its leading minor that is not positive:", order]
+    words += [f"; are all entries of {argument} finite:", finite]
+    words += [f". If it should be positive definite, add a small multiple of the identity to {argument}."]
+    # The condition is false here, but it says so for each matrix: vectorized_map runs this branch for those that come
+    # here, which are none where all is well, and a constant would fail then too.
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(ok), words, summarize=1)]):
+        return _or_nan(ok, L)  # XLA drops the assertion; then NaN in the whole matrix is all that tells

@@ -1,0 +1,161 @@
+"""Existing code that calls TensorFlow's functions, made to use ours: `tf_ops.reroute`.
+
+May import tensorflow and `tf_ops.linalg`. Which function becomes which op follows from the ops: each knows the
+one of TensorFlow's that it stands for.
+"""
+
+import contextlib
+import functools
+import sys
+import threading
+import types
+import warnings
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from tf_ops import linalg
+
+
+@contextlib.contextmanager
+def reroute() -> Iterator[None]:
+    """Reroute TensorFlow's functions to the ops of `tf_ops`, in code that is not yours to change.
+
+    Inside, ``tf.linalg.cholesky`` is `tf_ops.cholesky`, wherever it is called from: a library, a distribution of
+    TensorFlow Probability, a layer of Keras. The same holds under its names in ``tf.compat``. What is traced inside
+    stays so: only the first call of a `tf.function` has to be inside, and derivatives taken later are ours, too.
+
+    Other spellings are found wherever TensorFlow's modules have them, also in those that ``import tensorflow.linalg``
+    makes. Where a function of tf.linalg could not be replaced, because somebody else has put another one there, or has
+    imported a module of TensorFlow's inside, a warning says so.
+
+    Left alone are code that keeps the function itself (by ``from tensorflow.linalg import cholesky``, or as a default
+    argument), TensorFlow's own insides, such as `tf.linalg.LinearOperatorFullMatrix`, and linear operators in the place
+    of tensors. Entering takes some 10 ms, to find the function under all its names.
+
+    It holds for the thread that enters it (a replica of a `tf.distribute` strategy is another one: enter it in the
+    function that the strategy runs), may be nested, and may decorate a function.
+
+    Examples
+    --------
+    >>> import tensorflow as tf, tf_ops
+    >>> A = tf.constant([[1.0, 2.0], [2.0, 1.0]])
+    >>> with tf_ops.reroute():
+    ...     tf.linalg.cholesky(A)
+    Traceback (most recent call last):
+      ...
+    tensorflow.python.framework.errors_impl.InvalidArgumentError: cholesky: argument A is not positive definite: ...
+    """
+    _here.depth += 1
+    _change(+1)
+    try:
+        _warn(_missed(lambda value, stand_in: value is not stand_in), "somebody else has put functions there")
+        yield
+    finally:
+        missed = _missed(lambda value, _: _is_replaced(value))
+        _change(-1)
+        _here.depth -= 1
+    _warn(missed, "a module that has been imported meanwhile brought TensorFlow's back")
+
+
+class _Here(threading.local):
+    """This thread: how many times it is inside, and whether it is in an op at the moment."""
+
+    depth = 0
+    in_op = False
+
+
+_here = _Here()
+_lock = threading.Lock()
+_inside = 0  # how many times threads are inside, all together: the first replaces the functions, the last restores them
+_replaced = []
+
+
+def _change(step):
+    global _inside
+    with _lock:
+        before, _inside = _inside, _inside + step
+        if before == 0:
+            _replaced.extend(_places())
+        if before == 0 or _inside == 0:
+            for module, name, function, stand_in in _replaced:
+                # as it was, unless somebody else has put something there meanwhile
+                if step > 0 or vars(module)[name] is stand_in:
+                    setattr(module, name, stand_in if step > 0 else function)
+        if _inside == 0:
+            _replaced.clear()
+
+
+def _places():
+    """Where TensorFlow's public interface has the functions. They are in several modules, as tf, tf.linalg,
+    tf.compat.v2.linalg and so on are objects of their own, and so is what ``import tensorflow.linalg`` makes of a
+    tf.linalg that has been there before."""
+    stand_ins = {id(function): (function, stand_in) for function, stand_in in STAND_INS.items()}
+    return [
+        (module, name, *stand_ins[id(value)])
+        for module in _public_modules()
+        for name, value in list(vars(module).items())
+        if id(value) in stand_ins
+    ]
+
+
+def _public_modules():
+    found = {
+        id(module): module
+        for key, module in list(sys.modules.items())
+        if isinstance(module, types.ModuleType)
+        and (key == "tensorflow" or (key.startswith("tensorflow.") and not key.startswith("tensorflow.python")))
+    }
+    return {**found, id(tf): tf, id(tf.linalg): tf.linalg}.values()
+
+
+def _missed(is_missed):
+    """The names of functions of tf.linalg that are not ours now."""
+    missing = object()
+    return [name for name, stand_in in _EXPECTED.items() if is_missed(getattr(tf.linalg, name, missing), stand_in)]
+
+
+def _warn(names, reason):
+    if names:
+        warnings.warn(
+            f"tf_ops.reroute: calls of tf.linalg.{', '.join(names)} are not rerouted: {reason}. Import TensorFlow's "
+            "modules before, and put other functions into them inside or afterwards.",
+            stacklevel=4,
+        )
+
+
+def _stand_in(function, op):
+    @functools.wraps(function)
+    def rerouted(*args, **kwargs):
+        # An op computes with TensorFlow's function itself.
+        alone = not _here.depth or _here.in_op
+        if alone or any(isinstance(x, tf.linalg.LinearOperator) for x in (*args, *kwargs.values())):
+            return function(*args, **kwargs)
+        _here.in_op = True
+        try:
+            return op(*args, **kwargs)
+        finally:
+            _here.in_op = False
+
+    rerouted.autograph_info__ = {}  # as that of an op: AutoGraph has nothing to rewrite here
+    return rerouted
+
+
+def _norm_with_keep_dims(tensor, ord="euclidean", axis=None, keepdims=None, name=None, keep_dims=None):
+    return linalg.norm(tensor, ord, axis, keepdims if keep_dims is None else keep_dims, name)
+
+
+def _is_replaced(function):
+    return isinstance(function, types.FunctionType) and function in STAND_INS
+
+
+#: what is called in the place of each function; an op that hands over every call is TensorFlow's function already
+STAND_INS = {
+    op.builtin: _stand_in(op.builtin, op)
+    for op in vars(linalg).values()
+    if hasattr(op, "primitive") and op.use_builtin_when is not None
+}
+# an older one, with another signature
+STAND_INS[tf.compat.v1.norm] = _stand_in(tf.compat.v1.norm, _norm_with_keep_dims)
+
+_EXPECTED = {name: STAND_INS[function] for name, function in vars(tf.linalg).items() if _is_replaced(function)}

@@ -1,0 +1,332 @@
+"""A primitive as an operation of TensorFlow, whose derivatives are its rules.
+
+May import tensorflow and `overbar`. The one place where rules meet TensorFlow: no op has code of its own here.
+"""
+
+import contextlib
+import functools
+import inspect
+import itertools
+import math
+import weakref
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.eager import forwardprop_util, record
+from tensorflow.python.framework.ops import gradient_registry
+
+from overbar._functions import as_function
+from overbar._namespace import mH, mT, namespace, register
+from overbar._primitive import Primitive
+from tf_ops._namespace import TensorFlowNamespace, is_watched
+from tf_ops._vectorizing import converter, on_tensors, tensors_in, with_tensors
+
+_HALF = (tf.float16, tf.bfloat16)
+
+
+class _Front(TensorFlowNamespace):
+    def call(self, primitive, arrays, options):
+        if tf.executing_eagerly():
+            return self._call(primitive, arrays, options)
+        with tf.name_scope(primitive.name.lstrip("_")) as scope:  # TensorFlow keeps names like _x for itself
+            return self._call(primitive, assert_fit(primitive, arrays), options, scope)
+
+    def _call(self, primitive, arrays, options, scope=None):
+        half = half_precision(arrays)
+        if not half:
+            return apply(primitive, arrays, options, scope)
+        outputs = apply(primitive, [tf.cast(A, tf.float32) for A in arrays], options, scope)
+        return tuple(tf.cast(out, half) if self.is_floating(out) else out for out in outputs)
+
+    def of_unknown_rank(self, primitive, arrays, options):
+        """The outputs where the rank of an array is not known while a graph is built: the matrices are its last two
+        dimensions, as in TensorFlow, and all those in front of them become one."""
+        cores = primitive.signature.inputs
+        for i, (A, core) in enumerate(zip(arrays, cores, strict=True)):
+            if A.shape.rank is not None and A.shape.rank < len(core):
+                raise self.ShapeError(
+                    f"{primitive.name}: argument {primitive.argument(i)} of shape {tuple(A.shape)} has too few "
+                    "dimensions. Where the rank of another is unknown, there are no vectors in the place of matrices."
+                )
+        fronts = [tf.shape(A)[: tf.rank(A) - len(core)] for A, core in zip(arrays, cores, strict=True)]
+        batch = functools.reduce(tf.broadcast_dynamic_shape, fronts)
+        single = []
+        for i, (A, core) in enumerate(zip(arrays, cores, strict=True)):
+            words = f"argument {primitive.argument(i)} has too few dimensions for {primitive.signature.text}"
+            enough = tf.debugging.assert_rank_at_least(A, len(core), f"{primitive.name}: {words}")
+            with tf.control_dependencies([] if enough is None else [enough]):  # None where that is known
+                tail = tf.shape(A)[tf.rank(A) - len(core) :]
+            A = tf.reshape(
+                tf.broadcast_to(A, tf.concat([batch, tail], 0)), tf.concat([[tf.reduce_prod(batch)], tail], 0)
+            )
+            single.append(tf.ensure_shape(A, [None] * (1 + len(core))))
+        primitive.check(self, single)
+        outputs = self.call(primitive, single, options)
+        return [tf.reshape(out, tf.concat([batch, tf.shape(out)[1:]], 0)) for out in outputs]
+
+
+TENSORFLOW = _Front()
+
+# The name under which a tape knows our ops. It makes a tensor of zeros for each output of an op from which no gradient
+# came, but for the second to fifth ones of this op, where it passes None. A rule then has no work for what is absent.
+_NAME = "FusedBatchNorm"
+
+
+def half_precision(values):
+    """The dtype that all tensors and arrays among the values have, but those of integers, if it is float16 or bfloat16.
+    There are no kernels of linear algebra for these: what is computed is computed in float32, and given back in the
+    dtype that came; tf.cast does the same to the gradients."""
+    dtypes = {tf.as_dtype(value.dtype) for value in values if hasattr(value, "dtype")}
+    dtypes -= {dtype for dtype in dtypes if dtype.is_integer}
+    return dtypes.pop() if len(dtypes) == 1 and dtypes <= set(_HALF) else None
+
+
+def in_single_precision(function):
+    """A function of TensorFlow's own that has no kernel for half precision, as one that takes it."""
+
+    @functools.wraps(function)
+    def computed(*args, **kwargs):
+        half = half_precision((*args, *kwargs.values()))
+        if not half:
+            return function(*args, **kwargs)
+        cast = lambda x: tf.cast(x, tf.float32) if half_precision([x]) else x  # noqa: E731
+        return tf.cast(function(*map(cast, args), **{name: cast(x) for name, x in kwargs.items()}), half)
+
+    return computed
+
+
+def assert_fit(primitive, arrays):
+    """The arrays, which fail when they come if sizes that were not known when the graph was built do not fit."""
+    signature = primitive.signature
+    if signature.whole or all(A.shape.is_fully_defined() for A in arrays):
+        return arrays
+    seen, checks = {}, []
+    for i, (A, core) in enumerate(zip(arrays, signature.inputs, strict=True)):
+        for axis, dim in enumerate(core, A.shape.rank - len(core)):
+            if dim.isdigit():
+                if A.shape[axis] is None:
+                    words = f"{primitive.name}: argument {primitive.argument(i)} must have {dim} in {signature.text}:"
+                    size = tf.shape(A)[axis]
+                    checks.append(tf.debugging.Assert(tf.equal(size, int(dim)), [words, size]))
+                continue
+            j, other = seen.setdefault(dim, (i, axis))
+            if (i, axis) == (j, other) or None not in (A.shape[axis], arrays[j].shape[other]):
+                continue
+            sizes = tf.shape(arrays[j])[other], tf.shape(A)[axis]
+            if i == j:
+                words = f"{primitive.name}: argument {primitive.argument(i)} is not square:"
+            else:
+                words = (
+                    f"{primitive.name}: argument {primitive.argument(i)} does not fit {primitive.argument(j)}: the "
+                    f"dimension {dim} of {signature.text} differs:"
+                )
+            checks.append(tf.debugging.Assert(tf.equal(*sizes), [words, *reversed(sizes)]))
+    if not checks:
+        return arrays
+    with tf.control_dependencies(checks):  # dropped under XLA, whose own compilation fails for sizes that do not fit
+        return [tf.identity(A) for A in arrays]
+
+
+def apply(primitive, arrays, options, scope=None):
+    """All outputs of a primitive, hidden ones too, as a tuple. `scope` is where its ops are in a graph."""
+    for name, value in options.items():
+        for tensor in tensors_in(value):
+            if name in primitive.steps or not (tensor.dtype.is_floating or tensor.dtype.is_complex):
+                continue
+            raise TypeError(
+                f"{primitive.name}: the option {name} is a tensor of {tensor.dtype.name}, but a primitive is "
+                "differentiated with respect to its arrays only, and a gradient would silently lack what comes from "
+                "here. Make it an array, in front of the `*` and in the signature, or pass a Python number."
+            )
+    if tf.executing_eagerly() and not record.could_possibly_record():
+        return primitive.run(arrays, options)
+    if not tf.executing_eagerly():
+        arrays, options = [_inside(A) for A in arrays], on_tensors(_known_or_inside, options)
+    # Nobody watches the native ops: a tape would keep them, and a forward accumulator would differentiate them. So they
+    # work on tensors that nobody watches.
+    unwatched = arrays
+    if is_watched(arrays):
+        with record.stop_recording():
+            unwatched = [tf.identity(A) for A in arrays]
+    others = _Others(primitive, [*unwatched, *tensors_in(options)], options)
+    with record.VariableWatcher() as variables:
+        outputs = primitive.run(unwatched, options)
+    read = [f"the tf.Variable {variable.name}" for variable in variables.watched_variables()]
+    if not read and is_watched(outputs):
+        read = ["a tensor that is none of its arrays, which a tape or an accumulator watches"]
+    if read:
+        raise TypeError(
+            f"{primitive.name}: its function, or one among its options, reads {read[0]}, with respect to which the "
+            "rules know no derivative. Make it an array of the primitive (spectral_function has args=), or, where "
+            "it is a constant, read it outside and put it into tf.stop_gradient."
+        )
+    return recorded(primitive, outputs, arrays, options, scope, others.found())
+
+
+class _Others:
+    """The tensors of a graph that a primitive reads and that are none of its arrays and options: what a function among
+    its options refers to, for instance. Tapes in the same graph say whether they watch one of these. Those around the
+    graph, and tf.gradients, cannot be asked."""
+
+    def __init__(self, primitive, known, options):
+        plain = (str, int, float, type(None), list, tuple, dict, slice, np.ndarray, tf.Tensor)
+        self.graph = None
+        if not tf.executing_eagerly() and (
+            primitive.function.__closure__ or not all(isinstance(value, plain) for value in options.values())
+        ):
+            self.graph, self.known = tf.compat.v1.get_default_graph(), {tensor.name for tensor in known}
+            self.before = len(self.graph.get_operations())
+
+    def found(self):
+        if self.graph is None:
+            return []
+        ops = self.graph.get_operations()[self.before :]
+        inside = {op.name for op in ops}
+        read = [tensor for op in ops for tensor in op.inputs if tensor.op.name not in inside]
+        read += [op.outputs[0] for op in ops if op.type == "Placeholder"]  # captured from outside of the graph
+        return list(
+            {
+                tensor.name: tensor
+                for tensor in read
+                if tensor.name not in self.known
+                and tensor.op.type not in ("Const", "StopGradient")
+                and (tensor.dtype.is_floating or tensor.dtype.is_complex)
+            }.values()
+        )
+
+
+def _inside(A):
+    """A tensor of the graph that is being built. Tapes and accumulators are told how it comes from one outside of it,
+    which they would not be later, where they do not watch."""
+    return A if getattr(A, "graph", None) is tf.compat.v1.get_default_graph() else tf.identity(A)
+
+
+def _known_or_inside(tensor):
+    """A tensor among the options: its numbers, where they are known, for these are everywhere what they are."""
+    value = tf.get_static_value(tensor) if isinstance(tensor, tf.Tensor) else None
+    return _inside(tf.convert_to_tensor(tensor)) if value is None else value
+
+
+def recorded(primitive, outputs, arrays, options, scope=None, others=()):
+    """The outputs of a primitive that nobody watched being computed, as ones whose derivative is the rule. That by the
+    others, tensors that are neither arrays nor options, is NaN."""
+
+    def pull(bars, results, arrays, options, needed=None):
+        # Gathers send IndexedSlices; None is what tape.gradient was given among the output_gradients.
+        bars = [None if bar is None else tf.convert_to_tensor(bar) for bar in bars]
+        # TensorFlow puts the gradients of its own ops into such a scope, too
+        with tf.name_scope(f"gradient_tape/{scope}") if scope else contextlib.nullcontext():
+            return primitive.pull(TENSORFLOW, bars, results, arrays, options, needed)
+
+    # of a number that was given nobody can ask for the derivative
+    needed = [not getattr(A, "overbar_made", False) for A in arrays]
+
+    def gradient(*bars):
+        # The rule must see the outputs that are on the tape, those that the caller gets: a second derivative does not
+        # know how others depend on the inputs.
+        return pull(bars, results, arrays, options, needed)
+
+    with record.stop_recording():
+        if tf.executing_eagerly():
+            # what is on a tape must be nobody else's: an output may be an input, or a constant that is kept
+            results = tuple(tf.identity(out) for out in outputs)
+        else:
+            results = _named(pull, outputs, arrays, options, others)
+            results[0].op.pfor_converter = converter(
+                primitive,
+                options,
+                len(others),
+                lambda outputs, arrays, options, others: recorded(primitive, outputs, arrays, options, scope, others),
+                lambda arrays, options: apply(primitive, arrays, options, scope),
+            )
+    # which of the arrays have a tangent, in any forward accumulator
+    moving = sorted(
+        {i for found in forwardprop_util.pack_tangents(arrays).indices for i, _ in found if i < len(arrays)}
+    )
+    if moving:
+        _accumulate(primitive, results, arrays, options, gradient, moving)
+    else:
+        _tell_tapes(record.record_operation, results[: primitive.differentiable], arrays, gradient)
+    return results
+
+
+def _tell_tapes(tell, results, arrays, gradient):
+    """Record an op whose `gradient` gets None for each of several outputs from which no gradient came: the first one,
+    to which tapes send zeros in any case, is one that nobody uses."""
+    if len(results) > 1:
+        with record.stop_recording():
+            unused = tf.zeros(())
+        tell(_NAME, (unused, *results), arrays, lambda _, *bars: gradient(*bars))
+    else:
+        tell(_NAME, results, arrays, gradient)
+
+
+_numbers = itertools.count()
+
+
+def _named(pull, outputs, arrays, options, others):
+    """The outputs as those of an op that says by name what its gradient is: tf.gradients and graphs within graphs look
+    there. It is what tf.custom_gradient makes, too, whose gradient only knows the tensors of this graph, though, and is
+    lost where TensorFlow builds a graph again from its definition: in forward mode, that of a loop or a branch.
+
+    TensorFlow keeps what is registered for good, and with it would keep every graph ever traced and all that they
+    captured. So what is registered only knows where to find the gradient: it lives as long as the op, and then its name
+    goes, too. Each op has a name of its own because a SavedModel has one gradient for each name.
+    """
+    count, last, name = len(outputs), len(outputs) + len(arrays), f"overbar-{next(_numbers)}"
+    held = tensors_in(options)
+    with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": name}):
+        tied = tf.identity_n([*outputs, *arrays, *held, *others])
+
+    def gradient(op, *bars):
+        # a SavedModel is written without an op, and with one bar too many for each array
+        results, inputs = (tied, [*outputs, *arrays, *held, *others]) if op is None else (op.outputs, op.inputs)
+        given = with_tensors(options, inputs[last:])
+        bars = pull(_present(bars[:count]), results[:count], inputs[count:last], given)
+        unknown = [tf.fill(tf.shape(B), tf.cast(math.nan, B.dtype)) for B in inputs[last + len(held) :]]
+        return [*[None] * count, *bars, *[None] * len(held), *unknown]
+
+    tied[0].op.overbar_gradient = gradient
+    found = weakref.ref(gradient)
+    tf.RegisterGradient(name)(lambda op, *bars: found()(op, *bars))
+    weakref.finalize(gradient, gradient_registry._registry.pop, name).atexit = False
+    return tuple(tied[:count])
+
+
+def _present(bars):
+    """The bars, None in the place of those that tf.gradients made for outputs from which no gradient came."""
+    found = [None if getattr(bar, "op", None) is not None and bar.op.type == "ZerosLike" else bar for bar in bars]
+    return found if any(bar is not None for bar in found) else bars
+
+
+def _accumulate(primitive, results, arrays, options, gradient, moving):
+    """Tell tapes, and then forward accumulators, how the results of a primitive depend on its arrays.
+
+    The other way round, which is TensorFlow's, a tape around an accumulator would not know the results that the forward
+    rule sees. To be told alone, the accumulators get copies of the arrays that move, of which no tape knows.
+    """
+
+    def forward(*dots):
+        dots = [dots[moving.index(i)] if i in moving else None for i in range(len(arrays))]
+        return list(primitive.push(TENSORFLOW, dots, results, arrays, options)[: primitive.differentiable])
+
+    def transposed(*bars):
+        bars = gradient(*bars)
+        return [bars[i] for i in moving]
+
+    smooth = results[: primitive.differentiable]
+    _tell_tapes(record.record_operation_backprop_only, smooth, arrays, gradient)
+    originals = [arrays[i] for i in moving]
+    with record.stop_recording():
+        copies = [tf.identity(A) for A in originals]
+    record.record_operation_forwardprop_only("Identity", copies, originals, lambda *bars: bars, None)
+    record.record_operation(_NAME, smooth, copies, transposed, primitive.jvp_rule and forward)
+
+
+# The mark that tf.autograph.experimental.do_not_convert sets. Nothing in a primitive depends on a tensor's values, so
+# that AutoGraph would only rewrite it to the same, slowly, with worse tracebacks, and with a warning where it cannot.
+for function in (Primitive, *filter(inspect.isfunction, vars(Primitive).values()), as_function, namespace, mT, mH):
+    function.autograph_info__ = {}
+
+register(tf.Tensor, TENSORFLOW)
+register(tf.Variable, TENSORFLOW)

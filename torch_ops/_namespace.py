@@ -1,0 +1,494 @@
+"""PyTorch under the names of `overbar._namespace`.
+
+May import torch, array-api-compat and `overbar`. Nothing here knows a derivative: these are the words in which the
+rules are spoken to torch. Where array-api-compat's wrapper fails under a transform of torch.func, torch's own
+function stands in its place (concat and diagonal under legacy vmap, eye under linearize).
+"""
+
+import contextlib
+import itertools
+import math
+import threading
+
+import numpy as np
+import torch
+from torch.autograd import forward_ad
+
+from overbar._messages import bad_minor, no_inverse, not_finite, singular, which_matrix
+from overbar._namespace import Namespace, pairs_of
+from torch_ops import _host as host
+
+
+class ShapeError(torch.linalg.LinAlgError, ValueError):
+    """A tensor's shape does not fit the function. (A `torch.linalg.LinAlgError`, hence a `RuntimeError`.)"""
+
+
+class DtypeError(torch.linalg.LinAlgError, TypeError):
+    """A tensor's dtype is not real or complex floating point."""
+
+
+class BufferRefused(Exception):
+    """A rule wants to work in place while a compiler traces it: the wrapper makes it one op of the graph."""
+
+
+_thread = threading.local()
+
+
+@contextlib.contextmanager
+def refusing_buffers():
+    """Where a compiler traces what runs in here, raise BufferRefused when memory to write to is asked for."""
+    before = getattr(_thread, "refuses_buffers", False)
+    _thread.refuses_buffers = True
+    try:
+        yield
+    finally:
+        _thread.refuses_buffers = before
+
+
+# Those of a graph of torch.compile's that holds for every number are symbols.
+_NUMBERS = (bool, int, float, complex, torch.SymBool, torch.SymInt, torch.SymFloat)
+
+
+class TorchNamespace(Namespace):
+    name = "PyTorch"
+    ShapeError = ShapeError
+    DtypeError = DtypeError
+    LinAlgError = torch.linalg.LinAlgError
+    promotes = False
+    inverse_by_columns = True
+
+    def as_arrays(self, values):
+        for value in values:
+            if not isinstance(value, torch.Tensor):
+                break
+        else:
+            return values
+        like = next((v for v in values if isinstance(v, torch.Tensor)), None)
+        return [v if isinstance(v, torch.Tensor) else self._from_python(v, like) for v in values]
+
+    def _from_python(self, value, like):
+        if not isinstance(value, _NUMBERS):
+            raise TypeError(
+                f"got a {type(value).__name__} in the place of a tensor. Convert it with torch.as_tensor, "
+                "which lets you choose dtype and device."
+            )
+        if isinstance(value, complex) and like is not None and not like.is_complex():
+            return torch.full((), value, dtype=like.dtype.to_complex(), device=like.device)
+        dtype = like.dtype if like is not None else None if isinstance(value, complex) else torch.get_default_dtype()
+        # torch.full writes the number on the device; torch.tensor would make it on the host and copy it
+        return torch.full((), value, dtype=dtype, device=like.device if like is not None else None)
+
+    def is_floating(self, A):
+        return A.is_floating_point() or A.is_complex()
+
+    def is_complex(self, A):
+        return A.is_complex()
+
+    def cast(self, A, like):
+        if A.dtype == like.dtype:
+            return A
+        if A.is_complex() and not like.is_complex():
+            A = A.real
+        return A.to(like.dtype)
+
+    def constant(self, value, like):
+        return torch.as_tensor(value, device=like.device)
+
+    def conj(self, A):
+        return A.conj()
+
+    def real(self, A):
+        return A.real if A.is_complex() else A
+
+    def power_of_two(self, A):
+        if 0 in A.shape[-2:]:
+            return A.new_ones((*A.shape[:-2], 1, 1), dtype=A.real.dtype)
+        x = A.detach().abs().amax((-2, -1), keepdim=True)
+        mantissa, _ = torch.frexp(x)
+        tiny = self.smallest_scale(x)
+        # zero, infinity and NaN have no mantissa
+        return torch.clamp(x / 2 / mantissa, tiny, 1 / tiny).nan_to_num(1.0)
+
+    def mT(self, A):
+        return A.mT
+
+    def mH(self, A):
+        return A.mH
+
+    def cumulative_sum(self, A, axis):
+        return torch.cumsum(A, axis)
+
+    def argsort(self, A, axis=-1):
+        return torch.argsort(A, dim=axis)
+
+    def take_along_axis(self, A, indices, axis=-1):
+        return torch.take_along_dim(A, indices, axis)
+
+    def concat(self, arrays, axis=0):
+        return torch.cat(tuple(arrays), dim=axis)
+
+    def eye_like(self, A):
+        return torch.eye(*A.shape[-2:], dtype=A.dtype, device=A.device)
+
+    def tril(self, A, k=0):
+        return torch.tril(A, k)
+
+    def triu(self, A, k=0):
+        return torch.triu(A, k)
+
+    def broadcast_to(self, A, shape):
+        return A.expand(shape)
+
+    def sum_to(self, A, shape):
+        return A.sum_to_size(shape)
+
+    def diagonal(self, A, offset=0):
+        return torch.diagonal(A, offset, -2, -1)
+
+    def diagonal_embed(self, d, m, n, offset=0):
+        zeros = d.new_zeros((*d.shape[:-1], m, n))
+        return torch.diagonal_scatter(zeros, d, offset, -2, -1)
+
+    def positions(self, shape, index, like):
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(i, (list, np.ndarray)) for i in parts):
+            # they are on the host, and torch indexes by them in other ways than NumPy; sizes become constants here
+            return super().positions(tuple(map(int, shape)), index, like)
+        # on the device: nothing is copied there, and the index may hold tensors of that device
+        where = torch.arange(math.prod(shape), device=like.device).reshape(shape)
+        return _indexed(where, parts)
+
+    def subset(self, A, index, ndim):
+        index = index if isinstance(index, tuple) else (index,)
+        if all(isinstance(i, int) or (isinstance(i, slice) and (i.step or 1) > 0) for i in index):
+            return A[(slice(None),) * (A.ndim - ndim) + index]
+        return super().subset(A, index, ndim)
+
+    def take(self, A, indices, axis):
+        return torch.index_select(A, axis, indices)
+
+    def embed(self, B, where, shape):
+        zeros = B.new_zeros((*B.shape[:-1], math.prod(shape)))
+        return zeros.index_add(-1, where, B).reshape(*B.shape[:-1], *shape)
+
+    def choose(self, mask, yes, no):
+        # a compiler traces, or the host would have to wait for a device; fake tensors have no numbers
+        if torch.compiler.is_compiling() or type(mask) is not torch.Tensor or mask.device.type != "cpu":
+            return no()
+        try:
+            every = bool(mask.all())
+        except RuntimeError:  # a transform looks at it
+            every = False
+        return yes() if every else no()
+
+    def constant_function(self, function, arrays, message):
+        # A tensor that requires a gradient gets into the value from where the function was written: by a closure, an
+        # attribute, a global. Autograd is switched off in here and would not say so.
+        if torch.compiler.is_exporting():
+            return function(*arrays)
+        if not torch.is_grad_enabled():
+            arrays = [torch._VF._unpack_dual(A.detach(), level=0)[0] for A in arrays]
+        with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
+            value = function(*arrays)
+            if isinstance(value, torch.Tensor) and _depends(value, arrays):
+                raise TypeError(message)
+        return value
+
+    def detached(self, A):
+        return A.detach()
+
+    def sees_numbers(self, *arrays):
+        return host.are_plain(arrays)
+
+    def may_hold(self, mask):
+        return mask.device.type != "cpu" or super().may_hold(mask)
+
+    def warn(self, mask, message):
+        if mask.device.type == "cpu":  # a device would have to be waited for
+            super().warn(mask, message)
+
+    def buffer(self, *arrays):
+        if torch.is_grad_enabled() or transformed(arrays):
+            return None
+        if torch.compiler.is_compiling():
+            if getattr(_thread, "refuses_buffers", False):
+                raise BufferRefused
+            return None
+        return arrays[0].new_empty(torch.broadcast_shapes(*(A.shape for A in arrays)))
+
+    def near_pairs(self, w, part):
+        if torch.is_grad_enabled() or transformed((w,)) or not (w.is_cpu and host.are_plain((w,))):
+            return None
+        if w.ndim == 1 and 0 < len(w) <= 256:  # less than NumPy takes to begin
+            rows = w.tolist()
+            least = part * max(-rows[0], rows[-1])
+            for before, x in itertools.pairwise(rows):
+                if not x - before > least:
+                    break
+            else:
+                return ()
+        pairs = pairs_of(w.numpy(), part)
+        return pairs and tuple(map(torch.from_numpy, pairs))
+
+    def over_gaps(self, K, w, diagonal):
+        gap = w[..., None, :] - w[..., :, None]
+        gap.diagonal(0, -2, -1).fill_(1)
+        K.div_(gap)
+        K.diagonal(0, -2, -1).copy_(diagonal)
+        return K
+
+    def add_product(self, C, A, B, scale):
+        if A.ndim == 2:
+            return torch.addmm(C, A, B, alpha=scale)
+        return C + scale * (A @ B)
+
+    def require(self, A, fine, message):
+        info = (~fine).to(torch.int32)
+        if failure := failure_of(info, "torch.linalg.solve"):
+            index, _ = _first_failure(info)
+            where = f"argument A{which_matrix(index)}"
+            raise torch.linalg.LinAlgError(f"{message.replace('argument A', where)}\n{failure}")
+        return A
+
+    def cholesky(self, A, argument="A", on_error="raise"):
+        L, info = torch.linalg.cholesky_ex(A)
+        if on_error == "nan":
+            return torch.where((info == 0)[..., None, None], L, math.nan)
+        if failure := failure_of(info, "linalg.cholesky"):
+            raise torch.linalg.LinAlgError(f"{failure}\n{_not_positive_definite(A, info, argument)}")
+        return L
+
+    def solve(self, A, B, check=True):
+        if A.ndim == 2 and B.ndim > 2:
+            return _with_columns(lambda columns: self.solve(A, columns, check), B)
+        # Beside a batch of n matrices, torch takes one n by n matrix B for a batch of vectors. And the other way round,
+        # with fewer dimensions of A, its vmap confuses the batch dimensions of both.
+        A, B = _of_one_rank(A, B)
+        if forward_mode():
+            # torch's forward rule of solve takes the LU factors that it saved for constants: a derivative of that
+            # derivative silently lacks a term (pytorch/pytorch#192540). These factors are differentiable. (So they are
+            # in lu_solve, which vmap gets wrong where only B is mapped.)
+            LU, pivots, info = torch.linalg.lu_factor_ex(A)
+            P, L, U = torch.lu_unpack(LU, pivots)
+            Y = torch.linalg.solve_triangular(L, P.mT @ B, upper=False, unitriangular=True)
+            X = torch.linalg.solve_triangular(U, Y, upper=True)
+        else:
+            X, info = torch.linalg.solve_ex(A, B)
+        if check and (failure := failure_of(info, "torch.linalg.solve")):
+            index, _ = _first_failure(info)
+            raise torch.linalg.LinAlgError(f"{failure}\n{singular('A', index)}")
+        return X
+
+    def on_host(self, kernel, *arrays, **options):
+        return host.call(kernel, arrays, options)
+
+    def on_the_host(self, A):
+        return A.device.type == "cpu"
+
+    def inv(self, A, warn=False, regular=False):
+        X, info = torch.linalg.inv_ex(A)
+        if not regular and (failure := failure_of(info, "linalg.inv")):
+            index, _ = _first_failure(info)
+            raise torch.linalg.LinAlgError(f"{failure}\n{no_inverse('A', index)}")
+        return X
+
+    def slogdet(self, A):
+        return tuple(torch.linalg.slogdet(A))
+
+    def lu(self, A):
+        LU, pivots, _ = torch.linalg.lu_factor_ex(A)
+        P, L, U = torch.lu_unpack(LU, pivots)
+        return P.argmax(-2), L, U
+
+    def lu_factor(self, kernel, A):
+        LU, pivots, _ = torch.linalg.lu_factor_ex(A)
+        P, _, _ = torch.lu_unpack(LU, pivots, unpack_data=False)
+        # ones counted: argmax has no answer for an empty matrix
+        p = (P.real * torch.arange(A.shape[-2], dtype=P.real.dtype, device=A.device)[:, None]).sum(-2)
+        return LU, pivots, p.to(torch.int64)
+
+    def ldl_factor(self, kernel, A, hermitian):
+        LD, pivots, _ = torch.linalg.ldl_factor_ex(A, hermitian=hermitian)
+        return LD.tril(), pivots
+
+    def permutation_matrix(self, p, like):
+        i = torch.arange(p.shape[-1], device=p.device)
+        return (i[:, None] == p[..., None, :]).to(like.dtype)
+
+    def qr(self, A, mode="reduced"):
+        return tuple(torch.linalg.qr(A, mode))
+
+    def eigh(self, A):
+        return tuple(torch.linalg.eigh(A))
+
+    def eig(self, A):
+        try:
+            return tuple(torch.linalg.eig(A))
+        except RuntimeError as error:
+            if "infs or NaNs" not in str(error):
+                raise
+            raise torch.linalg.LinAlgError(
+                f"eig: argument A is not finite. Remove or replace such entries before the call.\n{error}"
+            ) from None
+
+    def svd(self, A, full_matrices=False):
+        return tuple(torch.linalg.svd(A, full_matrices=full_matrices))
+
+    def expm(self, A):
+        return torch.linalg.matrix_exp(A)
+
+    def expm_along(self, A, *directions):
+        # For such norms, scaling by the norm is not far from scaling by the powers, and squaring loses a few bits.
+        n = A.shape[-1]
+        if n > 64 or len(directions) > 1 or not A.is_cpu:
+            return None
+        size = torch.linalg.vector_norm(A, dim=(-2, -1))
+        if A.ndim > 2 and not size.numel():
+            return None
+        low, high = (size, size) if A.ndim == 2 else torch.aminmax(size)
+        # of a smaller one, entries that are small beside the identity would lose their digits
+        if not 1e-3 <= low.item() <= high.item() <= 16:
+            return None
+        if not directions:
+            return torch.linalg.matrix_exp(A)
+        # PyTorch's number of squarings is that of [A E; 0 A], whose norm must not be that of a large E: so its own
+        # derivative, for a large cotangent, loses the digits.
+        (E,) = directions
+        if E.ndim == 2:
+            largest = torch.linalg.vector_norm(E, math.inf).item()
+            limit = 120 if torch.finfo(E.dtype).bits == 32 else 1000
+            c = 2.0 ** min(max(math.frexp(largest)[1], -limit), limit) if math.isfinite(largest) else None
+        else:
+            c = self.power_of_two(E) if E.isfinite().all() else None
+        if c is None or not E.is_cpu:
+            return None
+        E = E / (n * c)
+        if A.shape != E.shape:
+            A, E = torch.broadcast_tensors(A, E)
+        rows = torch.cat([A, E], -1), torch.cat([torch.zeros_like(A), A], -1)
+        return torch.linalg.matrix_exp(torch.cat(rows, -2))[..., :n, n:] * (n * c)
+
+    def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
+        if adjoint:
+            A, upper = A.mH, not upper
+        options = {"upper": upper, "unitriangular": unitriangular}
+        if A.ndim == 2 and B.ndim > 2 and left:
+            return _with_columns(lambda columns: self.solve_triangular(A, columns, **options), B)
+        if A.ndim == 2 and B.ndim > 2:
+            rows = B.reshape(math.prod(B.shape[:-1]), B.shape[-1])
+            return torch.linalg.solve_triangular(A, rows, left=False, **options).reshape(B.shape)
+        return torch.linalg.solve_triangular(A, B, left=left, **options)
+
+
+def _with_columns(solve, B):
+    """One factor, many right-hand sides: B (..., n, k) as the columns of one system takes one call of LAPACK."""
+    n, k = B.shape[-2:]
+    X = solve(B.movedim(-2, 0).reshape(n, math.prod(B.shape[:-2]) * k))  # flatten is not for legacy vmap
+    return X.reshape(n, *B.shape[:-2], k).movedim(0, -2)
+
+
+def _of_one_rank(*tensors):
+    """The tensors with ones in front of their dimensions, until all have the same number."""
+    rank = max(x.ndim for x in tensors)
+    return [x.reshape((1,) * (rank - x.ndim) + x.shape) if x.ndim < rank else x for x in tensors]
+
+
+def _depends(value, arrays):
+    """Whether a value has a derivative with respect to something else than the arrays that it was computed from."""
+
+    def has_tangent(A):
+        return torch._VF._unpack_dual(A, level=0)[1] is not None
+
+    levels = [torch._C._functorch.maybe_get_level(A) for A in (value, *arrays)]
+    return (
+        (value.requires_grad and not any(A.requires_grad for A in arrays))
+        or (has_tangent(value) and not any(map(has_tangent, arrays)))
+        or levels[0] > max(levels[1:], default=-1)
+    )
+
+
+def watched(tensors):
+    """Whether somebody may ask for a derivative of what is computed from these tensors, or a compiler looks on."""
+    return (
+        (torch.is_grad_enabled() and any(A.requires_grad for A in tensors))
+        or transformed(tensors)
+        or torch.compiler.is_compiling()
+    )
+
+
+def transformed(tensors):
+    """Whether a transform looks at every operation on these tensors."""
+    return (
+        torch._C._are_functorch_transforms_active()
+        or forward_mode()
+        or any(torch._C._functorch.is_legacy_batchedtensor(A) for A in tensors)
+    )
+
+
+def forward_mode():
+    """Whether somebody computes forward derivatives."""
+    if forward_ad._current_level >= 0:
+        return True
+    # a compiled graph enters the levels of torch.func without telling forward_ad
+    return torch._C._are_functorch_transforms_active() and any(
+        interpreter.key() == torch._C._functorch.TransformType.Jvp
+        for interpreter in torch._C._functorch.get_interpreter_stack()
+    )
+
+
+def _indexed(A, parts):
+    """``A[parts]`` as NumPy means it. Torch knows no slices with negative steps: such a dimension is turned round
+    first. And an integer beside an index tensor is another index tensor to NumPy, which decides where the dimension
+    that they make goes; as a tensor of one entry it is to torch, too."""
+    parts, axis, turned = list(parts), 0, []
+    advanced = any(isinstance(i, torch.Tensor) and i.ndim for i in parts)
+    taken = sum(i.ndim if _is_mask(i) else 1 for i in parts if i is not None and i is not Ellipsis)
+    for k, i in enumerate(parts):
+        if i is None:
+            continue
+        if i is Ellipsis:
+            axis += A.ndim - taken
+            continue
+        if isinstance(i, slice) and i.step is not None and i.step < 0 and axis < A.ndim:
+            n = A.shape[axis]
+            start, stop, step = i.indices(n)
+            parts[k] = slice(n - 1 - start, n - 1 - stop, -step)
+            turned.append(axis)
+        elif advanced and isinstance(i, (int, np.integer)) and not isinstance(i, bool):
+            parts[k] = torch.full((1,), i, device=A.device)
+        axis += i.ndim if _is_mask(i) else 1
+    return (A.flip(turned) if turned else A)[tuple(parts)]
+
+
+def _is_mask(i):
+    return isinstance(i, torch.Tensor) and i.dtype == torch.bool
+
+
+def failure_of(info, name):
+    """What torch says where LAPACK failed on a matrix, or None. It is torch's own check, which costs nothing while
+    tracing, knows meta and fake tensors, and looks at a device once, in the forward pass, as torch.linalg does."""
+    if torch._C._functorch.is_legacy_batchedtensor(info):
+        return None  # a batch of gradients, whose matrices were looked at in the forward pass
+    try:
+        torch._linalg_check_errors(info, name, is_matrix=info.ndim == 0)
+    except RuntimeError as error:
+        if type(error) not in (RuntimeError, torch.linalg.LinAlgError):
+            raise  # what a compiler's tensors cannot do
+        return str(error)
+    return None
+
+
+def _first_failure(info):
+    """The index of the first matrix of a batch that LAPACK failed on, and what LAPACK said of it."""
+    index = tuple(int(i) for i in torch.nonzero(info)[0]) if info.ndim else ()
+    return index, int(info[index])
+
+
+def _not_positive_definite(A, info, argument):
+    index, order = _first_failure(info)
+    matrix = torch.tril(A[index])
+    bad = torch.nonzero(~torch.isfinite(matrix))
+    if len(bad):
+        entry = tuple(int(i) for i in bad[0])
+        return not_finite(argument, index, entry, matrix[entry].item())
+    return bad_minor(argument, index, order)
