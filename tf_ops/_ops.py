@@ -14,7 +14,7 @@ from tensorflow.python.ops import gen_linalg_ops
 
 from overbar import rules
 from overbar._functions import because, never
-from overbar.rules._lu import permutation
+from overbar.kernels._lu import permutation
 from overbar.rules._norms import two_dimensions
 from tf_ops._handover import wrap
 from tf_ops._wrapper import TENSORFLOW, half_precision, in_single_precision

@@ -1,4 +1,4 @@
-"""The kernels of overbar.kernel as ops of torch.library, so that compilers, vmap and every device know them.
+"""The kernels of overbar.kernels as ops of torch.library, so that compilers, vmap and every device know them.
 
 May import torch and `overbar`. These ops have no derivative: the primitives that call them have.
 """
@@ -11,7 +11,7 @@ from torch._C._functorch import is_functorch_wrapped_tensor, is_legacy_batchedte
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 import overbar.rules  # noqa: F401 - it writes the kernels
-from overbar._kernel import KERNELS
+from overbar.kernels import KERNELS
 from torch_ops._batching import batched
 
 _DTYPES = {"f": torch.float32, "d": torch.float64, "F": torch.complex64, "D": torch.complex128, "q": torch.int64}
