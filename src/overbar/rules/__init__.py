@@ -14,9 +14,10 @@ from overbar.rules._cholesky import cholesky
 from overbar.rules._cholesky_update import cholesky_downdate, cholesky_update
 from overbar.rules._determinant import det
 from overbar.rules._eig import eig, eigvals
-from overbar.rules._eigen import eigh, eigvalsh
+from overbar.rules._eigen import eigh
 from overbar.rules._eigen_generalized import eigh_generalized
 from overbar.rules._eigen_tridiagonal import eigh_tridiagonal
+from overbar.rules._eigvalsh import eigvalsh
 from overbar.rules._elementwise import cos, exp, log, reciprocal, sin, sqrt, tanh
 from overbar.rules._equations import solve_continuous_lyapunov, solve_discrete_lyapunov, solve_sylvester
 from overbar.rules._general import funm
@@ -27,7 +28,8 @@ from overbar.rules._ldl import ldl
 from overbar.rules._ldl_compact import ldl_factor, ldl_solve
 from overbar.rules._least_squares import lstsq, pinv
 from overbar.rules._log_determinant import logdet, slogdet
-from overbar.rules._lu import lu, lu_factor, lu_solve
+from overbar.rules._lu import lu, lu_factor
+from overbar.rules._lu_solve import lu_solve
 from overbar.rules._masking import mask, phi, tril, triu
 from overbar.rules._matrix_functions import cosm, expm, expm_frechet, matrix_power, polynomial, sinm
 from overbar.rules._matrix_roots import fractional_matrix_power, logm, sqrtm
@@ -39,7 +41,7 @@ from overbar.rules._quadratic import bilinear_form, congruence, inv_congruence, 
 from overbar.rules._rearranging import concatenate, diag_embed, diagonal, embed, matrix_transpose, reshape, subset, vec
 from overbar.rules._riccati import solve_continuous_are, solve_discrete_are
 from overbar.rules._schur import schur
-from overbar.rules._spectral import spectral_function
+from overbar.rules._spectral_function import spectral_function
 from overbar.rules._svd import svd, svdvals
 from overbar.rules._symmetric import expmh, invsqrtmh, logmh, powmh, signmh, softplusmh, sqrtmh
 from overbar.rules._toeplitz import solve_toeplitz
