@@ -187,7 +187,7 @@ def cholesky_banded(ab, *, lower=False):
 @cholesky_banded.vjp
 def _(C_bar, C, ab, *, lower):
     if lower:
-        return (lambda: _cut(cholesky_band_cotangent(C, C_bar)),)
+        return (lambda: _without_corners(cholesky_band_cotangent(C, C_bar)),)
     return (lambda: _upper(cholesky_band_cotangent(_lower(C), _lower(C_bar))),)
 
 
@@ -198,7 +198,7 @@ def _(C, ab, *, lower):
     return (lambda ab_dot: _upper(cholesky_band_tangent(_lower(C), _lower(ab_dot))),)
 
 
-def _cut(ab):
+def _without_corners(ab):
     """A lower band with zeros in its corners, also where NaN or infinity was multiplied by zero."""
     return _lower(_upper(ab))
 
@@ -288,7 +288,7 @@ def cho_solve_banded(cb, b, *, lower=False):
 
 @cho_solve_banded.vjp
 def _(X_bar, X, cb, b, *, lower):
-    L, below = _cut(cb) if lower else _lower(cb), cb.shape[-2] - 1
+    L, below = _without_corners(cb) if lower else _lower(cb), cb.shape[-2] - 1
     b_bar = once(lambda: cho_solve_banded(cb, X_bar, lower=lower))
 
     def cb_bar():
@@ -301,10 +301,10 @@ def _(X_bar, X, cb, b, *, lower):
 
 @cho_solve_banded.jvp
 def _(X, cb, b, *, lower):
-    L, below = _cut(cb) if lower else _lower(cb), cb.shape[-2] - 1
+    L, below = _without_corners(cb) if lower else _lower(cb), cb.shape[-2] - 1
 
     def X_dot(cb_dot, b_dot):
-        L_dot = _cut(cb_dot) if lower else _lower(cb_dot)
+        L_dot = _without_corners(cb_dot) if lower else _lower(cb_dot)
         first = band_times(L_dot, band_times(L, X, below, 0, True), below, 0)
         second = band_times(L, band_times(L_dot, X, below, 0, True), below, 0)
         return cho_solve_banded(cb, b_dot - first - second, lower=lower)

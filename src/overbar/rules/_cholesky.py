@@ -7,7 +7,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.failing`, `rules.h
 from overbar._namespace import mH, namespace
 from overbar._primitive import primitive
 from overbar.rules._failing import what_on_error
-from overbar.rules._halving import by_size, cut, is_small
+from overbar.rules._halving import by_size, is_small, split_at
 from overbar.rules._masking import phi
 
 
@@ -139,7 +139,7 @@ def forward_recursive(L, A_dot, updates=(), out=None, depth=None):
         return L_dot
     if out is None:
         out = xp.buffer(L, A_dot)
-    k, depth = cut(n, depth)
+    k, depth = split_at(n, depth)
     one, two = slice(0, k), slice(k, n)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
     out11, out22 = (None, None) if out is None else (out[..., one, one], out[..., two, two])
@@ -181,7 +181,7 @@ def reverse_recursive(L, L_bar, updates=(), out=None, depth=None):
     Only the lower triangle of L̄ matters. The updates L̄₁₁ − Ā₂₁ᴴ L₂₁ are therefore not done at once, which would
     fill the upper triangle too, but kept in `updates` as pairs (Ā₂₁, L₂₁) and applied to each block when it is used.
     `out` is where to write Ā, in place of new memory for the blocks of every level; None where arrays cannot be
-    written to, or where somebody watches this computation to differentiate it. `depth` is that of `halving.cut`.
+    written to, or where somebody watches this computation to differentiate it. `depth` is that of `halving.split_at`.
     """
     xp = namespace(L)
     n = xp.shape(L)[-1]
@@ -198,7 +198,7 @@ def reverse_recursive(L, L_bar, updates=(), out=None, depth=None):
         return A_bar
     if out is None:
         out = xp.buffer(L, L_bar)
-    k, depth = cut(n, depth)
+    k, depth = split_at(n, depth)
     one, two = slice(0, k), slice(k, n)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
     out11, out22 = (None, None) if out is None else (out[..., one, one], out[..., two, two])

@@ -119,10 +119,10 @@ class _Block:
         self.L11, self.V1 = xp.tril(L if one is None else L[..., one, one]), V
         if not last:
             self.L21 = L[..., self.two, one]
-            self.V1, self.V2 = self.cut(V)
+            self.V1, self.V2 = self.split_rows(V)
             self.W = xp.solve_triangular(self.L11, self.V1, upper=False)
 
-    def cut(self, V):
+    def split_rows(self, V):
         """V₁ and V₂."""
         return V[..., : self.size, :], V[..., self.size :, :]
 
@@ -222,7 +222,7 @@ def _dot(L_dot, V_dot, L_new, L, V, s):
     for block in _old_and_new(L_new, L, V, s):
         L11, V1, one = block.L11, block.V1, block.one
         L11_dot = xp.tril(L_dot if block.size is None else L_dot[..., one, one])
-        V1_dot, V2_dot = (V_dot, None) if block.last else block.cut(V_dot)
+        V1_dot, V2_dot = (V_dot, None) if block.last else block.split_rows(V_dot)
         half = L11_dot @ mH(L11) + s * (V1_dot @ mH(V1))
         new = [forward_symbolic(block.L11n, half + mH(half))]
         if not block.last:

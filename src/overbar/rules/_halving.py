@@ -24,12 +24,12 @@ def by_size(A, n, whole, halved):
 
 
 def is_small(n, depth):
-    """Whether a matrix with n rows stays whole. If not, the rule asks for `Namespace.buffer` before it calls `cut`: a
-    compiler of PyTorch's stops there, and makes one node of the rule, in place of a graph for each number of blocks."""
+    """Whether a matrix with n rows stays whole. If not, the rule asks for `Namespace.buffer` before it calls `split_at`:
+    a compiler of PyTorch's stops there, and makes one node of the rule, in place of a graph for each number of blocks."""
     return n <= BASE if depth is None else depth == 0
 
 
-def cut(n, depth):
+def split_at(n, depth):
     """Where to halve a matrix with n rows, and the depth of the halves."""
     if depth is not None:
         return n // 2, depth - 1

@@ -84,14 +84,14 @@ class _Product:
         self.A, self.tau = A, tau
         n, k = xp.shape(A)[-1], xp.shape(tau)[-1]
         self.k = k
-        self.all_columns = A.shape[-1] is not None and A.shape[-1] == tau.shape[-1]
-        self.all_rows = A.shape[-1] is not None and A.shape[-2] == A.shape[-1]
-        self.columns = (lambda X: X) if self.all_columns else lambda X: X[..., :, :k]
-        self.rows = (lambda X: X) if self.all_rows else lambda X: X[..., :n, :]
+        self.is_complete = A.shape[-1] is not None and A.shape[-1] == tau.shape[-1]
+        self.is_square = A.shape[-1] is not None and A.shape[-2] == A.shape[-1]
+        self.first_columns = (lambda X: X) if self.is_complete else lambda X: X[..., :, :k]
+        self.first_rows = (lambda X: X) if self.is_square else lambda X: X[..., :n, :]
         self.D = tau[..., :, None]
-        part = self.columns(A)
+        part = self.first_columns(A)
         self.V = xp.tril(part, k=-1) + xp.eye_like(part)
-        self.V1H = mH(self.rows(self.V))
+        self.V1H = mH(self.first_rows(self.V))
         self.W = xp.triu(mH(self.V) @ self.V, k=1)
         self.M = self.D * self.W  # the ones on its diagonal are not stored
 
@@ -105,13 +105,13 @@ class _Product:
     def Q(self):
         return self.xp.eye_like(self.A) - self.V @ self.P()
 
-    def from_columns(self, X):
-        """The adjoint of `columns`."""
-        return X if self.all_columns else X @ self.xp.eye_like(self.A)[..., : self.k, :]
+    def from_first_columns(self, X):
+        """The adjoint of `first_columns`."""
+        return X if self.is_complete else X @ self.xp.eye_like(self.A)[..., : self.k, :]
 
-    def from_rows(self, X):
-        """The adjoint of `rows`."""
-        return X if self.all_rows else self.xp.eye_like(self.A) @ X
+    def from_first_rows(self, X):
+        """The adjoint of `first_rows`."""
+        return X if self.is_square else self.xp.eye_like(self.A) @ X
 
 
 @householder_product.vjp
@@ -124,8 +124,8 @@ def _(Q_bar, Q, A, tau):
         M_bar = -xp.triu(S @ mH(P), k=1)
         W_bar = xp.conj(it.D) * M_bar
         tau_bar = xp.sum(S * xp.conj(it.V1H), axis=-1) + xp.sum(M_bar * xp.conj(it.W), axis=-1)
-        V_bar = it.V @ (W_bar + mH(W_bar)) - Q_bar @ mH(P) + it.from_rows(mH(xp.conj(it.D) * S))
-        return it.from_columns(xp.tril(V_bar, k=-1)), tau_bar
+        V_bar = it.V @ (W_bar + mH(W_bar)) - Q_bar @ mH(P) + it.from_first_rows(mH(xp.conj(it.D) * S))
+        return it.from_first_columns(xp.tril(V_bar, k=-1)), tau_bar
 
     return (lambda: both()[0]), (lambda: both()[1])
 
@@ -135,11 +135,11 @@ def _(Q, A, tau):
     def Q_dot(A_dot, tau_dot):
         it = _Product(A, tau)
         xp, P, D_dot = it.xp, it.P(), tau_dot[..., :, None]
-        V_dot = xp.tril(it.columns(A_dot), k=-1)
+        V_dot = xp.tril(it.first_columns(A_dot), k=-1)
         W_dot = mH(V_dot) @ it.V
         W_dot = xp.triu(W_dot + mH(W_dot), k=1)
         M_dot = D_dot * it.W + it.D * W_dot
-        P_dot = it.over_M(D_dot * it.V1H + it.D * mH(it.rows(V_dot)) - M_dot @ P)
+        P_dot = it.over_M(D_dot * it.V1H + it.D * mH(it.first_rows(V_dot)) - M_dot @ P)
         return -V_dot @ P - it.V @ P_dot
 
     return Q_dot

@@ -33,8 +33,8 @@ class _Compact:
         """X, or where A is symmetric conj(X), so that `turned` and this make Xᴴ of it."""
         return X if self.hermitian else self.xp.conj(X)
 
-    def _rows(self, X, index):
-        """In each column the rows with these indices. Batch dimensions broadcast."""
+    def _by_columns(self, X, index):
+        """Of each column the entries in the rows with these indices, its own ones. Batch dimensions broadcast."""
         xp = self.xp
         index = index + xp.astype(xp.zeros_like(xp.real(X)), index.dtype)
         return xp.take_along_axis(X + xp.zeros_like(xp.cast(index, X)), index, axis=-2)
@@ -45,7 +45,7 @@ class _Compact:
 
     def below(self, LD):
         """What an array like LD holds of T."""
-        return self._rows(self.xp.tril(LD, k=-1) - self._first_below(LD), self.rows)
+        return self._by_columns(self.xp.tril(LD, k=-1) - self._first_below(LD), self.rows)
 
     def block(self, LD):
         """What an array like LD holds of D."""
@@ -65,7 +65,7 @@ class _Compact:
 
     def packed(self, T, D):
         """An array like LD from one like T, where below D are entries, and one like D."""
-        return self._rows(self.blocks.below(T), self.back) + self.stored(D)
+        return self._by_columns(self.blocks.below(T), self.back) + self.stored(D)
 
     def solve_T(self, B):
         return self.xp.solve_triangular(self.T, B, upper=False, unitriangular=True)

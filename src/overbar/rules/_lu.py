@@ -7,7 +7,7 @@ are constant where the decomposition is differentiable at all: the rules are tho
 from overbar._namespace import mH, namespace
 from overbar._primitive import primitive
 from overbar.kernels._lu import getrf
-from overbar.rules._halving import by_size, cut, is_small
+from overbar.rules._halving import by_size, is_small, split_at
 
 
 @primitive("(m,n)->(m,m),(m,k),(k,n),(m)", intermediates=1)
@@ -223,7 +223,7 @@ class _Rule:
         if is_small(n, depth):
             return self.whole(LU, X)
         out = namespace(LU).buffer(LU, X)
-        k, depth = cut(n, depth)
+        k, depth = split_at(n, depth)
         again = lambda LU, X: self.halved(LU, X, depth)  # noqa: E731
         return self.joined(LU, X, k, again, again, out)
 

@@ -17,7 +17,7 @@ from overbar.rules._equal_values import (
     smooth_blocks,
     together,
 )
-from overbar.rules._singular_vectors import Divisors, cut, largest_entry
+from overbar.rules._singular_vectors import Divisors, first_and_others, largest_entry
 
 # -- second derivatives of values
 
@@ -26,7 +26,7 @@ def values_bar(bars, factors, A):
     """U diag(s̄) Vᴴ, or that in the basis of which the hidden outputs' cotangents tell."""
     (_, S_bar, _, N_bar, norm_bar), (U, S, Vh, N, norm), xp = bars, factors, namespace(A)
     k = xp.shape(S)[-1]
-    (U, _), (V, _) = cut(U, k), cut(mH(Vh), k)
+    (U, _), (V, _) = first_and_others(U, k), first_and_others(mH(Vh), k)
     c, S_like = xp.cast(S_bar, A), xp.cast(S, A)
     if N_bar is None or 0 in A.shape[-2:]:
         return svd_values_bar(c, A, U, S_like, mH(V), N, norm)

@@ -12,7 +12,7 @@ from overbar.rules._equal_values import (
 )
 
 
-def cut(X, k):
+def first_and_others(X, k):
     """The first k columns of X and the others; None where it is known that there are none."""
     # Not even a slice of everything, which PyTorch's legacy vmap refuses.
     return (X, None) if X.shape[-1] == k else (X[..., :k], X[..., k:])
@@ -120,7 +120,7 @@ def _inside_and_outside(xp, U, U_bar, k, m):
     X = mH(U[..., :k]) @ U_bar
     if m is not None and m == k:
         return X, None
-    (X, X12), (U1, U2), (outside, _) = cut(X, k), cut(U, k), cut(U_bar, k)
+    (X, X12), (U1, U2), (outside, _) = first_and_others(X, k), first_and_others(U, k), first_and_others(U_bar, k)
     outside = outside - U1 @ X
     return X, outside if U2 is None else outside - U2 @ mH(X12)
 
@@ -152,7 +152,7 @@ def svd_forward(A_dot, factors, A):
 
 def _with_others(xp, U, U1_dot, k):
     """The tangents of all columns of a unitary U from those of its first k columns U₁: U̇₂ = −U₁ U̇₁ᴴU₂."""
-    U1, U2 = cut(U, k)
+    U1, U2 = first_and_others(U, k)
     return U1_dot if U2 is None else xp.concat([U1_dot, -U1 @ (mH(U1_dot) @ U2)], axis=-1)
 
 
@@ -161,7 +161,7 @@ def _with_others(xp, U, U1_dot, k):
 
 def _joint(xp, U, V, k):
     """The vectors (u, v)/√2 and (u, −v)/√2, and (u, 0), (0, v) of those behind the k-th."""
-    (U1, U2), (V1, V2) = cut(U, k), cut(V, k)
+    (U1, U2), (V1, V2) = first_and_others(U, k), first_and_others(V, k)
     U1, V1 = U1 / 2**0.5, V1 / 2**0.5
     top, bottom = [U1, U1], [V1, -V1]
     if U2 is not None:
@@ -177,9 +177,9 @@ def _parts(xp, G, U, V, k):
     top, bottom = G[..., :m, :], G[..., m:, :]
     U_part = (top[..., :k] + top[..., k : 2 * k]) / 2**0.5
     V_part = (bottom[..., :k] - bottom[..., k : 2 * k]) / 2**0.5
-    if cut(U, k)[1] is not None:
+    if first_and_others(U, k)[1] is not None:
         U_part = xp.concat([U_part, top[..., 2 * k : k + p]], axis=-1)
-    if cut(V, k)[1] is not None:
+    if first_and_others(V, k)[1] is not None:
         V_part = xp.concat([V_part, bottom[..., k + p :]], axis=-1)
     return U_part, V_part
 
@@ -200,7 +200,11 @@ def _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices):
     xp, k = namespace(A), S.shape[-1] if S.shape[-1] is not None else namespace(A).shape(S)[-1]
     V = mH(Vh)
     w = [xp.real(S), -xp.real(S)]
-    w += [xp.zeros_like(xp.real(X[..., 0, :])) for X in (cut(U, k)[1], cut(V, k)[1]) if X is not None]
+    w += [
+        xp.zeros_like(xp.real(X[..., 0, :]))
+        for X in (first_and_others(U, k)[1], first_and_others(V, k)[1])
+        if X is not None
+    ]
     m, n = A.shape[-2:]
     others = not full_matrices and (m is None or n is None or m != n)
     return Pairs(_joint(xp, U_bar, mH(Vh_bar), k), xp.concat(w, axis=-1), _joint(xp, U, V, k), others)

@@ -19,7 +19,7 @@ from overbar.rules._singular_vectors import (
     Divisors,
     _inside_and_outside,
     _noise,
-    cut,
+    first_and_others,
     largest_entry,
     svd_forward,
     svd_reverse,
@@ -75,9 +75,9 @@ def _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, k):
         gamma = _imaginary(xp, xp.sum(xp.conj(U) * U_bar, axis=-2, keepdims=True))
     if Vh_bar is not None:
         V, V_bar = mH(Vh), mH(Vh_bar)
-        delta, others = cut(_imaginary(xp, xp.sum(xp.conj(V) * V_bar, axis=-2, keepdims=True)), k)
+        delta, others = first_and_others(_imaginary(xp, xp.sum(xp.conj(V) * V_bar, axis=-2, keepdims=True)), k)
         if others is not None:
-            V1_bar, V2_bar = cut(V_bar, k)
+            V1_bar, V2_bar = first_and_others(V_bar, k)
             Vh_bar = mH(xp.concat([V1_bar, V2_bar - _on_pivots(xp, V[..., k:], others)], axis=-1))
         if U.shape[-1] is None or U.shape[-1] != k:
             delta = xp.concat([delta, xp.zeros_like(U[..., :1, k:]) + 0 * delta[..., :1]], axis=-1)
@@ -110,8 +110,8 @@ def _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k):
         return _imaginary(xp, c_dot) / xp.where(xp.equal(c, 0), xp.ones_like(c), c)
 
     t = turn(U, U_dot)
-    (V1, V2), (V_dot, V2_dot) = cut(mH(Vh), k), cut(mH(Vh_dot), k)
-    V_dot = V_dot - cut(t, k)[0] * V1
+    (V1, V2), (V_dot, V2_dot) = first_and_others(mH(Vh), k), first_and_others(mH(Vh_dot), k)
+    V_dot = V_dot - first_and_others(t, k)[0] * V1
     if V2 is not None:
         V_dot = xp.concat([V_dot, V2_dot - turn(V2, V2_dot) * V2], axis=-1)
     return U_dot - t * U, mH(V_dot)
@@ -326,7 +326,7 @@ def svd_values_and_vectors_bar(
 def _first_vectors(U, S, Vh):
     """The singular vectors that `svd_values_bar` takes."""
     k = S.shape[-1] if S.shape[-1] is not None else namespace(S).shape(S)[-1]
-    return cut(U, k)[0], mH(cut(mH(Vh), k)[0])
+    return first_and_others(U, k)[0], mH(first_and_others(mH(Vh), k)[0])
 
 
 @svd_values_and_vectors_bar.vjp

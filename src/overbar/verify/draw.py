@@ -73,9 +73,9 @@ class Draw:
         np.broadcast_shapes(*self.batches)  # complains about (0,) beside (3,), which the line above does not see
 
     def __call__(self, *arrays: Any, **options: Any) -> Case:
-        return Case(tuple(self._cut(i, array) for i, array in enumerate(arrays)), options)
+        return Case(tuple(self._of_its_batch(i, array) for i, array in enumerate(arrays)), options)
 
-    def _cut(self, i, array):
+    def _of_its_batch(self, i, array):
         array = np.asarray(array)
         lead, wanted = array.shape[: len(self.batch)], self.batches[i % len(self.batches)]
         if lead != self.batch:
