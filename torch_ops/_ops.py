@@ -16,8 +16,8 @@ from overbar._functions import because, never
 from overbar.rules._eig import ordered
 from overbar.rules._eigen import all_outputs as all_outputs_of_eigh
 from overbar.rules._norms import two_dimensions
-from overbar.rules._phases import NEARLY_LARGEST as NEARLY_LARGEST_OF_EIGH
-from overbar.rules._svd import NEARLY_LARGEST, all_outputs
+from overbar.rules._phases import OF_EIGENVECTORS, OF_SINGULAR_VECTORS
+from overbar.rules._svd import all_outputs
 from torch_ops._handover import FULL, REAL, forward_mode, small, wrap
 from torch_ops._host import are_plain
 from torch_ops._namespace import failure_of
@@ -180,7 +180,7 @@ def _real_numbers_tell(A, *_, **__):
 def _eigh(A, UPLO="L"):
     found = w, V = torch.linalg.eigh(A, UPLO)
     if 0 not in A.shape:
-        turn(V, NEARLY_LARGEST_OF_EIGH)
+        turn(V, OF_EIGENVECTORS)
     if not A.requires_grad or _separated(A, w, _SMALL_FOR_VECTORS):
         return found
     return type(found)(adopt(rules.eigh, (A,), all_outputs_of_eigh(w.detach(), V.detach()), UPLO=UPLO))
@@ -193,7 +193,7 @@ def _few_columns(A, full_matrices=True, **_):
 
 def _svd(A, full_matrices=True, *, driver=None):
     found = U, S, Vh = torch.linalg.svd(A, full_matrices, driver=driver)
-    turn(U, NEARLY_LARGEST, Vh)
+    turn(U, OF_SINGULAR_VECTORS, Vh)
     if not A.requires_grad or _regular(A, S, _SMALL_FOR_VECTORS):
         return found
     outputs = all_outputs(A.detach(), U.detach(), S.detach(), Vh.detach())

@@ -7,7 +7,6 @@ torch = pytest.importorskip("torch")
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402
 from overbar.rules import _phases as phases  # noqa: E402
-from overbar.rules._svd import NEARLY_LARGEST, free_factors  # noqa: E402
 from torch_ops._signs import turn  # noqa: E402
 
 
@@ -233,13 +232,10 @@ def test_signs_that_are_chosen_in_place_are_those_of_the_rules(shape, dtype):
     for size in (1.0, 2.0):
         U = torch.randn(*shape, generator=generator, dtype=dtype)
         U = torch.where(U.abs() > 0.5, size * U.sign() * (1 - 0.4 * U.abs().frac()), U)  # with many nearly largest ones
-        for nearly, factors in (
-            (phases.NEARLY_LARGEST, phases.free_factors),
-            (NEARLY_LARGEST, lambda U: free_factors(overbar.namespace(U), U)),
-        ):
+        for part in (phases.OF_EIGENVECTORS, phases.OF_SINGULAR_VECTORS):
             V, Vh = U.clone(), U.mT.clone()
-            turn(V, nearly, Vh)
-            expected = U * factors(U)
+            turn(V, part, Vh)
+            expected = U * phases.free_factors(U, part)
             torch.testing.assert_close(V, expected, rtol=0, atol=0)
             torch.testing.assert_close(Vh, expected.mT, rtol=0, atol=0)
 

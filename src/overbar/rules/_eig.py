@@ -12,7 +12,7 @@ import numpy as np
 from overbar._namespace import mH, namespace
 from overbar._primitive import primitive
 from overbar.rules._equal_values import column, inverse_gaps, rounding, row
-from overbar.rules._phases import exact_fixed, fixed, turned_bar, turned_dot
+from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
 
 
 @primitive("(n,n)->(n),(n,n)")
@@ -174,7 +174,7 @@ def exact_eig(mp, A):
     for place, k in enumerate(order):
         column = np.array([mp.context.mpc(Q[i, k]) for i in range(n)], dtype=object)
         norm = mp.context.sqrt(sum(abs(x) ** 2 for x in column))
-        V[:, place] = exact_fixed(mp, column / norm)
+        V[:, place] = column / norm * exact_factor(mp, column)
     return np.array([mp.context.mpc(w[k]) for k in order], dtype=object), V
 
 

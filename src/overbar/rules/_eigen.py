@@ -30,7 +30,7 @@ from overbar.rules._equal_values import (
     surely_apart,
     together,
 )
-from overbar.rules._phases import exact_fixed, fixed, turned_bar, turned_dot
+from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
 
 
 @primitive("(n,n)->(n),(n,n),(n,n),(n)", intermediates=2, hermitian=("A",))
@@ -207,7 +207,7 @@ def exact_eigh(mp, A):
     V = mp.zeros((n, n))
     for place, k in enumerate(order):
         column = np.array([Q[i, k] for i in range(n)], dtype=object)
-        V[:, place] = exact_fixed(mp, column)
+        V[:, place] = column * exact_factor(mp, column)
     return np.array([w[k].real for k in order], dtype=object), V
 
 

@@ -11,7 +11,7 @@ from overbar._primitive import once, primitive
 from overbar.rules._cholesky import cholesky
 from overbar.rules._eigen import decomposed_dots, exact_eigh, spread, unturned_bar
 from overbar.rules._equal_values import column, hermitian_part, inverse_gaps, row
-from overbar.rules._phases import exact_fixed, fixed, turned_bar, turned_dot
+from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
 
 # -- two matrices ------------------------------------------------------------------------------------------------------
 
@@ -175,5 +175,5 @@ def _(mp, A, B):
     w, Y = exact_eigh(mp, mp.mH(mp.solve(L, mp.mH(mp.solve(L, H)))))
     V = mp.solve(mp.mH(L), Y)
     for k in range(len(A)):
-        V[:, k] = exact_fixed(mp, V[:, k])
+        V[:, k] = V[:, k] * exact_factor(mp, V[:, k])
     return w, V

@@ -24,8 +24,8 @@ def by_size(A, n, whole, halved):
 
 
 def is_small(n, depth):
-    """Whether a matrix with n rows stays whole. If not, the rule asks for `Namespace.buffer` before it calls `split_at`:
-    a compiler of PyTorch's stops there, and makes one node of the rule, in place of a graph for each number of blocks."""
+    """Whether a matrix with n rows stays whole. If not, the rule asks for `Namespace.buffer` before `split_at`: a
+    compiler of PyTorch stops there, and makes one node of the rule, in place of a graph for each number of blocks."""
     return n <= BASE if depth is None else depth == 0
 
 

@@ -1,6 +1,6 @@
 """The reduction of a square matrix to Hessenberg form.
 
-May import NumPy, `overbar._namespace`, `overbar._primitive` and `overbar.kernels`.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels` and `rules.phases`.
 """
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._hessenberg import gehrd, hessenberg_commutator
+from overbar.rules._phases import imaginary
 
 
 @primitive("(n,n)->(n,n),(n,n)")
@@ -114,11 +115,6 @@ def _(X, H, F, *, adjoint):
 # -- the diagonal of Ω -------------------------------------------------------------------------------------------------
 
 
-def _imaginary(d):
-    """i Im d."""
-    return (d - namespace(d).conj(d)) / 2
-
-
 class _Phases:
     """iΘ, of complex matrices: its differences keep the subdiagonal real."""
 
@@ -128,12 +124,12 @@ class _Phases:
         self.sums = xp.tril(xp.ones_like(H), k=-1)[..., :, :-1]  # of the first, the first two, … of n − 1 numbers
 
     def dot(self, R):
-        steps = _imaginary(self.xp.diagonal(R, offset=-1)) / self.beside
+        steps = imaginary(self.xp.diagonal(R, offset=-1)) / self.beside
         return self.xp.diagonal_embed((self.sums @ steps[..., :, None])[..., 0], self.n, self.n)
 
     def bar(self, Omega_bar):
         """The bar of R."""
-        d = _imaginary(self.xp.diagonal(Omega_bar))
+        d = imaginary(self.xp.diagonal(Omega_bar))
         steps = (mH(self.sums) @ d[..., :, None])[..., 0]
         return self.xp.diagonal_embed(steps / self.xp.conj(self.beside), self.n, self.n, -1)
 

@@ -1,68 +1,102 @@
-"""The factors of modulus 1 that eigenvectors leave free.
+"""The factors of modulus 1 that the vectors of decompositions leave free: of `eigh`, `eig`, `svd` and `schur`.
 
-May import NumPy, `overbar._namespace` and `rules.equal_values`. Eigenvectors are known up to a factor of modulus 1
-only. To have a derivative for every loss, and the same result in every library, the vectors here have that factor
-fixed: of the components larger than nine tenths of the largest, the first is positive. (Nine tenths, so that vectors
-with several largest components, which are common, are not decided by rounding.)
+May import NumPy, `overbar._namespace` and `rules.equal_values`. Such vectors are known up to a factor of modulus 1
+only. To have a derivative for every loss, and the same result in every library, that factor is fixed here: of the
+components that are no smaller than some part of the largest, the first, the *pivot*, is positive. (A part, so that
+vectors with several largest components, which are common, are not decided by rounding.)
 """
 
 import numpy as np
 
-from overbar._namespace import namespace
-from overbar.rules._equal_values import has_rows, row
+from overbar._namespace import mT, namespace
+from overbar.rules._equal_values import has_rows
 
-# Of the components of an eigenvector, the first whose modulus is at least this part of the largest becomes positive.
-NEARLY_LARGEST = 0.9
+# Which part of the largest component it takes to be a pivot.
+OF_EIGENVECTORS, OF_SINGULAR_VECTORS = 0.9, 0.7
 
 
-def pivots(V):
-    """Ones where each column of V has the component that is positive, zeros elsewhere."""
-    xp = namespace(V)
-    size = xp.abs(V)
+def pivots(V, part=OF_EIGENVECTORS):
+    """Where each column of V (..., m, n) has its pivot; nowhere if it is zero."""
+    xp, size = namespace(V), namespace(V).abs(V)
     if not has_rows(V):
-        return size
-    return xp.cast(xp.first(size >= NEARLY_LARGEST * xp.max(size, axis=-2, keepdims=True)), size)
+        return size > 0
+    return xp.first(size >= part * xp.max(size, axis=-2, keepdims=True)) & (size > 0)
+
+
+def _there(hot, V):
+    """What V has there, in each column: (..., 1, n)."""
+    return namespace(V).sum(namespace(V).where(hot, V, namespace(V).zeros_like(V)), axis=-2, keepdims=True)
+
+
+def _or_one(x):
+    """x, and 1 for zero."""
+    return namespace(x).where(namespace(x).equal(x, 0), namespace(x).ones_like(x), x)
+
+
+def imaginary(x):
+    """i Im x. (With a factor 1j, PyTorch would make a tensor of that, and wait for the device.)"""
+    return (x - namespace(x).conj(x)) / 2
+
+
+def free_factors(V, part=OF_EIGENVECTORS):
+    """The factor of modulus 1 for each column of V, as (..., 1, n), that makes its pivot positive."""
+    xp = namespace(V)
+    pivot = _or_one(_there(pivots(V, part), V))
+    return xp.conj(pivot / xp.cast(xp.abs(pivot), V))
 
 
 def fixed(V):
-    """V with the free factor of each column chosen."""
+    """Eigenvectors with the free factor of each column chosen."""
     return V * free_factors(V)
 
 
-def free_factors(V):
-    """The factor of modulus 1 for each column of V (..., n, n), as (..., 1, n), that makes its pivot positive."""
-    xp = namespace(V)
-    pivot = xp.sum(V * xp.cast(pivots(V), V), axis=-2, keepdims=True)
-    size = xp.abs(pivot)
-    return xp.conj(pivot / xp.cast(xp.where(size > 0, size, xp.ones_like(size)), V))
+def rates(V, V_dot, part=OF_EIGENVECTORS):
+    """iθₖ, (..., 1, n), for which V̇ₖ − iθₖ Vₖ leaves the pivots real: θₖ = Im(V̇ₚₖ)/Vₚₖ."""
+    hot = pivots(V, part)
+    return imaginary(_there(hot, V_dot)) / _or_one(_there(hot, V))
 
 
 def turned_dot(V, V_dot):
-    """The tangent of V from one for another choice of its free factors: V̇ₖ + iθₖ Vₖ such that the pivot stays real."""
-    xp = namespace(V)
-    if not xp.is_complex(V):
-        return V_dot
-    hot = pivots(V)
-    moved = _at(hot, V_dot)
-    return V_dot - V * row((moved - xp.conj(moved)) / (2 * _at(hot, V)))  # no number i, of which torch makes a tensor
+    """The tangent of eigenvectors from one for another choice of their free factors."""
+    return V_dot - V * rates(V, V_dot) if namespace(V).is_complex(V) else V_dot
+
+
+def along(V, V_bar):
+    """i Im(Vₖᴴ V̄ₖ), (..., 1, n)."""
+    return imaginary(namespace(V).sum(namespace(V).conj(V) * V_bar, axis=-2, keepdims=True))
+
+
+def on_pivots(V, gamma, part=OF_EIGENVECTORS):
+    """γₖ/Vₚₖ at the pivot of each column, zero elsewhere: the bar of V, from that of iθ with the opposite sign."""
+    xp, hot = namespace(V), pivots(V, part)
+    return xp.where(hot, gamma / xp.where(hot, V, xp.ones_like(V)), xp.zeros_like(V))
 
 
 def turned_bar(V, V_bar):
-    """The adjoint of `turned_dot`: V̄ₖ − i Im(Vₖᴴ V̄ₖ)/Vₚₖ in the component p of the pivot."""
-    xp = namespace(V)
-    if not xp.is_complex(V):
-        return V_bar
-    hot = pivots(V)
-    along = xp.sum(xp.conj(V) * V_bar, axis=-2)
-    return V_bar - xp.cast(hot, V) * row((along - xp.conj(along)) / (2 * _at(hot, V)))
+    """The adjoint of `turned_dot`: V̄ₖ − i Im(Vₖᴴ V̄ₖ)/Vₚₖ at the pivot."""
+    return V_bar - on_pivots(V, along(V, V_bar)) if namespace(V).is_complex(V) else V_bar
 
 
-def _at(hot, V):
-    return namespace(V).sum(V * namespace(V).cast(hot, V), axis=-2)
+class Largest:
+    """The same for a unitary Z that moves by Z Ω, and whose largest entries are the pivots: what is on the diagonal of
+    Ω, from the rest of it."""
+
+    def __init__(self, Z):
+        xp = namespace(Z)
+        self.rows = xp.take_rows(Z, xp.argmax(xp.abs(Z), axis=-2))  # row j is the one of Z that is largest in column j
+        self.largest = xp.diagonal(self.rows)
+
+    def dot(self, Omega):
+        return -imaginary(namespace(Omega).sum(self.rows * mT(Omega), axis=-1)) / self.largest
+
+    def bar(self, Omega_bar):
+        """What the bar of the diagonal adds to that of the rest."""
+        xp = namespace(Omega_bar)
+        return -xp.conj(mT(self.rows)) * (imaginary(xp.diagonal(Omega_bar)) / self.largest)[..., None, :]
 
 
-def exact_fixed(mp, v):
-    """An eigenvector with its free factor chosen, in exact arithmetic."""
-    sizes = [abs(x) for x in v]
-    pivot = next(x for x in v if abs(x) >= 0.9 * max(sizes))
-    return v * mp.conj(np.array([pivot / abs(pivot)], dtype=object))[0]
+def exact_factor(mp, v, part=OF_EIGENVECTORS):
+    """The factor that makes the pivot of a vector positive, in exact arithmetic."""
+    sizes = mp.abs(v)
+    pivot = next(x for x, size in zip(v, sizes, strict=True) if size >= part * max(sizes))
+    return mp.conj(np.array([pivot / abs(pivot)], dtype=object))[0]

@@ -1,13 +1,14 @@
 """The Schur decomposition, complex and real.
 
-May import NumPy, `overbar._namespace`, `overbar._primitive` and `overbar.kernels`.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels` and `rules.phases`.
 """
 
 import numpy as np
 
-from overbar._namespace import mH, mT, namespace
+from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._schur import complex_schur, real_schur, triangular_commutator
+from overbar.rules._phases import Largest
 
 OUTPUTS = ("real", "complex")
 
@@ -150,26 +151,6 @@ def _(X, T, F, *, adjoint):
 # -- the conventions ---------------------------------------------------------------------------------------------------
 
 
-class _Phases:
-    """Ω on the diagonal of complex matrices, where the largest entry of each column of Z stays real."""
-
-    def __init__(self, Z):
-        xp = namespace(Z)
-        self.rows = xp.take_rows(Z, xp.argmax(xp.abs(Z), axis=-2))  # row j is the one of Z that is largest in column j
-        self.largest = xp.diagonal(self.rows)
-
-    def dot(self, Omega):
-        xp = namespace(Omega)
-        moved = xp.sum(self.rows * mT(Omega), axis=-1)
-        return -(moved - xp.conj(moved)) / 2 / self.largest
-
-    def bar(self, Omega_bar):
-        """What the bar of the diagonal adds to that of the rest."""
-        xp = namespace(Omega_bar)
-        d = xp.diagonal(Omega_bar)
-        return mH(self.rows) * (-(d - xp.conj(d)) / 2 / self.largest)[..., None, :]
-
-
 class _Angles:
     """ω of the real blocks [a b; c a]."""
 
@@ -206,7 +187,7 @@ def _(bars, outputs, A, *, output):
         if Z_bar is not None:
             Omega_bar = Omega_bar + mH(Z) @ Z_bar
         if not blocks.real:
-            Omega_bar = Omega_bar + _Phases(Z).bar(Omega_bar)
+            Omega_bar = Omega_bar + Largest(Z).bar(Omega_bar)
         skew = Omega_bar - mH(Omega_bar)
         X_bar = blocks.below(skew)
         if blocks.real:
@@ -234,7 +215,7 @@ def _(outputs, A, *, output):
             X = X + blocks.at(_Angles(T, blocks).dot(F - X @ T + T @ X), -1)
         Omega = X - mH(X)
         if not blocks.real:
-            Omega = Omega + blocks.at(_Phases(Z).dot(Omega), 0)
+            Omega = Omega + blocks.at(Largest(Z).dot(Omega), 0)
         return blocks.not_below(F - Omega @ T + T @ Omega), Z @ Omega
 
     return (dots,)

@@ -1,6 +1,6 @@
 """The singular value decomposition, and the singular values alone.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values`, `rules.eigenvectors`,
+May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values`, `rules.eigenvectors`, `rules.phases`,
 `rules.singular_values` and `rules.singular_vectors`.
 """
 
@@ -14,6 +14,7 @@ from overbar.rules._equal_values import (
     settled,
     surely_apart,
 )
+from overbar.rules._phases import OF_SINGULAR_VECTORS, along, exact_factor, free_factors, on_pivots, rates
 from overbar.rules._singular_values import svd_directional, svd_values_bar, values_bar
 from overbar.rules._singular_vectors import (
     Divisors,
@@ -26,28 +27,7 @@ from overbar.rules._singular_vectors import (
     svd_vectors_bar,
 )
 
-# Of the entries of a singular vector, the first whose modulus is at least this part of the largest becomes positive.
-# (The largest itself would be another in each library where two are equal but for rounding, as in (1, −1)/√2.)
-NEARLY_LARGEST = 0.7
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Signs and phases
-
-
-def _pivots(xp, U):
-    """Zero but for one entry of each column of U: the one that is made real and positive."""
-    size = xp.abs(U)
-    large = size >= NEARLY_LARGEST * xp.max(size, axis=-2, keepdims=True)
-    return xp.where(xp.first(large), U, xp.zeros_like(U))
-
-
-def free_factors(xp, U):
-    """The conjugate sign or phase (..., 1, n) of that entry in each column of U (..., m, n), m > 0; 1 where it is 0."""
-    entry = xp.sum(_pivots(xp, U), axis=-2, keepdims=True)
-    size, one = xp.cast(xp.abs(entry), U), xp.ones_like(entry)
-    zero = xp.equal(size, 0)
-    return xp.conj(xp.where(zero, one, entry / xp.where(zero, one, size)))
+_PART = OF_SINGULAR_VECTORS
 
 
 def oriented_svd(xp, A, full_matrices=False):
@@ -56,64 +36,43 @@ def oriented_svd(xp, A, full_matrices=False):
     k = xp.shape(S)[-1]
     if A.shape[-2] == 0:
         return U, S, Vh
-    p = free_factors(xp, U)
+    p = free_factors(U, _PART)
     Vh1 = Vh[..., :k, :] * xp.mH(p[..., :k])
     if full_matrices and A.shape[-1] != A.shape[-2]:
         V2 = mH(Vh[..., k:, :])
-        Vh1 = xp.concat([Vh1, mH(V2 * free_factors(xp, V2))], axis=-2) if A.shape[-1] else Vh1
+        Vh1 = xp.concat([Vh1, mH(V2 * free_factors(V2, _PART))], axis=-2) if A.shape[-1] else Vh1
     return U * p, S, Vh1
 
 
-def _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, k):
+def _unoriented_bars(U_bar, Vh_bar, U, Vh, k):
     """The bars of singular vectors of any phase, whose phases were then made what they are.
 
     With c the entry of u that was made positive, u / phase moves by u̇ − i u Im(ċ)/c and v by v̇ − i v Im(ċ)/c. Hence γ
     = i Im(uᴴū + vᴴv̄) gives c the bar −γ/c; afterwards uᴴū + vᴴv̄ is real, and no phase matters any more.
     """
-    gamma = 0
+    xp, gamma = namespace(U), 0
     if U_bar is not None:
-        gamma = _imaginary(xp, xp.sum(xp.conj(U) * U_bar, axis=-2, keepdims=True))
+        gamma = along(U, U_bar)
     if Vh_bar is not None:
         V, V_bar = mH(Vh), mH(Vh_bar)
-        delta, others = first_and_others(_imaginary(xp, xp.sum(xp.conj(V) * V_bar, axis=-2, keepdims=True)), k)
+        delta, others = first_and_others(along(V, V_bar), k)
         if others is not None:
             V1_bar, V2_bar = first_and_others(V_bar, k)
-            Vh_bar = mH(xp.concat([V1_bar, V2_bar - _on_pivots(xp, V[..., k:], others)], axis=-1))
+            Vh_bar = mH(xp.concat([V1_bar, V2_bar - on_pivots(V[..., k:], others, _PART)], axis=-1))
         if U.shape[-1] is None or U.shape[-1] != k:
             delta = xp.concat([delta, xp.zeros_like(U[..., :1, k:]) + 0 * delta[..., :1]], axis=-1)
         gamma = gamma + delta
-    change = _on_pivots(xp, U, gamma)
+    change = on_pivots(U, gamma, _PART)
     return (-change if U_bar is None else U_bar - change), Vh_bar
 
 
-def _imaginary(xp, A):
-    """i Im(A). (With a factor 1j, PyTorch would make a tensor of that, and wait for the device.)"""
-    return (A - xp.conj(A)) / 2
-
-
-def _on_pivots(xp, U, gamma):
-    """γ/c in the place of the entry c of each column of U that is real and positive, zero elsewhere."""
-    pivots = _pivots(xp, U)
-    there = xp.not_equal(pivots, 0)
-    zero = xp.zeros_like(U)
-    return xp.where(there, gamma / xp.where(there, U, zero + 1), zero)
-
-
-def _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k):
+def _oriented_dots(U_dot, Vh_dot, U, Vh, k):
     """The tangents of U and Vᴴ that keep these entries real, from those for any other choice of the phases."""
-
-    def turn(W, W_dot):
-        pivots = _pivots(xp, W)
-        there = xp.not_equal(pivots, 0)
-        c = xp.sum(pivots, axis=-2, keepdims=True)
-        c_dot = xp.sum(xp.where(there, W_dot, xp.zeros_like(W)), axis=-2, keepdims=True)
-        return _imaginary(xp, c_dot) / xp.where(xp.equal(c, 0), xp.ones_like(c), c)
-
-    t = turn(U, U_dot)
+    t = rates(U, U_dot, _PART)
     (V1, V2), (V_dot, V2_dot) = first_and_others(mH(Vh), k), first_and_others(mH(Vh_dot), k)
     V_dot = V_dot - first_and_others(t, k)[0] * V1
     if V2 is not None:
-        V_dot = xp.concat([V_dot, V2_dot - turn(V2, V2_dot) * V2], axis=-1)
+        V_dot = namespace(U).concat([V_dot, V2_dot - rates(V2, V2_dot, _PART) * V2], axis=-1)
     return U_dot - t * U, mH(V_dot)
 
 
@@ -224,7 +183,7 @@ def decomposed_bar(name, bars, factors, A, full_matrices):
     if 0 in A.shape[-2:] or (U_bar is None and Vh_bar is None):
         return xp.zeros_like(A) if S_bar is None else values_bar(bars, factors, A)
     if xp.is_complex(A):
-        U_bar, Vh_bar = _unoriented_bars(xp, U_bar, Vh_bar, U, Vh, xp.shape(S)[-1])
+        U_bar, Vh_bar = _unoriented_bars(U_bar, Vh_bar, U, Vh, xp.shape(S)[-1])
     vectors = (
         xp.zeros_like(U) if U_bar is None else U_bar,
         xp.zeros_like(Vh) if Vh_bar is None else Vh_bar,
@@ -250,7 +209,7 @@ def decomposed_dots(A_dot, factors, A):
     if 0 not in A.shape[-2:]:
         k = xp.shape(S)[-1]
         if xp.is_complex(A):
-            U_dot, Vh_dot = _oriented_dots(xp, U_dot, Vh_dot, U, Vh, k)
+            U_dot, Vh_dot = _oriented_dots(U_dot, Vh_dot, U, Vh, k)
         S_dot = xp.real(svd_directional(A_dot, A, U[..., :k], xp.cast(S, A), Vh[..., :k, :], N, norm))
     return U_dot, S_dot, Vh_dot, None, None
 
@@ -370,19 +329,13 @@ def _(mp, A, *, full_matrices):
     U, S, Vh = mp.svd(A, full_matrices)
     k = len(S)
     for j in range(U.shape[1]):
-        phase = _exact_phase(mp, U[:, j])
-        U[:, j] = U[:, j] / phase
+        factor = exact_factor(mp, U[:, j], _PART)
+        U[:, j] = U[:, j] * factor
         if j < k:
-            Vh[j] = Vh[j] * phase
+            Vh[j] = Vh[j] / factor
     for j in range(k, len(Vh)):
-        Vh[j] = Vh[j] * _exact_phase(mp, mp.conj(Vh[j]))
+        Vh[j] = Vh[j] / exact_factor(mp, mp.conj(Vh[j]), _PART)
     return U, S, Vh
-
-
-def _exact_phase(mp, u):
-    size = mp.abs(u)
-    entry = next(x for x, s in zip(u, size, strict=True) if s >= NEARLY_LARGEST * max(size))
-    return entry / abs(entry)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
