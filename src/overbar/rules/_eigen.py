@@ -10,8 +10,6 @@ from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._eigenvectors import Pairs, inner_bar, left_out, unknown, vectors_bar
 from overbar.rules._equal_values import (
-    _norm,
-    _unpacked,
     blocks,
     column,
     crossing,
@@ -23,12 +21,14 @@ from overbar.rules._equal_values import (
     inverse_gaps,
     largest_of,
     nearly_equal,
+    norm_of,
     packed,
     row,
     settled,
     smooth_blocks,
     surely_apart,
     together,
+    unpacked,
 )
 from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
 
@@ -233,11 +233,11 @@ def told_basis(C, norm_bar, w, w_bar):
     if norm_bar is None:
         block = blocks(w)
         return common_basis(together(block, C) * C, block), xp.any(xp.isnan(w), axis=-1), xp.zeros_like(C)
-    block, total, mixed = _unpacked(xp.real(norm_bar), w)
+    block, total, mixed = unpacked(xp.real(norm_bar), w)
     C = together(block, C) * C
     several = xp.any(xp.equal(block[..., 1:], block[..., :-1]), axis=-1)[..., None]
-    lost = mixed | (several & (_norm(C) < total * (1 - 1e4 * xp.eps(w))))
-    B, lost = common_basis(C, block), lost | ~xp.isfinite(_norm(C))
+    lost = mixed | (several & (norm_of(C) < total * (1 - 1e4 * xp.eps(w))))
+    B, lost = common_basis(C, block), lost | ~xp.isfinite(norm_of(C))
     return B, lost[..., 0], _of_separable(C, B, block, w, w_bar)
 
 
@@ -265,7 +265,7 @@ def _of_separable(C, B, block, w, w_bar):
 def common_basis(C, block):
     """The unitary matrix that diagonalises the blocks of Hermitian C, which is zero elsewhere."""
     xp = namespace(C)
-    size = _norm(C)[..., None]
+    size = norm_of(C)[..., None]
     known = xp.isfinite(size)  # the libraries' decompositions raise for a NaN, for a whole batch
     C = xp.where(known, C / xp.cast(xp.where(known & (size > 0), size, xp.ones_like(size)), C), xp.zeros_like(C))
     # blocks apart by more than their eigenvalues, which are at most 1 in modulus: none is mixed with another

@@ -30,7 +30,7 @@ class Pairs:
         self.Y = mH(V) @ V_bar
         K = self.bracket = (self.Y - mH(self.Y)) / 2
         size = self.size = _column_sizes(V_bar)
-        self.precision = _precision(V)[..., None, None]
+        self.precision = bracket_noise(V)
         #: what a bracket may be by rounding; of vectors on which nothing depends, while it does on others, more than 0
         self.noise = self.precision * (row(size) + column(size) + xp.eps(w) * largest_of(size)[..., None])
         #: K = (Y − Yᴴ)/2 without what is rounding, where division by a gap, or its square, would make much of it;
@@ -119,11 +119,11 @@ class Pairs:
         return X_dot + turned + mH(turned), (x_dot + omega @ X - x @ Omega, omega, x)
 
 
-def _precision(V):
-    """2 √n ε, for n rows: `NOISE` times what the rounding of a bracket comes to, relative to the vectors' cotangents,
-    for projections that are computed by products. (A bound would have n.)"""
-    xp = namespace(V)
-    return 0.3 * NOISE * xp.eps(V) * xp.sqrt(xp.sum(xp.ones_like(xp.real(V[..., :1])), axis=(-2, -1)))
+def bracket_noise(A):
+    """2 √n ε, for the larger side n of A: `NOISE` times what the rounding of a bracket comes to, relative to the
+    vectors' cotangents, for projections that are computed by products. (A bound would have n.)"""
+    xp = namespace(A)
+    return 0.3 * NOISE * (xp.rounding(A) * xp.eps(A)) ** 0.5
 
 
 def _column_sizes(V):
@@ -167,7 +167,7 @@ def inner_bar(V_bar, w, V, w_bar=0.0):
 
     def noise():
         size = _column_sizes(V_bar)
-        return 2 * SILENT * _precision(V)[..., None] * (size + xp.eps(w) * largest_of(size))
+        return 2 * SILENT * bracket_noise(V) * (size + xp.eps(w) * largest_of(size))
 
     pairs = xp.near_pairs(w, xp.eps(w) ** CLOSE)
     if pairs is not None:

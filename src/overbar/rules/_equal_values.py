@@ -54,10 +54,10 @@ def inverse_gaps(w):
 def packed(C, block):
     """The norm of C, and the numbers of blocks, in one vector, so that both can be told from a sum of such vectors."""
     xp = namespace(C)
-    return xp.cast(_norm(C) * (1 + block), C)
+    return xp.cast(norm_of(C) * (1 + block), C)
 
 
-def _unpacked(vector, w):
+def unpacked(vector, w):
     """The blocks, the sum of the norms, and whether vectors with different blocks were added."""
     xp, total = namespace(vector), vector[..., :1]
     there = total > 0
@@ -108,7 +108,7 @@ def smooth_blocks(w_bar, w):
     return _numbered(~close & (gap > rounding(w)), w)
 
 
-def _norm(C):
+def norm_of(C):
     """Frobenius' norm, with one dimension of size 1 in place of two; no square overflows."""
     xp = namespace(C)
     size = xp.abs(C)
@@ -163,7 +163,7 @@ def crossing(C, block):
     common basis: C is the second one, in the basis of the first."""
     xp = namespace(C)
     same = together(block, C)
-    diagonal, small = xp.real(xp.diagonal(C)), 1e4 * xp.eps(block) * _norm(C)
+    diagonal, small = xp.real(xp.diagonal(C)), 1e4 * xp.eps(block) * norm_of(C)
     crossed = xp.abs(same * C - xp.cast(row(diagonal), C) * xp.eye_like(C)) > small[..., None]
     falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & xp.equal(block[..., 1:], block[..., :-1])
     return anywhere(crossed) | xp.any(falls, axis=-1)

@@ -5,7 +5,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values` and 
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
-from overbar.rules._eigenvectors import CLOSE, NOISE, SILENT, Pairs
+from overbar.rules._eigenvectors import CLOSE, SILENT, Pairs, bracket_noise
 from overbar.rules._equal_values import (
     EQUAL,
     rounding,
@@ -45,7 +45,7 @@ class Divisors:
         gap = self.S[..., None, :] - self.S[..., :, None]
         small = self.xp.abs(gap) <= self.xp.eps(self.S) ** CLOSE * self.largest[..., None]
         # Less than, not less or equal: cotangents of zero are used to ask for the derivative of this rule.
-        return small & (self.xp.abs(plus) < SILENT * _noise(self.xp, self.A) * size)
+        return small & (self.xp.abs(plus) < SILENT * bracket_noise(self.A) * size)
 
     def of_sums(self):
         total = self.S[..., None, :] + self.S[..., :, None]
@@ -53,11 +53,6 @@ class Divisors:
 
     def of_values(self):
         return reciprocal(self.xp, self.S, self.rounding >= self.S)[..., None, :]
-
-
-def _noise(xp, A):
-    """2 √n ε, as in `Pairs`."""
-    return 0.3 * NOISE * (xp.rounding(A) * xp.eps(A)) ** 0.5
 
 
 def svd_reverse(bars, factors, A):
@@ -74,11 +69,11 @@ def svd_reverse(bars, factors, A):
     plus = minus = size = 0
     left = right = None
     if U_bar is not None:
-        X, left = _inside_and_outside(xp, U, U_bar, k, A.shape[-2])
+        X, left = inside_and_outside(xp, U, U_bar, k, A.shape[-2])
         plus, minus = X, X
         size = largest_entry(xp, X) if pairs != () else 0
     if Vh_bar is not None:
-        Y, right = _inside_and_outside(xp, mH(Vh), mH(Vh_bar), k, A.shape[-1])
+        Y, right = inside_and_outside(xp, mH(Vh), mH(Vh_bar), k, A.shape[-1])
         plus, minus = plus + Y, minus - Y
         size = size + largest_entry(xp, Y) if pairs != () else 0
     plus, minus = plus - mH(plus), minus - mH(minus)
@@ -88,7 +83,7 @@ def svd_reverse(bars, factors, A):
         P = xp.over_gaps(plus, 2 * S, 0.0 if S_bar is None else S_bar)
         if pairs:
             *batch, i, j = pairs
-            silent = there < SILENT * _noise(xp, A) * size[(*batch, 0 * i, 0 * j)]
+            silent = there < SILENT * bracket_noise(A) * size[(*batch, 0 * i, 0 * j)]
             *batch, i, j = (index[silent] for index in pairs)
             P[(*batch, i, j)] = P[(*batch, j, i)] = 0.0
         P = P + minus / (2 * (S[..., None, :] + S[..., :, None]))
@@ -114,7 +109,7 @@ def _near_pairs(xp, S, A):
     return xp.near_pairs(-S, xp.eps(S) ** CLOSE)
 
 
-def _inside_and_outside(xp, U, U_bar, k, m):
+def inside_and_outside(xp, U, U_bar, k, m):
     """X = U₁ᴴŪ₁ and U₂ (U₂ᴴŪ₁ − Ū₂ᴴU₁), with the first k columns U₁ of U and all others U₂, also those that are not at
     hand. The second is None where U₁ is known to be square."""
     X = mH(U[..., :k]) @ U_bar

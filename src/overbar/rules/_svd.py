@@ -6,7 +6,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values`, `ru
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import primitive
-from overbar.rules._eigenvectors import left_out, unknown
+from overbar.rules._eigenvectors import bracket_noise, left_out, unknown
 from overbar.rules._equal_values import (
     anywhere,
     hermitian_part,
@@ -18,9 +18,8 @@ from overbar.rules._phases import OF_SINGULAR_VECTORS, along, exact_factor, free
 from overbar.rules._singular_values import svd_directional, svd_values_bar, values_bar
 from overbar.rules._singular_vectors import (
     Divisors,
-    _inside_and_outside,
-    _noise,
     first_and_others,
+    inside_and_outside,
     largest_entry,
     svd_forward,
     svd_reverse,
@@ -241,13 +240,13 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
         ):
             if V_bar is None:
                 continue
-            X, rest = _inside_and_outside(xp, V, V_bar, k, rows)
+            X, rest = inside_and_outside(xp, V, V_bar, k, rows)
             plus, minus, largest = plus + X, minus + sign * X, largest + largest_entry(xp, X)
             here = xp.max(xp.abs(V_bar), axis=-2)[..., :k]
             size = size + here
             if rest is not None:
                 outside = outside | (xp.max(xp.abs(rest), axis=-2) > 2e3 * xp.rounding(A) * here)
-        noise = _noise(xp, A) * (size[..., None, :] + size[..., :, None])
+        noise = bracket_noise(A) * (size[..., None, :] + size[..., :, None])
         K = (plus - mH(plus)) / 2
         where = unknown(K, hermitian_part(plus), noise, S_bar, -S)
         both = zero[..., None, :] & zero[..., :, None]
