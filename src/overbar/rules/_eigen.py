@@ -4,6 +4,8 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.phases`, `rules.eq
 The rules of eigenvalues are here, too: their derivatives decompose a matrix again.
 """
 
+import functools
+
 import numpy as np
 
 from overbar._namespace import mH, namespace
@@ -217,27 +219,34 @@ def _(mp, A, *, UPLO):
 
 
 def values_bar(bars, outputs, A):
-    """V diag(w̄) Vᴴ, or V B diag(w̄) Bᴴ Vᴴ with the basis of which the hidden outputs' cotangents tell."""
-    (w_bar, _, N_bar, norm_bar), (w, V, N, norm), xp = bars, outputs, namespace(A)
-    if N_bar is None:
-        return spectral_bar(xp.cast(w_bar, V), A, xp.cast(w, V), V, N, norm)
-    B, lost, change = told_basis(mH(V) @ hermitian_part(N_bar) @ V, norm_bar, w, w_bar)
-    found = spectral_bar(xp.cast(w_bar, V), A, xp.cast(w, V), V @ B, N, norm) + V @ change @ mH(V)
-    return xp.where(lost[..., None, None], np.nan * xp.ones_like(V), found)
+    """V diag(w̄) Vᴴ, or that in the basis of which the hidden outputs' cotangents tell."""
+    (w_bar, _, N_bar, norm_bar), (w, V, *hidden), xp = bars, outputs, namespace(A)
+    return bar_in_told_basis(spectral_bar, Eigenvalues, w_bar, (N_bar, norm_bar), A, (xp.cast(w, V), V), hidden)
 
 
-def told_basis(C, norm_bar, w, w_bar):
+def bar_in_told_basis(bar, moving, c, told, A, factors, hidden):
+    """Ā of values with the bar c, by the primitive `bar`, in the basis of which the hidden outputs' cotangents tell."""
+    (N_bar, norm_bar), xp = told, namespace(A)
+    if N_bar is None or 0 in A.shape[-2:]:
+        return bar(xp.cast(c, A), A, *factors, *hidden)
+    at = moving(N_bar, *factors)
+    B, lost, change = _told_basis(at.C, norm_bar, at.ascending, c)
+    found = bar(xp.cast(c, A), A, *at.turned(B).factors, *hidden) + at.outer(change)
+    return xp.where(lost[..., None, None], np.nan * xp.ones_like(found), found)
+
+
+def _told_basis(C, norm_bar, w, w_bar):
     """The basis B of the blocks of which the cotangents of the hidden outputs tell, for which matrices of a batch it is
     lost in a sum of several, and what is more exact than B diag(w̄) Bᴴ less that."""
     xp = namespace(C)
     if norm_bar is None:
         block = blocks(w)
-        return common_basis(together(block, C) * C, block), xp.any(xp.isnan(w), axis=-1), xp.zeros_like(C)
+        return _common_basis(together(block, C) * C, block), xp.any(xp.isnan(w), axis=-1), xp.zeros_like(C)
     block, total, mixed = unpacked(xp.real(norm_bar), w)
     C = together(block, C) * C
     several = xp.any(xp.equal(block[..., 1:], block[..., :-1]), axis=-1)[..., None]
     lost = mixed | (several & (norm_of(C) < total * (1 - 1e4 * xp.eps(w))))
-    B, lost = common_basis(C, block), lost | ~xp.isfinite(norm_of(C))
+    B, lost = _common_basis(C, block), lost | ~xp.isfinite(norm_of(C))
     return B, lost[..., 0], _of_separable(C, B, block, w, w_bar)
 
 
@@ -262,7 +271,7 @@ def _of_separable(C, B, block, w, w_bar):
     return xp.where((same > 0) & taken[..., None], change, xp.zeros_like(change))
 
 
-def common_basis(C, block):
+def _common_basis(C, block):
     """The unitary matrix that diagonalises the blocks of Hermitian C, which is zero elsewhere."""
     xp = namespace(C)
     size = norm_of(C)[..., None]
@@ -273,113 +282,137 @@ def common_basis(C, block):
     return together(block, C) * eigh(C + shift)[1]
 
 
+class Eigenvalues:
+    """How the eigenvalues of A = V diag(w) Vᴴ move along E, in the words that `register_rules_of_values` needs."""
+
+    def __init__(self, E, w, V):
+        self.xp, self.E, self.w, self.V, self.factors = namespace(V), hermitian_part(E), w, V, (w, V)
+        self.ascending = self.xp.real(w)
+
+    @functools.cached_property
+    def C(self):
+        """E in the basis of the vectors."""
+        return mH(self.V) @ self.E @ self.V
+
+    def turned(self, B):
+        """The same in the basis that B makes of each block."""
+        found = Eigenvalues(self.E, self.w, self.V @ B)
+        found.C = mH(B) @ self.C @ B
+        return found
+
+    def outer(self, M):
+        return self.V @ M @ mH(self.V)
+
+    def scaled(self, c):
+        """V diag(c) Vᴴ."""
+        return (self.V * row(c)) @ mH(self.V)
+
+    def along(self, c, block, c_dot=None):
+        """The derivative of V diag(c) Vᴴ, where c does not move, or by c_dot."""
+        if c_dot is None:
+            return self.outer(differences(c, self.w, block) * self.C)
+        D = differences_along(c, c_dot, self.xp.diagonal(self.C), self.w, block)
+        return self.outer(D * self.C + row(c_dot) * self.xp.eye_like(self.C))
+
+    def straight(self, E):
+        """ẇ along another matrix."""
+        return self.xp.sum(self.xp.conj(self.V) * (hermitian_part(E) @ self.V), axis=-2)
+
+    def bent(self, other):
+        """The second derivative of w along E and what `other` moves along."""
+        C, F = self.xp.conj(self.C), self.xp.cast(inverse_gaps(self.ascending), self.V)
+        return -2 * self.xp.real(self.xp.sum(C * F * other.C, axis=-1))
+
+
+def _basis(at, block):
+    """The blocks of C, and the basis that diagonalises them."""
+    C = together(block, at.C) * at.C
+    return C, _common_basis(C, block)
+
+
+def values_along(at):
+    """How the values move: diag(Bᴴ C B), for the basis B of each block that diagonalises C there."""
+    C, B = _basis(at, blocks(at.ascending))
+    return at.xp.cast(at.xp.real(at.xp.sum(at.xp.conj(B) * (C @ B), axis=-2)), C)
+
+
+def register_rules_of_values(bar, directional, moving):
+    """Give two primitives, each other's adjoints, their rules: ``bar(c, A, *factors, N, norm)``, which is Ā of values
+    that have the bar c, V diag(c) Vᴴ for eigenvalues, and ``directional(E, A, *factors, N, norm)``, how these move
+    along E. ``moving(E, *factors)`` knows how, as `Eigenvalues`.
+
+    Functions of c or E, and of A: the factors depend on A and get no bars. N and norm are the hidden outputs by which
+    reverse over reverse mode tells of the basis.
+    """
+
+    @bar.vjp
+    def _(E, A_bar, c, A, *rest):
+        at, xp = moving(E, *rest[:-2]), namespace(A)
+        block = once(lambda: smooth_blocks(xp.real(c), at.ascending))
+        basis = once(lambda: _basis(at, block()))
+
+        def c_bar():
+            C, B = basis()
+            return xp.sum(xp.conj(B) * (C @ B), axis=-2)
+
+        return (
+            c_bar,
+            lambda: at.along(c, block()),
+            *[None] * len(at.factors),
+            lambda: at.outer(basis()[0]),
+            lambda: packed(basis()[0], block()),
+        )
+
+    @bar.jvp
+    def _(A_bar, c, A, *rest):
+        def dot(c_dot, A_dot, *_):
+            at = moving(A_dot, *rest[:-2])
+            block = blocks(at.ascending)
+            return at.turned(_basis(at, block)[1]).along(c, block, c_dot)
+
+        return dot
+
+    @directional.vjp
+    def _(u, values_dot, E, A, *rest):
+        at = moving(E, *rest[:-2])
+        block = blocks(at.ascending)
+        basis = once(lambda: _basis(at, block))
+        turned = once(lambda: at.turned(basis()[1]))
+        return (
+            lambda: turned().scaled(u),
+            lambda: turned().along(u, block),
+            *[None] * len(at.factors),
+            lambda: at.outer(basis()[0]),
+            lambda: packed(basis()[0], block),
+        )
+
+    @directional.jvp
+    def _(values_dot, E, A, *rest):
+        def dot(E_dot, A_dot, *_):
+            at, xp = moving(E, *rest[:-2]), namespace(A)
+            block = blocks(at.ascending)
+            turned = at.turned(_basis(at, block)[1])
+            other = moving(A_dot, *turned.factors)
+            found = turned.straight(E_dot) + xp.cast(turned.bent(other), A)
+            lost = crossing(other.C, block)
+            return xp.where(lost[..., None], np.nan * xp.ones_like(found), found)
+
+        return dot
+
+
 @primitive("(n),(n,n),(n),(n,n),(n,n),(n)->(n,n)")
 def spectral_bar(w_bar, A, w, V, N, norm):
-    """Ā of `eigvalsh`, V diag(w̄) Vᴴ, with rules of its own for second derivatives.
-
-    A function of w̄ and A: w and V depend on A and get no bars. N and norm are the hidden outputs by which reverse over
-    reverse mode tells `eigvalsh` of the basis.
-    """
+    """Ā of `eigvalsh`, V diag(w̄) Vᴴ, with rules of its own for second derivatives."""
     return from_eigen(w_bar, V)
-
-
-@spectral_bar.vjp
-def _(A_bar_bar, A_bar, w_bar, A, w, V, N, norm):
-    xp = namespace(A)
-    numbers = once(lambda: smooth_blocks(xp.real(w_bar), xp.real(w)))
-
-    @once
-    def C():
-        return mH(V) @ hermitian_part(A_bar_bar) @ V
-
-    @once
-    def block():
-        return together(numbers(), V) * C()
-
-    def w_bar_bar():
-        B = common_basis(block(), numbers())
-        return xp.sum(xp.conj(B) * (block() @ B), axis=-2)
-
-    return (
-        w_bar_bar,
-        lambda: V @ (differences(w_bar, w, numbers()) * C()) @ mH(V),
-        None,
-        None,
-        lambda: V @ block() @ mH(V),
-        lambda: packed(block(), numbers()),
-    )
-
-
-@spectral_bar.jvp
-def _(A_bar, w_bar, A, w, V, N, norm):
-    xp = namespace(A)
-
-    def dot(w_bar_dot, A_dot, *_):
-        C, block = mH(V) @ hermitian_part(A_dot) @ V, blocks(xp.real(w))
-        B = common_basis(together(block, V) * C, block)
-        C, turned = mH(B) @ C @ B, V @ B
-        D = differences_along(w_bar, w_bar_dot, xp.diagonal(C), w, block)
-        return turned @ (D * C + row(w_bar_dot) * xp.eye_like(V)) @ mH(turned)
-
-    return dot
 
 
 @primitive("(n,n),(n,n),(n),(n,n),(n,n),(n)->(n)")
 def directional(A_dot, A, w, V, N, norm):
-    """ẇ of `eigvalsh`, diag(Bᴴ Vᴴ Ȧ V B): the adjoint of `spectral_bar`, with rules for second derivatives as there."""
-    xp = namespace(V)
-    C, number = mH(V) @ hermitian_part(A_dot) @ V, blocks(xp.real(w))
-    B = common_basis(together(number, V) * C, number)
-    return xp.cast(xp.real(xp.sum(xp.conj(B) * (C @ B), axis=-2)), V)
+    """ẇ of `eigvalsh`, diag(Bᴴ Vᴴ Ȧ V B): the adjoint of `spectral_bar`."""
+    return values_along(Eigenvalues(A_dot, w, V))
 
 
-@directional.vjp
-def _(u, w_dot, A_dot, A, w, V, N, norm):
-    xp = namespace(A)
-    number = blocks(xp.real(w))
-
-    @once
-    def C():
-        return mH(V) @ hermitian_part(A_dot) @ V
-
-    @once
-    def block():
-        return together(number, V) * C()
-
-    @once
-    def B():
-        return common_basis(block(), number)
-
-    def A_bar():
-        turned = V @ B()
-        return turned @ (differences(u, w, number) * (mH(B()) @ C() @ B())) @ mH(turned)
-
-    return (
-        lambda: V @ ((B() * row(u)) @ mH(B())) @ mH(V),
-        A_bar,
-        None,
-        None,
-        lambda: V @ block() @ mH(V),
-        lambda: packed(block(), number),
-    )
-
-
-@directional.jvp
-def _(w_dot, A_dot, A, w, V, N, norm):
-    xp = namespace(A)
-
-    def dot(A_dot_dot, A_dot_2, *_):
-        C, number = mH(V) @ hermitian_part(A_dot) @ V, blocks(xp.real(w))
-        B = common_basis(together(number, V) * C, number)
-        turned = V @ B
-        C, C2 = mH(B) @ C @ B, mH(turned) @ hermitian_part(A_dot_2) @ turned
-        straight = xp.sum(xp.conj(turned) * (hermitian_part(A_dot_dot) @ turned), axis=-2)
-        bent = -2 * xp.real(xp.sum(xp.conj(C) * xp.cast(inverse_gaps(xp.real(w)), V) * C2, axis=-1))
-        lost = crossing(C2, number)
-        found = straight + xp.cast(bent, V)
-        return xp.where(lost[..., None], np.nan * xp.ones_like(found), found)
-
-    return dot
+register_rules_of_values(spectral_bar, directional, Eigenvalues)
 
 
 @primitive("(n),(n,n),(n,n),(n),(n,n),(n,n),(n)->(n,n)", hermitian=("A",))

@@ -15,7 +15,7 @@ from overbar.rules._equal_values import (
     surely_apart,
 )
 from overbar.rules._phases import OF_SINGULAR_VECTORS, along, exact_factor, free_factors, on_pivots, rates
-from overbar.rules._singular_values import svd_directional, svd_values_bar, values_bar
+from overbar.rules._singular_values import first_vectors, svd_directional, svd_values_bar, values_bar
 from overbar.rules._singular_vectors import (
     Divisors,
     first_and_others,
@@ -281,16 +281,11 @@ def svd_values_and_vectors_bar(
     return svd_reverse(bars, (U, xp.real(S), Vh), A)
 
 
-def _first_vectors(U, S, Vh):
-    """The singular vectors that `svd_values_bar` takes."""
-    k = S.shape[-1] if S.shape[-1] is not None else namespace(S).shape(S)[-1]
-    return first_and_others(U, k)[0], mH(first_and_others(mH(Vh), k)[0])
-
-
 @svd_values_and_vectors_bar.vjp
 def _(A_bar_bar, A_bar, S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, **options):
-    U1, Vh1 = _first_vectors(U, S, Vh)
-    of_S_bar, of_A, _, _, _, of_N, of_norm = svd_values_bar.vjp_rule(A_bar_bar, None, S_bar, A, U1, S, Vh1, N, norm)
+    of_S_bar, of_A, _, _, _, of_N, of_norm = svd_values_bar.vjp_rule(
+        A_bar_bar, None, S_bar, A, *first_vectors(U, S, Vh), N, norm
+    )
     of_U_bar, of_Vh_bar, also_of_A, of_U, _, of_Vh = svd_vectors_bar.vjp_rule(
         A_bar_bar, None, U_bar, Vh_bar, A, U, S, Vh, **options
     )
@@ -299,8 +294,7 @@ def _(A_bar_bar, A_bar, S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, **options):
 
 @svd_values_and_vectors_bar.jvp
 def _(A_bar, S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, **options):
-    U1, Vh1 = _first_vectors(U, S, Vh)
-    of_values = svd_values_bar.jvp_rule(None, S_bar, A, U1, S, Vh1, N, norm)
+    of_values = svd_values_bar.jvp_rule(None, S_bar, A, *first_vectors(U, S, Vh), N, norm)
     of_vectors = svd_vectors_bar.jvp_rule(None, U_bar, Vh_bar, A, U, S, Vh, **options)
 
     def dot(S_bar_dot, U_bar_dot, Vh_bar_dot, A_dot, U_dot, S_dot, Vh_dot, *_):
