@@ -1,11 +1,11 @@
-"""Triangular Sylvester equations by columns, for stacks: the same numbers as by LAPACK's routine, and more digits where
-eigenvalues are of different sizes. (Larger ones by that routine are in tests/hard_cases/test_equations.py.)"""
+"""Triangular Sylvester equations for stacks: the same numbers as by LAPACK's routine, and more digits where eigenvalues
+are of different sizes. (Larger ones by that routine are in tests/hard_cases/test_equations.py.)"""
 
 import numpy as np
 import pytest
 
 from overbar.kernels._stacks import mH
-from overbar.kernels._triangular_equations import by_columns, triangular_sylvester
+from overbar.kernels._triangular_equations import by_columns, by_kronecker, triangular_sylvester
 
 
 def triangular(k, n, kind):
@@ -25,6 +25,18 @@ def test_by_columns(shape, kind, adjoint):
     np.testing.assert_allclose(R @ Y + Y @ (mH(S) if adjoint else S), F, atol=1e-13)
     for i in range(3):
         np.testing.assert_allclose(Y[i], triangular_sylvester(R[i], S[i], F[i].copy(), adjoint), atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (2, 1), (3, 4), (7, 5), (2, 2)])
+@pytest.mark.parametrize("adjoint", [False, True])
+def test_by_kronecker_beside_blocks_of_two(shape, adjoint):
+    m, n = shape
+    R, S, F = triangular(3, m, float), triangular(3, n, float), np.random.default_rng(1).standard_normal((3, m, n))
+    for T in (R, S):  # the same blocks in all, the first of them where halving would cut through it
+        for i in {1, 3} & set(range(1, T.shape[-1])):
+            T[:, i, i - 1] = -0.5
+    Y = triangular_sylvester(R, S, F.copy(), adjoint, whole=by_kronecker, small=2)
+    np.testing.assert_allclose(R @ Y + Y @ (mH(S) if adjoint else S), F, atol=1e-13)
 
 
 def test_small_eigenvalues_beside_large_ones():

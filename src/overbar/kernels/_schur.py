@@ -1,13 +1,14 @@
 """The Schur decomposition, and what its derivative solves: X T − T X = F below the blocks of T.
 
-May import NumPy, and `kernel`, `schur_forms` and `stacks` of the kernels.
+May import NumPy, and `kernel`, `schur_forms`, `stacks` and `triangular_equations` of the kernels.
 """
 
 import numpy as np
 
 from overbar.kernels._kernel import kernel
 from overbar.kernels._schur_forms import schur_forms
-from overbar.kernels._stacks import TOGETHER, lapack, mH, refuse_not_finite
+from overbar.kernels._stacks import TOGETHER, mH, refuse_not_finite
+from overbar.kernels._triangular_equations import by_kronecker, middle, triangular_sylvester
 
 
 @kernel("(n,n)->(n,n),(n,n)", "==", stacked=True)
@@ -37,110 +38,54 @@ def _settled(A):
 def triangular_commutator(T, F, *, adjoint):
     """The X below the blocks of T for which X T − T X agrees with F there; X Tᴴ − Tᴴ X where `adjoint`."""
     kind = np.result_type(T, F)
-    T, X = np.asarray(T, kind), np.array(F, kind)
-    if not X.size:
-        return X
+    T = np.triu(np.asarray(T, kind), 0 if kind.kind == "c" else -1)  # in complex ones there are no blocks of two
+    if not T.size:
+        return np.array(F, kind)
     double = np.diagonal(T, -1, -2, -1) != 0
-    if kind.kind == "c":
-        double = np.zeros_like(double)  # in complex ones there are no blocks of two
     _check_distinct(T, double)
-    for pattern in np.unique(double, axis=0):  # matrices with the same blocks are solved together
-        alike = np.flatnonzero((double == pattern).all(-1))
-        edges = np.append(np.flatnonzero(np.append(True, ~pattern)), T.shape[-1])
-        X[alike] = _Commutator(T[alike], X[alike], edges, adjoint).solution()
+    X = _below(np.array(F, kind), double)  # what is above would come into the products
+    if T.shape[-1] <= TOGETHER:  # matrices with the same blocks are solved together
+        stacks = [np.flatnonzero((double == pattern).all(-1)) for pattern in np.unique(double, axis=0)]
+    else:
+        stacks = np.arange(len(T))[:, None]
+    for stack in stacks:
+        X[stack] = _solve_commutator(T[stack], X[stack], adjoint)
+    return _below(X, double)
+
+
+def _below(X, double):
+    """What is below the blocks, of which those of two begin where `double` says."""
+    X, i = np.tril(X, -1), np.arange(1, X.shape[-1])
+    X[:, i, i - 1] = np.where(double, 0, X[:, i, i - 1])
     return X
 
 
-class _Commutator:
-    """X T − T X = F, or X Tᴴ − Tᴴ X = F, below the blocks that lie between the edges, for a stack of matrices. X has F
-    at first."""
+def _solve_commutator(T, X, adjoint):
+    """By halves, in the place of F, which X is at first; for a stack of matrices with the same blocks."""
+    k = middle(T)
+    if not 0 < k < T.shape[-1]:
+        return X
+    T11, T12, T22 = T[:, :k, :k], T[:, :k, k:], T[:, k:, k:]
+    X11, X21, X22 = X[:, :k, :k], X[:, k:, :k], X[:, k:, k:]
+    if adjoint:
+        _solve_commutator(T11, X11, adjoint)
+        _solve_commutator(T22, X22, adjoint)
+        right = X21 + mH(T12) @ X11 - X22 @ mH(T12)
+        X21[...] = mH(_sylvester(T11, -T22, mH(right)))  # T₁₁ X₂₁ᴴ − X₂₁ᴴ T₂₂
+    else:
+        X21[...] = _sylvester(-T22, T11, X21)
+        X11 += T12 @ X21
+        X22 -= X21 @ T12
+        _solve_commutator(T11, X11, adjoint)
+        _solve_commutator(T22, X22, adjoint)
+    return X
 
-    def __init__(self, T, X, edges, adjoint):
-        self.T, self.X, self.edges, self.adjoint = T, X, edges, adjoint
-        self.together = len(T) > 1 and T.shape[-1] <= TOGETHER
 
-    def solution(self):
-        if self.adjoint:
-            self._drop()  # what is above would come into the products with the blocks that are solved
-        self._solve(0, len(self.edges) - 1)
-        return self._drop()
-
-    def _drop(self):
-        self.X = np.tril(self.X, -1)
-        for start, end in zip(self.edges[:-1], self.edges[1:], strict=True):
-            self.X[:, start:end, start:end] = 0
-        return self.X
-
-    def _between(self, blocks):
-        """The rows or columns of the blocks from the first of a pair of numbers up to the second."""
-        return slice(self.edges[blocks[0]], self.edges[blocks[1]])
-
-    def _solve(self, first, last):
-        T, X = self.T, self.X
-        if last - first == 1:
-            one = self._between((first, last))
-            X[:, one, one] = 0
-            return
-        middle = (first + last) // 2
-        one, two = self._between((first, middle)), self._between((middle, last))
-        T12 = T[:, one, two]
-        if self.adjoint:
-            self._solve(first, middle)
-            self._solve(middle, last)
-            T21 = mH(T12)
-            X[:, two, one] += T21 @ X[:, one, one] - X[:, two, two] @ T21
-        self._sylvester((middle, last), (first, middle))
-        if not self.adjoint:
-            X21 = X[:, two, one]
-            X[:, one, one] += T12 @ X21
-            X[:, two, two] -= X21 @ T12
-            self._solve(first, middle)
-            self._solve(middle, last)
-
-    def _sylvester(self, rows, columns):
-        """X₂₁ T₁₁ − T₂₂ X₂₁ = F₂₁, or that with Tᴴ, by halves down to single blocks where that is done for many."""
-        T, X = self.T, self.X
-        two, one = self._between(rows), self._between(columns)
-        high, wide = rows[1] - rows[0], columns[1] - columns[0]
-        if not self.together:
-            self._by_routine(two, one)
-        elif high == wide == 1:
-            self._of_blocks(two, one)
-        elif high >= wide:
-            parts = (rows[0], rows[0] + high // 2), (rows[0] + high // 2, rows[1])
-            known, rest = map(self._between, parts if self.adjoint else parts[::-1])
-            self._sylvester(parts[not self.adjoint], columns)
-            between = mH(T[:, known, rest]) if self.adjoint else T[:, rest, known]
-            X[:, rest, one] += between @ X[:, known, one]
-            self._sylvester(parts[self.adjoint], columns)
-        else:
-            parts = (columns[0], columns[0] + wide // 2), (columns[0] + wide // 2, columns[1])
-            known, rest = map(self._between, parts[::-1] if self.adjoint else parts)
-            self._sylvester(rows, parts[self.adjoint])
-            between = mH(T[:, rest, known]) if self.adjoint else T[:, known, rest]
-            X[:, two, rest] -= X[:, two, known] @ between
-            self._sylvester(rows, parts[not self.adjoint])
-
-    def _of_blocks(self, two, one):
-        T11, T22, F = self.T[:, one, one], self.T[:, two, two], self.X[:, two, one]
-        if self.adjoint:
-            T11, T22 = mH(T11), mH(T22)
-        p, q = F.shape[-2:]
-        if p == q == 1:
-            self.X[:, two, one] = F / (T11 - T22)
-            return
-        # vec by rows: X T₁₁ is (I ⊗ T₁₁ᵀ) vec X, T₂₂ X is (T₂₂ ⊗ I) vec X
-        A = np.einsum("ab,kji->kaibj", np.eye(p), T11) - np.einsum("kab,ij->kaibj", T22, np.eye(q))
-        found = np.linalg.solve(A.reshape(-1, p * q, p * q), F.reshape(-1, p * q, 1))
-        self.X[:, two, one] = found.reshape(F.shape)
-
-    def _by_routine(self, two, one):
-        trsyl = lapack("trsyl", self.X.dtype)
-        transpose = "N" if not self.adjoint else "C" if self.X.dtype.kind == "c" else "T"
-        for T, X in zip(self.T, self.X, strict=True):
-            # T₂₂ X₂₁ − X₂₁ T₁₁ = −F₂₁
-            found, scale, _ = trsyl(T[two, two], T[one, one], -X[two, one], trana=transpose, tranb=transpose, isgn=-1)
-            X[two, one] = found / scale
+def _sylvester(R, S, F):
+    if len(F) == 1:
+        return triangular_sylvester(R[0], S[0], F[0].copy())[None]
+    blocks = any(np.diagonal(T, -1, -2, -1).any() for T in (R, S))
+    return triangular_sylvester(R, S, F.copy(), whole=by_kronecker, small=2 if blocks else 1)
 
 
 def _check_distinct(T, double):
