@@ -1,14 +1,16 @@
 """The reduction of a square matrix to Hessenberg form.
 
-May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels` and `rules.phases`.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, and `phases` and `schur` of the
+rules.
 """
 
 import numpy as np
 
 from overbar._namespace import mH, namespace
-from overbar._primitive import once, primitive
+from overbar._primitive import primitive
 from overbar.kernels._hessenberg import gehrd, hessenberg_commutator
 from overbar.rules._phases import imaginary
+from overbar.rules._schur import register_rules_of_commutator
 
 
 @primitive("(n,n)->(n,n),(n,n)")
@@ -87,29 +89,7 @@ def hessenberg_rotation(H, F, *, adjoint=False):
     return namespace(H).on_host(hessenberg_commutator, H, F, adjoint=adjoint)[0]
 
 
-# From Ẋ H − H Ẋ = Ḟ − X Ḣ + Ḣ X, below the subdiagonal.
-
-
-@hessenberg_rotation.vjp
-def _(X_bar, X, H, F, *, adjoint):
-    Y = once(lambda: hessenberg_rotation(H, X_bar, adjoint=not adjoint))
-
-    def H_bar():
-        bar = X @ mH(Y()) - mH(Y()) @ X if adjoint else Y() @ mH(X) - mH(X) @ Y()
-        return namespace(H).triu(bar, k=-1)
-
-    return H_bar, Y
-
-
-@hessenberg_rotation.jvp
-def _(X, H, F, *, adjoint):
-    def X_dot(H_dot, F_dot):
-        H_dot = namespace(H).triu(H_dot, k=-1)
-        if adjoint:
-            H_dot = mH(H_dot)
-        return hessenberg_rotation(H, F_dot - X @ H_dot + H_dot @ X, adjoint=adjoint)
-
-    return X_dot
+register_rules_of_commutator(hessenberg_rotation, lambda H, X: namespace(H).triu(X, k=-1))
 
 
 # -- the diagonal of Ω -------------------------------------------------------------------------------------------------

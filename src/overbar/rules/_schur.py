@@ -123,29 +123,32 @@ def schur_rotation(T, F, *, adjoint=False):
     return namespace(T).on_host(triangular_commutator, T, F, adjoint=adjoint)[0]
 
 
-# From Ẋ T − T Ẋ = Ḟ − X Ṫ + Ṫ X, below the blocks; T counts on and above them only.
+def register_rules_of_commutator(p, counted):
+    """Give a primitive ``p(T, F, adjoint=...)``, which solves X T − T X = F below ``counted(T, ·)``, what of T counts,
+    the rules that come of Ẋ T − T Ẋ = Ḟ − X Ṫ + Ṫ X."""
+
+    @p.vjp
+    def _(X_bar, X, T, F, *, adjoint):
+        Y = once(lambda: p(T, X_bar, adjoint=not adjoint))
+
+        def T_bar():
+            bar = X @ mH(Y()) - mH(Y()) @ X if adjoint else Y() @ mH(X) - mH(X) @ Y()
+            return counted(T, bar)
+
+        return T_bar, Y
+
+    @p.jvp
+    def _(X, T, F, *, adjoint):
+        def X_dot(T_dot, F_dot):
+            T_dot = counted(T, T_dot)
+            if adjoint:
+                T_dot = mH(T_dot)
+            return p(T, F_dot - X @ T_dot + T_dot @ X, adjoint=adjoint)
+
+        return X_dot
 
 
-@schur_rotation.vjp
-def _(X_bar, X, T, F, *, adjoint):
-    Y = once(lambda: schur_rotation(T, X_bar, adjoint=not adjoint))
-
-    def T_bar():
-        bar = X @ mH(Y()) - mH(Y()) @ X if adjoint else Y() @ mH(X) - mH(X) @ Y()
-        return _Blocks(T).not_below(bar)
-
-    return T_bar, Y
-
-
-@schur_rotation.jvp
-def _(X, T, F, *, adjoint):
-    def X_dot(T_dot, F_dot):
-        T_dot = _Blocks(T).not_below(T_dot)
-        if adjoint:
-            T_dot = mH(T_dot)
-        return schur_rotation(T, F_dot - X @ T_dot + T_dot @ X, adjoint=adjoint)
-
-    return X_dot
+register_rules_of_commutator(schur_rotation, lambda T, X: _Blocks(T).not_below(X))
 
 
 # -- the conventions ---------------------------------------------------------------------------------------------------
