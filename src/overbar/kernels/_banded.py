@@ -1,12 +1,12 @@
 """Systems of banded matrices, of which only the band is stored.
 
-May import NumPy, SciPy, and `kernel` of the kernels.
+May import NumPy, and `kernel` and `stacks` of the kernels.
 """
 
 import numpy as np
-import scipy.linalg
 
 from overbar.kernels._kernel import kernel
+from overbar.kernels._stacks import lapack
 
 
 def without_corners(ab, lower, upper, out=None):
@@ -27,19 +27,17 @@ def gbsv(ab, B, *, lower, upper, adjoint, name):
     if B.size == 0:
         return np.zeros(B.shape, kind)
     if lower == upper == 1 and n > 1:
-        (solve,) = scipy.linalg.get_lapack_funcs(("gtsv",), (ab, B))
         above, main, below = ab[0, 1:], ab[1], ab[2, :-1]
         if adjoint:
             above, main, below = below.conj(), main.conj(), above.conj()
-        *_, X, info = solve(below, main, above, B)
+        *_, X, info = lapack("gtsv", kind)(below, main, above, B)
     else:
-        factor, substitute = scipy.linalg.get_lapack_funcs(("gbtrf", "gbtrs"), (ab, B))
         band = np.zeros((2 * lower + upper + 1, n), kind, order="F")
         without_corners(ab, lower, upper, out=band[lower:])
-        LU, pivots, info = factor(band, lower, upper, overwrite_ab=True)
+        LU, pivots, info = lapack("gbtrf", kind)(band, lower, upper, overwrite_ab=True)
         X = B
         if info <= 0:
-            X, _ = substitute(LU, lower, upper, B, pivots, trans=2 if adjoint else 0)
+            X, _ = lapack("gbtrs", kind)(LU, lower, upper, B, pivots, trans=2 if adjoint else 0)
     if info > 0:
         raise np.linalg.LinAlgError(
             f"{name}: the matrix is singular: its pivot {info} is zero. There is no solution, or more than one."

@@ -9,7 +9,7 @@ import scipy.linalg
 from overbar._messages import bad_minor
 from overbar.kernels._banded import without_corners
 from overbar.kernels._kernel import kernel
-from overbar.kernels._stacks import mH
+from overbar.kernels._stacks import lapack, mH, refuse_not_finite
 
 
 class _BlockBand:
@@ -72,9 +72,8 @@ def _by_entries(L, E, trans):
             inside = slice(max(n - d - m, 0))
             system[m * (p - 1), inside, d + m] += L[m, inside]
             system[m * (p - 1) + d, inside, m] += L[d + m, inside]
-    (substitute,) = scipy.linalg.get_lapack_funcs(("tbtrs",), (L,))
     rest = without_corners(E, p - 1, 0).T.reshape(n * p, 1)
-    X, zero = substitute(system.reshape(-1, n * p), rest, uplo="L", trans=trans)
+    X, zero = lapack("tbtrs", L.dtype)(system.reshape(-1, n * p), rest, uplo="L", trans=trans)
     if zero:  # on the diagonal of L, of which there is then no derivative
         return np.full_like(L, np.nan)
     return without_corners(X.reshape(n, p).T, p - 1, 0)
@@ -130,26 +129,27 @@ def banded_cotangent(L, G):
     return shape.band(2 * np.tril(H) - H * np.eye(shape.size), B)  # an entry beside the diagonal stands for two
 
 
+def _stored(ab, lower, kind):
+    """Which rows of a band have something of the matrix, and a copy of these with zeros outside of it, for LAPACK."""
+    p, n = min(ab.shape), ab.shape[1]
+    rows, corners = (slice(p), (p - 1, 0)) if lower else (slice(len(ab) - p, None), (0, p - 1))
+    return rows, without_corners(ab[rows], *corners, out=np.empty((p, n), kind, order="F"))
+
+
 @kernel("(p,n)->(p,n)", "=")
 def pbtrf(ab, *, lower):
     """LAPACK's Cholesky factor, L or U, in the storage of the band."""
-    p, n = min(ab.shape), ab.shape[1]
     factor = np.zeros_like(ab)
-    if n == 0:
+    if ab.shape[1] == 0:
         return factor
-    (decompose,) = scipy.linalg.get_lapack_funcs(("pbtrf",), (ab,))
-    stored, corners = (slice(p), (p - 1, 0)) if lower else (slice(len(ab) - p, None), (0, p - 1))
-    band = without_corners(ab[stored], *corners, out=np.empty((p, n), ab.dtype, order="F"))
+    rows, band = _stored(ab, lower, ab.dtype)
     main = 0 if lower else -1
     band[main] = band[main].real
-    if not np.isfinite(band).all():
-        raise np.linalg.LinAlgError(
-            "cholesky_banded: argument ab is not finite. Remove or replace such entries before the call."
-        )
-    found, info = decompose(band, lower=lower, overwrite_ab=True)
+    refuse_not_finite("cholesky_banded", ab=band)
+    found, info = lapack("pbtrf", ab.dtype)(band, lower=lower, overwrite_ab=True)
     if info > 0:
         raise np.linalg.LinAlgError(bad_minor("ab", (), info).replace("cholesky:", "cholesky_banded:"))
-    factor[stored] = found
+    factor[rows] = found
     return factor
 
 
@@ -164,9 +164,6 @@ def pbtrs(cb, B, *, lower):
         raise np.linalg.LinAlgError(
             f"cho_solve_banded: the factor is singular: its diagonal is zero at ({zero[0]}, {zero[0]})."
         )
-    p, n = min(cb.shape), cb.shape[1]
-    (substitute,) = scipy.linalg.get_lapack_funcs(("pbtrs",), (cb, B))
-    stored, corners = (slice(p), (p - 1, 0)) if lower else (slice(len(cb) - p, None), (0, p - 1))
-    band = without_corners(cb[stored], *corners, out=np.empty((p, n), kind, order="F"))
-    X, _ = substitute(band, B, lower=lower)
+    _, band = _stored(cb, lower, kind)
+    X, _ = lapack("pbtrs", kind)(band, B, lower=lower)
     return X

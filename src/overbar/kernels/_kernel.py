@@ -11,8 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,25 +26,14 @@ _COMPLEX = {"f": "F", "d": "D"}
 _REAL = {"F": "f", "D": "d"}
 
 
-@dataclass(frozen=True)
-class Implementation:
-    """One way to compute a kernel, and when it is taken.
-
-    `available` says whether it can run at all: it is asked once, when a call could first take it, so that it may import
-    a compiler. `when` gets the arrays, batch included, and the options of each call.
-    """
+class Implementation(NamedTuple):
+    """One way to compute a kernel, and when it is taken, see `Kernel.implemented_by`."""
 
     function: Callable[..., Any]
     place: str
     stacked: bool
     when: Callable[..., bool]
     available: Callable[[], bool]
-
-    def __post_init__(self):
-        object.__setattr__(self, "available", functools.cache(self.available))
-
-    def takes(self, arrays, options):
-        return self.when(*arrays, **options) and self.available()
 
 
 class Kernel:
@@ -99,7 +87,8 @@ class Kernel:
             ``when(*arrays, **options)``: whether it is to be taken for a call, by sizes, dtypes and options. The arrays
             have their batch dimensions, which need not be the same for all. It is called each time, and must be quick.
         available : callable
-            Whether it can run here, such as where a package is installed. Called once, after `when` was true.
+            Whether it can run here, such as where a package is installed. Called once, when a call would first take it,
+            so that it may import a compiler.
         place : str
             Where its arrays lie. Those of the host are NumPy's. A front that knows another place asks `chosen` with its
             own arrays, before it copies them to the host.
@@ -119,15 +108,17 @@ class Kernel:
         """
 
         def register(function):
-            self.others += (Implementation(function, place, stacked, when, available),)
+            self.others += (Implementation(function, place, stacked, when, functools.cache(available)),)
             return function
 
         return register
 
     def chosen(self, place: str, arrays: tuple[Any, ...], options: dict[str, Any]) -> Implementation | None:
         """The further implementation that a call takes at this place, if there is one."""
-        there = (other for other in reversed(self.others) if other.place == place)
-        return next((other for other in there if other.takes(arrays, options)), None)
+        for other in reversed(self.others):
+            if other.place == place and other.when(*arrays, **options) and other.available():
+                return other
+        return None
 
     def dtypes(self, *dtypes: Any) -> list[np.dtype]:
         """The dtypes of the outputs for such inputs."""

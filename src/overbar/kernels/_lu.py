@@ -1,12 +1,12 @@
 """The LU decomposition with partial pivoting, and what its pivots say.
 
-May import NumPy, SciPy, and `kernel` of the kernels.
+May import NumPy, and `kernel` and `stacks` of the kernels.
 """
 
 import numpy as np
-import scipy.linalg
 
 from overbar.kernels._kernel import kernel
+from overbar.kernels._stacks import lapack
 
 
 @kernel("(m,n)->(m,n),(m),(m)", "=ii")
@@ -16,8 +16,7 @@ def getrf(A):
     m = len(A)
     pivots, p = np.arange(1, m + 1), np.arange(m)
     if A.size:
-        (factor,) = scipy.linalg.get_lapack_funcs(("getrf",), (A,))
-        A, swaps, _ = factor(A)
+        A, swaps, _ = lapack("getrf", A.dtype)(A)
         pivots[: len(swaps)] = swaps + 1
         _exchange(p, swaps)
     return A, pivots, p
