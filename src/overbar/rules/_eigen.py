@@ -324,16 +324,28 @@ class Eigenvalues:
         return -2 * self.xp.real(self.xp.sum(C * F * other.C, axis=-1))
 
 
-def _basis(at, block):
-    """The blocks of C, and the basis that diagonalises them."""
-    C = together(block, at.C) * at.C
-    return C, _common_basis(C, block)
+class _Basis:
+    """The basis B that diagonalises C in each block, computed where it is wanted: another decomposition."""
+
+    def __init__(self, at, block):
+        self.at, self.block = at, block
+        self.C = together(block, at.C) * at.C
+        self.B = once(lambda: _common_basis(self.C, block))
+        self.turned = once(lambda: at.turned(self.B()))
+
+    def values(self):
+        """diag(Bᴴ C B)."""
+        xp, B = self.at.xp, self.B()
+        return xp.sum(xp.conj(B) * (self.C @ B), axis=-2)
+
+    def hidden_bars(self):
+        """Those of N and norm, which tell of the basis."""
+        return lambda: self.at.outer(self.C), lambda: packed(self.C, self.block)
 
 
 def values_along(at):
-    """How the values move: diag(Bᴴ C B), for the basis B of each block that diagonalises C there."""
-    C, B = _basis(at, blocks(at.ascending))
-    return at.xp.cast(at.xp.real(at.xp.sum(at.xp.conj(B) * (C @ B), axis=-2)), C)
+    """How the values move, real."""
+    return at.xp.cast(at.xp.real(_Basis(at, blocks(at.ascending)).values()), at.C)
 
 
 def register_rules_of_values(bar, directional, moving):
@@ -347,54 +359,41 @@ def register_rules_of_values(bar, directional, moving):
 
     @bar.vjp
     def _(E, A_bar, c, A, *rest):
-        at, xp = moving(E, *rest[:-2]), namespace(A)
-        block = once(lambda: smooth_blocks(xp.real(c), at.ascending))
-        basis = once(lambda: _basis(at, block()))
-
-        def c_bar():
-            C, B = basis()
-            return xp.sum(xp.conj(B) * (C @ B), axis=-2)
-
-        return (
-            c_bar,
-            lambda: at.along(c, block()),
-            *[None] * len(at.factors),
-            lambda: at.outer(basis()[0]),
-            lambda: packed(basis()[0], block()),
-        )
+        at = moving(E, *rest[:-2])
+        basis = _Basis(at, smooth_blocks(namespace(A).real(c), at.ascending))
+        none = [None] * len(at.factors)
+        return basis.values, lambda: at.along(c, basis.block), *none, *basis.hidden_bars()
 
     @bar.jvp
     def _(A_bar, c, A, *rest):
         def dot(c_dot, A_dot, *_):
             at = moving(A_dot, *rest[:-2])
-            block = blocks(at.ascending)
-            return at.turned(_basis(at, block)[1]).along(c, block, c_dot)
+            basis = _Basis(at, blocks(at.ascending))
+            return basis.turned().along(c, basis.block, c_dot)
 
         return dot
 
     @directional.vjp
     def _(u, values_dot, E, A, *rest):
         at = moving(E, *rest[:-2])
-        block = blocks(at.ascending)
-        basis = once(lambda: _basis(at, block))
-        turned = once(lambda: at.turned(basis()[1]))
+        basis = _Basis(at, blocks(at.ascending))
+        none = [None] * len(at.factors)
         return (
-            lambda: turned().scaled(u),
-            lambda: turned().along(u, block),
-            *[None] * len(at.factors),
-            lambda: at.outer(basis()[0]),
-            lambda: packed(basis()[0], block),
+            lambda: basis.turned().scaled(u),
+            lambda: basis.turned().along(u, basis.block),
+            *none,
+            *basis.hidden_bars(),
         )
 
     @directional.jvp
     def _(values_dot, E, A, *rest):
         def dot(E_dot, A_dot, *_):
             at, xp = moving(E, *rest[:-2]), namespace(A)
-            block = blocks(at.ascending)
-            turned = at.turned(_basis(at, block)[1])
+            basis = _Basis(at, blocks(at.ascending))
+            turned = basis.turned()
             other = moving(A_dot, *turned.factors)
             found = turned.straight(E_dot) + xp.cast(turned.bent(other), A)
-            lost = crossing(other.C, block)
+            lost = crossing(other.C, basis.block)
             return xp.where(lost[..., None], np.nan * xp.ones_like(found), found)
 
         return dot
