@@ -231,7 +231,7 @@ def bar_in_told_basis(bar, moving, c, told, A, factors, hidden):
         return bar(xp.cast(c, A), A, *factors, *hidden)
     at = moving(N_bar, *factors)
     B, lost, change = _told_basis(at.C, norm_bar, at.ascending, c)
-    found = bar(xp.cast(c, A), A, *at.turned(B).factors, *hidden) + at.outer(change)
+    found = bar(xp.cast(c, A), A, *at.turned_factors(B), *hidden) + at.outer(change)
     return xp.where(lost[..., None, None], np.nan * xp.ones_like(found), found)
 
 
@@ -294,9 +294,13 @@ class Eigenvalues:
         """E in the basis of the vectors."""
         return mH(self.V) @ self.E @ self.V
 
+    def turned_factors(self, B):
+        """The factors with the basis that B makes of each block."""
+        return self.w, self.V @ B
+
     def turned(self, B):
-        """The same in the basis that B makes of each block."""
-        found = Eigenvalues(self.E, self.w, self.V @ B)
+        """The same for these."""
+        found = Eigenvalues(self.E, *self.turned_factors(B))
         found.C = mH(B) @ self.C @ B
         return found
 

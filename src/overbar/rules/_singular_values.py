@@ -48,8 +48,11 @@ class SingularValues:
         """J, antihermitian."""
         return (self.M - mH(self.M)) / 2
 
+    def turned_factors(self, B):
+        return self.U @ B, self.S, mH(B) @ self.Vh
+
     def turned(self, B):
-        found = SingularValues(self.E, self.U @ B, self.S, mH(B) @ self.Vh)
+        found = SingularValues(self.E, *self.turned_factors(B))
         found.M = mH(B) @ self.M @ B
         return found
 
