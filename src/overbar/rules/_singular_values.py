@@ -109,7 +109,7 @@ class SingularValues:
 def svd_values_bar(S_bar, A, U, S, Vh, N, norm):
     """Ā of singular values, U diag(s̄) Vᴴ, with rules of its own for second derivatives.
 
-    A function of s̄ and A, as `overbar.rules.eigen.spectral_bar` of [0 A; Aᴴ 0]: with Uᴴ Ȧ V = H + J, H Hermitian and J
+    A function of s̄ and A, as `spectral_bar` of [0 A; Aᴴ 0]: with Uᴴ Ȧ V = H + J, H Hermitian and J
     antihermitian,
 
         Ā̇ = U (D ∘ H + T ∘ J + diag(s̄̇)) Vᴴ + (I − UUᴴ) Ȧ V diag(s̄/σ) Vᴴ + U diag(s̄/σ) Uᴴ Ȧ (I − VVᴴ),

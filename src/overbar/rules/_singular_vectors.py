@@ -184,7 +184,7 @@ def svd_vectors_bar(U_bar, Vh_bar, A, U, S, Vh, *, full_matrices: bool = False, 
     """The part of Ā in `svd` that comes from singular vectors, of any phase.
 
     A function of the bars, U, V and A, with rules of its own for second derivatives; S has no bar. They are those of
-    `overbar.rules.eigenvectors.vectors_bar` for the Hermitian matrix [0 A; Aᴴ 0], which has the eigenvalues ±σ with the
+    `vectors_bar` for the Hermitian matrix [0 A; Aᴴ 0], which has the eigenvalues ±σ with the
     vectors (u, ±v)/√2. Of what is orthogonal to these, with the eigenvalue 0, only projections are needed. `left` and
     `right` say which of the bars there are.
     """
