@@ -109,6 +109,25 @@ def test_vectorized_map_calls_the_host_once(monkeypatch):
     np.testing.assert_array_equal(found, sylvester(A, B[0], C[:, None]))
 
 
+def test_another_implementation_of_a_kernel_is_taken(monkeypatch):
+    """In eager code, in a graph and under vectorized_map."""
+    monkeypatch.setattr(own_sylvester, "others", ())
+    A, B, C = draw(batch=(2,))
+    taken, expected = [], sylvester(A, B, C)
+
+    @own_sylvester.implemented_by(when=lambda A, B, C: A.ndim == 3)
+    def counted(A, B, C):
+        taken.append(A.shape)
+        return own_sylvester.function(A, B, C)
+
+    for f in (sylvester, tf.function(sylvester), lambda *x: tf.vectorized_map(lambda a: sylvester(*a), x)):
+        taken.clear()
+        np.testing.assert_array_equal(f(A, B, C), expected)
+        assert taken == [(3, 3)] * 2
+    sylvester(A[0], B[0], C[0])
+    assert len(taken) == 2
+
+
 def test_the_graph_drops_what_nobody_needs():
     """A kernel has no side effects."""
     A, B, C = draw()

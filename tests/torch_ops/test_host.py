@@ -17,7 +17,7 @@ import overbar  # noqa: E402
 import torch_ops  # noqa: E402 - makes the primitives ops of torch
 from overbar import verify  # noqa: E402
 from overbar.kernels import kernel  # noqa: E402
-from tests.torch_ops.own import hosted  # noqa: E402
+from tests.torch_ops.own import hosted, product_on_host  # noqa: E402
 from torch_ops import library  # noqa: E402
 
 A, X = torch.randn(4, 3, 2, dtype=torch.float64), torch.randn(4, 2, dtype=torch.float64)
@@ -45,6 +45,23 @@ def same(found, expected, rtol=1e-13):
 
 def test_the_rules_are_right():
     verify.check(hosted)
+
+
+def test_another_implementation_of_a_kernel_is_taken(monkeypatch):
+    """In eager code, through the dispatcher and under a transform."""
+    monkeypatch.setattr(product_on_host, "others", ())
+    calls = []
+
+    @product_on_host.implemented_by(when=lambda A, x: A.shape[-1] == 2)
+    def counted(A, x):
+        calls.append(A.shape)
+        return product_on_host.function(A, x)
+
+    same(torch_ops.wrap(hosted)(A, X), plain(A, X))
+    same(vmap(torch_ops.wrap(hosted))(A, X), plain(A, X))
+    assert len(calls) == 2 * len(A)
+    torch_ops.wrap(hosted)(A[..., :1], X[..., :1])
+    assert len(calls) == 2 * len(A)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
