@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")
 import tf_ops  # noqa: E402
 import torch_ops  # noqa: E402
+from tests.compare import error  # noqa: E402
 
 namespace = overbar.namespace(tf.constant(1.0))
 
@@ -50,10 +51,6 @@ def truth(A, H):
     """The second derivative of tr e^A along H."""
     n = len(A)
     return scipy.linalg.expm(np.block([[A, H], [np.zeros_like(A), A]]))[:n, n:]
-
-
-def error(found, expected):
-    return np.abs(np.asarray(found) - expected).max(initial=0) / np.abs(expected).max(initial=1e-300)
 
 
 def first(framework, op, loss, *arrays):

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")
 import tf_ops  # noqa: E402 - makes the primitives ops of TensorFlow
 import torch_ops  # noqa: E402 - makes the primitives ops of PyTorch
+from tests.compare import close  # noqa: E402
 
 FRONTS = ["NumPy", "PyTorch", "TensorFlow"]
 fronts = pytest.mark.parametrize("front", FRONTS)
@@ -54,12 +55,6 @@ def hessian_product(front, f, A, V):
             z = f(x)
         product = tf.reduce_sum(inner.gradient(z, x) * V)
     return outer.gradient(product, x).numpy()
-
-
-def close(found, expected, tolerance):
-    scale = abs(np.asarray(expected)).max(initial=0) or 1
-    assert np.isfinite(found).all()
-    assert abs(np.asarray(found) - expected).max(initial=0) <= tolerance * scale
 
 
 def weighted(front, seed, *shapes):

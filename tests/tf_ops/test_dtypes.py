@@ -12,6 +12,7 @@ tf = pytest.importorskip("tensorflow")
 import tf_ops  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from overbar.verify import call  # noqa: E402
+from tests.compare import close  # noqa: E402
 from tests.tf_ops.common import arguments  # noqa: E402
 
 HALF = [tf.float16, tf.bfloat16]
@@ -27,12 +28,6 @@ def value_and_bars(f, x):
         tape.watch(x)
         outputs = [out for out in as_tuple(f(*x)) if not out.dtype.is_integer]  # pivots have no derivative
     return [*outputs, *tape.gradient(outputs, x)]
-
-
-def close(found, expected, rtol):
-    found, expected = np.asarray(tf.cast(found, tf.float64)), np.asarray(tf.cast(expected, tf.float64))
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * (abs(expected).max(initial=0) or 1))
 
 
 @pytest.mark.parametrize("half", HALF, ids=lambda dtype: dtype.name)
