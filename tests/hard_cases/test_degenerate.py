@@ -16,12 +16,8 @@ import numpy as np
 import pytest
 
 import overbar
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-import tf_ops  # noqa: E402
-import torch_ops  # noqa: E402
-from tests.compare import close, error  # noqa: E402
+from tests.compare import close, error
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 MATRIX = (-2, -1)  # each matrix of a batch is compared relative to its own size
 

@@ -9,12 +9,8 @@ import overbar
 from overbar.rules import _schur_forms as schur_forms
 from overbar.rules._schur import schur_rotation, triangular_commutator
 from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_error
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-import tf_ops  # noqa: E402 - makes the primitives ops of TensorFlow
-import torch_ops  # noqa: E402 - makes the primitives ops of PyTorch
-from tests.compare import close  # noqa: E402
+from tests.compare import close
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 FRONTS = ["NumPy", "PyTorch", "TensorFlow"]
 fronts = pytest.mark.parametrize("front", FRONTS)

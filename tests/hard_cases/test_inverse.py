@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-
-import overbar  # noqa: E402
-import tf_ops  # noqa: E402
-import torch_ops  # noqa: E402
-from tests.compare import error  # noqa: E402
+import overbar
+from tests.compare import error
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 RNG = np.random.default_rng(20)
 

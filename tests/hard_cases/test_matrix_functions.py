@@ -15,13 +15,8 @@ import pytest
 import overbar
 from overbar.rules import _matrix_roots as matrix_roots
 from overbar.rules._jets import derivative
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-
-import tf_ops  # noqa: E402
-import torch_ops  # noqa: E402
-from tests.compare import close  # noqa: E402
+from tests.compare import close
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 mp = mpmath.mp.clone()
 mp.dps = 50

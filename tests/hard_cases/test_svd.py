@@ -8,15 +8,11 @@ import itertools
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-
-import overbar  # noqa: E402
-import tf_ops  # noqa: E402
-import torch_ops  # noqa: E402
-from overbar import matrix_transpose, namespace  # noqa: E402
-from overbar.verify import Exact  # noqa: E402
-from tests.compare import close  # noqa: E402
+import overbar
+from overbar import matrix_transpose, namespace
+from overbar.verify import Exact
+from tests.compare import close
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 RNG = np.random.default_rng(5)
 
