@@ -31,6 +31,7 @@ from overbar.check.agreement import (  # noqa: E402
     smooth,
     under_xla,
 )
+from overbar.rules import REGISTRY  # noqa: E402
 from tests.conftest import cannot_be_compiled, computed_on_the_host, decomposes  # noqa: E402
 
 DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
@@ -66,6 +67,18 @@ def factors(primitive, case):
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The tests
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_primitive_in_each_framework(name):
+    """Eagerly, once for each: the other tests here ask for more, of a share of the primitives."""
+    primitive = REGISTRY[name]
+    case = verify.draw_cases(primitive, np.complex128)[0]
+    to = directions(primitive, case)
+    by_numpy = in_numpy(primitive, case, to)
+    assert_agree(primitive, in_torch(primitive, case, to), by_numpy, np.complex128)
+    assert_agree(primitive, in_tensorflow(primitive, case, to), by_numpy, np.complex128)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -104,6 +117,7 @@ def test_a_graph_agrees(first, dtype):
     assert_a_factor_is_caught(primitive, case, to, found, dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.complex64])
 def test_xla_agrees(first, dtype):
     """Not of the functions that call eigh or svd, whose second derivatives take minutes to compile: tests/check
