@@ -79,7 +79,7 @@ def samples(primitives) -> list[Sample]:
 
 @functools.cache
 def computed_on_the_host(primitive):
-    """Whether a primitive calls a kernel on the host (`overbar._kernel`). There XLA and a program of PyTorch's own ops
+    """Whether a primitive calls a kernel on the host (`overbar.kernels`). There XLA and a program of PyTorch's own ops
     cannot follow, and no framework has a derivative of its own."""
     case, called = draw_cases(primitive)[0], []
     with pytest.MonkeyPatch.context() as patch:
@@ -173,7 +173,7 @@ def pytest_generate_tests(metafunc):
 
 
 #: Whole folders and files with the mark `quick`, and with the mark `slow`. Single tests have theirs where they are.
-QUICK = ("rules/", "test_primitive.py", "test_sweep.py", "test_verify.py")
+QUICK = ("rules/", "kernels/", "test_primitive.py", "test_sweep.py", "test_verify.py")
 SLOW = ("torch_ops/test_operator_database.py", "notebooks/")
 
 #: Over the registry, `quick` tests run for these only, where they run for others as well.

@@ -18,6 +18,7 @@ from overbar._docstrings import describe, full_name
 from overbar._functions import NEVER, Wrapped, as_function
 from overbar._primitive import Primitive
 from tf_ops._examples import EXAMPLES
+from tf_ops._internals import unconverted
 from tf_ops._wrapper import TENSORFLOW
 
 
@@ -100,8 +101,7 @@ def wrap(
         returned=inspect.getdoc(returns) if returns is not None else "",
         example=EXAMPLES.get(function.__name__, "") if function.__module__ == "tf_ops._ops" else "",
     )
-    # The mark that tf.autograph.experimental.do_not_convert sets: there is nothing to rewrite here.
-    function.autograph_info__ = {}
+    unconverted(function)  # there is nothing to rewrite here
     if function.__module__ == "tf_ops._ops":
         return function  # pickled by its name
     given = {"builtin": builtin, "use_builtin_when": use_builtin_when, "returns": returns, "takes": takes}
@@ -154,4 +154,4 @@ def _choice(rule_op, builtin, use_builtin_when):
     return function
 
 
-wrap.autograph_info__ = {}
+unconverted(wrap)

@@ -10,13 +10,19 @@ import math
 import ml_dtypes
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.eager import forwardprop_util, record
-from tensorflow.python.ops import control_flow_util
-from tensorflow.python.ops.parallel_for.pfor import wrap
 
 from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, singular, which_matrix
 from overbar._namespace import Namespace
 from tf_ops import _jacobi as jacobi
+from tf_ops._internals import (
+    compiled_by_xla,
+    is_on_a_tape,
+    mark_as_unsaveable,
+    pack_tangents,
+    set_converter,
+    stacked,
+    unrecorded,
+)
 from tf_ops._vectorizing import aligned
 
 
@@ -372,7 +378,7 @@ class TensorFlowNamespace(Namespace):
     def only_if(self, mask, compute, otherwise):
         if tf.executing_eagerly() or compiled_by_xla():
             return super().only_if(mask, compute, otherwise)
-        with record.stop_recording():
+        with unrecorded():
             return tf.cond(tf.reduce_any(mask), compute, otherwise)
 
     def warn(self, mask, message):
@@ -432,7 +438,7 @@ class TensorFlowNamespace(Namespace):
             raise NotImplementedError(
                 f"{kernel.name} is computed on the host, which a program of XLA cannot call: leave out jit_compile."
             )
-        _mark_as_unsaveable(
+        mark_as_unsaveable(
             f"{kernel.name} is computed on the host, by a Python function, which a SavedModel does not contain."
         )
         dtypes = [tf.as_dtype(dtype) for dtype in kernel.dtypes(*(A.dtype.as_numpy_dtype for A in arrays))]
@@ -440,9 +446,9 @@ class TensorFlowNamespace(Namespace):
 
         def convert(pfor_input):  # vectorized_map would call it for one matrix after the other
             tensors = aligned(pfor_input.inputs, kernel.signature.inputs)
-            return [wrap(out, True) for out in self.on_host(kernel, *tensors, **options)]
+            return [stacked(out) for out in self.on_host(kernel, *tensors, **options)]
 
-        found[0].op.pfor_converter = convert
+        set_converter(found[0].op, convert)
         shapes = kernel.shapes(*(tuple(A.shape) for A in arrays))
         return tuple(tf.ensure_shape(x, shape) for x, shape in zip(found, shapes, strict=True))
 
@@ -575,22 +581,7 @@ def _at_hand(A):
 
 def is_watched(tensors):
     """Whether a tape records what is done with one of the tensors, or a forward accumulator has a tangent of one."""
-    return record.should_record_backprop(tensors) or any(forwardprop_util.pack_tangents(tensors).indices)
-
-
-def compiled_by_xla():
-    """Whether the graph that is being built is that of a tf.function with jit_compile=True. (TensorFlow has no public
-    way to ask.)"""
-    return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
-
-
-def _mark_as_unsaveable(reason):
-    """Have tf.saved_model.save say so, for the function whose graph is being built. (What it would write can be loaded,
-    and fails when it is called. TensorFlow itself does this in private.)"""
-    graph = tf.compat.v1.get_default_graph()
-    while graph.building_function:
-        graph.mark_as_unsaveable(reason)
-        graph = graph.outer_graph
+    return is_on_a_tape(tensors) or any(pack_tangents(tensors).indices)
 
 
 def _static(i):

@@ -10,24 +10,19 @@ import math
 import numbers
 
 import tensorflow as tf
-from tensorflow.python.ops import gen_linalg_ops
 
 from overbar import rules
 from overbar._functions import because, never
-from overbar.rules._lu import permutation
+from overbar.kernels._lu import permutation
 from overbar.rules._norms import two_dimensions
 from tf_ops._handover import wrap
+from tf_ops._internals import LogMatrixDeterminant, Lu, Qr
 from tf_ops._wrapper import TENSORFLOW, half_precision, in_single_precision
 
 
 @because("TensorFlow's derivative of 0**0 by the base is NaN")
 def _integers(x, y, name=None):
     return all(tf.convert_to_tensor(z).dtype.is_integer for z in (x, y))
-
-
-# What functions of TensorFlow return has these classes, which have no public names.
-_LogMatrixDeterminant = gen_linalg_ops._LogMatrixDeterminantOutput
-_Qr, _Lu = gen_linalg_ops._QrOutput, gen_linalg_ops._LuOutput
 
 
 def _with_dtype(x, dtype):
@@ -37,12 +32,12 @@ def _with_dtype(x, dtype):
 
 def _slogdet(sign, logabsdet):
     """A named tuple (sign, log_abs_determinant), both of the dtype of the input, as that of tf.linalg.slogdet."""
-    return _LogMatrixDeterminant(sign, _with_dtype(logabsdet, sign.dtype))
+    return LogMatrixDeterminant(sign, _with_dtype(logabsdet, sign.dtype))
 
 
 def _q_r(Q, R):
     """A named tuple (q, r), as that of tf.linalg.qr."""
-    return _Qr(Q, R)
+    return Qr(Q, R)
 
 
 def _e_v(w, V):
@@ -128,7 +123,7 @@ def _solution(solution, residuals, rank, singular_values):
 def _with_permutation(LU, pivots, *, output_idx_type=tf.int32):
     """A named tuple (lu, p), as that of tf.linalg.lu: row p[i] of the input is row i of L U."""
     (p,) = TENSORFLOW.on_host(permutation, tf.range(tf.shape(LU)[-2]), pivots)
-    return _Lu(LU, tf.cast(p, output_idx_type))
+    return Lu(LU, tf.cast(p, output_idx_type))
 
 
 def _matrices_last(A, *, dim):

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from tf_ops import linalg
+from tf_ops._internals import unconverted
 
 
 @contextlib.contextmanager
@@ -137,8 +138,7 @@ def _stand_in(function, op):
         finally:
             _here.in_op = False
 
-    rerouted.autograph_info__ = {}  # as that of an op: AutoGraph has nothing to rewrite here
-    return rerouted
+    return unconverted(rerouted)  # as an op: AutoGraph has nothing to rewrite here
 
 
 def _norm_with_keep_dims(tensor, ord="euclidean", axis=None, keepdims=None, name=None, keep_dims=None):

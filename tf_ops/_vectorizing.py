@@ -7,7 +7,8 @@ they are anew, as in a call of the primitive with one more batch dimension.
 """
 
 import tensorflow as tf
-from tensorflow.python.ops.parallel_for.pfor import wrap
+
+from tf_ops._internals import stacked
 
 
 def converter(primitive, options, others, tie, call):
@@ -46,7 +47,7 @@ def converter(primitive, options, others, tie, call):
                 y if y.shape.rank == out.shape.rank else tf.reshape(y, tf.shape(out))
                 for y, out in zip(tie(results, tensors, given, rest), found, strict=True)
             ]
-        return [*(wrap(out, True) for out in tied), *arrays, *extra]
+        return [*(stacked(out) for out in tied), *arrays, *extra]
 
     return convert
 

@@ -12,12 +12,23 @@ import weakref
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.eager import forwardprop_util, record
-from tensorflow.python.framework.ops import gradient_registry
 
 from overbar._functions import as_function
 from overbar._namespace import mH, mT, namespace, register
 from overbar._primitive import Primitive
+from tf_ops._internals import (
+    MAY_LACK_GRADIENTS,
+    VariableWatcher,
+    could_possibly_record,
+    forget_gradient,
+    pack_tangents,
+    record,
+    record_for_accumulators,
+    record_for_tapes,
+    set_converter,
+    unconverted,
+    unrecorded,
+)
 from tf_ops._namespace import TensorFlowNamespace, is_watched
 from tf_ops._vectorizing import converter, on_tensors, tensors_in, with_tensors
 
@@ -66,10 +77,6 @@ class _Front(TensorFlowNamespace):
 
 
 TENSORFLOW = _Front()
-
-# The name under which a tape knows our ops. It makes a tensor of zeros for each output of an op from which no gradient
-# came, but for the second to fifth ones of this op, where it passes None. A rule then has no work for what is absent.
-_NAME = "FusedBatchNorm"
 
 
 def half_precision(values):
@@ -138,7 +145,7 @@ def apply(primitive, arrays, options, scope=None):
                 "differentiated with respect to its arrays only, and a gradient would silently lack what comes from "
                 "here. Make it an array, in front of the `*` and in the signature, or pass a Python number."
             )
-    if tf.executing_eagerly() and not record.could_possibly_record():
+    if tf.executing_eagerly() and not could_possibly_record():
         return primitive.run(arrays, options)
     if not tf.executing_eagerly():
         arrays, options = [_inside(A) for A in arrays], on_tensors(_known_or_inside, options)
@@ -146,10 +153,10 @@ def apply(primitive, arrays, options, scope=None):
     # work on tensors that nobody watches.
     unwatched = arrays
     if is_watched(arrays):
-        with record.stop_recording():
+        with unrecorded():
             unwatched = [tf.identity(A) for A in arrays]
     others = _Others(primitive, [*unwatched, *tensors_in(options)], options)
-    with record.VariableWatcher() as variables:
+    with VariableWatcher() as variables:
         outputs = primitive.run(unwatched, options)
     read = [f"the tf.Variable {variable.name}" for variable in variables.watched_variables()]
     if not read and is_watched(outputs):
@@ -226,27 +233,26 @@ def recorded(primitive, outputs, arrays, options, scope=None, others=()):
         # know how others depend on the inputs.
         return pull(bars, results, arrays, options, needed)
 
-    with record.stop_recording():
+    with unrecorded():
         if tf.executing_eagerly():
             # what is on a tape must be nobody else's: an output may be an input, or a constant that is kept
             results = tuple(tf.identity(out) for out in outputs)
         else:
             results = _named(pull, outputs, arrays, options, others)
-            results[0].op.pfor_converter = converter(
+            convert = converter(
                 primitive,
                 options,
                 len(others),
                 lambda outputs, arrays, options, others: recorded(primitive, outputs, arrays, options, scope, others),
                 lambda arrays, options: apply(primitive, arrays, options, scope),
             )
+            set_converter(results[0].op, convert)
     # which of the arrays have a tangent, in any forward accumulator
-    moving = sorted(
-        {i for found in forwardprop_util.pack_tangents(arrays).indices for i, _ in found if i < len(arrays)}
-    )
+    moving = sorted({i for found in pack_tangents(arrays).indices for i, _ in found if i < len(arrays)})
     if moving:
         _accumulate(primitive, results, arrays, options, gradient, moving)
     else:
-        _tell_tapes(record.record_operation, results[: primitive.differentiable], arrays, gradient)
+        _tell_tapes(record, results[: primitive.differentiable], arrays, gradient)
     return results
 
 
@@ -254,11 +260,11 @@ def _tell_tapes(tell, results, arrays, gradient):
     """Record an op whose `gradient` gets None for each of several outputs from which no gradient came: the first one,
     to which tapes send zeros in any case, is one that nobody uses."""
     if len(results) > 1:
-        with record.stop_recording():
+        with unrecorded():
             unused = tf.zeros(())
-        tell(_NAME, (unused, *results), arrays, lambda _, *bars: gradient(*bars))
+        tell(MAY_LACK_GRADIENTS, (unused, *results), arrays, lambda _, *bars: gradient(*bars))
     else:
-        tell(_NAME, results, arrays, gradient)
+        tell(MAY_LACK_GRADIENTS, results, arrays, gradient)
 
 
 _numbers = itertools.count()
@@ -289,7 +295,7 @@ def _named(pull, outputs, arrays, options, others):
     tied[0].op.overbar_gradient = gradient
     found = weakref.ref(gradient)
     tf.RegisterGradient(name)(lambda op, *bars: found()(op, *bars))
-    weakref.finalize(gradient, gradient_registry._registry.pop, name).atexit = False
+    weakref.finalize(gradient, forget_gradient, name).atexit = False
     return tuple(tied[:count])
 
 
@@ -315,18 +321,18 @@ def _accumulate(primitive, results, arrays, options, gradient, moving):
         return [bars[i] for i in moving]
 
     smooth = results[: primitive.differentiable]
-    _tell_tapes(record.record_operation_backprop_only, smooth, arrays, gradient)
+    _tell_tapes(record_for_tapes, smooth, arrays, gradient)
     originals = [arrays[i] for i in moving]
-    with record.stop_recording():
+    with unrecorded():
         copies = [tf.identity(A) for A in originals]
-    record.record_operation_forwardprop_only("Identity", copies, originals, lambda *bars: bars, None)
-    record.record_operation(_NAME, smooth, copies, transposed, primitive.jvp_rule and forward)
+    record_for_accumulators("Identity", copies, originals, lambda *bars: bars, None)
+    record(MAY_LACK_GRADIENTS, smooth, copies, transposed, primitive.jvp_rule and forward)
 
 
-# The mark that tf.autograph.experimental.do_not_convert sets. Nothing in a primitive depends on a tensor's values, so
-# that AutoGraph would only rewrite it to the same, slowly, with worse tracebacks, and with a warning where it cannot.
+# Nothing in a primitive depends on a tensor's values, so that AutoGraph would only rewrite it to the same, slowly, with
+# worse tracebacks, and with a warning where it cannot.
 for function in (Primitive, *filter(inspect.isfunction, vars(Primitive).values()), as_function, namespace, mT, mH):
-    function.autograph_info__ = {}
+    unconverted(function)
 
 register(tf.Tensor, TENSORFLOW)
 register(tf.Variable, TENSORFLOW)

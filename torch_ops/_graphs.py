@@ -22,6 +22,7 @@ import torch
 
 from overbar._namespace import namespace
 from overbar._primitive import Primitive
+from torch_ops._internals import assume_constant_result, graph_break
 
 _objects = weakref.WeakValueDictionary()  # what graphs call, by their keys
 _keys = {}  # the keys, by id
@@ -68,8 +69,8 @@ def in_graph(key, *args, **kwargs):
         else:
             named[place] = value
     if refused:
-        torch._dynamo.graph_break(
-            msg=f"{key.partition(':')[0]}: {refused}. A compiled graph would take that for a constant. Compute this "
+        graph_break(
+            f"{key.partition(':')[0]}: {refused}. A compiled graph would take that for a constant. Compute this "
             "outside of the graph, which torch.compile does without fullgraph=True."
         )
         return _outside(key, args, kwargs)
@@ -302,6 +303,6 @@ def _made_inside(f):
 
 
 for _called_by_dynamo in (_allow, key_of, _arrays_of, _of_library, _is_bound):
-    _called_by_dynamo._dynamo_marked_constant = True  # what torch.compiler.assume_constant_result does
+    assume_constant_result(_called_by_dynamo)
 for _called_by_dynamo in (_changes, _modules_read, _others_read, _has_no_surroundings, _made_inside):
-    _called_by_dynamo._dynamo_marked_constant = True
+    assume_constant_result(_called_by_dynamo)

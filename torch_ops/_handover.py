@@ -19,7 +19,8 @@ from overbar._functions import NEVER, Wrapped, as_function, written
 from overbar._primitive import Primitive
 from torch_ops._examples import EXAMPLES
 from torch_ops._graphs import graph_key, in_graph
-from torch_ops._namespace import DtypeError, ShapeError, forward_mode, watched
+from torch_ops._internals import forward_mode
+from torch_ops._namespace import DtypeError, ShapeError, watched
 from torch_ops._wrapper import TORCH
 
 REAL = frozenset({torch.float32, torch.float64})

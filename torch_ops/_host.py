@@ -1,4 +1,4 @@
-"""The kernels of overbar.kernel as ops of torch.library, so that compilers, vmap and every device know them.
+"""The kernels of overbar.kernels as ops of torch.library, so that compilers, vmap and every device know them.
 
 May import torch and `overbar`. These ops have no derivative: the primitives that call them have.
 """
@@ -7,12 +7,11 @@ import json
 
 import numpy as np
 import torch
-from torch._C._functorch import is_functorch_wrapped_tensor, is_legacy_batchedtensor
-from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 import overbar.rules  # noqa: F401 - it writes the kernels
-from overbar._kernel import KERNELS
+from overbar.kernels import KERNELS
 from torch_ops._batching import batched
+from torch_ops._internals import count_dispatch_modes, is_legacy_batched, is_traced, is_wrapped_tensor
 
 _DTYPES = {"f": torch.float32, "d": torch.float64, "F": torch.complex64, "D": torch.complex128, "q": torch.int64}
 _CHARS = {dtype: char for char, dtype in _DTYPES.items()}
@@ -23,7 +22,7 @@ _PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 
 def call(kernel, tensors, options):
     """All outputs of a kernel, as a tuple of tensors beside the inputs."""
-    watched = torch._C._len_torch_dispatch_stack()
+    watched = count_dispatch_modes()
     if not watched and all(A.device.type == "cpu" for A in tensors) and are_plain(tensors):
         return _compute(kernel, tensors, options)  # without the dispatcher's twenty microseconds
     op = _ops.get(kernel.name) or _define(kernel)
@@ -35,13 +34,10 @@ def are_plain(tensors):
     """Whether the numbers in these tensors can be looked at: no compiler and no transform looks on."""
     if torch.compiler.is_compiling():
         return False
-    # what traces has a key of PyTorch's own; a mode of the user's sees ops go by, and the numbers are there
-    if torch._C._len_torch_dispatch_stack() and any(
-        getattr(mode, "_mode_key", None) is not None for mode in _get_current_dispatch_mode_stack()
-    ):
+    if count_dispatch_modes() and is_traced():  # a mode of the user's sees ops go by, and the numbers are there
         return False
     for A in tensors:
-        if type(A) not in _PLAIN or A.is_meta or is_functorch_wrapped_tensor(A) or is_legacy_batchedtensor(A):
+        if type(A) not in _PLAIN or A.is_meta or is_wrapped_tensor(A) or is_legacy_batched(A):
             return False
     return True
 

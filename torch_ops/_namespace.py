@@ -12,11 +12,19 @@ import threading
 
 import numpy as np
 import torch
-from torch.autograd import forward_ad
 
 from overbar._messages import bad_minor, no_inverse, not_finite, singular, which_matrix
 from overbar._namespace import Namespace, pairs_of
 from torch_ops import _host as host
+from torch_ops._internals import (
+    are_transforms_active,
+    forward_mode,
+    is_legacy_batched,
+    level_of,
+    raise_linalg_errors,
+    set_forward_mode,
+    unpack_dual,
+)
 
 
 class ShapeError(torch.linalg.LinAlgError, ValueError):
@@ -187,8 +195,8 @@ class TorchNamespace(Namespace):
         if torch.compiler.is_exporting():
             return function(*arrays)
         if not torch.is_grad_enabled():
-            arrays = [torch._VF._unpack_dual(A.detach(), level=0)[0] for A in arrays]
-        with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
+            arrays = [unpack_dual(A.detach())[0] for A in arrays]
+        with torch.enable_grad(), set_forward_mode(True):
             value = function(*arrays)
             if isinstance(value, torch.Tensor) and _depends(value, arrays):
                 raise TypeError(message)
@@ -397,9 +405,9 @@ def _depends(value, arrays):
     """Whether a value has a derivative with respect to something else than the arrays that it was computed from."""
 
     def has_tangent(A):
-        return torch._VF._unpack_dual(A, level=0)[1] is not None
+        return unpack_dual(A)[1] is not None
 
-    levels = [torch._C._functorch.maybe_get_level(A) for A in (value, *arrays)]
+    levels = [level_of(A) for A in (value, *arrays)]
     return (
         (value.requires_grad and not any(A.requires_grad for A in arrays))
         or (has_tangent(value) and not any(map(has_tangent, arrays)))
@@ -418,22 +426,7 @@ def watched(tensors):
 
 def transformed(tensors):
     """Whether a transform looks at every operation on these tensors."""
-    return (
-        torch._C._are_functorch_transforms_active()
-        or forward_mode()
-        or any(torch._C._functorch.is_legacy_batchedtensor(A) for A in tensors)
-    )
-
-
-def forward_mode():
-    """Whether somebody computes forward derivatives."""
-    if forward_ad._current_level >= 0:
-        return True
-    # a compiled graph enters the levels of torch.func without telling forward_ad
-    return torch._C._are_functorch_transforms_active() and any(
-        interpreter.key() == torch._C._functorch.TransformType.Jvp
-        for interpreter in torch._C._functorch.get_interpreter_stack()
-    )
+    return are_transforms_active() or forward_mode() or any(is_legacy_batched(A) for A in tensors)
 
 
 def _indexed(A, parts):
@@ -467,10 +460,10 @@ def _is_mask(i):
 def failure_of(info, name):
     """What torch says where LAPACK failed on a matrix, or None. It is torch's own check, which costs nothing while
     tracing, knows meta and fake tensors, and looks at a device once, in the forward pass, as torch.linalg does."""
-    if torch._C._functorch.is_legacy_batchedtensor(info):
+    if is_legacy_batched(info):
         return None  # a batch of gradients, whose matrices were looked at in the forward pass
     try:
-        torch._linalg_check_errors(info, name, is_matrix=info.ndim == 0)
+        raise_linalg_errors(info, name, is_matrix=info.ndim == 0)
     except RuntimeError as error:
         if type(error) not in (RuntimeError, torch.linalg.LinAlgError):
             raise  # what a compiler's tensors cannot do

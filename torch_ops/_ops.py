@@ -18,8 +18,9 @@ from overbar.rules._eigen import all_outputs as all_outputs_of_eigh
 from overbar.rules._norms import two_dimensions
 from overbar.rules._phases import NEARLY_LARGEST as NEARLY_LARGEST_OF_EIGH
 from overbar.rules._svd import NEARLY_LARGEST, all_outputs
-from torch_ops._handover import FULL, REAL, forward_mode, small, wrap
+from torch_ops._handover import FULL, REAL, small, wrap
 from torch_ops._host import are_plain
+from torch_ops._internals import det_with_factors, forward_mode
 from torch_ops._namespace import failure_of
 from torch_ops._norms import vector_norm
 from torch_ops._signs import can_turn, turn
@@ -86,7 +87,7 @@ _ROOM = {dtype: torch.finfo(dtype).max ** 0.5 for dtype in FULL}
 
 
 def _det(A):
-    found, LU, _ = torch._linalg_det(A)
+    found, LU, _ = det_with_factors(A)
     return found if _pivots_are_large(A, LU) and _in_range(found, _ROOM[A.dtype]) else det.rule_op(A)
 
 

@@ -9,9 +9,10 @@ import functools
 from collections.abc import Iterator
 
 import torch
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.overrides import TorchFunctionMode
 
 from torch_ops import _ops as ops
+from torch_ops._internals import exchange_checkpoints, is_in_mode
 from torch_ops._spellings import LINALG, OLDER
 
 
@@ -70,7 +71,7 @@ def reroute() -> Iterator[None]:
 
 def active() -> bool:
     """Whether this thread is inside of `reroute`."""
-    return any(isinstance(mode, _Reroute) for mode in _get_current_function_mode_stack())
+    return is_in_mode(_Reroute)
 
 
 class _Reroute(TorchFunctionMode):
@@ -104,9 +105,7 @@ def _exchange_checkpoints():
 
         return generator
 
-    for name in ("_checkpoint_without_reentrant_generator", "_checkpoint_without_reentrant_generator_impl"):
-        if hasattr(checkpoint, name):  # the second since PyTorch 2.14
-            setattr(checkpoint, name, exchanged(getattr(checkpoint, name)))
+    exchange_checkpoints(exchanged)
     forward = checkpoint.CheckpointFunction.forward
 
     @functools.wraps(forward)

@@ -1,4 +1,6 @@
-"""The free signs of real singular and eigenvectors, chosen in place. May import NumPy and torch.
+"""The free signs of real singular and eigenvectors, chosen in place.
+
+May import NumPy, torch and `torch_ops._internals`.
 
 Where the numbers can be looked at, this takes a part of the time that it takes in the words of the rules, and no sign
 is an operation of its own for autograd: PyTorch's derivative of a decomposition is made of the vectors that it
@@ -9,6 +11,8 @@ import functools
 
 import numpy as np
 import torch
+
+from torch_ops._internals import top_saved_tensors_hooks
 
 #: Columns up to this length are gone through in Python, which takes less time than a few operations of PyTorch do.
 _SHORT = 8
@@ -42,7 +46,7 @@ def turn(V, nearly, *others):
 
 def can_turn():
     """Whether autograd keeps the vectors themselves, and not what a hook made of them before they were turned."""
-    return torch._C._autograd._top_saved_tensors_default_hooks(True) is None
+    return top_saved_tensors_hooks(True) is None
 
 
 @functools.lru_cache(2 ** (_SHORT + 2))  # all that there are

@@ -16,6 +16,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 from overbar import rules
 from torch_ops import _ops as ops
 from torch_ops._handover import error_of_the_call, without_out, wrap
+from torch_ops._internals import LUWithInfo, is_removed
 from torch_ops._namespace import failure_of, watched
 from torch_ops._norms import vector_norm
 
@@ -192,7 +193,7 @@ def _named(name, outputs):
 
 def _lu(input, pivot=True, get_infos=False, out=None):
     LU, pivots, info = LINALG["lu_factor_ex"](input, pivot=pivot)
-    return _named("_lu_with_info", (LU, pivots, info)) if get_infos else (LU, pivots)
+    return LUWithInfo((LU, pivots, info)) if get_infos else (LU, pivots)
 
 
 def _norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
@@ -289,16 +290,11 @@ def _by_name(name, kwargs):
     return {names.get(key, key): value for key, value in kwargs.items()} if kwargs else kwargs
 
 
-def _removed(name):
-    """Whether all that is left of a function in PyTorch is the error which says what to use instead."""
-    return getattr(getattr(torch, name, None), "__module__", "") == "torch._linalg_utils"
-
-
 #: by PyTorch's function
 OLDER = {
     function: _older(name, function, call)
     for place in (torch, torch.Tensor)
     for name, function in _found(place, _SPELLED).items()
-    if not _removed(name)
+    if not is_removed(name)
     for call in (_METHODS.get(name, _SPELLED[name]) if place is torch.Tensor else _SPELLED[name],)
 }

@@ -10,13 +10,22 @@ import weakref
 
 import array_api_compat.torch
 import torch
-from torch._C._functorch import unwrap_if_dead
-from torch.autograd import forward_ad
 
 from overbar._namespace import register
 from torch_ops._batching import batched
 from torch_ops._graphs import in_graph, key_of
-from torch_ops._namespace import BufferRefused, TorchNamespace, forward_mode, refusing_buffers, watched
+from torch_ops._internals import (
+    apply_outside_transforms,
+    are_transforms_active,
+    forward_mode,
+    is_any_autocast_enabled,
+    is_view,
+    is_wrapped_tensor,
+    set_forward_mode,
+    unpack_dual,
+    unwrap_if_dead,
+)
+from torch_ops._namespace import BufferRefused, TorchNamespace, refusing_buffers, watched
 
 
 class Call:
@@ -34,7 +43,7 @@ def in_full_precision(method):
 
     @functools.wraps(method)
     def alone(first, *tensors):
-        if not torch._C._is_any_autocast_enabled():
+        if not is_any_autocast_enabled():
             return method(first, *tensors)
         device = next((x.device.type for x in tensors if x is not None), "cpu")
         with torch.autocast(device, enabled=False):
@@ -85,9 +94,8 @@ class PrimitiveFunction(torch.autograd.Function):
         primitive, options = ctx.call.primitive, ctx.call.options
         # torch calls this with forward AD switched off, and hands over saved tensors that still carry the tangents of
         # this level. A second forward derivative needs it on; this level's tangents must not be counted twice.
-        with forward_ad._set_fwd_grad_enabled(True):
-            # Not forward_ad.unpack_dual, which does not know of the level that a compiled graph has entered.
-            saved = [torch._VF._unpack_dual(x, level=0)[0] for x in ctx.saved_tensors]
+        with set_forward_mode(True):
+            saved = [unpack_dual(x)[0] for x in ctx.saved_tensors]
             count = len(saved) - primitive.outputs
             return primitive.push(TORCH, dots, saved[count:], saved[:count], options)
 
@@ -100,7 +108,7 @@ class PrimitiveFunction(torch.autograd.Function):
 
 def _apart(out, inputs):
     """An output must not be an input, nor a view of one: autograd would refuse tangents and in-place use."""
-    if out._is_view():
+    if is_view(out):
         return out.clone()
     for x in inputs:
         if out is x:
@@ -122,15 +130,14 @@ def function_of(primitive):
 def _function(primitive):
     name = "".join(part.capitalize() for part in primitive.name.split("_"))
     function = type(name, (PrimitiveFunction,), {"__doc__": primitive.__doc__})
-    # Function.apply would bind the arguments to forward's signature first, which costs as much as a small op.
-    function.apply_outside_transforms = super(torch.autograd.Function, function).apply
+    function.apply_outside_transforms = apply_outside_transforms(function)
     return function
 
 
 def apply(primitive, arrays, options):
     """All outputs of a primitive, hidden ones too, as a tuple."""
     call = Call(primitive, options)
-    if torch._C._are_functorch_transforms_active():
+    if are_transforms_active():
         if _wrapped(options):
             return PrimitiveFunction.forward(call, *arrays)
         _check_constant(primitive, options)
@@ -155,9 +162,7 @@ def _wrapped(options):
     """Whether a transform of torch.func looks at an index or a mask among the options: vmap over it, or ``mask=A > 0``.
     A Function would take it for a constant of all levels. The ops inside the function see what it is, each of them."""
     return any(
-        isinstance(x, torch.Tensor)
-        and not (x.is_floating_point() or x.is_complex())
-        and torch._C._functorch.is_functorch_wrapped_tensor(x)
+        isinstance(x, torch.Tensor) and not (x.is_floating_point() or x.is_complex()) and is_wrapped_tensor(x)
         for value in options.values()
         for x in (value if isinstance(value, (tuple, list)) else (value,))
     )
@@ -173,7 +178,7 @@ def _check_constant(primitive, options):
             )
         # Where no transform is at work, the function itself is asked, by `constant_function`. In here a Function's
         # forward pass would see the tensors of a transform bare.
-        if callable(value) and any(map(torch._C._functorch.is_functorch_wrapped_tensor, _held(value))):
+        if callable(value) and any(map(is_wrapped_tensor, _held(value))):
             raise TypeError(
                 f"{primitive.name}: the option {name} is differentiated with respect to its arguments only, but it "
                 "holds a tensor which a transform of torch.func looks at, and whose derivative would be lost. Give "
@@ -244,7 +249,7 @@ class _Front(TorchNamespace):
             return apply(primitive, arrays, options)
         dtype = functools.reduce(torch.promote_types, (A.dtype for A in arrays))
         outputs = apply(primitive, [A.to(_HALF.get(A.dtype, A.dtype)) for A in arrays], options)
-        if dtype not in _HALF or torch._C._is_any_autocast_enabled():
+        if dtype not in _HALF or is_any_autocast_enabled():
             return outputs  # autocast's own functions of matrices return float32, too
         narrow = {_HALF[dtype]: dtype, torch.float32: dtype.to_real()}
         return tuple(out.to(narrow.get(out.dtype, out.dtype)) for out in outputs)

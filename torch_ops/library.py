@@ -18,16 +18,25 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch._functorch.utils import enable_single_level_autograd_function
-from torch._library.infer_schema import SUPPORTED_PARAM_TYPES
-from torch.autograd import forward_ad
-from torch.autograd.function import _SingleLevelFunction
 
 from overbar._functions import Wrapped, as_function
 from overbar._primitive import Primitive
 from overbar.rules import REGISTRY
 from torch_ops._batching import batched
 from torch_ops._graphs import graph_key, in_graph
+from torch_ops._internals import (
+    AFTER_AUTOGRAD,
+    SCHEMA_TYPES,
+    SingleLevelFunction,
+    allow_single_level_functions,
+    below_autograd,
+    is_alias_of,
+    is_forward_mode_on,
+    is_view,
+    lazy_conjugation,
+    remove_ops,
+    set_forward_mode,
+)
 from torch_ops._namespace import TorchNamespace
 from torch_ops._wrapper import TORCH, Call, PrimitiveFunction, function_of
 
@@ -107,7 +116,7 @@ def forward_op(primitive, name):
     returns = torch.Tensor if primitive.outputs == 1 else tuple[(torch.Tensor,) * primitive.outputs]
 
     def kernel(*arrays, **options):
-        with _conjugation():
+        with lazy_conjugation():
             return _as_result(_owned(primitive.run(arrays, primitive.defaults | options), arrays))
 
     recorded = _function_of(primitive)
@@ -115,8 +124,8 @@ def forward_op(primitive, name):
     # An autograd kernel of its own: that of torch.library.register_autograd has no forward mode and cannot be
     # differentiated by torch.func.
     def autograd(keyset, *arrays, **options):
-        call = _OpCall(primitive, primitive.defaults | options, op, keyset & torch._C._after_autograd_keyset)
-        with enable_single_level_autograd_function():
+        call = _OpCall(primitive, primitive.defaults | options, op, keyset & AFTER_AUTOGRAD)
+        with allow_single_level_functions():
             return _as_result(recorded.apply(call, *arrays))
 
     def vmap(info, in_dims, *arrays, **options):
@@ -135,10 +144,10 @@ class _OpCall(Call):
     def __init__(self, primitive, options, op, keyset):
         super().__init__(primitive, options)
         self.op, self.keyset = op, keyset
-        self.modes = torch.is_grad_enabled(), torch._C._is_fwd_grad_enabled()
+        self.modes = torch.is_grad_enabled(), is_forward_mode_on()
 
 
-class _OpFunction(_SingleLevelFunction):
+class _OpFunction(SingleLevelFunction):
     """What autograd records where an op is called: the same rules, with the op as the forward pass. It is for a single
     level of torch.func: the op goes through the levels itself."""
 
@@ -152,9 +161,9 @@ class _OpFunction(_SingleLevelFunction):
         # here, want them as they were; second derivatives would be silently zero.
         grad_mode, forward_mode = call.modes
         with (
-            torch._C._AutoDispatchBelowAutograd(),
+            below_autograd(),
             torch.set_grad_enabled(grad_mode),
-            forward_ad._set_fwd_grad_enabled(forward_mode),
+            set_forward_mode(forward_mode),
         ):
             return _as_tuple(call.op.redispatch(call.keyset, *inputs, **call.options))
 
@@ -180,7 +189,7 @@ def backward_op(primitive):
         return [bar for bar in found if bar is not None]
 
     def kernel(bars, outputs, arrays, needed, **options):
-        with torch.no_grad(), _conjugation():
+        with torch.no_grad(), lazy_conjugation():
             found = pull(bars, outputs, arrays, needed, options)
             return [bar.contiguous() for bar in _owned(found, _tensors(bars, outputs, arrays))]
 
@@ -190,8 +199,8 @@ def backward_op(primitive):
     def autograd(keyset, bars, outputs, arrays, needed, **options):
         if torch.is_grad_enabled() and any(x.requires_grad for x in _tensors(bars, outputs, arrays)):
             return pull(bars, outputs, arrays, needed, options)  # whoever differentiates it looks inside
-        with torch._C._AutoDispatchBelowAutograd():
-            keyset = keyset & torch._C._after_autograd_keyset
+        with below_autograd():
+            keyset = keyset & AFTER_AUTOGRAD
             return op.redispatch(keyset, bars, outputs, arrays, needed, **options)
 
     name = f"overbar::{primitive.name}_backward"
@@ -232,7 +241,7 @@ def _parameters(primitive):
     options = []
     for name, default in primitive.defaults.items():
         kind = annotations.get(name, type(default))
-        if kind not in SUPPORTED_PARAM_TYPES:
+        if kind not in SCHEMA_TYPES:
             raise TypeError(
                 f"{primitive.name}: torch.library wants a type for the option {name}. Give it a default that is a "
                 f"bool, int, float or str, or an annotation that torch.library knows, {name}: list[int] for instance."
@@ -254,7 +263,7 @@ def _define(primitive, name, parameters, returns, kernel, fake, autograd):
     prototype.__signature__ = inspect.Signature(parameters, return_annotation=returns)
     namespace, _, short = name.partition("::")
     if name in _registered:
-        _registered.pop(name).library._destroy()
+        remove_ops(_registered.pop(name).library)
     library = torch.library.Library(namespace, "FRAGMENT")
     library.define(
         torch.library.infer_schema(prototype, mutates_args=(), op_name=short), tags=(torch.Tag.pt2_compliant_tag,)
@@ -267,23 +276,12 @@ def _define(primitive, name, parameters, returns, kernel, fake, autograd):
     return op, library
 
 
-@contextlib.contextmanager
-def _conjugation():
-    """Switch on what computes with lazily conjugated tensors, x.conj() and x.mH. Below a mode that watches all ops,
-    torch.compile's own in the first call of a graph for one, it is off: the conjugation would be left out silently."""
-    with (
-        torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.Conjugate, False),
-        torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.Negative, False),
-    ):
-        yield
-
-
 def _owned(outputs, inputs):
     """The outputs with memory of their own each, which an op must return; no views, and not lazily conjugated."""
     seen, owned = list(inputs), []
     for out in outputs:
         out = out.resolve_conj().resolve_neg()
-        shared = out._is_view() or any(torch._C._is_alias_of(out, x) for x in seen)
+        shared = is_view(out) or any(is_alias_of(out, x) for x in seen)
         owned.append(out.clone() if shared else out)
         seen.append(out)
     return owned

@@ -11,7 +11,7 @@ import scipy.linalg
 import scipy.special
 
 import overbar
-from overbar.rules._jets import derivative
+from overbar.rules._frechet import derivative
 from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 ERRORS = {
