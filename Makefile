@@ -61,7 +61,7 @@ test: lint ## check the style, then run all tests that a change can break in the
 test-rest: $(STAMP) ## run the tests that `make test` leaves out
 	$(PYTEST) -m slow $(ARGS)
 
-test-all: lint ## check the style, then run every test, those of the wrappers for every primitive (hours)
+test-all: lint ## check the style, then run every test, those of the wrappers for every primitive (an hour)
 	OVERBAR_TESTS=all $(PYTEST) $(ARGS)
 
 setup: $(STAMP) ## make .venv with everything that overbar, its tests and its notebooks use
