@@ -38,8 +38,8 @@ def test_half_precision_is_computed_in_single_precision(entry, half):
     x = [tf.cast(tf.constant(a), half) for a in case.arrays]
     found = value_and_bars(f, x)
     expected = value_and_bars(f, [tf.cast(a, tf.float32) for a in x])
-    assert all(tensor.dtype == half for tensor in found)
     for a, b in zip(found, expected, strict=True):
+        assert a.dtype == (b.dtype if b.dtype.is_complex else half)  # there are no complex numbers of half precision
         close(a, b, EPS[half])
 
 
