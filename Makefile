@@ -36,10 +36,10 @@ TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint format bench docs coverage operators notebooks clean distclean
+.PHONY: help demo quick test test-rest test-all setup lint format bench docs coverage operators notebooks clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "  ARGS=\"...\"       further arguments:  make demo ARGS=\"--n 500\"   make test ARGS=\"-k cholesky\""
 	@echo "  PYTHON=...       which Python:       make test PYTHON=python3.12"
@@ -49,8 +49,20 @@ help: ## list the targets
 demo: $(STAMP) ## fit a Gaussian process to the CO2 series in all three frameworks
 	$(BIN)/python -m overbar demo $(ARGS)
 
-test: lint ## check the style, then run the tests
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+# tests/conftest.py says which test is in which of these.
+PYTEST = $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+quick: $(STAMP) ## run the tests of rules and sweep, and of each primitive in each framework (3 minutes)
+	$(PYTEST) -m "quick and not slow" $(ARGS)
+
+test: lint ## check the style, then run all tests that a change can break in the usual way
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-rest: $(STAMP) ## run the tests that `make test` leaves out
+	$(PYTEST) -m slow $(ARGS)
+
+test-all: lint ## check the style, then run every test, those of the wrappers for every primitive (an hour)
+	OVERBAR_TESTS=all $(PYTEST) $(ARGS)
 
 setup: $(STAMP) ## make .venv with everything that overbar, its tests and its notebooks use
 
@@ -65,8 +77,9 @@ format: $(STAMP) ## correct the style where that can be done automatically
 bench: $(STAMP) ## time overbar side by side with what the frameworks have built in
 	$(BIN)/python -m overbar bench $(ARGS)
 
-docs: $(STAMP) ## write what is generated: tables and pages of the documents, stubs, examples of the ops
+docs: $(STAMP) ## write what is generated: pages and tables of the documents, stubs, examples of the ops
 	$(BIN)/python -m tools.docs
+	$(BIN)/python -m tools.docs.pages
 
 coverage: $(STAMP) ## measure what each primitive can do and write docs/coverage.md
 	$(BIN)/python -m overbar check --save docs/coverage.md

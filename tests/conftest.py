@@ -5,15 +5,27 @@ for each branch that a primitive's sampler yields, one that takes `first` for th
 A new rule is tested without a line here. A test file with a list `OWN_PRIMITIVES`, primitives that are not in the
 registry, gets their samples too.
 
-Every test of tests/rules and tests/check runs over every primitive: the rules by all oracles, and what each can do in
-each framework. What the other tests ask of a primitive is asked of the wrapper, which is one for all; each of them runs
-for every `SHARE`-th primitive, drawn by the names of both, so that each primitive meets other tests and each test meets
-primitives of many kinds. With OVERBAR_TESTS=all they run for every primitive.
+Every test of the folders in `EVERYWHERE` runs over every primitive: the rules by all oracles, and what each can do in
+each framework. What the other tests ask of a primitive is asked of the wrapper, which is one for all. Each of them runs
+for one primitive in `SHARES`, so that each primitive meets other tests and each test meets primitives of many kinds.
+The share changes with the calendar week, and after `SHARES` weeks every pair has run. The first line of a run says
+which share it has; the environment variable OVERBAR_TESTS repeats it, and OVERBAR_TESTS=all runs all of them.
+
+Three selections of tests, by the marks `quick` and `slow` (see `pytest_collection_modifyitems`):
+
+    make quick      -m "quick and not slow"    the rules, the sweep, the oracles, and each primitive in each framework
+    make test       -m "not slow"              all that a change can break in the usual way
+    make test-rest  -m slow                    what `make test` leaves out
+    make test-all                              everything, for every primitive
 """
 
+import datetime
 import functools
+import importlib.util
 import os
+import sys
 import zlib
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +37,26 @@ from overbar._primitive import Primitive
 from overbar.rules import REGISTRY
 from overbar.verify import Case, draw_cases
 
+
+class Hidden:
+    """Finds no module of these names, as if it were not installed."""
+
+    def __init__(self, names):
+        self.names = names
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"OVERBAR_WITHOUT hides {name}", name=name)
+
+
+if "OVERBAR_WITHOUT" in os.environ:
+    sys.meta_path.insert(0, Hidden(os.environ["OVERBAR_WITHOUT"].split(",")))
+
 triton_first()  # now, before a test file imports TensorFlow
+
+# Whoever tests the core alone need not have what the command line is made of.
+NO_COMMAND_LINE = importlib.util.find_spec("typer") is None or importlib.util.find_spec("threadpoolctl") is None
+collect_ignore = ["benchmarks", "check", "demo"] if NO_COMMAND_LINE else []
 
 
 class Sample(NamedTuple):
@@ -93,15 +124,39 @@ def repeats_by_numbers(primitive):
     return bool(called)
 
 
-SHARE = 1 if os.environ.get("OVERBAR_TESTS") == "all" else 8
+SHARES = 8
 EVERYWHERE = {"rules", "check", "benchmarks", "hard_cases", "docs"}
+
+
+def this_week(today):
+    return (today.toordinal() - 1) // 7 % SHARES  # day 1 was a Monday
+
+
+# Put into the environment, so that the processes of a run, which inherit it, have the same on a Sunday at midnight.
+SHARE = os.environ.setdefault("OVERBAR_TESTS", str(this_week(datetime.date.today())))
+if SHARE not in ("all", *map(str, range(SHARES))):
+    raise pytest.UsageError(f"OVERBAR_TESTS is 'all' or a number from 0 to {SHARES - 1}, and not {SHARE!r}")
+
+
+def pytest_report_header():
+    left_out = f", without {', '.join(collect_ignore)} as the extra cli is not installed" if collect_ignore else ""
+    return f"overbar: tests of the wrappers with OVERBAR_TESTS={SHARE}{left_out}"
+
+
+def pytest_terminal_summary(terminalreporter):
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        terminalreporter.write_line(f"To run the same tests again, this week or another: OVERBAR_TESTS={SHARE}")
 
 
 def is_drawn(metafunc, primitive):
     """Whether a test runs for a primitive of the registry; it does for all others."""
     if metafunc.definition.path.parent.name in EVERYWHERE or REGISTRY.get(primitive.name) is not primitive:
         return True
-    return zlib.crc32(f"{metafunc.function.__name__} {primitive.name}".encode()) % SHARE == 0
+    return SHARE == "all" or share(metafunc.function.__name__, primitive.name) == int(SHARE)
+
+
+def share(test, primitive):
+    return zlib.crc32(f"{test} {primitive}".encode()) % SHARES
 
 
 def pytest_generate_tests(metafunc):
@@ -115,6 +170,33 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("sample", every, ids=str)
     if "first" in wanted:
         metafunc.parametrize("first", [s for s in every if s.index == 0], ids=str)
+
+
+#: Whole folders and files with the mark `quick`, and with the mark `slow`. Single tests have theirs where they are.
+QUICK = ("rules/", "kernels/", "test_primitive.py", "test_sweep.py", "test_verify.py")
+SLOW = ("torch_ops/test_operator_database.py", "notebooks/")
+
+#: Over the registry, `quick` tests run for these only, where they run for others as well.
+QUICK_PARAMETERS = {"dtype": [np.complex128], "batch": [(), [(3, 1), (4,), ()]]}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        path = Path(os.path.relpath(item.path, Path(__file__).parent)).as_posix()
+        if path.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+        if path.startswith(QUICK) and not _is_thorough(item):
+            item.add_marker(pytest.mark.quick)
+
+
+def _is_thorough(item):
+    parameters = getattr(item, "callspec", None) and item.callspec.params
+    if not parameters or not parameters.keys() & {"primitive", "sample", "first"}:
+        return False
+    return any(
+        name in parameters and not any(parameters[name] == value for value in values)
+        for name, values in QUICK_PARAMETERS.items()
+    )
 
 
 def _names(argnames):

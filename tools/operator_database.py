@@ -82,7 +82,7 @@ def pairs() -> dict[str, Pair]:
                 if callable(builtin) and stands_for in (None, builtin):
                     pair = Pair(f"{place}.{name}", op, builtin, full)
                     found[pair.name] = pair
-                    if hasattr(op, "ours"):
+                    if hasattr(op, "rule_op"):
                         found[pair.name + RULE] = pair._replace(name=pair.name + RULE, op=op.rule_op)
                     break
     return found

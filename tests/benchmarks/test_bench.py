@@ -82,6 +82,7 @@ def test_a_cost_meets_its_target_from_below():
     assert measured(1.4, 1.0, target=1.3, cost=True).met is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["torch", "tf"])
 def test_every_op_that_a_framework_has_is_timed(framework, monkeypatch):
     monkeypatch.setattr(overhead, "SMALL", 0)  # no batches: the next test has them
@@ -92,6 +93,7 @@ def test_every_op_that_a_framework_has_is_timed(framework, monkeypatch):
     assert all(f" {name} " in result.output for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("framework", "sizes"), [("torch", (9, 520)), ("tf", (9,))])
 def test_both_sides_of_each_op_do_the_same(framework, sizes, monkeypatch):
     """Value and gradient, single and in batches: a side that does nothing would be fast."""

@@ -31,6 +31,7 @@ from overbar.check.agreement import (  # noqa: E402
     smooth,
     under_xla,
 )
+from overbar.rules import REGISTRY  # noqa: E402
 from tests.conftest import cannot_be_compiled, computed_on_the_host, decomposes  # noqa: E402
 
 DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
@@ -66,6 +67,18 @@ def factors(primitive, case):
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The tests
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_primitive_in_each_framework(name):
+    """Eagerly, once for each: the other tests here ask for more, of a share of the primitives."""
+    primitive = REGISTRY[name]
+    case = verify.draw_cases(primitive, np.complex128)[0]
+    to = directions(primitive, case)
+    by_numpy = in_numpy(primitive, case, to)
+    assert_agree(primitive, in_torch(primitive, case, to), by_numpy, np.complex128)
+    assert_agree(primitive, in_tensorflow(primitive, case, to), by_numpy, np.complex128)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -104,6 +117,7 @@ def test_a_graph_agrees(first, dtype):
     assert_a_factor_is_caught(primitive, case, to, found, dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.complex64])
 def test_xla_agrees(first, dtype):
     """Not of the functions that call eigh or svd, whose second derivatives take minutes to compile: tests/check
@@ -146,7 +160,7 @@ def test_the_frameworks_own_gradients_agree(sample, dtype):
     outputs = [out for out in primitive.run(x, case.options)[: primitive.public] if smooth(out.detach().resolve_conj())]
     found = torch.autograd.grad(outputs, x, [torch.tensor(bar) for bar in to.bars])
     found = hermitian_parts(primitive, [t.resolve_conj().numpy() for t in found])
-    assert max(error(a, b) for a, b in zip(found, expected, strict=True)) < tolerance
+    assert np.max([error(a, b) for a, b in zip(found, expected, strict=True)]) < tolerance
 
     if dtype == np.complex128 and primitive.name in WITHOUT_PHASE:
         return
@@ -156,4 +170,4 @@ def test_the_frameworks_own_gradients_agree(sample, dtype):
         outputs = [out for out in primitive.run(x, case.options)[: primitive.public] if smooth(out)]
     found = tape.gradient(outputs, x, output_gradients=[tf.constant(bar) for bar in to.bars])
     found = hermitian_parts(primitive, [tf.convert_to_tensor(t).numpy() for t in found])
-    assert max(error(a, b) for a, b in zip(found, expected, strict=True)) < tolerance
+    assert np.max([error(a, b) for a, b in zip(found, expected, strict=True)]) < tolerance

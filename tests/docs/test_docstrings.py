@@ -8,14 +8,15 @@ import re
 import unicodedata
 
 import pytest
-import tensorflow as tf
-import torch
 
-import overbar
-import tf_ops
-import torch_ops
-from overbar._docstrings import counterparts, entries, sections
-from overbar._primitive import Primitive
+torch = pytest.importorskip("torch")
+tf = pytest.importorskip("tensorflow")
+
+import overbar  # noqa: E402
+import tf_ops  # noqa: E402
+import torch_ops  # noqa: E402
+from overbar._docstrings import counterparts, entries, sections  # noqa: E402
+from overbar._primitive import Primitive  # noqa: E402
 
 OPS = [
     (front, name)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
-import torch
 
-import overbar
-import tf_ops
-import torch_ops
-from overbar import verify
+torch = pytest.importorskip("torch")
+tf = pytest.importorskip("tensorflow")
+
+import overbar  # noqa: E402
+import tf_ops  # noqa: E402
+import torch_ops  # noqa: E402
+from overbar import verify  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -152,9 +153,7 @@ print(overbar.scaled_gram(A, d)[0, 0], float(torch_ops.scaled_gram(torch.tensor(
 runpy.run_module("tools.docs", run_name="__main__")
 """
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{tmp_path / 'src'}", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[0] == "6.0 6.0 6.0"
     assert "\n## scaled_gram\n" in (tmp_path / "docs" / "ops.md").read_text(encoding="utf-8")

@@ -10,13 +10,8 @@ import pytest
 import scipy.linalg
 
 import overbar
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-import tf_ops  # noqa: E402
-import torch_ops  # noqa: E402
-
-namespace = overbar.namespace(tf.constant(1.0))
+from tests.compare import error
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 FRAMEWORKS = ["torch", "tensorflow"]
 
@@ -50,10 +45,6 @@ def truth(A, H):
     """The second derivative of tr e^A along H."""
     n = len(A)
     return scipy.linalg.expm(np.block([[A, H], [np.zeros_like(A), A]]))[:n, n:]
-
-
-def error(found, expected):
-    return np.abs(np.asarray(found) - expected).max(initial=0) / np.abs(expected).max(initial=1e-300)
 
 
 def first(framework, op, loss, *arrays):
@@ -296,10 +287,14 @@ def test_xla_has_residuals_of_rounding_for_spectra_over_twelve_decades(n, dtype)
     _residuals_of_rounding(np.stack([hermitian(w, dtype), np.zeros((n, n), dtype), hermitian(-(w**0), dtype)]))
 
 
+def eigh_of_namespace(A):
+    return overbar.namespace(A).eigh(A)
+
+
 def _residuals_of_rounding(A, unknown=False):
     """`unknown`: the sizes, while the graph is built."""
     shape = [None, None, None] if unknown else A.shape
-    decompose = tf.function(namespace.eigh, [tf.TensorSpec(shape, A.dtype)], jit_compile=True)
+    decompose = tf.function(eigh_of_namespace, [tf.TensorSpec(shape, A.dtype)], jit_compile=True)
     w, V = (x.numpy() for x in decompose(tf.constant(A)))
     rounding = 45 * np.finfo(A.dtype).eps * max(1, A.shape[-1] / 10)
     wide = np.complex128 if A.dtype.kind == "c" else np.float64
@@ -313,7 +308,7 @@ def _residuals_of_rounding(A, unknown=False):
 def test_xla_gives_nan_for_the_matrix_that_is_not_finite_only():
     A = np.stack([np.eye(3)] * 2)
     A[1, 2, 0] = np.nan
-    w, V = (x.numpy() for x in tf.function(namespace.eigh, jit_compile=True)(tf.constant(A)))
+    w, V = (x.numpy() for x in tf.function(eigh_of_namespace, jit_compile=True)(tf.constant(A)))
     assert np.isnan(w[1]).all()
     assert np.isnan(V[1]).all()
     assert (w[0] == 1).all()

@@ -12,12 +12,7 @@ import overbar
 from overbar.kernels._schur_forms import schur_forms
 from overbar.kernels._triangular_equations import triangular_stein, triangular_sylvester
 from overbar.verify import Exact
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-
-import tf_ops  # noqa: E402
-import torch_ops  # noqa: E402
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 FRONTS = ["numpy", "torch", "tensorflow"]
 mp = Exact(50)

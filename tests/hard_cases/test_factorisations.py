@@ -10,11 +10,8 @@ from overbar.kernels import _schur_forms as schur_forms
 from overbar.kernels._schur import triangular_commutator
 from overbar.rules._schur import schur_rotation
 from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_error
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-import tf_ops  # noqa: E402 - makes the primitives ops of TensorFlow
-import torch_ops  # noqa: E402 - makes the primitives ops of PyTorch
+from tests.compare import close
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 FRONTS = ["NumPy", "PyTorch", "TensorFlow"]
 fronts = pytest.mark.parametrize("front", FRONTS)
@@ -55,12 +52,6 @@ def hessian_product(front, f, A, V):
             z = f(x)
         product = tf.reduce_sum(inner.gradient(z, x) * V)
     return outer.gradient(product, x).numpy()
-
-
-def close(found, expected, tolerance):
-    scale = abs(np.asarray(expected)).max(initial=0) or 1
-    assert np.isfinite(found).all()
-    assert abs(np.asarray(found) - expected).max(initial=0) <= tolerance * scale
 
 
 def weighted(front, seed, *shapes):

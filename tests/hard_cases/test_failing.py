@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 
 import overbar
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-
-import tf_ops  # noqa: E402
-import torch_ops  # noqa: E402
-from torch_ops import linalg  # noqa: E402
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 DEFINITE = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, -1.0], [0.5, -1.0, 5.0]])
 INDEFINITE = np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
@@ -162,7 +156,7 @@ def test_what_torch_reports_of_each_matrix(name, compiled):
     x = [torch.tensor(a) for a in arrays]
     expected = getattr(torch.linalg, name)(*x)
     op = getattr(torch_ops, name.removesuffix("_ex"))
-    call = getattr(linalg, name)
+    call = getattr(torch_ops.linalg, name)
     call = torch.compile(call, backend="aot_eager") if compiled else call
     y = [t.clone().requires_grad_() for t in x]
     found = call(*y)
@@ -175,7 +169,7 @@ def test_what_torch_reports_of_each_matrix(name, compiled):
         torch.testing.assert_close(bar[fine], alone)
         assert bar[failing].isnan().all()
     if not compiled:
-        _, (dot, _) = torch.func.jvp(lambda *x: tuple(getattr(linalg, name)(*x)), tuple(x), tuple(x))
+        _, (dot, _) = torch.func.jvp(lambda *x: tuple(getattr(torch_ops.linalg, name)(*x)), tuple(x), tuple(x))
         assert dot[failing].isnan().all()
         assert dot[fine].isfinite().all()
         with pytest.raises(torch.linalg.LinAlgError):

@@ -12,12 +12,7 @@ import scipy.special
 
 import overbar
 from overbar.rules._frechet import derivative
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-
-import tf_ops  # noqa: E402
-import torch_ops  # noqa: E402
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 ERRORS = {
     "numpy": np.linalg.LinAlgError,

@@ -17,12 +17,7 @@ import pytest
 from overbar._namespace import NUMPY
 from overbar.rules import REGISTRY
 from overbar.verify import altered, draw_cases
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-
-import tf_ops  # noqa: E402
-import torch_ops  # noqa: E402
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 #: exponents of 2, even ones, so that roots are exact too
 EXPONENTS = {

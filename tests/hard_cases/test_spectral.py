@@ -11,15 +11,12 @@ import math
 import mpmath
 import numpy as np
 import pytest
-import tensorflow as tf
-import torch
 
 import overbar
-import tf_ops
-import torch_ops
 from overbar import namespace
 from overbar.rules._scalars import POWER
 from overbar.rules._spectral import decomposition, parametric_spectral_derivative
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 MP = mpmath.MPContext()
 MP.dps = 200
@@ -535,7 +532,7 @@ class _Scale:
         return self.c * w
 
 
-_SHARED = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+_SHARED = None  # a tensor, in the tests below
 
 
 def _by_global(w):
@@ -558,10 +555,11 @@ def _loss_with(which, function, A):
 
 @pytest.mark.parametrize("way", LEARNED)
 @pytest.mark.parametrize("which", ["f", "df"])
-def test_a_parameter_that_no_rule_sees_is_refused(way, which):
+def test_a_parameter_that_no_rule_sees_is_refused(way, which, monkeypatch):
     """What a function among the options takes from elsewhere has no bar: silence would be a gradient of zero."""
     A = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64, requires_grad=True)
-    c = _SHARED if way == "global" else torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    c = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    monkeypatch.setitem(globals(), "_SHARED", c)
     with pytest.raises(TypeError, match=rf"the option {which} is differentiated with respect to the eigenvalues only"):
         _loss_with(which, LEARNED[way](c), A).backward()
 

@@ -13,11 +13,7 @@ from overbar.rules._banded_cholesky import cholesky_band_cotangent, cholesky_ban
 from overbar.rules._hessenberg import hessenberg_rotation
 from overbar.rules._toeplitz import toeplitz_bar, toeplitz_product
 from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_error
-
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-import tf_ops  # noqa: E402
-import torch_ops  # noqa: E402
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 rng = np.random.default_rng(5)
 SIZES = [1, 2, 3, 7]

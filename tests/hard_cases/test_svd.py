@@ -8,14 +8,11 @@ import itertools
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("tensorflow")
-
-import overbar  # noqa: E402
-import tf_ops  # noqa: E402
-import torch_ops  # noqa: E402
-from overbar import matrix_transpose, namespace  # noqa: E402
-from overbar.verify import Exact  # noqa: E402
+import overbar
+from overbar import matrix_transpose, namespace
+from overbar.verify import Exact
+from tests.compare import close
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 RNG = np.random.default_rng(5)
 
@@ -97,11 +94,6 @@ def polar_factor_derivative(W, Q1, S, Q2):
     return inside + (W @ Q2 / S - Q1 @ (M / S)) @ Q2.T + Q1 @ ((Q1.T @ W).T / S - Q2 @ (M.T / S)).T
 
 
-def close(found, truth, rtol=1e-10):
-    assert np.isfinite(found).all()
-    assert abs(found - truth).max() <= rtol * abs(truth).max(), abs(found - truth).max() / abs(truth).max()
-
-
 def by_svd(A):
     U, _, Vh = overbar.svd(A, full_matrices=False)
     return U @ Vh
@@ -118,7 +110,7 @@ def test_the_polar_factor(framework, name, factor):
     if A.shape == (1, 1):
         assert abs(found).max() < 1e-14
     else:
-        close(found, truth)
+        close(found, truth, 1e-10)
 
 
 @FRAMEWORKS
@@ -135,7 +127,7 @@ def test_the_polar_factor_of_the_identity_itself(framework):
 def test_the_nuclear_norm(framework, name):
     A, Q1, _, Q2 = made_of(*PATTERNS[name])
     for loss in (lambda A: overbar.matrix_norm(A, ord="nuc"), lambda A: overbar.sum(overbar.svdvals(A))):
-        close(gradient(framework, loss, A), Q1 @ Q2.T)
+        close(gradient(framework, loss, A), Q1 @ Q2.T, 1e-10)
 
 
 @SECOND
@@ -149,7 +141,7 @@ def test_the_nuclear_norm_twice(framework, name):
         if A.shape == (1, 1):
             assert abs(found).max() < 1e-14
         else:
-            close(found, truth)
+            close(found, truth, 1e-10)
 
 
 def differences(gradient_of, A, E, digits=50):
@@ -171,7 +163,7 @@ def test_the_polar_factor_twice(framework, name):
 
     # The matrix has equal singular values to rounding only, and an exact decomposition sees that it has not.
     truth = differences(exact, A, E)
-    close(hessian_product(framework, lambda A: inner(W, overbar.polar(A)[0]), A, E), truth)
+    close(hessian_product(framework, lambda A: inner(W, overbar.polar(A)[0]), A, E), truth, 1e-10)
 
 
 @FRAMEWORKS
@@ -182,7 +174,7 @@ def test_the_hermitian_factor(framework, scale):
     W = RNG.standard_normal((3, 3))
     M = Q2.T @ (W + W.T) @ Q2 / 2
     truth = 2 * Q1 @ (S[:, None] * M / (S[:, None] + S)) @ Q2.T
-    close(gradient(framework, lambda A: inner(W, overbar.polar(A)[1]), A), truth)
+    close(gradient(framework, lambda A: inner(W, overbar.polar(A)[1]), A), truth, 1e-10)
 
 
 @FRAMEWORKS
@@ -214,7 +206,7 @@ def test_projections_on_full_bases(framework, shape):
         U, _, Vh = overbar.svd(A, full_matrices=False)
         return -inner(W, U @ matrix_transpose(U)) - inner(X, matrix_transpose(Vh) @ Vh)
 
-    close(gradient(framework, full, A), gradient("numpy", thin, A))
+    close(gradient(framework, full, A), gradient("numpy", thin, A), 1e-10)
 
 
 @FRAMEWORKS
@@ -283,13 +275,13 @@ def test_extreme_singular_values_twice_while_others_are_equal(framework, scale):
         (lambda A: overbar.matrix_norm(A, ord=-2), lambda mp, A: spectral_gradient(mp, A, -2)),
         (overbar.cond, cond_gradient),
     ):
-        close(hessian_product(framework, loss, A, E), differences(exact, A, E))
+        close(hessian_product(framework, loss, A, E), differences(exact, A, E), 1e-10)
 
 
 @FRAMEWORKS
 def test_the_spectral_norm_of_an_orthogonal_matrix_has_the_mean_subgradient(framework):
     Q = orthogonal(7, 7)
-    close(gradient(framework, lambda A: overbar.matrix_norm(A, ord=2), Q), Q / 7)
+    close(gradient(framework, lambda A: overbar.matrix_norm(A, ord=2), Q), Q / 7, 1e-10)
 
 
 @SECOND

@@ -22,7 +22,6 @@ FOLDER = ROOT / "notebooks"
 CELLS = {"gaussian_process_gradients.ipynb": 29}
 
 SIZE = 2**20
-SECONDS_PER_CELL = 300
 
 
 def load(name):
@@ -39,7 +38,7 @@ def execute(book, folder):
     for cell in code_cells(book):
         cell.outputs, cell.execution_count = [], None
     client = nbclient.NotebookClient(
-        book, timeout=SECONDS_PER_CELL, record_timing=False, resources={"metadata": {"path": str(folder)}}
+        book, timeout=None, startup_timeout=3600, record_timing=False, resources={"metadata": {"path": str(folder)}}
     )
     path = [str(ROOT), str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(path), "IPYTHONDIR": str(folder / "ipython")}

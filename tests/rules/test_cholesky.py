@@ -10,6 +10,7 @@ import pytest
 import overbar
 from overbar._namespace import mH
 from overbar.rules import _halving as halving
+from tests.compare import error
 
 # `overbar.rules._cholesky` is the primitive, which hides the module of that name
 rule = importlib.import_module("overbar.rules._cholesky")
@@ -27,10 +28,6 @@ def draw(n, dtype, batch=()):
     X = normal(*batch, n, n + 5)
     A = X @ mH(X) / n + np.eye(n, dtype=dtype)
     return A, np.linalg.cholesky(A), normal(*batch, n, n)
-
-
-def error(a, b):
-    return np.abs(np.asarray(a) - np.asarray(b)).max() / np.abs(np.asarray(b)).max()
 
 
 @pytest.mark.parametrize("n", SIZES)

@@ -12,6 +12,7 @@ from overbar import verify
 from overbar._namespace import mH
 from overbar.bench import murray as table
 from overbar.rules import murray
+from tests.compare import close
 
 FORWARD = {
     "symbolic": murray.chol_symbolic_forward,
@@ -35,10 +36,6 @@ SIZES = [0, 1, 2, 3, 7, murray.BLOCK_SIZE, 2 * murray.BLOCK_SIZE + 5, 150]
 def draw(n, dtype, batch=()):
     draws = verify.Draw(n, dtype, batch)
     return draws.lower(n), draws.hermitian(n), draws.normal(n, n)
-
-
-def close(found, expected, rtol):
-    np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * abs(expected).max(initial=0))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])

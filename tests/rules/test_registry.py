@@ -14,6 +14,7 @@ from overbar import verify
 from overbar._namespace import NUMPY, DtypeError, Namespace, ShapeError, namespace, register
 from overbar.rules import REGISTRY
 from overbar.verify import TOLERANCE, Case, call, check
+from tests.compare import close
 
 DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
 BATCHES = [(), (3,), (2, 1, 4), (0,)]
@@ -170,7 +171,7 @@ def test_a_batch_is_a_loop(sample, dtype, batch):
         here_dots = primitive.push(NUMPY, [d[p] for d, p in zip(in_dots, places, strict=True)], here, arrays, options)
         for dot, whole, is_there in zip(here_dots, dots, there, strict=True):
             if is_there:
-                close(whole if whole is None else whole[index], dot)
+                same(whole if whole is None else whole[index], dot)
     for total, bar in zip(summed, bars, strict=True):
         close(bar, total)
 
@@ -192,12 +193,12 @@ def matrices(primitive, case):
         yield index, places, options
 
 
-def close(found, expected, rtol=1e-12):
-    if expected is None:  # the tangent of integers
+def same(found, expected):
+    """Of bars and tangents, where None is that of integers."""
+    if expected is None:
         assert found is None or not np.any(found)
-        return
-    scale = abs(np.asarray(expected)).max(initial=0) or 1
-    np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * scale)
+    else:
+        close(found, expected)
 
 
 def test_the_order_of_a_batch_does_not_matter_in_memory(sample):
@@ -213,7 +214,7 @@ def test_the_order_of_a_batch_does_not_matter_in_memory(sample):
         spread.append(view)
     found = everything(primitive, Case(tuple(spread), case.options))
     for a, b in zip(itertools.chain(*found), itertools.chain(*expected), strict=True):
-        close(a, b)
+        same(a, b)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -302,7 +303,7 @@ def test_an_absent_cotangent_is_one_of_zeros(sample):
         found = primitive.pull(NUMPY, absent, outputs, case.arrays, case.options)
         expected = primitive.pull(NUMPY, zeros, outputs, case.arrays, case.options)
         for a, b in zip(found, expected, strict=True):
-            close(a, b)
+            same(a, b)
 
 
 def test_an_absent_tangent_is_one_of_zeros(sample):
@@ -317,7 +318,7 @@ def test_an_absent_tangent_is_one_of_zeros(sample):
         found = primitive.push(NUMPY, absent, outputs, case.arrays, case.options)
         expected = primitive.push(NUMPY, zeros, outputs, case.arrays, case.options)
         for a, b in zip(found, expected, strict=True):
-            close(a, b)
+            same(a, b)
 
 
 def test_zero_cotangents_give_zero_bars(sample):
@@ -355,16 +356,16 @@ def test_the_sweeps_give_what_the_rules_give(sample):
     found = pullback(out_bars[0] if public == 1 else tuple(out_bars[:public]))
     expected = primitive.pull(NUMPY, given, outputs, case.arrays, case.options)
     for a, b in zip(found, expected, strict=True):
-        close(a, b)
+        same(a, b)
     _, dots = overbar.jvp(lambda *arrays: call(primitive, arrays, case.options), case.arrays, in_dots)
     expected = primitive.push(NUMPY, in_dots, outputs, case.arrays, case.options)[:public]
     for a, b in zip(dots if public > 1 else (dots,), expected, strict=True):
         if b is None:  # of integers, for which the sweep has zeros
             assert not np.any(a)
             continue
-        close(a, b)
+        same(a, b)
     for a, b in zip(value if public > 1 else (value,), outputs, strict=False):
-        close(a, b)
+        same(a, b)
 
 
 def test_a_vector_in_the_place_of_a_matrix_is_one_row_or_column(primitive):

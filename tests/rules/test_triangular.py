@@ -7,6 +7,7 @@ import pytest
 
 import overbar
 from overbar._namespace import mH
+from tests.compare import error
 
 SIZES = [255, 256, 257, 600]
 
@@ -30,10 +31,6 @@ def expected(L, B, X_bar):
     inverse = np.linalg.inv(T @ mH(T))
     X, B_bar = inverse @ B, inverse @ X_bar
     return -np.tril(B_bar @ mH(mH(T) @ X) + X @ mH(mH(T) @ B_bar))
-
-
-def error(a, b):
-    return np.abs(np.asarray(a) - b).max() / np.abs(b).max()
 
 
 @pytest.mark.parametrize("n", SIZES)

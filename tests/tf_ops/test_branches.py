@@ -8,7 +8,8 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 import tf_ops  # noqa: E402
-from tests.tf_ops.test_registry import agrees, close, value_and_bars  # noqa: E402
+from tests.compare import close  # noqa: E402
+from tests.tf_ops.test_registry import agrees, value_and_bars  # noqa: E402
 
 REGULAR = np.array([[2.0, 1.0, 0.5], [-1.0, 3.0, 0.2], [0.3, -0.4, 1.5]])
 SINGULAR = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 0.0, 1.0]])

@@ -13,6 +13,7 @@ import tf_ops  # noqa: E402 - makes the primitives ops of TensorFlow
 from overbar import verify  # noqa: E402
 from overbar._namespace import NUMPY  # noqa: E402
 from overbar.verify import call  # noqa: E402
+from tests.compare import close  # noqa: E402
 from tests.conftest import cannot_be_compiled, decomposes  # noqa: E402
 
 DOUBLE = [np.float64, np.complex128]
@@ -24,13 +25,6 @@ def as_tuple(outputs):
 
 def tensors(case):
     return [tf.constant(a) for a in case.arrays]
-
-
-def close(found, expected, rtol=1e-12):
-    found, expected = np.asarray(found), np.asarray(expected)
-    assert found.shape == expected.shape
-    scale = abs(expected).max(initial=0) or 1
-    np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * scale)
 
 
 def noise(like, seed):

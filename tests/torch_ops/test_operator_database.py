@@ -30,7 +30,9 @@ def test_samples(name, category):
     assert not stale, f"this no longer fails: {stale}"
     if PAGE.exists():
         says = recorded(PAGE.read_text(encoding="utf-8"))
-        assert not says or says.get((name, category)) == database.cell(outcome), "write the page again"
+        assert not says or says.get((name, category)) == database.cell(outcome), (
+            "out of date; write it anew with: make operators"
+        )
 
 
 def test_every_op_that_stands_for_a_function_of_torch_is_found():

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
