@@ -44,13 +44,13 @@ def _upper(ab):
 
 
 def _known_rows(name, ab):
+    xp = namespace(ab)
     if ab.shape[-2] is None:
-        raise namespace(ab).ShapeError(
-            f"{name}: the number of rows of the band must be known while the graph is built. Set the shape of the "
-            "tensor with tf.ensure_shape."
+        raise xp.ShapeError(
+            f"{name}: the number of rows of the band must be known while the graph is built. {xp.tell_sizes}"
         )
     if ab.shape[-2] == 0:
-        raise namespace(ab).ShapeError(f"{name}: the band has no rows. It needs one at least, the main diagonal.")
+        raise xp.ShapeError(f"{name}: the band has no rows. It needs one at least, the main diagonal.")
 
 
 def _real_diagonal(ab):

@@ -112,9 +112,7 @@ def forward_symbolic(L, A_dot):
 def forward(L, A_dot):
     """The same, on blocks where L is large."""
     A_dot = (A_dot + mH(A_dot)) / 2
-    return by_size(
-        L, L.shape[-1], lambda: forward_symbolic(L, A_dot), lambda depth: forward_recursive(L, A_dot, depth=depth)
-    )
+    return by_size(L, L.shape[-1], lambda depth: forward_recursive(L, A_dot, depth=depth))
 
 
 def forward_recursive(L, A_dot, updates=(), out=None, depth=None):
@@ -170,9 +168,7 @@ def reverse_symbolic(L, L_bar):
 
 def reverse(L, L_bar):
     """The same, on blocks where L is large."""
-    return by_size(
-        L, L.shape[-1], lambda: reverse_symbolic(L, L_bar), lambda depth: reverse_recursive(L, L_bar, depth=depth)
-    )
+    return by_size(L, L.shape[-1], lambda depth: reverse_recursive(L, L_bar, depth=depth))
 
 
 def reverse_recursive(L, L_bar, updates=(), out=None, depth=None):

@@ -161,7 +161,7 @@ def _(mp, A, *, atol, rtol, hermitian):
 
 
 @primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p),(q,p),(p,n),(q,n),(p),(n,r)", intermediates=5, steps=("rcond",))
-def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
+def lstsq(A, B, *, rcond=None, l2_regularizer=0.0):
     """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank.
 
     Parameters
@@ -171,13 +171,8 @@ def lstsq(A, B, *, rcond=None, driver=None, l2_regularizer=0.0, fast=True):
         float32, float64, complex64 or complex128. Batch dimensions broadcast.
     rcond : float or None
         Singular values up to rcond σ₁ count as zero, where σ₁ is the largest; by default max(m, n) ε.
-    driver : str or None
-        What routine of LAPACK torch.linalg.lstsq is to call. Here it is the singular value decomposition always.
     l2_regularizer : float
         Minimise ‖A X − B‖² + l2_regularizer ‖X‖² instead.
-    fast : bool
-        Whether tf.linalg.lstsq is to solve the normal equations, which loses digits. It is not done
-        here.
 
     Returns
     -------
@@ -268,7 +263,7 @@ def _of_svd(outputs):
 
 
 @lstsq.vjp
-def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
+def _(bars, outputs, A, B, *, rcond, l2_regularizer):
     (X_bar, r_bar, _, *of_svd, P_bar), (X, *_, P), xp = bars, outputs, namespace(A)
     m = xp.shape(A)[-2]
     A, B = _regularised(xp, A, B, l2_regularizer)
@@ -315,7 +310,7 @@ def _(bars, outputs, A, B, *, rcond, driver, l2_regularizer, fast):
 
 
 @lstsq.jvp
-def _(outputs, A, B, *, rcond, driver, l2_regularizer, fast):
+def _(outputs, A, B, *, rcond, l2_regularizer):
     (X, *_, P), xp = outputs, namespace(A)
     A, B = _regularised(xp, A, B, l2_regularizer)
 
@@ -337,11 +332,11 @@ def _(outputs, A, B, *, rcond, driver, l2_regularizer, fast):
 @lstsq.samples
 def _(case):
     yield case(distinct(case, 4, 3), case.normal(4, 2))
-    yield case(distinct(case, 2, 3), case.normal(2, 2), l2_regularizer=0.5, fast=False)
+    yield case(distinct(case, 2, 3), case.normal(2, 2), l2_regularizer=0.5)
 
 
 @lstsq.reference
-def _(mp, A, B, *, rcond, driver, l2_regularizer, fast):
+def _(mp, A, B, *, rcond, l2_regularizer):
     n = A.shape[1]
     if l2_regularizer:
         weight = mp.sqrt(mp.array(np.float64(l2_regularizer)))

@@ -257,7 +257,7 @@ class _Rule:
         return self.joined(LU, X, _smaller(LU), self.square, lambda LU, X: X)
 
     def square(self, LU, X):
-        return by_size(LU, LU.shape[-1], lambda: self.whole(LU, X), lambda depth: self.halved(LU, X, depth))
+        return by_size(LU, LU.shape[-1], lambda depth: self.halved(LU, X, depth))
 
     def halved(self, LU, X, depth):
         n = namespace(LU).shape(LU)[-1]

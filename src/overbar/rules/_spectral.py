@@ -63,9 +63,10 @@ def _count(args, of):
     """The number of parameters. Where sizes are not known, in a graph, it is that of the derivatives by them."""
     count = of.count if args.shape[-1] is None else args.shape[-1]
     if count is None:
-        raise namespace(args).ShapeError(
+        xp = namespace(args)
+        raise xp.ShapeError(
             "spectral_function: the number of parameters in args, its last dimension, must be known when the graph is "
-            "built. Say it, tf.ensure_shape(args, [..., k]), or give dargs."
+            f"built, unless dargs are given. {xp.tell_sizes}"
         )
     return count
 
