@@ -48,7 +48,7 @@ def samples(primitives) -> list[Sample]:
 
 @functools.cache
 def computed_on_the_host(primitive):
-    """Whether a primitive calls a kernel on the host (`overbar._kernel`). There XLA and a program of PyTorch's own ops
+    """Whether a primitive calls a kernel on the host (`overbar.kernels`). There XLA and a program of PyTorch's own ops
     cannot follow, and no framework has a derivative of its own."""
     case, called = draw_cases(primitive)[0], []
     with pytest.MonkeyPatch.context() as patch:

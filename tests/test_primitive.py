@@ -378,14 +378,14 @@ def test_a_primitive_of_a_script_goes_to_other_processes():
 
 def test_threads_that_want_a_derivative_nobody_made_yet_all_get_one_with_rules():
     """Derivatives of order two and more of a function of a matrix are primitives made when first asked for."""
-    from overbar.rules import _jets as jets
+    from overbar.rules import _frechet as frechet
 
     for order in (5, 6, 7):
         barrier, found = threading.Barrier(8), []
 
         def ask(order=order, barrier=barrier, found=found):
             barrier.wait()
-            p = jets.derivative(overbar.sinm, order)
+            p = frechet.derivative(overbar.sinm, order)
             found.append((p, p.vjp_rule is not None and p.jvp_rule is not None))
 
         threads = [threading.Thread(target=ask) for _ in range(8)]

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from overbar import rules
 from overbar._functions import because, never
-from overbar.rules._lu import permutation
+from overbar.kernels._lu import permutation
 from overbar.rules._norms import two_dimensions
 from tf_ops._handover import wrap
 from tf_ops._internals import LogMatrixDeterminant, Lu, Qr

@@ -1,4 +1,4 @@
-"""The kernels of overbar.kernel as ops of torch.library, so that compilers, vmap and every device know them.
+"""The kernels of overbar.kernels as ops of torch.library, so that compilers, vmap and every device know them.
 
 May import torch and `overbar`. These ops have no derivative: the primitives that call them have.
 """
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import overbar.rules  # noqa: F401 - it writes the kernels
-from overbar._kernel import KERNELS
+from overbar.kernels import KERNELS
 from torch_ops._batching import batched
 from torch_ops._internals import count_dispatch_modes, is_legacy_batched, is_traced, is_wrapped_tensor
 

@@ -415,7 +415,7 @@ class Namespace:
         return self._by_numpy("expm", A)
 
     def on_host(self, kernel: Any, *arrays: Any, **options: Any) -> tuple[Any, ...]:
-        """All outputs of a kernel (`overbar._kernel`) as a tuple: what no function of the library computes."""
+        """All outputs of a kernel (`overbar.kernels`) as a tuple: what no function of the library computes."""
         found = kernel(*(np.asarray(A) for A in arrays), **options)
         return tuple(self.constant(x, arrays[0]) for x in found)
 

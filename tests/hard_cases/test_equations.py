@@ -9,8 +9,8 @@ import pytest
 import scipy.linalg
 
 import overbar
-from overbar.rules._equation_kernels import triangular_stein, triangular_sylvester
-from overbar.rules._schur_forms import schur_forms
+from overbar.kernels._schur_forms import schur_forms
+from overbar.kernels._triangular_equations import triangular_stein, triangular_sylvester
 from overbar.verify import Exact
 
 torch = pytest.importorskip("torch")

@@ -6,8 +6,9 @@ import pytest
 import scipy.linalg
 
 import overbar
-from overbar.rules import _schur_forms as schur_forms
-from overbar.rules._schur import schur_rotation, triangular_commutator
+from overbar.kernels import _schur_forms as schur_forms
+from overbar.kernels._schur import triangular_commutator
+from overbar.rules._schur import schur_rotation
 from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_error
 
 torch = pytest.importorskip("torch")

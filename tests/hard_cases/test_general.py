@@ -11,7 +11,7 @@ import scipy.linalg
 import scipy.special
 
 import overbar
-from overbar.rules._jets import derivative
+from overbar.rules._frechet import derivative
 
 torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")

@@ -7,8 +7,8 @@ import pytest
 import scipy.linalg
 
 import overbar
-from overbar.rules import _banded as banded
-from overbar.rules import _banded_cholesky as banded_cholesky
+from overbar.kernels import _banded as banded
+from overbar.kernels import _banded_cholesky as banded_cholesky
 from overbar.rules._banded_cholesky import cholesky_band_cotangent, cholesky_band_tangent
 from overbar.rules._hessenberg import hessenberg_rotation
 from overbar.rules._toeplitz import toeplitz_bar, toeplitz_product

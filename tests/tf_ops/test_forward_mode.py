@@ -12,7 +12,7 @@ tf = pytest.importorskip("tensorflow")
 
 import overbar  # noqa: E402
 import tf_ops  # noqa: E402, F401 - makes the primitives ops of TensorFlow
-from overbar._kernel import kernel  # noqa: E402
+from overbar.kernels import kernel  # noqa: E402
 from tests.tf_ops.common import forward, reverse, symbolic  # noqa: E402
 
 

@@ -11,8 +11,8 @@ tf = pytest.importorskip("tensorflow")
 import overbar  # noqa: E402
 import tf_ops  # noqa: E402 - makes the primitives ops of TensorFlow
 from overbar import verify  # noqa: E402
-from overbar._kernel import kernel  # noqa: E402
 from overbar._primitive import once  # noqa: E402
+from overbar.kernels import kernel  # noqa: E402
 
 calls = []
 

@@ -7,8 +7,8 @@ the registry's wherever a test takes `sample` or `first` (see tests/conftest.py)
 import numpy as np
 
 from overbar import elementwise, mH, mT, namespace, primitive
-from overbar._kernel import kernel
 from overbar._primitive import once
+from overbar.kernels import kernel
 
 
 @primitive("(n,n),(n)->(),(n)", intermediates=1)

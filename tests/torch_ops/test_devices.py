@@ -60,7 +60,7 @@ class Device(TorchDispatchMode):
     """Runs the kernels of `OnDevice` tensors. Notes in `found` what no accelerator does without its host: copies
     between the two, kernels that take tensors of both, numbers that Python looks at, shapes that depend on numbers.
     Torch's own check for the errors of LAPACK is counted apart, in `checks`: it waits as torch.linalg does. An op of
-    overbar.kernel is a kernel like others here. It says by its name that it works on the host, and waits for that."""
+    overbar.kernels is a kernel like others here. It says by its name that it works on the host, and waits for that."""
 
     def __init__(self):
         super().__init__()

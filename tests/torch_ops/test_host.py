@@ -1,4 +1,4 @@
-"""Kernels that run on the host (`overbar._kernel`) as ops of torch: every transform of torch.func and those before it,
+"""Kernels that run on the host (`overbar.kernels`) as ops of torch: every transform of torch.func and those before it,
 compilers, fake tensors, dtypes, memory and errors. May import `torch_ops`.
 
 The primitive `hosted` of tests.torch_ops.own, whose kernel has outputs of every kind, is in all tests over primitives,
@@ -16,7 +16,7 @@ from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap  # noqa: E4
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402 - makes the primitives ops of torch
 from overbar import verify  # noqa: E402
-from overbar._kernel import kernel  # noqa: E402
+from overbar.kernels import kernel  # noqa: E402
 from tests.torch_ops.own import hosted  # noqa: E402
 from torch_ops import library  # noqa: E402
 

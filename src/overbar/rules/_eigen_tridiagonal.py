@@ -1,14 +1,13 @@
 """Eigenvalues and eigenvectors of tridiagonal matrices.
 
-May import `overbar._namespace`, `overbar._primitive`, `overbar._kernel`, `rules.phases` and `rules.eigen`.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, `rules.phases` and `rules.eigen`.
 """
 
 import numpy as np
-import scipy.linalg
 
-from overbar._kernel import kernel
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
+from overbar.kernels._eigen_tridiagonal import stemr
 from overbar.rules._eigen import all_outputs, decomposed, decomposed_bar, decomposed_dots, exact_eigh
 from overbar.rules._phases import fixed
 
@@ -16,22 +15,6 @@ from overbar.rules._phases import fixed
 
 # From this size on the host's routine for tridiagonal matrices is faster than the decomposition of full ones.
 TRIDIAGONAL = 48
-
-
-@kernel("(n),(k)->(n),(n,n)", "r=")
-def stemr(d, e):
-    """SciPy's eigenvalues and eigenvectors of a Hermitian tridiagonal matrix."""
-    if not (np.isfinite(d).all() and np.isfinite(e).all()):
-        raise np.linalg.LinAlgError(
-            "eigh_tridiagonal: argument d or e is not finite. Remove or replace such entries before the call."
-        )
-    if e.dtype.kind != "c":
-        return scipy.linalg.eigh_tridiagonal(d.real, e, check_finite=False)
-    # the matrix is P T Pᴴ with a diagonal P, of numbers of modulus 1, and a real T
-    size = abs(e)
-    phases = np.append(1, np.cumprod(np.where(size == 0, 1, e.conj() / np.where(size == 0, 1, size))))
-    w, V = scipy.linalg.eigh_tridiagonal(d.real, size, check_finite=False)
-    return w, (phases / abs(phases))[:, None] * V
 
 
 @primitive("(n),(k)->(n),(n,n),(n,n),(n)", intermediates=2)

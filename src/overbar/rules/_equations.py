@@ -1,6 +1,6 @@
 """Matrix equations: Sylvester's and Lyapunov's.
 
-May import NumPy, `overbar._namespace`, `overbar._primitive` and `rules.equation_kernels`. No framework has a kernel for
+May import NumPy, `overbar._namespace`, `overbar._primitive` and `overbar.kernels`. No framework has a kernel for
 any of them: the values are computed on the host, by Schur decompositions. The rules are made of the same equations.
 """
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
-from overbar.rules._equation_kernels import continuous_lyapunov, discrete_lyapunov, sylvester
+from overbar.kernels._matrix_equations import continuous_lyapunov, discrete_lyapunov, sylvester
 
 # -- Sylvester ---------------------------------------------------------------------------------------------------------
 

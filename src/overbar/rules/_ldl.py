@@ -1,27 +1,15 @@
 """The factorisation of symmetric indefinite matrices, by Bunch and Kaufman's pivots.
 
-May import `overbar._namespace`, `overbar._primitive`, `overbar._kernel`, and `halving` and `schur_forms` of the rules.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, and `halving` of the rules.
 """
 
 import numpy as np
 import scipy.linalg
 
-from overbar._kernel import kernel
 from overbar._namespace import mH, mT, namespace
 from overbar._primitive import primitive
+from overbar.kernels._ldl import bunch_kaufman
 from overbar.rules import _halving as halving
-
-
-@kernel("(n,n)->(n,n),(n,n),(n)", "==i")
-def bunch_kaufman(A, *, lower):
-    """SciPy's ldl of a Hermitian matrix."""
-    if not np.isfinite(A).all():
-        raise np.linalg.LinAlgError("ldl: argument A is not finite. Remove or replace such entries before the call.")
-    if len(A) == 0:
-        return A, A, np.arange(0)
-    if A.dtype.kind == "c":  # LAPACK takes the diagonal for real, and SciPy warns where it is not
-        A = A - 1j * np.diag(A.diagonal().imag)
-    return scipy.linalg.ldl(A, lower=lower)
 
 
 @primitive("(n,n)->(n,n),(n,n),(n)", hermitian=("A",))

@@ -1,53 +1,17 @@
 """Factors of symmetric indefinite matrices in one array, as LAPACK has them, and solving with them.
 
-May import `overbar._namespace`, `overbar._primitive`, `overbar._kernel`, and `halving`, `ldl` and `schur_forms` of the
-rules.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, and `ldl` of the rules.
 """
 
 import numpy as np
 
-from overbar._kernel import kernel
 from overbar._namespace import mH, mT, namespace
 from overbar._primitive import once, primitive
+from overbar.kernels._ldl import ldl_order, sytrf
+from overbar.kernels._stacks import lapack
 from overbar.rules._ldl import CLEAR, Blocks, eliminated, product_of
-from overbar.rules._schur_forms import lapack
 
 # -- factors in one array ----------------------------------------------------------------------------------------------
-
-
-@kernel("(n,n)->(n,n),(n)", "=i")
-def sytrf(A, *, hermitian):
-    """LAPACK's factors of A in one array, and its pivots."""
-    if len(A) == 0:
-        return A, np.arange(0)
-    name = "hetrf" if hermitian and A.dtype.kind == "c" else "sytrf"
-    size = int(lapack(f"{name}_lwork", A.dtype)(len(A), lower=1)[0].real)
-    LD, pivots, _ = lapack(name, A.dtype)(A, lower=1, lwork=size)
-    return np.tril(LD), pivots
-
-
-@kernel("(n)->(n),(n,n),(n,n),(n)", "iiii")
-def ldl_order(pivots):
-    """What pivots say: the order of the rows; for each column of LD in which rows of it those of L[perm] are, and where
-    the rows of LD are in that; and a 1 where a block of two begins.
-
-    LAPACK exchanges rows of what is left of A, and not those of the columns that it has done."""
-    pivots = np.rint(pivots.real).astype(int)
-    n = len(pivots)
-    perm, rows, double = np.arange(n), np.arange(n)[:, None] + np.zeros((1, n), int), np.zeros(n, int)
-    k = 0
-    while k < n:
-        two = pivots[k] < 0
-        i, j = (k + 1, -pivots[k] - 1) if two else (k, pivots[k] - 1)
-        if not i <= j < n:
-            raise np.linalg.LinAlgError(
-                f"pivot {k + 1} is {pivots[k]}, which belongs to no factorisation. Take those that ldl_factor returns."
-            )
-        perm[[i, j]] = perm[[j, i]]
-        rows[[i, j], :k] = rows[[j, i], :k]
-        double[k] = two
-        k += 1 + two
-    return perm, rows, rows.argsort(0), double
 
 
 class _Compact:

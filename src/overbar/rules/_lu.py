@@ -1,54 +1,17 @@
 """The LU decomposition with partial pivoting, in three factors and in one array.
 
-May import `overbar._namespace`, `overbar._primitive`, `overbar._kernel`, and `halving` and `triangular` of the rules.
-The pivots are constant where the decomposition is differentiable at all: the rules are those of A[p] = L U without
-pivots.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, and `halving` and `triangular` of the
+rules. The pivots are constant where the decomposition is differentiable at all: the rules are those of A[p] = L U
+without pivots.
 """
 
 import numpy as np
-import scipy.linalg
 
-from overbar._kernel import kernel
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
+from overbar.kernels._lu import getrf, permutation
 from overbar.rules._halving import by_size, cut, is_small
 from overbar.rules._triangular import check_sides
-
-
-@kernel("(m,n)->(m,n),(m),(m)", "=ii")
-def getrf(A):
-    """LAPACK's factors of A in one array, its pivots, counted from 1 and filled up to m, and the rows p that they
-    bring to the top: A[p] = L U."""
-    m = len(A)
-    pivots, p = np.arange(1, m + 1), np.arange(m)
-    if A.size:
-        (factor,) = scipy.linalg.get_lapack_funcs(("getrf",), (A,))
-        A, swaps, _ = factor(A)
-        pivots[: len(swaps)] = swaps + 1
-        _exchange(p, swaps)
-    return A, pivots, p
-
-
-def _exchange(p, swaps):
-    for i, j in enumerate(swaps):
-        p[[i, j]] = p[[j, i]]
-
-
-@kernel("(m),(k)->(m)", "i")
-def permutation(rows, pivots):
-    """The rows that the pivots of `lu_factor` bring to the top: 0, 1, … m − 1 in another order. Of `rows` only the
-    length is read."""
-    p, m = np.arange(len(rows)), len(rows)
-    pivots = np.rint(np.real(pivots))
-    possible = (pivots > np.arange(len(pivots))) & (pivots <= m)
-    if not possible.all():
-        i = int(possible.argmin())
-        raise np.linalg.LinAlgError(
-            f"pivot {i} is {pivots[i]:g}, but must be between {i + 1} and {m}: pivots count from 1, as those of "
-            "lu_factor do. (Add 1 to SciPy's.)"
-        )
-    _exchange(p, pivots.astype(int) - 1)
-    return p
 
 
 @primitive("(m,n)->(m,m),(m,k),(k,n),(m)", intermediates=1)

@@ -1,22 +1,14 @@
 """Functions of a square matrix that are entire, or rational: powers, polynomials, exponential, sine and cosine.
 
-May import NumPy, `overbar._namespace`, `overbar._primitive` and `rules.jets`.
+May import NumPy, `overbar._jets`, `overbar._namespace`, `overbar._primitive` and `rules.frechet`.
 """
 
 import numpy as np
 
+from overbar._jets import Jet, by_squaring, exponential, sine_and_cosine
 from overbar._namespace import mH, namespace
 from overbar._primitive import primitive
-from overbar.rules._jets import (
-    Jet,
-    algorithm,
-    by_squaring,
-    differentiable,
-    evaluate,
-    exponential,
-    first_derivative,
-    sine_and_cosine,
-)
+from overbar.rules._frechet import algorithm, differentiable, evaluate, first_derivative
 
 
 @primitive("(n,n)->(n,n)")
@@ -274,7 +266,7 @@ def expm(A):
 def _(xp, X):
     order = len(X.parts).bit_length() - 1
     found = xp.expm_along(X.parts[0], *(X.parts[1 << i] for i in range(order)))
-    return exponential(xp, X) if found is None else Jet([None] * (len(X.parts) - 1) + [found])
+    return exponential(X) if found is None else Jet([None] * (len(X.parts) - 1) + [found])
 
 
 differentiable(expm)
@@ -330,7 +322,7 @@ def expm_frechet(A, E):
 
         L̇ = D² exp(A)[E, Ȧ] + L(A, Ė).
 
-    Reverse, by turning traces as in `expm` (`overbar.rules._jets` has the derivation for every order):
+    Reverse, by turning traces as in `expm` (`overbar.rules._frechet` has the derivation for every order):
 
         Ā = (D² exp(A)[E, L̄ᴴ])ᴴ,    Ē = L(A, L̄ᴴ)ᴴ.
 
@@ -390,7 +382,7 @@ def sinm(A):
     does that of the angle itself: expect to lose log₁₀ ‖A‖ digits of an entry of size 1.
 
     Run on A + εE with ε² = 0, the algorithm gives sin(A) + εL(A, E), and by turning the trace of the words of which the
-    derivative L is a sum (see `overbar.rules._jets`, also for higher derivatives),
+    derivative L is a sum (see `overbar.rules._frechet`, also for higher derivatives),
 
         Ċ = L(A, Ȧ),    Ā = L(A, C̄ᴴ)ᴴ.
 
@@ -409,7 +401,7 @@ def sinm(A):
 
 @algorithm("sinm", everywhere=True)
 def _(xp, X):
-    return sine_and_cosine(xp, X)[0]
+    return sine_and_cosine(X)[0]
 
 
 differentiable(sinm)
@@ -474,7 +466,7 @@ def cosm(A):
 
 @algorithm("cosm", everywhere=True)
 def _(xp, X):
-    return sine_and_cosine(xp, X)[1]
+    return sine_and_cosine(X)[1]
 
 
 differentiable(cosm)

@@ -1,256 +1,18 @@
 """Functions of a square matrix that have a branch: square root, logarithm, fractional powers.
 
-May import NumPy, `overbar._namespace`, `overbar._primitive`, `rules.jets`, `rules.matrix_functions` and
-`rules.schur_forms`. No framework has what they are made of, a Schur decomposition and triangular Sylvester equations:
-values and derivatives are computed on the host, in double precision whatever the dtype.
-
-With A = Q T Qᴴ, T upper triangular, f(A) = Q f(T) Qᴴ, and the derivative along E is Q L Qᴴ with that of f at T along
-Qᴴ E Q. What follows works on the jets of `overbar.rules._jets`, whose first part is T and triangular; the others are
-full matrices.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar._jets`, `overbar.kernels`, and `frechet` and
+`matrix_functions` of the rules. No framework has what they are made of, a Schur decomposition and triangular Sylvester
+equations: values and derivatives are computed on the host, in double precision whatever the dtype.
 """
-
-import functools
-import math
 
 import numpy as np
 
-from overbar._namespace import NUMPY, namespace
+from overbar._jets import Jet
+from overbar._namespace import namespace
 from overbar._primitive import primitive
-from overbar.rules._jets import (
-    Jet,
-    algorithm,
-    by_product,
-    by_squaring,
-    differentiable,
-    evaluate,
-    exponential,
-    longest_term,
-    subsets,
-)
+from overbar.kernels._matrix_roots import also_singular, by_schur, logarithm, root, to_the_power
+from overbar.rules._frechet import algorithm, by_product, differentiable, evaluate
 from overbar.rules._matrix_functions import exact_expm
-from overbar.rules._schur_forms import adjoint, complex_forms, lapack, schur_forms, solve_upper
-
-# Up to this size triangular equations are solved column by column; larger ones are halved.
-SMALL = 32
-
-# The degree of numerator and denominator of the Padé approximant of log(I + X), and the ‖X‖ up to which it is exact to
-# rounding (Higham 2008, Functions of Matrices, table 11.1).
-PADE, PADE_RADIUS = 7, 0.264
-NODES = list(zip(*np.polynomial.legendre.leggauss(PADE), strict=True))
-
-
-# -- Schur forms -------------------------------------------------------------------------------------------------------
-
-
-def by_schur(name, function, X, singular=""):
-    """The jet f(X) of a stack, where `function` computes it for triangular first parts. An error for what is not
-    finite, for a negative eigenvalue of a real matrix, and for a singular one if there are words that say why."""
-    given = [E for E in X.parts if E is not None]
-    if not all(np.isfinite(E).all() for E in given):
-        raise np.linalg.LinAlgError(
-            f"{name}: argument A, or a direction in which it is differentiated, has an entry that is not finite. "
-            "Remove or replace such entries before the call."
-        )
-    A = X.parts[0]
-    wide = [None if E is None else E.astype(np.result_type(E, np.float64)) for E in X.parts]
-    scale = NUMPY.power_of_two(wide[0])  # at sizes beyond 1e±138 LAPACK's blocks lose digits
-    T, Q, _ = schur_forms(wide[0] / scale)
-    T = T * scale
-    if A.dtype.kind == "c":
-        return _turned(name, function, T, Q, wide, singular)
-    T = _without_negative_eigenvalues(name, T, np.finfo(A.dtype).eps)
-    # those with complex eigenvalues, and the others, which stay real
-    twofold = np.diagonal(T, -1, -2, -1).any(-1)
-    found = None
-    for group in (twofold, ~twofold):
-        if not group.any():
-            continue
-        every = group.all()
-        forms, parts = (T, Q), wide
-        if not every:
-            forms, parts = (T[group], Q[group]), Jet(wide)[group].parts
-        if twofold is group:
-            forms = complex_forms(*forms)
-        part = _turned(name, function, *forms, parts, singular)
-        if all(E.dtype.kind == "f" for E in given):
-            part = Jet([None if F is None else F.real for F in part.parts])
-        if every:
-            return part
-        whole = found or Jet([None if F is None else np.zeros((len(T), *F.shape[1:]), F.dtype) for F in part.parts])
-        found = whole.replaced(group, part)
-    return found
-
-
-def _turned(name, function, T, Q, parts, singular):
-    if singular and not np.diagonal(T, 0, -2, -1).all():
-        raise np.linalg.LinAlgError(f"{name}: argument A is singular: it has the eigenvalue 0, {singular}.")
-    turned = Jet([T, *(None if E is None else adjoint(Q) @ E @ Q for E in parts[1:])])
-    return Jet([None if F is None else Q @ F @ adjoint(Q) for F in function(turned).parts])
-
-
-def _without_negative_eigenvalues(name, T, eps):
-    """Real Schur forms whose real eigenvalues are not negative: one that is zero to rounding, in the precision of the
-    matrix, becomes zero."""
-    eigenvalues, pairs = np.diagonal(T, 0, -2, -1), np.diagonal(T, -1, -2, -1) != 0
-    alone = np.ones(eigenvalues.shape, bool)  # in none of the 2 by 2 blocks, which hold complex ones
-    alone[..., :-1] &= ~pairs
-    alone[..., 1:] &= ~pairs
-    negative = alone & (eigenvalues < 0)
-    small = alone & (abs(eigenvalues) < T.shape[-1] * eps * abs(T).max((-2, -1))[:, None])
-    rounding = negative & small
-    for eigenvalue in eigenvalues[negative & ~rounding]:
-        raise np.linalg.LinAlgError(
-            f"{name}: argument A has the negative eigenvalue {eigenvalue:.6g}, so that its principal value is not "
-            "real. Convert A to a complex dtype."
-        )
-    # where one is negative by rounding, the small positive ones are rounding as well
-    matrices, i = np.nonzero(small & rounding.any(-1, keepdims=True))
-    if len(i):
-        T = T.copy()
-        T[matrices, i, i] = 0
-    return T
-
-
-def _triangular_sylvester(R, S, C):
-    """The solution X of R X + X S = C for upper triangular R and S, for stacks of them.
-
-    The larger of the two is halved until both are small (Jonsson and Kågström, 2002), so that most of the work is in
-    products. LAPACK's trsyl would do for the small ones, but puts another number in the place of a sum of eigenvalues
-    that is small beside the largest: matrices with entries of 1e-150 and of 1e150 are not for it.
-    """
-    m, n = C.shape[-2:]
-    X = np.empty_like(C)
-    if max(m, n) <= SMALL:
-        sums = np.diagonal(R, 0, -2, -1)[:, :, None] + np.diagonal(S, 0, -2, -1)[:, None, :]
-        if not sums.all():
-            raise np.linalg.LinAlgError(
-                "the square roots of two eigenvalues of argument A add up to 0: the derivative does not exist."
-            )
-        M, i = np.array(np.broadcast_to(R, (len(C), m, m)), sums.dtype), np.arange(m)
-        for j in range(n):
-            M[:, i, i] = sums[:, :, j]
-            right = C[:, :, j : j + 1]
-            if j:
-                right = right - X[:, :, :j] @ S[:, :j, j : j + 1]
-            X[:, :, j : j + 1] = right / M if m == 1 else solve_upper(M, right)
-    elif m >= n:
-        k = m // 2
-        X[:, k:] = _triangular_sylvester(R[:, k:, k:], S, C[:, k:])
-        X[:, :k] = _triangular_sylvester(R[:, :k, :k], S, C[:, :k] - R[:, :k, k:] @ X[:, k:])
-    else:
-        k = n // 2
-        X[..., :k] = _triangular_sylvester(R, S[:, :k, :k], C[..., :k])
-        X[..., k:] = _triangular_sylvester(R, S[:, k:, k:], C[..., k:] - X[..., :k] @ S[:, :k, k:])
-    return X
-
-
-# -- the functions on jets whose first part is triangular --------------------------------------------------------------
-
-
-def _triangular_root(T):
-    """The principal square roots of upper triangular matrices: R² = T, by halves, and column by column where it is
-    small (Björck and Hammarling, 1983; Deadman, Higham and Ralha, 2013)."""
-    n = T.shape[-1]
-    if n <= 1:
-        return np.sqrt(T)
-    k = n // 2 if n > SMALL else n - 1
-    R = np.zeros_like(T)
-    R[:, :k, :k], R[:, k:, k:] = _triangular_root(T[:, :k, :k]), _triangular_root(T[:, k:, k:])
-    R[:, :k, k:] = _triangular_sylvester(R[:, :k, :k], R[:, k:, k:], T[:, :k, k:])
-    return R
-
-
-def root(X):
-    """The jet R with R² = X: from R₀² = T, and R₀ R_s + R_s R₀ = X_s − Σ R_t R_(s−t) for the others."""
-    R = Jet([_triangular_root(X.parts[0]), *[None] * (len(X.parts) - 1)])
-    for s in range(1, len(R.parts)):
-        known = R.coefficient(R, s, [t for t in subsets(s) if t not in (0, s)])
-        right = X.parts[s] if known is None else -known if X.parts[s] is None else X.parts[s] - known
-        if right is not None:
-            R.parts[s] = _triangular_sylvester(R.parts[0], R.parts[0], right)
-    return R
-
-
-def solve(M, B):
-    """The jet X with M X = B: M₀ X_s = B_s − Σ M_t X_(s−t) over the t that are not empty."""
-    X = Jet([None] * len(B.parts))
-    for s in range(len(B.parts)):
-        known = M.coefficient(X, s, [t for t in subsets(s) if t])
-        right = B.parts[s] if known is None else -known if B.parts[s] is None else B.parts[s] - known
-        if right is not None:
-            X.parts[s] = solve_upper(M.parts[0], right)
-    return X
-
-
-def _with_diagonal(A, d):
-    """A with the diagonal d, in place."""
-    i = np.arange(A.shape[-1])
-    A[:, i, i] = d
-
-
-def logarithm(X):
-    """The jet log(X): square roots until X^(1/2ˢ) is near I, and there a Padé approximant in partial fractions."""
-    eigenvalues, order = np.diagonal(X.parts[0], 0, -2, -1), len(X.parts).bit_length() - 1
-    exact_to = 2 * PADE * math.log2(PADE_RADIUS) - order * math.log2(2 * PADE + 1)
-    s = np.zeros(len(eigenvalues))
-    while True:
-        near = X.plus_identity(-1)
-        far = longest_term(NUMPY, near.parts[0], 2 * PADE + 1, order) > exact_to
-        if not far.any():
-            break
-        X = root(X) if far.all() else X.replaced(far, root(X[far]))
-        s += far
-    total = Jet([None] * len(X.parts))
-    for node, weight in NODES:  # ∫₀¹ X (I + tX)⁻¹ dt by Gauss's rule
-        total = total + solve((near * ((1 + node) / 2)).plus_identity(1), near) * (weight / 2)
-    total = total * 2.0 ** s[:, None, None]
-    _with_diagonal(total.parts[0], np.log(eigenvalues))
-    return total
-
-
-def also_singular(function, eps, name, what):
-    """The same for stacks with matrices that have zeros on the diagonal, where `function` is that of a number with
-    f(0) = 0; an error where a zero belongs to a Jordan block, to rounding in the precision eps.
-
-    With the zeros moved to the end, T = [[T₁₁, T₁₂], [0, 0]]. As f(T) T = T f(T), f(T) has T₁₁⁻¹ f(T₁₁) T₁₂ beside
-    f(T₁₁), and zeros below. There are no derivatives in general, and none here.
-    """
-
-    def value(X):
-        (T,) = X.parts
-        regular = np.diagonal(T, 0, -2, -1).all(-1)
-        if regular.all():
-            return function(X)
-        found = np.zeros_like(T)
-        if regular.any():
-            found[regular] = function(X[regular]).parts[0]
-        for i in np.nonzero(~regular)[0]:
-            part = _of_singular(function, T[i], eps)
-            if part is None:
-                raise np.linalg.LinAlgError(f"{name}: argument A has no {what}: it is defective at the eigenvalue 0.")
-            found[i] = part
-        return Jet([found])
-
-    return value
-
-
-def _of_singular(function, T, eps):
-    """That of one matrix, or None where there is none."""
-    trexc, size = lapack("trexc", T.dtype), abs(T).max(initial=0)
-    Z, rank = np.eye(len(T), dtype=T.dtype), 0
-    for i in range(len(T)):
-        if T[i, i]:
-            T, Z, _ = trexc(T, Z, i + 1, rank + 1)
-            rank += 1
-    T11, T12, T22 = T[:rank, :rank], T[:rank, rank:], T[rank:, rank:]
-    if abs(T22).max() > math.sqrt(eps) * size:
-        return None
-    F = np.zeros_like(T)
-    if rank:
-        F11 = function(Jet([T11[None]])).parts[0]
-        F[:rank, :rank], F[:rank, rank:] = F11[0], solve_upper(T11[None], F11 @ T12)[0]
-    return Z @ F @ adjoint(Z)
-
 
 # -- square root -------------------------------------------------------------------------------------------------------
 
@@ -286,8 +48,9 @@ def sqrtm(A):
         Ċ:  C Ċ + Ċ C = Ȧ,    Ā = Zᴴ:  C Z + Z C = C̄ᴴ.
 
     Both are solved on the Schur form, where the equation is triangular. No difference of eigenvalues is divided by,
-    only sums. Higher derivatives are again such equations, R R_s + R_s R = −Σ R_t R_(s−t): see `overbar.rules._jets`.
-    On the negative axis, where the function jumps, the derivative is that of the branch which the value is on.
+    only sums. Higher derivatives are again such equations, R R_s + R_s R = −Σ R_t R_(s−t): see
+    `overbar.rules._frechet`. On the negative axis, where the function jumps, the derivative is that of the branch which
+    the value is on.
 
     Source: Björck and Hammarling (1983) for the value; Higham (2008), Functions of Matrices, sections 6.1 and 6.2.
     Cost: a Schur decomposition for the function, and for a rule another and the triangular equation, less than 2n³.
@@ -381,7 +144,7 @@ def logm(A):
     triangular systems (Al-Mohy, Higham and Relton, 2013, Computing the Fréchet derivative of the matrix logarithm).
     Only sums of square roots of eigenvalues are divided by, so that equal eigenvalues are nothing special. On the
     negative axis, where the function jumps, the derivative is that of the branch which the value is on. Higher
-    derivatives: see `overbar.rules._jets`.
+    derivatives: see `overbar.rules._frechet`.
 
     Cost: a Schur decomposition and some products for the function, and for a rule another and three times the products.
 
@@ -469,7 +232,7 @@ def fractional_matrix_power(A, t):
 
         Ċ = L(A, Ȧ),    Ā = L(A, C̄ᴴ)ᴴ,
 
-    the second by turning traces; `overbar.rules._jets` derives it, also for higher derivatives. By the exponent,
+    the second by turning traces; `overbar.rules._frechet` derives it, also for higher derivatives. By the exponent,
 
         ∂C/∂t = log(A) C,    t̄ = Re tr(C̄ᴴ C log A),
 
@@ -493,54 +256,15 @@ def fractional_matrix_power(A, t):
 def _(xp, X, t):
     exponents = set(t.tolist())
     if len(exponents) == 1:
-        return _to_the_power(X, exponents.pop())
+        return to_the_power(X, exponents.pop())
     found = None
     for exponent in exponents:  # one stack for each
         group = t == exponent
-        part = _to_the_power(X[group], exponent)
+        part = to_the_power(X[group], exponent)
         if found is None:
             found = Jet([None if F is None else np.zeros((len(t), *F.shape[1:]), F.dtype) for F in part.parts])
         found = found.replaced(group, part)
     return found
-
-
-def _to_the_power(X, t):
-    """The jet Xᵗ of a stack, for a number t."""
-    if not math.isfinite(t):
-        raise np.linalg.LinAlgError(f"fractional_matrix_power: argument t is not finite: {t}.")
-    if t.is_integer():
-        return whole_power(X, int(t))
-    power, name = functools.partial(_power_of_triangular, t=t), "fractional_matrix_power"
-    if t < 0:
-        return by_schur(name, power, X, "which has no negative power")
-    if len(X.parts) > 1:
-        return by_schur(name, power, X, "where a power that is no whole number has no derivative in general")
-    return by_schur(name, also_singular(power, np.finfo(X.parts[0].dtype).eps, name, f"power {t}"), X)
-
-
-def _power_of_triangular(X, t):
-    exponent = np.frexp(abs(np.diagonal(X.parts[0], 0, -2, -1)).max(-1))[1][:, None, None]
-    X = X * np.ldexp(1.0, -exponent)
-    total = exponential(NUMPY, logarithm(X) * t)
-    _with_diagonal(total.parts[0], np.diagonal(X.parts[0], 0, -2, -1) ** t)
-    return total * 2.0 ** (exponent * t)
-
-
-def whole_power(X, n):
-    """The jet Xⁿ for a whole number n."""
-    if n < 0:
-        try:
-            inverse = np.linalg.inv(X.parts[0])
-        except np.linalg.LinAlgError:
-            raise np.linalg.LinAlgError(
-                f"fractional_matrix_power: argument A is singular: it has no power {n}."
-            ) from None
-        parts = [inverse]
-        for s in range(1, len(X.parts)):  # X Y = I
-            known = X.coefficient(Jet(parts), s, [t for t in subsets(s) if t])
-            parts.append(-inverse @ known)
-        X = Jet(parts)
-    return by_squaring(X, abs(n)) if n else (X * 0.0).plus_identity(1)
 
 
 @primitive("(n,n)->(n,n)")

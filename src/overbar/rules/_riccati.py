@@ -1,13 +1,13 @@
 """Riccati equations, continuous and discrete.
 
-May import NumPy, `overbar._namespace`, `overbar._primitive`, `rules.equations` and `rules.equation_kernels`.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels` and `rules.equations`.
 """
 
 import numpy as np
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
-from overbar.rules._equation_kernels import continuous_are, discrete_are
+from overbar.kernels._riccati import continuous_are, discrete_are
 from overbar.rules._equations import shifted, solve_continuous_lyapunov, solve_discrete_lyapunov, solve_sylvester
 
 # -- Riccati -----------------------------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 """Tridiagonal systems of equations.
 
-May import NumPy, `overbar._namespace`, `overbar._primitive` and `rules.banded`.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels` and `rules.banded`.
 """
 
 from overbar._namespace import namespace
 from overbar._primitive import once, primitive
-from overbar.rules._banded import band_of, band_times, dominant, gbsv, left_of, right_of
+from overbar.kernels._banded import gbsv
+from overbar.rules._banded import band_of, band_times, dominant, left_of, right_of
 
 # -- three diagonals ---------------------------------------------------------------------------------------------------
 

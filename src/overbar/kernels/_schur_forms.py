@@ -1,23 +1,13 @@
-"""What kernels on the host share: Schur forms and triangular systems of whole stacks of matrices.
+"""Schur forms of stacks of matrices, real and complex.
 
-May import NumPy and SciPy. A stack is an array (k, m, n). Where matrices are small, a call of
-LAPACK through SciPy takes longer than the work that it does, so that loops over a stack contain single calls, and
-everything else is done for all of its matrices at once.
+May import NumPy, and `stacks` of the kernels.
 """
 
 import functools
 
 import numpy as np
-import scipy.linalg
 
-# Up to this order, triangular systems of a stack are solved all at once.
-TOGETHER = 16
-
-
-@functools.cache
-def lapack(name, dtype):
-    """The routine of LAPACK for arrays of this dtype."""
-    return scipy.linalg.get_lapack_funcs((name,), dtype=dtype)[0]
+from overbar.kernels._stacks import lapack, mH
 
 
 @functools.lru_cache(32)
@@ -66,25 +56,8 @@ def complex_forms(T, Z):
         first, second = first / size, second / size
         G = np.stack([first, second, -second.conj(), first], axis=-1).reshape(-1, 2, 2).swapaxes(-1, -2)
         both, above, behind = slice(j, j + 2), slice(0, j + 2), slice(j, None)
-        T[blocks, both, behind] = adjoint(G) @ T[blocks, both, behind]
+        T[blocks, both, behind] = mH(G) @ T[blocks, both, behind]
         T[blocks, above, both] = T[blocks, above, both] @ G
         Z[blocks, :, both] = Z[blocks, :, both] @ G
         T[blocks, j + 1, j] = 0
     return T, Z
-
-
-def solve_upper(T, B):
-    """T⁻¹ B for upper triangular T without zeros on the diagonal, for stacks of both."""
-    if len(T) > 1 and T.shape[-1] <= TOGETHER:
-        # LAPACK's LU of an upper triangular matrix eliminates nothing and pivots nowhere
-        return np.linalg.solve(T, B)
-    X = np.empty(B.shape, np.result_type(T, B))
-    if X.size:
-        trtrs = lapack("trtrs", X.dtype)
-        for i in range(len(X)):
-            X[i] = trtrs(T[i], B[i])[0]
-    return X
-
-
-def adjoint(A):
-    return A.conj().swapaxes(-1, -2)

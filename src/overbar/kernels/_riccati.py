@@ -1,211 +1,14 @@
-"""How matrix equations are solved on the host: triangular Sylvester equations, Lyapunov's, Riccati's.
+"""Riccati equations, continuous and discrete, corrected by Newton's method.
 
-May import NumPy, SciPy, `overbar._namespace`, `overbar._kernel` and `rules.schur_forms`. It knows no derivative.
+May import NumPy, SciPy, and `kernel`, `matrix_equations` and `stacks` of the kernels.
 """
 
 import numpy as np
 import scipy.linalg
 
-from overbar._kernel import kernel
-from overbar._namespace import NUMPY
-from overbar.rules._schur_forms import adjoint, lapack, schur_forms, solve_upper
-
-# Triangular equations up to this size go to LAPACK's trsyl, which works entry by entry; larger ones are halved.
-SMALL = 32
-
-
-# Two numbers count as equal where they differ by less than this many units of rounding of the matrices they come from.
-CLOSE = 16
-
-
-# -- on the host -------------------------------------------------------------------------------------------------------
-
-
-def _finite(function, **arrays):
-    """Refuse NaN and infinity, on which LAPACK's iterations need not end."""
-    for name, A in arrays.items():
-        if not np.isfinite(A).all():
-            place = tuple(np.argwhere(~np.isfinite(A))[0].tolist())
-            raise np.linalg.LinAlgError(
-                f"{function}: argument {name} is not finite: its entry {place[-2:]} is {A[place]}. Remove or replace "
-                "such entries before the call."
-            )
-
-
-def _where_finite(solve, *arrays):
-    """What `solve` makes of stacks; NaN for the matrices whose right-hand side, the last array, is not finite."""
-    Q, dtype = arrays[-1], np.result_type(*arrays)
-    fine = np.isfinite(Q).all((-2, -1))
-    if not Q.size or fine.all():
-        return solve(*arrays) if Q.size else Q.astype(dtype)
-    X = np.full(Q.shape, np.nan, dtype)
-    if fine.any():
-        X[fine] = solve(*(A[fine] for A in arrays))
-    return X
-
-
-def _cut(T):
-    """Where to halve a triangular matrix, beside its 2 by 2 blocks."""
-    k = len(T) // 2
-    return k + 1 if T[k, k - 1] else k
-
-
-def triangular_sylvester(R, S, F, adjoint=False):
-    """The solution Y of R Y + Y S = F, or of R Y + Y Sᴴ = F, for upper triangular R and S. Overwrites F.
-
-    Jonsson and Kågström (2002), "Recursive blocked algorithms for solving triangular systems", parts I and II: halve
-    the larger of R and S, so that nearly all the work is in products.
-    """
-    m, n = F.shape
-    if max(m, n) <= SMALL:
-        if m and n:
-            Y, scale, _ = lapack("trsyl", F.dtype)(R, S, F, tranb="C" if adjoint else "N")
-            F[...] = Y / scale
-        return F
-    if m >= n:
-        k = _cut(R)
-        last = triangular_sylvester(R[k:, k:], S, F[k:], adjoint)
-        F[:k] -= R[:k, k:] @ last
-        triangular_sylvester(R[:k, :k], S, F[:k], adjoint)
-        return F
-    k = _cut(S)
-    one, two = slice(0, k), slice(k, n)
-    if adjoint:
-        last = triangular_sylvester(R, S[two, two], F[:, two], adjoint)
-        F[:, one] -= last @ S[one, two].conj().T
-        triangular_sylvester(R, S[one, one], F[:, one], adjoint)
-    else:
-        first = triangular_sylvester(R, S[one, one], F[:, one], adjoint)
-        F[:, two] -= first @ S[one, two]
-        triangular_sylvester(R, S[two, two], F[:, two], adjoint)
-    return F
-
-
-def _triangular_equations(R, S, F, adjoint=False):
-    """The same for stacks, one after the other: a call of LAPACK's each, where they are small."""
-    return np.stack([triangular_sylvester(*each, adjoint) for each in zip(R, S, F.copy(), strict=True)])
-
-
-def _refuse_meeting(gap, size, name, problem):
-    """Raise where the smallest eigenvalue of an equation is rounding, for equations of these sizes."""
-    if (gap <= CLOSE * np.finfo(size.dtype).eps * size).any():
-        raise np.linalg.LinAlgError(_singular(name, problem))
-
-
-def _refuse_growth(Y, F, size, name, problem):
-    """Raise where a solution is so large that the equation has to be singular to working precision: eigenvalues near a
-    Jordan block are not known well enough to show it."""
-    info = np.finfo(size.dtype)
-    if not (_norms(Y) * size * info.eps < np.maximum(_norms(F), info.tiny)).all():
-        raise np.linalg.LinAlgError(_singular(name, problem))
-
-
-def _singular(name, problem):
-    return f"{name}: {problem}, to working precision, so that the equation is singular: no solution is the only one."
-
-
-def _norms(A):
-    return np.linalg.norm(A, axis=(-2, -1))
-
-
-def _sizes(R, eigenvalues):
-    """How large matrices in Schur form are, in the sense of a norm that does not grow with their order."""
-    return np.maximum(abs(eigenvalues).max(-1), _norms(R) / R.shape[-1] ** 0.5)
-
-
-def _smallest(A):
-    return abs(A).min((-2, -1))
-
-
-@kernel("(m,m),(n,n),(m,n)->(m,n)", stacked=True)
-def sylvester(A, B, Q):
-    """The solution X of A X + X B = Q, by Bartels and Stewart (1972): with A = U R Uᴴ and B = V S Vᴴ the equation is
-    R Y + Y S = Uᴴ Q V for Y = Uᴴ X V."""
-    _finite("solve_sylvester", A=A, B=B)
-    return _where_finite(_sylvester, A, B, Q)
-
-
-def _sylvester(A, B, Q):
-    name, problem = "solve_sylvester", "an eigenvalue of A is the negative of one of B"
-    dtype = np.result_type(A, B, Q)
-    scale, unit = np.maximum(NUMPY.power_of_two(A), NUMPY.power_of_two(B)), NUMPY.power_of_two(Q)
-    R, U, ours = schur_forms((A / scale).astype(dtype))
-    S, V, theirs = schur_forms((B / scale).astype(dtype))
-    size = _sizes(R, ours) + _sizes(S, theirs)
-    _refuse_meeting(_smallest(ours[:, :, None] + theirs[:, None, :]), size, name, problem)
-    F = adjoint(U) @ (Q / unit).astype(dtype) @ V
-    Y = _triangular_equations(R, S, F)
-    _refuse_growth(Y, F, size, name, problem)
-    # one factor after the other: their product may overflow where the result does not
-    return (U @ Y @ adjoint(V)) / scale * unit
-
-
-def _continuous(A, Q, name="solve_continuous_lyapunov"):
-    """The solution of A X + X Aᴴ = Q, and the eigenvalues of A, for stacks."""
-    dtype, problem = np.result_type(A, Q), "two eigenvalues λ and μ of A, or one twice, have λ = −conj(μ)"
-    scale, unit = NUMPY.power_of_two(A), NUMPY.power_of_two(Q)
-    R, U, eigenvalues = schur_forms((A / scale).astype(dtype))
-    size = 2 * _sizes(R, eigenvalues)
-    _refuse_meeting(_smallest(eigenvalues[:, :, None] + eigenvalues[:, None, :].conj()), size, name, problem)
-    F = adjoint(U) @ (Q / unit).astype(dtype) @ U
-    Y = _triangular_equations(R, R, F, adjoint=True)
-    _refuse_growth(Y, F, size, name, problem)
-    return (U @ Y @ adjoint(U)) / scale * unit, eigenvalues * scale[..., 0]
-
-
-@kernel("(n,n),(n,n)->(n,n)", stacked=True)
-def continuous_lyapunov(A, Q):
-    """The solution X of A X + X Aᴴ = Q, from one Schur decomposition."""
-    _finite("solve_continuous_lyapunov", A=A)
-    return _where_finite(lambda A, Q: _continuous(A, Q)[0], A, Q)
-
-
-def triangular_stein(R, S, F):
-    """The solution Y of Y − R Y Sᴴ = F for stacks of complex upper triangular R and S, by halves. Overwrites F."""
-    m, n = F.shape[-2:]
-    if max(m, n) <= SMALL:
-        eye = np.eye(m)
-        for j in reversed(range(n)):  # column by column: (I − conj(sⱼⱼ) R) yⱼ = fⱼ + R Σ conj(sⱼₖ) yₖ
-            known = R @ (F[:, :, j + 1 :] @ S[:, j, j + 1 :, None].conj())
-            F[:, :, j : j + 1] = solve_upper(eye - S[:, j, j, None, None].conj() * R, F[:, :, j : j + 1] + known)
-        return F
-    if m >= n:
-        k = m // 2
-        last = triangular_stein(R[:, k:, k:], S, F[:, k:])
-        F[:, :k] += R[:, :k, k:] @ (last @ adjoint(S))
-        triangular_stein(R[:, :k, :k], S, F[:, :k])
-    else:
-        k = n // 2
-        last = triangular_stein(R, S[:, k:, k:], F[:, :, k:])
-        F[:, :, :k] += R @ (last @ adjoint(S[:, :k, k:]))
-        triangular_stein(R, S[:, :k, :k], F[:, :, :k])
-    return F
-
-
-def _discrete(A, Q, name="solve_discrete_lyapunov"):
-    """The solution of A X Aᴴ − X + Q = 0, and the eigenvalues of A, for stacks."""
-    problem = "two eigenvalues λ and μ of A, or one twice, have λ conj(μ) = 1"
-    dtype, unit = np.result_type(A, Q, np.complex64), NUMPY.power_of_two(Q)
-    R, U, eigenvalues = schur_forms(A.astype(dtype))
-    size = 1 + _sizes(R, eigenvalues) ** 2
-    _refuse_meeting(_smallest(1 - eigenvalues[:, :, None] * eigenvalues[:, None, :].conj()), size, name, problem)
-    F = adjoint(U) @ (Q / unit).astype(dtype) @ U
-    Y = triangular_stein(R, R, F.copy())
-    _refuse_growth(Y, F, size, name, problem)
-    X = (U @ Y @ adjoint(U)) * unit
-    return X if np.result_type(A, Q).kind == "c" else X.real, eigenvalues
-
-
-@kernel("(n,n),(n,n)->(n,n)", stacked=True)
-def discrete_lyapunov(A, Q):
-    """The solution X of A X Aᴴ − X + Q = 0: with A = U R Uᴴ the equation is Y − R Y Rᴴ = Uᴴ Q U for Y = Uᴴ X U.
-
-    No eigenvalue of A has to lie anywhere, but for the pairs that make the equation singular. (A bilinear transform
-    must not meet one at −1; series and doubling need all of them within the unit circle.)
-    """
-    _finite("solve_discrete_lyapunov", A=A)
-    return _where_finite(lambda A, Q: _discrete(A, Q)[0], A, Q)
-
+from overbar.kernels._kernel import kernel
+from overbar.kernels._matrix_equations import continuous, discrete
+from overbar.kernels._stacks import power_of_two, refuse_not_finite
 
 # How often a solution of a Riccati equation is corrected by Newton's method. It doubles the digits each time.
 STEPS = 10
@@ -290,7 +93,7 @@ def continuous_are(A, B, Q, R, E, S):
     on the way.
     """
     name = "solve_continuous_are"
-    _finite(name, A=A, B=B, Q=Q, R=R, E=E, S=S)
+    refuse_not_finite(name, A=A, B=B, Q=Q, R=R, E=E, S=S)
     if not len(A):
         return Q
     problem = (
@@ -304,7 +107,7 @@ def continuous_are(A, B, Q, R, E, S):
     if _is_plain(E, S):
         return _continuous_are(A, B, Q, R, problem)
     _refuse_singular(name, "E", E)
-    scale = NUMPY.power_of_two(E)
+    scale = power_of_two(E)
     E = E / scale  # of which X is the inverse in size
     F, G, H = _without_E_and_S(A, B, Q, R, E, S)
     X = _over(E, _continuous_are(F, G, (H + H.conj().T) / 2, R, problem))
@@ -316,7 +119,7 @@ def continuous_are(A, B, Q, R, E, S):
         Z = 2 * EX @ A - N @ K + Q
         return np.linalg.solve(E.T, (A - B @ K).T).T, -_over(E, (Z + Z.conj().T) / 2)
 
-    return _correct((X + X.conj().T) / 2, residual, _continuous, _left_of_the_axis, problem) / scale
+    return _correct((X + X.conj().T) / 2, residual, continuous, _left_of_the_axis, problem) / scale
 
 
 def _left_of_the_axis(eigenvalues, F):
@@ -360,7 +163,7 @@ def _by_schur(A, G, Q, problem):
         Z = AY + AY.conj().T - Y @ G @ Y + Q
         return A - G @ Y, -(Z + Z.conj().T) / 2
 
-    return _correct((Y + Y.conj().T) / 2, residual, _continuous, _left_of_the_axis, problem)
+    return _correct((Y + Y.conj().T) / 2, residual, continuous, _left_of_the_axis, problem)
 
 
 @kernel("(n,n),(n,m),(n,n),(m,m),(n,n),(n,m)->(n,n)")
@@ -373,7 +176,7 @@ def discrete_are(A, B, Q, R, E, S):
     so. Newton's method then makes up for what was lost on the way.
     """
     name = "solve_discrete_are"
-    _finite(name, A=A, B=B, Q=Q, R=R, E=E, S=S)
+    refuse_not_finite(name, A=A, B=B, Q=Q, R=R, E=E, S=S)
     if not len(A):
         return Q
     problem = (
@@ -386,7 +189,7 @@ def discrete_are(A, B, Q, R, E, S):
     if _is_plain(E, S):
         return _discrete_are(A, B, Q, R, problem)
     _refuse_singular(name, "E", E)
-    scale = NUMPY.power_of_two(E)
+    scale = power_of_two(E)
     A, B, E = A / scale, B / scale, E / scale  # X is as 1/c² then
 
     def by_reduction(A, B, Q, R, E, S):
@@ -439,7 +242,7 @@ def _discrete_by(method, A, B, Q, R, problem, *others):
 
     with np.errstate(all="ignore"):  # numbers that are not finite are looked for
         Y = method(A, B, Q, R, *others)
-        return _correct((Y + Y.conj().T) / 2, residual, _discrete, margin, problem)
+        return _correct((Y + Y.conj().T) / 2, residual, discrete, margin, problem)
 
 
 def _doubling(A, B, Q, R):

@@ -1,11 +1,9 @@
-"""Routines of LAPACK that the array libraries lack, on the host.
+"""A kernel: a NumPy function with a signature, in one implementation or several.
 
-May import NumPy, SciPy and `overbar._signature`. A kernel is what a primitive's function calls where no product, solve
-or factorisation of the library itself leads to its value: a Schur decomposition, a Sylvester equation. It knows no
-derivative; a primitive around it does. A rule file writes it in NumPy and SciPy, for single matrices or for stacks of
-them, and calls it by ``namespace(A).on_host(kernel, A, ...)``: NumPy calls it as it is, PyTorch as an op of
-torch.library (compiled graphs and vmap know it, a tensor on another device is copied to the host and back), TensorFlow
-as a tf.numpy_function (not under XLA, which has no host to call).
+May import NumPy and `overbar._signature`. A file beside this one writes a kernel in NumPy and SciPy, for single
+matrices or for stacks of them. A rule calls it by ``namespace(A).on_host(kernel, A, ...)``: NumPy calls it as it is,
+PyTorch as an op of torch.library (compiled graphs and vmap know it, a tensor on another device is copied to the host
+and back), TensorFlow as a tf.numpy_function (not under XLA, which has no host to call).
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,27 @@ KERNELS: dict[str, Kernel] = {}
 
 _COMPLEX = {"f": "F", "d": "D"}
 _REAL = {"F": "f", "D": "d"}
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to compute a kernel, and when it is taken.
+
+    `available` says whether it can run at all: it is asked once, when a call could first take it, so that it may import
+    a compiler. `when` gets the arrays, batch included, and the options of each call.
+    """
+
+    function: Callable[..., Any]
+    place: str
+    stacked: bool
+    when: Callable[..., bool]
+    available: Callable[[], bool]
+
+    def __post_init__(self):
+        object.__setattr__(self, "available", functools.cache(self.available))
+
+    def takes(self, arrays, options):
+        return self.when(*arrays, **options) and self.available()
 
 
 class Kernel:
@@ -43,17 +63,71 @@ class Kernel:
     stacked : bool
         The function takes all its arrays with one more dimension in front, of the same size, and returns such. (An
         error that it raises names no matrix: it is then called for one after the other.)
+    others : tuple
+        Further implementations (`implemented_by`). Those behind come first.
     """
 
     def __init__(self, function: Callable[..., Any], signature: str, kinds: str, stacked: bool = False) -> None:
         functools.update_wrapper(self, function)
         self.function, self.name, self.stacked = function, function.__name__, stacked
         self.signature, self.kinds = Signature(signature), kinds
+        self.others: tuple[Implementation, ...] = ()
         if len(kinds) != len(self.signature.outputs):
             raise TypeError(f"{self.name}: kinds '{kinds}' do not fit the outputs of '{signature}'")
 
     def __repr__(self):
         return f"<kernel {self.name} {self.signature.text}>"
+
+    def implemented_by(
+        self,
+        *,
+        when: Callable[..., bool] = lambda *arrays, **options: True,
+        available: Callable[[], bool] = lambda: True,
+        place: str = "host",
+        stacked: bool = False,
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Make a function another implementation of this kernel: a compiled one, for instance, in the place of the one
+        that SciPy serves.
+
+        It takes the same arrays and options, and returns and raises the same, to rounding. Derivatives, fronts and
+        batches are no concern of its. Of those that are available and whose condition holds, the one registered last is
+        taken.
+
+        Parameters
+        ----------
+        when : callable
+            ``when(*arrays, **options)``: whether it is to be taken for a call, by sizes, dtypes and options. The arrays
+            have their batch dimensions, which need not be the same for all. It is called each time, and must be quick.
+        available : callable
+            Whether it can run here, such as where a package is installed. Called once, after `when` was true.
+        place : str
+            Where its arrays lie. Those of the host are NumPy's. A front that knows another place asks `chosen` with its
+            own arrays, before it copies them to the host.
+        stacked : bool
+            It takes stacks, as `kernel` has it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from overbar.kernels import Kernel
+        >>> double = Kernel(lambda x: 2 * x, "(n)->(n)", "=")
+        >>> @double.implemented_by(when=lambda x: x.shape[-1] > 2)
+        ... def by_addition(x):
+        ...     return x + x + 0.001  # to be seen
+        >>> double(np.ones(2)), double(np.ones(3))
+        ((array([2., 2.]),), (array([2.001, 2.001, 2.001]),))
+        """
+
+        def register(function):
+            self.others += (Implementation(function, place, stacked, when, available),)
+            return function
+
+        return register
+
+    def chosen(self, place: str, arrays: tuple[Any, ...], options: dict[str, Any]) -> Implementation | None:
+        """The further implementation that a call takes at this place, if there is one."""
+        there = (other for other in reversed(self.others) if other.place == place)
+        return next((other for other in there if other.takes(arrays, options)), None)
 
     def dtypes(self, *dtypes: Any) -> list[np.dtype]:
         """The dtypes of the outputs for such inputs."""
@@ -79,19 +153,20 @@ class Kernel:
 
     def __call__(self, *arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, ...]:
         """All outputs as a tuple, for NumPy arrays with batch dimensions, which broadcast."""
+        way = (self.chosen("host", arrays, options) if self.others else None) or self
         cores = [len(core) for core in self.signature.inputs]
         dtypes = self.dtypes(*(A.dtype for A in arrays))
         batch = np.broadcast_shapes(*(A.shape[: A.ndim - core] for A, core in zip(arrays, cores, strict=True)))
         if not batch:
             return tuple(
-                np.asarray(out, dtype) for out, dtype in zip(self._single(arrays, options), dtypes, strict=True)
+                np.asarray(out, dtype) for out, dtype in zip(_single(way, arrays, options), dtypes, strict=True)
             )
         arrays = [
             np.broadcast_to(A, (*batch, *A.shape[A.ndim - core :])) for A, core in zip(arrays, cores, strict=True)
         ]
-        if self.stacked and 0 not in batch:
+        if way.stacked and 0 not in batch:
             try:
-                found = self._outputs([A.reshape(math.prod(batch), *A.shape[len(batch) :]) for A in arrays], options)
+                found = _outputs(way, [A.reshape(math.prod(batch), *A.shape[len(batch) :]) for A in arrays], options)
                 return tuple(
                     np.asarray(out, dtype).reshape(*batch, *out.shape[1:])
                     for out, dtype in zip(found, dtypes, strict=True)
@@ -102,7 +177,7 @@ class Kernel:
         outputs = tuple(np.empty(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True))
         for index in np.ndindex(batch):
             try:
-                found = self._single([A[index] for A in arrays], options)
+                found = _single(way, [A[index] for A in arrays], options)
             except np.linalg.LinAlgError as error:
                 where = index[0] if len(index) == 1 else index
                 raise np.linalg.LinAlgError(f"{error} (Matrix {where} of the batch.)") from None
@@ -110,14 +185,16 @@ class Kernel:
                 out[index] = value
         return outputs
 
-    def _single(self, arrays, options):
-        if not self.stacked:
-            return self._outputs(arrays, options)
-        return tuple(out[0] for out in self._outputs([A[None] for A in arrays], options))
 
-    def _outputs(self, arrays, options):
-        outputs = self.function(*arrays, **options)
-        return outputs if isinstance(outputs, tuple) else (outputs,)
+def _single(way, arrays, options):
+    if not way.stacked:
+        return _outputs(way, arrays, options)
+    return tuple(out[0] for out in _outputs(way, [A[None] for A in arrays], options))
+
+
+def _outputs(way, arrays, options):
+    outputs = way.function(*arrays, **options)
+    return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
 def kernel(signature: str, kinds: str = "=", stacked: bool = False) -> Callable[[Callable[..., Any]], Kernel]:
@@ -128,9 +205,9 @@ def kernel(signature: str, kinds: str = "=", stacked: bool = False) -> Callable[
     --------
     >>> import numpy as np, scipy.linalg
     >>> @kernel("(n,n)->(n,n),(n,n)", "cc")
-    ... def complex_schur(A):
+    ... def triangular_form(A):
     ...     return scipy.linalg.schur(A, output="complex")
-    >>> T, Z = complex_schur(np.ones((3, 2, 2)))
+    >>> T, Z = triangular_form(np.ones((3, 2, 2)))
     >>> T.shape, T.dtype
     ((3, 2, 2), dtype('complex128'))
     """

@@ -1,0 +1,223 @@
+"""Jets: polynomials in ε₁, …, ε_k with εᵢ² = 0 and matrices for coefficients, and power series of them.
+
+May import NumPy and `overbar._namespace`. Jets can be added and multiplied, and an algorithm that consists of such
+steps (scaling and squaring, inverse scaling and squaring) computes, when it is run on jets, the derivative of what it
+computes on matrices: `overbar.rules._frechet` has the derivation.
+"""
+
+import functools
+import math
+import operator
+
+import numpy as np
+
+from overbar._namespace import namespace
+
+# The degree of Taylor polynomials, which are evaluated in powers of X⁵ (sine and cosine: of X¹⁰).
+DEGREE = 20
+
+
+class Jet:
+    """A polynomial in ε₁, …, ε_k with εᵢ² = 0, and matrices for coefficients.
+
+    ``parts[s]`` is the coefficient of the product of those εᵢ whose bit i is set in s; None is zero. `parts[0]` is the
+    matrix itself, and the last part the k-th derivative.
+    """
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    @property
+    def xp(self):
+        """The namespace of the matrices."""
+        return namespace(self.parts[0])
+
+    @classmethod
+    def along(cls, A, *directions):
+        """A + ε₁E₁ + … + ε_kE_k."""
+        parts = [None] * 2 ** len(directions)
+        parts[0] = A
+        for i, E in enumerate(directions):
+            parts[1 << i] = E
+        return cls(parts)
+
+    def __matmul__(self, other):
+        return Jet([self.coefficient(other, s, subsets(s)) for s in range(len(self.parts))])
+
+    def coefficient(self, other, s, chosen):
+        """The part of ε^s of a product, as far as it comes from the chosen parts of self."""
+        terms = [(self.parts[t], other.parts[s ^ t]) for t in chosen]
+        products = [P @ Q for P, Q in terms if P is not None and Q is not None]
+        return functools.reduce(operator.add, products) if products else None
+
+    def __add__(self, other):
+        pairs = zip(self.parts, other.parts, strict=True)
+        return Jet([P if Q is None else Q if P is None else P + Q for P, Q in pairs])
+
+    def __mul__(self, factor):
+        return Jet([None if P is None else P * factor for P in self.parts])
+
+    def __getitem__(self, index):
+        """The jets of some matrices of a stack."""
+        return Jet([None if P is None else P[index] for P in self.parts])
+
+    def replaced(self, index, other):
+        """The jets of a stack, those of some of its matrices replaced."""
+        parts = list(self.parts)
+        for s, P in enumerate(other.parts):
+            if P is None and parts[s] is None:
+                continue
+            kept = np.zeros_like(self.parts[0]) if parts[s] is None else parts[s]
+            parts[s] = np.array(kept, dtype=kept.dtype if P is None else np.result_type(kept, P))
+            parts[s][index] = 0 if P is None else P
+        return Jet(parts)
+
+    def plus_identity(self, factor):
+        """Self + factor · I."""
+        A = self.parts[0]
+        return Jet([A + factor * self.xp.eye_like(A), *self.parts[1:]])
+
+
+def subsets(s):
+    """The subsets t of a set s of bits, from s itself to the empty one."""
+    t = s
+    while t:
+        yield t
+        t = (t - 1) & s
+    yield 0
+
+
+def polynomial_of(powers, c):
+    """Σ cᵢ Xⁱ for numbers cᵢ, from the powers X, X², …, X^q: Horner's rule in X^q (Paterson and Stockmeyer, 1973), with
+    one product for each q coefficients. The degree must be a multiple of q."""
+    q = len(powers)
+    total = powers[-1] * c[-1]
+    for start in reversed(range(0, len(c) - 1, q)):
+        for i in range(1, q):
+            total = total + powers[i - 1] * c[start + i]
+        total = total.plus_identity(c[start])
+        if start:
+            total = total @ powers[-1]
+    return total
+
+
+def powers_of(X, count):
+    """X, X², …, X^count."""
+    powers = [X]
+    while len(powers) < count:
+        powers.append(powers[-1] @ X)
+    return powers
+
+
+def by_squaring(X, n):
+    """X^n for n ≥ 1, by squaring: of a matrix, or of a jet."""
+    result = None
+    while True:
+        if n % 2:
+            result = X if result is None else result @ X
+        n //= 2
+        if not n:
+            return result
+        X = X @ X
+
+
+def _at_least(xp, x, number):
+    least = xp.zeros_like(x) + number
+    return xp.where(x > least, x, least)
+
+
+def run_norms(xp, A, lengths):
+    """log₂ ‖|A|ʲ‖₁ for the lengths j in ascending order, where |A| has the moduli of the entries.
+
+    They cost a product with a vector each, bound ‖Aʲ‖₁, and say how large the terms of a power series get before they
+    cancel. Norms below 2⁻⁶⁰ count as that.
+    """
+    A = xp.abs(A)
+    v = xp.sum(A, axis=-2)
+    logarithm, found = 0.0, []
+    for j in range(1, lengths[-1] + 1):
+        if j > 1:
+            v = (v[..., None, :] @ A)[..., 0, :]
+        norm = _at_least(xp, xp.max(v, axis=-1), 2.0**-60)
+        v = v / norm[..., None]
+        logarithm = logarithm + xp.log2(norm)
+        if j in lengths:
+            found.append(logarithm)
+    return found
+
+
+def longest_term(xp, A, degree, order):
+    """log₂ of how large the terms with `degree` factors get in the series of a derivative along `order` directions,
+    relative to those with one factor A.
+
+    The directions cut the factors into up to order + 1 runs: j runs are about ‖|A|^⌈degree/j⌉‖ʲ. Runs, and not ‖A‖ⁱ,
+    because the norm of a matrix far from normal says little about its powers: [[1, 1e9], [0, −1]] needs no more
+    scaling than diag(1, −1) does (Al-Mohy and Higham, 2009, A new scaling and squaring algorithm).
+    """
+    runs = [math.ceil(degree / j) for j in range(order + 1, 0, -1)]
+    norm, *norms = run_norms(xp, A, sorted({1, *runs}))
+    norm = _at_least(xp, norm, 0.0)
+    lengths = sorted(set(runs) - {1})
+    found = None
+    for j, length in zip(range(order + 1, 0, -1), runs, strict=True):
+        if length > 1:
+            term = j * (norms[lengths.index(length)] - norm)
+            found = term if found is None else xp.where(term > found, term, found)
+    return found
+
+
+def halvings(xp, A, order):
+    """How often A must be halved for a Taylor polynomial of exp to be exact to rounding, derivatives included: the
+    first term that it lacks, times the `DEGREE` + 1 for each differentiation, is below 2⁻⁵³. An array of whole numbers,
+    one for each matrix; 0 where A is not finite."""
+    missing = DEGREE + 1
+    bits = 53 + order * math.log2(missing) - math.log2(math.factorial(missing))
+    s = xp.ceil((longest_term(xp, A, missing, order) + bits) / DEGREE)
+    return xp.where(xp.isfinite(s) & (s > 0), s, xp.zeros_like(s))
+
+
+def doubled(xp, s, state, step):
+    """`step`, which takes a list of jets, applied s times to those of a matrix, where s differs in a batch."""
+    count, order = len(state), len(state[0].parts)
+
+    def masked(i, parts):
+        active = (i < s)[..., None, None]
+        if len(s.shape):
+            # a product that is not wanted must not overflow
+            parts_in = [xp.where(active, P, xp.zeros_like(P)) for P in parts]
+        else:
+            parts_in = parts
+        jets = step([Jet(parts_in[k * order : (k + 1) * order]) for k in range(count)])
+        found = [P for jet in jets for P in jet.parts]
+        return [xp.where(active, P, Q) for P, Q in zip(found, parts, strict=True)] if len(s.shape) else found
+
+    parts = xp.repeat(s, masked, [P for jet in state for P in jet.parts])
+    return [Jet(parts[k * order : (k + 1) * order]) for k in range(count)]
+
+
+def exponential(X):
+    """The jet exp(X): a Taylor polynomial of X/2^s, squared s times."""
+    A, xp = X.parts[0], X.xp
+    s = halvings(xp, A, len(X.parts).bit_length() - 1)
+    X = X * xp.cast(2.0 ** (-s), A)[..., None, None]
+    total = polynomial_of(powers_of(X, 5), [1 / math.factorial(i) for i in range(DEGREE + 1)])
+    (total,) = doubled(xp, s, [total], lambda jets: [jets[0] @ jets[0]])
+    return total
+
+
+def sine_and_cosine(X):
+    """The jets sin(X) and cos(X): Taylor polynomials of X/2^s, and the angle doubled s times, as in (c + i s)², but
+    with an i of its own beside that of complex matrices: no digit of a small sine is lost."""
+    A, xp = X.parts[0], X.xp
+    s = halvings(xp, A, len(X.parts).bit_length() - 1)
+    X = X * xp.cast(2.0 ** (-s), A)[..., None, None]
+    powers = powers_of(X @ X, 5)
+    half = range(DEGREE // 2 + 1)
+    sine = X @ polynomial_of(powers, [(-1) ** i / math.factorial(2 * i + 1) for i in half])
+    cosine = polynomial_of(powers, [(-1) ** i / math.factorial(2 * i) for i in half])
+
+    def twice(jets):
+        sine, cosine = jets
+        return [(sine @ cosine) * 2, cosine @ cosine + (sine @ sine) * -1]
+
+    return doubled(xp, s, [sine, cosine], twice)

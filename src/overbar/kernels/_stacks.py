@@ -1,0 +1,55 @@
+"""What kernels share, for whole stacks of matrices (k, m, n).
+
+May import NumPy and SciPy. Where matrices are small, a call of LAPACK through SciPy takes longer than the work that it
+does, so that loops over a stack contain single calls, and everything else is done for all of its matrices at once.
+"""
+
+import functools
+
+import numpy as np
+import scipy.linalg
+
+from overbar._messages import not_finite
+
+# Up to this order, triangular systems of a stack are solved all at once.
+TOGETHER = 16
+
+
+@functools.cache
+def lapack(name, dtype):
+    """The routine of LAPACK for arrays of this dtype."""
+    return scipy.linalg.get_lapack_funcs((name,), dtype=dtype)[0]
+
+
+def solve_upper(T, B):
+    """T⁻¹ B for upper triangular T without zeros on the diagonal, for stacks of both."""
+    if len(T) > 1 and T.shape[-1] <= TOGETHER:
+        # LAPACK's LU of an upper triangular matrix eliminates nothing and pivots nowhere
+        return np.linalg.solve(T, B)
+    X = np.empty(B.shape, np.result_type(T, B))
+    if X.size:
+        trtrs = lapack("trtrs", X.dtype)
+        for i in range(len(X)):
+            X[i] = trtrs(T[i], B[i])[0]
+    return X
+
+
+def mH(A):
+    """The conjugate transpose."""
+    return A.conj().swapaxes(-1, -2)
+
+
+def power_of_two(A):
+    """For each matrix a power of 2 next to its largest entry, (..., 1, 1): to divide by it rounds nothing, and neither
+    it nor its inverse is out of range."""
+    _, exponent = np.frexp(np.abs(A).max((-2, -1), keepdims=True, initial=0))  # 0 for what has none
+    limit = 120 if A.dtype.char in "fF" else 1000
+    return np.ldexp(A.real.dtype.type(1), exponent.clip(-limit, limit))
+
+
+def refuse_not_finite(function, **arrays):
+    """Refuse NaN and infinity, on which LAPACK's iterations need not end. (`Kernel` says which matrix of a batch.)"""
+    for name, A in arrays.items():
+        if not np.isfinite(A).all():
+            place = tuple(np.argwhere(~np.isfinite(A))[0].tolist())
+            raise np.linalg.LinAlgError(not_finite(name, (), place[-2:], A[place], function))
