@@ -82,8 +82,8 @@ TENSORFLOW = Words(
     options={},
     everywhere={
         "name": "A name for the operation",
-        "fast": "Where it is false, `l2_regularizer` is ignored. The normal equations, which lose digits, are solved "
-        "in neither case",
+        "fast": "Where it is false, `l2_regularizer` is ignored.\n"
+        "The normal equations, which lose digits, are solved in neither case",
         **_MATRICES,
     },
 )
@@ -224,7 +224,11 @@ def describe(
     ]
     if returned:
         returns.insert(0, _item(returned, []))
-    raises = [_item(f"{_error(kind, words)}:", [text(about)]) for _, kind, about in entries(said.get("Raises", ""))]
+    raises = [
+        # what stood before it may concern other libraries only
+        _item(f"{_error(kind, words)}:", [re.sub("^Also where (.)", lambda match: match[1].upper(), text(about))])
+        for _, kind, about in entries(said.get("Raises", ""))
+    ]
     positional, keyword, examples = words.headings
     blocks = [
         f"{name}{_bare(signature)} -> {_result(primitive, words)}",

@@ -39,9 +39,9 @@ def eigh(A, *, UPLO: str = "L"):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian; float32, float64, complex64 or complex128. Only one triangle is read; the bar comes
-        back Hermitian, as the derivative with respect to a matrix that stays so.
+    A
+        Symmetric or Hermitian. Only one triangle is read; the bar comes back Hermitian, as the derivative with respect
+        to a matrix that stays so.
     UPLO : str
         Which triangle, "L" (the lower one) or "U".
 
@@ -56,8 +56,8 @@ def eigh(A, *, UPLO: str = "L"):
     Raises
     ------
     LinAlgError of the array's library
-        A is not square or its dtype is not floating point; in NumPy and in eager TensorFlow also where A has an entry
-        that is not finite. (PyTorch raises or returns NaN. XLA returns NaN.)
+        In NumPy and in eager TensorFlow: A has an entry that is not finite. PyTorch raises for such a matrix, or
+        returns NaN. XLA returns NaN.
 
     Notes
     -----
@@ -225,9 +225,9 @@ def eigvalsh(A, *, UPLO: str = "L"):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian; float32, float64, complex64 or complex128. Only one triangle is read; the bar comes
-        back Hermitian, as the derivative with respect to a matrix that stays so.
+    A
+        Symmetric or Hermitian. Only one triangle is read; the bar comes back Hermitian, as the derivative with respect
+        to a matrix that stays so.
     UPLO : str
         Which triangle, "L" (the lower one) or "U".
 

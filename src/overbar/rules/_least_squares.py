@@ -69,8 +69,6 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
 
     Parameters
     ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128.
     atol, rtol : float, array (...) or None
         Singular values up to max(atol, rtol σ₁) count as zero, where σ₁ is the largest; an array has one tolerance for
         each matrix. By default atol is 0, and rtol max(m, n) ε, or 0 where an atol other than 0 is given.
@@ -85,8 +83,7 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
     Raises
     ------
     LinAlgError of the array's library
-        A has less than two dimensions, is not square though `hermitian` says so, its dtype is not floating point, or
-        the iteration does not converge, as with NaN.
+        A is not square though `hermitian` says so, or the iteration does not converge, as with NaN.
 
     Notes
     -----
@@ -166,9 +163,6 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0):
 
     Parameters
     ----------
-    A : array (..., m, n)
-    B : array (..., m, k) or (m,)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
     rcond : float or None
         Singular values up to rcond σ₁ count as zero, where σ₁ is the largest; by default max(m, n) ε.
     l2_regularizer : float
@@ -188,7 +182,7 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0):
     Raises
     ------
     LinAlgError of the array's library
-        The shapes do not fit, a dtype is not floating point, or the iteration does not converge, as with NaN.
+        The iteration does not converge, as with NaN.
     ValueError
         l2_regularizer is negative.
 

@@ -20,8 +20,8 @@ def lu(A):
 
     Parameters
     ----------
-    A : array (..., m, n)
-        Tall, square or wide; float32, float64, complex64 or complex128. It may be singular.
+    A
+        Tall, square or wide. It may be singular.
 
     Returns
     -------
@@ -35,9 +35,8 @@ def lu(A):
     Raises
     ------
     LinAlgError of the array's library
-        A has too few dimensions or a dtype that is not floating point. The derivative raises in NumPy where a pivot is
-        zero that something is divided by (PyTorch and TensorFlow give infinities and NaN): any but the last of a matrix
-        that is not tall.
+        The derivative raises in NumPy where a pivot is zero that something is divided by (PyTorch and TensorFlow give
+        infinities and NaN): any but the last of a matrix that is not tall.
 
     Notes
     -----
@@ -102,8 +101,8 @@ def lu_factor(A):
 
     Parameters
     ----------
-    A : array (..., m, n)
-        Tall, square or wide; float32, float64, complex64 or complex128. It may be singular.
+    A
+        Tall, square or wide. It may be singular.
 
     Returns
     -------
@@ -377,14 +376,13 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
 
     Parameters
     ----------
-    LU : array (..., n, n)
+    LU
         The factors of A = P L U: L below the diagonal, without its ones, and U on and above it.
-    pivots : array of integers (..., n)
+    pivots
         Row i was exchanged with row pivots[i] − 1, one after the other. (LAPACK counts from 1.) They have no
         derivative.
         TensorFlow's function takes in their place the rows p that `tf_ops.lu` returns, counted from 0.
     B : array (..., n, k) or (n,); with ``left=False`` (..., k, n)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
     left : bool
         op(A) X = B; otherwise X op(A) = B.
     adjoint : bool
@@ -397,9 +395,8 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     Raises
     ------
     LinAlgError of the array's library
-        The pivots are those of no decomposition, the shapes do not fit, or a dtype is not floating point; in NumPy also
-        where U has a zero on its diagonal. (PyTorch and TensorFlow return infinities and NaN then, as their own
-        functions do.) A NaN in LU or B goes through to X.
+        The pivots are those of no decomposition; in NumPy also: U has a zero on its diagonal. (Of such a U, PyTorch and
+        TensorFlow return infinities and NaN, as their own functions do.) A NaN in LU or B goes through to X.
 
     Notes
     -----

@@ -430,10 +430,9 @@ def spectral_function(A, args=None, *, f, df, d2f=None, d3f=None, dargs=None, d2
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian; float32, float64, complex64 or complex128. Only its lower triangle is read; its bar
-        comes back Hermitian.
-    args : array (..., k), optional
+    A
+        Symmetric or Hermitian. Only its lower triangle is read; its bar comes back Hermitian.
+    args
         Parameters of f that have a derivative, real: k for each matrix. f and its derivatives get them behind the
         eigenvalues, one argument each, of a shape that broadcasts.
     f, df : callable
@@ -456,8 +455,6 @@ def spectral_function(A, args=None, *, f, df, d2f=None, d3f=None, dargs=None, d2
 
     Raises
     ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
     ValueError
         f is complex; or a second derivative is asked for without d2f, a third one without d3f, one by args without
         dargs, a second one without d2args.
