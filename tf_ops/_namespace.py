@@ -93,6 +93,7 @@ class TensorFlowNamespace(Namespace):
     DtypeError = _error(DtypeError)
     LinAlgError = _error(tf.errors.InvalidArgumentError)
     promotes = False
+    tell_sizes = "Set the shape of the tensor with tf.ensure_shape."
 
     def __init__(self):
         super().__init__(tf)
@@ -301,7 +302,7 @@ class TensorFlowNamespace(Namespace):
         except TypeError:
             raise self.ShapeError(
                 f"the index {index!r} needs a known shape. Only integers and slices can select from a tensor whose "
-                "sizes are not known while the graph is built; tf.ensure_shape tells them."
+                f"sizes are not known while the graph is built. {self.tell_sizes}"
             ) from None
 
     def reshape_positions(self, where):
@@ -478,10 +479,6 @@ class TensorFlowNamespace(Namespace):
     def slogdet(self, A):
         sign, logabsdet = _eliminated(A) if compiled_by_xla() else tf.linalg.slogdet(A)
         return sign, tf.math.real(logabsdet)  # TensorFlow's is complex where A is
-
-    def lu(self, A):
-        LU, p = tf.linalg.lu(A, output_idx_type=tf.int64)  # square matrices only
-        return p, tf.linalg.set_diag(self.tril(LU), tf.ones_like(self.diagonal(LU))), self.triu(LU)
 
     def permutation_matrix(self, p, like):
         return self.mT(tf.one_hot(p, self.shape(p)[-1], dtype=like.dtype))

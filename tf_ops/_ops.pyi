@@ -97,7 +97,7 @@ def eigh_generalized(A: Any, B: Any, *, name: str | None = None) -> tuple[Any, A
 def eigh_tridiagonal(
     alpha: Any,
     beta: Any,
-    eigvals_only: Any = True,
+    eigvals_only: bool = True,
     select: Any = "a",
     select_range: Any = None,
     tol: Any = None,
@@ -138,7 +138,7 @@ def hessenberg(A: Any, *, name: str | None = None) -> tuple[Any, Any]:
 def householder_product(A: Any, tau: Any, *, name: str | None = None) -> Any:
     """The first n columns of Q = H₁ H₂ ⋯ H_k, a product of Householder reflections Hᵢ = I − τᵢ vᵢ vᵢᴴ."""
 
-def inv(input: Any, adjoint: Any = False, name: str | None = None, *, on_error: str = "raise") -> Any:
+def inv(input: Any, adjoint: bool = False, name: str | None = None, *, on_error: str = "raise") -> Any:
     """The inverse C = A⁻¹ of a square matrix."""
 
 def inv_congruence(A: Any, B: Any, *, name: str | None = None) -> Any:
@@ -190,7 +190,7 @@ def lu(input: Any, output_idx_type: Any = "int32", name: str | None = None) -> t
 def lu_factor(A: Any, *, name: str | None = None) -> tuple[Any, Any]:
     """The LU decomposition with partial pivoting in one array, A = P L U."""
 
-def lu_solve(lower_upper: Any, perm: Any, rhs: Any, validate_args: Any = False, name: str | None = None) -> Any:
+def lu_solve(lower_upper: Any, perm: Any, rhs: Any, validate_args: bool = False, name: str | None = None) -> Any:
     """The solution X of op(A) X = B or X op(A) = B, for a matrix A whose factors `lu_factor` has computed."""
 
 def mask(A: Any, *, mask: Any, name: str | None = None) -> Any:
@@ -199,26 +199,26 @@ def mask(A: Any, *, mask: Any, name: str | None = None) -> Any:
 def matmul(
     a: Any,
     b: Any,
-    transpose_a: Any = False,
-    transpose_b: Any = False,
-    adjoint_a: Any = False,
-    adjoint_b: Any = False,
-    a_is_sparse: Any = False,
-    b_is_sparse: Any = False,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    adjoint_a: bool = False,
+    adjoint_b: bool = False,
+    a_is_sparse: bool = False,
+    b_is_sparse: bool = False,
     output_type: Any = None,
-    grad_a: Any = False,
-    grad_b: Any = False,
+    grad_a: bool = False,
+    grad_b: bool = False,
     name: str | None = None,
 ) -> Any:
     """The matrix product C = A B."""
 
-def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: Any = False, name: str | None = None) -> Any:
+def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, name: str | None = None) -> Any:
     """The norm ‖A‖ of a matrix: Frobenius, nuclear, spectral, or the largest sum of a column or row."""
 
 def matrix_power(A: Any, *, n: int, name: str | None = None) -> Any:
     """The power C = Aⁿ of a square matrix, for a whole number n; of the inverse where n is negative."""
 
-def matrix_transpose(a: Any, name: str | None = "matrix_transpose", conjugate: Any = False) -> Any:
+def matrix_transpose(a: Any, name: str | None = "matrix_transpose", conjugate: bool = False) -> Any:
     """The transpose C = Aᵀ of the last two dimensions. (Not conjugated.)"""
 
 def multiply(x: Any, y: Any, name: str | None = None) -> Any:
@@ -231,7 +231,7 @@ def phi(A: Any, *, name: str | None = None) -> Any:
     """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
     decomposition."""
 
-def pinv(a: Any, rcond: Any = None, validate_args: Any = False, name: str | None = None) -> Any:
+def pinv(a: Any, rcond: Any = None, validate_args: bool = False, name: str | None = None) -> Any:
     """The Moore–Penrose pseudoinverse A⁺ of any matrix."""
 
 def polar(A: Any, *, side: str = "right", name: str | None = None) -> tuple[Any, Any]:
@@ -355,7 +355,7 @@ def sum(A: Any, *, axis: int | Sequence[int] | None = None, keepdims: bool = Fal
     """The sum of the entries of A over some of its dimensions."""
 
 def svd(
-    tensor: Any, full_matrices: bool = False, compute_uv: Any = True, name: str | None = None
+    tensor: Any, full_matrices: bool = False, compute_uv: bool = True, name: str | None = None
 ) -> tuple[Any, Any, Any]:
     """The singular value decomposition A = U diag(S) Vᴴ."""
 
@@ -371,18 +371,18 @@ def trace(x: Any, name: str | None = None) -> Any:
 def transpose_matmul(A: Any, B: Any, *, name: str | None = None) -> Any:
     """The product C = Aᵀ B, without forming Aᵀ. (Transposed, not conjugated.)"""
 
-def triangular_solve(matrix: Any, rhs: Any, lower: Any = True, adjoint: bool = False, name: str | None = None) -> Any:
+def triangular_solve(matrix: Any, rhs: Any, lower: bool = True, adjoint: bool = False, name: str | None = None) -> Any:
     """The solution X of a triangular system, op(A) X = B or X op(A) = B."""
 
 def tridiagonal_solve(
     diagonals: Any,
     rhs: Any,
     diagonals_format: Any = "compact",
-    transpose_rhs: Any = False,
-    conjugate_rhs: Any = False,
+    transpose_rhs: bool = False,
+    conjugate_rhs: bool = False,
     name: str | None = None,
-    partial_pivoting: Any = True,
-    perturb_singular: Any = False,
+    partial_pivoting: bool = True,
+    perturb_singular: bool = False,
 ) -> Any:
     """The solution X of A X = B, or Aᴴ X = B, for a tridiagonal matrix A."""
 

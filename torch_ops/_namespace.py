@@ -303,11 +303,6 @@ class TorchNamespace(Namespace):
     def slogdet(self, A):
         return tuple(torch.linalg.slogdet(A))
 
-    def lu(self, A):
-        LU, pivots, _ = torch.linalg.lu_factor_ex(A)
-        P, L, U = torch.lu_unpack(LU, pivots)
-        return P.argmax(-2), L, U
-
     def lu_factor(self, kernel, A):
         LU, pivots, _ = torch.linalg.lu_factor_ex(A)
         P, _, _ = torch.lu_unpack(LU, pivots, unpack_data=False)

@@ -62,7 +62,10 @@ PYTORCH = Words(
     remark=".. note::",
     function=":func:`{}`",
     options={"dim": "axis", "keepdim": "keepdims"},
-    everywhere=_MATRICES,
+    everywhere={
+        "driver": "Which routine of LAPACK or cuSOLVER PyTorch's own function calls, where a call goes there",
+        **_MATRICES,
+    },
 )
 
 TENSORFLOW = Words(
@@ -77,7 +80,12 @@ TENSORFLOW = Words(
     remark="Note:",
     function="`{}`",
     options={},
-    everywhere={"name": "A name for the operation", **_MATRICES},
+    everywhere={
+        "name": "A name for the operation",
+        "fast": "Where it is false, `l2_regularizer` is ignored.\n"
+        "The normal equations, which lose digits, are solved in neither case",
+        **_MATRICES,
+    },
 )
 
 _LIBRARIES = {"NumPy": "NumPy", "PyTorch": "PyTorch", "TensorFlow": "TensorFlow|XLA"}
@@ -216,7 +224,11 @@ def describe(
     ]
     if returned:
         returns.insert(0, _item(returned, []))
-    raises = [_item(f"{_error(kind, words)}:", [text(about)]) for _, kind, about in entries(said.get("Raises", ""))]
+    raises = [
+        # what stood before it may concern other libraries only
+        _item(f"{_error(kind, words)}:", [re.sub("^Also where (.)", lambda match: match[1].upper(), text(about))])
+        for _, kind, about in entries(said.get("Raises", ""))
+    ]
     positional, keyword, examples = words.headings
     blocks = [
         f"{name}{_bare(signature)} -> {_result(primitive, words)}",

@@ -56,6 +56,8 @@ class Namespace:
     LinAlgError: type[Exception] = LinAlgError
     #: whether its matrix functions take arrays of different dtypes, and promote them
     promotes = True
+    #: what a user does about a size that is not known while the program is built
+    tell_sizes = ""
     #: whether an inverse comes by columns, as LAPACK has it, and not by rows
     inverse_by_columns = False
 
@@ -346,11 +348,6 @@ class Namespace:
         """The sign (or phase) of det A, and log |det A|, which is −∞ where A is singular."""
         return tuple(self.base.linalg.slogdet(A))
 
-    def lu(self, A: Any) -> tuple[Any, Any, Any]:
-        """The LU decomposition with partial pivoting of A (..., m, n): integers p (..., m), L (..., m, k) and
-        U (..., k, n), k = min(m, n), with A[p] = L U."""
-        return self._by_numpy("lu", A)
-
     def lu_factor(self, kernel: Any, A: Any) -> tuple[Any, Any, Any]:
         """What the kernel `overbar.rules.lu.getrf` computes: both factors in one array, pivots and rows."""
         return self.on_host(kernel, A)
@@ -589,16 +586,6 @@ class NumpyNamespace(Namespace):
             return refined(lambda A, R, X: X @ R, A, eye, np.linalg.inv(A), "inv" if warn else "")
         except LinAlgError:
             raise LinAlgError(no_inverse("A", _first_singular(A))) from None
-
-    def lu(self, A):
-        m, n = A.shape[-2:]
-        k = min(m, n)
-        p = np.empty((*A.shape[:-2], m), np.int64)
-        L, U = np.empty((*A.shape[:-2], m, k), A.dtype), np.empty((*A.shape[:-2], k, n), A.dtype)
-        for index in np.ndindex(A.shape[:-2]):  # SciPy takes batches from 1.16 on
-            rows, L[index], U[index] = scipy.linalg.lu(A[index], p_indices=True, check_finite=False)
-            p[index] = np.argsort(rows)
-        return p, L, U
 
     def eigh(self, A):
         try:

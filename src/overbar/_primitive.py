@@ -47,6 +47,23 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Result = TypeVar("_Result")
 
 
+class _Documentation:
+    """`__doc__` of a primitive: what its author wrote and what the signature says, put together when somebody looks."""
+
+    def __init__(self, of_class):
+        self.of_class = of_class
+
+    def __get__(self, primitive, owner):
+        if primitive is None:
+            return self.of_class
+        from overbar._documented import completed  # most programs never look
+
+        return completed(primitive, vars(primitive).get("__doc__"))
+
+    def __set__(self, primitive, doc):
+        vars(primitive)["__doc__"] = doc
+
+
 class Primitive:
     """A matrix function, its rules, and what `verify` needs to test them. Made by the decorator `primitive`.
 
@@ -65,6 +82,7 @@ class Primitive:
         The static options; `inspect.Parameter.empty` stands where an option must be given.
     """
 
+    __doc__ = _Documentation(__doc__)
     name: str
     signature: Signature
     arguments: tuple[str, ...]

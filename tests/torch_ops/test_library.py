@@ -82,7 +82,7 @@ def test_the_module_is_imported_when_it_is_asked_for():
 WITHOUT_TYPES = {
     "cond": "p is a number, a string or None",
     "funm": "f and its derivatives are functions",
-    "lstsq": "rcond and driver may be None",
+    "lstsq": "rcond may be None",
     "pinv": "atol and rtol may be None",
     "spectral_function": "f and its derivatives are functions",
 }

@@ -34,7 +34,8 @@ def with_types(op, array, number):
         elif our is not None:
             parameter = parameter.replace(annotation=_Written(types[our]))
         else:
-            parameter = parameter.replace(annotation=_Written("str | None" if name == "name" else "Any"))
+            kind = "bool" if isinstance(parameter.default, bool) else "str | None" if name == "name" else "Any"
+            parameter = parameter.replace(annotation=_Written(kind))
         parameters.append(parameter)
     result = signature.return_annotation
     if result is signature.empty:

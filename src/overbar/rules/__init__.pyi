@@ -203,15 +203,7 @@ class _logmh(Primitive):
         A."""
 
 class _lstsq(Primitive):
-    def __call__(
-        self,
-        A: Any,
-        B: Any,
-        rcond: float | None = None,
-        driver: str | None = None,
-        l2_regularizer: float = 0.0,
-        fast: bool = True,
-    ) -> Any:
+    def __call__(self, A: Any, B: Any, rcond: float | None = None, l2_regularizer: float = 0.0) -> Any:
         """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank."""
 
 class _lu(Primitive):

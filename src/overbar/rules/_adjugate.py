@@ -33,18 +33,12 @@ def adjugate(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        float32, float64, complex64 or complex128. It may be singular: of a matrix of rank n − 1 the adjugate has rank
-        one, and of one of lower rank it is zero.
+    A
+        It may be singular: of a matrix of rank n − 1 the adjugate has rank one, and of one of lower rank it is zero.
 
     Returns
     -------
     array (..., n, n)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
 
     Notes
     -----

@@ -12,19 +12,9 @@ from overbar._primitive import primitive
 def add(A, B):
     """The sum C = A + B, entry by entry.
 
-    Parameters
-    ----------
-    A, B : array (...)
-        float32, float64, complex64 or complex128; the shapes broadcast.
-
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The shapes do not broadcast, or a dtype is not floating point.
 
     Notes
     -----
@@ -64,19 +54,9 @@ def _(mp, A, B):
 def subtract(A, B):
     """The difference C = A − B, entry by entry.
 
-    Parameters
-    ----------
-    A, B : array (...)
-        float32, float64, complex64 or complex128; the shapes broadcast.
-
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The shapes do not broadcast, or a dtype is not floating point.
 
     Notes
     -----
@@ -116,19 +96,9 @@ def _(mp, A, B):
 def multiply(A, B):
     """The product C = A ∘ B, entry by entry (Hadamard's).
 
-    Parameters
-    ----------
-    A, B : array (...)
-        float32, float64, complex64 or complex128; the shapes broadcast.
-
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The shapes do not broadcast, or a dtype is not floating point.
 
     Notes
     -----
@@ -171,18 +141,12 @@ def power(A, p):
 
     Parameters
     ----------
-    A, p : array (...)
-        float32, float64, complex64 or complex128; the shapes broadcast. A real negative entry of A needs an integer
-        exponent, else the entry of C is NaN.
+    A, p
+        A real negative entry of A needs an integer exponent, else the entry of C is NaN.
 
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The shapes do not broadcast, or a dtype is not floating point.
 
     Notes
     -----
@@ -239,8 +203,6 @@ def sum(A, *, axis=None, keepdims=False, batch_ndim=0):
 
     Parameters
     ----------
-    A : array
-        float32, float64, complex64 or complex128, of any shape.
     axis : int, tuple of int or None
         Which dimensions to sum over; all of them by default.
     keepdims : bool
@@ -253,7 +215,7 @@ def sum(A, *, axis=None, keepdims=False, batch_ndim=0):
     Raises
     ------
     LinAlgError of the array's library
-        A does not have such a dimension, or its dtype is not floating point.
+        A does not have such a dimension.
 
     Notes
     -----

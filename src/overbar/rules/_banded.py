@@ -93,8 +93,6 @@ def solve_banded(ab, b, *, l_and_u: list[int], adjoint=False):
     ----------
     ab : array (..., l + u + 1, n)
         The band: ``ab[u + i - j, j]`` is A[i, j]. Its corners that lie outside A are not read.
-    b : array (..., n, k) or (n,)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
     l_and_u : pair of int
         How many diagonals below the main one, and above it, may be different from zero, in all matrices of a batch.
         (SciPy's first argument; the functions of `torch_ops` and `tf_ops` have SciPy's order.)
@@ -109,8 +107,6 @@ def solve_banded(ab, b, *, l_and_u: list[int], adjoint=False):
     ------
     ValueError
         `l_and_u` is no pair of numbers that are not negative, or does not fit ab.
-    LinAlgError of the array's library
-        The shapes do not fit, or a dtype is not floating point.
     numpy.linalg.LinAlgError
         A is singular. (In a graph of TensorFlow's the error is an InvalidArgumentError or UnknownError with the same
         message.) NaN goes through to X.

@@ -39,13 +39,13 @@ def _upper(ab):
 
 
 def _known_rows(name, ab):
+    xp = namespace(ab)
     if ab.shape[-2] is None:
-        raise namespace(ab).ShapeError(
-            f"{name}: the number of rows of the band must be known while the graph is built. Set the shape of the "
-            "tensor with tf.ensure_shape."
+        raise xp.ShapeError(
+            f"{name}: the number of rows of the band must be known while the graph is built. {xp.tell_sizes}"
         )
     if ab.shape[-2] == 0:
-        raise namespace(ab).ShapeError(f"{name}: the band has no rows. It needs one at least, the main diagonal.")
+        raise xp.ShapeError(f"{name}: the band has no rows. It needs one at least, the main diagonal.")
 
 
 def _real_diagonal(ab):
@@ -130,10 +130,10 @@ def cholesky_banded(ab, *, lower=False):
 
     Parameters
     ----------
-    ab : array (..., p, n)
+    ab
         The upper band of A, with p − 1 diagonals above the main one: ``ab[p - 1 + i - j, j]`` is A[i, j] for i ≤ j. Or
-        the lower band, ``ab[i - j, j]`` for i ≥ j. Corners outside A are not read. float32, float64, complex64 or
-        complex128; of the main diagonal the real part is read.
+        the lower band, ``ab[i - j, j]`` for i ≥ j. Corners outside A are not read. Of the main diagonal the real part
+        is read.
     lower : bool
         The lower band is given, and L is returned.
 
@@ -146,7 +146,7 @@ def cholesky_banded(ab, *, lower=False):
     Raises
     ------
     LinAlgError of the array's library
-        The dtype is not floating point, or ab has no rows.
+        ab has no rows.
     numpy.linalg.LinAlgError
         A is not positive definite, or not finite; the message names the leading minor, and the matrix of the batch.
         (In a graph of TensorFlow's the error is an InvalidArgumentError or UnknownError with the same message.)
@@ -247,10 +247,8 @@ def cho_solve_banded(cb, b, *, lower=False):
 
     Parameters
     ----------
-    cb : array (..., p, n)
+    cb
         The band of U with A = Uᴴ U, or of L with A = L Lᴴ, as `cholesky_banded` returns it.
-    b : array (..., n, k) or (n,)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
     lower : bool
         It is L that is given. (SciPy takes the pair (cb, lower).)
 
@@ -261,7 +259,7 @@ def cho_solve_banded(cb, b, *, lower=False):
     Raises
     ------
     LinAlgError of the array's library
-        The shapes do not fit, a dtype is not floating point, or cb has no rows.
+        cb has no rows.
     numpy.linalg.LinAlgError
         The factor has a zero on its diagonal. (In a graph of TensorFlow's the error is an InvalidArgumentError or
         UnknownError with the same message.) NaN goes through to X.

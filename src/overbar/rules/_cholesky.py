@@ -17,9 +17,9 @@ def cholesky(A, *, upper=False, on_error="raise"):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian positive definite; float32, float64, complex64 or complex128. Only its lower triangle is
-        read; its bar comes back Hermitian, as the derivative with respect to a matrix that stays so.
+    A
+        Symmetric or Hermitian positive definite. Only its lower triangle is read; its bar comes back Hermitian, as the
+        derivative with respect to a matrix that stays so.
     upper : bool
         Return U = Lᴴ with A = Uᴴ U instead.
     on_error : str
@@ -34,9 +34,9 @@ def cholesky(A, *, upper=False, on_error="raise"):
     Raises
     ------
     numpy.linalg.LinAlgError, torch.linalg.LinAlgError, tf.errors.InvalidArgumentError
-        A is not square, not finite or not positive definite; the message names the matrix of the batch and the leading
-        minor. Under XLA, which cannot raise, the whole failed matrix is NaN. (Plus infinity on the diagonal is an
-        error in NumPy and TensorFlow; PyTorch's kernel takes its square root, and so does the op there.)
+        A is not finite or not positive definite; the message names the matrix of the batch and the leading minor. Under
+        XLA, which cannot raise, the whole failed matrix is NaN. (Plus infinity on the diagonal is an error in NumPy and
+        TensorFlow; PyTorch's kernel takes its square root, and so does the op there.)
 
     Notes
     -----
@@ -112,9 +112,7 @@ def forward_symbolic(L, A_dot):
 def forward(L, A_dot):
     """The same, on blocks where L is large."""
     A_dot = (A_dot + mH(A_dot)) / 2
-    return by_size(
-        L, L.shape[-1], lambda: forward_symbolic(L, A_dot), lambda depth: forward_recursive(L, A_dot, depth=depth)
-    )
+    return by_size(L, L.shape[-1], lambda depth: forward_recursive(L, A_dot, depth=depth))
 
 
 def forward_recursive(L, A_dot, updates=(), out=None, depth=None):
@@ -170,9 +168,7 @@ def reverse_symbolic(L, L_bar):
 
 def reverse(L, L_bar):
     """The same, on blocks where L is large."""
-    return by_size(
-        L, L.shape[-1], lambda: reverse_symbolic(L, L_bar), lambda depth: reverse_recursive(L, L_bar, depth=depth)
-    )
+    return by_size(L, L.shape[-1], lambda depth: reverse_recursive(L, L_bar, depth=depth))
 
 
 def reverse_recursive(L, L_bar, updates=(), out=None, depth=None):

@@ -19,10 +19,8 @@ def cholesky_update(L, V):
 
     Parameters
     ----------
-    L : array (..., n, n)
+    L
         The lower factor; only its lower triangle is read, and only it gets a bar. Invertible.
-    V : array (..., n, k) or (n,)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
 
     Returns
     -------
@@ -32,7 +30,7 @@ def cholesky_update(L, V):
     Raises
     ------
     LinAlgError of the array's library
-        The sum is not positive definite to working precision, the shapes do not fit, or a dtype is not floating point.
+        The sum is not positive definite to working precision.
 
     Notes
     -----
@@ -76,10 +74,8 @@ def cholesky_downdate(L, V):
 
     Parameters
     ----------
-    L : array (..., n, n)
+    L
         The lower factor; only its lower triangle is read, and only it gets a bar. Invertible.
-    V : array (..., n, k) or (n,)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
 
     Returns
     -------
@@ -89,8 +85,8 @@ def cholesky_downdate(L, V):
     Raises
     ------
     numpy.linalg.LinAlgError, torch.linalg.LinAlgError, tf.errors.InvalidArgumentError
-        A − V Vᴴ is not positive definite; the message names the matrix of the batch. Also where the shapes do not fit,
-        or a dtype is not floating point. Under XLA, which cannot raise, the result has NaN.
+        A − V Vᴴ is not positive definite; the message names the matrix of the batch. Under XLA, which cannot raise, the
+        result has NaN.
 
     Notes
     -----

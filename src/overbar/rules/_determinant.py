@@ -14,17 +14,12 @@ def det(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        float32, float64, complex64 or complex128. It may be singular.
+    A
+        It may be singular.
 
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
 
     Notes
     -----

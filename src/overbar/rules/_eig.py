@@ -21,8 +21,8 @@ def eig(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        float32, float64, complex64 or complex128. (The bar of a real matrix is real.)
+    A
+        The bar of a real matrix is real.
 
     Returns
     -------
@@ -35,8 +35,8 @@ def eig(A):
     Raises
     ------
     LinAlgError of the array's library
-        A is not square, not finite, or its dtype is not floating point. XLA has no eigenvalues of general matrices. By
-        the rules: A is defective to working precision, or has equal eigenvalues whose vectors have a cotangent.
+        A is not finite. XLA has no eigenvalues of general matrices. By the rules: A is defective to working precision,
+        or has equal eigenvalues whose vectors have a cotangent.
 
     Notes
     -----
@@ -189,8 +189,8 @@ def eigvals(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        float32, float64, complex64 or complex128. (The bar of a real matrix is real.)
+    A
+        The bar of a real matrix is real.
 
     Returns
     -------

@@ -24,11 +24,11 @@ def eigh_generalized(A, B):
 
     Parameters
     ----------
-    A : array (..., n, n)
+    A
         Symmetric or Hermitian.
-    B : array (..., n, n)
-        Symmetric or Hermitian positive definite. float32, float64, complex64 or complex128; batch dimensions
-        broadcast. Of both only the lower triangle is read, and both bars come back Hermitian.
+    B
+        Symmetric or Hermitian positive definite. Of both only the lower triangle is read, and both bars come back
+        Hermitian.
 
     Returns
     -------

@@ -23,11 +23,10 @@ def eigh_tridiagonal(d, e):
 
     Parameters
     ----------
-    d : array (..., n)
+    d
         The diagonal. Of complex entries only the real part counts.
     e : array (..., n − 1)
-        The diagonal above it; below it is its conjugate. float32, float64, complex64 or complex128. Batch dimensions
-        broadcast.
+        The diagonal above it; below it is its conjugate.
 
     Returns
     -------

@@ -11,19 +11,9 @@ from overbar._primitive import elementwise
 def exp(A):
     """The function C = exp A, the exponential function of each entry.
 
-    Parameters
-    ----------
-    A : array (...)
-        float32, float64, complex64 or complex128, of any shape.
-
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The dtype is not floating point.
 
     Notes
     -----
@@ -58,19 +48,9 @@ def _(mp, A):
 def log(A):
     """The function C = log A, the natural logarithm of each entry.
 
-    Parameters
-    ----------
-    A : array (...)
-        float32, float64, complex64 or complex128, of any shape.
-
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The dtype is not floating point.
 
     Notes
     -----
@@ -105,19 +85,9 @@ def _(mp, A):
 def sqrt(A):
     """The function C = sqrt A, the square root of each entry.
 
-    Parameters
-    ----------
-    A : array (...)
-        float32, float64, complex64 or complex128, of any shape.
-
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The dtype is not floating point.
 
     Notes
     -----
@@ -152,19 +122,9 @@ def _(mp, A):
 def sin(A):
     """The function C = sin A, the sine of each entry.
 
-    Parameters
-    ----------
-    A : array (...)
-        float32, float64, complex64 or complex128, of any shape.
-
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The dtype is not floating point.
 
     Notes
     -----
@@ -199,19 +159,9 @@ def _(mp, A):
 def cos(A):
     """The function C = cos A, the cosine of each entry.
 
-    Parameters
-    ----------
-    A : array (...)
-        float32, float64, complex64 or complex128, of any shape.
-
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The dtype is not floating point.
 
     Notes
     -----
@@ -246,19 +196,9 @@ def _(mp, A):
 def tanh(A):
     """The function C = tanh A, the hyperbolic tangent of each entry.
 
-    Parameters
-    ----------
-    A : array (...)
-        float32, float64, complex64 or complex128, of any shape.
-
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The dtype is not floating point.
 
     Notes
     -----
@@ -293,19 +233,9 @@ def _(mp, A):
 def reciprocal(A):
     """The function C = 1/A, the reciprocal of each entry.
 
-    Parameters
-    ----------
-    A : array (...)
-        float32, float64, complex64 or complex128, of any shape.
-
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The dtype is not floating point.
 
     Notes
     -----

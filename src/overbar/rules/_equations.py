@@ -17,13 +17,6 @@ from overbar.kernels._matrix_equations import continuous_lyapunov, discrete_lyap
 def solve_sylvester(A, B, Q):
     """The solution X of Sylvester's equation A X + X B = Q.
 
-    Parameters
-    ----------
-    A : array (..., m, m)
-    B : array (..., n, n)
-    Q : array (..., m, n)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
-
     Returns
     -------
     array (..., m, n)
@@ -32,8 +25,8 @@ def solve_sylvester(A, B, Q):
     Raises
     ------
     LinAlgError of the array's library
-        An eigenvalue of A is the negative of one of B, so that no solution is the only one; A or B is not finite; the
-        shapes do not fit, or a dtype is not floating point. (A NaN or an infinity in Q makes all of X NaN.)
+        An eigenvalue of A is the negative of one of B, so that no solution is the only one; A or B is not finite. (A
+        NaN or an infinity in Q makes all of X NaN.)
 
     Notes
     -----
@@ -103,9 +96,8 @@ def solve_continuous_lyapunov(A, Q):
 
     Parameters
     ----------
-    A : array (..., n, n)
-    Q : array (..., n, n)
-        Any matrix; X is Hermitian where Q is. float32, float64, complex64 or complex128. Batch dimensions broadcast.
+    Q
+        Any matrix; X is Hermitian where Q is.
 
     Returns
     -------
@@ -116,8 +108,7 @@ def solve_continuous_lyapunov(A, Q):
     ------
     LinAlgError of the array's library
         Two eigenvalues of A have λ = −conj(μ) to working precision (one alone: it is on the imaginary axis), so that no
-        solution is the only one; A is not finite; the shapes do not fit, or a dtype is not floating point. (A NaN or an
-        infinity in Q makes all of X NaN.)
+        solution is the only one; A is not finite. (A NaN or an infinity in Q makes all of X NaN.)
 
     Notes
     -----
@@ -173,10 +164,10 @@ def solve_discrete_lyapunov(A, Q):
 
     Parameters
     ----------
-    A : array (..., n, n)
+    A
         Need not be stable.
-    Q : array (..., n, n)
-        Any matrix; X is Hermitian where Q is. float32, float64, complex64 or complex128. Batch dimensions broadcast.
+    Q
+        Any matrix; X is Hermitian where Q is.
 
     Returns
     -------
@@ -187,8 +178,7 @@ def solve_discrete_lyapunov(A, Q):
     ------
     LinAlgError of the array's library
         Two eigenvalues of A have λ conj(μ) = 1 to working precision (one alone: it is on the unit circle), so that no
-        solution is the only one; A is not finite; the shapes do not fit, or a dtype is not floating point. (A NaN or an
-        infinity in Q makes all of X NaN.)
+        solution is the only one; A is not finite. (A NaN or an infinity in Q makes all of X NaN.)
 
     Notes
     -----

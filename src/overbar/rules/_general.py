@@ -39,8 +39,8 @@ def funm(A, *, f, df=None):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Any square matrix, with equal or close eigenvalues too; float32, float64, complex64 or complex128.
+    A
+        Any square matrix, with equal or close eigenvalues too.
     f : callable
         An analytic function of an array of complex numbers, entry by entry, such as ``overbar.exp``; written with the
         functions of ``xp = overbar.namespace(x)`` it takes the arrays of every library. It gets the eigenvalues, and
@@ -62,7 +62,7 @@ def funm(A, *, f, df=None):
     LinAlgError of the array's library
         f is not finite at an eigenvalue; f is not analytic around an eigenvalue where more than the value there is
         needed, which is so for repeated eigenvalues and for derivatives; no three digits are certain; A is real and
-        f(A) is not; an entry of A is NaN or infinite, A is not square, or its dtype is not floating point.
+        f(A) is not; an entry of A is NaN or infinite.
 
     Notes
     -----

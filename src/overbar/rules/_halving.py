@@ -14,13 +14,13 @@ BASE = 128
 DEPTH = 3
 
 
-def by_size(A, n, whole, halved):
-    """``whole()`` for a small matrix, of n rows, and ``halved(depth)`` for a large one. A size that is not known while
-    a graph is built (None) gets both, and the fixed depth; others the depth None."""
+def by_size(A, n, halved):
+    """``halved(depth)`` for a matrix with n rows, with the depth None. A size that is not known while a graph is built
+    (None) gets the depth 0, the whole matrix at once, and a fixed one, and chooses between the two later."""
     if n is not None:
         return halved(None)
     xp = namespace(A)
-    return xp.if_else(xp.minimum(*xp.shape(A)[-2:]) <= 2 * BASE, whole, lambda: halved(DEPTH))
+    return xp.if_else(xp.minimum(*xp.shape(A)[-2:]) <= 2 * BASE, lambda: halved(0), lambda: halved(DEPTH))
 
 
 def is_small(n, depth):

@@ -17,11 +17,6 @@ from overbar.rules._schur import register_rules_of_commutator
 def hessenberg(A):
     """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal.
 
-    Parameters
-    ----------
-    A : array (..., n, n)
-        float32, float64, complex64 or complex128.
-
     Returns
     -------
     H : array (..., n, n)
@@ -34,8 +29,6 @@ def hessenberg(A):
 
     Raises
     ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
     numpy.linalg.LinAlgError
         A is not finite. The derivative raises where there is none: a number on the subdiagonal of H, but for the last
         of a real matrix, is zero to rounding, so that the columns of Q behind it are arbitrary. (In a graph of

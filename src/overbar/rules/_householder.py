@@ -13,11 +13,11 @@ def householder_product(A, tau):
 
     Parameters
     ----------
-    A : array (..., m, n)
+    A
         m ≥ n. Column i holds what is below entry i of vᵢ; that entry is 1, and those above it are 0. Only what is below
         the diagonal of the first k columns is read. (LAPACK's geqrf leaves the vectors so.)
-    tau : array (..., k)
-        k ≤ n. float32, float64, complex64 or complex128. Batch dimensions broadcast.
+    tau
+        k ≤ n.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def householder_product(A, tau):
     Raises
     ------
     LinAlgError of the array's library
-        A is wider than tall, there are more numbers in tau than columns, or a dtype is not floating point.
+        A is wider than tall, or there are more numbers in tau than columns.
 
     Notes
     -----

@@ -15,8 +15,6 @@ def inv(A, *, on_error="raise"):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        float32, float64, complex64 or complex128.
     on_error : str
         "raise", or "nan": then a singular matrix has an inverse and a bar of NaN, and the others of the batch are as if
         it were not there.
@@ -28,9 +26,9 @@ def inv(A, *, on_error="raise"):
     Raises
     ------
     LinAlgError of the array's library
-        A is singular (the message names the matrix of the batch), not square, or its dtype is not floating point. Under
-        XLA, which cannot raise, a singular A gives infinities or NaN. An A that is singular but for rounding has an
-        inverse as large as 1/ε, and a NaN in A goes through to C.
+        A is singular (the message names the matrix of the batch). Under XLA, which cannot raise, a singular A gives
+        infinities or NaN. An A that is singular but for rounding has an inverse as large as 1/ε, and a NaN in A goes
+        through to C.
 
     Notes
     -----
@@ -88,9 +86,8 @@ def solve(A, B, *, left=True, adjoint=False, on_error="raise"):
 
     Parameters
     ----------
-    A : array (..., n, n)
     B : array (..., n, k) or (n,); with ``left=False`` (..., k, n)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast; one A for many B is factorised once.
+        One A for many B is factorised once.
     left : bool
         op(A) X = B; otherwise X op(A) = B.
     adjoint : bool
@@ -106,8 +103,8 @@ def solve(A, B, *, left=True, adjoint=False, on_error="raise"):
     Raises
     ------
     LinAlgError of the array's library
-        A is singular (the message names the matrix of the batch), the shapes do not fit, or a dtype is not floating
-        point. Under XLA, which cannot raise, a singular A gives infinities or NaN. A NaN in A or B goes through to X.
+        A is singular (the message names the matrix of the batch). Under XLA, which cannot raise, a singular A gives
+        infinities or NaN. A NaN in A or B goes through to X.
 
     Notes
     -----
@@ -190,9 +187,8 @@ def cholesky_inverse(L, *, upper=False):
 
     Parameters
     ----------
-    L : array (..., n, n)
-        The lower factor; float32, float64, complex64 or complex128. Only its lower triangle is read, and only it gets a
-        bar.
+    L
+        The lower factor. Only its lower triangle is read, and only it gets a bar.
     upper : bool
         L is the upper factor instead, C = (Lᴴ L)⁻¹, and its upper triangle is read.
 
@@ -204,8 +200,7 @@ def cholesky_inverse(L, *, upper=False):
     Raises
     ------
     LinAlgError of the array's library
-        L is singular (in NumPy; PyTorch and TensorFlow give infinities and NaN, as `solve_triangular` does), not
-        square, or its dtype is not floating point.
+        L is singular (in NumPy; PyTorch and TensorFlow give infinities and NaN, as `solve_triangular` does).
 
     Notes
     -----
@@ -298,10 +293,8 @@ def inv_quad(A, B):
 
     Parameters
     ----------
-    A : array (..., n, n)
+    A
         Symmetric or Hermitian positive definite. Only its lower triangle is read; its bar comes back Hermitian.
-    B : array (..., n, k) or (n,)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
 
     Returns
     -------
@@ -311,7 +304,7 @@ def inv_quad(A, B):
     Raises
     ------
     LinAlgError of the array's library
-        A is not positive definite (see `cholesky`), the shapes do not fit, or a dtype is not floating point.
+        A is not positive definite (see `cholesky`).
 
     Notes
     -----
@@ -399,10 +392,8 @@ def inv_quad_logdet(A, B):
 
     Parameters
     ----------
-    A : array (..., n, n)
+    A
         Symmetric or Hermitian positive definite. Only its lower triangle is read; its bar comes back Hermitian.
-    B : array (..., n, k) or (n,)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
 
     Returns
     -------
@@ -413,7 +404,7 @@ def inv_quad_logdet(A, B):
     Raises
     ------
     LinAlgError of the array's library
-        A is not positive definite (see `cholesky`), the shapes do not fit, or a dtype is not floating point.
+        A is not positive definite (see `cholesky`).
 
     Notes
     -----

@@ -18,9 +18,9 @@ def ldl(A, *, lower=True):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian, and not necessarily definite; float32, float64, complex64 or complex128. Only the named
-        triangle is read; its bar comes back Hermitian.
+    A
+        Symmetric or Hermitian, and not necessarily definite. Only the named triangle is read; its bar comes back
+        Hermitian.
     lower : bool
         Read the lower triangle, and make L[perm] lower triangular; else the upper.
 
@@ -36,8 +36,8 @@ def ldl(A, *, lower=True):
     Raises
     ------
     LinAlgError of the array's library
-        A is not square or not finite, or its dtype is not floating point. (scipy.linalg.ldl has an argument
-        `hermitian`, which is True here: complex symmetric matrices are not factorised.)
+        A is not finite. (scipy.linalg.ldl has an argument `hermitian`, which is True here: complex symmetric matrices
+        are not factorised.)
 
     Notes
     -----

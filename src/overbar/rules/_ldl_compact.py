@@ -93,9 +93,8 @@ def ldl_factor(A, *, hermitian=False):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Not necessarily definite; float32, float64, complex64 or complex128. Only its lower triangle is read; its bar
-        comes back symmetric, or Hermitian.
+    A
+        Not necessarily definite. Only its lower triangle is read; its bar comes back symmetric, or Hermitian.
     hermitian : bool
         Of a complex A: Hermitian, with L′ = Lᴴ; otherwise symmetric, with L′ = Lᵀ.
 
@@ -111,7 +110,7 @@ def ldl_factor(A, *, hermitian=False):
     Raises
     ------
     LinAlgError of the array's library
-        A is not square, or its dtype is not floating point. A singular one is no error, but in PyTorch.
+        In PyTorch: A is singular.
 
     Notes
     -----
@@ -198,12 +197,10 @@ def ldl_solve(LD, pivots, B, *, hermitian=False):
 
     Parameters
     ----------
-    LD : array (..., n, n)
+    LD
         The factors. Only the lower triangle is read, and only it gets a bar.
-    pivots : array of integers (..., n)
+    pivots
         Of `ldl_factor`; they have no derivative.
-    B : array (..., n, k) or (n,)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
     hermitian : bool
         As in `ldl_factor`.
 
@@ -215,7 +212,7 @@ def ldl_solve(LD, pivots, B, *, hermitian=False):
     Raises
     ------
     LinAlgError of the array's library
-        The pivots are those of no factorisation, the shapes do not fit, or a dtype is not floating point.
+        The pivots are those of no factorisation.
 
     Notes
     -----

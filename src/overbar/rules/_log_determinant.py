@@ -13,11 +13,6 @@ from overbar._primitive import primitive
 def slogdet(A):
     """The sign and the logarithm of the modulus of a determinant: det A = s exp(ℓ).
 
-    Parameters
-    ----------
-    A : array (..., n, n)
-        float32, float64, complex64 or complex128.
-
     Returns
     -------
     sign : array (...)
@@ -28,9 +23,8 @@ def slogdet(A):
     Raises
     ------
     LinAlgError of the array's library
-        A is not square, or its dtype is not floating point. A singular A has a value, but no derivative: asking for one
-        is an error in NumPy and TensorFlow, which names the matrix of the batch. It is NaN in PyTorch. It is NaN under
-        XLA.
+        A derivative is asked for where A is singular, which has a value and no derivative: in NumPy and TensorFlow, and
+        the message names the matrix of the batch. It is NaN in PyTorch. It is NaN under XLA.
 
     Notes
     -----
@@ -111,8 +105,8 @@ def logdet(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        float32, float64, complex64 or complex128. It need not be symmetric, nor positive definite.
+    A
+        It need not be symmetric, nor positive definite.
 
     Returns
     -------
@@ -124,10 +118,9 @@ def logdet(A):
     Raises
     ------
     LinAlgError of the array's library
-        A is not square, or its dtype is not floating point. A singular A has a value, but no derivative: asking for one
-        is an error in NumPy and TensorFlow, which names the matrix of the batch. It is NaN in PyTorch. It is NaN under
-        XLA.
-        Where the value is NaN, so is the derivative.
+        A derivative is asked for where A is singular, which has a value and no derivative: in NumPy and TensorFlow, and
+        the message names the matrix of the batch. It is NaN in PyTorch. It is NaN under XLA. Where the value is NaN, so
+        is the derivative.
 
     Notes
     -----

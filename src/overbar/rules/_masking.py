@@ -31,19 +31,12 @@ def tril(A, *, diagonal=0):
 
     Parameters
     ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128.
     diagonal : int
         The last diagonal to keep: 0 the main one, −1 the one below it.
 
     Returns
     -------
     array (..., m, n)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A has less than two dimensions, or its dtype is not floating point.
 
     Notes
     -----
@@ -78,19 +71,12 @@ def triu(A, *, diagonal=0):
 
     Parameters
     ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128.
     diagonal : int
         The first diagonal to keep: 0 the main one, 1 the one above it.
 
     Returns
     -------
     array (..., m, n)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A has less than two dimensions, or its dtype is not floating point.
 
     Notes
     -----
@@ -126,7 +112,6 @@ def mask(A, *, mask, batch_ndim=0):
     Parameters
     ----------
     A : array (..., *shape of the mask)
-        float32, float64, complex64 or complex128.
     mask : array of bool
         Broadcasts to the shape of A. A constant.
 
@@ -137,7 +122,7 @@ def mask(A, *, mask, batch_ndim=0):
     Raises
     ------
     LinAlgError of the array's library
-        The mask is not boolean, or does not broadcast to the shape of A; the dtype of A is not floating point.
+        The mask is not boolean, or does not broadcast to the shape of A.
 
     Notes
     -----
@@ -178,19 +163,9 @@ def _(mp, A, *, mask, batch_ndim):
 def phi(A):
     """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky decomposition.
 
-    Parameters
-    ----------
-    A : array (..., n, n)
-        float32, float64, complex64 or complex128.
-
     Returns
     -------
     array (..., n, n)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
 
     Notes
     -----

@@ -17,8 +17,6 @@ def matrix_power(A, *, n: int):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        float32, float64, complex64 or complex128.
     n : int
         A⁰ is the identity, whatever A is. For other numbers there is `fractional_matrix_power`.
 
@@ -31,7 +29,7 @@ def matrix_power(A, *, n: int):
     ValueError
         n is not an integer.
     LinAlgError of the array's library
-        A is singular and n negative, A is not square, or its dtype is not floating point.
+        A is singular and n negative.
 
     Notes
     -----
@@ -112,20 +110,13 @@ def polynomial(A, c):
 
     Parameters
     ----------
-    A : array (..., n, n)
-    c : array (..., k)
-        The coefficients, lowest first; it has a derivative, too. float32, float64, complex64 or
-        complex128. Batch dimensions broadcast.
+    c
+        The coefficients, lowest first; it has a derivative, too.
 
     Returns
     -------
     array (..., n, n)
         Zero where there are no coefficients.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or a dtype is not floating point.
 
     Notes
     -----
@@ -223,18 +214,13 @@ def expm(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Any square matrix; float32, float64, complex64 or complex128.
+    A
+        Any square matrix.
 
     Returns
     -------
     array (..., n, n)
         NaN where an entry of A is NaN or infinite.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
 
     Notes
     -----
@@ -301,19 +287,13 @@ def expm_frechet(A, E):
 
     Parameters
     ----------
-    A : array (..., n, n)
-    E : array (..., n, n)
-        The direction. float32, float64, complex64 or complex128. Batch dimensions broadcast.
+    E
+        The direction.
 
     Returns
     -------
     array (..., n, n)
         L alone; SciPy's function of this name also returns exp(A) unless it is told not to.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, E does not fit it, or a dtype is not floating point.
 
     Notes
     -----
@@ -359,18 +339,13 @@ def sinm(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Any square matrix; float32, float64, complex64 or complex128.
+    A
+        Any square matrix.
 
     Returns
     -------
     array (..., n, n)
         NaN where an entry of A is NaN or infinite.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
 
     Notes
     -----
@@ -432,18 +407,13 @@ def cosm(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Any square matrix; float32, float64, complex64 or complex128.
+    A
+        Any square matrix.
 
     Returns
     -------
     array (..., n, n)
         NaN where an entry of A is NaN or infinite.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
 
     Notes
     -----

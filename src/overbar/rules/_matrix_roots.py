@@ -23,10 +23,10 @@ def sqrtm(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Any square matrix, symmetric or not, diagonalisable or not, that has no eigenvalue on the negative real axis;
-        float32, float64, complex64 or complex128. A complex one may have them: their roots are on the positive
-        imaginary axis then, or the negative one where the imaginary part of the eigenvalue is −0.
+    A
+        Any square matrix, symmetric or not, diagonalisable or not, that has no eigenvalue on the negative real axis. A
+        complex one may have them: their roots are on the positive imaginary axis then, or the negative one where the
+        imaginary part of the eigenvalue is −0.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def sqrtm(A):
     ------
     LinAlgError of the array's library
         A is real and has a negative eigenvalue, or has an entry that is NaN or infinite; in a derivative also where A
-        is singular, as the root has none there; A is not square, or its dtype is not floating point.
+        is singular, as the root has none there.
 
     Notes
     -----
@@ -109,10 +109,10 @@ def logm(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
+    A
         Any square matrix, symmetric or not, diagonalisable or not, that is not singular and has no eigenvalue on the
-        negative real axis; float32, float64, complex64 or complex128. A complex one may have them: the imaginary part
-        of their logarithm is π, or −π where that of the eigenvalue is −0.
+        negative real axis. A complex one may have them: the imaginary part of their logarithm is π, or −π where that of
+        the eigenvalue is −0.
 
     Returns
     -------
@@ -122,8 +122,7 @@ def logm(A):
     Raises
     ------
     LinAlgError of the array's library
-        A is singular, is real and has a negative eigenvalue, or has an entry that is NaN or infinite; A is not square,
-        or its dtype is not floating point.
+        A is singular, is real and has a negative eigenvalue, or has an entry that is NaN or infinite.
 
     Notes
     -----
@@ -197,12 +196,11 @@ def fractional_matrix_power(A, t):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Any square matrix, symmetric or not, diagonalisable or not, that has no eigenvalue on the negative real axis;
-        float32, float64, complex64 or complex128. A complex one may have them, as in `logm`. Where t is negative, and
-        for derivatives, it must not be singular. For a whole number t any matrix is taken; an invertible one where t is
-        negative.
-    t : array (...)
+    A
+        Any square matrix, symmetric or not, diagonalisable or not, that has no eigenvalue on the negative real axis. A
+        complex one may have them, as in `logm`. Where t is negative, and for derivatives, it must not be singular. For
+        a whole number t any matrix is taken; an invertible one where t is negative.
+    t
         The exponent, one for each matrix, or a number: real.
 
     Returns
@@ -212,14 +210,10 @@ def fractional_matrix_power(A, t):
 
     Raises
     ------
-    TypeError
-        t is complex.
-    ValueError
-        t is a number that is not finite.
     LinAlgError of the array's library
         A is singular and t negative, or a derivative is asked for, or A is not diagonalisable at the eigenvalue 0; A is
         real and has an eigenvalue that is negative by more than rounding (t is no whole number); it has an entry that
-        is NaN or infinite; A is not square, or its dtype is not floating point.
+        is NaN or infinite.
 
     Notes
     -----

@@ -145,8 +145,6 @@ def matrix_norm(A, *, ord="fro"):
 
     Parameters
     ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128.
     ord : str or number
         "fro" for the Frobenius norm (Σ |Aᵢⱼ|²)^½, "nuc" for the nuclear one, the sum of the singular values; 2 and −2
         for the largest and smallest singular value; 1 and −1 for the largest and smallest sum of moduli in a column,
@@ -160,7 +158,7 @@ def matrix_norm(A, *, ord="fro"):
     Raises
     ------
     LinAlgError of the array's library
-        A has less than two dimensions, or its dtype is not floating point; with singular values, as `svd`.
+        With singular values, as `svd`.
     ValueError
         There is no such `ord`.
 
@@ -255,8 +253,8 @@ def cond(A, *, p=None):
 
     Parameters
     ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128. Square, but for p = 2 and −2.
+    A
+        Square, but for p = 2 and −2.
     p : str, number or None
         The norm, as `matrix_norm` has them. None is 2, for σ₁/σₙ, the largest singular value over the smallest; −2
         is for σₙ/σ₁.
@@ -269,8 +267,7 @@ def cond(A, *, p=None):
     Raises
     ------
     LinAlgError of the array's library
-        A has less than two dimensions, is not square where an inverse is taken, or its dtype is not floating point;
-        with singular values, as `svd`.
+        A is not square where an inverse is taken; with singular values, as `svd`.
     ValueError
         There is no such `p`.
 

@@ -71,8 +71,6 @@ def polar(A, *, side="right"):
 
     Parameters
     ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128.
     side : str
         "right" for A = U P with P = (AᴴA)^½ (n by n), "left" for A = P U with P = (AAᴴ)^½
         (m by m).

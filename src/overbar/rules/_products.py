@@ -15,19 +15,12 @@ def matmul(A, B):
 
     Parameters
     ----------
-    A : array (..., m, n) or (n,)
-    B : array (..., n, p) or (n,)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast. A vector counts as a row on the left
-        and as a column on the right, and the dimension it lacks is lacking in C.
+    B
+        A vector counts as a row on the left and as a column on the right, and the dimension it lacks is lacking in C.
 
     Returns
     -------
     array (..., m, p), (..., p), (..., m) or (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The shapes do not fit, or a dtype is not floating point.
 
     Notes
     -----
@@ -73,20 +66,9 @@ def _(mp, A, B):
 def transpose_matmul(A, B):
     """The product C = Aᵀ B, without forming Aᵀ. (Transposed, not conjugated.)
 
-    Parameters
-    ----------
-    A : array (..., n, m)
-    B : array (..., n, p)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
-
     Returns
     -------
     array (..., m, p)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The shapes do not fit, or a dtype is not floating point.
 
     Notes
     -----
@@ -134,17 +116,12 @@ def trace(A):
 
     Parameters
     ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128; need not be square.
+    A
+        Need not be square.
 
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A has less than two dimensions, or its dtype is not floating point.
 
     Notes
     -----
@@ -187,20 +164,9 @@ def _(mp, A):
 def kron(A, B):
     """The Kronecker product C = A ⊗ B: the block matrix of all Aᵢⱼ B.
 
-    Parameters
-    ----------
-    A : array (..., m, n)
-    B : array (..., p, q)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
-
     Returns
     -------
     array (..., m p, n q)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        An array has less than two dimensions, or its dtype is not floating point.
 
     Notes
     -----

@@ -17,9 +17,8 @@ def qr(A, *, mode="reduced"):
 
     Parameters
     ----------
-    A : array (..., m, n)
-        Tall, square or wide; float32, float64, complex64 or complex128. Its first k = min(m, n) columns must be
-        linearly independent.
+    A
+        Tall, square or wide. Its first k = min(m, n) columns must be linearly independent.
     mode : str
         "reduced", or "complete" for a square Q. (The name that is a bool in TensorFlow may be one here, too: True is
         "complete".)
@@ -34,9 +33,9 @@ def qr(A, *, mode="reduced"):
     Raises
     ------
     LinAlgError of the array's library
-        A has too few dimensions or a dtype that is not floating point. The derivative raises in NumPy where a number on
-        the diagonal of R is zero: A has linearly dependent columns, and Q no derivative. (PyTorch and TensorFlow give
-        infinities and NaN then, as for any singular triangular system.)
+        The derivative raises in NumPy where a number on the diagonal of R is zero: A has linearly dependent columns,
+        and Q no derivative. (PyTorch and TensorFlow give infinities and NaN for such columns, as for any singular
+        triangular system.)
     ValueError
         There is no such mode.
 

@@ -20,21 +20,9 @@ def _row(x):
 def bilinear_form(x, A, y):
     """The bilinear form c = xᵀ A y.
 
-    Parameters
-    ----------
-    x : array (..., m)
-    A : array (..., m, n)
-    y : array (..., n)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
-
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The shapes do not fit, or a dtype is not floating point.
 
     Notes
     -----
@@ -92,19 +80,12 @@ def quadratic(A, x):
 
     Parameters
     ----------
-    A : array (..., n, n)
+    A
         Any square matrix; only its symmetric part matters.
-    x : array (..., n)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
 
     Returns
     -------
     array (...)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The shapes do not fit, or a dtype is not floating point.
 
     Notes
     -----
@@ -155,20 +136,9 @@ def _(mp, A, x):
 def congruence(A, B):
     """The matrix quadratic form C = Bᵀ A B.
 
-    Parameters
-    ----------
-    A : array (..., m, m)
-    B : array (..., m, n)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
-
     Returns
     -------
     array (..., n, n)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The shapes do not fit, or a dtype is not floating point.
 
     Notes
     -----
@@ -221,10 +191,8 @@ def inv_congruence(A, B):
 
     Parameters
     ----------
-    A : array (..., m, m)
+    A
         Any invertible matrix; not assumed symmetric.
-    B : array (..., m, n)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
 
     Returns
     -------
@@ -233,8 +201,7 @@ def inv_congruence(A, B):
     Raises
     ------
     LinAlgError of the array's library
-        A is singular, the shapes do not fit, or a dtype is not floating point. Under XLA, which cannot raise, a
-        singular A gives infinities or NaN.
+        A is singular. Under XLA, which cannot raise, a singular A gives infinities or NaN.
 
     Notes
     -----

@@ -27,19 +27,9 @@ def _linear(function):
 def matrix_transpose(A):
     """The transpose C = Aᵀ of the last two dimensions. (Not conjugated.)
 
-    Parameters
-    ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128.
-
     Returns
     -------
     array (..., n, m)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A has less than two dimensions, or its dtype is not floating point.
 
     Notes
     -----
@@ -77,8 +67,6 @@ def reshape(A, *, shape, batch_ndim=0):
 
     Parameters
     ----------
-    A : array
-        float32, float64, complex64 or complex128, of any shape.
     shape : int or tuple of int
         The new shape; one entry may be −1.
 
@@ -135,19 +123,9 @@ def _(mp, A, *, shape, batch_ndim):
 def vec(A):
     """vec(A): the columns of A stacked into one vector.
 
-    Parameters
-    ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128.
-
     Returns
     -------
     array (..., m n)
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A has less than two dimensions, or its dtype is not floating point.
 
     Notes
     -----
@@ -189,8 +167,6 @@ def subset(A, *, index, batch_ndim=0):
 
     Parameters
     ----------
-    A : array
-        float32, float64, complex64 or complex128, of any shape.
     index
         Whatever NumPy takes: integers, slices, integer arrays (an entry may be taken twice), boolean masks, None,
         ``...``, and tuples of them. A constant. For tensors of PyTorch the arrays may be tensors, too; on an
@@ -256,8 +232,8 @@ def embed(B, *, index, shape, batch_ndim=0):
 
     Parameters
     ----------
-    B : array
-        float32, float64, complex64 or complex128, of the shape of ``C[index]``.
+    B
+        Of the shape of ``C[index]``.
     index
         As in `subset`. Where it names an entry twice, what falls there adds up.
     shape : int or tuple of int
@@ -319,8 +295,6 @@ def diagonal(A, *, offset=0):
 
     Parameters
     ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128.
     offset : int
         0 for the main diagonal, positive above it.
 
@@ -328,11 +302,6 @@ def diagonal(A, *, offset=0):
     -------
     array (..., k)
         k is the length of the diagonal, 0 where the offset leads out of the matrix.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A has less than two dimensions, or its dtype is not floating point.
 
     Notes
     -----
@@ -372,8 +341,6 @@ def diag_embed(d, *, offset=0):
 
     Parameters
     ----------
-    d : array (..., k)
-        float32, float64, complex64 or complex128.
     offset : int
         0 for the main diagonal, positive above it.
 
@@ -381,11 +348,6 @@ def diag_embed(d, *, offset=0):
     -------
     array (..., n, n)
         n = k + |offset|.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        d has no dimension, or its dtype is not floating point.
 
     Notes
     -----
@@ -425,8 +387,8 @@ def concatenate(*arrays, axis=0, batch_ndim=0):
 
     Parameters
     ----------
-    arrays : sequence of array
-        float32, float64, complex64 or complex128; of equal shapes but for that dimension.
+    arrays
+        Of equal shapes but for that dimension.
     axis : int
         The dimension.
 

@@ -47,15 +47,12 @@ def solve_continuous_are(A, B, Q, R, E=None, S=None):
 
     Parameters
     ----------
-    A : array (..., n, n)
-    B : array (..., n, m)
-    Q : array (..., n, n)
-    R : array (..., m, m)
-        float32, float64, complex64 or complex128. Q and R are Hermitian (their Hermitian parts are used, and their bars
-        are Hermitian), R is invertible; neither has to be definite. Batch dimensions broadcast.
-    E : array (..., n, n), optional
+    R
+        Q and R are Hermitian (their Hermitian parts are used, and their bars are Hermitian), R is invertible; neither
+        has to be definite.
+    E
         Invertible; the identity where it is left out. SciPy's e.
-    S : array (..., n, m), optional
+    S
         Zero where it is left out. SciPy's s.
 
     Returns
@@ -67,8 +64,7 @@ def solve_continuous_are(A, B, Q, R, E=None, S=None):
     Raises
     ------
     LinAlgError of the array's library
-        There is no stabilising solution to working precision; R or E is singular; an array is not finite; the shapes do
-        not fit, or a dtype is not floating point.
+        There is no stabilising solution to working precision; R or E is singular; an array is not finite.
 
     Notes
     -----
@@ -212,16 +208,12 @@ def solve_discrete_are(A, B, Q, R, E=None, S=None):
 
     Parameters
     ----------
-    A : array (..., n, n)
-    B : array (..., n, m)
-    Q : array (..., n, n)
-    R : array (..., m, m)
-        float32, float64, complex64 or complex128. Q and R are Hermitian (their Hermitian parts are used, and their bars
-        are Hermitian). Neither has to be definite, and R may be singular where R + Bᴴ X B is not. Batch dimensions
-        broadcast.
-    E : array (..., n, n), optional
+    R
+        Q and R are Hermitian (their Hermitian parts are used, and their bars are Hermitian). Neither has to be
+        definite, and R may be singular where R + Bᴴ X B is not.
+    E
         Invertible; the identity where it is left out. SciPy's e.
-    S : array (..., n, m), optional
+    S
         Zero where it is left out. SciPy's s.
 
     Returns
@@ -233,8 +225,7 @@ def solve_discrete_are(A, B, Q, R, E=None, S=None):
     Raises
     ------
     LinAlgError of the array's library
-        There is no stabilising solution to working precision; E is singular; an array is not finite; the shapes do not
-        fit, or a dtype is not floating point.
+        There is no stabilising solution to working precision; E is singular; an array is not finite.
 
     Notes
     -----

@@ -19,8 +19,6 @@ def schur(A, *, output="real"):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        float32, float64, complex64 or complex128.
     output : str
         "real": a real A has real Z and T, where T has a block of two rows and columns for each pair of complex
         eigenvalues. "complex": T is triangular in any case.
@@ -36,8 +34,6 @@ def schur(A, *, output="real"):
 
     Raises
     ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
     numpy.linalg.LinAlgError
         A is not finite. The derivative raises where there is none: two eigenvalues are equal to rounding, or a block
         has opposite numbers beside its diagonal (that of a rotation), so that any rotation of its two columns is as

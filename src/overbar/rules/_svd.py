@@ -85,8 +85,8 @@ def svd(A, *, full_matrices=True):
 
     Parameters
     ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128. Let k = min(m, n).
+    A
+        Let k = min(m, n).
     full_matrices : bool
         Return square U (m by m) and Vᴴ (n by n), whose columns and rows behind the k-th complete the others to a basis;
         else their first k only.
@@ -104,8 +104,7 @@ def svd(A, *, full_matrices=True):
     Raises
     ------
     LinAlgError of the array's library
-        A has less than two dimensions, its dtype is not floating point, or the iteration does not converge, as with
-        NaN.
+        The iteration does not converge, as with NaN.
 
     Notes
     -----
@@ -338,11 +337,6 @@ def _(mp, A, *, full_matrices):
 @primitive("(m,n)->(k),(m,k),(k,n),(m,n),(k)", intermediates=4)
 def svdvals(A):
     """The singular values of a matrix, in descending order.
-
-    Parameters
-    ----------
-    A : array (..., m, n)
-        float32, float64, complex64 or complex128.
 
     Returns
     -------

@@ -18,20 +18,14 @@ def sqrtmh(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian, positive definite or, for the value alone, positive
-        semidefinite; float32, float64, complex64 or complex128. Only its lower triangle is read; its bar comes back
-        Hermitian.
+    A
+        Symmetric or Hermitian, positive definite or, for the value alone, positive semidefinite. Only its lower
+        triangle is read; its bar comes back Hermitian.
 
     Returns
     -------
     array (..., n, n)
         Hermitian, in the dtype of A.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
 
     Notes
     -----
@@ -75,19 +69,13 @@ def invsqrtmh(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian, positive definite; float32, float64, complex64 or complex128. Only its lower triangle is
-        read; its bar comes back Hermitian.
+    A
+        Symmetric or Hermitian, positive definite. Only its lower triangle is read; its bar comes back Hermitian.
 
     Returns
     -------
     array (..., n, n)
         Hermitian, in the dtype of A.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
 
     Notes
     -----
@@ -129,25 +117,16 @@ def powmh(A, p):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian; positive definite unless p is an integer, invertible where p is negative; float32,
-        float64, complex64 or complex128. Only its lower triangle is read; its bar comes back Hermitian.
-    p : array (...)
+    A
+        Symmetric or Hermitian; positive definite unless p is an integer, invertible where p is negative. Only its lower
+        triangle is read; its bar comes back Hermitian.
+    p
         The exponent, one for each matrix, or a number: real.
 
     Returns
     -------
     array (..., n, n)
         Hermitian, in the dtype of A.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
-    TypeError
-        p is complex.
-    ValueError
-        p is a number that is not finite.
 
     Notes
     -----
@@ -202,19 +181,13 @@ def logmh(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian, positive definite; float32, float64, complex64 or complex128. Only its lower triangle is
-        read; its bar comes back Hermitian.
+    A
+        Symmetric or Hermitian, positive definite. Only its lower triangle is read; its bar comes back Hermitian.
 
     Returns
     -------
     array (..., n, n)
         Hermitian, in the dtype of A.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
 
     Notes
     -----
@@ -255,19 +228,13 @@ def expmh(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian; float32, float64, complex64 or complex128. Only its lower triangle is read; its bar
-        comes back Hermitian.
+    A
+        Symmetric or Hermitian. Only its lower triangle is read; its bar comes back Hermitian.
 
     Returns
     -------
     array (..., n, n)
         Hermitian, in the dtype of A, positive definite.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
 
     Notes
     -----
@@ -307,19 +274,13 @@ def signmh(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian, invertible; float32, float64, complex64 or complex128. Only its lower triangle is read;
-        its bar comes back Hermitian.
+    A
+        Symmetric or Hermitian, invertible. Only its lower triangle is read; its bar comes back Hermitian.
 
     Returns
     -------
     array (..., n, n)
         Hermitian, in the dtype of A.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
 
     Notes
     -----
@@ -361,19 +322,13 @@ def softplusmh(A):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian; float32, float64, complex64 or complex128. Only its lower triangle is read; its bar
-        comes back Hermitian.
+    A
+        Symmetric or Hermitian. Only its lower triangle is read; its bar comes back Hermitian.
 
     Returns
     -------
     array (..., n, n)
         Hermitian, in the dtype of A, positive definite.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
 
     Notes
     -----

@@ -59,13 +59,11 @@ def solve_toeplitz(c, r, b, *, adjoint=False):
 
     Parameters
     ----------
-    c : array (..., n)
+    c
         The first column of T: T[i, j] is c[i − j] for i ≥ j.
-    r : array (..., n)
+    r
         The first row: T[i, j] is r[j − i] for j > i. Its first entry is not read. (scipy.linalg.solve_toeplitz takes
         the pair (c, r), and the conjugate of c where r is left out.)
-    b : array (..., n, k) or (n,)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
     adjoint : bool
         Solve Tᴴ X = B.
 
@@ -75,8 +73,6 @@ def solve_toeplitz(c, r, b, *, adjoint=False):
 
     Raises
     ------
-    LinAlgError of the array's library
-        The shapes do not fit, or a dtype is not floating point.
     numpy.linalg.LinAlgError
         T is singular. (In a graph of TensorFlow's the error is an InvalidArgumentError or UnknownError with the same
         message.) Where an entry is not finite, X is NaN.

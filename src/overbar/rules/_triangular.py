@@ -13,10 +13,10 @@ def solve_triangular(A, B, *, upper: bool, left=True, unitriangular=False, adjoi
 
     Parameters
     ----------
-    A : array (..., n, n)
+    A
         Only the triangle that is asked for is read, and only it gets a bar.
     B : array (..., n, k) or (n,); with ``left=False`` (..., k, n)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast; one A for many B is one call of BLAS.
+        One A for many B is one call of BLAS.
     upper : bool
         Whether A is upper triangular.
     left : bool
@@ -33,8 +33,8 @@ def solve_triangular(A, B, *, upper: bool, left=True, unitriangular=False, adjoi
     Raises
     ------
     LinAlgError of the array's library
-        The shapes do not fit, or a dtype is not floating point; in NumPy also where A is singular. (PyTorch and
-        TensorFlow return infinities and NaN then, as their own functions do.) A NaN in A or B goes through to X.
+        In NumPy: A is singular. (Of a singular A, PyTorch and TensorFlow return infinities and NaN, as their own
+        functions do.) A NaN in A or B goes through to X.
 
     Notes
     -----
@@ -154,10 +154,8 @@ def cho_solve(L, B, *, upper=False):
 
     Parameters
     ----------
-    L : array (..., n, n)
+    L
         The lower factor, A = L Lᴴ; only its lower triangle is read, and only it gets a bar.
-    B : array (..., n, k) or (n,)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
     upper : bool
         L is the upper factor instead, A = Lᴴ L.
 
@@ -168,7 +166,7 @@ def cho_solve(L, B, *, upper=False):
     Raises
     ------
     LinAlgError of the array's library
-        L is singular (as in `solve_triangular`), the shapes do not fit, or a dtype is not floating point.
+        L is singular (as in `solve_triangular`).
 
     Notes
     -----
@@ -289,18 +287,13 @@ def cho_logdet(L):
 
     Parameters
     ----------
-    L : array (..., n, n)
-        Triangular; float32, float64, complex64 or complex128. Only its diagonal is read, and only it gets a bar.
+    L
+        Triangular. Only its diagonal is read, and only it gets a bar.
 
     Returns
     -------
     array (...)
         2 Σ log |Lᵢᵢ|, real.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        L is not square, or its dtype is not floating point.
 
     Notes
     -----

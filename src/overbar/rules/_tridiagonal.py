@@ -30,11 +30,9 @@ def tridiagonal_solve(diagonals, rhs, *, adjoint=False):
 
     Parameters
     ----------
-    diagonals : array (..., 3, n)
+    diagonals
         Row by row, above, on and below the main diagonal: ``diagonals[0, i]`` is A[i, i + 1], of which the last is not
         read, and ``diagonals[2, i]`` is A[i, i − 1], of which the first is not read. (TensorFlow's compact format.)
-    rhs : array (..., n, k) or (n,)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
     adjoint : bool
         Solve Aᴴ X = B.
 
@@ -45,7 +43,7 @@ def tridiagonal_solve(diagonals, rhs, *, adjoint=False):
     Raises
     ------
     LinAlgError of the array's library
-        `diagonals` has not three rows, the shapes do not fit, or a dtype is not floating point.
+        `diagonals` has not three rows.
     numpy.linalg.LinAlgError
         A is singular. (In a graph of TensorFlow's the error is an InvalidArgumentError or UnknownError with the same
         message.) NaN goes through to X.
