@@ -8,7 +8,7 @@ The primitives, by name (`help(overbar.cholesky)` has shapes, errors, derivation
 from importlib.metadata import PackageNotFoundError, version
 
 from overbar import rules
-from overbar._namespace import mH, mT, namespace
+from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import Primitive, elementwise, once, primitive
 from overbar._sweep import jacobian, jvp, vjp
 from overbar.rules import *
@@ -19,7 +19,8 @@ except PackageNotFoundError:  # a source tree on the path, which nobody installe
     __version__ = "unknown"
 
 __all__ = [
-    "Primitive", "elementwise", "jacobian", "jvp", "mH", "mT", "namespace", "once", "primitive", "vjp", *rules.__all__,
+    "Primitive", "elementwise", "front", "jacobian", "jvp", "mH", "mT", "namespace", "once", "primitive", "vjp",
+    *rules.__all__,
 ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """A primitive as a function of one library's arrays, with that library's names and order of arguments.
 
-May import `overbar._primitive`.
+May import `overbar._front` and `overbar._primitive`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from overbar._front import Front
 from overbar._primitive import Primitive, as_tuple
 
 
 def as_function(
     primitive: Primitive,
-    xp: Any,
+    front: Front,
     signature: str | None = None,
     names: Mapping[str, str] | None = None,
     returns: Callable[..., Any] | None = None,
@@ -27,7 +28,7 @@ def as_function(
     Parameters
     ----------
     primitive : Primitive
-    xp : Namespace
+    front : Front
         The library; arrays of no other are taken.
     signature : str, optional
         Name and arguments as the library has them, with annotations if you like:
@@ -47,12 +48,15 @@ def as_function(
     names = names or {}
     name, _, rest = (signature or primitive.name).partition("(")
     if rest:
-        function = _with_signature(primitive, xp, name, rest, names, returns, takes)
+        function = _with_signature(primitive, front, name, rest, names, returns, takes)
     else:
+        complete = None if primitive.variadic or primitive.required else len(primitive.arguments)
 
         def function(*args, **kwargs):
-            arrays, options = primitive.bind(args, kwargs)
-            outputs = primitive.apply(xp, arrays, options)
+            if len(args) == complete and not kwargs:
+                outputs = primitive.apply(front, args, primitive.defaults)
+            else:
+                outputs = primitive.apply(front, *primitive.bind(args, kwargs))
             return outputs if returns is None else returns(*as_tuple(outputs))
 
         function.__name__ = function.__qualname__ = name
@@ -102,7 +106,7 @@ def _made_again(module, make, args, kwargs):
     return made
 
 
-def _with_signature(primitive, xp, name, rest, names, returns, takes):
+def _with_signature(primitive, front, name, rest, names, returns, takes):
     """A function ``name(rest`` that calls the primitive. It is compiled from text, as `dataclasses` and `namedtuple`
     do it: Python then binds the arguments itself, ten times faster than `inspect.Signature.bind`."""
     given = {names.get(theirs, theirs): theirs for theirs in inspect.signature(written(name, rest)).parameters}
@@ -114,21 +118,30 @@ def _with_signature(primitive, xp, name, rest, names, returns, takes):
             'its arrays and none but its arguments. What is called otherwise there is told by name: input="A".'
         )
     passed = lambda extra: "".join(f", {name}={given[name]}" for name in extra if name in given)  # noqa: E731
-    scope = {"primitive": primitive, "xp": xp, "defaults": primitive.defaults}
+    scope = {"primitive": primitive, "front": front, "defaults": primitive.defaults}
     arrays = ", ".join(given[ours] for ours in primitive.arguments)
     options = "".join(f", {ours!r}: {given[ours]}" for ours in primitive.defaults if ours in given)
     if primitive.variadic:
         body = f"primitive.bind(({arrays},), {{{options.removeprefix(', ')}}})"
     else:
-        body = f"({arrays},), {{**defaults{options}}}"
+        body = f"({arrays},), {_options(primitive, given)}"
     if takes is not None:
         body = f"taken(takes({arrays}{passed(before)}), {{**defaults{options}}})"
         scope |= {"takes": takes, "taken": _taken}
-    result = f"primitive.apply(xp, *({body}))"
+    result = f"primitive.apply(front, *({body}))" if takes or primitive.variadic else f"primitive.apply(front, {body})"
     if returns is not None:
         result = f"returns(*as_tuple({result}){passed(after)})"
         scope |= {"returns": returns, "as_tuple": as_tuple}
     return written(name, rest, f"return {result}", **scope)
+
+
+def _options(primitive, given):
+    """The options of a call as text: `defaults` itself where all of them are that, for there is nothing to look at."""
+    there = [ours for ours in primitive.defaults if ours in given]
+    if not there:
+        return "defaults"
+    same = " and ".join(f"{given[ours]} is defaults[{ours!r}]" for ours in there)
+    return f"defaults if {same} else {{**defaults, {', '.join(f'{ours!r}: {given[ours]}' for ours in there)}}}"
 
 
 def _taken(arrays, options):

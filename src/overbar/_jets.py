@@ -11,7 +11,7 @@ import operator
 
 import numpy as np
 
-from overbar._namespace import namespace
+from overbar._namespace import front, namespace
 
 # The degree of Taylor polynomials, which are evaluated in powers of X⁵ (sine and cosine: of X¹⁰).
 DEGREE = 20
@@ -191,7 +191,7 @@ def doubled(xp, s, state, step):
         found = [P for jet in jets for P in jet.parts]
         return [xp.where(active, P, Q) for P, Q in zip(found, parts, strict=True)] if len(s.shape) else found
 
-    parts = xp.repeat(s, masked, [P for jet in state for P in jet.parts])
+    parts = front(s).repeat(s, masked, [P for jet in state for P in jet.parts])
     return [Jet(parts[k * order : (k + 1) * order]) for k in range(count)]
 
 

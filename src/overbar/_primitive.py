@@ -1,7 +1,7 @@
 """The one concept: a function of arrays with its forward and its reverse rule.
 
-May import NumPy, `overbar._namespace` and `overbar._signature`. A primitive is written once, in the terms of
-`overbar._namespace`:
+May import NumPy, `overbar._namespace` and `overbar._signature`. A primitive is written once, in the words of
+`overbar._words`:
 
     @primitive("(m?,n),(n,p?)->(m?,p?)")
     def matmul(A, B):
@@ -32,7 +32,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from overbar._namespace import namespace
+from overbar._namespace import NUMPY, front, known_front, namespace
 from overbar._signature import Fit, Signature, broadcasts
 
 __all__ = ["Primitive", "elementwise", "once", "primitive"]
@@ -110,7 +110,8 @@ class Primitive:
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.arguments = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-        required = inspect.Parameter.empty in self.defaults.values()
+        #: whether a call must give an option
+        self.required = inspect.Parameter.empty in self.defaults.values()
         #: the options that are True or False
         self.switches = tuple(
             p.name
@@ -122,7 +123,7 @@ class Primitive:
             name for name, value in self.defaults.items() if type(value) is int and name != "batch_ndim"
         )
         #: how many positional arguments, and nothing else, make a complete call
-        self._complete = None if self.variadic or required else len(self.arguments)
+        self._complete = None if self.variadic or self.required else len(self.arguments)
         #: for each array that may be left out, what makes the one that stands for it
         self.absent = dict(absent or {})
         whole = self.signature.whole
@@ -153,6 +154,9 @@ class Primitive:
             ]
         )
         self.vjp_rule = self.jvp_rule = self.sampler = self.exact = self.spelling = None
+        self._fits = {}  # `Fit` by `Front.key`
+        #: what fronts keep for this primitive
+        self.recorded = {}
 
     def __repr__(self):
         return f"<primitive {self.name} {self.signature.text}>"
@@ -162,12 +166,12 @@ class Primitive:
             return self.__qualname__  # pickled by name, as functions are
         # One of a script's or a notebook's own, which another process may not have: by its parts. (The functions among
         # them have names by which pickle finds them where the primitive is, and cloudpickle takes them whole.)
-        state = {**self.__dict__, "signature": Signature(self.signature.text)}
+        state = {**self.__dict__, "_fits": {}, "recorded": {}}
         return _rebuilt, (self.__module__, self.__qualname__, state)
 
     def __copy__(self):
         copy = object.__new__(type(self))
-        copy.__dict__.update(self.__dict__)
+        copy.__dict__.update(self.__dict__, _fits={}, recorded={})
         return copy
 
     def __get__(self, instance: object, owner: type | None = None) -> Primitive:
@@ -183,8 +187,7 @@ class Primitive:
         It returns, for each array, a function of no arguments that computes its bar: ``lambda: C_bar @ mH(B)``, or None
         for one that has no bar. Only the bars that somebody asked for are called for; a bar may be left in the
         broadcast shape, and complex where the input is real (its real part is taken). With several outputs, `C_bar` and
-        `C` are tuples, and an absent cotangent is None (never all of them). Outputs that are only kept are in `C`
-        alone.
+        `C` are tuples, and an absent cotangent is None (never all of them). Residuals are in `C` alone.
 
         A primitive has one reverse rule: ``@p.vjp(replace=True)`` puts another in its place. (To differentiate, call
         ``overbar.vjp(p, A)``.)
@@ -275,18 +278,22 @@ class Primitive:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.spelling is not None:
             args, kwargs = self.spelling(*args, **kwargs)
-        arrays, options = self.bind(args, kwargs)
+        if len(args) == self._complete and not kwargs:
+            arrays, options = args, self.defaults
+        else:
+            arrays, options = self.bind(args, kwargs)
         given = arrays
         if self.absent:
             given = [
                 A for name, A in zip(self.arguments, arrays, strict=True) if A is not None or name not in self.absent
             ]
-        return namespace(*given).enter(self, arrays, options)
+        return front(*given).enter(self, arrays, options)
 
     def bind(self, args, kwargs):
-        """Split the arguments of a call into the arrays and a complete dictionary of options."""
+        """Split the arguments of a call into the arrays and a complete dictionary of options: `defaults` itself where
+        there are no others, which says that they need not be looked at."""
         if len(args) == self._complete and not kwargs:
-            return args, dict(self.defaults)
+            return args, self.defaults
         if self.variadic:
             args, kwargs = self._spread(args, dict(kwargs))
             count = len(args)
@@ -334,38 +341,74 @@ class Primitive:
     def _usage(self):
         return f"Its signature is {self.name}{self.__signature__}."
 
-    def apply(self, xp, arrays, options):
-        """Compute the function on arrays, with the namespace and the options already known."""
+    def apply(self, front, arrays, options):
+        """Compute the function on arrays, with the front and the options already known."""
+        if options is not self.defaults:
+            options = self._valid(front, options)
+        try:  # finding out whether arrays fit takes longer than a small matrix does: the answer is kept
+            fit = self._fits[front.key(arrays)]
+        except (KeyError, TypeError, AttributeError):
+            arrays, fit = self._fit(front, arrays)
+        if fit.dropped is None:
+            outputs = front.of_unknown_rank(self, arrays, options)
+        elif fit.dropped:  # vectors in the place of matrices: work with one row or column
+            outputs = self._with_vectors(front, arrays, options, fit)
+        else:
+            outputs = front.call(self, arrays, options)
+            if not fit.verified:
+                self._verify(front, outputs, arrays, fit)
+        return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
+
+    def _valid(self, front, options):
+        """The options of a call, each of the kind that its default is of."""
+        for name, value in options.items():
+            other = known_front(value)
+            if other is not None and other is not NUMPY and other.xp is not front.xp:
+                raise TypeError(
+                    f"{self.name}: the option {name} is an array of {other.name}, beside arrays of {front.name}. "
+                    "A primitive is differentiated with respect to its arrays only: make it an array, in front of the "
+                    "`*` and in the signature, or convert it."
+                )
         for name in self.switches:
             if options[name] is not True and options[name] is not False:
                 options = {**options, name: self._switch(name, options[name])}
         for name in self.counts:
             if isinstance(options[name], (str, bytes, float, complex, list, tuple, dict, bool, type(None))):
                 raise TypeError(f"{self.name}: the option {name} is {options[name]!r}. It must be an integer.")
+        return options
+
+    def _fit(self, front, given):
+        """The arrays of a call as arrays of the library, and their `Fit`."""
         if self.real:
-            self._check_real(arrays)
-        arrays = self.with_absent(xp, arrays) if self.absent else xp.as_arrays(arrays)
+            self._check_real(given)
+        arrays = self._with_absent(front, given) if self.absent else front.as_arrays(given)
         if self.integer:
-            arrays = self._with_floats(xp, arrays)
-        fit = self.check(xp, arrays)
-        dropped = fit.dropped
-        if dropped is None:
-            outputs = xp.of_unknown_rank(self, arrays, options)
-            return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
-        if dropped:  # vectors in the place of matrices: work with one row or column
-            arrays = [
-                self._with_dims(xp, a, core, dropped) for a, core in zip(arrays, self.signature.inputs, strict=True)
-            ]
-        outputs = xp.call(self, arrays, options)
+            arrays = self._with_floats(front, arrays)
+        try:
+            key = front.key(arrays)
+            known = self._fits.get(key)
+        except TypeError:  # symbolic sizes cannot be looked up
+            return arrays, Fit(self.check(front, arrays))
+        if known is not None:
+            return arrays, known
+        fit = Fit(self.check(front, arrays))
+        # A call whose arrays are of other types, numbers for instance, has no such key; one whose arrays are left as
+        # they are is found by it the next time.
+        if len(self._fits) >= 4096:
+            self._fits.clear()
+        self._fits[key] = fit
+        return arrays, fit
+
+    def _with_vectors(self, front, arrays, options, fit):
+        xp, dropped = front.xp, fit.dropped
+        arrays = [self._with_dims(xp, a, core, dropped) for a, core in zip(arrays, self.signature.inputs, strict=True)]
+        outputs = front.call(self, arrays, options)
         if not fit.verified:
-            self.check_outputs(xp, outputs, arrays)
-            fit.verified = True
-        if dropped:
-            outputs = [
-                xp.squeeze(out, axis=axes) if (axes := _dropped_axes(core, dropped)) else out
-                for out, core in zip(outputs, self.signature.outputs, strict=True)
-            ]
-        return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
+            self._verify(front, outputs, arrays, fit)
+        return [
+            xp.squeeze(out, axis=axes) if (axes := _dropped_axes(core, dropped)) else out
+            for out, core in zip(outputs, self.signature.outputs, strict=True)
+        ]
 
     def _switch(self, name, value):
         """A value that stands for True or False as such: what is none would else be taken for one of them."""
@@ -382,24 +425,24 @@ class Primitive:
             if isinstance(value, (int, float)) and not math.isfinite(value):
                 raise ValueError(f"{self.name}: argument {name} is {value}. It must be finite.")
 
-    def with_absent(self, xp, arrays):
+    def _with_absent(self, front, arrays):
         """The arrays, those that were left out made of the others."""
-        given = iter(xp.as_arrays([a for a in arrays if a is not None]))
+        given = iter(front.as_arrays([a for a in arrays if a is not None]))
         arrays = [a if a is None else next(given) for a in arrays]
         return [
             self.absent[name](*arrays[: self.arguments.index(name)]) if a is None else a
             for name, a in zip(self.arguments, arrays, strict=True)
         ]
 
-    def _with_floats(self, xp, arrays):
+    def _with_floats(self, front, arrays):
         """The arrays, those of integers in the dtype of the others: to what differentiates they are like all the rest,
         and the rules give them zeros."""
+        xp, arrays = front.xp, list(arrays)
         like = next(a for a, name in zip(arrays, self.arguments, strict=True) if name not in self.integer)
-        arrays = list(arrays)
         for i, name in enumerate(self.arguments):
             if name in self.integer and not xp.is_floating(arrays[i]):
                 if xp.is_floating(like) and xp.eps(like) > 1e-6:
-                    raise xp.DtypeError(
+                    raise front.DtypeError(
                         f"{self.name}: argument {name} holds integers, which {_name(like.dtype)} of the others rounds. "
                         "Convert them, to float32 for instance."
                     )
@@ -412,35 +455,17 @@ class Primitive:
         return A
 
     def run(self, arrays, options):
-        """The outputs of the bare function, hidden ones too, as a tuple."""
+        """The outputs of the bare function, intermediates too, as a tuple."""
         outputs = self.function(*arrays, **options)
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
-    def check(self, xp, arrays):
-        """Raise the library's own kind of error for a wrong dtype or shape. Returns a `Fit`, which says among other
-        things which core dimensions are absent because a vector stands in the place of a matrix, or None where a rank
-        is not known yet."""
-        # The answer for these dtypes and shapes is kept: finding it takes longer than a small matrix does.
-        try:
-            if len(arrays) == 1:
-                key = (xp, arrays[0].dtype, xp.static_shape(arrays[0]))
-            else:
-                key = (xp, *[(array.dtype, xp.static_shape(array)) for array in arrays])
-            return self.signature.fitting[key]
-        except KeyError:
-            pass
-        except TypeError:  # symbolic sizes cannot be looked up
-            return Fit(self._check(xp, arrays))
-        fit = Fit(self._check(xp, arrays))
-        if len(self.signature.fitting) >= 4096:
-            self.signature.fitting.clear()
-        self.signature.fitting[key] = fit
-        return fit
-
-    def _check(self, xp, arrays):
+    def check(self, front, arrays):
+        """Hold dtypes and shapes of a call against the signature. Returns which core dimensions are absent because a
+        vector stands in the place of a matrix, or None where a rank is not known yet."""
+        xp = front.xp
         for i, array in enumerate(arrays):
             if not xp.is_floating(array):
-                raise xp.DtypeError(
+                raise front.DtypeError(
                     f"{self.name}: argument {self.argument(i)} has dtype {_name(array.dtype)}, but a derivative needs "
                     "real or complex floating point of single or double precision. Convert it, to float64 for instance."
                 )
@@ -449,10 +474,10 @@ class Primitive:
         dtypes = [
             a.dtype for i, a in enumerate(arrays) if not (self.argument(i) in self.real and xp.is_real_of(a, arrays[0]))
         ]
-        if not xp.promotes and self.signature.inputs[0] and any(dtype != dtypes[0] for dtype in dtypes):
+        if not front.promotes and self.signature.inputs[0] and any(dtype != dtypes[0] for dtype in dtypes):
             culprits = ", ".join(f"{self.argument(i)} has {_name(a.dtype)}" for i, a in enumerate(arrays))
-            raise xp.DtypeError(
-                f"{self.name}: the arguments have different dtypes: {culprits}. {xp.name} does not promote "
+            raise front.DtypeError(
+                f"{self.name}: the arguments have different dtypes: {culprits}. {front.name} does not promote "
                 "the arguments of matrix functions. Convert one of them."
             )
         shapes = tuple(map(xp.static_shape, arrays))
@@ -463,21 +488,25 @@ class Primitive:
         except ValueError as error:
             problem, remedy = error.args
             names = [f"{self.argument(i)} of shape {tuple(shape)}" for i, shape in enumerate(shapes)]
-            raise xp.ShapeError(f"{self.name}: argument {problem.format(*names)}. {remedy}") from None
+            raise front.ShapeError(f"{self.name}: argument {problem.format(*names)}. {remedy}") from None
 
-    def check_outputs(self, xp, outputs, arrays):
+    def _verify(self, front, outputs, arrays, fit):
         """Hold what the function returned against the signature: each primitive once for each dtype and shape."""
+        self.check_outputs(front, outputs, arrays)
+        fit.verified = True
+
+    def check_outputs(self, front, outputs, arrays):
         if len(outputs) != self.outputs:
             raise TypeError(
                 f"{self.name}: its function returned {len(outputs)} arrays, where {self.signature.text} has "
                 f"{self.outputs} outputs."
             )
-        shapes = [xp.static_shape(A) for A in (*arrays, *outputs)]
+        shapes = [front.xp.static_shape(A) for A in (*arrays, *outputs)]
         if self.signature.whole or None in shapes:
             return
         problem = self.signature.misfit(shapes[: len(arrays)], shapes[len(arrays) :])
         if problem is not None:
-            raise xp.ShapeError(
+            raise front.ShapeError(
                 f"{self.name}: its function returned {problem}, from arrays of shapes "
                 f"{', '.join(str(tuple(shape)) for shape in shapes[: len(arrays)])}. Correct the signature or the "
                 "function: derivatives, batches and compilers go by the signature."
@@ -489,8 +518,8 @@ class Primitive:
 
     # -- the rules, as the fronts call them -------------------------------------------------------------------------
 
-    def pull(self, xp, bars, outputs, arrays, options, needed=None):
-        """The bars of the inputs from the bars of all outputs, hidden ones too (None where absent).
+    def pull(self, front, bars, outputs, arrays, options, needed=None):
+        """The bars of the inputs from the bars of all outputs, intermediates too (None where absent).
 
         `arrays` are as `check` and `apply` left them, `needed` says for each whether its bar is wanted. Returns a list
         with None where it is not, or where no cotangent came; every bar has its input's shape and dtype.
@@ -517,7 +546,7 @@ class Primitive:
             if thunk is not None and (needed is None or needed[i]):
                 try:
                     bar = thunk()
-                    found[i] = bar if xp.fits(bar, arrays[i]) else self._conform(xp, bar, arrays[i], i)
+                    found[i] = bar if front.fits(bar, arrays[i]) else self._project(front, bar, arrays[i], i)
                 except Exception as error:
                     self._note(error, "reverse", i)
                     raise
@@ -529,27 +558,19 @@ class Primitive:
             f"Raised in the {kind} rule of {self.name}{'' if i is None else f', argument {self.argument(i)}'}."
         )
 
-    def _conform(self, xp, bar, array, i):
+    def _project(self, front, bar, array, i):
         if _is_foreign(bar, array):
             raise TypeError(
                 f"{self.name}: the reverse rule gave a {type(bar).__module__}.{type(bar).__name__} for argument "
-                f"{self.argument(i)}, an array of {xp.name}. It called a function of another library: take functions "
-                "from xp = overbar.namespace(A)."
+                f"{self.argument(i)}, an array of {front.name}. It called a function of another library: take "
+                "functions from xp = overbar.namespace(A)."
             )
-        bar = xp.cast(bar, array)
-        have, want = xp.static_shape(bar), xp.static_shape(array)
-        if have == want and have is not None and None not in have:
-            return bar
-        if have is not None and want is not None and not broadcasts(want, have):
-            raise xp.ShapeError(
-                f"{self.name}: the reverse rule gave a bar of shape {tuple(have)} for argument {self.argument(i)} of "
-                f"shape {tuple(want)}. A bar has the shape of its array, or one to which that broadcasts."
-            )
-        return bar if self.signature.whole else xp.sum_to(bar, xp.shape(array))
+        return front.project(bar, array, self, i)
 
-    def push(self, xp, dots, outputs, arrays, options):
-        """The tangents of all outputs, hidden ones too, from the tangents of the inputs (None where absent). An output
-        that is not floating point, the pivots of a factorisation for instance, or that is only kept, has None."""
+    def push(self, front, dots, outputs, arrays, options):
+        """The tangents of all outputs, intermediates too, from those of the inputs (None where absent). A residual, and
+        an output that is not floating point, the pivots of a factorisation for instance, has None."""
+        xp = front.xp
         if self.jvp_rule is None:
             raise NotImplementedError(f"{self.name} has no forward rule. Register one with @{self.name}.jvp.")
         try:
@@ -580,7 +601,7 @@ class Primitive:
                         raise
             parts = parts or [(None,) * self.differentiable]
         found = [
-            self._total(xp, part, out, i) if xp.is_floating(out) else None
+            self._total(front, part, out, i) if xp.is_floating(out) else None
             for i, (part, out) in enumerate(zip(zip(*parts, strict=True), outputs[: self.differentiable], strict=True))
         ]
         return (*found, *[None] * (self.outputs - self.differentiable))
@@ -591,11 +612,12 @@ class Primitive:
         if len(found) != self.differentiable:
             raise TypeError(
                 f"the forward rule of {self.name} must give one tangent for each of {self.differentiable} outputs, "
-                f"hidden ones too, but gave {len(found)}"
+                f"intermediates too, but gave {len(found)}"
             )
         return found
 
-    def _total(self, xp, terms, out, i):
+    def _total(self, front, terms, out, i):
+        xp = front.xp
         terms = [term for term in terms if term is not None]
         if not terms:
             return xp.zeros_like(out)
@@ -603,7 +625,7 @@ class Primitive:
             if _is_foreign(term, out):
                 raise TypeError(
                     f"{self.name}: the forward rule gave a {type(term).__module__}.{type(term).__name__} as the "
-                    f"tangent of output {i}, an array of {xp.name}. It called a function of another library: take "
+                    f"tangent of output {i}, an array of {front.name}. It called a function of another library: take "
                     "functions from xp = overbar.namespace(A)."
                 )
         total = functools.reduce(operator.add, terms)
@@ -611,7 +633,7 @@ class Primitive:
         if have == want and have is not None and None not in have:
             return xp.cast(total, out)
         if have is not None and want is not None and not broadcasts(have, want):
-            raise xp.ShapeError(
+            raise front.ShapeError(
                 f"{self.name}: the forward rule gave a tangent of shape {tuple(have)} for output {i} of shape "
                 f"{tuple(want)}. A tangent has the shape of its output, or one that broadcasts to it."
             )
@@ -632,7 +654,7 @@ def _rebuilt(module, name, state):
 
 def _is_foreign(found, array):
     """Whether what a rule gave is no array of the library of the array that it is the bar or the tangent of."""
-    return isinstance(found, (list, tuple)) or namespace(found) is not namespace(array)
+    return isinstance(found, (list, tuple)) or front(found) is not front(array)
 
 
 def _name(dtype):

@@ -65,11 +65,6 @@ class Signature:
     def optional(self):
         return frozenset(re.findall(r"(\w+)\?", self.text))
 
-    @functools.cached_property
-    def fitting(self):
-        """Dtypes and shapes that fit, as `Primitive.check` keeps them."""
-        return {}
-
     def fit(self, shapes):
         """Match shapes (with None for sizes that are not known yet) against the core dimensions.
 

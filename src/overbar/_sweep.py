@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from overbar import rules
-from overbar._namespace import NUMPY, Namespace, NumpyNamespace, register
+from overbar._front import NUMPY, Front, NumpyFront
+from overbar._namespace import register
+from overbar._numpy_words import NumpyWords
 
 __all__ = ["jacobian", "jvp", "vjp"]
 
@@ -28,11 +30,24 @@ _UFUNCS = {
 _SAME_FUNCTIONS = {"cholesky", "concatenate", "matrix_transpose", "sum", "tril", "triu"}
 
 
+class _Tape:
+    """What was computed, in order: the calls of primitives. Arrays are numbered, and the tape does not know them
+    otherwise: so nothing that is traced refers to itself, and all of it is freed with the last reference to it."""
+
+    __slots__ = ("calls", "count")
+
+    def __init__(self):
+        self.calls, self.count = [], 0
+
+
 class Traced:
     """A NumPy array whose way through primitives is being written down on a tape."""
 
+    __slots__ = ("slot", "tape", "value")
+
     def __init__(self, value, tape):
-        self.value, self.tape = value, tape
+        self.value, self.tape, self.slot = value, tape, tape.count
+        tape.count += 1
 
     shape = property(lambda self: self.value.shape)
     dtype = property(lambda self: self.value.dtype)
@@ -119,31 +134,14 @@ class Traced:
         return _UFUNCS["negative"](self)
 
 
-class _TraceNamespace(NumpyNamespace):
+class _TraceWords(NumpyWords):
+    """The words on traced arrays, as far as rules and functions of primitives are made of primitives."""
+
     name = "traced NumPy"
-
-    def as_arrays(self, values):
-        return [v if isinstance(v, Traced) else np.asarray(v) for v in Namespace.as_arrays(self, values)]
-
-    def _from_python(self, value, like):
-        return super()._from_python(value, getattr(like, "value", like))
 
     def cast(self, A, like):
         """Of integers, which have no derivative: here `Primitive.apply` asks for no other."""
         return np.asarray(getattr(A, "value", A), like.dtype)
-
-    def call(self, primitive, arrays, options):
-        tape, *others = {id(a.tape): a.tape for a in arrays if isinstance(a, Traced)}.values()
-        if others:
-            raise TypeError(
-                "a vjp or jvp inside another one is not possible in NumPy alone. For second derivatives use the same "
-                "primitives through torch_ops or tf_ops."
-            )
-        values = [a.value if isinstance(a, Traced) else a for a in arrays]
-        outputs = primitive.run(values, options)
-        traced = tuple(Traced(np.asarray(out), tape) for out in outputs)
-        tape.append((primitive, arrays, values, traced, outputs, options))
-        return traced
 
     def eye_like(self, A):
         return super().eye_like(getattr(A, "value", A))
@@ -170,12 +168,43 @@ class _TraceNamespace(NumpyNamespace):
         return rules.reshape(A, shape=np.squeeze(A.value, axis).shape)
 
 
-register(Traced, _TraceNamespace(NUMPY.base))
+class _TraceFront(NumpyFront):
+    """NumPy, watched: a call computes by NumPy and is written down on the tape."""
+
+    def as_arrays(self, values):
+        return [v if isinstance(v, Traced) else np.asarray(v) for v in Front.as_arrays(self, values)]
+
+    def _from_python(self, value, like):
+        return super()._from_python(value, getattr(like, "value", like))
+
+    def call(self, primitive, arrays, options):
+        tape, *others = {id(a.tape): a.tape for a in arrays if isinstance(a, Traced)}.values()
+        if others:
+            raise TypeError(
+                "a vjp or jvp inside another one is not possible in NumPy alone. For second derivatives use the same "
+                "primitives through torch_ops or tf_ops."
+            )
+        for name, value in options.items():
+            if isinstance(value, Traced):
+                raise TypeError(
+                    f"{primitive.name}: the option {name} is an array whose derivative is traced, but a primitive "
+                    "is differentiated with respect to its arrays only. Make it an array, in front of the `*` and in "
+                    "the signature."
+                )
+        slots = [a.slot if isinstance(a, Traced) else None for a in arrays]
+        values = [a.value if isinstance(a, Traced) else a for a in arrays]
+        outputs = NUMPY.call(primitive, values, options)
+        traced = tuple([Traced(np.asarray(out), tape) for out in outputs])
+        tape.calls.append((primitive, slots, values, [out.slot for out in traced], outputs, options))
+        return traced
+
+
+register(Traced, _TraceFront(_TraceWords(NUMPY.xp.base)))
 
 
 def _trace(f, args):
-    """Run f on traced arrays: the traced inputs, the outputs as a tuple, whether f returned a tuple, the tape."""
-    tape = []
+    """Run f on traced arrays: these, the outputs as a tuple, whether f returned a tuple, the tape."""
+    tape = _Tape()
     arrays = []
     for i, value in enumerate(NUMPY.as_arrays(args)):
         if value.dtype.kind not in "fc":
@@ -185,30 +214,30 @@ def _trace(f, args):
         arrays.append(Traced(value, tape))
     result = f(*arrays)
     several = isinstance(result, (tuple, list))
-    return arrays, tuple(result) if several else (result,), several, tape
+    return [a.value for a in arrays], tuple(result) if several else (result,), several, tape
 
 
 def _value(x):
     return (x.value if isinstance(x, Traced) else np.asarray(x))[()]  # a scalar of NumPy's where there is no dimension
 
 
-def _cotangents(bars, outputs, what):
+def _slot(x):
+    return x.slot if isinstance(x, Traced) else None
+
+
+def _given(bars, values, what):
     """Check what the user passed for the outputs' bars (or the inputs' dots)."""
-    if len(bars) != len(outputs):
-        raise TypeError(f"got {len(bars)} {what}s for {len(outputs)} arrays. Pass one for each, None where absent.")
+    if len(bars) != len(values):
+        raise TypeError(f"got {len(bars)} {what}s for {len(values)} arrays. Pass one for each, None where absent.")
     checked = []
-    for i, (bar, out) in enumerate(zip(bars, outputs, strict=True)):
+    for i, (bar, value) in enumerate(zip(bars, values, strict=True)):
         if bar is not None:
             bar = np.asarray(bar)
-            if bar.shape != out.shape:
-                raise NUMPY.ShapeError(f"{what} {i} has shape {bar.shape}, but its array has {out.shape}.")
-            bar = NUMPY.cast(bar, out)
+            if bar.shape != value.shape:
+                raise NUMPY.ShapeError(f"{what} {i} has shape {bar.shape}, but its array has {value.shape}.")
+            bar = NUMPY.xp.cast(bar, value)
         checked.append(bar)
     return checked
-
-
-def _add(a, b):
-    return b if a is None else a + b
 
 
 def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
@@ -251,22 +280,26 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
            [-0.125 ,  0.25  ]])
     """
     arrays, outputs, several, tape = _trace(f, args)
+    values, slots = tuple(map(_value, outputs)), list(map(_slot, outputs))
+    del outputs  # what is traced knows the tape; the pullback needs the tape only
 
     def pullback(bar):
-        given = _cotangents(bar if several else (bar,), [_value(out) for out in outputs], "cotangent")
-        bars = {}
-        for out, out_bar in zip(outputs, given, strict=True):
-            if isinstance(out, Traced) and out_bar is not None:
-                bars[id(out)] = _add(bars.get(id(out)), out_bar)
-        for primitive, inputs, values, traced, outs, options in reversed(tape):
-            out_bars = [bars.pop(id(t), None) for t in traced]
-            needed = [isinstance(a, Traced) for a in inputs]
-            for a, a_bar in zip(inputs, primitive.pull(NUMPY, out_bars, outs, values, options, needed), strict=True):
-                if a_bar is not None:
-                    bars[id(a)] = _add(bars.get(id(a)), a_bar)
-        return tuple(bars[id(a)][()] if id(a) in bars else np.zeros_like(a.value)[()] for a in arrays)
+        bars = [None] * tape.count
+        for slot, given in zip(slots, _given(bar if several else (bar,), values, "cotangent"), strict=True):
+            if slot is not None and given is not None:
+                bars[slot] = given if bars[slot] is None else bars[slot] + given
+        for primitive, inputs, in_values, made, outs, options in reversed(tape.calls):
+            out_bars = [bars[slot] for slot in made]
+            needed = [slot is not None for slot in inputs]
+            for slot, found in zip(
+                inputs, primitive.pull(NUMPY, out_bars, outs, in_values, options, needed), strict=True
+            ):
+                if found is not None:
+                    bars[slot] = found if bars[slot] is None else bars[slot] + found
+            for slot in made:
+                bars[slot] = None
+        return tuple([(np.zeros_like(A) if bar is None else bar)[()] for A, bar in zip(arrays, bars, strict=False)])
 
-    values = tuple(_value(out) for out in outputs)
     return (values if several else values[0]), pullback
 
 
@@ -304,16 +337,16 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     (np.float64(5.0), np.float64(2.0))
     """
     arrays, outputs, several, tape = _trace(f, args)
-    given = _cotangents(dots, [a.value for a in arrays], "tangent")
-    tangents = {id(a): dot for a, dot in zip(arrays, given, strict=True) if dot is not None}
-    for primitive, inputs, values, traced, outs, options in tape:
-        in_dots = [tangents.get(id(a)) for a in inputs]
+    given = _given(dots, arrays, "tangent")
+    tangents = [*given, *[None] * (tape.count - len(given))]
+    for primitive, inputs, in_values, made, outs, options in tape.calls:
+        in_dots = [None if slot is None else tangents[slot] for slot in inputs]
         if any(dot is not None for dot in in_dots):
-            for t, dot in zip(traced, primitive.push(NUMPY, in_dots, outs, values, options), strict=True):
-                tangents[id(t)] = dot
-    values = tuple(_value(out) for out in outputs)
-    found = (tangents.get(id(out)) for out in outputs)
-    dots = tuple((np.zeros_like(v) if dot is None else dot)[()] for v, dot in zip(values, found, strict=True))
+            for slot, dot in zip(made, primitive.push(NUMPY, in_dots, outs, in_values, options), strict=True):
+                tangents[slot] = dot
+    values = tuple(map(_value, outputs))
+    found = [None if slot is None else tangents[slot] for slot in map(_slot, outputs)]
+    dots = tuple([(np.zeros_like(v) if dot is None else dot)[()] for v, dot in zip(values, found, strict=True)])
     return (values, dots) if several else (values[0], dots[0])
 
 

@@ -11,7 +11,7 @@ import math
 import numpy as np
 import scipy.linalg
 
-from overbar._namespace import namespace
+from overbar._namespace import front
 from overbar.bench.cholesky import Job
 from overbar.bench.frameworks import FRAMEWORKS, load
 from overbar.rules import REGISTRY
@@ -161,10 +161,10 @@ def _things(framework, name, n, dtype, rule):
     """The rule and the function, on arrays of the framework; in TensorFlow as graphs, and the others as they are."""
     primitive, drawn = REGISTRY[name], case(name, n, dtype)
     arrays, asarray, compiled, finish = _FRAMEWORKS[framework](drawn.arrays)
-    xp = namespace(*arrays)
+    library = front(*arrays)
     outputs = tuple(primitive.run(arrays, drawn.options))
     rng = np.random.default_rng(0)
-    smooth = [xp.is_floating(out) for out in outputs]
+    smooth = [library.xp.is_floating(out) for out in outputs]
     public = range(primitive.public)
     bars = [asarray(_noise(rng, out)) if i in public and smooth[i] else None for i, out in enumerate(outputs)]
     dots = [asarray(_noise(rng, array)) for array in arrays]
@@ -176,13 +176,13 @@ def _things(framework, name, n, dtype, rule):
     if rule == "reverse":
         used = compiled(
             lambda bars, outputs, arrays: [
-                bar for bar in primitive.pull(xp, bars, outputs, arrays, drawn.options) if bar is not None
+                bar for bar in primitive.pull(library, bars, outputs, arrays, drawn.options) if bar is not None
             ]
         )
         return (lambda: finish(used(bars, outputs, arrays))), (lambda: finish(function(*arrays)))
     used = compiled(
         lambda dots, outputs, arrays: [
-            dot for dot in primitive.push(xp, dots, outputs, arrays, drawn.options) if dot is not None
+            dot for dot in primitive.push(library, dots, outputs, arrays, drawn.options) if dot is not None
         ]
     )
     return (lambda: finish(used(dots, outputs, arrays))), (lambda: finish(function(*arrays)))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from overbar import verify
-from overbar._namespace import NUMPY
+from overbar._front import NUMPY
 from overbar.verify import call
 
 # Units in the last place, relative to the largest entry: the condition number times a few. In single precision this is

@@ -1,7 +1,7 @@
 """A kernel: a NumPy function with a signature, in one implementation or several.
 
 May import NumPy and `overbar._signature`. A file beside this one writes a kernel in NumPy and SciPy, for single
-matrices or for stacks of them. A rule calls it by ``namespace(A).on_host(kernel, A, ...)``: NumPy calls it as it is,
+matrices or for stacks of them. A rule calls it by ``front(A).compute(kernel, A, ...)``: NumPy calls it as it is,
 PyTorch as an op of torch.library (compiled graphs and vmap know it, a tensor on another device is copied to the host
 and back), TensorFlow as a tf.numpy_function (not under XLA, which has no host to call).
 """

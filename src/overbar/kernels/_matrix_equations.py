@@ -5,9 +5,10 @@ May import NumPy, and `kernel`, `schur_forms`, `stacks` and `triangular_equation
 
 import numpy as np
 
+from overbar._numpy_words import power_of_two
 from overbar.kernels._kernel import kernel
 from overbar.kernels._schur_forms import schur_forms
-from overbar.kernels._stacks import mH, power_of_two, refuse_not_finite
+from overbar.kernels._stacks import mH, refuse_not_finite
 from overbar.kernels._triangular_equations import triangular_stein, triangular_sylvester
 
 # Two numbers count as equal where they differ by less than this many units of rounding of the matrices they come from.

@@ -12,8 +12,9 @@ import math
 import numpy as np
 
 from overbar._jets import Jet, by_squaring, exponential, longest_term, subsets
+from overbar._numpy_words import power_of_two
 from overbar.kernels._schur_forms import complex_forms, schur_forms
-from overbar.kernels._stacks import lapack, mH, power_of_two, solve_upper
+from overbar.kernels._stacks import lapack, mH, solve_upper
 from overbar.kernels._triangular_equations import SMALL, by_columns, triangular_sylvester
 
 # The degree of numerator and denominator of the Padé approximant of log(I + X), and the ‖X‖ up to which it is exact to

@@ -6,9 +6,10 @@ May import NumPy, SciPy, and `kernel`, `matrix_equations` and `stacks` of the ke
 import numpy as np
 import scipy.linalg
 
+from overbar._numpy_words import power_of_two
 from overbar.kernels._kernel import kernel
 from overbar.kernels._matrix_equations import continuous, discrete
-from overbar.kernels._stacks import power_of_two, refuse_not_finite
+from overbar.kernels._stacks import refuse_not_finite
 
 # How often a solution of a Riccati equation is corrected by Newton's method. It doubles the digits each time.
 STEPS = 10

@@ -39,14 +39,6 @@ def mH(A):
     return A.conj().swapaxes(-1, -2)
 
 
-def power_of_two(A):
-    """For each matrix a power of 2 next to its largest entry, (..., 1, 1): to divide by it rounds nothing, and neither
-    it nor its inverse is out of range."""
-    _, exponent = np.frexp(np.abs(A).max((-2, -1), keepdims=True, initial=0))  # 0 for what has none
-    limit = 120 if A.dtype.char in "fF" else 1000
-    return np.ldexp(A.real.dtype.type(1), exponent.clip(-limit, limit))
-
-
 def refuse_not_finite(function, **arrays):
     """Refuse NaN and infinity, on which LAPACK's iterations need not end. (`Kernel` says which matrix of a batch.)"""
     for name, A in arrays.items():

@@ -5,7 +5,7 @@ May import `overbar._namespace`, `overbar._primitive` and `rules.log_determinant
 
 import math
 
-from overbar._namespace import mH, mT, namespace
+from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import primitive
 from overbar.rules._log_determinant import slogdet
 
@@ -105,16 +105,16 @@ def adjugate(A):
             # Both from the same rounded factors, which belong to a matrix A + E: they give adj(A + E) to rounding,
             # until the inverse of the scaled matrix loses all its digits.
             good = _condition(xp, A, inverse) < limit
-            return xp.choose(good, lambda: _times_exp(xp, sign, logabsdet, inverse), lambda: _by_blocks(A))
+            return front(A).choose(good, lambda: _times_exp(xp, sign, logabsdet, inverse), lambda: _by_blocks(A))
 
         # An upper bound of the condition: where one of the factors underflows, the other is infinite. Most matrices
         # need no more than that, if no determinant is near the ends of the range of numbers.
         plain = xp.sum_of_squares(A, inverse) < limit**2
         plain = plain & (xp.abs(logabsdet) < -5 * math.log(xp.eps(A)))
         weight = lambda: (sign * xp.cast(xp.exp(logabsdet), A))[..., None, None]  # noqa: E731
-        return xp.choose(plain, lambda: weight() * inverse, closer)
+        return front(A).choose(plain, lambda: weight() * inverse, closer)
 
-    return xp.choose(xp.isfinite(logabsdet), by_inverse, lambda: _by_blocks(A))
+    return front(A).choose(xp.isfinite(logabsdet), by_inverse, lambda: _by_blocks(A))
 
 
 @adjugate.vjp

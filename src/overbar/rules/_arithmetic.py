@@ -4,7 +4,7 @@ May import `overbar._namespace` and `overbar._primitive`. The inputs broadcast; 
 the broadcast dimensions, is done for all primitives alike outside the rules.
 """
 
-from overbar._namespace import namespace
+from overbar._namespace import front, namespace
 from overbar._primitive import primitive
 
 
@@ -240,7 +240,7 @@ def _axes(A, axis, batch_ndim):
     axis = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     for i in axis:
         if not batch_ndim - ndim <= i < ndim - batch_ndim:
-            raise namespace(A).ShapeError(f"sum: argument A has {ndim - batch_ndim} dimensions, and no axis {i}.")
+            raise front(A).ShapeError(f"sum: argument A has {ndim - batch_ndim} dimensions, and no axis {i}.")
     return tuple(sorted(i if i < 0 else i + batch_ndim - ndim for i in axis))
 
 

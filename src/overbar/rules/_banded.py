@@ -10,7 +10,7 @@ import operator
 
 import numpy as np
 
-from overbar._namespace import namespace
+from overbar._namespace import front, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._banded import gbsv
 
@@ -130,7 +130,7 @@ def solve_banded(ab, b, *, l_and_u: list[int], adjoint=False):
     """
     lower, upper = _diagonals(ab, l_and_u)
     options = {"lower": lower, "upper": upper, "adjoint": bool(adjoint), "name": "solve_banded"}
-    return namespace(ab, b).on_host(gbsv, ab, b, **options)[0]
+    return front(ab, b).compute(gbsv, ab, b, **options)[0]
 
 
 def _diagonals(ab, l_and_u):

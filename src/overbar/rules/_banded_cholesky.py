@@ -4,7 +4,7 @@ May import `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, `rules
 `rules.banded`, only the band is stored.
 """
 
-from overbar._namespace import namespace
+from overbar._namespace import front, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._banded_cholesky import banded_cotangent, banded_tangent, pbtrf, pbtrs
 from overbar.rules._banded import (
@@ -39,13 +39,13 @@ def _upper(ab):
 
 
 def _known_rows(name, ab):
-    xp = namespace(ab)
+    library = front(ab)
     if ab.shape[-2] is None:
-        raise xp.ShapeError(
-            f"{name}: the number of rows of the band must be known while the graph is built. {xp.tell_sizes}"
+        raise library.ShapeError(
+            f"{name}: the number of rows of the band must be known while the graph is built. {library.tell_sizes}"
         )
     if ab.shape[-2] == 0:
-        raise xp.ShapeError(f"{name}: the band has no rows. It needs one at least, the main diagonal.")
+        raise library.ShapeError(f"{name}: the band has no rows. It needs one at least, the main diagonal.")
 
 
 def _real_diagonal(ab):
@@ -87,13 +87,13 @@ def _hermitian_times(Y, L):
 @primitive("(p,n),(p,n)->(p,n)")
 def cholesky_band_tangent(L, E):
     """The lower band X with X Lᴴ + L Xᴴ = E, for a Hermitian E of which the lower band is stored."""
-    return namespace(L, E).on_host(banded_tangent, L, _real_diagonal(E))[0]
+    return front(L, E).compute(banded_tangent, L, _real_diagonal(E))[0]
 
 
 @primitive("(p,n),(p,n)->(p,n)")
 def cholesky_band_cotangent(L, G):
     """The adjoint of `cholesky_band_tangent` in E."""
-    return namespace(L, G).on_host(banded_cotangent, L, _real_diagonal(G))[0]
+    return front(L, G).compute(banded_cotangent, L, _real_diagonal(G))[0]
 
 
 # From Ẋ Lᴴ + L Ẋᴴ = Ė − X L̇ᴴ − L̇ Xᴴ, and the same for the adjoint, band(S(Y) L) = G.
@@ -181,7 +181,7 @@ def cholesky_banded(ab, *, lower=False):
            [2., 2., 2.]])
     """
     _known_rows("cholesky_banded", ab)
-    return namespace(ab).on_host(pbtrf, ab, lower=bool(lower))[0]
+    return front(ab).compute(pbtrf, ab, lower=bool(lower))[0]
 
 
 @cholesky_banded.vjp
@@ -281,7 +281,7 @@ def cho_solve_banded(cb, b, *, lower=False):
     array([1., 1., 1.])
     """
     _known_rows("cho_solve_banded", cb)
-    return namespace(cb, b).on_host(pbtrs, cb, b, lower=bool(lower))[0]
+    return front(cb, b).compute(pbtrs, cb, b, lower=bool(lower))[0]
 
 
 @cho_solve_banded.vjp

@@ -7,8 +7,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.failing`, `rules.h
 from overbar._namespace import mH, namespace
 from overbar._primitive import primitive
 from overbar.rules._failing import what_on_error
-from overbar.rules._halving import by_size, is_small, split_at
-from overbar.rules._masking import phi
+from overbar.rules._halving import by_size, split_at
 
 
 @primitive("(n,n)->(n,n)", hermitian=("A",))
@@ -106,13 +105,13 @@ def forward_symbolic(L, A_dot):
     xp = namespace(L)
     middle = xp.solve_triangular(L, A_dot, upper=False)
     middle = xp.solve_triangular(L, middle, upper=False, adjoint=True, left=False)
-    return L @ phi.function(middle)
+    return L @ xp.phi(middle)
 
 
 def forward(L, A_dot):
     """The same, on blocks where L is large."""
     A_dot = (A_dot + mH(A_dot)) / 2
-    return by_size(L, L.shape[-1], lambda depth: forward_recursive(L, A_dot, depth=depth))
+    return by_size(forward_recursive, L, A_dot)
 
 
 def forward_recursive(L, A_dot, updates=(), out=None, depth=None):
@@ -123,22 +122,19 @@ def forward_recursive(L, A_dot, updates=(), out=None, depth=None):
     `depth` are those of `reverse_recursive`.
     """
     xp = namespace(L)
-    n = xp.shape(L)[-1]
 
     def update(block, products):
         for P, Q in products:
-            block = xp.add_product(block, P, mH(Q), -1)
+            block = xp.add_product(block, P, xp.mH(Q), -1)
         return block
 
-    if is_small(n, depth):
-        L_dot = forward_symbolic(L, update(A_dot, updates))
+    k, depth = split_at(L, depth)
+    if k is None:
+        L_dot = forward_symbolic(L, update(A_dot, updates) if updates else A_dot)
         if out is not None:
             out[...] = L_dot
         return L_dot
-    if out is None:
-        out = xp.buffer(L, A_dot)
-    k, depth = split_at(n, depth)
-    one, two = slice(0, k), slice(k, n)
+    one, two = slice(0, k), slice(k, None)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
     out11, out22 = (None, None) if out is None else (out[..., one, one], out[..., two, two])
 
@@ -161,14 +157,14 @@ def reverse_symbolic(L, L_bar):
     """Ā = sym(L⁻ᴴ Φ(Lᴴ L̄) L⁻¹), by the adjoint of what is in the brackets."""
     xp = namespace(L)
     L_bar = xp.tril(L_bar)  # the product below would drop what is above the diagonal, but for infinities and NaN
-    middle = xp.solve_triangular(L, phi.function(mH(L) @ L_bar), upper=False, adjoint=True)
-    A_bar = xp.solve_triangular(L, mH(middle), upper=False, adjoint=True)
-    return (A_bar + mH(A_bar)) / 2
+    middle = xp.solve_triangular(L, xp.phi(xp.mH(L) @ L_bar), upper=False, adjoint=True)
+    A_bar = xp.solve_triangular(L, xp.mH(middle), upper=False, adjoint=True)
+    return (A_bar + xp.mH(A_bar)) / 2
 
 
 def reverse(L, L_bar):
     """The same, on blocks where L is large."""
-    return by_size(L, L.shape[-1], lambda depth: reverse_recursive(L, L_bar, depth=depth))
+    return by_size(reverse_recursive, L, L_bar)
 
 
 def reverse_recursive(L, L_bar, updates=(), out=None, depth=None):
@@ -180,38 +176,38 @@ def reverse_recursive(L, L_bar, updates=(), out=None, depth=None):
     written to, or where somebody watches this computation to differentiate it. `depth` is that of `halving.split_at`.
     """
     xp = namespace(L)
-    n = xp.shape(L)[-1]
 
     def update(block, products):
         for P, Q in products:
-            block = xp.add_product(block, mH(P), Q, -1)
+            block = xp.add_product(block, xp.mH(P), Q, -1)
         return block
 
-    if is_small(n, depth):
-        A_bar = reverse_symbolic(L, update(L_bar, updates))
+    k, depth = split_at(L, depth)
+    if k is None:
+        A_bar = reverse_symbolic(L, update(L_bar, updates) if updates else L_bar)
         if out is not None:
             out[...] = A_bar
         return A_bar
-    if out is None:
-        out = xp.buffer(L, L_bar)
-    k, depth = split_at(n, depth)
-    one, two = slice(0, k), slice(k, n)
+    one, two = slice(0, k), slice(k, None)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
     out11, out22 = (None, None) if out is None else (out[..., one, one], out[..., two, two])
 
-    updates22 = [(P[..., two], Q[..., two]) for P, Q in updates]
+    L21_bar, updates11, updates22 = L_bar[..., two, one], [], []
+    if updates:
+        L21_bar = update(L21_bar, [(P[..., two], Q[..., one]) for P, Q in updates])
+        updates22 = [(P[..., two], Q[..., two]) for P, Q in updates]
+        updates11 = [(P[..., one], Q[..., one]) for P, Q in updates]
     A22_bar = reverse_recursive(L22, L_bar[..., two, two], updates22, out22, depth)
-    L21_bar = update(L_bar[..., two, one], [(P[..., two], Q[..., one]) for P, Q in updates])
     L21_bar = xp.add_product(L21_bar, A22_bar, L21, -2)
     A21_bar = xp.solve_triangular(L11, L21_bar, upper=False, left=False)
-    updates11 = [(P[..., one], Q[..., one]) for P, Q in updates] + [(A21_bar, L21)]
+    updates11.append((A21_bar, L21))
     A11_bar = reverse_recursive(L11, L_bar[..., one, one], updates11, out11, depth)
 
     half = A21_bar / 2
     if out is None:
         return xp.block([[A11_bar, mH(half)], [half, A22_bar]])
     out[..., two, one] = half
-    out[..., one, two] = mH(half)
+    out[..., one, two] = xp.mH(half)
     return out
 
 

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 from overbar.rules._equal_values import column, inverse_gaps, rounding, row
 from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
@@ -91,7 +91,7 @@ def _inverse(A, w, V):
     size = xp.max(xp.abs(A), axis=(-2, -1), keepdims=True)[..., 0]
     eps = xp.eps(kappa)
     fine = (kappa < 0.01 / math.sqrt(eps)) | (100 * eps * kappa * size < nearest)
-    return xp.require(
+    return front(A).require(
         S,
         xp.all(fine, axis=-1),
         "eig: argument A is defective to working precision: it lacks eigenvectors, and its eigenvalues have no "
@@ -121,7 +121,7 @@ def _if_apart(w, V_bar):
     near = xp.abs(row(w) - column(w)) <= rounding(w)[..., None]
     alone = xp.sum(xp.cast(near, xp.real(w)), axis=-1) < 1.5
     moved = xp.any(xp.not_equal(V_bar, 0), axis=-2)
-    return xp.require(
+    return front(V_bar).require(
         V_bar,
         xp.all(alone | ~moved, axis=-1),
         "eig: argument A has equal eigenvalues. Their vectors have no derivative, and the eigenvalues no second one. A "
@@ -204,7 +204,7 @@ def eigvals(A):
 
     Notes
     -----
-    As in `eig`, whose vectors are a hidden output here: with yₖᴴ the rows of V⁻¹,
+    As in `eig`, whose vectors are an intermediate here: with yₖᴴ the rows of V⁻¹,
 
         ẇ = diag(V⁻¹ Ȧ V),    Ā = V⁻ᴴ diag(w̄) Vᴴ.
 

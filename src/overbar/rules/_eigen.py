@@ -114,7 +114,7 @@ def eigh(A, *, UPLO: str = "L"):
 
 
 def decomposed(name, A, UPLO="L"):
-    """Eigenvalues, vectors, and the hidden outputs by which second derivatives tell of a basis, see `eigvalsh`."""
+    """Eigenvalues, vectors, and the intermediates by which second derivatives tell of a basis, see `eigvalsh`."""
     if UPLO not in ("L", "U", "l", "u"):
         raise ValueError(f'{name}: UPLO is {UPLO!r}. Choose "L" for the lower triangle or "U" for the upper one.')
     w, V = namespace(A).eigh(A if UPLO in "Ll" else mH(A))
@@ -122,7 +122,7 @@ def decomposed(name, A, UPLO="L"):
 
 
 def all_outputs(w, V):
-    """Those of `eigh` and `eigvalsh`, hidden ones too, from eigenvalues and vectors."""
+    """Those of `eigh` and `eigvalsh`, intermediates too, from eigenvalues and vectors."""
     xp = namespace(V)
     return w, V, xp.zeros_like(V), xp.zeros_like(xp.cast(w, V))
 
@@ -159,7 +159,7 @@ def unturned_bar(name, bars, outputs, A):
 
 
 def decomposed_dots(A_dot, outputs, A):
-    """ẇ and V̇, and none of the hidden outputs."""
+    """ẇ and V̇, and none of the intermediates."""
     (w, V, N, norm), xp = outputs, namespace(outputs[1])
     w_dot = directional(A_dot, A, xp.cast(w, V), V, N, norm)
     V_dot = V @ (xp.cast(inverse_gaps(w), V) * (mH(V) @ hermitian_part(A_dot) @ V))
@@ -218,95 +218,14 @@ def _(mp, A, *, UPLO):
     return exact_eigh(mp, A)
 
 
-# -- eigenvalues alone -------------------------------------------------------------------------------------------------
-
-
-@primitive("(n,n)->(n),(n,n),(n,n),(n)", intermediates=3, hermitian=("A",))
-def eigvalsh(A, *, UPLO: str = "L"):
-    """The eigenvalues of a symmetric (Hermitian) matrix, in ascending order.
-
-    Parameters
-    ----------
-    A
-        Symmetric or Hermitian. Only one triangle is read; the bar comes back Hermitian, as the derivative with respect
-        to a matrix that stays so.
-    UPLO : str
-        Which triangle, "L" (the lower one) or "U".
-
-    Returns
-    -------
-    array (..., n)
-        Real.
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        As `eigh`.
-
-    Notes
-    -----
-    Giles (2008), section 3.1, as in `eigh`: with C = Vᴴ Ȧ V,
-
-        ẇ = diag(C),    Ā = V diag(w̄) Vᴴ.
-
-    A symmetric function z of the eigenvalues (Σ e^w, for instance) has derivatives of every order at equal eigenvalues,
-    too, and its first and second ones are right here. The second is that of Ā(A, w̄). By the derivative of V,
-
-        Ā̇ = V (D ∘ C + diag(w̄̇)) Vᴴ,    Dᵢⱼ = (w̄ᵢ − w̄ⱼ)/(wᵢ − wⱼ),
-
-    which says nothing where wᵢ = wⱼ. There D has the limit Hᵢᵢ − Hᵢⱼ, H the second derivative of z by w, which no rule
-    sees, but w̄̇ = H ẇ holds it. Among equal eigenvalues every basis of vectors will do. In the one that diagonalises
-    this block of C nothing stands off the diagonal and D is not needed; and the directional derivatives of equal
-    eigenvalues are the eigenvalues of the block. So forward mode takes, for each such block, Bᴴ C B diagonal,
-
-        ẇ = diag(Bᴴ C B),    Ā̇ = V (D ∘ C + B diag(w̄̇) Bᴴ) Vᴴ,
-
-    with B = I and D ∘ C as above for all eigenvalues that differ. Reverse over reverse mode does the same with the
-    cotangent of Ā in the place of Ȧ, also for eigenvalues that are close (by less than √ε of the largest) if their w̄
-    are: D is rounding there, with an error of ε over the gap, and the limit has one of the gap. It reaches this
-    function's rule as the cotangent of a hidden output, which is constantly zero and serves for nothing else. So does a
-    sum of norms: where several cotangents that want different bases are added up before they get here (a second
-    derivative of *two* gradients through one call, multiplied with different vectors and added), what would be needed
-    is lost in the sum, which the triangle inequality shows. Then, and in forward over forward mode along two directions
-    without a common basis, Ā is NaN, if eigenvalues are equal: differentiate in two passes, or call eigvalsh twice.
-    Third derivatives at equal eigenvalues are not right. The worst gap is 1e-8, where a second derivative has an error
-    of about 5e-9; in modes that begin with a forward pass, which cannot know what becomes of ẇ, it is ε over the gap.
-
-    A function that is not symmetric, such as the largest eigenvalue, has no derivative at equal ones. It gets an
-    element of the generalised gradient, that of the vectors which LAPACK found.
-
-    Cost: one product for Ā, where the function costs ten; for second derivatives, and in forward mode, one more
-    eigendecomposition.
-
-    Examples
-    --------
-    >>> import numpy as np, overbar
-    >>> w, pullback = overbar.vjp(overbar.eigvalsh, np.array([[2.0, 1.0], [1.0, 2.0]]))
-    >>> w, np.round(pullback(np.array([0.0, 1.0]))[0], 4)
-    (array([1., 3.]), array([[0.5, 0.5],
-           [0.5, 0.5]]))
-    """
-    return decomposed("eigvalsh", A, UPLO)
-
-
-@eigvalsh.vjp
-def _(bars, outputs, A, *, UPLO):
-    return (lambda: decomposed_bar("eigvalsh", bars, outputs, A),)
-
-
-@eigvalsh.jvp
-def _(outputs, A, *, UPLO):
-    return (lambda A_dot: decomposed_dots(A_dot, outputs, A),)
-
-
 def values_bar(bars, outputs, A):
-    """V diag(w̄) Vᴴ, or that in the basis of which the hidden outputs' cotangents tell."""
+    """V diag(w̄) Vᴴ, or that in the basis of which the intermediates' cotangents tell."""
     (w_bar, _, N_bar, norm_bar), (w, V, *hidden), xp = bars, outputs, namespace(A)
     return bar_in_told_basis(spectral_bar, Eigenvalues, w_bar, (N_bar, norm_bar), A, (xp.cast(w, V), V), hidden)
 
 
 def bar_in_told_basis(bar, moving, c, told, A, factors, hidden):
-    """Ā of values with the bar c, by the primitive `bar`, in the basis of which the hidden outputs' cotangents tell."""
+    """Ā of values with the bar c, by the primitive `bar`, in the basis of which the intermediates' cotangents tell."""
     (N_bar, norm_bar), xp = told, namespace(A)
     if N_bar is None or 0 in A.shape[-2:]:
         return bar(xp.cast(c, A), A, *factors, *hidden)
@@ -317,7 +236,7 @@ def bar_in_told_basis(bar, moving, c, told, A, factors, hidden):
 
 
 def _told_basis(C, norm_bar, w, w_bar):
-    """The basis B of the blocks of which the cotangents of the hidden outputs tell, for which matrices of a batch it is
+    """The basis B of the blocks of which the cotangents of the intermediates tell, for which matrices of a batch it is
     lost in a sum of several, and what is more exact than B diag(w̄) Bᴴ less that."""
     xp = namespace(C)
     if norm_bar is None:
@@ -438,7 +357,7 @@ def register_rules_of_values(bar, directional, moving):
     that have the bar c, V diag(c) Vᴴ for eigenvalues, and ``directional(E, A, *factors, N, norm)``, how these move
     along E. ``moving(E, *factors)`` knows how, as `Eigenvalues`.
 
-    Functions of c or E, and of A: the factors depend on A and get no bars. N and norm are the hidden outputs by which
+    Functions of c or E, and of A: the factors depend on A and get no bars. N and norm are the intermediates by which
     reverse over reverse mode tells of the basis.
     """
 

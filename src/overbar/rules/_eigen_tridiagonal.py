@@ -5,7 +5,7 @@ May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels`,
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._eigen_tridiagonal import stemr
 from overbar.rules._eigen import all_outputs, decomposed, decomposed_bar, decomposed_dots, exact_eigh
@@ -62,12 +62,12 @@ def eigh_tridiagonal(d, e):
     xp = namespace(d, e)
     n, k = d.shape[-1], e.shape[-1]
     if n is not None and k is not None and k != max(n - 1, 0):
-        raise xp.ShapeError(
+        raise front(d).ShapeError(
             f"eigh_tridiagonal: argument e of shape {tuple(e.shape)} does not fit d of shape {tuple(d.shape)}: it must "
             "have one entry less."
         )
-    if n is not None and n >= TRIDIAGONAL and xp.on_the_host(d):
-        w, V = xp.on_host(stemr, d, e)
+    if n is not None and n >= TRIDIAGONAL and front(d).on_the_host(d):
+        w, V = front(d).compute(stemr, d, e)
         return all_outputs(w, fixed(V))
     return decomposed("eigh_tridiagonal", _tridiagonal(xp, d, e))
 

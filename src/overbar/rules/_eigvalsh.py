@@ -13,9 +13,9 @@ def eigvalsh(A, *, UPLO: str = "L"):
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian; float32, float64, complex64 or complex128. Only one triangle is read; the bar comes
-        back Hermitian, as the derivative with respect to a matrix that stays so.
+    A
+        Symmetric or Hermitian. Only one triangle is read; the bar comes back Hermitian, as the derivative with respect
+        to a matrix that stays so.
     UPLO : str
         Which triangle, "L" (the lower one) or "U".
 
@@ -50,7 +50,7 @@ def eigvalsh(A, *, UPLO: str = "L"):
     with B = I and D ∘ C as above for all eigenvalues that differ. Reverse over reverse mode does the same with the
     cotangent of Ā in the place of Ȧ, also for eigenvalues that are close (by less than √ε of the largest) if their w̄
     are: D is rounding there, with an error of ε over the gap, and the limit has one of the gap. It reaches this
-    function's rule as the cotangent of a hidden output, which is constantly zero and serves for nothing else. So does a
+    function's rule as the cotangent of an intermediate, which is constantly zero and serves for nothing else. So does a
     sum of norms: where several cotangents that want different bases are added up before they get here (a second
     derivative of *two* gradients through one call, multiplied with different vectors and added), what would be needed
     is lost in the sum, which the triangle inequality shows. Then, and in forward over forward mode along two directions

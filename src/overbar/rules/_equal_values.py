@@ -5,7 +5,7 @@ May import `overbar._namespace`.
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 
 
@@ -226,7 +226,7 @@ def settled(suspect, find, A_bar, message, complete):
 
     def look():
         unknown, *others = find()
-        xp.warn(unknown, message)
+        front(unknown).warn(unknown, message)
         # a factor, so that derivatives of what is NaN are NaN, too
         factor = xp.where(unknown[..., None, None], np.nan * each(1), each(1))
         if complete:
@@ -234,7 +234,9 @@ def settled(suspect, find, A_bar, message, complete):
         missing, spoilt = others
         return factor, missing, xp.where(spoilt[..., None, None], each(1), each(0))
 
-    changes = xp.only_if(suspect, look, lambda: (each(1), xp.zeros_like(A_bar), each(0))[: 1 if complete else 3])
+    changes = front(suspect).only_if(
+        suspect, look, lambda: (each(1), xp.zeros_like(A_bar), each(0))[: 1 if complete else 3]
+    )
     if changes is None:
         return A_bar
     factor, *others = changes

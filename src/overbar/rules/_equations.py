@@ -6,7 +6,7 @@ any of them: the values are computed on the host, by Schur decompositions. The r
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH
 from overbar._primitive import once, primitive
 from overbar.kernels._matrix_equations import continuous_lyapunov, discrete_lyapunov, sylvester
 
@@ -52,7 +52,7 @@ def solve_sylvester(A, B, Q):
     array([[1.],
            [2.]])
     """
-    return namespace(A).on_host(sylvester, A, B, Q)[0]
+    return front(A).compute(sylvester, A, B, Q)[0]
 
 
 @solve_sylvester.vjp
@@ -131,7 +131,7 @@ def solve_continuous_lyapunov(A, Q):
     array([[1., 1.],
            [1., 1.]])
     """
-    return namespace(A).on_host(continuous_lyapunov, A, Q)[0]
+    return front(A).compute(continuous_lyapunov, A, Q)[0]
 
 
 @solve_continuous_lyapunov.vjp
@@ -201,7 +201,7 @@ def solve_discrete_lyapunov(A, Q):
     array([[0.8, 0. ],
            [0. , 1. ]])
     """
-    return namespace(A).on_host(discrete_lyapunov, A, Q)[0]
+    return front(A).compute(discrete_lyapunov, A, Q)[0]
 
 
 @solve_discrete_lyapunov.vjp

@@ -35,7 +35,7 @@ import operator
 import threading
 
 from overbar._jets import Jet, subsets
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import Primitive, once
 from overbar.kernels import kernel
 
@@ -53,9 +53,9 @@ def evaluate(name, A, *directions, parameters=(), **options):
     if name in _evaluations:
         return _evaluations[name](A, *directions, **options)
     algorithm, everywhere = _algorithms[name]
-    if everywhere and xp.sees_numbers(A, *directions):
+    if everywhere and front(A).sees_numbers(A, *directions):
         return algorithm(xp, Jet.along(A, *directions), *parameters, **options).parts[-1]
-    (found,) = xp.on_host(_kernel(name, len(directions), len(parameters)), A, *directions, *parameters, **options)
+    (found,) = front(A).compute(_kernel(name, len(directions), len(parameters)), A, *directions, *parameters, **options)
     return found
 
 

@@ -10,7 +10,7 @@ import operator
 
 import numpy as np
 
-from overbar._namespace import namespace
+from overbar._namespace import front, namespace
 from overbar._primitive import primitive
 from overbar.kernels import kernel
 from overbar.kernels._schur_parlett import TERMS, funm_along, funm_nodes
@@ -124,7 +124,7 @@ def _(A, *directions, f, df):
     like = functools.reduce(operator.add, (E[..., :1, :1] for E in directions), A[..., :1, :1])
     row = A[..., 0, :]
     clusters = xp.concat([row, row[..., 1:]], axis=-1)  # of 2n − 1, where n may be unknown in a graph
-    T, Q, centres, radii, circles = xp.on_host(funm_nodes, A, clusters)
+    T, Q, centres, radii, circles = front(A).compute(funm_nodes, A, clusters)
     at = _values(xp.diagonal(T), "f", f)
     if df is None:
         values = _values(circles, "f", f)
@@ -133,7 +133,7 @@ def _(A, *directions, f, df):
         given += [_values(centres, "df", lambda x, k=k: df(x, k)) for k in range(1, TERMS + 1)]
         values, radii = xp.stack(given, axis=-1)[..., None, :], xp.ones_like(radii[..., :1])
     kernel = _funm_kernel(len(directions))
-    (found,) = xp.on_host(kernel, A, T, Q, at, values, radii, *directions, given=df is not None)
+    (found,) = front(A).compute(kernel, A, T, Q, at, values, radii, *directions, given=df is not None)
     return xp.cast(found, like)
 
 
@@ -141,7 +141,7 @@ def _values(x, name, f):
     """The values of f, or of a derivative of it, at complex numbers."""
     xp = namespace(x)
     with np.errstate(all="ignore"):  # circles also go where f is not defined
-        value = xp.constant_function(
+        value = front(x).constant_function(
             f,
             (x,),
             f"funm: the option {name} is differentiated with respect to the eigenvalues only, but its values depend on "
@@ -156,7 +156,7 @@ def _values(x, name, f):
         )
     have, want = xp.static_shape(value), xp.static_shape(x)
     if have is not None and want is not None and have != want and None not in (*have, *want):
-        raise xp.ShapeError(
+        raise front(x).ShapeError(
             f"funm: {name} returned an array of shape {tuple(have)} for one of shape {tuple(want)}. It must be a "
             "function of numbers, applied entry by entry."
         )

@@ -5,7 +5,7 @@ what is triangular as if it were full; one for two halves of the matrix, which a
 can be, nearly all in products.
 """
 
-from overbar._namespace import namespace
+from overbar._namespace import front, namespace
 
 # Below this size one rule on the whole matrix is faster than two halves and the products that join them.
 BASE = 128
@@ -14,26 +14,24 @@ BASE = 128
 DEPTH = 3
 
 
-def by_size(A, n, halved):
-    """``halved(depth)`` for a matrix with n rows, with the depth None. A size that is not known while a graph is built
-    (None) gets the depth 0, the whole matrix at once, and a fixed one, and chooses between the two later."""
-    if n is not None:
-        return halved(None)
-    xp = namespace(A)
-    return xp.if_else(xp.minimum(*xp.shape(A)[-2:]) <= 2 * BASE, lambda: halved(0), lambda: halved(DEPTH))
+def by_size(halved, *arrays):
+    """``halved(*arrays)``, which for large matrices is a step of its own (`Front.as_one`), with memory `out` to write
+    into. Where the size is not known while a graph is built, the graph has the whole matrix at once, the depth 0, and
+    a fixed one."""
+    n, library = arrays[0].shape[-1], front(arrays[0])
+    if n is None:
+        small = library.xp.minimum(*library.xp.shape(arrays[0])[-2:]) <= 2 * BASE
+        return library.if_else(small, lambda: halved(*arrays, depth=0), lambda: halved(*arrays, depth=DEPTH))
+    return halved(*arrays) if n <= BASE else library.as_one(halved, *arrays)
 
 
-def is_small(n, depth):
-    """Whether a matrix with n rows stays whole. If not, the rule asks for `Namespace.buffer` before `split_at`: a
-    compiler of PyTorch stops there, and makes one node of the rule, in place of a graph for each number of blocks."""
-    return n <= BASE if depth is None else depth == 0
-
-
-def split_at(n, depth):
-    """Where to halve a matrix with n rows, and the depth of the halves."""
+def split_at(A, depth):
+    """Where to halve a matrix, None where it stays whole, and the depth of the halves."""
     if depth is not None:
-        return n // 2, depth - 1
-    k = BASE  # the smallest BASE · 2ʲ that is at least half of n, which keeps the blocks aligned
-    while 2 * k < n:
+        return (namespace(A).shape(A)[-1] // 2, depth - 1) if depth else (None, None)
+    n, k = A.shape[-1], BASE
+    if n <= BASE:
+        return None, None
+    while 2 * k < n:  # the smallest BASE · 2ʲ that is at least half of n, which keeps the blocks aligned
         k *= 2
     return k, None

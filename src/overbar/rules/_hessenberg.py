@@ -6,7 +6,7 @@ rules.
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 from overbar.kernels._hessenberg import gehrd, hessenberg_commutator
 from overbar.rules._phases import imaginary
@@ -70,7 +70,7 @@ def hessenberg(A):
     >>> bool(np.allclose(Q @ H @ Q.T, A)), H[1, 0].round(6).item()
     (True, -5.0)
     """
-    return namespace(A).on_host(gehrd, A)
+    return front(A).compute(gehrd, A)
 
 
 # -- what is below the subdiagonal -------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def hessenberg(A):
 @primitive("(n,n),(n,n)->(n,n)")
 def hessenberg_rotation(H, F, *, adjoint=False):
     """What `hessenberg_commutator` computes. H counts on its subdiagonal and above only."""
-    return namespace(H).on_host(hessenberg_commutator, H, F, adjoint=adjoint)[0]
+    return front(H).compute(hessenberg_commutator, H, F, adjoint=adjoint)[0]
 
 
 register_rules_of_commutator(hessenberg_rotation, lambda H, X: namespace(H).triu(X, k=-1))

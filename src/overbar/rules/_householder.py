@@ -3,7 +3,7 @@
 May import `overbar._namespace` and `overbar._primitive`.
 """
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 
 
@@ -62,15 +62,14 @@ def householder_product(A, tau):
 
 
 def _check(A, tau):
-    xp = namespace(A)
     m, n = A.shape[-2:]
     k = tau.shape[-1]
     if m is not None and n is not None and m < n:
-        raise xp.ShapeError(
+        raise front(A).ShapeError(
             f"householder_product: argument A of shape {tuple(A.shape)} is wider than tall. It must have m ≥ n rows."
         )
     if k is not None and n is not None and k > n:
-        raise xp.ShapeError(
+        raise front(A).ShapeError(
             f"householder_product: argument tau of shape {tuple(tau.shape)} does not fit A of shape {tuple(A.shape)}: "
             "there are more reflections than columns."
         )

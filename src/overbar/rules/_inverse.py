@@ -308,9 +308,9 @@ def inv_quad(A, B):
 
     Notes
     -----
-    With A = L Lᴴ it is Σ |L⁻¹B|², which cannot become negative by rounding. The solution X = A⁻¹ B is kept as a hidden
-    output, so that a first derivative in reverse mode needs no factorisation. It comes from an LU decomposition, which
-    at a condition number of 1e12 has about half the error of the factor L. Forward:
+    With A = L Lᴴ it is Σ |L⁻¹B|², which cannot become negative by rounding. The solution X = A⁻¹ B is kept as an
+    intermediate, so that a first derivative in reverse mode needs no factorisation. It comes from an LU decomposition,
+    which at a condition number of 1e12 has about half the error of the factor L. Forward:
 
         Ẋ = A⁻¹ (Ḃ − Ȧ X),    ċ = 2 Re⟨X, Ḃ⟩ − ⟨X, Ȧ X⟩.
 

@@ -6,7 +6,7 @@ May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels`,
 import numpy as np
 import scipy.linalg
 
-from overbar._namespace import mH, mT, namespace
+from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import primitive
 from overbar.kernels._ldl import bunch_kaufman
 from overbar.rules import _halving as halving
@@ -69,7 +69,7 @@ def ldl(A, *, lower=True):
     >>> bool(np.allclose(L @ D @ L.T, A)), perm.tolist()
     (True, [0, 1])
     """
-    return namespace(A).on_host(bunch_kaufman, A, lower=lower)
+    return front(A).compute(bunch_kaufman, A, lower=lower)
 
 
 class Blocks:

@@ -5,7 +5,7 @@ May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels`,
 
 import numpy as np
 
-from overbar._namespace import mH, mT, namespace
+from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._ldl import ldl_order, sytrf
 from overbar.kernels._stacks import lapack
@@ -20,7 +20,9 @@ class _Compact:
     def __init__(self, LD, pivots, hermitian):
         self.xp = xp = namespace(LD)
         self.hermitian = hermitian
-        self.perm, self.rows, self.back, double = xp.on_host(ldl_order, xp.detached(xp.real(xp.cast(pivots, LD))))
+        self.perm, self.rows, self.back, double = front(LD).compute(
+            ldl_order, xp.detached(xp.real(xp.cast(pivots, LD)))
+        )
         self.double = xp.cast(double, LD)[..., :-1]
         self.D = self.block(LD)
         self.T = self.below(LD) + xp.eye_like(LD)
@@ -133,7 +135,7 @@ def ldl_factor(A, *, hermitian=False):
      [0.5 2. ]] [1 2]
     """
     xp = namespace(A)
-    LD, pivots = xp.ldl_factor(sytrf, A, hermitian)
+    LD, pivots = front(A).compute(sytrf, A, hermitian=hermitian)
     return LD, xp.astype(pivots, xp.int32)
 
 

@@ -6,7 +6,7 @@ May import NumPy, `overbar._namespace`, `overbar._primitive`, `rules.singular_ve
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._singular_vectors import reciprocal
 from overbar.rules._svd import decomposed, decomposed_bar, decomposed_dots, distinct
@@ -113,7 +113,9 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
         return _inverse_by_svd(xp, A, xp.svd(A), atol, rtol)[0]
     m, n = A.shape[-2:]
     if m != n:
-        raise xp.ShapeError(f"pinv: argument A of shape {tuple(A.shape)} is not square: leave out hermitian=True.")
+        raise front(A).ShapeError(
+            f"pinv: argument A of shape {tuple(A.shape)} is not square: leave out hermitian=True."
+        )
     w, V = xp.eigh((A + mH(A)) / 2)
     size = xp.abs(w)
     over = reciprocal(xp, w, size <= _cutoff(xp, A, xp.maximum(size[..., :1], size[..., -1:]), atol, rtol))
@@ -198,9 +200,9 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0):
         Ā = −B̄ Xᴴ + R (A⁺ B̄)ᴴ + (A⁺ᴴ X) X̄ᴴ (I − A⁺A).
 
     The residuals r = ‖R‖² move by 2 Re⟨R, Ḃ − Ȧ X⟩, as R is orthogonal to the range of A: B̄ gets 2 R r̄ and Ā
-    −2 R r̄ Xᴴ. The singular values have the rules of `svdvals`, for which U and V are hidden outputs, and the rank is a
+    −2 R r̄ Xᴴ. The singular values have the rules of `svdvals`, for which U and V are intermediates, and the rank is a
     constant. Regularised least squares is the same for A on top of √l2_regularizer I, and B on top of zeros. A⁺ is a
-    hidden output, with the rules of `pinv`, which makes second derivatives right at any constant rank. (Where one A
+    intermediate, with the rules of `pinv`, which makes second derivatives right at any constant rank. (Where one A
     stands for a batch, there is no copy for each of the batch: the rules compute it again.)
 
     Cost: products with k columns, and two of them with m or n columns in their place.
@@ -251,7 +253,7 @@ def _zero_rows(xp, B, A):
 
 
 def _of_svd(outputs):
-    """U, S, Vᴴ and the two other hidden outputs, as `svd` has them, or the bars of these."""
+    """U, S, Vᴴ and the two other intermediates, as `svd` has them, or the bars of these."""
     S, U, *others, _ = outputs[3:]
     return U, S, *others
 

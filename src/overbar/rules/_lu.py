@@ -4,10 +4,10 @@ May import `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, and `h
 are constant where the decomposition is differentiable at all: the rules are those of A[p] = L U without pivots.
 """
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 from overbar.kernels._lu import getrf
-from overbar.rules._halving import by_size, is_small, split_at
+from overbar.rules._halving import by_size, split_at
 
 
 @primitive("(m,n)->(m,m),(m,k),(k,n),(m)", intermediates=1)
@@ -87,7 +87,7 @@ def lu(A):
      [0. 1.]]
     """
     xp = namespace(A)
-    LU, _, p = xp.lu_factor(getrf, A)
+    LU, _, p = front(A).compute(getrf, A)
     return (xp.permutation_matrix(p, A), *_triangles(LU), p)
 
 
@@ -127,7 +127,7 @@ def lu_factor(A):
      [0.5 1. ]] [2 2]
     """
     xp = namespace(A)
-    LU, pivots, p = xp.lu_factor(getrf, A)
+    LU, pivots, p = front(A).compute(getrf, A)
     return LU, xp.astype(pivots[..., : _smaller(A)], xp.int32), p
 
 
@@ -183,7 +183,7 @@ def _without_last_pivot(LU):
         last = xp.concat(last[1:] if one_row else last, axis=-1)
         return last if one_row else xp.concat([LU[..., : m - 1, :], last], axis=-2)
 
-    return xp.if_else((m > 0) & (m <= n), replaced, lambda: LU)
+    return front(LU).if_else((m > 0) & (m <= n), replaced, lambda: LU)
 
 
 def _blocks(X, k):
@@ -202,10 +202,11 @@ def _solve_U(LU, B, adjoint=False):
 
 class _Rule:
     """A rule by blocks: `whole` for a small square matrix, and `joined` for 2 by 2 blocks, of which it does the first
-    and the last by functions that it is given. Of a matrix that is not square, the last block is empty."""
+    and the last by functions that it is given. Of a matrix that is not square, the last block is empty. `one` is
+    `halved` as a function of this module."""
 
-    def __init__(self, whole, joined):
-        self.whole, self.joined = whole, joined
+    def __init__(self, whole, joined, one):
+        self.whole, self.joined, self.one = whole, joined, one
 
     def __call__(self, LU, X):
         LU = _without_last_pivot(LU)
@@ -215,16 +216,19 @@ class _Rule:
         return self.joined(LU, X, _smaller(LU), self.square, lambda LU, X: X)
 
     def square(self, LU, X):
-        return by_size(LU, LU.shape[-1], lambda depth: self.halved(LU, X, depth))
+        return by_size(self.one, LU, X)
 
-    def halved(self, LU, X, depth):
-        n = namespace(LU).shape(LU)[-1]
-        if is_small(n, depth):
+    def halved(self, LU, X, out, depth):
+        k, depth = split_at(LU, depth)
+        if k is None:
             return self.whole(LU, X)
-        out = namespace(LU).buffer(LU, X)
-        k, depth = split_at(n, depth)
-        again = lambda LU, X: self.halved(LU, X, depth)  # noqa: E731
-        return self.joined(LU, X, k, again, again, out)
+        first, last = (None, None) if out is None else (out[..., :k, :k], out[..., k:, k:])
+        return self.joined(
+            *(LU, X, k),
+            lambda LU, X: self.halved(LU, X, first, depth),
+            lambda LU, X: self.halved(LU, X, last, depth),
+            out,
+        )
 
 
 def _assembled(out, k, blocks):
@@ -272,7 +276,16 @@ def _dot_joined(LU, A_dot, k, first, last, out=None):
     return _assembled(out, k, [[dot, U12_dot], [L21_dot, D22]])
 
 
-_bar, _dot = _Rule(_bar_whole, _bar_joined), _Rule(_dot_whole, _dot_joined)
+def _bar_halved(LU, G, out=None, depth=None):
+    return _bar.halved(LU, G, out, depth)
+
+
+def _dot_halved(LU, A_dot, out=None, depth=None):
+    return _dot.halved(LU, A_dot, out, depth)
+
+
+_bar = _Rule(_bar_whole, _bar_joined, _bar_halved)
+_dot = _Rule(_dot_whole, _dot_joined, _dot_halved)
 
 
 @lu.vjp
@@ -364,154 +377,3 @@ def _(case):
 def _(mp, A):
     LU, pivots, _ = _eliminate(A)
     return LU, mp.array(pivots)
-
-
-@primitive("(n,n),(n),(p,q?)->(p,q?),(n)", intermediates=1, integer=("pivots",))
-def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
-    """The solution X of op(A) X = B or X op(A) = B, for a matrix A whose factors `lu_factor` has computed.
-
-    Parameters
-    ----------
-    LU
-        The factors of A = P L U: L below the diagonal, without its ones, and U on and above it.
-    pivots
-        Row i was exchanged with row pivots[i] − 1, one after the other. (LAPACK counts from 1.) They have no
-        derivative.
-        TensorFlow's function takes in their place the rows p that `tf_ops.lu` returns, counted from 0.
-    B : array (..., n, k) or (n,); with ``left=False`` (..., k, n)
-    left : bool
-        op(A) X = B; otherwise X op(A) = B.
-    adjoint : bool
-        op(A) = Aᴴ in place of A.
-
-    Returns
-    -------
-    array of the shape of B
-
-    Raises
-    ------
-    LinAlgError of the array's library
-        The pivots are those of no decomposition; in NumPy also: U has a zero on its diagonal. (Of such a U, PyTorch and
-        TensorFlow return infinities and NaN, as their own functions do.) A NaN in LU or B goes through to X.
-
-    Notes
-    -----
-    Write Y for the solution of Aᴴ Y = S and Z for that of A Z = R, one of which is X and the other, by the rule of
-    `solve`, B̄: R = B and S = X̄, or for op(A) = Aᴴ the other way round. With the pivots constant,
-
-        V = L⁻¹ Pᵀ R,    Z = U⁻¹ V,    W = U⁻ᴴ S,    Pᵀ Y = L⁻ᴴ W.
-
-    By the same rule Ā = −Y Zᴴ. From Ȧ = P (L̇ U + L U̇) follow L̄ = Pᵀ Ā Uᴴ and Ū = Lᴴ Pᵀ Ā (Giles 2008, section
-    2.2.1), of which the halves of the two solutions already hold the factors:
-
-        L̄ = −tril₋₁(Pᵀ Y Vᴴ),    Ū = −triu(W Zᴴ).
-
-    Forward, line by line, Ẋ = U⁻¹ (L⁻¹ (Pᵀ Ḃ − L̇ V) − U̇ X), or for Aᴴ, whose W = U⁻ᴴ B, Pᵀ Ẋ = L⁻ᴴ (U⁻ᴴ (Ḃ − U̇ᴴ W) −
-    L̇ᴴ Pᵀ X). Cost: the function takes 2n²k flops, each rule 7n²k.
-
-    Examples
-    --------
-    >>> import numpy as np, overbar
-    >>> LU, pivots = overbar.lu_factor(np.array([[1.0, 3.0], [2.0, 4.0]]))
-    >>> overbar.lu_solve(LU, pivots, np.array([5.0, 6.0]))
-    array([-1.,  2.])
-    """
-    xp = namespace(LU)
-    check_sides("lu_solve", LU, B, left, "LU")
-    (order,) = xp.on_host(permutation, pivots, pivots)
-    turned, adjoint = _from_left(left, adjoint)
-    B = turned(B)
-    if adjoint:
-        X = xp.take_rows(_solve_L(LU, _solve_U_left(LU, B, adjoint=True), adjoint=True), xp.argsort(order))
-    else:
-        X = _solve_U_left(LU, _solve_L(LU, xp.take_rows(B, order)))
-    # one permutation for each matrix of the batch, as every output has it
-    order = xp.broadcast_to(order, (*xp.shape(X)[:-2], xp.shape(LU)[-1]))
-    return turned(X), order
-
-
-def _from_left(left, adjoint):
-    """What makes B and X those of an equation with A on the left (it is its own inverse), and whether that has Aᴴ."""
-    return (lambda X: X, adjoint) if left else (mH, not adjoint)
-
-
-def _solve_U_left(LU, B, adjoint=False):
-    """U⁻¹ B, or U⁻ᴴ B."""
-    return namespace(LU).solve_triangular(LU, B, upper=True, adjoint=adjoint)
-
-
-@lu_solve.vjp
-def _(bars, outputs, LU, pivots, B, *, left, adjoint):
-    (X_bar, _), (X, order) = bars, outputs
-    xp = namespace(LU)
-    X_bar = xp.zeros_like(X) if X_bar is None else X_bar
-    turned, adjoint = _from_left(left, adjoint)
-    X, X_bar, B = map(turned, (X, X_bar, B))
-    R, S = (X_bar, B) if adjoint else (B, X_bar)
-    V = once(lambda: _solve_L(LU, xp.take_rows(R, order)))
-    W = once(lambda: _solve_U_left(LU, S, adjoint=True))
-    if adjoint:
-        Y = once(lambda: xp.take_rows(X, order))
-        Z = once(lambda: _solve_U_left(LU, V()))
-    else:
-        Y = once(lambda: _solve_L(LU, W(), adjoint=True))
-        Z = lambda: X  # noqa: E731
-
-    def LU_bar():
-        return -_square(Y() @ mH(V()), W() @ mH(Z()))
-
-    def B_bar():
-        return turned(Z() if adjoint else xp.take_rows(Y(), xp.argsort(order)))
-
-    return LU_bar, (lambda: 0 * pivots), B_bar
-
-
-@lu_solve.jvp
-def _(outputs, LU, pivots, B, *, left, adjoint):
-    X, order = outputs
-    xp = namespace(LU)
-    turned, adjoint = _from_left(left, adjoint)
-    X, B = turned(X), turned(B)
-
-    def dots(LU_dot, _, B_dot):
-        L_dot, U_dot, rest = xp.tril(LU_dot, k=-1), xp.triu(LU_dot), turned(B_dot)
-        if adjoint:
-            rest = _solve_U_left(LU, rest - mH(U_dot) @ _solve_U_left(LU, B, adjoint=True), adjoint=True)
-            X_dot = _solve_L(LU, rest - mH(L_dot) @ xp.take_rows(X, order), adjoint=True)
-            X_dot = xp.take_rows(X_dot, xp.argsort(order))
-        else:
-            V = _solve_L(LU, xp.take_rows(B, order))
-            X_dot = _solve_U_left(LU, _solve_L(LU, xp.take_rows(rest, order) - L_dot @ V) - U_dot @ X)
-        return turned(X_dot), None
-
-    return dots
-
-
-@lu_solve.samples
-def _(case):
-    yield case(case.square(4), _pivots(case, 1), case.normal(4, 2))
-    yield case(case.square(4), _pivots(case, 2), case.normal(2, 4), left=False)
-    yield case(case.square(4), _pivots(case, 3), case.normal(4, 1), adjoint=True)
-
-
-def _pivots(case, distance):
-    """Each row is exchanged with one so far below it, or the last."""
-    pivots = case.normal(4)
-    n = pivots.shape[-1]
-    pivots[...] = np.minimum(np.arange(1, n + 1) + distance, n)
-    return pivots
-
-
-@lu_solve.reference
-def _(mp, LU, pivots, B, *, left, adjoint):
-    n = len(LU)
-    L, U = mp.eye(n), mp.zeros((n, n))
-    for i in range(n):
-        L[i, :i], U[i, i:] = LU[i, :i], LU[i, i:]
-    A = L @ U
-    for i in reversed(range(n)):
-        j = round(float(pivots[i].real)) - 1
-        A[[i, j]] = A[[j, i]]
-    if adjoint:
-        A = mp.mH(A)
-    return mp.solve(A, B) if left else mp.mT(mp.solve(mp.mT(A), mp.mT(B)))

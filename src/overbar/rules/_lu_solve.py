@@ -6,7 +6,7 @@ The pivots are constant where the decomposition is differentiable at all.
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._lu import permutation
 from overbar.rules._lu import solve_L, square
@@ -19,14 +19,13 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
 
     Parameters
     ----------
-    LU : array (..., n, n)
+    LU
         The factors of A = P L U: L below the diagonal, without its ones, and U on and above it.
-    pivots : array of integers (..., n)
+    pivots
         Row i was exchanged with row pivots[i] − 1, one after the other. (LAPACK counts from 1.) They have no
         derivative.
         TensorFlow's function takes in their place the rows p that `tf_ops.lu` returns, counted from 0.
     B : array (..., n, k) or (n,); with ``left=False`` (..., k, n)
-        float32, float64, complex64 or complex128. Batch dimensions broadcast.
     left : bool
         op(A) X = B; otherwise X op(A) = B.
     adjoint : bool
@@ -39,9 +38,8 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     Raises
     ------
     LinAlgError of the array's library
-        The pivots are those of no decomposition, the shapes do not fit, or a dtype is not floating point; in NumPy also
-        where U has a zero on its diagonal. (PyTorch and TensorFlow return infinities and NaN then, as their own
-        functions do.) A NaN in LU or B goes through to X.
+        The pivots are those of no decomposition; in NumPy also: U has a zero on its diagonal. (Of such a U, PyTorch and
+        TensorFlow return infinities and NaN, as their own functions do.) A NaN in LU or B goes through to X.
 
     Notes
     -----
@@ -67,7 +65,7 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     """
     xp = namespace(LU)
     check_sides("lu_solve", LU, B, left, "LU")
-    (order,) = xp.on_host(permutation, pivots, pivots)
+    (order,) = front(pivots).compute(permutation, pivots, pivots)
     turned, adjoint = _from_left(left, adjoint)
     B = turned(B)
     if adjoint:

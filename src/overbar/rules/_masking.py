@@ -6,7 +6,7 @@ so that each is its own adjoint: the function itself is both of its rules.
 
 import numpy as np
 
-from overbar._namespace import namespace
+from overbar._namespace import front, namespace
 from overbar._primitive import primitive
 
 
@@ -138,12 +138,12 @@ def mask(A, *, mask, batch_ndim=0):
     if not hasattr(mask, "dtype"):
         mask = np.asarray(mask)
     if not str(mask.dtype).removeprefix("torch.").startswith(("bool", "<dtype: 'bool")):
-        raise xp.DtypeError(f"mask: argument mask has dtype {mask.dtype}. Pass booleans: M != 0.")
+        raise front(A).DtypeError(f"mask: argument mask has dtype {mask.dtype}. Pass booleans: M != 0.")
     core, have = tuple(A.shape)[batch_ndim:], tuple(mask.shape)
     if len(have) > len(core) or any(
         m not in (1, n) for m, n in zip(have[::-1], core[::-1], strict=False) if n is not None
     ):
-        raise xp.ShapeError(f"mask: argument mask of shape {have} does not broadcast to A of shape {core}.")
+        raise front(A).ShapeError(f"mask: argument mask of shape {have} does not broadcast to A of shape {core}.")
     return xp.where(xp.constant(mask, A), A, xp.zeros_like(A))
 
 
@@ -180,8 +180,7 @@ def phi(A):
     array([[1., 0.],
            [2., 1.]])
     """
-    xp = namespace(A)
-    return (xp.tril(A) + xp.tril(A, k=-1)) / 2
+    return namespace(A).phi(A)
 
 
 @phi.samples

@@ -6,7 +6,7 @@ May import NumPy, `overbar._jets`, `overbar._namespace`, `overbar._primitive` an
 import numpy as np
 
 from overbar._jets import Jet, by_squaring, exponential, sine_and_cosine
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 from overbar.rules._frechet import algorithm, differentiable, evaluate, first_derivative
 
@@ -152,7 +152,7 @@ def _horner(X, c):
         k = xp.shape(c)[-1]
         zero = sum(map(xp.zeros_like, X.parts), start=xp.zeros_like(xp.sum(c, axis=-1))[..., None, None])
         step = lambda i, parts: (X @ Jet(parts)).plus_identity(coefficient(k - 1 - i)).parts  # noqa: E731
-        return Jet(xp.repeat(k, step, [zero for _ in X.parts]))
+        return Jet(front(zero).repeat(k, step, [zero for _ in X.parts]))
     if k == 0:
         return X * 0
     if k == 1:
@@ -171,7 +171,7 @@ def _traces(A, B, c):
         place = xp.arange(xp.shape(c)[-1])
         step = lambda i, state: [A @ state[0], xp.where(xp.equal(place, i), trace(state[0]), state[1])]  # noqa: E731
         zero = xp.zeros_like(A) + xp.zeros_like(B)
-        return xp.repeat(xp.shape(c)[-1], step, [B + zero, xp.zeros_like(trace(zero)) + xp.zeros_like(c)])[1]
+        return front(zero).repeat(xp.shape(c)[-1], step, [B + zero, xp.zeros_like(trace(zero)) + xp.zeros_like(c)])[1]
     found = []
     for i in range(k):
         B = A @ B if i else B

@@ -1,12 +1,12 @@
 """Norms of matrices and the condition number.
 
 May import `overbar._namespace`, `overbar._primitive`, `rules.polar`, `rules.singular_vectors` and `rules.svd`. Every
-function here keeps its gradient G as a hidden output: A gets the bar c̄ G, and what G itself depends on A by is the
+function here keeps its gradient G as an intermediate: A gets the bar c̄ G, and what G itself depends on A by is the
 second derivative, a map from matrices to matrices that is its own adjoint and hence both the forward and the reverse
 rule of G.
 """
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 from overbar.rules._polar import polar_reverse
 from overbar.rules._singular_vectors import svd_reverse
@@ -65,7 +65,7 @@ def _norm(xp, A, ord):
 
         # what has underflowed in such a sum is less than its rounding
         safe = xp.isfinite(square) & (square > xp.smallest_scale(square) / xp.eps(square) ** 2)
-        return xp.choose(safe, plain, scaled)
+        return front(A).choose(safe, plain, scaled)
     if ord == "nuc":
         U, S, Vh = xp.svd(A)
         there = xp.where(xp.rounding(A) * S[..., :1] < S, xp.ones_like(S), xp.zeros_like(S))
@@ -164,7 +164,7 @@ def matrix_norm(A, *, ord="fro"):
 
     Notes
     -----
-    All rules are ċ = ⟨G, Ȧ⟩ and Ā = c̄ G with the gradient G, a hidden output. Its derivative is the second one of the
+    All rules are ċ = ⟨G, Ȧ⟩ and Ā = c̄ G with the gradient G, an intermediate. Its derivative is the second one of the
     norm, which is symmetric: Ġ = H[Ȧ] and H[Ḡ] for Ā are the same map. With A = U S Vᴴ:
 
         "fro"       G = A / c                               H[E] = (E − G ⟨G, E⟩) / c
@@ -283,7 +283,7 @@ def cond(A, *, p=None):
 
         G = c₂ G₁ − c₁ Bᴴ G₂ Bᴴ.
 
-    G is a hidden output, whose derivative along E is a symmetric map and hence both of its rules; it is what the
+    G is an intermediate, whose derivative along E is a symmetric map and hence both of its rules; it is what the
     product rule makes of G, with the derivatives of `matrix_norm`. At a singular matrix there is no derivative, and G
     is NaN. (A matrix counts as singular where a pivot or a singular value is zero. Where rounding makes it a number of
     about ε instead, the condition number is about 1/ε.)
@@ -310,7 +310,7 @@ def cond(A, *, p=None):
         return c[..., 0], (U * xp.cast(w, A)[..., None, :]) @ Vh
     m, n = A.shape[-2:]
     if m != n:
-        raise xp.ShapeError(
+        raise front(A).ShapeError(
             f"cond: argument A of shape {tuple(A.shape)} is not square: only p=2 and p=-2 know its condition number."
         )
     singular, scale, scaled = _regular(xp, A)
@@ -355,7 +355,7 @@ def _cond_second(xp, A, c, G, E, p):
     singular, scale, A = _regular(xp, A)
     B = xp.solve(A, xp.eye_like(A) + xp.zeros_like(A), check=False)
     B_dot, Bh = -B @ E @ B, mH(B)
-    (c1, G1), (c2, G2) = (xp.call(matrix_norm, (M,), {"ord": p}) for M in (A, B))
+    (c1, G1), (c2, G2) = (front(A).call(matrix_norm, (M,), {"ord": p}) for M in (A, B))
     G1_dot, G2_dot = _norm_second(xp, A, c1, G1, E, p), _norm_second(xp, B, c2, G2, B_dot, p)
     product = Bh @ G2 @ Bh
     product_dot = mH(B_dot) @ G2 @ Bh + Bh @ G2_dot @ Bh + Bh @ G2 @ mH(B_dot)

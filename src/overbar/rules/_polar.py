@@ -4,7 +4,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.eigen`, `rules.equ
 `rules.svd`.
 """
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._eigen import eigh
 from overbar.rules._equal_values import (
@@ -124,7 +124,7 @@ def polar(A, *, side="right"):
     W, S, Vh = xp.svd(A)
     m, n = xp.shape(A)[-2:]
     P = from_eigen(S, mH(Vh) if side == "right" else W)
-    return W @ Vh, P, S, xp.if_else(m >= n, lambda: mH(Vh), lambda: W)
+    return W @ Vh, P, S, front(A).if_else(m >= n, lambda: mH(Vh), lambda: W)
 
 
 def polar_reverse(A, U, U_bar, P_bar=None, side="right", basis=None):
@@ -137,7 +137,7 @@ def polar_reverse(A, U, U_bar, P_bar=None, side="right", basis=None):
     def wide():
         return mH(_tall_bar(xp, mH(A), mH(U), basis, None if U_bar is None else mH(U_bar), left, right))
 
-    return xp.if_else(m >= n, lambda: _tall_bar(xp, A, U, basis, U_bar, right, left), wide)
+    return front(A).if_else(m >= n, lambda: _tall_bar(xp, A, U, basis, U_bar, right, left), wide)
 
 
 def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar):
@@ -173,7 +173,7 @@ def polar_forward(A_dot, A, U, basis):
         U_dot, left_dot, right_dot = _tall_dots(xp, mH(A_dot), mH(A), mH(U), basis)
         return mH(U_dot), right_dot, left_dot
 
-    return xp.if_else(m >= n, lambda: _tall_dots(xp, A_dot, A, U, basis), wide)
+    return front(A).if_else(m >= n, lambda: _tall_dots(xp, A_dot, A, U, basis), wide)
 
 
 def _tall_dots(xp, A_dot, A, U, basis):

@@ -205,7 +205,7 @@ def inv_congruence(A, B):
 
     Notes
     -----
-    Giles (2008), second quadratic form. The solution X = A⁻¹ B is kept as a hidden output, so that a reverse pass
+    Giles (2008), second quadratic form. The solution X = A⁻¹ B is kept as an intermediate, so that a reverse pass
     solves but once. Forward:
 
         Ẋ = A⁻¹ (Ḃ − Ȧ X),    Ċ = Ḃᵀ X + Bᵀ Ẋ.

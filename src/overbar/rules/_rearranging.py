@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from overbar._namespace import mT, namespace
+from overbar._namespace import front, mT, namespace
 from overbar._primitive import primitive
 
 
@@ -266,7 +266,9 @@ def embed(B, *, index, shape, batch_ndim=0):
     where = xp.positions(shape, index, B)
     target, core = where.shape, tuple(B.shape)[batch_ndim:]
     if len(core) != len(target) or any(m is not None and m != n for m, n in zip(core, target, strict=True)):
-        raise xp.ShapeError(f"embed: argument B of shape {core} does not have the shape {tuple(target)} of C[index].")
+        raise front(B).ShapeError(
+            f"embed: argument B of shape {core} does not have the shape {tuple(target)} of C[index]."
+        )
     return _embed(B, where, shape, xp.shape(B)[:batch_ndim])
 
 

@@ -5,7 +5,7 @@ May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels` 
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._riccati import continuous_are, discrete_are
 from overbar.rules._equations import shifted, solve_continuous_lyapunov, solve_discrete_lyapunov, solve_sylvester
@@ -91,7 +91,7 @@ def solve_continuous_are(A, B, Q, R, E=None, S=None):
     >>> overbar.solve_continuous_are(0.75 * one, one, one, one)  # x = 0.75 + √(0.75² + 1)
     array([[2.]])
     """
-    return namespace(A).on_host(continuous_are, A, B, Q, R, E, S)[0]
+    return front(A).compute(continuous_are, A, B, Q, R, E, S)[0]
 
 
 def _of_unit_size(X, E):
@@ -255,7 +255,7 @@ def solve_discrete_are(A, B, Q, R, E=None, S=None):
     >>> overbar.solve_discrete_are(1.5**0.5 * one, one, one, one).round(12)  # x² − 1.5 x − 1 = 0
     array([[2.]])
     """
-    return namespace(A).on_host(discrete_are, A, B, Q, R, E, S)[0]
+    return front(A).compute(discrete_are, A, B, Q, R, E, S)[0]
 
 
 def _discrete_loop(X, A, B, R, S):

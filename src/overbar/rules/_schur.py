@@ -5,7 +5,7 @@ May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels` 
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._schur import complex_schur, real_schur, triangular_commutator
 from overbar.rules._phases import Largest
@@ -81,7 +81,7 @@ def schur(A, *, output="real"):
     if output not in OUTPUTS:
         raise ValueError(f"schur: the output {output!r} is none of {', '.join(map(repr, OUTPUTS))}.")
     xp = namespace(A)
-    return xp.on_host(complex_schur if output == "complex" or xp.is_complex(A) else real_schur, A)
+    return front(A).compute(complex_schur if output == "complex" or xp.is_complex(A) else real_schur, A)
 
 
 # -- what is below the blocks ------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ class _Blocks:
 @primitive("(n,n),(n,n)->(n,n)")
 def schur_rotation(T, F, *, adjoint=False):
     """The X below the blocks of T for which X T − T X agrees there with F (X Tᴴ − Tᴴ X where `adjoint`)."""
-    return namespace(T).on_host(triangular_commutator, T, F, adjoint=adjoint)[0]
+    return front(T).compute(triangular_commutator, T, F, adjoint=adjoint)[0]
 
 
 def register_rules_of_commutator(p, counted):

@@ -13,7 +13,7 @@ from overbar.rules._singular_vectors import Divisors, first_and_others, largest_
 
 
 def values_bar(bars, factors, A):
-    """U diag(s̄) Vᴴ, or that in the basis of which the hidden outputs' cotangents tell."""
+    """U diag(s̄) Vᴴ, or that in the basis of which the intermediates' cotangents tell."""
     (_, S_bar, _, *told), (U, S, Vh, *hidden), xp = bars, factors, namespace(A)
     first = first_vectors(U, xp.cast(S, A), Vh)
     return bar_in_told_basis(svd_values_bar, SingularValues, S_bar, told, A, first, hidden)

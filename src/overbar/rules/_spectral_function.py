@@ -5,7 +5,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.scalars` and `rule
 
 import functools
 
-from overbar._namespace import namespace
+from overbar._namespace import front, namespace
 from overbar._primitive import primitive
 from overbar.rules._scalars import Scalar
 from overbar.rules._spectral import exact_spectral, register_parametric_rules, value_of
@@ -27,7 +27,7 @@ def _given(functions, names, k):
         )
 
     def derivative(w, *parameters):
-        value = namespace(w).constant_function(
+        value = front(w).constant_function(
             functions[k],
             (w, *parameters),
             f"spectral_function: the option {names[k]} is differentiated with respect to the eigenvalues only, but its "
@@ -93,10 +93,9 @@ def spectral_function(A, args=None, *, f, df, d2f=None, d3f=None, dargs=None, d2
 
     Parameters
     ----------
-    A : array (..., n, n)
-        Symmetric or Hermitian; float32, float64, complex64 or complex128. Only its lower triangle is read; its bar
-        comes back Hermitian.
-    args : array (..., k), optional
+    A
+        Symmetric or Hermitian. Only its lower triangle is read; its bar comes back Hermitian.
+    args
         Parameters of f that have a derivative, real: k for each matrix. f and its derivatives get them behind the
         eigenvalues, one argument each, of a shape that broadcasts.
     f, df : callable
@@ -119,8 +118,6 @@ def spectral_function(A, args=None, *, f, df, d2f=None, d3f=None, dargs=None, d2
 
     Raises
     ------
-    LinAlgError of the array's library
-        A is not square, or its dtype is not floating point.
     ValueError
         f is complex; or a second derivative is asked for without d2f, a third one without d3f, one by args without
         dargs, a second one without d2args.

@@ -155,12 +155,12 @@ def svd(A, *, full_matrices=True):
 
 
 def decomposed(A, full_matrices):
-    """U, S, Vᴴ, and the hidden outputs by which second derivatives tell of a basis, see `overbar.eigvalsh`."""
+    """U, S, Vᴴ, and the intermediates by which second derivatives tell of a basis, see `overbar.eigvalsh`."""
     return all_outputs(A, *oriented_svd(namespace(A), A, full_matrices))
 
 
 def all_outputs(A, U, S, Vh):
-    """Those of `svd`, hidden ones too, from the factors of A."""
+    """Those of `svd`, intermediates too, from the factors of A."""
     xp = namespace(A)
     return U, S, Vh, xp.zeros_like(A), xp.zeros_like(xp.cast(S, A))
 
@@ -201,7 +201,7 @@ def decomposed_bar(name, bars, factors, A, full_matrices):
 
 
 def decomposed_dots(A_dot, factors, A):
-    """U̇, Ṡ, V̇ᴴ, and none of the hidden outputs."""
+    """U̇, Ṡ, V̇ᴴ, and none of the intermediates."""
     (U, S, Vh, N, norm), xp = factors, namespace(A)
     U_dot, S_dot, Vh_dot = svd_forward(A_dot, (U, S, Vh), A)
     if 0 not in A.shape[-2:]:
@@ -358,7 +358,7 @@ def svdvals(A):
     too, and second derivatives as `overbar.eigvalsh` has them. (Where singular values cross, each by itself has no
     derivative: this is one for the vectors that the kernel found. At σ = 0 it is a subgradient, and the second
     derivative is NaN where several are zero, or one of a matrix that is not square, and where the direction moves
-    them.) U and V are hidden outputs.
+    them.) U and V are intermediates.
 
     Source: Giles (2008), section 3.2. Cost: one product; six, and a decomposition, for a second derivative.
 

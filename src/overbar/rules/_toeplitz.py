@@ -4,7 +4,7 @@ May import NumPy, `overbar._namespace`, `overbar._primitive` and `overbar.kernel
 diagonal and r[j − i] above it; r[0] is read by nothing. No rule here forms a full matrix.
 """
 
-from overbar._namespace import namespace
+from overbar._namespace import front, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._toeplitz import levinson, toeplitz_sums, toeplitz_times
 
@@ -14,13 +14,13 @@ from overbar.kernels._toeplitz import levinson, toeplitz_sums, toeplitz_times
 @primitive("(n),(n),(n,k)->(n,k)")
 def toeplitz_product(c, r, X, *, adjoint=False):
     """T X, or Tᴴ X."""
-    return namespace(c).on_host(toeplitz_times, c, r, X, adjoint=adjoint)[0]
+    return front(c).compute(toeplitz_times, c, r, X, adjoint=adjoint)[0]
 
 
 @primitive("(n,k),(n,k)->(n),(n)")
 def toeplitz_bar(P, Q):
     """What c and r get of a bar P Qᴴ of T: the adjoint of `toeplitz_product` in c and r."""
-    return namespace(P).on_host(toeplitz_sums, P, Q)
+    return front(P).compute(toeplitz_sums, P, Q)
 
 
 @toeplitz_product.vjp
@@ -100,7 +100,7 @@ def solve_toeplitz(c, r, b, *, adjoint=False):
     >>> overbar.solve_toeplitz(c, r, np.array([1.0, 2.0, 3.0])).round(12)
     array([1., 1., 1.])
     """
-    return namespace(c).on_host(levinson, c, r, b, adjoint=bool(adjoint))[0]
+    return front(c).compute(levinson, c, r, b, adjoint=bool(adjoint))[0]
 
 
 @solve_toeplitz.vjp

@@ -3,7 +3,7 @@
 May import `overbar._namespace` and `overbar._primitive`.
 """
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 
 
@@ -66,7 +66,7 @@ def check_sides(name, A, B, left, matrix="A"):
     "(n,n),(p,q?)" leaves it open on which side A is."""
     n, p = A.shape[-1], B.shape[-2 if left else -1]
     if n is not None and p is not None and n != p:
-        raise namespace(A).ShapeError(
+        raise front(A).ShapeError(
             f"{name}: argument B of shape {tuple(B.shape)} does not fit {matrix} of shape {tuple(A.shape)}: "
             f"it has {p} {'rows' if left else 'columns'}, not {n}."
         )
@@ -194,23 +194,26 @@ def cho_solve(L, B, *, upper=False):
     return xp.solve_triangular(L, half, upper=upper, adjoint=not upper)
 
 
-def _tril_of_product(H, L):
-    """tril((H + Hᴴ) tril(L)) by halves, which leaves out what is above the diagonal of the result and of L: n³ flops in
-    the place of 2n³."""
+def _tril_of_product(H, L, out=None):
+    """tril((H + Hᴴ) tril(L)) by halves, which leaves out what is above the diagonal of the result and of L: n³ flops
+    instead of 2n³."""
     xp, n = namespace(H), H.shape[-1]
     if n < 256:
-        return xp.tril((H + mH(H)) @ xp.tril(L))
+        C = xp.tril((H + mH(H)) @ xp.tril(L))
+        if out is not None:
+            out[...] = C
+        return C
     one, two = slice(0, n // 2), slice(n // 2, n)
     H11, H22, L11, L21, L22 = H[..., one, one], H[..., two, two], L[..., one, one], L[..., two, one], L[..., two, two]
+    out11, out22 = (None, None) if out is None else (out[..., one, one], out[..., two, two])
     S21 = H[..., two, one] + mH(H[..., one, two])
-    C11 = _tril_of_product(H11, L11) + xp.tril(mH(S21) @ L21)
+    C11 = _tril_of_product(H11, L11, out11) + xp.tril(mH(S21) @ L21)
     C21 = xp.add_product((H22 + mH(H22)) @ L21, S21, xp.tril(L11), 1)
-    C22 = _tril_of_product(H22, L22)
-    C = xp.buffer(H, L)
-    if C is None:
+    C22 = _tril_of_product(H22, L22, out22)
+    if out is None:
         return xp.block([[C11, xp.zeros_like(mH(C21))], [C21, C22]])
-    C[..., one, one], C[..., one, two], C[..., two, one], C[..., two, two] = C11, 0, C21, C22
-    return C
+    out[..., one, one], out[..., one, two], out[..., two, one] = C11, 0, C21
+    return out
 
 
 @cho_solve.vjp
@@ -233,7 +236,8 @@ def _(X_bar, X, L, B, *, upper):
             bar = xp.tril(both @ mH(xp.concat([mH(T) @ X, half()], axis=-1)))  # one pass over n² numbers
         else:
             c = xp.cast(xp.power_of_two(L), L)  # B̄ Xᴴ alone, which is as 1/L⁴, may leave the range of numbers
-            bar = _tril_of_product(-(B_bar() * c) @ mH(X * c), (mH(L) if upper else L) / c) / c
+            product = -(B_bar() * c) @ mH(X * c), (mH(L) if upper else L) / c
+            bar = front(L).as_one(_tril_of_product, *product) / c
         return mH(bar) if upper else bar
 
     return L_bar, B_bar

@@ -3,7 +3,7 @@
 May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels` and `rules.banded`.
 """
 
-from overbar._namespace import namespace
+from overbar._namespace import front, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._banded import gbsv
 from overbar.rules._banded import band_of, band_times, dominant, left_of, right_of
@@ -64,7 +64,7 @@ def tridiagonal_solve(diagonals, rhs, *, adjoint=False):
     array([1., 1., 1.])
     """
     options = {"lower": 1, "upper": 1, "adjoint": bool(adjoint), "name": "tridiagonal_solve"}
-    return namespace(diagonals, rhs).on_host(gbsv, _by_columns(diagonals), rhs, **options)[0]
+    return front(diagonals, rhs).compute(gbsv, _by_columns(diagonals), rhs, **options)[0]
 
 
 @tridiagonal_solve.vjp

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from overbar._namespace import NUMPY, mH
+from overbar._front import NUMPY
+from overbar._namespace import mH
 from overbar._primitive import Primitive
 
 # Drawn matrices are no worse than this. With it, the tolerances above need no condition number in them.
@@ -203,7 +204,7 @@ def complete(primitive: Primitive, arrays, options) -> Case:
     arrays = [np.asarray(a) for a in arrays]
     arrays, options = primitive.bind([arrays] if primitive.variadic else arrays, options)
     if primitive.absent:
-        arrays = primitive.with_absent(NUMPY, arrays)
+        arrays = primitive._with_absent(NUMPY, arrays)
     return Case(tuple(arrays), options)
 
 

@@ -5,12 +5,13 @@ May import NumPy, `overbar._namespace`, `overbar._primitive` and its neighbours 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from overbar._namespace import NUMPY
+from overbar._front import NUMPY
 from overbar._primitive import Primitive
 from overbar.verify.draw import Case, draw_cases, hermitian_part
 from overbar.verify.point import Point, largest
@@ -64,8 +65,8 @@ def rule_mutations(primitive: Primitive, cases: list[Case] | None = None) -> Ite
 
 def altered(primitive: Primitive, **changes) -> Primitive:
     """A copy of a primitive with other attributes: `vjp_rule`, `jvp_rule`, `function`, ..."""
-    other = object.__new__(type(primitive))
-    other.__dict__.update(primitive.__dict__, **changes)
+    other = copy.copy(primitive)
+    vars(other).update(changes)
     return other
 
 

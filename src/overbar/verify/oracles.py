@@ -25,7 +25,7 @@ def adjoint_error(primitive: Primitive, case: Case, rng=0) -> float | None:
     """How far the reverse rule is from being the adjoint of the forward rule.
 
     For random tangents Ẋ and cotangents Ȳ, |⟨Ȳ, Ẏ⟩ − ⟨X̄, Ẋ⟩| relative to the larger of the two; the largest over every
-    nonempty subset of the outputs (hidden ones too, the cotangents of the others absent), with all inputs moving and
+    nonempty subset of the outputs (intermediates too, the cotangents of the others absent), with all inputs moving and
     each by itself (the tangents of the others absent). ⟨A, B⟩ = Re Σ conj(A) B.
 
     Returns

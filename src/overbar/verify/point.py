@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from overbar._namespace import NUMPY
+from overbar._front import NUMPY
 from overbar.verify.draw import complete, hermitian_part
 from overbar.verify.results import VerificationError
 
@@ -27,11 +27,11 @@ class Point:
     def __init__(self, primitive, case):
         case = complete(primitive, case.arrays, case.options)
         self.primitive, self.options = primitive, case.options
-        dropped = primitive.check(NUMPY, case.arrays).dropped
+        dropped = primitive.check(NUMPY, case.arrays)
         self.arrays = list(case.arrays)
         if dropped:
             self.arrays = [
-                primitive._with_dims(NUMPY, a, core, dropped)
+                primitive._with_dims(NUMPY.xp, a, core, dropped)
                 for a, core in zip(self.arrays, primitive.signature.inputs, strict=True)
             ]
         self.names = [primitive.argument(i) for i in range(len(self.arrays))]

@@ -1,0 +1,293 @@
+"""How a primitive is called in an array library: the contract of a front, and NumPy's.
+
+May import NumPy, array-api-compat, `overbar._words`, `_numpy_words`, `_signature` and `_messages`; never a framework.
+The words in which a rule is written are `Front.xp`; everything else that depends on the library is here. A framework's
+package (`torch_ops`, `tf_ops`) subclasses `Front` and registers it for its array type (`overbar._namespace.register`).
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import array_api_compat
+import array_api_compat.numpy
+import numpy as np
+from numpy.linalg import LinAlgError
+
+from overbar._messages import which_matrix
+from overbar._numpy_words import NumpyWords
+from overbar._signature import broadcasts
+from overbar._words import Words
+
+__all__ = ["NUMPY", "DtypeError", "Front", "NumpyFront", "ShapeError"]
+
+#: Python's own numbers and lists, which belong to no library
+PYTHON = (bool, int, float, complex, list, tuple)
+
+
+class ShapeError(LinAlgError):
+    """An array's shape does not fit the function. (A `numpy.linalg.LinAlgError`, hence a `ValueError`.)"""
+
+
+class DtypeError(LinAlgError, TypeError):
+    """An array's dtype is not real or complex floating point. (A `LinAlgError` and a `TypeError`.)"""
+
+
+class Front:
+    """How one library computes primitives, and how it differentiates them by their rules.
+
+    **The contract.** Rules rely on what follows, in whatever library they run. Each promise is there because something
+    is silently wrong where it is broken; `tests/fronts/contract.py` holds every front to all of them.
+
+    1. *Nobody looks inside.* Whoever differentiates sees one operation, the primitive, and not the steps of its
+       function. Residuals are constants to the rules for no other reason, and a step may have no derivative where the
+       primitive has one. A library that traces through the function gets second derivatives silently wrong.
+    2. *The rules see the outputs that the caller got*, with the intermediates and residuals computed beside them, and
+       the arrays that the caller gave, as they were recorded. Of copies a second derivative would not know how they
+       depend on the arrays: it would be too small, without a word.
+    3. *Residuals, and outputs that are not floating point, have no derivative.* No cotangent of theirs reaches a rule
+       and no tangent comes from them.
+    4. *What is absent is None.* A cotangent that did not come, and a tangent of what does not move, are not filled up
+       with zeros: a rule does no work for them, and no 0 · ∞ makes a NaN of a bar that exists.
+    5. *Only what is needed is computed*: `Primitive.pull` is told whose bars somebody asks for, where the library says
+        so.
+    6. *Rules are computed like any other function of the user's*, so that they are watched by whoever watches:
+       derivatives of any order, reverse and forward mode in any succession.
+    7. *Options are constants.* One that has a derivative is refused, by name: the gradient would lack its part.
+    8. *A batch is one more dimension in front*, where the library maps functions over a dimension: nothing is looped
+       over, and what is not mapped stays as it is.
+    9. *An output is an object of its own*, also where the function returns one of its arrays or a view of it: their
+       bars would be confused, and what is written into the one would change the other.
+    10. *Errors are the library's own*, in the classes below, with the text that the primitive or its rule wrote.
+    11. *A bar has the dtype and the shape of its array* (`project`), and a result the dtype that its arrays have in
+        common; half precision is computed in single precision and given back as it came.
+    12. *Nothing outlives its use.* Where nobody watches nothing is kept; what is kept for a rule goes with the graph.
+
+    A front says how by `call`, which computes and records; the rules are then asked through `Primitive.pull` and
+    `Primitive.push`, which need nothing of a front but `project`. The other methods have defaults that suit a library
+    whose arrays hold numbers that can be looked at.
+
+    Attributes
+    ----------
+    xp : Words
+        The words in which rules speak to the library.
+    ShapeError, DtypeError, LinAlgError : callable
+        Make the exceptions that a user of this library expects, from a message.
+    promotes : bool
+        Whether its matrix functions take arrays of different dtypes, and promote them.
+    """
+
+    ShapeError: Callable[[str], Exception] = ShapeError
+    DtypeError: Callable[[str], Exception] = DtypeError
+    LinAlgError: Callable[[str], Exception] = LinAlgError
+    promotes = True
+    #: what a user does about a size that is not known while a graph is built, as a sentence of messages
+    tell_sizes = ""
+
+    def __init__(self, words: Words) -> None:
+        self.xp = words
+        vars(words).setdefault("front", self)  # TRANSITION
+        self.name = words.name
+
+    def __repr__(self) -> str:
+        return f"<front of {self.name}>"
+
+    # -- a call ----------------------------------------------------------------------------------------------------
+
+    def enter(self, primitive: Any, arrays: Any, options: Any) -> Any:
+        """What a primitive returns that a user called by its own name: a compiler that reads Python is told here."""
+        return primitive.apply(self, arrays, options)
+
+    def key(self, arrays: Sequence[Any]) -> Any:
+        """What is to be known of the arrays of a call to know whether they fit: types, dtypes and shapes, as something
+        that can be looked up. May raise AttributeError or TypeError for what is no array of this library."""
+        return tuple([(type(A), A.dtype, A.shape) for A in arrays])
+
+    def as_arrays(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The given arrays, Python numbers and nested lists as arrays of this library. Numbers adopt the dtype of an
+        array beside them, as everywhere in the array API; integers alone become floating point."""
+        like = next((v for v in values if not isinstance(v, PYTHON)), None)
+        return [self._from_python(v, like) if isinstance(v, PYTHON) else v for v in values]
+
+    def _from_python(self, value, like):
+        xp, number = self.xp, not isinstance(value, (list, tuple))
+        if number and like is not None and (not isinstance(value, complex) or xp.is_complex(like)):
+            return xp.asarray(value, dtype=like.dtype, device=array_api_compat.device(like))
+        array = xp.asarray(value)
+        return xp.astype(array, xp.asarray(1.0).dtype) if xp.base.isdtype(array.dtype, "integral") else array
+
+    def call(self, primitive: Any, arrays: Any, options: Any) -> tuple[Any, ...]:
+        """The value of a primitive on arrays of this library: all outputs, intermediates and residuals too, as a tuple;
+        recorded where somebody differentiates, so that the derivative is the rule."""
+        return primitive.run(arrays, options)
+
+    def of_unknown_rank(self, primitive: Any, arrays: Any, options: Any) -> Any:
+        """The outputs of a primitive of arrays of which at least one has no rank yet (`static_shape` is None)."""
+        raise self.ShapeError(f"{primitive.name}: the rank of an array is unknown.")
+
+    def fits(self, bar: Any, array: Any) -> bool:
+        """Whether a bar is known to have the type, the dtype and the shape of its array, so that `project` has nothing
+        to do."""
+        return type(bar) is type(array) and bar.dtype == array.dtype and bar.shape == array.shape
+
+    def project(self, bar: Any, array: Any, primitive: Any, i: int) -> Any:
+        """What the reverse rule of a primitive gave for its i-th array, as the bar of that array: the real part where
+        the array is real, in its dtype, summed along the dimensions in which it was broadcast. A front whose arrays
+        have a structure of their own, sparse ones or such as are spread over machines, gives the bar that structure."""
+        xp = self.xp
+        bar = xp.cast(bar, array)
+        have, want = xp.static_shape(bar), xp.static_shape(array)
+        if have == want and have is not None and None not in have:
+            return bar
+        if have is not None and want is not None and not broadcasts(want, have):
+            raise self.ShapeError(
+                f"{primitive.name}: the reverse rule gave a bar of shape {tuple(have)} for argument "
+                f"{primitive.argument(i)} of shape {tuple(want)}. A bar has the shape of its array, or one to which "
+                "that broadcasts."
+            )
+        return bar if primitive.signature.whole else xp.sum_to(bar, xp.shape(array))
+
+    # -- the numbers in arrays -------------------------------------------------------------------------------------
+
+    def sees_numbers(self, *arrays: Any) -> bool:
+        """Whether `repeat` can look at the numbers in these arrays. Where a compiler or a transform looks on, which
+        knows only their shapes, it cannot: `compute` can, even there."""
+        return True
+
+    def may_hold(self, mask: Any) -> bool:
+        """Whether a mask holds anywhere, or nobody can tell without waiting for a device, or while a compiler or a
+        transform looks on. What a rule may leave out then must change no number."""
+        return bool(self.xp.any(mask)) if self.sees_numbers(mask) else True
+
+    def only_if(self, mask: Any, compute: Any, otherwise: Any) -> Any:
+        """``compute()``, a constant of whoever differentiates, if the mask may hold anywhere. Else None, or
+        ``otherwise()`` where a graph is built, and the choice is made when it runs."""
+        return compute() if self.may_hold(mask) else None
+
+    def if_else(self, predicate: Any, yes: Any, no: Any) -> Any:
+        """``yes()`` or ``no()``, by a predicate about sizes. Where sizes are not known when the program is built, both
+        become part of it, and the choice is made when it runs."""
+        return yes() if predicate else no()
+
+    def choose(self, mask: Any, yes: Any, no: Any) -> Any:
+        """``yes()`` where the mask holds for every matrix of the batch, ``no()`` otherwise. Both compute the same, `no`
+        for any matrix: where numbers cannot be looked at, because a compiler traces, it is ``no()``. For functions of
+        primitives, not for rules."""
+        return yes() if bool(self.xp.all(mask)) else no()
+
+    def repeat(self, counts: Any, step: Any, state: Any) -> Any:
+        """``state = step(i, state)`` for i = 0, 1, ... below the largest of `counts`. A state is a list of arrays,
+        whose shapes do not change. For functions of primitives: none of the libraries differentiates this well."""
+        most = int(self.xp.max(counts)) if math.prod(counts.shape) else 0
+        for i in range(most):
+            state = step(i, state)
+        return state
+
+    def require(self, A: Any, fine: Any, message: str) -> Any:
+        """A, whose matrices must all be `fine` (booleans of the batch dimensions): else it raises with the message.
+        Where nothing can be raised, under XLA, the matrices that are not fine are NaN."""
+        if not bool(self.xp.all(fine)):
+            index = np.argwhere(~np.asarray(fine))
+            raise self.LinAlgError(message.replace("argument A", f"argument A{which_matrix(index[0])}"))
+        return A
+
+    def warn(self, mask: Any, message: str) -> None:
+        """Warn, at the line of the user's program from which the call comes, if the mask holds anywhere. Where numbers
+        cannot be looked at there is no warning."""
+        if self.sees_numbers(mask) and bool(self.xp.any(mask)):
+            warnings.warn(message, RuntimeWarning, stacklevel=_users_level())
+
+    def constant_function(self, function: Any, arrays: Any, message: str) -> Any:
+        """``function(*arrays)`` for a user's function among the options of a primitive, of which only the dependence
+        on `arrays` is differentiated, by a rule. Raises TypeError with the message where the library sees that its
+        value depends on something else that has a derivative: that would be lost without a word."""
+        return function(*arrays)
+
+    # -- where things are computed ---------------------------------------------------------------------------------
+
+    def as_one(self, function: Callable[..., Any], *arrays: Any) -> Any:
+        """``function(*arrays, out=buffer)``, for a function of a module that goes by blocks of large matrices, as many
+        as there are, and returns one array, of the shape to which the arrays broadcast and the dtype of the first. The
+        buffer is memory for it, or None (`buffer`). To a compiler all of this is one step, which is computed as it
+        would be without the compiler."""
+        return function(*arrays, out=self.buffer(*arrays))
+
+    def buffer(self, *arrays: Any) -> Any:
+        """An array like the first of `arrays` to write results into; None where arrays cannot be written to, or where a
+        computation with these arrays is watched by somebody who differentiates it."""
+        return None
+
+    def compute(self, kernel: Any, *arrays: Any, **options: Any) -> tuple[Any, ...]:
+        """All outputs of a kernel (`overbar.kernels`) as a tuple: what no word computes."""
+        found = kernel(*(np.asarray(A) for A in arrays), **options)
+        return tuple(self.xp.constant(x, arrays[0]) for x in found)
+
+    def on_the_host(self, A: Any) -> bool:
+        """Whether the array lies where kernels run, so that one may be used instead of a function of the library."""
+        return False
+
+
+def _users_level():
+    """The level in the stack of the first function that is not ours nor a framework's, as `warnings` counts them for
+    whoever called this."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in _INSIDE:
+            return level
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+_INSIDE = {"overbar", "torch_ops", "tf_ops", "torch", "tensorflow", "functools", "contextlib"}
+
+
+class NumpyFront(Front):
+    """NumPy, which differentiates nothing by itself: `overbar.vjp` and its like do."""
+
+    def key(self, arrays):
+        if len(arrays) == 1:
+            A = arrays[0]
+            return type(A), A.dtype, A.shape
+        return tuple([(type(A), A.dtype, A.shape) for A in arrays])
+
+    def as_arrays(self, values):
+        for value in values:
+            if type(value) is not np.ndarray:
+                break
+        else:
+            return values
+        try:
+            return [np.asarray(v) for v in super().as_arrays(values)]  # no subclass, no scalar of NumPy's own
+        except ValueError as error:  # a ragged list
+            raise self.ShapeError(f"a nested list does not make an array: {error}") from None
+
+    def call(self, primitive, arrays, options):
+        if not primitive.signature.whole:
+            outputs = primitive.function(*arrays, **options)
+            return outputs if isinstance(outputs, tuple) else (outputs,)
+        try:
+            return primitive.run(arrays, options)
+        except LinAlgError:
+            raise
+        except (IndexError, TypeError, ValueError) as error:  # an axis, a shape or an index that does not fit
+            kind = next(kind for kind in (IndexError, TypeError, ValueError) if isinstance(error, kind))
+            given = ", ".join(f"{name}={value!r}" for name, value in options.items() if name != "batch_ndim")
+            shapes = ", ".join(str(A.shape) for A in arrays)
+            raise kind(f"{primitive.name}: {given} does not fit arrays of shapes {shapes}: {error}") from error
+
+    def buffer(self, *arrays):
+        shape = np.broadcast_shapes(*(A.shape for A in arrays))
+        return np.empty(shape, np.result_type(*arrays))
+
+    def compute(self, kernel, *arrays, **options):
+        return kernel(*arrays, **options)
+
+    def on_the_host(self, A):
+        return True
+
+
+NUMPY = NumpyFront(NumpyWords(array_api_compat.numpy))

@@ -1,0 +1,266 @@
+"""The words of `overbar._words` in NumPy.
+
+May import NumPy, SciPy and `overbar._words`, `_messages` and `_refinement`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+from numpy.linalg import LinAlgError
+from scipy.linalg import blas
+
+from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, singular
+from overbar._refinement import refined
+from overbar._words import Words
+
+__all__ = ["NumpyWords", "pairs_of", "power_of_two"]
+
+_SMALL = 48  # the size up to which NumPy solves triangular systems without halving them
+_TRSM = {"f": blas.strsm, "d": blas.dtrsm, "F": blas.ctrsm, "D": blas.ztrsm}
+
+
+def pairs_of(w: np.ndarray, part: float) -> tuple[np.ndarray, ...] | None:
+    """`Words.near_pairs` of a NumPy array."""
+    if 0 in w.shape:
+        return ()
+    least = part * np.maximum(-w[..., :1], w[..., -1:])
+    found, count = [], 0
+    for distance in range(1, w.shape[-1]):
+        near = w[..., distance:] - w[..., :-distance] <= least
+        if not near.any():
+            break
+        *batch, i = np.nonzero(near)
+        count += len(i)
+        if count > w.size * (1 + w.shape[-1] // 16):
+            return None
+        found.append((*batch, i, i + distance))
+    return tuple(map(np.concatenate, zip(*found, strict=True))) if found else ()
+
+
+class NumpyWords(Words):
+    """NumPy. SciPy's LAPACK appears in messages only, see `_substitute`."""
+
+    name = "NumPy"
+
+    """NumPy. SciPy's LAPACK appears in messages only, see `_substitute`."""
+
+    def is_floating(self, A):
+        return A.dtype.char in "fdFD"  # what LAPACK has
+
+    def is_complex(self, A):
+        return A.dtype.kind == "c"
+
+    def mT(self, A):
+        return A.swapaxes(-1, -2)
+
+    def mH(self, A):
+        return self.conj(A.swapaxes(-1, -2))
+
+    def conj(self, A):
+        return A.conj() if A.dtype.kind == "c" else A
+
+    def real(self, A):
+        return A.real if A.dtype.kind == "c" else A
+
+    def tril(self, A, k=0):
+        return np.where(triangle(*A.shape[-2:], k), A, A.dtype.type(0))
+
+    def triu(self, A, k=0):
+        return np.where(triangle(*A.shape[-2:], k - 1), A.dtype.type(0), A)
+
+    def phi(self, A):
+        n = A.shape[-1]
+        return self.tril(A) * _half_diagonal(n, A.dtype) if n <= 64 else super().phi(A)
+
+    def sum_to(self, A, shape):
+        return super().sum_to(np.asarray(A), shape)
+
+    def near_pairs(self, w, part):
+        return pairs_of(w, part)
+
+    def over_gaps(self, K, w, diagonal):
+        i = np.arange(w.shape[-1])
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            K = K / (w[..., None, :] - w[..., :, None] + np.eye(len(i), dtype=w.dtype))
+        K[..., i, i] = diagonal
+        return K
+
+    def add_product(self, C, A, B, scale):
+        product = A @ B
+        product *= scale
+        product += C
+        return product
+
+    def sum_of_squares(self, *arrays):
+        with np.errstate(all="ignore"):
+            return super().sum_of_squares(*arrays)
+
+    def power_of_two(self, A):
+        return power_of_two(A)
+
+    def diagonal(self, A, offset=0):
+        return np.diagonal(A, offset, -2, -1)
+
+    def diagonal_embed(self, d, m, n, offset=0):
+        A = np.zeros((*d.shape[:-1], m, n), d.dtype)
+        i = np.arange(d.shape[-1])
+        A[..., i + max(-offset, 0), i + max(offset, 0)] = d
+        return A
+
+    def subset(self, A, index, ndim):
+        index = index if isinstance(index, tuple) else (index,)
+        if all(isinstance(i, (int, slice)) for i in index):
+            return A[(slice(None),) * (A.ndim - ndim) + index]
+        return super().subset(A, index, ndim)
+
+    def embed(self, B, where, shape):
+        size = math.prod(shape)
+        A = np.zeros((*B.shape[:-1], size), B.dtype)
+        seen = np.zeros(size, bool)
+        seen[where] = True
+        if np.count_nonzero(seen) == len(where):
+            A[..., where] = B
+        else:  # some entry more than once
+            np.add.at(A, (..., where), B)
+        return A.reshape(*B.shape[:-1], *shape)
+
+    def cholesky(self, A, argument="A", on_error="raise"):
+        try:
+            L = np.linalg.cholesky(A)
+        except LinAlgError:
+            L = None
+        # NaN in the triangle that is read reaches the diagonal; infinity may hide behind it
+        if L is None or not np.isfinite(L.diagonal(0, -2, -1)).all():
+            if on_error == "raise":
+                raise LinAlgError(not_positive_definite(A, argument))
+            if A.ndim == 2:
+                return np.full_like(A, np.nan)
+            return np.stack([self.cholesky(M, argument, on_error) for M in A])
+        return L
+
+    def solve(self, A, B, check=True):
+        if A.ndim == 2 and B.ndim > 2:  # one matrix, many right-hand sides: as columns of one system
+            n, k = B.shape[-2:]
+            X = self.solve(A, np.moveaxis(B, -2, 0).reshape(n, math.prod(B.shape[:-2]) * k))
+            return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
+        try:
+            return refined(lambda A, R, X: np.linalg.solve(A, R), A, B, np.linalg.solve(A, B), "solve" if check else "")
+        except LinAlgError:
+            raise LinAlgError(singular("A", _first_singular(A))) from None
+
+    def inv(self, A, warn=False, regular=False):
+        try:
+            eye = np.eye(A.shape[-1], dtype=A.dtype)
+            return refined(lambda A, R, X: X @ R, A, eye, np.linalg.inv(A), "inv" if warn else "")
+        except LinAlgError:
+            raise LinAlgError(no_inverse("A", _first_singular(A))) from None
+
+    def eigh(self, A):
+        try:
+            w, V = np.linalg.eigh(A)
+        except LinAlgError as error:
+            raise LinAlgError(f"{error}\n{bad_spectrum('eigh', np.tril(A), 'A')}") from None
+        if not np.isfinite(w).all():
+            raise LinAlgError(bad_spectrum("eigh", np.tril(A), "A"))
+        return w, V
+
+    def svd(self, A, full_matrices=False):
+        try:
+            return tuple(np.linalg.svd(A, full_matrices=full_matrices))
+        except LinAlgError as error:
+            raise LinAlgError(f"{error}\n{bad_spectrum('svd', A, 'A')}") from None
+
+    def eig(self, A):
+        try:
+            w, V = np.linalg.eig(A)
+        except LinAlgError as error:
+            raise LinAlgError(f"{error}\n{bad_spectrum('eig', A, 'A')}") from None
+        kind = np.result_type(A.dtype, np.complex64)  # numpy.linalg.eig gives real arrays where it can
+        return w.astype(kind, copy=False), V.astype(kind, copy=False)
+
+    def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
+        if not unitriangular:
+            zero = A.diagonal(0, -2, -1) == 0
+            if zero.any():
+                *index, i = np.argwhere(zero)[0].tolist()
+                raise LinAlgError(f"{singular('A', index)} Its diagonal is zero at ({i}, {i}).")
+        if not left:  # X op(A) = B  is  op(A)ᵀ Xᵀ = Bᵀ
+            if adjoint:  # (Aᴴ)ᵀ = conj(A)
+                A = self.conj(A)
+            else:
+                A, upper = A.swapaxes(-1, -2), not upper
+            return self._substitute(A, B.swapaxes(-1, -2), upper, unitriangular).swapaxes(-1, -2)
+        if adjoint:
+            A, upper = self.mH(A), not upper
+        if A.ndim == 2 and B.ndim > 2:  # one factor, many right-hand sides: as columns of one system
+            n, k = B.shape[-2:]
+            columns = np.moveaxis(B, -2, 0).reshape(n, math.prod(B.shape[:-2]) * k)
+            X = self._substitute(A, columns, upper, unitriangular)
+            return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
+        return self._substitute(A, B, upper, unitriangular)
+
+    def _substitute(self, T, B, upper, unitriangular):
+        """T⁻¹ B for triangular T, by halves, so that most of the work is in matrix products.
+
+        SciPy has trsm, which does this in one call, but from a BLAS of its own beside NumPy's. When the two take turns,
+        the threads of one still wait busily while those of the other work: on two cores the reverse rule of Cholesky
+        took several times as long. A small matrix gets no threads.
+        """
+        n = T.shape[-1]
+        if n <= _SMALL and T.ndim == B.ndim == 2 and T.dtype == B.dtype and n and B.shape[-1]:
+            # BLAS stores by columns: the rows of T are the columns of what it gets, and Xᵀ Tᵀ = Bᵀ is solved
+            trsm, T = _TRSM[T.dtype.char], T.T
+            if T.flags.f_contiguous:
+                return trsm(1.0, T, B.T, side=1, lower=upper, diag=unitriangular).T
+            return trsm(1.0, T.T, B.T, side=1, lower=not upper, trans_a=1, diag=unitriangular).T
+        if n <= _SMALL:
+            # LAPACK's LU of an upper triangular matrix eliminates nothing and pivots nowhere: solving with it is
+            # back substitution to the last bit; a lower triangle is turned into an upper one.
+            T = np.triu(T) if upper else np.tril(T)
+            if unitriangular:
+                T[..., range(n), range(n)] = 1
+            if upper:
+                return np.linalg.solve(T, B)
+            return np.linalg.solve(T[..., ::-1, ::-1], B[..., ::-1, :])[..., ::-1, :]
+        k = n // 2
+        X = np.empty((*np.broadcast_shapes(T.shape[:-2], B.shape[:-2]), *B.shape[-2:]), np.result_type(T, B))
+        first, last = (slice(k, n), slice(0, k)) if upper else (slice(0, k), slice(k, n))
+        X[..., first, :] = self._substitute(T[..., first, first], B[..., first, :], upper, unitriangular)
+        rest = self.add_product(B[..., last, :], T[..., last, first], X[..., first, :], -1)
+        X[..., last, :] = self._substitute(T[..., last, last], rest, upper, unitriangular)
+        return X
+
+
+def power_of_two(A: np.ndarray) -> np.ndarray:
+    """`Words.power_of_two` of a NumPy array."""
+    _, exponent = np.frexp(np.abs(A).max((-2, -1), keepdims=True, initial=0))  # 0 for what has none
+    limit = 120 if A.dtype.char in "fF" else 1000
+    return np.ldexp(A.real.dtype.type(1), exponent.clip(-limit, limit))
+
+
+@functools.lru_cache(maxsize=128)
+def _small_triangle(m, n, k):
+    mask = np.tri(m, n, k, bool)
+    mask.flags.writeable = False
+    return mask
+
+
+@functools.lru_cache(maxsize=128)
+def _half_diagonal(n, dtype):
+    ones = np.ones((n, n), dtype)
+    np.fill_diagonal(ones, 0.5)
+    ones.flags.writeable = False
+    return ones
+
+
+def triangle(m, n, k):
+    """Which entries of an m by n matrix lie on or below its k-th diagonal; read-only where the matrix is small."""
+    return _small_triangle(m, n, k) if m * n <= 4096 else np.tri(m, n, k, bool)
+
+
+def _first_singular(A):
+    """The index of the first matrix of a batch that LAPACK's LU decomposition finds to be singular."""
+    return next((tuple(index) for index in np.argwhere(np.isneginf(np.linalg.slogdet(A)[1])).tolist()), ())
