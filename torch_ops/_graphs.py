@@ -20,7 +20,7 @@ import weakref
 
 import torch
 
-from overbar._namespace import namespace
+from overbar._namespace import front
 from overbar._primitive import Primitive
 from torch_ops._internals import assume_constant_result, graph_break
 
@@ -88,7 +88,7 @@ def call_in_graph(key, functions, *args, **kwargs):
 def _call(key, args, kwargs):
     called = _objects[key]
     if isinstance(called, Primitive):  # numbers beside tensors may be symbols
-        return called.apply(namespace(*[x for x in args if isinstance(x, torch.Tensor)]), args, kwargs)
+        return called.apply(front(*[x for x in args if isinstance(x, torch.Tensor)]), args, kwargs)
     return called(*args, **kwargs)
 
 

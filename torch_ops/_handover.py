@@ -1,6 +1,6 @@
 """When an op of PyTorch's own does the work: the functions of `torch_ops._ops` are made here.
 
-May import torch, `overbar` and `torch_ops._wrapper`. Where PyTorch has the function, its derivative is right, and it is
+May import torch, `overbar` and `torch_ops._front`. Where PyTorch has the function, its derivative is right, and it is
 not slower, an op *is* PyTorch's function: a `torch.autograd.Function` costs some 20 µs for forward and backward, which
 no small matrix earns back. Where ours is faster, or theirs is wrong, the call goes to the primitive. What a user sees
 does not depend on it: names, defaults and exceptions are PyTorch's, and half precision works in both.
@@ -18,10 +18,10 @@ from overbar._docstrings import PYTORCH, describe, full_name
 from overbar._functions import NEVER, Wrapped, as_function, written
 from overbar._primitive import Primitive
 from torch_ops._examples import EXAMPLES
+from torch_ops._front import TORCH, DtypeError, ShapeError
 from torch_ops._graphs import graph_key, in_graph
 from torch_ops._internals import forward_mode
-from torch_ops._namespace import DtypeError, ShapeError, watched
-from torch_ops._wrapper import TORCH
+from torch_ops._watching import watched
 
 REAL = frozenset({torch.float32, torch.float64})
 FULL = REAL | {torch.complex64, torch.complex128}
@@ -178,15 +178,18 @@ def _either(rule_op, builtin, corrected_builtin, use_builtin_when, unwatched, ow
         chosen = None
         if kwargs and not own.isdisjoint(kwargs):
             return rule_op(*args, **kwargs)
-        if len(args) >= count and all(isinstance(x, torch.Tensor) and x.ndim >= fewest for x in args[:count]):
+        fit = len(args) >= count
+        for x in args[:count]:
+            fit = fit and isinstance(x, torch.Tensor) and x.ndim >= fewest
+        if fit:
             try:
                 selected = use_builtin_when(*args, **kwargs)
             except TypeError:
                 selected = _fails(rule_op, args, kwargs)
             if selected:
                 chosen = corrected_builtin
-            elif unwatched and not watched(tensors := [x for x in given if isinstance(x, torch.Tensor)]):
-                chosen = builtin if all(x.dtype in FULL for x in tensors) else None
+            elif unwatched and not watched(given):
+                chosen = builtin if all(x.dtype in FULL for x in given if isinstance(x, torch.Tensor)) else None
         refused = None
         if chosen is not None:
             try:

@@ -11,13 +11,11 @@ import torch
 import overbar.rules  # noqa: F401 - it writes the kernels
 from overbar.kernels import KERNELS
 from torch_ops._batching import batched
-from torch_ops._internals import count_dispatch_modes, is_legacy_batched, is_traced, is_wrapped_tensor
+from torch_ops._internals import count_dispatch_modes
+from torch_ops._watching import are_plain
 
 _DTYPES = {"f": torch.float32, "d": torch.float64, "F": torch.complex64, "D": torch.complex128, "q": torch.int64}
 _CHARS = {dtype: char for char, dtype in _DTYPES.items()}
-
-#: the classes of tensors that are numbers in memory and nothing more
-_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
 def call(kernel, tensors, options):
@@ -28,18 +26,6 @@ def call(kernel, tensors, options):
     op = _ops.get(kernel.name) or _define(kernel)
     found = op(*tensors, json.dumps(options))
     return found if isinstance(found, (tuple, list)) else (found,)
-
-
-def are_plain(tensors):
-    """Whether the numbers in these tensors can be looked at: no compiler and no transform looks on."""
-    if torch.compiler.is_compiling():
-        return False
-    if count_dispatch_modes() and is_traced():  # a mode of the user's sees ops go by, and the numbers are there
-        return False
-    for A in tensors:
-        if type(A) not in _PLAIN or A.is_meta or is_wrapped_tensor(A) or is_legacy_batched(A):
-            return False
-    return True
 
 
 def _compute(kernel, tensors, options):

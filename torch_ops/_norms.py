@@ -10,7 +10,7 @@ import math
 
 import torch
 
-from torch_ops._host import are_plain
+from torch_ops._watching import are_plain
 
 
 @functools.lru_cache(256)

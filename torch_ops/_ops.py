@@ -18,13 +18,13 @@ from overbar.rules._eigen import all_outputs as all_outputs_of_eigh
 from overbar.rules._norms import two_dimensions
 from overbar.rules._phases import OF_EIGENVECTORS, OF_SINGULAR_VECTORS
 from overbar.rules._svd import all_outputs
+from torch_ops._front import TORCH
 from torch_ops._handover import FULL, REAL, small, wrap
-from torch_ops._host import are_plain
 from torch_ops._internals import det_with_factors, forward_mode
-from torch_ops._namespace import failure_of
 from torch_ops._norms import vector_norm
 from torch_ops._signs import can_turn, turn
-from torch_ops._wrapper import adopt
+from torch_ops._watching import are_plain
+from torch_ops._words import failure_of
 
 
 def _cholesky_solve(B, L, upper=False):
@@ -184,7 +184,7 @@ def _eigh(A, UPLO="L"):
         turn(V, OF_EIGENVECTORS)
     if not A.requires_grad or _separated(A, w, _SMALL_FOR_VECTORS):
         return found
-    return type(found)(adopt(rules.eigh, (A,), all_outputs_of_eigh(w.detach(), V.detach()), UPLO=UPLO))
+    return type(found)(TORCH.adopt(rules.eigh, (A,), all_outputs_of_eigh(w.detach(), V.detach()), UPLO=UPLO))
 
 
 def _few_columns(A, full_matrices=True, **_):
@@ -198,7 +198,7 @@ def _svd(A, full_matrices=True, *, driver=None):
     if not A.requires_grad or _regular(A, S, _SMALL_FOR_VECTORS):
         return found
     outputs = all_outputs(A.detach(), U.detach(), S.detach(), Vh.detach())
-    return type(found)(adopt(rules.svd, (A,), outputs, full_matrices=full_matrices))
+    return type(found)(TORCH.adopt(rules.svd, (A,), outputs, full_matrices=full_matrices))
 
 
 def _eigvalsh(A, UPLO="L"):
@@ -208,7 +208,7 @@ def _eigvalsh(A, UPLO="L"):
     if _separated(A, w):
         return w
     # the derivative of the values is the same for any signs of vectors
-    (w,) = adopt(rules.eigvalsh, (A,), all_outputs_of_eigh(w.detach(), V.detach()), UPLO=UPLO)
+    (w,) = TORCH.adopt(rules.eigvalsh, (A,), all_outputs_of_eigh(w.detach(), V.detach()), UPLO=UPLO)
     return w
 
 
@@ -219,7 +219,7 @@ def _svdvals(A, *, driver=None):
     if _regular(A, S):
         return S
     U, S, Vh, *hidden = all_outputs(A.detach(), U.detach(), S.detach(), Vh.detach())
-    (S,) = adopt(rules.svdvals, (A,), (S, U, Vh, *hidden))
+    (S,) = TORCH.adopt(rules.svdvals, (A,), (S, U, Vh, *hidden))
     return S
 
 
@@ -244,7 +244,7 @@ def _eigvals(A):
         key, order = (values.real + values.imag / math.pi).sort(-1)
         fine = not w.numel() or (_many_are_apart(values, key) and _independent(V.data))
     if not fine:
-        (w,) = adopt(rules.eigvals, (A,), ordered(w.detach(), V.detach()))
+        (w,) = TORCH.adopt(rules.eigvals, (A,), ordered(w.detach(), V.detach()))
     elif order is not None:
         # The derivative of w is made of both, as they are in memory, and right for any order.
         w.data.copy_(w.data.gather(-1, order))
@@ -348,7 +348,7 @@ def _pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
     size, size_found = (torch.linalg.vector_norm(x.detach(), math.inf).item() for x in (A, found))
     if size <= room and size_found <= room and size * size_found * eps**0.5 <= 1:
         return found
-    (found,) = adopt(rules.pinv, (A,), (found.detach(),))
+    (found,) = TORCH.adopt(rules.pinv, (A,), (found.detach(),))
     return found
 
 

@@ -23,6 +23,8 @@ from overbar._functions import Wrapped, as_function
 from overbar._primitive import Primitive
 from overbar.rules import REGISTRY
 from torch_ops._batching import batched
+from torch_ops._front import TORCH, TorchFront
+from torch_ops._function import Call, PrimitiveFunction, function_of
 from torch_ops._graphs import graph_key, in_graph
 from torch_ops._internals import (
     AFTER_AUTOGRAD,
@@ -37,8 +39,6 @@ from torch_ops._internals import (
     remove_ops,
     set_forward_mode,
 )
-from torch_ops._namespace import TorchNamespace
-from torch_ops._wrapper import TORCH, Call, PrimitiveFunction, function_of
 
 __all__ = ["custom_op"]
 
@@ -59,7 +59,7 @@ def custom_op(primitive: Primitive, name: str | None = None) -> Callable[..., An
     -------
     callable
         As `torch_ops.wrap` returns, with the op behind it. (The op itself takes arrays with all their dimensions, and
-        returns the hidden outputs too.)
+        returns the intermediates too.)
 
     Raises
     ------
@@ -85,7 +85,7 @@ def custom_op(primitive: Primitive, name: str | None = None) -> Callable[..., An
         raise ValueError(
             f'{name} is overbar\'s own. Give your op another name: custom_op({primitive.name}, "mine::op").'
         )
-    function = as_function(primitive, _Library(forward_op(primitive, name)))
+    function = as_function(primitive, _LibraryFront(forward_op(primitive, name)))
     key = graph_key(name, function)
 
     @functools.wraps(function)
@@ -97,11 +97,11 @@ def custom_op(primitive: Primitive, name: str | None = None) -> Callable[..., An
     return Wrapped(op, custom_op, primitive, name)
 
 
-class _Library(TorchNamespace):
+class _LibraryFront(TorchFront):
     """PyTorch, with an op of torch.library for a primitive."""
 
     def __init__(self, op):
-        super().__init__(TORCH.base)
+        super().__init__(TORCH.xp)
         self.op = op
 
     def call(self, primitive, arrays, options):
@@ -142,7 +142,7 @@ class _OpCall(Call):
     __slots__ = ("keyset", "modes", "op")
 
     def __init__(self, primitive, options, op, keyset):
-        super().__init__(primitive, options)
+        super().__init__(TORCH, primitive, options)
         self.op, self.keyset = op, keyset
         self.modes = torch.is_grad_enabled(), is_forward_mode_on()
 
@@ -170,53 +170,6 @@ class _OpFunction(SingleLevelFunction):
 
 def _function_of(primitive):
     return type(function_of(primitive).__name__, (_OpFunction,), {"__doc__": primitive.__doc__})
-
-
-@functools.cache
-def backward_op(primitive):
-    """`Primitive.pull` as one op, for the graphs of compilers: ``overbar::<name>_backward``. It returns the bars that
-    are needed. None where no schema describes the options."""
-    try:
-        _, options = _parameters(primitive)
-    except TypeError:
-        return None
-    tensors, maybe = list[torch.Tensor], list[torch.Tensor | None]
-    arguments = {"bars": maybe, "outputs": tensors, "arrays": tensors, "needed": list[bool]}
-    parameters = [_parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, kind) for name, kind in arguments.items()]
-
-    def pull(bars, outputs, arrays, needed, options):
-        found = primitive.pull(TORCH, bars, tuple(outputs), arrays, primitive.defaults | options, needed)
-        return [bar for bar in found if bar is not None]
-
-    def kernel(bars, outputs, arrays, needed, **options):
-        with torch.no_grad(), lazy_conjugation():
-            found = pull(bars, outputs, arrays, needed, options)
-            return [bar.contiguous() for bar in _owned(found, _tensors(bars, outputs, arrays))]
-
-    def fake(bars, outputs, arrays, needed, **options):
-        return [x.new_empty(x.shape) for x, wanted in zip(arrays, needed, strict=True) if wanted]
-
-    def autograd(keyset, bars, outputs, arrays, needed, **options):
-        if torch.is_grad_enabled() and any(x.requires_grad for x in _tensors(bars, outputs, arrays)):
-            return pull(bars, outputs, arrays, needed, options)  # whoever differentiates it looks inside
-        with below_autograd():
-            keyset = keyset & AFTER_AUTOGRAD
-            return op.redispatch(keyset, bars, outputs, arrays, needed, **options)
-
-    name = f"overbar::{primitive.name}_backward"
-    while name in _registered:  # two primitives of one name
-        name += "_"
-    op, _ = _define(primitive, name, [*parameters, *options], tensors, kernel, fake, autograd)
-    return op
-
-
-def pull(primitive, bars, outputs, arrays, options, needed):
-    """`Primitive.pull` through its op; without one, `Primitive.pull` itself."""
-    op = backward_op(primitive)
-    if op is None:
-        return primitive.pull(TORCH, bars, outputs, arrays, options, needed)
-    found = iter(op(list(bars), list(outputs), list(arrays), list(needed), **options))
-    return [next(found) if wanted else None for wanted in needed]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

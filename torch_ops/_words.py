@@ -1,90 +1,32 @@
-"""PyTorch under the names of `overbar._namespace`.
+"""The words of `overbar._words` in PyTorch.
 
-May import torch, array-api-compat and `overbar`. Nothing here knows a derivative: these are the words in which the
-rules are spoken to torch. Where array-api-compat's wrapper fails under a transform of torch.func, torch's own
+May import torch and `overbar`. Nothing here knows a derivative: these are the words in which the rules are spoken to
+torch. Where array-api-compat's wrapper fails under a transform of torch.func, torch's own
 function stands in its place (concat and diagonal under legacy vmap, eye under linearize).
 """
 
-import contextlib
 import itertools
 import math
-import threading
 
 import numpy as np
 import torch
 
-from overbar._messages import bad_minor, no_inverse, not_finite, singular, which_matrix
-from overbar._namespace import Namespace, pairs_of
-from torch_ops import _host as host
+from overbar._messages import bad_minor, no_inverse, not_finite, singular
+from overbar._numpy_words import pairs_of
+from overbar._words import Words
 from torch_ops._internals import (
     are_transforms_active,
+    count_dispatch_modes,
     forward_mode,
     is_legacy_batched,
-    level_of,
     raise_linalg_errors,
-    set_forward_mode,
-    unpack_dual,
 )
+from torch_ops._watching import are_plain, transformed
 
 
-class ShapeError(torch.linalg.LinAlgError, ValueError):
-    """A tensor's shape does not fit the function. (A `torch.linalg.LinAlgError`, hence a `RuntimeError`.)"""
-
-
-class DtypeError(torch.linalg.LinAlgError, TypeError):
-    """A tensor's dtype is not real or complex floating point."""
-
-
-class BufferRefused(Exception):
-    """A rule wants to work in place while a compiler traces it: the wrapper makes it one op of the graph."""
-
-
-_thread = threading.local()
-
-
-@contextlib.contextmanager
-def refusing_buffers():
-    """Where a compiler traces what runs in here, raise BufferRefused when memory to write to is asked for."""
-    before = getattr(_thread, "refuses_buffers", False)
-    _thread.refuses_buffers = True
-    try:
-        yield
-    finally:
-        _thread.refuses_buffers = before
-
-
-# Those of a graph of torch.compile's that holds for every number are symbols.
-_NUMBERS = (bool, int, float, complex, torch.SymBool, torch.SymInt, torch.SymFloat)
-
-
-class TorchNamespace(Namespace):
+class TorchWords(Words):
     name = "PyTorch"
-    ShapeError = ShapeError
-    DtypeError = DtypeError
-    LinAlgError = torch.linalg.LinAlgError
-    promotes = False
     inverse_by_columns = True
-
-    def as_arrays(self, values):
-        for value in values:
-            if not isinstance(value, torch.Tensor):
-                break
-        else:
-            return values
-        like = next((v for v in values if isinstance(v, torch.Tensor)), None)
-        return [v if isinstance(v, torch.Tensor) else self._from_python(v, like) for v in values]
-
-    def _from_python(self, value, like):
-        if not isinstance(value, _NUMBERS):
-            raise TypeError(
-                f"got a {type(value).__name__} in the place of a tensor. Convert it with torch.as_tensor, "
-                "which lets you choose dtype and device."
-            )
-        if isinstance(value, complex) and like is not None and not like.is_complex():
-            return torch.full((), value, dtype=like.dtype.to_complex(), device=like.device)
-        dtype = like.dtype if like is not None else None if isinstance(value, complex) else torch.get_default_dtype()
-        # torch.full writes the number on the device; torch.tensor would make it on the host and copy it
-        return torch.full((), value, dtype=dtype, device=like.device if like is not None else None)
 
     def is_floating(self, A):
         return A.is_floating_point() or A.is_complex()
@@ -144,6 +86,14 @@ class TorchNamespace(Namespace):
     def triu(self, A, k=0):
         return torch.triu(A, k)
 
+    def phi(self, A):
+        T, n = torch.tril(A), A.shape[-1]
+        # a tensor of another type stands for others, in a compiler for instance
+        if type(A) is not torch.Tensor or count_dispatch_modes() or are_transforms_active() or n > 64:
+            return torch.diagonal_scatter(T, A.diagonal(0, -2, -1) / 2, 0, -2, -1)
+        key = n, A.dtype, A.device
+        return T * (_halves[key] if key in _halves else _half_diagonal(*key))
+
     def broadcast_to(self, A, shape):
         return A.expand(shape)
 
@@ -179,53 +129,11 @@ class TorchNamespace(Namespace):
         zeros = B.new_zeros((*B.shape[:-1], math.prod(shape)))
         return zeros.index_add(-1, where, B).reshape(*B.shape[:-1], *shape)
 
-    def choose(self, mask, yes, no):
-        # a compiler traces, or the host would have to wait for a device; fake tensors have no numbers
-        if torch.compiler.is_compiling() or type(mask) is not torch.Tensor or mask.device.type != "cpu":
-            return no()
-        try:
-            every = bool(mask.all())
-        except RuntimeError:  # a transform looks at it
-            every = False
-        return yes() if every else no()
-
-    def constant_function(self, function, arrays, message):
-        # A tensor that requires a gradient gets into the value from where the function was written: by a closure, an
-        # attribute, a global. Autograd is switched off in here and would not say so.
-        if torch.compiler.is_exporting():
-            return function(*arrays)
-        if not torch.is_grad_enabled():
-            arrays = [unpack_dual(A.detach())[0] for A in arrays]
-        with torch.enable_grad(), set_forward_mode(True):
-            value = function(*arrays)
-            if isinstance(value, torch.Tensor) and _depends(value, arrays):
-                raise TypeError(message)
-        return value
-
     def detached(self, A):
         return A.detach()
 
-    def sees_numbers(self, *arrays):
-        return host.are_plain(arrays)
-
-    def may_hold(self, mask):
-        return mask.device.type != "cpu" or super().may_hold(mask)
-
-    def warn(self, mask, message):
-        if mask.device.type == "cpu":  # a device would have to be waited for
-            super().warn(mask, message)
-
-    def buffer(self, *arrays):
-        if torch.is_grad_enabled() or transformed(arrays):
-            return None
-        if torch.compiler.is_compiling():
-            if getattr(_thread, "refuses_buffers", False):
-                raise BufferRefused
-            return None
-        return arrays[0].new_empty(torch.broadcast_shapes(*(A.shape for A in arrays)))
-
     def near_pairs(self, w, part):
-        if torch.is_grad_enabled() or transformed((w,)) or not (w.is_cpu and host.are_plain((w,))):
+        if torch.is_grad_enabled() or transformed((w,)) or not (w.is_cpu and are_plain((w,))):
             return None
         if w.ndim == 1 and 0 < len(w) <= 256:  # less than NumPy takes to begin
             rows = w.tolist()
@@ -249,14 +157,6 @@ class TorchNamespace(Namespace):
         if A.ndim == 2:
             return torch.addmm(C, A, B, alpha=scale)
         return C + scale * (A @ B)
-
-    def require(self, A, fine, message):
-        info = (~fine).to(torch.int32)
-        if failure := failure_of(info, "torch.linalg.solve"):
-            index, _ = _first_failure(info)
-            where = f"argument A{which_matrix(index)}"
-            raise torch.linalg.LinAlgError(f"{message.replace('argument A', where)}\n{failure}")
-        return A
 
     def cholesky(self, A, argument="A", on_error="raise"):
         L, info = torch.linalg.cholesky_ex(A)
@@ -283,36 +183,19 @@ class TorchNamespace(Namespace):
         else:
             X, info = torch.linalg.solve_ex(A, B)
         if check and (failure := failure_of(info, "torch.linalg.solve")):
-            index, _ = _first_failure(info)
+            index, _ = first_failure(info)
             raise torch.linalg.LinAlgError(f"{failure}\n{singular('A', index)}")
         return X
-
-    def on_host(self, kernel, *arrays, **options):
-        return host.call(kernel, arrays, options)
-
-    def on_the_host(self, A):
-        return A.device.type == "cpu"
 
     def inv(self, A, warn=False, regular=False):
         X, info = torch.linalg.inv_ex(A)
         if not regular and (failure := failure_of(info, "linalg.inv")):
-            index, _ = _first_failure(info)
+            index, _ = first_failure(info)
             raise torch.linalg.LinAlgError(f"{failure}\n{no_inverse('A', index)}")
         return X
 
     def slogdet(self, A):
         return tuple(torch.linalg.slogdet(A))
-
-    def lu_factor(self, kernel, A):
-        LU, pivots, _ = torch.linalg.lu_factor_ex(A)
-        P, _, _ = torch.lu_unpack(LU, pivots, unpack_data=False)
-        # ones counted: argmax has no answer for an empty matrix
-        p = (P.real * torch.arange(A.shape[-2], dtype=P.real.dtype, device=A.device)[:, None]).sum(-2)
-        return LU, pivots, p.to(torch.int64)
-
-    def ldl_factor(self, kernel, A, hermitian):
-        LD, pivots, _ = torch.linalg.ldl_factor_ex(A, hermitian=hermitian)
-        return LD.tril(), pivots
 
     def permutation_matrix(self, p, like):
         i = torch.arange(p.shape[-1], device=p.device)
@@ -336,9 +219,6 @@ class TorchNamespace(Namespace):
 
     def svd(self, A, full_matrices=False):
         return tuple(torch.linalg.svd(A, full_matrices=full_matrices))
-
-    def expm(self, A):
-        return torch.linalg.matrix_exp(A)
 
     def expm_along(self, A, *directions):
         # For such norms, scaling by the norm is not far from scaling by the powers, and squaring loses a few bits.
@@ -383,6 +263,15 @@ class TorchNamespace(Namespace):
         return torch.linalg.solve_triangular(A, B, left=left, **options)
 
 
+_halves = {}  # ones with halves on the diagonal, by size, dtype and device
+
+
+def _half_diagonal(n, dtype, device):
+    with torch.inference_mode(False), torch.no_grad():
+        halves = _halves[n, dtype, device] = torch.ones(n, n, dtype=dtype, device=device).fill_diagonal_(0.5)
+    return halves
+
+
 def _with_columns(solve, B):
     """One factor, many right-hand sides: B (..., n, k) as the columns of one system takes one call of LAPACK."""
     n, k = B.shape[-2:]
@@ -394,34 +283,6 @@ def _of_one_rank(*tensors):
     """The tensors with ones in front of their dimensions, until all have the same number."""
     rank = max(x.ndim for x in tensors)
     return [x.reshape((1,) * (rank - x.ndim) + x.shape) if x.ndim < rank else x for x in tensors]
-
-
-def _depends(value, arrays):
-    """Whether a value has a derivative with respect to something else than the arrays that it was computed from."""
-
-    def has_tangent(A):
-        return unpack_dual(A)[1] is not None
-
-    levels = [level_of(A) for A in (value, *arrays)]
-    return (
-        (value.requires_grad and not any(A.requires_grad for A in arrays))
-        or (has_tangent(value) and not any(map(has_tangent, arrays)))
-        or levels[0] > max(levels[1:], default=-1)
-    )
-
-
-def watched(tensors):
-    """Whether somebody may ask for a derivative of what is computed from these tensors, or a compiler looks on."""
-    return (
-        (torch.is_grad_enabled() and any(A.requires_grad for A in tensors))
-        or transformed(tensors)
-        or torch.compiler.is_compiling()
-    )
-
-
-def transformed(tensors):
-    """Whether a transform looks at every operation on these tensors."""
-    return are_transforms_active() or forward_mode() or any(is_legacy_batched(A) for A in tensors)
 
 
 def _indexed(A, parts):
@@ -466,14 +327,14 @@ def failure_of(info, name):
     return None
 
 
-def _first_failure(info):
+def first_failure(info):
     """The index of the first matrix of a batch that LAPACK failed on, and what LAPACK said of it."""
     index = tuple(int(i) for i in torch.nonzero(info)[0]) if info.ndim else ()
     return index, int(info[index])
 
 
 def _not_positive_definite(A, info, argument):
-    index, order = _first_failure(info)
+    index, order = first_failure(info)
     matrix = torch.tril(A[index])
     bad = torch.nonzero(~torch.isfinite(matrix))
     if len(bad):

@@ -1,0 +1,200 @@
+"""PyTorch's front: how a primitive is called, recorded and given to compilers there.
+
+May import torch, array-api-compat, `overbar` and the neighbours below it: `_words`, `_function`, `_graphs`, `_blocks`,
+`_host`, `_watching`, `_internals`.
+"""
+
+import functools
+
+import array_api_compat.torch
+import numpy as np
+import torch
+
+from overbar._front import Front
+from overbar._messages import which_matrix
+from overbar._namespace import register
+from overbar.kernels._ldl import sytrf
+from overbar.kernels._lu import getrf
+from torch_ops import _host as host
+from torch_ops._blocks import as_one_op
+from torch_ops._function import adopt, record
+from torch_ops._graphs import in_graph, key_of
+from torch_ops._internals import is_any_autocast_enabled, level_of, set_forward_mode, unpack_dual
+from torch_ops._watching import are_plain, transformed
+from torch_ops._words import TorchWords, failure_of, first_failure
+
+
+class ShapeError(torch.linalg.LinAlgError, ValueError):
+    """A tensor's shape does not fit the function. (A `torch.linalg.LinAlgError`, hence a `RuntimeError`.)"""
+
+
+class DtypeError(torch.linalg.LinAlgError, TypeError):
+    """A tensor's dtype is not real or complex floating point."""
+
+
+# Those of a graph of torch.compile's that holds for every number are symbols.
+_NUMBERS = (bool, int, float, complex, torch.SymBool, torch.SymInt, torch.SymFloat)
+# There are no kernels of linear algebra for these.
+_HALF = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
+
+
+class TorchFront(Front):
+    ShapeError = ShapeError
+    DtypeError = DtypeError
+    LinAlgError = torch.linalg.LinAlgError
+    promotes = False
+
+    # -- a call
+
+    def enter(self, primitive, arrays, options):
+        if torch.compiler.is_dynamo_compiling():
+            return in_graph(key_of(primitive), *arrays, **options)
+        return primitive.apply(self, arrays, options)
+
+    def key(self, arrays):
+        if len(arrays) == 1:
+            A = arrays[0]
+            return type(A), A.dtype, A.shape
+        return tuple([(type(A), A.dtype, A.shape) for A in arrays])
+
+    def as_arrays(self, values):
+        for value in values:
+            if not isinstance(value, torch.Tensor):
+                break
+        else:
+            return values
+        like = next((v for v in values if isinstance(v, torch.Tensor)), None)
+        return [v if isinstance(v, torch.Tensor) else self._from_python(v, like) for v in values]
+
+    def _from_python(self, value, like):
+        if not isinstance(value, _NUMBERS):
+            raise TypeError(
+                f"got a {type(value).__name__} in the place of a tensor. Convert it with torch.as_tensor, "
+                "which lets you choose dtype and device."
+            )
+        if isinstance(value, complex) and like is not None and not like.is_complex():
+            return torch.full((), value, dtype=like.dtype.to_complex(), device=like.device)
+        dtype = like.dtype if like is not None else None if isinstance(value, complex) else torch.get_default_dtype()
+        # torch.full writes the number on the device; torch.tensor would make it on the host and copy it
+        return torch.full((), value, dtype=dtype, device=like.device if like is not None else None)
+
+    def call(self, primitive, arrays, options):
+        for A in arrays:
+            if A.dtype in _HALF:
+                return self._in_single_precision(primitive, arrays, options)
+        return record(self, primitive, arrays, options)
+
+    def _in_single_precision(self, primitive, arrays, options):
+        dtype = functools.reduce(torch.promote_types, (A.dtype for A in arrays))
+        outputs = record(self, primitive, [A.to(_HALF.get(A.dtype, A.dtype)) for A in arrays], options)
+        if dtype not in _HALF or is_any_autocast_enabled():
+            return outputs  # autocast's own functions of matrices return float32, too
+        narrow = {_HALF[dtype]: dtype, torch.float32: dtype.to_real()}
+        return tuple(out.to(narrow.get(out.dtype, out.dtype)) for out in outputs)
+
+    def adopt(self, primitive, arrays, outputs, **options):
+        """The outputs of a primitive that the caller sees, as a tuple. All of them, intermediates too, are there
+        already, in memory of their own: nothing is computed again, and the derivatives are the primitive's."""
+        return adopt(self, primitive, arrays, outputs, {**primitive.defaults, **options})[: primitive.public]
+
+    # -- the numbers in tensors
+
+    def sees_numbers(self, *arrays):
+        return are_plain(arrays)
+
+    def may_hold(self, mask):
+        return mask.device.type != "cpu" or super().may_hold(mask)
+
+    def warn(self, mask, message):
+        if mask.device.type == "cpu":  # a device would have to be waited for
+            super().warn(mask, message)
+
+    def choose(self, mask, yes, no):
+        # a compiler traces, or the host would have to wait for a device; fake tensors have no numbers
+        if torch.compiler.is_compiling() or type(mask) is not torch.Tensor or mask.device.type != "cpu":
+            return no()
+        try:
+            every = bool(mask.all())
+        except RuntimeError:  # a transform looks at it
+            every = False
+        return yes() if every else no()
+
+    def require(self, A, fine, message):
+        info = (~fine).to(torch.int32)
+        if failure := failure_of(info, "torch.linalg.solve"):
+            index, _ = first_failure(info)
+            where = f"argument A{which_matrix(index)}"
+            raise torch.linalg.LinAlgError(f"{message.replace('argument A', where)}\n{failure}")
+        return A
+
+    def constant_function(self, function, arrays, message):
+        # A tensor that requires a gradient gets into the value from where the function was written: by a closure, an
+        # attribute, a global. Autograd is switched off in here and would not say so.
+        if torch.compiler.is_exporting():
+            return function(*arrays)
+        if not torch.is_grad_enabled():
+            arrays = [unpack_dual(A.detach())[0] for A in arrays]
+        with torch.enable_grad(), set_forward_mode(True):
+            value = function(*arrays)
+            if isinstance(value, torch.Tensor) and _depends(value, arrays):
+                raise TypeError(message)
+        return value
+
+    # -- where things are computed
+
+    def as_one(self, function, *arrays):
+        if not torch.compiler.is_compiling():
+            return function(*arrays, out=self.buffer(*arrays))
+        # the graphs of torch.export hold PyTorch's own ops
+        if torch.is_grad_enabled() or transformed(arrays) or torch.compiler.is_exporting():
+            return function(*arrays)
+        return as_one_op(function, arrays)
+
+    def buffer(self, *arrays):
+        if torch.is_grad_enabled() or transformed(arrays) or torch.compiler.is_compiling():
+            return None
+        shape = arrays[0].shape
+        for A in arrays:
+            if A.shape != shape:  # torch.broadcast_shapes imports sympy
+                shape = np.broadcast_shapes(shape, A.shape)
+        return arrays[0].new_empty(shape)
+
+    def compute(self, kernel, *arrays, **options):
+        own = kernel.chosen("torch", arrays, options)
+        return host.call(kernel, arrays, options) if own is None else own.function(*arrays, **options)
+
+    def on_the_host(self, A):
+        return A.device.type == "cpu"
+
+
+@getrf.implemented_by(place="torch")
+def _(A):
+    LU, pivots, _ = torch.linalg.lu_factor_ex(A)
+    P, _, _ = torch.lu_unpack(LU, pivots, unpack_data=False)
+    # ones counted: argmax has no answer for an empty matrix
+    p = (P.real * torch.arange(A.shape[-2], dtype=P.real.dtype, device=A.device)[:, None]).sum(-2)
+    return LU, pivots, p.to(torch.int64)
+
+
+@sytrf.implemented_by(place="torch")
+def _(A, hermitian):
+    LD, pivots, _ = torch.linalg.ldl_factor_ex(A, hermitian=hermitian)
+    return LD.tril(), pivots
+
+
+def _depends(value, arrays):
+    """Whether a value has a derivative with respect to something else than the arrays that it was computed from."""
+
+    def has_tangent(A):
+        return unpack_dual(A)[1] is not None
+
+    levels = [level_of(A) for A in (value, *arrays)]
+    return (
+        (value.requires_grad and not any(A.requires_grad for A in arrays))
+        or (has_tangent(value) and not any(map(has_tangent, arrays)))
+        or levels[0] > max(levels[1:], default=-1)
+    )
+
+
+TORCH = TorchFront(TorchWords(array_api_compat.torch))
+register(torch.Tensor, TORCH)
