@@ -3,7 +3,7 @@ TensorFlow's own function where that is right and no slower.
 
 May import tensorflow and `overbar`. What is handed over has TensorFlow's speed, and all of its arguments work. A rule
 of ours takes over where TensorFlow is wrong or slow; a user's own primitive and what TensorFlow lacks always go through
-`tf_ops._wrapper`.
+`tf_ops._recording`.
 """
 
 import functools
@@ -18,8 +18,8 @@ from overbar._docstrings import describe, full_name
 from overbar._functions import NEVER, Wrapped, as_function
 from overbar._primitive import Primitive
 from tf_ops._examples import EXAMPLES
+from tf_ops._front import TENSORFLOW
 from tf_ops._internals import unconverted
-from tf_ops._wrapper import TENSORFLOW
 
 
 def wrap(
@@ -115,7 +115,7 @@ def _with_name(function, positional):
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if positional else inspect.Parameter.KEYWORD_ONLY
     place = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) if positional else len(parameters)
     parameters.insert(place, inspect.Parameter("name", kind, default=None))
-    # a primitive's own function opens the scope of its name itself, see tf_ops._wrapper
+    # a primitive's own function opens the scope of its name itself, see tf_ops._recording
     scope = None if function.__name__ == function.primitive.name else function.__name__
 
     @functools.wraps(function)

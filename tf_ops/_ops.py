@@ -15,9 +15,9 @@ from overbar import rules
 from overbar._functions import because, never
 from overbar.kernels._lu import permutation
 from overbar.rules._norms import two_dimensions
+from tf_ops._front import TENSORFLOW, half_precision, in_single_precision
 from tf_ops._handover import wrap
 from tf_ops._internals import LogMatrixDeterminant, Lu, Qr
-from tf_ops._wrapper import TENSORFLOW, half_precision, in_single_precision
 
 
 @because("TensorFlow's derivative of 0**0 by the base is NaN")
@@ -83,14 +83,14 @@ def _s_u_v(U, S, Vh, *, compute_uv=True):
 def _cutoff(a, *, rtol):
     """`rcond` may be a tensor, with a number for each matrix. By default it is 10 max(m, n) ε, as in TensorFlow."""
     A = TENSORFLOW.as_arrays([a])[0]
-    if isinstance(rtol, float) or not TENSORFLOW.is_floating(A):
+    if isinstance(rtol, float) or not TENSORFLOW.xp.is_floating(A):
         return A
     if rtol is None:
         if half_precision([A]):
             return A  # is computed in single precision, with the ε of that
         known = A.shape[-2:].is_fully_defined()
         size = max(A.shape[-2:]) if known else tf.cast(tf.reduce_max(tf.shape(A)[-2:]), A.dtype.real_dtype)
-        rtol = 10 * TENSORFLOW.eps(A) * size
+        rtol = 10 * TENSORFLOW.xp.eps(A) * size
     return A, {"rtol": rtol if isinstance(rtol, float) else tf.cast(tf.convert_to_tensor(rtol), A.dtype.real_dtype)}
 
 
@@ -122,7 +122,7 @@ def _solution(solution, residuals, rank, singular_values):
 
 def _with_permutation(LU, pivots, *, output_idx_type=tf.int32):
     """A named tuple (lu, p), as that of tf.linalg.lu: row p[i] of the input is row i of L U."""
-    (p,) = TENSORFLOW.on_host(permutation, tf.range(tf.shape(LU)[-2]), pivots)
+    (p,) = TENSORFLOW.compute(permutation, tf.range(tf.shape(LU)[-2]), pivots)
     return Lu(LU, tf.cast(p, output_idx_type))
 
 
@@ -143,7 +143,7 @@ def _with_last(A, axes):
 def _with_ones(A, axes):
     """The shape of A with ones in these dimensions."""
     axes = [axis % A.shape.rank for axis in axes]
-    return [1 if d in axes else size for d, size in enumerate(TENSORFLOW.shape(A))]
+    return [1 if d in axes else size for d, size in enumerate(TENSORFLOW.xp.shape(A))]
 
 
 def _is_of_matrices(axis):
@@ -159,7 +159,7 @@ def _other_norm(tensor, ord="euclidean", axis=None, keepdims=None, name=None):
     rank = 0 if A.shape.rank is None else A.shape.rank
     known = "euclidean", 1, 2, math.inf, *(["fro"] if _is_of_matrices(axis) else [])
     return not (
-        TENSORFLOW.is_floating(A)
+        TENSORFLOW.xp.is_floating(A)
         and isinstance(ord, (str, numbers.Real))
         and ord in known
         and all(isinstance(d, int) and -rank <= d < rank for d in axes)
@@ -173,7 +173,7 @@ def _of_columns(tensor, *, ord, axis):
     A = tf.convert_to_tensor(tensor)
     if _is_of_matrices(axis):
         return _with_last(A, tuple(axis)), {"ord": "fro" if ord == "euclidean" else ord}
-    A = tf.reshape(A, [-1, 1]) if axis is None else TENSORFLOW.moveaxis(A, axis, -1)[..., None]
+    A = tf.reshape(A, [-1, 1]) if axis is None else TENSORFLOW.xp.moveaxis(A, axis, -1)[..., None]
     return A, {"ord": "fro" if ord in ("euclidean", 2) else ord}
 
 

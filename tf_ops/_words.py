@@ -1,8 +1,8 @@
-"""TensorFlow under the names of `overbar._namespace`.
+"""The words of `overbar._words` in TensorFlow.
 
-May import tensorflow, ml_dtypes, which comes with it, NumPy and `overbar`. array-api-compat does not know TensorFlow,
-so the names of the array API that rules use are listed here. Sizes may be unknown while a graph is built: `shape` then
-gives scalar tensors.
+May import tensorflow, ml_dtypes, which comes with it, NumPy, `overbar` and the neighbours below it. array-api-compat
+does not know TensorFlow, so the names of the array API that rules use are listed here. Sizes may be unknown while a
+graph is built: `shape` then gives scalar tensors.
 """
 
 import math
@@ -11,33 +11,12 @@ import ml_dtypes
 import numpy as np
 import tensorflow as tf
 
-from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, singular, which_matrix
-from overbar._namespace import Namespace
+from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, singular
+from overbar._words import Words
 from tf_ops import _jacobi as jacobi
-from tf_ops._internals import (
-    compiled_by_xla,
-    is_on_a_tape,
-    mark_as_unsaveable,
-    pack_tangents,
-    set_converter,
-    stacked,
-    unrecorded,
-)
-from tf_ops._vectorizing import aligned
-
-
-class ShapeError(tf.errors.InvalidArgumentError, ValueError):
-    """A tensor's shape does not fit the function. (An InvalidArgumentError and a ValueError.)"""
-
-
-class DtypeError(tf.errors.InvalidArgumentError, TypeError):
-    """A tensor's dtype is not real or complex floating point. (An InvalidArgumentError and a TypeError.)"""
-
-
-def _error(kind):
-    # The classes keep TensorFlow's own signature, by which AutoGraph makes them again with a better traceback.
-    return staticmethod(lambda message: kind(None, None, message))
-
+from tf_ops._errors import linalg_error, shape_error
+from tf_ops._internals import compiled_by_xla
+from tf_ops._recording import is_watched
 
 # Functions of the array API standard that TensorFlow calls otherwise, or whose arguments are others there.
 _OTHER_NAME = {
@@ -87,13 +66,8 @@ def _axes(x, axis):
 _SMALL = 32
 
 
-class TensorFlowNamespace(Namespace):
+class TensorFlowWords(Words):
     name = "TensorFlow"
-    ShapeError = _error(ShapeError)
-    DtypeError = _error(DtypeError)
-    LinAlgError = _error(tf.errors.InvalidArgumentError)
-    promotes = False
-    tell_sizes = "Set the shape of the tensor with tf.ensure_shape."
 
     def __init__(self):
         super().__init__(tf)
@@ -107,49 +81,13 @@ class TensorFlowNamespace(Namespace):
                 return function
         raise AttributeError(
             f"TensorFlow has nothing of the name {name}. Rules use the names of the array API; those that TensorFlow "
-            "calls otherwise are listed in tf_ops.namespace."
+            "calls otherwise are listed in tf_ops._words."
         )
 
     # -- arrays in, arrays out
 
-    def as_arrays(self, values):
-        like = next((v.dtype for v in values if isinstance(v, (tf.Tensor, tf.Variable)) and self.is_floating(v)), None)
-        if like is None:
-            found = next(
-                (v.dtype for v in values if isinstance(v, (np.ndarray, np.generic)) and v.dtype.kind in "fcV"), None
-            )
-            like = None if found is None else tf.as_dtype(found)
-        tensors = [self._convert(v, like) for v in values]
-        for value, tensor in zip(values, tensors, strict=True):
-            if tensor is not value and not isinstance(value, tf.Variable):
-                tensor.overbar_made = True  # nobody else has it, so that nobody asks for its derivative
-        return tensors
-
-    def _convert(self, value, like):
-        """A tensor. NumPy's arrays and numbers take the dtype of a tensor beside them, as in TensorFlow, and numbers
-        and lists of numbers that of an array. What would lose more than digits stays what it is, to be refused."""
-        if isinstance(value, tf.Tensor):
-            return value
-        if isinstance(value, (np.ndarray, np.generic)):
-            kind = value.dtype.kind  # V is bfloat16
-            fits = like is not None and (
-                kind in "fV" or (kind == "c" and like.is_complex) or (kind in "iu" and like.size > 2)
-            )
-            return tf.convert_to_tensor(value, dtype=like if fits else None)
-        if isinstance(value, tf.Variable):
-            return tf.convert_to_tensor(value)
-        if isinstance(value, int) and like is None:
-            value = float(value)
-        try:
-            return tf.convert_to_tensor(value, dtype=like)
-        except (TypeError, ValueError):
-            return tf.convert_to_tensor(value)
-
     def static_shape(self, A):
         return None if A.shape.rank is None else tuple(A.shape)
-
-    def fits(self, bar, array):
-        return super().fits(bar, array) and array.shape.is_fully_defined()
 
     def shape(self, A):
         static = A.shape
@@ -261,6 +199,12 @@ class TensorFlowNamespace(Namespace):
             return self._band(A, 0, -1)
         return tf.where(self._above(A) >= k, A, tf.zeros_like(A))
 
+    def phi(self, A):
+        if 0 in A.shape[-2:]:
+            return A
+        lower = self._band(A, -1, 0)
+        return tf.linalg.set_diag(lower, tf.linalg.diag_part(lower) / 2)
+
     def _band(self, A, below, above):
         if not tf.executing_eagerly() and A.shape.is_fully_defined() and A.dtype.is_floating:
             # The kernel takes ten times as long where it does not write into memory that nobody else reads. A product
@@ -300,9 +244,9 @@ class TensorFlowNamespace(Namespace):
         try:
             return tf.reshape(tf.range(tf.reduce_prod(shape)), shape)[index]
         except TypeError:
-            raise self.ShapeError(
+            raise shape_error(
                 f"the index {index!r} needs a known shape. Only integers and slices can select from a tensor whose "
-                f"sizes are not known while the graph is built. {self.tell_sizes}"
+                "sizes are not known while the graph is built. Set the shape of the tensor with tf.ensure_shape."
             ) from None
 
     def reshape_positions(self, where):
@@ -333,69 +277,23 @@ class TensorFlowNamespace(Namespace):
 
     # -- linear algebra
 
-    def require(self, A, fine, message):
-        if tf.executing_eagerly():
-            if not bool(tf.reduce_all(fine)):
-                index = which_matrix(np.argwhere(~fine.numpy())[0])
-                raise self.LinAlgError(message.replace("argument A", f"argument A{index}"))
-            return A
-        if compiled_by_xla():  # which drops assertions: NaN is all that tells
-            return _or_nan(fine, A)
-        words = [f"{message} Matrix of the batch (0 where there is none):", _first(~fine)]
-        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
-            return tf.identity(A)
-
     def cholesky(self, A, argument="A", on_error="raise"):
         # TensorFlow's kernel does not raise where there is no factor: it leaves NaN on and below the diagonal, zeros
         # where A is complex, and memory that nobody wrote above it.
         L = tf.linalg.cholesky(A)
         ok = _is_factor(L)
         if on_error == "nan":
-            return _or_nan(ok, L)
+            return or_nan(ok, L)
         if tf.executing_eagerly():
             if not bool(tf.reduce_all(ok)):
-                raise self.LinAlgError(not_positive_definite(A.numpy(), argument))
+                raise linalg_error(not_positive_definite(A.numpy(), argument))
             return L
         return tf.cond(tf.reduce_all(ok), lambda: L, lambda: _report(L, A, ok, argument))
-
-    def if_else(self, predicate, yes, no):
-        return super().if_else(predicate, yes, no) if isinstance(predicate, bool) else tf.cond(predicate, yes, no)
-
-    def choose(self, mask, yes, no):
-        if tf.executing_eagerly():
-            return yes() if bool(tf.reduce_all(mask)) else no()
-        if compiled_by_xla():
-            return no()
-        return tf.cond(tf.reduce_all(mask), yes, no)
-
-    def may_hold(self, mask):
-        return not _at_hand(mask) or super().may_hold(mask)
 
     def first(self, mask):
         # cumulative sums take several times as long as numbers that fall from row to row
         rank = tf.cast(mask, tf.float32) * tf.cast(tf.range(self.shape(mask)[-2], 0, -1), tf.float32)[:, None]
         return mask & tf.equal(rank, tf.reduce_max(rank, axis=-2, keepdims=True))
-
-    def only_if(self, mask, compute, otherwise):
-        if tf.executing_eagerly() or compiled_by_xla():
-            return super().only_if(mask, compute, otherwise)
-        with unrecorded():
-            return tf.cond(tf.reduce_any(mask), compute, otherwise)
-
-    def warn(self, mask, message):
-        if _at_hand(mask):
-            super().warn(mask, message)
-
-    def repeat(self, counts, step, state):
-        most = tf.reduce_max(tf.pad(tf.reshape(counts, [-1]), [[0, 1]]))
-        if tf.executing_eagerly():
-            return super().repeat(most, step, state)
-        _, *state = tf.while_loop(
-            lambda i, *state: i < most,
-            lambda i, *state: (i + 1, *step(i, list(state))),
-            (tf.zeros_like(most), *state),
-        )
-        return state
 
     def solve(self, A, B, check=True):
         # tf.linalg.solve does not broadcast
@@ -413,7 +311,7 @@ class TensorFlowNamespace(Namespace):
                 if nan is not None:
                     return self.solve(regular, B) + nan
                 index = next(iter(np.argwhere(_is_singular(A))), ())
-                raise self.LinAlgError(singular("A", index)) from None
+                raise linalg_error(singular("A", index)) from None
         if compiled_by_xla():
             # XLA's own solver takes no complex matrices, and where the condition number is 10⁸ its residual is 10⁵
             # times as large as that of this, which is what a solution by rounded operations has.
@@ -423,35 +321,6 @@ class TensorFlowNamespace(Namespace):
         # the kernel's error shows the name
         solve = lambda A: tf.linalg.solve(A, B, name="solve_A")  # noqa: E731
         return self._looked_at(A, check, words, solve, is_watched([A, B]))
-
-    def on_the_host(self, A):
-        # a graph may be compiled by XLA, or saved, and a kernel cannot
-        return tf.executing_eagerly() and "CPU" in A.device
-
-    def on_host(self, kernel, *arrays, **options):
-        if tf.executing_eagerly():
-            try:
-                found = kernel(*(A.numpy() for A in arrays), **options)
-            except np.linalg.LinAlgError as error:
-                raise self.LinAlgError(str(error)) from None
-            return tuple(tf.convert_to_tensor(x) for x in found)
-        if compiled_by_xla():
-            raise NotImplementedError(
-                f"{kernel.name} is computed on the host, which a program of XLA cannot call: leave out jit_compile."
-            )
-        mark_as_unsaveable(
-            f"{kernel.name} is computed on the host, by a Python function, which a SavedModel does not contain."
-        )
-        dtypes = [tf.as_dtype(dtype) for dtype in kernel.dtypes(*(A.dtype.as_numpy_dtype for A in arrays))]
-        found = tf.numpy_function(lambda *values: kernel(*values, **options), arrays, dtypes, stateful=False)
-
-        def convert(pfor_input):  # vectorized_map would call it for one matrix after the other
-            tensors = aligned(pfor_input.inputs, kernel.signature.inputs)
-            return [stacked(out) for out in self.on_host(kernel, *tensors, **options)]
-
-        set_converter(found[0].op, convert)
-        shapes = kernel.shapes(*(tuple(A.shape) for A in arrays))
-        return tuple(tf.ensure_shape(x, shape) for x, shape in zip(found, shapes, strict=True))
 
     def inv(self, A, warn=False, regular=False):
         return self._inverse(A, None if regular else True)
@@ -470,7 +339,7 @@ class TensorFlowNamespace(Namespace):
                 if nan is not None:
                     return self._inverse(regular, check) + nan
                 index = next(iter(np.argwhere(_is_singular(A))), ())
-                raise self.LinAlgError(no_inverse("A", index)) from None
+                raise linalg_error(no_inverse("A", index)) from None
         if compiled_by_xla():
             return self.solve(A, self.eye_like(A))
         words = "argument A is singular: it has no inverse."
@@ -499,7 +368,7 @@ class TensorFlowNamespace(Namespace):
         try:
             w, V = tf.linalg.eigh(A)
         except tf.errors.InvalidArgumentError as error:
-            raise self.LinAlgError(f"{error.message}\n{bad_spectrum('eigh', A.numpy(), 'A')}") from None
+            raise linalg_error(f"{error.message}\n{bad_spectrum('eigh', A.numpy(), 'A')}") from None
         return self.real(w), V  # TensorFlow's eigenvalues have the dtype of A
 
     def eig(self, A):
@@ -511,7 +380,7 @@ class TensorFlowNamespace(Namespace):
         try:
             return tuple(tf.linalg.eig(A))
         except tf.errors.InvalidArgumentError as error:
-            raise self.LinAlgError(f"{error.message}\n{bad_spectrum('eig', A.numpy(), 'A')}") from None
+            raise linalg_error(f"{error.message}\n{bad_spectrum('eig', A.numpy(), 'A')}") from None
 
     def svd(self, A, full_matrices=False):
         if compiled_by_xla() and A.shape[-2:].is_fully_defined():
@@ -525,9 +394,6 @@ class TensorFlowNamespace(Namespace):
         if isinstance(m, int) and isinstance(n, int):
             return eps * max(m, n)
         return eps * tf.cast(tf.maximum(m, n), A.dtype.real_dtype)
-
-    def expm(self, A):
-        return tf.linalg.expm(A)
 
     def _looked_at(self, A, check, problem, compute, watched):
         """``compute(A)``, in a graph, where TensorFlow's kernels fail for a singular matrix, without saying which of
@@ -556,10 +422,9 @@ class TensorFlowNamespace(Namespace):
 
     def _assert_invertible(self, A, small, problem):
         """A batch of matrices, with an error that says which of them is singular."""
-        fine = self.if_else(
-            small, lambda: ~_is_singular(tf.stop_gradient(A)), lambda: tf.ones(tf.shape(A)[:-2], tf.bool)
-        )
-        words = [f"{problem} Matrix of the batch:", _first(~fine)]
+        looked_at, fine = lambda: ~_is_singular(tf.stop_gradient(A)), lambda: tf.ones(tf.shape(A)[:-2], tf.bool)
+        fine = (looked_at if small else fine)() if isinstance(small, bool) else tf.cond(small, looked_at, fine)
+        words = [f"{problem} Matrix of the batch:", first_place(~fine)]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
             return tf.identity(A)
 
@@ -569,16 +434,6 @@ class TensorFlowNamespace(Namespace):
         if not left:  # X op(A) = B  is  op(A)ᴴ Xᴴ = Bᴴ
             return self.mH(self.solve_triangular(A, self.mH(B), upper=upper, adjoint=not adjoint))
         return tf.linalg.triangular_solve(A, B, lower=not upper, adjoint=adjoint)
-
-
-def _at_hand(A):
-    """Whether the numbers in a tensor can be looked at without waiting for a device."""
-    return tf.executing_eagerly() and hasattr(A, "numpy") and A.device.rpartition("device:")[-1].startswith("CPU")
-
-
-def is_watched(tensors):
-    """Whether a tape records what is done with one of the tensors, or a forward accumulator has a tangent of one."""
-    return is_on_a_tape(tensors) or any(pack_tangents(tensors).indices)
 
 
 def _static(i):
@@ -629,7 +484,7 @@ def _is_factor(L):
     return tf.reduce_all(tf.math.is_finite(diagonal) & (diagonal > 0), axis=-1)
 
 
-def _or_nan(fine, A):
+def or_nan(fine, A):
     """The matrices, NaN in the place of those that are not fine."""
     return tf.where(fine[..., None, None], A, tf.cast(tf.constant(math.nan, tf.float64), A.dtype))
 
@@ -639,7 +494,7 @@ def _is_singular(A):
     return tf.math.is_inf(tf.math.real(tf.linalg.slogdet(A).log_abs_determinant))
 
 
-def _first(found):
+def first_place(found):
     """The first place in the flattened array where something was found. (Where there is none, in an empty batch too, a
     place behind the last one: XLA and vectorized_map compute it even then.)"""
     flat = tf.pad(tf.reshape(tf.cast(found, tf.int32), [-1]), [[0, 1]], constant_values=1)
@@ -662,7 +517,7 @@ def _report(L, A, ok, argument):
 
     low = tf.zeros_like(ok, tf.int32)
     _, order = tf.while_loop(lambda low, high: tf.reduce_any(high - low > 1), halve, [low, low + n])
-    first = _first(~ok)
+    first = first_place(~ok)
     order = tf.gather(tf.pad(tf.reshape(order, [-1]), [[0, 1]]), first)
     finite = tf.reduce_all(tf.math.is_finite(tf.math.abs(tf.linalg.band_part(A, -1, 0))))
     words = [f"cholesky: argument {argument} is not positive definite. Matrix of the batch (0 where there is none):"]
@@ -672,4 +527,4 @@ def _report(L, A, ok, argument):
     # The condition is false here, but it says so for each matrix: vectorized_map runs this branch for those that come
     # here, which are none where all is well, and a constant would fail then too.
     with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(ok), words, summarize=1)]):
-        return _or_nan(ok, L)  # XLA drops the assertion; then NaN in the whole matrix is all that tells
+        return or_nan(ok, L)  # XLA drops the assertion; then NaN in the whole matrix is all that tells

@@ -1,11 +1,10 @@
 """A primitive as an operation of TensorFlow, whose derivatives are its rules.
 
-May import tensorflow and `overbar`. The one place where rules meet TensorFlow: no op has code of its own here.
+May import tensorflow, NumPy and its neighbours `_vectorizing` and `_internals`. The one place where rules meet
+TensorFlow: no op has code of its own here.
 """
 
 import contextlib
-import functools
-import inspect
 import itertools
 import math
 import weakref
@@ -13,129 +12,24 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
-from overbar._functions import as_function
-from overbar._namespace import mH, mT, namespace, register
-from overbar._primitive import Primitive
 from tf_ops._internals import (
     MAY_LACK_GRADIENTS,
     VariableWatcher,
     could_possibly_record,
     forget_gradient,
+    is_on_a_tape,
     pack_tangents,
     record,
     record_for_accumulators,
     record_for_tapes,
     set_converter,
-    unconverted,
     unrecorded,
 )
-from tf_ops._namespace import TensorFlowNamespace, is_watched
 from tf_ops._vectorizing import converter, on_tensors, tensors_in, with_tensors
 
-_HALF = (tf.float16, tf.bfloat16)
 
-
-class _Front(TensorFlowNamespace):
-    def call(self, primitive, arrays, options):
-        if tf.executing_eagerly():
-            return self._call(primitive, arrays, options)
-        with tf.name_scope(primitive.name.lstrip("_")) as scope:  # TensorFlow keeps names like _x for itself
-            return self._call(primitive, assert_fit(primitive, arrays), options, scope)
-
-    def _call(self, primitive, arrays, options, scope=None):
-        half = half_precision(arrays)
-        if not half:
-            return apply(primitive, arrays, options, scope)
-        outputs = apply(primitive, [tf.cast(A, tf.float32) for A in arrays], options, scope)
-        return tuple(tf.cast(out, half) if self.is_floating(out) else out for out in outputs)
-
-    def of_unknown_rank(self, primitive, arrays, options):
-        """The outputs where the rank of an array is not known while a graph is built: the matrices are its last two
-        dimensions, as in TensorFlow, and all those in front of them become one."""
-        cores = primitive.signature.inputs
-        for i, (A, core) in enumerate(zip(arrays, cores, strict=True)):
-            if A.shape.rank is not None and A.shape.rank < len(core):
-                raise self.ShapeError(
-                    f"{primitive.name}: argument {primitive.argument(i)} of shape {tuple(A.shape)} has too few "
-                    "dimensions. Where the rank of another is unknown, there are no vectors in the place of matrices."
-                )
-        fronts = [tf.shape(A)[: tf.rank(A) - len(core)] for A, core in zip(arrays, cores, strict=True)]
-        batch = functools.reduce(tf.broadcast_dynamic_shape, fronts)
-        single = []
-        for i, (A, core) in enumerate(zip(arrays, cores, strict=True)):
-            words = f"argument {primitive.argument(i)} has too few dimensions for {primitive.signature.text}"
-            enough = tf.debugging.assert_rank_at_least(A, len(core), f"{primitive.name}: {words}")
-            with tf.control_dependencies([] if enough is None else [enough]):  # None where that is known
-                tail = tf.shape(A)[tf.rank(A) - len(core) :]
-            A = tf.reshape(
-                tf.broadcast_to(A, tf.concat([batch, tail], 0)), tf.concat([[tf.reduce_prod(batch)], tail], 0)
-            )
-            single.append(tf.ensure_shape(A, [None] * (1 + len(core))))
-        primitive.check(self, single)
-        outputs = self.call(primitive, single, options)
-        return [tf.reshape(out, tf.concat([batch, tf.shape(out)[1:]], 0)) for out in outputs]
-
-
-TENSORFLOW = _Front()
-
-
-def half_precision(values):
-    """The dtype that all tensors and arrays among the values have, but those of integers, if it is float16 or bfloat16.
-    There are no kernels of linear algebra for these: what is computed is computed in float32, and given back in the
-    dtype that came; tf.cast does the same to the gradients."""
-    dtypes = {tf.as_dtype(value.dtype) for value in values if hasattr(value, "dtype")}
-    dtypes -= {dtype for dtype in dtypes if dtype.is_integer}
-    return dtypes.pop() if len(dtypes) == 1 and dtypes <= set(_HALF) else None
-
-
-def in_single_precision(function):
-    """A function of TensorFlow's own that has no kernel for half precision, as one that takes it."""
-
-    @functools.wraps(function)
-    def computed(*args, **kwargs):
-        half = half_precision((*args, *kwargs.values()))
-        if not half:
-            return function(*args, **kwargs)
-        cast = lambda x: tf.cast(x, tf.float32) if half_precision([x]) else x  # noqa: E731
-        return tf.cast(function(*map(cast, args), **{name: cast(x) for name, x in kwargs.items()}), half)
-
-    return computed
-
-
-def assert_fit(primitive, arrays):
-    """The arrays, which fail when they come if sizes that were not known when the graph was built do not fit."""
-    signature = primitive.signature
-    if signature.whole or all(A.shape.is_fully_defined() for A in arrays):
-        return arrays
-    seen, checks = {}, []
-    for i, (A, core) in enumerate(zip(arrays, signature.inputs, strict=True)):
-        for axis, dim in enumerate(core, A.shape.rank - len(core)):
-            if dim.isdigit():
-                if A.shape[axis] is None:
-                    words = f"{primitive.name}: argument {primitive.argument(i)} must have {dim} in {signature.text}:"
-                    size = tf.shape(A)[axis]
-                    checks.append(tf.debugging.Assert(tf.equal(size, int(dim)), [words, size]))
-                continue
-            j, other = seen.setdefault(dim, (i, axis))
-            if (i, axis) == (j, other) or None not in (A.shape[axis], arrays[j].shape[other]):
-                continue
-            sizes = tf.shape(arrays[j])[other], tf.shape(A)[axis]
-            if i == j:
-                words = f"{primitive.name}: argument {primitive.argument(i)} is not square:"
-            else:
-                words = (
-                    f"{primitive.name}: argument {primitive.argument(i)} does not fit {primitive.argument(j)}: the "
-                    f"dimension {dim} of {signature.text} differs:"
-                )
-            checks.append(tf.debugging.Assert(tf.equal(*sizes), [words, *reversed(sizes)]))
-    if not checks:
-        return arrays
-    with tf.control_dependencies(checks):  # dropped under XLA, whose own compilation fails for sizes that do not fit
-        return [tf.identity(A) for A in arrays]
-
-
-def apply(primitive, arrays, options, scope=None):
-    """All outputs of a primitive, hidden ones too, as a tuple. `scope` is where its ops are in a graph."""
+def apply(front, primitive, arrays, options, scope=None):
+    """All outputs of a primitive, intermediates too, as a tuple. `scope` is where its ops are in a graph."""
     for name, value in options.items():
         for tensor in tensors_in(value):
             if name in primitive.steps or not (tensor.dtype.is_floating or tensor.dtype.is_complex):
@@ -167,7 +61,12 @@ def apply(primitive, arrays, options, scope=None):
             "rules know no derivative. Make it an array of the primitive (spectral_function has args=), or, where "
             "it is a constant, read it outside and put it into tf.stop_gradient."
         )
-    return recorded(primitive, outputs, arrays, options, scope, others.found())
+    return recorded(front, primitive, outputs, arrays, options, scope, others.found())
+
+
+def is_watched(tensors):
+    """Whether a tape records what is done with one of the tensors, or a forward accumulator has a tangent of one."""
+    return is_on_a_tape(tensors) or any(pack_tangents(tensors).indices)
 
 
 class _Others:
@@ -214,7 +113,7 @@ def _known_or_inside(tensor):
     return _inside(tf.convert_to_tensor(tensor)) if value is None else value
 
 
-def recorded(primitive, outputs, arrays, options, scope=None, others=()):
+def recorded(front, primitive, outputs, arrays, options, scope=None, others=()):
     """The outputs of a primitive that nobody watched being computed, as ones whose derivative is the rule. That by the
     others, tensors that are neither arrays nor options, is NaN."""
 
@@ -223,9 +122,12 @@ def recorded(primitive, outputs, arrays, options, scope=None, others=()):
         bars = [None if bar is None else tf.convert_to_tensor(bar) for bar in bars]
         # TensorFlow puts the gradients of its own ops into such a scope, too
         with tf.name_scope(f"gradient_tape/{scope}") if scope else contextlib.nullcontext():
-            return primitive.pull(TENSORFLOW, bars, results, arrays, options, needed)
+            return primitive.pull(front, bars, results, arrays, options, needed)
 
-    # of a number that was given nobody can ask for the derivative
+    # which of the arrays have a tangent, in any forward accumulator
+    moving = sorted({i for found in pack_tangents(arrays).indices for i, _ in found if i < len(arrays)})
+    # Of a number that was given nobody can ask for the derivative. Of a tensor that nobody watches yet somebody can: it
+    # may be watched after it was used.
     needed = [not getattr(A, "overbar_made", False) for A in arrays]
 
     def gradient(*bars):
@@ -243,14 +145,14 @@ def recorded(primitive, outputs, arrays, options, scope=None, others=()):
                 primitive,
                 options,
                 len(others),
-                lambda outputs, arrays, options, others: recorded(primitive, outputs, arrays, options, scope, others),
-                lambda arrays, options: apply(primitive, arrays, options, scope),
+                lambda outputs, arrays, options, others: recorded(
+                    front, primitive, outputs, arrays, options, scope, others
+                ),
+                lambda arrays, options: apply(front, primitive, arrays, options, scope),
             )
             set_converter(results[0].op, convert)
-    # which of the arrays have a tangent, in any forward accumulator
-    moving = sorted({i for found in pack_tangents(arrays).indices for i, _ in found if i < len(arrays)})
     if moving:
-        _accumulate(primitive, results, arrays, options, gradient, moving)
+        _accumulate(front, primitive, results, arrays, options, gradient, moving)
     else:
         _tell_tapes(record, results[: primitive.differentiable], arrays, gradient)
     return results
@@ -305,7 +207,7 @@ def _present(bars):
     return found if any(bar is not None for bar in found) else bars
 
 
-def _accumulate(primitive, results, arrays, options, gradient, moving):
+def _accumulate(front, primitive, results, arrays, options, gradient, moving):
     """Tell tapes, and then forward accumulators, how the results of a primitive depend on its arrays.
 
     The other way round, which is TensorFlow's, a tape around an accumulator would not know the results that the forward
@@ -314,7 +216,7 @@ def _accumulate(primitive, results, arrays, options, gradient, moving):
 
     def forward(*dots):
         dots = [dots[moving.index(i)] if i in moving else None for i in range(len(arrays))]
-        return list(primitive.push(TENSORFLOW, dots, results, arrays, options)[: primitive.differentiable])
+        return list(primitive.push(front, dots, results, arrays, options)[: primitive.differentiable])
 
     def transposed(*bars):
         bars = gradient(*bars)
@@ -331,8 +233,3 @@ def _accumulate(primitive, results, arrays, options, gradient, moving):
 
 # Nothing in a primitive depends on a tensor's values, so that AutoGraph would only rewrite it to the same, slowly, with
 # worse tracebacks, and with a warning where it cannot.
-for function in (Primitive, *filter(inspect.isfunction, vars(Primitive).values()), as_function, namespace, mT, mH):
-    unconverted(function)
-
-register(tf.Tensor, TENSORFLOW)
-register(tf.Variable, TENSORFLOW)

@@ -1,0 +1,267 @@
+"""TensorFlow's front: how a primitive is called and recorded there.
+
+May import tensorflow, NumPy, `overbar` and the neighbours below it: `_words`, `_recording`, `_vectorizing`, `_errors`,
+`_internals`.
+"""
+
+import functools
+import inspect
+
+import numpy as np
+import tensorflow as tf
+
+from overbar._front import Front
+from overbar._functions import as_function
+from overbar._messages import which_matrix
+from overbar._namespace import front, mH, mT, namespace, register
+from overbar._primitive import Primitive
+from tf_ops._errors import dtype_error, linalg_error, shape_error
+from tf_ops._internals import compiled_by_xla, mark_as_unsaveable, set_converter, stacked, unconverted, unrecorded
+from tf_ops._recording import apply
+from tf_ops._vectorizing import aligned
+from tf_ops._words import TensorFlowWords, first_place, or_nan
+
+_HALF = (tf.float16, tf.bfloat16)
+
+
+class TensorFlowFront(Front):
+    ShapeError = staticmethod(shape_error)
+    DtypeError = staticmethod(dtype_error)
+    LinAlgError = staticmethod(linalg_error)
+    promotes = False
+    tell_sizes = "Set the shape of the tensor with tf.ensure_shape."
+
+    # -- a call
+
+    def key(self, arrays):
+        static_shape = self.xp.static_shape
+        return tuple([(type(A), A.dtype, static_shape(A)) for A in arrays])
+
+    def as_arrays(self, values):
+        like = next(
+            (v.dtype for v in values if isinstance(v, (tf.Tensor, tf.Variable)) and self.xp.is_floating(v)), None
+        )
+        if like is None:
+            found = next(
+                (v.dtype for v in values if isinstance(v, (np.ndarray, np.generic)) and v.dtype.kind in "fcV"), None
+            )
+            like = None if found is None else tf.as_dtype(found)
+        tensors = [self._convert(v, like) for v in values]
+        for value, tensor in zip(values, tensors, strict=True):
+            if tensor is not value and not isinstance(value, tf.Variable):
+                tensor.overbar_made = True  # nobody else has it, so that nobody asks for its derivative
+        return tensors
+
+    def _convert(self, value, like):
+        """A tensor. NumPy's arrays and numbers take the dtype of a tensor beside them, as in TensorFlow, and numbers
+        and lists of numbers that of an array. What would lose more than digits stays what it is, to be refused."""
+        if isinstance(value, tf.Tensor):
+            return value
+        if isinstance(value, (np.ndarray, np.generic)):
+            kind = value.dtype.kind  # V is bfloat16
+            fits = like is not None and (
+                kind in "fV" or (kind == "c" and like.is_complex) or (kind in "iu" and like.size > 2)
+            )
+            return tf.convert_to_tensor(value, dtype=like if fits else None)
+        if isinstance(value, tf.Variable):
+            return tf.convert_to_tensor(value)
+        if isinstance(value, int) and like is None:
+            value = float(value)
+        try:
+            return tf.convert_to_tensor(value, dtype=like)
+        except (TypeError, ValueError):
+            return tf.convert_to_tensor(value)
+
+    def call(self, primitive, arrays, options):
+        if tf.executing_eagerly():
+            return self._call(primitive, arrays, options)
+        with tf.name_scope(primitive.name.lstrip("_")) as scope:  # TensorFlow keeps names like _x for itself
+            return self._call(primitive, assert_fit(primitive, arrays), options, scope)
+
+    def _call(self, primitive, arrays, options, scope=None):
+        half = half_precision(arrays)
+        if not half:
+            return apply(self, primitive, arrays, options, scope)
+        outputs = apply(self, primitive, [tf.cast(A, tf.float32) for A in arrays], options, scope)
+        return tuple(tf.cast(out, half) if self.xp.is_floating(out) else out for out in outputs)
+
+    def of_unknown_rank(self, primitive, arrays, options):
+        """The outputs where the rank of an array is not known while a graph is built: the matrices are its last two
+        dimensions, as in TensorFlow, and all those in front of them become one."""
+        cores = primitive.signature.inputs
+        for i, (A, core) in enumerate(zip(arrays, cores, strict=True)):
+            if A.shape.rank is not None and A.shape.rank < len(core):
+                raise self.ShapeError(
+                    f"{primitive.name}: argument {primitive.argument(i)} of shape {tuple(A.shape)} has too few "
+                    "dimensions. Where the rank of another is unknown, there are no vectors in the place of matrices."
+                )
+        fronts = [tf.shape(A)[: tf.rank(A) - len(core)] for A, core in zip(arrays, cores, strict=True)]
+        batch = functools.reduce(tf.broadcast_dynamic_shape, fronts)
+        single = []
+        for i, (A, core) in enumerate(zip(arrays, cores, strict=True)):
+            words = f"argument {primitive.argument(i)} has too few dimensions for {primitive.signature.text}"
+            enough = tf.debugging.assert_rank_at_least(A, len(core), f"{primitive.name}: {words}")
+            with tf.control_dependencies([] if enough is None else [enough]):  # None where that is known
+                tail = tf.shape(A)[tf.rank(A) - len(core) :]
+            A = tf.reshape(
+                tf.broadcast_to(A, tf.concat([batch, tail], 0)), tf.concat([[tf.reduce_prod(batch)], tail], 0)
+            )
+            single.append(tf.ensure_shape(A, [None] * (1 + len(core))))
+        primitive.check(self, single)
+        outputs = self.call(primitive, single, options)
+        return [tf.reshape(out, tf.concat([batch, tf.shape(out)[1:]], 0)) for out in outputs]
+
+    def fits(self, bar, array):
+        return super().fits(bar, array) and array.shape.is_fully_defined()
+
+    # -- the numbers in tensors
+
+    def may_hold(self, mask):
+        return not _at_hand(mask) or super().may_hold(mask)
+
+    def only_if(self, mask, compute, otherwise):
+        if tf.executing_eagerly() or compiled_by_xla():
+            return super().only_if(mask, compute, otherwise)
+        with unrecorded():
+            return tf.cond(tf.reduce_any(mask), compute, otherwise)
+
+    def if_else(self, predicate, yes, no):
+        return super().if_else(predicate, yes, no) if isinstance(predicate, bool) else tf.cond(predicate, yes, no)
+
+    def choose(self, mask, yes, no):
+        if tf.executing_eagerly():
+            return yes() if bool(tf.reduce_all(mask)) else no()
+        if compiled_by_xla():
+            return no()
+        return tf.cond(tf.reduce_all(mask), yes, no)
+
+    def repeat(self, counts, step, state):
+        most = tf.reduce_max(tf.pad(tf.reshape(counts, [-1]), [[0, 1]]))
+        if tf.executing_eagerly():
+            return super().repeat(most, step, state)
+        _, *state = tf.while_loop(
+            lambda i, *state: i < most,
+            lambda i, *state: (i + 1, *step(i, list(state))),
+            (tf.zeros_like(most), *state),
+        )
+        return state
+
+    def require(self, A, fine, message):
+        if tf.executing_eagerly():
+            if not bool(tf.reduce_all(fine)):
+                index = which_matrix(np.argwhere(~fine.numpy())[0])
+                raise self.LinAlgError(message.replace("argument A", f"argument A{index}"))
+            return A
+        if compiled_by_xla():  # which drops assertions: NaN is all that tells
+            return or_nan(fine, A)
+        words = [f"{message} Matrix of the batch (0 where there is none):", first_place(~fine)]
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
+            return tf.identity(A)
+
+    def warn(self, mask, message):
+        if _at_hand(mask):
+            super().warn(mask, message)
+
+    # -- where things are computed
+
+    def on_the_host(self, A):
+        # a graph may be compiled by XLA, or saved, and a kernel cannot
+        return tf.executing_eagerly() and "CPU" in A.device
+
+    def compute(self, kernel, *arrays, **options):
+        if tf.executing_eagerly():
+            try:
+                found = kernel(*(A.numpy() for A in arrays), **options)
+            except np.linalg.LinAlgError as error:
+                raise self.LinAlgError(str(error)) from None
+            return tuple(tf.convert_to_tensor(x) for x in found)
+        if compiled_by_xla():
+            raise NotImplementedError(
+                f"{kernel.name} is computed on the host, which a program of XLA cannot call: leave out jit_compile."
+            )
+        mark_as_unsaveable(
+            f"{kernel.name} is computed on the host, by a Python function, which a SavedModel does not contain."
+        )
+        dtypes = [tf.as_dtype(dtype) for dtype in kernel.dtypes(*(A.dtype.as_numpy_dtype for A in arrays))]
+        found = tf.numpy_function(lambda *values: kernel(*values, **options), arrays, dtypes, stateful=False)
+
+        def convert(pfor_input):  # vectorized_map would call it for one matrix after the other
+            tensors = aligned(pfor_input.inputs, kernel.signature.inputs)
+            return [stacked(out) for out in self.compute(kernel, *tensors, **options)]
+
+        set_converter(found[0].op, convert)
+        shapes = kernel.shapes(*(tuple(A.shape) for A in arrays))
+        return tuple(tf.ensure_shape(x, shape) for x, shape in zip(found, shapes, strict=True))
+
+
+def _at_hand(A):
+    """Whether the numbers in a tensor can be looked at without waiting for a device."""
+    return tf.executing_eagerly() and hasattr(A, "numpy") and A.device.rpartition("device:")[-1].startswith("CPU")
+
+
+def half_precision(values):
+    """The dtype that all tensors and arrays among the values have, but those of integers, if it is float16 or bfloat16.
+    There are no kernels of linear algebra for these: what is computed is computed in float32, and given back in the
+    dtype that came; tf.cast does the same to the gradients."""
+    dtypes = {tf.as_dtype(value.dtype) for value in values if hasattr(value, "dtype")}
+    dtypes -= {dtype for dtype in dtypes if dtype.is_integer}
+    return dtypes.pop() if len(dtypes) == 1 and dtypes <= set(_HALF) else None
+
+
+def in_single_precision(function):
+    """A function of TensorFlow's own that has no kernel for half precision, as one that takes it."""
+
+    @functools.wraps(function)
+    def computed(*args, **kwargs):
+        half = half_precision((*args, *kwargs.values()))
+        if not half:
+            return function(*args, **kwargs)
+        cast = lambda x: tf.cast(x, tf.float32) if half_precision([x]) else x  # noqa: E731
+        return tf.cast(function(*map(cast, args), **{name: cast(x) for name, x in kwargs.items()}), half)
+
+    return computed
+
+
+def assert_fit(primitive, arrays):
+    """The arrays, which fail when they come if sizes that were not known when the graph was built do not fit."""
+    signature = primitive.signature
+    if signature.whole or all(A.shape.is_fully_defined() for A in arrays):
+        return arrays
+    seen, checks = {}, []
+    for i, (A, core) in enumerate(zip(arrays, signature.inputs, strict=True)):
+        for axis, dim in enumerate(core, A.shape.rank - len(core)):
+            if dim.isdigit():
+                if A.shape[axis] is None:
+                    words = f"{primitive.name}: argument {primitive.argument(i)} must have {dim} in {signature.text}:"
+                    size = tf.shape(A)[axis]
+                    checks.append(tf.debugging.Assert(tf.equal(size, int(dim)), [words, size]))
+                continue
+            j, other = seen.setdefault(dim, (i, axis))
+            if (i, axis) == (j, other) or None not in (A.shape[axis], arrays[j].shape[other]):
+                continue
+            sizes = tf.shape(arrays[j])[other], tf.shape(A)[axis]
+            if i == j:
+                words = f"{primitive.name}: argument {primitive.argument(i)} is not square:"
+            else:
+                words = (
+                    f"{primitive.name}: argument {primitive.argument(i)} does not fit {primitive.argument(j)}: the "
+                    f"dimension {dim} of {signature.text} differs:"
+                )
+            checks.append(tf.debugging.Assert(tf.equal(*sizes), [words, *reversed(sizes)]))
+    if not checks:
+        return arrays
+    with tf.control_dependencies(checks):  # dropped under XLA, whose own compilation fails for sizes that do not fit
+        return [tf.identity(A) for A in arrays]
+
+
+TENSORFLOW = TensorFlowFront(TensorFlowWords())
+register(tf.Tensor, TENSORFLOW)
+register(tf.Variable, TENSORFLOW)
+
+# Nothing in a primitive depends on a tensor's values, so that AutoGraph would only rewrite it to the same, slowly, with
+# worse tracebacks, and with a warning where it cannot.
+for function in (
+    *(Primitive, *filter(inspect.isfunction, vars(Primitive).values())),
+    *(as_function, front, namespace, mT, mH),
+):
+    unconverted(function)
