@@ -31,8 +31,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from overbar._front import NUMPY
 from overbar._import_order import triton_first
-from overbar._namespace import NUMPY
 from overbar._primitive import Primitive
 from overbar.rules import REGISTRY
 from overbar.verify import Case, draw_cases
@@ -84,7 +84,7 @@ def computed_on_the_host(primitive):
     case, called = draw_cases(primitive)[0], []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            NUMPY, "on_host", lambda kernel, *args, **kwargs: called.append(kernel) or kernel(*args, **kwargs)
+            NUMPY, "compute", lambda kernel, *args, **kwargs: called.append(kernel) or kernel(*args, **kwargs)
         )
         primitive.run(case.arrays, case.options)
     return bool(called)
@@ -106,8 +106,8 @@ def _calls(primitive, *names):
     case, called = draw_cases(primitive)[0], []
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
-            function = getattr(NUMPY, name)
-            patch.setattr(NUMPY, name, lambda *args, f=function, **kwargs: called.append(f) or f(*args, **kwargs))
+            function = getattr(NUMPY.xp, name)
+            patch.setattr(NUMPY.xp, name, lambda *args, f=function, **kwargs: called.append(f) or f(*args, **kwargs))
         primitive.run(case.arrays, case.options)
     return bool(called)
 

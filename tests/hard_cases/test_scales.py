@@ -14,7 +14,7 @@ import itertools
 import numpy as np
 import pytest
 
-from overbar._namespace import NUMPY
+from overbar._front import NUMPY
 from overbar.rules import REGISTRY
 from overbar.verify import altered, draw_cases
 from tests.frameworks import tf, tf_ops, torch, torch_ops
@@ -77,10 +77,10 @@ class Point:
 
     def __init__(self, primitive, case):
         self.primitive, self.options, self.arrays = primitive, case.options, list(case.arrays)
-        dropped = primitive.check(NUMPY, self.arrays).dropped
+        dropped = primitive.check(NUMPY, self.arrays)
         if dropped:
             pairs = zip(self.arrays, primitive.signature.inputs, strict=True)
-            self.arrays = [primitive._with_dims(NUMPY, A, core, dropped) for A, core in pairs]
+            self.arrays = [primitive._with_dims(NUMPY.xp, A, core, dropped) for A, core in pairs]
         rng, names = np.random.default_rng(0), [primitive.argument(i) for i in range(len(self.arrays))]
         self.weights = [noise(rng, np.asarray(out)) for out in primitive.run(self.arrays, self.options)]
         self.directions = [

@@ -11,7 +11,9 @@ import pytest
 
 import overbar
 from overbar import verify
-from overbar._namespace import NUMPY, DtypeError, Namespace, ShapeError, namespace, register
+from overbar._front import NUMPY, DtypeError, Front, ShapeError
+from overbar._namespace import front, register
+from overbar._words import Words
 from overbar.rules import REGISTRY
 from overbar.verify import TOLERANCE, Case, call, check
 from tests.compare import close
@@ -553,7 +555,7 @@ def test_cholesky_names_the_matrix_and_the_leading_minor():
 
 def strict_case(case):
     strict = pytest.importorskip("array_api_strict")
-    register(type(strict.asarray(0.0)), Namespace(strict))  # a front of one line
+    register(type(strict.asarray(0.0)), Front(Words(strict)))  # a front of one line
     return [strict.asarray(a) for a in case.arrays], strict
 
 
@@ -563,14 +565,14 @@ def test_a_primitive_needs_no_more_than_the_array_api(sample, dtype, batch):
     primitive, case = sample.primitive, sample.draw(dtype, batch)
     expected = everything(primitive, case)
     arrays, strict = strict_case(case)
-    xp = namespace(*arrays)
-    assert xp.name == "array API"
+    strict_front = front(*arrays)
+    assert strict_front.name == "array API"
     rng = np.random.default_rng(7)
     outputs = primitive.run(arrays, case.options)
     out_bars = [strict.asarray(bar) for bar in cotangents(expected[0], rng)]
     in_dots = [strict.asarray(dot) for dot in tangents(case, primitive, rng)]
-    bars = primitive.pull(xp, out_bars, outputs, arrays, case.options)
-    dots = primitive.push(xp, in_dots, outputs, arrays, case.options)
+    bars = primitive.pull(strict_front, out_bars, outputs, arrays, case.options)
+    dots = primitive.push(strict_front, in_dots, outputs, arrays, case.options)
     for found, wanted in zip(itertools.chain(outputs, bars, dots), itertools.chain(*expected), strict=True):
         if wanted is None:  # the tangent of integers
             assert found is None

@@ -14,15 +14,14 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 import overbar  # noqa: E402
-import tf_ops._wrapper  # noqa: E402 - makes the primitives ops of TensorFlow
+import tf_ops._front  # noqa: E402 - makes the primitives ops of TensorFlow
 from overbar import jacobian, verify  # noqa: E402
-from overbar._namespace import NUMPY  # noqa: E402
+from overbar._front import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from overbar.verify import call  # noqa: E402
 from tests.compare import close, error  # noqa: E402
 from tests.conftest import computed_on_the_host  # noqa: E402
 from tests.tf_ops import common  # noqa: E402
-from tf_ops._wrapper import TENSORFLOW  # noqa: E402
 
 
 def native(primitive, arrays, options):
@@ -252,7 +251,7 @@ def test_jacobian_agrees_with_that_of_the_rules_in_numpy(entry):
         tape.watch(x)
         y = real(f(*x)[0])
     found = tape.jacobian(y, x)
-    comparable = primitive.public == 1 and not NUMPY.is_complex(primitive.run(case.arrays, case.options)[0])
+    comparable = primitive.public == 1 and not NUMPY.xp.is_complex(primitive.run(case.arrays, case.options)[0])
     if comparable and not primitive.hermitian:
         for i, a in enumerate(found):
             close(a, jacobian(lambda *t: call(primitive, t, case.options), *case.arrays, argnum=i), 1e-11)
@@ -510,18 +509,18 @@ def test_the_bar_of_a_number_is_not_computed(number):
 # These tests catch wrong wrappers and rules
 
 
-def closed_over(primitive, arrays, options, scope=None):
+def closed_over(front, primitive, arrays, options, scope=None):
     """A wrapper whose rule sees the outputs inside, and not those on the tape, with the forward pass hidden."""
 
     @tf.custom_gradient
     def op(*inputs):
         outputs = primitive.run([tf.stop_gradient(A) for A in inputs], options)
-        return outputs, lambda *bars: primitive.pull(TENSORFLOW, list(bars), outputs, inputs, options)
+        return outputs, lambda *bars: primitive.pull(front, list(bars), outputs, inputs, options)
 
     return op(*arrays)
 
 
-def hidden_forward(primitive, arrays, options, scope=None):
+def hidden_forward(front, primitive, arrays, options, scope=None):
     """A wrapper that hides the forward pass, which forward mode differentiates."""
     on_tape = []
 
@@ -529,7 +528,7 @@ def hidden_forward(primitive, arrays, options, scope=None):
     def op(*inputs):
         outputs = primitive.run([tf.stop_gradient(A) for A in inputs], options)
         return outputs, lambda *bars: primitive.pull(
-            TENSORFLOW, list(bars), on_tape[0] if on_tape else outputs, inputs, options
+            front, list(bars), on_tape[0] if on_tape else outputs, inputs, options
         )
 
     on_tape.append(op(*arrays))
@@ -548,7 +547,7 @@ def test_a_wrong_wrapper_is_caught(monkeypatch, wrong, caught):
     primitive = REGISTRY["inv_congruence"]
     (case,) = verify.draw_cases(primitive)
     assert all(off < 1e-10 for off in mode_errors(primitive, case).values())
-    monkeypatch.setattr(tf_ops._wrapper, "apply", wrong)
+    monkeypatch.setattr(tf_ops._front, "apply", wrong)
     errors = mode_errors(primitive, case)
     assert errors["reverse"] < 1e-10  # what a careless test would look at
     assert caught <= {name for name, found in errors.items() if found > 1e-3}, errors
@@ -561,7 +560,7 @@ def test_a_hidden_forward_pass_is_caught_by_vectorized_map(monkeypatch):
     bars = []
     for wrong in (False, True):
         if wrong:
-            monkeypatch.setattr(tf_ops._wrapper, "apply", hidden_forward)
+            monkeypatch.setattr(tf_ops._front, "apply", hidden_forward)
         with tf.GradientTape() as tape:
             tape.watch(x)
             z = tf.vectorized_map(lambda t: loss(primitive, single.options)(*t), x)

@@ -29,7 +29,7 @@ def own_sylvester(A, B, C):
 @overbar.primitive("(m,m),(n,n),(m,n)->(m,n)")
 def sylvester(A, B, C):
     """The X of A X + X B = C."""
-    return overbar.namespace(A).on_host(own_sylvester, A, B, C)[0]
+    return overbar.front(A).compute(own_sylvester, A, B, C)[0]
 
 
 @sylvester.vjp

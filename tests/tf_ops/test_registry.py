@@ -11,7 +11,7 @@ tf = pytest.importorskip("tensorflow")
 
 import tf_ops  # noqa: E402 - makes the primitives ops of TensorFlow
 from overbar import verify  # noqa: E402
-from overbar._namespace import NUMPY  # noqa: E402
+from overbar._front import NUMPY  # noqa: E402
 from overbar.verify import call  # noqa: E402
 from tests.compare import close  # noqa: E402
 from tests.conftest import cannot_be_compiled, decomposes  # noqa: E402
@@ -36,7 +36,7 @@ def by_numpy(primitive, case):
     NumPy computes."""
     outputs = primitive.run(case.arrays, case.options)
     public = primitive.public
-    cotangents = [noise(out, 5) if NUMPY.is_floating(out) else None for out in outputs[:public]]
+    cotangents = [noise(out, 5) if NUMPY.xp.is_floating(out) else None for out in outputs[:public]]
     absent = [None] * (len(outputs) - public)
     bars = primitive.pull(NUMPY, [*cotangents, *absent], outputs, case.arrays, case.options)
     return outputs[:public], [bar for bar in cotangents if bar is not None], bars

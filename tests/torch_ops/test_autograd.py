@@ -37,7 +37,7 @@ from tests.torch_ops.common import (  # noqa: E402
     tensors,
 )
 from tests.torch_ops.own import OWN_PRIMITIVES, cubic_product, moments  # noqa: E402, F401 - `first` runs over them, too
-from torch_ops import _wrapper as wrapper  # noqa: E402
+from torch_ops import _function as wrapper  # noqa: E402
 
 DOUBLE = [np.float64, np.complex128]
 
@@ -663,12 +663,12 @@ def _saved_elsewhere(ctx, inputs, outputs):
 def _from_elsewhere(ctx, *bars):
     arrays, outputs = ctx.stash
     needed = ctx.needs_input_grad[1:]
-    return (None, *ctx.call.primitive.pull(wrapper.TORCH, bars, outputs, arrays, ctx.call.options, needed))
+    return (None, *ctx.call.primitive.pull(ctx.call.front, bars, outputs, arrays, ctx.call.options, needed))
 
 
 def _every_bar(ctx, *bars):
     arrays, outputs = ctx.saved_tensors[: -len(bars)], ctx.saved_tensors[-len(bars) :]
-    return (None, *ctx.call.primitive.pull(wrapper.TORCH, bars, outputs, arrays, ctx.call.options))
+    return (None, *ctx.call.primitive.pull(ctx.call.front, bars, outputs, arrays, ctx.call.options))
 
 
 def _views_returned(call, *inputs):

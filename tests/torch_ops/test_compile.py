@@ -215,17 +215,18 @@ def doubled_in_place(A, *, factor=2.0):
     return factor * A
 
 
+def doubled(C_bar, out=None):
+    """2 C̄, in a buffer where there is one."""
+    if out is None:
+        return 2.0 * C_bar
+    out[...] = C_bar
+    out *= 2.0
+    return out
+
+
 @doubled_in_place.vjp
 def _(C_bar, C, A, *, factor):
-    def A_bar():
-        out = overbar.namespace(A).buffer(A, C_bar)
-        if out is None:
-            return factor * C_bar
-        out[...] = C_bar
-        out *= factor
-        return out
-
-    return (A_bar,)
+    return (lambda: overbar.front(A).as_one(doubled, C_bar),)
 
 
 @overbar.primitive("(m,n)->(m,n)")
@@ -239,8 +240,8 @@ def _(C_bar, C, A, *, options):
     return doubled_in_place.vjp_rule(C_bar, C, A, factor=2.0)
 
 
-@pytest.mark.parametrize("primitive, calls", [(doubled_in_place, 1), (without_a_schema, 0)], ids=lambda x: str(x))
-def test_a_rule_that_works_in_place_is_one_op_of_the_graph(primitive, calls):
+@pytest.mark.parametrize("primitive", [doubled_in_place, without_a_schema], ids=lambda x: str(x))
+def test_a_rule_that_works_in_place_is_one_op_of_the_graph(primitive):
     seen = []
 
     def backend(graph, _):
@@ -251,7 +252,7 @@ def test_a_rule_that_works_in_place_is_one_op_of_the_graph(primitive, calls):
 
     A = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
     same(compiled(of(primitive, {}), backend=aot_autograd(fw_compiler=backend)), of(primitive, {}), [A])
-    assert sum(f"overbar.{primitive.name}_backward" in code for code in seen) == calls
+    assert sum("overbar.test_compile_doubled" in code for code in seen) == 1
     assert len(seen) == 2
 
 

@@ -38,7 +38,7 @@ from tests.torch_ops.common import (  # noqa: E402
     weights,
 )
 from tests.torch_ops.own import OWN_PRIMITIVES, cubic_product, mahalanobis, moments  # noqa: E402
-from torch_ops import _wrapper as wrapper  # noqa: E402
+from torch_ops import _function as wrapper  # noqa: E402
 
 # Of torch.func.vmap, about the function that makes matrices Hermitian here.
 pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop .* aten..*_conj_physical:UserWarning")
@@ -410,7 +410,7 @@ def _forward_mode_off(ctx, _, *dots):
     """torch calls jvp so: the tangents of a level below are lost."""
     saved = [forward_ad.unpack_dual(x).primal for x in ctx.saved_tensors]
     count = len(saved) - ctx.call.primitive.outputs
-    return ctx.call.primitive.push(wrapper.TORCH, dots, saved[count:], saved[:count], ctx.call.options)
+    return ctx.call.primitive.push(ctx.call.front, dots, saved[count:], saved[:count], ctx.call.options)
 
 
 def _tangents_twice(ctx, _, *dots):
@@ -418,7 +418,7 @@ def _tangents_twice(ctx, _, *dots):
     with forward_ad._set_fwd_grad_enabled(True):
         saved = ctx.saved_tensors
         count = len(saved) - ctx.call.primitive.outputs
-        return ctx.call.primitive.push(wrapper.TORCH, dots, saved[count:], saved[:count], ctx.call.options)
+        return ctx.call.primitive.push(ctx.call.front, dots, saved[count:], saved[:count], ctx.call.options)
 
 
 RIGHT = wrapper.PrimitiveFunction

@@ -393,7 +393,7 @@ def test_close_pairs_that_are_looked_at_afterwards_give_what_all_pairs_give(name
             V = V @ V.mT @ torch_ops.svd.rule_op(A)[0][..., -2:]
         return torch.autograd.grad(((V @ V.mT) * (C + C.T)).sum() + w.exp().sum(), A)[0]
 
-    from torch_ops._wrapper import TORCH
+    from torch_ops._front import TORCH
 
     found = gradient()
     monkeypatch.setattr(type(TORCH), "near_pairs", lambda *_: None)

@@ -207,7 +207,7 @@ def itself_on_host(x):
 
 @overbar.primitive("(n)->(n),()")
 def itself(x):
-    return overbar.namespace(x).on_host(itself_on_host, x)
+    return overbar.front(x).compute(itself_on_host, x)
 
 
 def test_outputs_have_memory_of_their_own():
@@ -245,5 +245,5 @@ def test_errors_of_the_kernel_are_those_of_the_framework(run):
 
 
 def test_a_wrong_shape_is_found_before_the_kernel_runs():
-    with pytest.raises(torch_ops._namespace.ShapeError, match="argument x"):
+    with pytest.raises(torch_ops._front.ShapeError, match="argument x"):
         hosted(A, X[:, :1])

@@ -15,7 +15,7 @@ from torch.autograd.gradcheck import GradcheckError  # noqa: E402
 
 import torch_ops  # noqa: E402 - makes the primitives ops of torch
 from overbar import jacobian, verify  # noqa: E402
-from overbar._namespace import NUMPY  # noqa: E402
+from overbar._front import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from overbar.verify import call  # noqa: E402
 from tests.compare import close, error  # noqa: E402

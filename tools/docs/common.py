@@ -33,7 +33,7 @@ def family(primitive):
 
 
 def dimensions(primitive):
-    """The core dimensions, without those of hidden outputs."""
+    """The core dimensions, without those of intermediates."""
     if primitive.signature.whole:
         return "whole arrays"
 

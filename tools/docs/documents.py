@@ -5,6 +5,7 @@ from tools.docs.errors import errors_table
 from tools.docs.examples import examples_module
 from tools.docs.ops_page import ops_page, primitives_table
 from tools.docs.stubs import linalg_stub, ops_stub, primitives_stub
+from tools.docs.words_page import words_page
 
 
 def documents():
@@ -12,6 +13,7 @@ def documents():
     readme, conventions = ROOT / "README.md", ROOT / "docs" / "conventions.md"
     written = {
         ROOT / "docs" / "ops.md": ops_page(),
+        ROOT / "docs" / "words.md": words_page(),
         readme: replaced(readme.read_text(encoding="utf-8"), "primitives", primitives_table()),
         conventions: replaced(conventions.read_text(encoding="utf-8"), "errors", errors_table()),
         ROOT / "src" / "overbar" / "rules" / "__init__.pyi": primitives_stub(),
