@@ -57,8 +57,6 @@ def test_what_has_no_rule_is_refused():
     for f in (np.arctan, np.linalg.inv, np.asarray):
         with pytest.raises(TypeError, match="no rule"):
             overbar.vjp(f, np.eye(2))
-    with pytest.raises(TypeError, match="inside another one"):
-        overbar.vjp(lambda A: overbar.vjp(lambda B: B @ A, np.eye(2))[0], np.eye(2))
     with pytest.raises(np.linalg.LinAlgError, match="cotangent 0 has shape"):
         overbar.vjp(overbar.cholesky, np.eye(2))[1](np.ones(3))
 

@@ -125,7 +125,7 @@ class NumpyWords(Words):
             A[..., where] = B
         else:  # some entry more than once
             np.add.at(A, (..., where), B)
-        return A.reshape(*B.shape[:-1], *shape)
+        return A.reshape((*B.shape[:-1], *shape))
 
     def cholesky(self, A, argument="A", on_error="raise"):
         try:

@@ -36,9 +36,6 @@ class TestToy(FrontContract):
 class TestSweep(FrontContract):
     """NumPy's sweep."""
 
-    def nests(self, ways):
-        return len(ways) == 1
-
     def array(self, x):
         return np.asarray(x)
 

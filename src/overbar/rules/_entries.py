@@ -1,0 +1,370 @@
+"""Words of the array API as primitives: what rules say, where the rules themselves are differentiated in NumPy.
+
+May import `overbar._namespace` and `overbar._primitive`. A framework differentiates its own words. The sweep of NumPy
+knows primitives only, so that each word that a rule uses is one, or is made of them (`overbar._sweep`). Those that are
+of no use otherwise are here, and not in the registry.
+"""
+
+import numpy as np
+
+from overbar._namespace import namespace
+from overbar._primitive import Primitive, elementwise, primitive
+
+
+@elementwise
+def log1p(A):
+    """log(1 + A), entry by entry: C′ = 1/(1 + A)."""
+    return namespace(A).log1p(A)
+
+
+@log1p.derivative
+def _(C, A):
+    return 1 / (1 + A)
+
+
+@log1p.samples
+def _(case):
+    yield case(case.positive(3, 2))
+
+
+@log1p.reference
+def _(mp, A):
+    return mp.log(1 + A)
+
+
+@elementwise
+def expm1(A):
+    """exp(A) − 1, entry by entry: C′ = exp A."""
+    return namespace(A).expm1(A)
+
+
+@expm1.derivative
+def _(C, A):
+    return namespace(A).exp(A)
+
+
+@expm1.samples
+def _(case):
+    yield case(case.normal(3, 2))
+
+
+@expm1.reference
+def _(mp, A):
+    return mp.exp(A) - 1
+
+
+@primitive("(),()->()")
+def divide(A, B):
+    """The quotient C = A/B, entry by entry. Ċ = (Ȧ − C Ḃ)/B, hence Ā = C̄/conj(B) and B̄ = −conj(C) Ā."""
+    return A / B
+
+
+@divide.vjp
+def _(C_bar, C, A, B):
+    conj = namespace(A).conj
+    return lambda: C_bar / conj(B), lambda: -conj(C) * (C_bar / conj(B))
+
+
+@divide.jvp
+def _(C, A, B):
+    return lambda A_dot: A_dot / B, lambda B_dot: -C * (B_dot / B)
+
+
+@divide.samples
+def _(case):
+    yield case(case.normal(3, 2), case.positive(3, 2))
+
+
+@divide.reference
+def _(mp, A, B):
+    return A / B
+
+
+@elementwise
+def absolute(A):
+    """|A|, entry by entry. Ċ = Re(conj(U) Ȧ) with U = A/|A|, hence Ā = U C̄; U = 0 where A is, as the frameworks
+    have it."""
+    return namespace(A).abs(A)
+
+
+def unit(A):
+    xp = namespace(A)
+    if not xp.is_complex(A):
+        return xp.sign(A)
+    size = xp.abs(A)
+    return A / xp.cast(xp.where(xp.equal(size, 0), xp.ones_like(size), size), A)
+
+
+@absolute.vjp
+def _(C_bar, C, A):
+    return (lambda: namespace(A).cast(C_bar, A) * unit(A),)
+
+
+@absolute.jvp
+def _(C, A):
+    xp = namespace(A)
+    return (lambda A_dot: xp.real(xp.conj(unit(A)) * A_dot),)
+
+
+@absolute.samples
+def _(case):
+    yield case(case.normal(3, 2))
+
+
+@absolute.reference
+def _(mp, A):
+    return mp.abs(A)
+
+
+@elementwise
+def conjugate(A):
+    """The complex conjugate. Ċ = conj(Ȧ), hence Ā = conj(C̄)."""
+    return namespace(A).conj(A)
+
+
+@conjugate.vjp
+def _(C_bar, C, A):
+    return (lambda: namespace(A).conj(C_bar),)
+
+
+@conjugate.jvp
+def _(C, A):
+    return (namespace(A).conj,)
+
+
+@conjugate.samples
+def _(case):
+    yield case(case.normal(3, 2))
+
+
+@conjugate.reference
+def _(mp, A):
+    return mp.conj(A)
+
+
+@elementwise
+def real_part(A):
+    """Re A. Ċ = Re Ȧ, hence Ā = C̄."""
+    return namespace(A).real(A)
+
+
+@real_part.vjp
+def _(C_bar, C, A):
+    return (lambda: C_bar,)
+
+
+@real_part.jvp
+def _(C, A):
+    return (namespace(A).real,)
+
+
+@real_part.samples
+def _(case):
+    yield case(case.normal(3, 2))
+
+
+@real_part.reference
+def _(mp, A):
+    return (A + mp.conj(A)) / 2
+
+
+@elementwise
+def imaginary_part(A):
+    """Im A. Ċ = Im Ȧ, and Re(conj(Ā) Ȧ) = C̄ Im Ȧ for Ā = i C̄."""
+    return namespace(A).imag(A)
+
+
+@imaginary_part.vjp
+def _(C_bar, C, A):
+    return (lambda: 1j * namespace(A).cast(C_bar, A),)
+
+
+@imaginary_part.jvp
+def _(C, A):
+    return (namespace(A).imag,)
+
+
+@imaginary_part.samples
+def _(case):
+    yield case(case.normal(3, 2))
+
+
+@imaginary_part.reference
+def _(mp, A):
+    return (A - mp.conj(A)) / 2j if any(hasattr(a, "imag") and a.imag for a in A.flat) else 0 * A
+
+
+@primitive("()->()")
+def converted(A, *, dtype):
+    """A in another dtype, not a real one for complex A. Ċ = Ȧ, hence Ā = C̄, of which the real part is taken for real
+    A."""
+    return namespace(A).astype(A, dtype)
+
+
+@converted.vjp
+def _(C_bar, C, A, *, dtype):
+    return (lambda: C_bar,)
+
+
+@converted.jvp
+def _(C, A, *, dtype):
+    return (lambda A_dot: A_dot,)
+
+
+@converted.samples
+def _(case):
+    yield case(case.normal(3, 2), dtype=np.dtype(np.complex128))
+
+
+@converted.reference
+def _(mp, A, *, dtype):
+    return A
+
+
+@primitive("(),()->()")
+def selected(A, B, *, mask):
+    """A where a mask of the shape of the result holds, B elsewhere. The bar of either is C̄ there and zero elsewhere,
+    whatever C̄ is there."""
+    return namespace(A, B).where(mask, A, B)
+
+
+@selected.vjp
+def _(C_bar, C, A, B, *, mask):
+    xp = namespace(C_bar)
+    zero = xp.zeros_like(C_bar)
+    return lambda: xp.where(mask, C_bar, zero), lambda: xp.where(mask, zero, C_bar)
+
+
+@selected.jvp
+def _(C, A, B, *, mask):
+    xp = namespace(C)
+    return (
+        lambda A_dot: xp.where(mask, A_dot, xp.zeros_like(A_dot)),
+        lambda B_dot: xp.where(mask, xp.zeros_like(B_dot), B_dot),
+    )
+
+
+@selected.samples
+def _(case):
+    yield case(case.normal(3, 2), case.normal(3, 2), mask=np.array(True))
+    yield case(case.normal(3, 2), case.normal(3, 2), mask=np.array(False))
+
+
+@selected.reference
+def _(mp, A, B, *, mask):
+    return np.where(mask, A, B)
+
+
+@primitive("...->...")
+def broadcast(A, *, shape, batch_ndim=0):
+    """A repeated to a larger shape; its bar is the sum over the repetitions."""
+    return namespace(A).broadcast_to(A, (*A.shape[:batch_ndim], *shape))
+
+
+@broadcast.vjp
+def _(C_bar, C, A, *, shape, batch_ndim):
+    return (lambda: namespace(C_bar).sum_to(C_bar, A.shape),)
+
+
+@broadcast.jvp
+def _(C, A, *, shape, batch_ndim):
+    return (lambda A_dot: namespace(A_dot).broadcast_to(A_dot, C.shape),)
+
+
+@broadcast.samples
+def _(case):
+    yield case(case.normal(3, 1), shape=(3, 2))
+
+
+@broadcast.reference
+def _(mp, A, *, shape, batch_ndim):
+    return np.broadcast_to(A, shape)
+
+
+@primitive("...->...")
+def permuted(A, *, axes, batch_ndim=0):
+    """The dimensions of A in another order; those of the bar go back."""
+    return namespace(A).permute_dims(A, _all_axes(axes, batch_ndim))
+
+
+def _all_axes(axes, batch_ndim):
+    return (*range(batch_ndim), *(i % len(axes) + batch_ndim for i in axes))
+
+
+@permuted.vjp
+def _(C_bar, C, A, *, axes, batch_ndim):
+    back = tuple(np.argsort(_all_axes(axes, batch_ndim)).tolist())
+    return (lambda: namespace(C_bar).permute_dims(C_bar, back),)
+
+
+@permuted.jvp
+def _(C, A, *, axes, batch_ndim):
+    return (lambda A_dot: namespace(A_dot).permute_dims(A_dot, _all_axes(axes, batch_ndim)),)
+
+
+@permuted.samples
+def _(case):
+    yield case(case.normal(2, 3, 4), axes=(2, 0, 1))
+
+
+@permuted.reference
+def _(mp, A, *, axes, batch_ndim):
+    return A.transpose(axes)
+
+
+@primitive("(n)->(k)")
+def gathered(A, *, where):
+    """The entries of vectors at positions `where`, integers, of which one may occur several times."""
+    return namespace(A).take(A, where, axis=-1)
+
+
+@gathered.vjp
+def _(C_bar, C, A, *, where):
+    return (lambda: namespace(C_bar).embed(C_bar, where, A.shape[-1:]),)
+
+
+@gathered.jvp
+def _(C, A, *, where):
+    return (lambda A_dot: namespace(A_dot).take(A_dot, where, axis=-1),)
+
+
+@gathered.samples
+def _(case):
+    yield case(case.normal(4), where=np.array([2, 0, 2]))
+
+
+@gathered.reference
+def _(mp, A, *, where):
+    return A[where]
+
+
+@primitive("(k)->(n)")
+def scattered(B, *, where, size):
+    """Vectors of this size, zero but for the sums of the entries of B at positions `where`: the adjoint of
+    `gathered`."""
+    return namespace(B).embed(B, where, (size,))
+
+
+@scattered.vjp
+def _(C_bar, C, B, *, where, size):
+    return (lambda: namespace(C_bar).take(C_bar, where, axis=-1),)
+
+
+@scattered.jvp
+def _(C, B, *, where, size):
+    return (lambda B_dot: namespace(B_dot).embed(B_dot, where, (size,)),)
+
+
+@scattered.samples
+def _(case):
+    yield case(case.normal(3), where=np.array([2, 0, 2]), size=4)
+
+
+@scattered.reference
+def _(mp, B, *, where, size):
+    C = mp.zeros((size,))
+    np.add.at(C, where, B)
+    return C
+
+
+WORDS = [p for p in globals().values() if isinstance(p, Primitive)]
