@@ -3,7 +3,8 @@
 May import `overbar._namespace`, `overbar._primitive` and `overbar.rules`. The lecture note's picture: computing f
 writes down which primitive made which array from which; a forward sweep carries tangents through this list from first
 to last, a reverse sweep carries bars from last to first, adding up where an array was used more than once. `vjp`, `jvp`
-and `jacobian` take any function built from primitives; a single primitive is the smallest case.
+and `jacobian` take any function built from primitives; a single primitive is the smallest case. The function may itself
+call them: derivatives have derivatives, of any order.
 """
 
 from __future__ import annotations
@@ -617,7 +618,8 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     -----
     The pullback costs a small constant times f, whatever the number of entries of `args`, and may be called many
     times. It keeps references to the arrays, not copies: do not change `args` or the value in place before the last
-    call of it. Source: the reverse sweep of Giles (2008), section 2.
+    call of it. Inside a function that is differentiated itself, reverse or forward, it gives second derivatives, and so
+    on to any order. Source: the reverse sweep of Giles (2008), section 2.
 
     Examples
     --------

@@ -187,7 +187,7 @@ def test_check_passes():
 def test_check_saves_its_table(tmp_path):
     result = run("check", "matmul", "-f", "numpy", "--save", str(tmp_path / "table.md"))
     assert result.exit_code == 0, result.output
-    assert "| [`matmul`](ops.md#matmul) | `RBFC` |" in (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "| [`matmul`](ops.md#matmul) | `RB2FC` |" in (tmp_path / "table.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("columns", [80, 120])

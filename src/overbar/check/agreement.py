@@ -1,6 +1,7 @@
 """One rule in three frameworks: values, bars, tangents and second derivatives of a primitive, as NumPy arrays.
 
-May import `overbar._namespace`, `overbar.verify` and, inside functions, the frameworks. What is compared with what:
+May import `overbar`, `overbar._front`, `overbar.verify` and, inside functions, the frameworks. What is compared with
+what:
 
 - values, bars and tangents: each framework with NumPy, whose rules the oracles of `overbar.verify` check;
 - second derivatives: each framework with differences of NumPy's bars. They are the derivative of the bars along the
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import overbar
 from overbar import verify
 from overbar._front import NUMPY
 from overbar.verify import call
@@ -35,7 +37,7 @@ class Found(NamedTuple):
     tangents: list | None
     #: the derivative of the bars along the tangents of the inputs
     second: list | None
-    #: the tangents again, by a pullback through the pullback, which NumPy has not
+    #: the tangents again, by a pullback through the pullback
     again: list | None
 
 
@@ -112,6 +114,25 @@ def differences(primitive, case, to) -> list:
 
 def _double(a):
     return a.astype(np.complex128 if a.dtype.kind == "c" else np.float64)
+
+
+def in_sweeps(primitive, case, to, second=True) -> Found:
+    """NumPy by the sweeps of `overbar`, one inside another, where `in_numpy` calls each rule once."""
+
+    def differentiable(*arrays):
+        return tuple(out for out in as_tuple(call(primitive, arrays, case.options)) if out.dtype.kind in "fc")
+
+    def pulled(*arrays):
+        x, b = arrays[: len(case.arrays)], arrays[len(case.arrays) :]
+        return overbar.vjp(differentiable, *x)[1](b)
+
+    bars, back = overbar.vjp(pulled, *case.arrays, *to.bars)
+    outputs = as_tuple(call(primitive, case.arrays, case.options))
+    if not second:
+        return Found(outputs, bars, None, None, None)
+    _, tangents = overbar.jvp(differentiable, case.arrays, to.dots)
+    twice = back(tuple(to.dots))
+    return Found(outputs, bars, tangents, [*twice[: len(case.arrays)]], [*twice[len(case.arrays) :]])
 
 
 def in_torch(primitive, case, to, wrap=lambda f: f, second=True) -> Found:

@@ -14,7 +14,16 @@ import numpy as np
 
 from overbar import verify
 from overbar.bench.frameworks import load
-from overbar.check.agreement import Found, directions, disagreement, in_numpy, in_tensorflow, in_torch, under_xla
+from overbar.check.agreement import (
+    Found,
+    directions,
+    disagreement,
+    in_numpy,
+    in_sweeps,
+    in_tensorflow,
+    in_torch,
+    under_xla,
+)
 from overbar.rules import REGISTRY
 
 #: What the letters stand for.
@@ -28,8 +37,8 @@ LETTERS = {
     "X": "compiled by XLA",
 }
 
-#: The letters of each framework, in the order of the cell. NumPy alone has no second derivative and no compiler.
-COLUMNS = {"numpy": "RBFC", "torch": "RB2FCK", "tf": "RB2FCX"}
+#: The letters of each framework, in the order of the cell. NumPy has no compiler.
+COLUMNS = {"numpy": "RB2FC", "torch": "RB2FCK", "tf": "RB2FCX"}
 
 BROADCAST = [(3, 1), (4,), ()]
 
@@ -116,6 +125,8 @@ class _Trials:
         if letter == "C":
             case, _ = self._case(np.complex128)
             return _oracles(self.primitive, case, ["adjoint", "difference"])
+        if letter == "2":
+            return self._framework(in_sweeps, letter)
         # an adjoint identity that fails says that one of the rules is wrong, and not which
         return self._once("oracles", self._every_sample)
 
