@@ -1,13 +1,14 @@
 """overbar: derivatives of matrix functions, written once and used from NumPy, PyTorch and TensorFlow.
 
-The primitives, by name (`help(overbar.cholesky)` has shapes, errors, derivation and an example); `vjp`, `jvp` and
-`jacobian` to differentiate with them in NumPy; `primitive` and `elementwise` to write one's own. The packages
-`torch_ops` and `tf_ops` make all of them ops of PyTorch and TensorFlow.
+The primitives, by name (`help(overbar.cholesky)` has shapes, errors, derivation and an example); `vjp`, `jvp`,
+`jacobian`, `grad`, `value_and_grad`, `hessian` and `hvp` to differentiate with them in NumPy; `primitive` and
+`elementwise` to write one's own. The packages `torch_ops` and `tf_ops` make all of them ops of PyTorch and TensorFlow.
 """
 
 from importlib.metadata import PackageNotFoundError, version
 
 from overbar import rules
+from overbar._gradients import grad, hessian, hvp, value_and_grad
 from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import Primitive, elementwise, once, primitive
 from overbar._sweep import jacobian, jvp, vjp
@@ -19,7 +20,8 @@ except PackageNotFoundError:  # a source tree on the path, which nobody installe
     __version__ = "unknown"
 
 __all__ = [
-    "Primitive", "elementwise", "front", "jacobian", "jvp", "mH", "mT", "namespace", "once", "primitive", "vjp",
+    "Primitive", "elementwise", "front", "grad", "hessian", "hvp", "jacobian", "jvp", "mH", "mT", "namespace", "once",
+    "primitive", "value_and_grad", "vjp",
     *rules.__all__,
 ]  # fmt: skip
 

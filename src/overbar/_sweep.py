@@ -740,15 +740,22 @@ def jacobian(f: Callable[..., Any], *args: Any, argnum: int = 0) -> np.ndarray:
     value, pullback = vjp(f, *args)
     if isinstance(value, tuple):
         raise TypeError("jacobian takes a function of one output. Select one: lambda A: f(A)[0].")
-    if np.iscomplexobj(value) or any(np.iscomplexobj(np.asarray(a)) for a in args):
+    if value.dtype.kind == "c" or any(np.asarray(bare(a)).dtype.kind == "c" for a in args):
         raise TypeError("jacobian is for real arrays. For complex ones use vjp or jvp.")
     rows = []
     for i in np.ndindex(value.shape):
-        unit = np.zeros_like(value)
+        unit = np.zeros(value.shape, value.dtype)
         unit[i] = 1
         rows.append(pullback(unit)[argnum])
-    return (
-        np.stack(rows).reshape(value.shape + np.shape(args[argnum]))
-        if rows
-        else np.zeros(value.shape + np.shape(args[argnum]))
-    )
+    return stacked(rows, value.shape, args[argnum])
+
+
+def stacked(rows, shape, A):
+    """The derivatives by A of the entries of an array of this shape, as one array. What is traced by a sweep around
+    this one stays so."""
+    shape = (*shape, *np.shape(bare(A)))
+    if not rows:
+        return np.zeros(shape)
+    if not any(type(row) is Traced for row in rows):
+        return np.stack(rows).reshape(shape)
+    return rules.reshape(rules.concatenate([rules.reshape(row, shape=-1) for row in rows]), shape=shape)

@@ -381,12 +381,13 @@ def test_xla_gives_nan_in_the_whole_failed_matrix():
     assert np.isnan(L[1]).all()
 
 
-def test_numpy_refuses_second_derivatives():
+def test_numpy_has_derivatives_of_derivatives():
     def gradient(x):
         return overbar.vjp(overbar.exp, x)[1](1.0)[0]
 
-    with pytest.raises(TypeError, match="traced"):
-        overbar.vjp(gradient, np.array(1.0))
+    x = np.array(1.0)
+    assert overbar.vjp(gradient, x)[1](1.0)[0] == overbar.jvp(gradient, (x,), (1.0,))[1] == np.exp(1.0)
+    assert overbar.grad(overbar.grad(overbar.exp))(x) == np.exp(1.0)
 
 
 def test_what_each_library_does_with_arrays_of_others():

@@ -231,11 +231,12 @@ BELOW = {
     "_import_order": set(),
     "rules": {"_namespace", "_primitive", "_jets", "kernels", "_messages"},
     "_sweep": {*WORDS, "_primitive", "rules"},
+    "_gradients": {"_front", "_sweep"},
     "verify": {"_front", "_namespace", "_primitive", "rules"},
     "torch_ops": {*WORDS, "_messages", "_primitive", "_functions", "kernels", "rules", "_docstrings"},
     "tf_ops": {*WORDS, "_messages", "_primitive", "_functions", "kernels", "rules", "_docstrings"},
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
-    "overbar": {"_namespace", "_primitive", "rules", "_sweep", "verify"},
+    "overbar": {"_namespace", "_primitive", "rules", "_sweep", "_gradients", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.
     "bench": {"_namespace", "_primitive", "rules", "_sweep", "verify", "torch_ops", "tf_ops", "overbar"},
     "check": {"_front", "_namespace", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench"},

@@ -1,0 +1,157 @@
+"""Gradients and Hessians in NumPy, of parameters in containers. May import `overbar`."""
+
+import collections
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+import overbar
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    scale: Any
+    lengths: Any
+    name: str = "linear"
+
+
+Point = collections.namedtuple("Point", "x y")
+
+A = np.array([[2.0, 0.3], [0.1, 1.5]])
+TREE = {
+    "A": A,
+    "kernel": Kernel(3.0, np.array([0.5, 2.0])),
+    "pair": [1.5, (np.array(0.7), None)],
+    "point": Point(np.ones(2), 2.0),
+    "centred": True,
+}
+
+
+def model(tree, x):
+    kernel, (first, (second, _)), point = tree["kernel"], tree["pair"], tree["point"]
+    assert kernel.name == "linear"
+    assert tree["centred"] is True
+    y = tree["A"] @ (x * kernel.lengths) * kernel.scale + first * point.x
+    return overbar.sum(y**2) * second + overbar.sum(point.x * y) / point.y
+
+
+def leaves(tree):
+    return [
+        tree["A"], tree["kernel"].scale, tree["kernel"].lengths, tree["pair"][0], tree["pair"][1][0], tree["point"].x,
+        tree["point"].y,
+    ]  # fmt: skip
+
+
+def tree_of(A, scale, lengths, first, second, x, y):
+    return TREE | {"A": A, "kernel": Kernel(scale, lengths), "pair": [first, (second, None)], "point": Point(x, y)}
+
+
+X = np.array([0.4, -1.2])
+
+
+def flat(v):
+    """The model as a function of one vector."""
+    return model(
+        tree_of(overbar.reshape(v[:4], shape=(2, 2)), v[4], v[5:7], v[7], v[8], v[9:11], v[11]),
+        X,
+    )
+
+
+def as_vector(tree):
+    return np.concatenate([np.ravel(x) for x in leaves(tree)])
+
+
+def differences(f, v, h=1e-5):
+    return np.stack([(f(v + h * e) - f(v - h * e)) / (2 * h) for e in np.eye(len(v))])
+
+
+def test_a_gradient_comes_in_the_containers_of_the_argument():
+    value, bars = overbar.value_and_grad(model)(TREE, X)
+    assert value == model(TREE, X)
+    assert bars.keys() == TREE.keys()
+    assert type(bars["kernel"]) is Kernel
+    assert type(bars["point"]) is Point
+    assert bars["kernel"].name is bars["centred"] is bars["pair"][1][1] is None
+    for bar, value in zip(leaves(bars), leaves(TREE), strict=True):
+        assert np.shape(bar) == np.shape(value)
+    np.testing.assert_allclose(as_vector(bars), differences(flat, as_vector(TREE)), rtol=1e-7)
+    np.testing.assert_array_equal(as_vector(overbar.grad(model)(TREE, x=X)), as_vector(bars))
+    assert TREE["A"] is A
+
+
+def test_several_arguments():
+    bars, x_bar = overbar.grad(model, argnums=(0, -1))(TREE, X)
+    np.testing.assert_array_equal(as_vector(bars), as_vector(overbar.grad(model)(TREE, X)))
+    np.testing.assert_allclose(x_bar, differences(lambda x: model(TREE, x), X), rtol=1e-7)
+    np.testing.assert_array_equal(overbar.grad(model, argnums=1)(TREE, X), x_bar)
+
+
+def test_a_hessian_and_its_products():
+    v = as_vector(TREE)
+    expected = differences(overbar.grad(flat), v)
+    H = overbar.hessian(flat)(v)
+    np.testing.assert_allclose(H, expected, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(H, H.T, rtol=1e-12, atol=1e-14)
+    blocks = overbar.hessian(model)(TREE, X)
+    assert blocks["kernel"].name is None
+    rows = [
+        np.hstack([np.reshape(b, (np.size(a), np.size(c))) for b, c in zip(leaves(row), leaves(TREE), strict=True)])
+        for row, a in zip(leaves(blocks), leaves(TREE), strict=True)
+    ]
+    np.testing.assert_allclose(np.vstack(rows), H, rtol=1e-12, atol=1e-14)
+    assert blocks["A"]["kernel"].lengths.shape == (2, 2, 2)
+    dots = tree_of(np.eye(2), 1.0, np.ones(2), -1.0, None, np.array([0.0, 2.0]), 0.5)
+    moved = tree_of(np.eye(2), 1.0, np.ones(2), -1.0, 0.0, np.array([0.0, 2.0]), 0.5)
+    found = overbar.hvp(model, (TREE, X), dots)
+    np.testing.assert_allclose(as_vector(found), H @ as_vector(moved), rtol=1e-11)
+    _, x_dot = overbar.hvp(model, (TREE, X), ({**dots, "A": None}, np.ones(2)), argnums=(0, 1))
+    assert x_dot.shape == (2,)
+
+
+def test_derivatives_of_gradients_hessians_and_jacobians():
+    x = np.array([0.5, 2.0])
+    cubes = lambda x: overbar.sum(x**3)  # noqa: E731
+    trace = lambda x: overbar.trace(overbar.hessian(cubes)(x))  # noqa: E731
+    np.testing.assert_allclose(overbar.grad(trace)(x), [6, 6])
+    squared = lambda x: overbar.sum(overbar.jacobian(overbar.sin, x) ** 2)  # noqa: E731
+    np.testing.assert_allclose(overbar.grad(squared)(x), -np.sin(2 * x))
+    slope = overbar.sin
+    for expected in (np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x), np.sin):
+        slope = overbar.grad(slope)
+        np.testing.assert_allclose(slope(0.3), expected(0.3), rtol=1e-14)
+
+
+def test_dtypes():
+    """A number is of single precision where all arrays are, and real beside complex ones."""
+    f = lambda p: overbar.sum(overbar.namespace(p["z"]).real(p["z"] * 2)) * p["c"]  # noqa: E731
+    bars = overbar.grad(f)({"z": np.ones(2, np.complex64), "c": 2.0})
+    assert (bars["z"].dtype, bars["c"].dtype) == (np.complex64, np.float32)
+    np.testing.assert_array_equal(bars["z"], 4)
+    assert overbar.grad(lambda x: x * x)(3) == 6
+    assert overbar.grad(lambda x: x * x)(3).dtype == np.float64
+
+
+def test_what_has_no_gradient_is_refused_by_name():
+    number = lambda p: overbar.sum(p["a"][0])  # noqa: E731
+    with pytest.raises(TypeError, match=r"argument 0\['a'\]\[0\] is of integers"):
+        overbar.grad(number)({"a": [np.arange(2)]})
+    with pytest.raises(TypeError, match=r"argument 0\['n'\] is of integers, 3"):
+        overbar.grad(number)({"a": [1.0], "n": 3})
+    with pytest.raises(TypeError, match=r"argument 0\['a'\] is a builtins.set"):
+        overbar.grad(number)({"a": {1.0}})
+    with pytest.raises(TypeError, match="nothing to differentiate by"):
+        overbar.grad(number)({"a": []})
+    for f, what in ((overbar.exp, "shape \\(2,\\)"), (lambda x: (x[0], x[1]), "a tuple"), (lambda x: None, "NoneType")):
+        with pytest.raises(TypeError, match=f"the function returned an? .*{what}|returned {what}"):
+            overbar.grad(f)(np.ones(2))
+    with pytest.raises(TypeError, match="complex128"):
+        overbar.grad(lambda z: z * z)(1j)
+    for argnums in (1, "a", True, (0, 3)):
+        with pytest.raises(TypeError, match="argnums names argument"):
+            overbar.grad(overbar.sum, argnums=argnums)(np.ones(2))
+    with pytest.raises(TypeError, match="argument 0 is complex"):
+        overbar.hessian(lambda z: overbar.sum(overbar.namespace(z).real(z)))(np.ones(2, complex))
+    with pytest.raises(TypeError, match=r"the direction of argument 0\['a'\] has other entries"):
+        overbar.hvp(number, ({"a": [1.0]},), {"a": [1.0, 2.0]})
