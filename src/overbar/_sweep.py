@@ -9,8 +9,10 @@ call them: derivatives have derivatives, of any order.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,26 +22,18 @@ from overbar import rules
 from overbar._front import NUMPY, Front, NumpyFront
 from overbar._namespace import front, register
 from overbar._numpy_words import NumpyWords
+from overbar._traced_functions import OF_NUMBERS, functions, ufuncs
 from overbar._words import Words
 from overbar.rules import _entries
 
 __all__ = ["jacobian", "jvp", "vjp"]
 
 
-_UFUNCS = {
-    **rules.REGISTRY,
-    "divide": _entries.divide,
-    "negative": lambda A: rules.multiply(-1, A),
-    "absolute": _entries.absolute,
-    "log1p": _entries.log1p,
-    "expm1": _entries.expm1,
-}
-# NumPy's functions whose results have no derivative: of the numbers alone
-_OF_NUMBERS = {
-    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isfinite", "isnan", "isinf", "signbit",
+# NumPy's ufuncs whose results change in steps only, or not at all: of the numbers alone
+_STEPS = {
+    "ceil", "equal", "floor", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less", "less_equal",
+    "not_equal", "rint", "signbit", "trunc",
 }  # fmt: skip
-# NumPy's functions that mean the same as the primitive of that name, for batches too
-_SAME_FUNCTIONS = {"cholesky", "concatenate", "matrix_transpose", "sum", "tril", "triu"}
 
 
 class _Tape:
@@ -78,7 +72,9 @@ class Traced:
     ndim = property(lambda self: self.value.ndim)
     size = property(lambda self: self.value.size)
     mT = property(lambda self: rules.matrix_transpose(self))
-    T = mT
+    T = property(lambda self: self.transpose())
+    real = property(lambda self: TRACE.xp.real(self))
+    imag = property(lambda self: TRACE.xp.imag(self))
 
     def __repr__(self):
         return f"Traced({self.value!r})"
@@ -88,23 +84,57 @@ class Traced:
         if method == "__call__" and not kwargs:
             if ufunc.__name__ in _UFUNCS:
                 return _UFUNCS[ufunc.__name__](*_floating(inputs))
-            if ufunc.__name__ in _OF_NUMBERS:
+            if ufunc.__name__ in _STEPS:
                 return ufunc(*map(bare, inputs))
-        return self._refuse(f"numpy.{ufunc.__name__}")
+        return self._refuse(ufunc.__name__)
 
     def __array_function__(self, function, types, args, kwargs):
-        if function.__name__ in _SAME_FUNCTIONS:
-            return rules.REGISTRY[function.__name__](*args, **kwargs)
-        return self._refuse(f"numpy.{function.__name__}")
+        if function in OF_NUMBERS:
+            return function(*map(_bare_all, args), **kwargs)
+        name = f"{function.__module__.removeprefix('numpy')}.{function.__name__}".removeprefix(".")
+        if function in _FUNCTIONS:
+            try:
+                bound = inspect.signature(_FUNCTIONS[function]).bind(*args, **kwargs)
+            except TypeError as error:
+                return self._refuse(name, f"in this way, {error}")
+            return _FUNCTIONS[function](*bound.args, **bound.kwargs)
+        return self._refuse(name)
 
     def __array__(self, *args, **kwargs):
-        return self._refuse("a NumPy function")
-
-    def _refuse(self, what):
         raise TypeError(
-            f"{what} got an array whose derivative is being traced, and has no rule. Use overbar's primitives inside "
-            "the function, or make it a primitive with its own rule."
+            "an array whose derivative is being traced cannot become one of NumPy's: its derivative would be lost. Use "
+            "it as it is, or take its numbers out of the function as a value of it. (This has no rule.)"
         )
+
+    def _refuse(self, name, how=""):
+        ours = name.rpartition(".")[2]
+        remedy = f"Call overbar.{ours}" if ours in rules.REGISTRY else "Use overbar's primitives inside the function"
+        raise TypeError(
+            f"numpy.{name} got an array whose derivative is being traced, and has no rule{how and f' {how}'}. "
+            f"{remedy}, or make it a primitive with its own rule."
+        )
+
+    def __getattr__(self, name):
+        raise AttributeError(
+            f"an array whose derivative is being traced has no attribute {name!r}. Use overbar's primitives instead."
+        )
+
+    def transpose(self, *axes):
+        axes = axes[0] if len(axes) == 1 else axes
+        return TRACE.xp.permute_dims(self, axes or range(self.ndim)[::-1]) if self.ndim else self
+
+    def astype(self, dtype):
+        if np.dtype(dtype).kind in "biu":
+            return bare(self).astype(dtype)
+        if self.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+            raise TypeError("astype would discard the imaginary part of a traced array. Take its real part, A.real.")
+        return TRACE.xp.astype(self, np.dtype(dtype))
+
+    def copy(self):
+        return self  # nobody can write into it
+
+    flatten = ravel = lambda self: TRACE.xp.reshape(self, (-1,))
+    conj = conjugate = lambda self: TRACE.xp.conj(self)
 
     def sum(self, axis=None, keepdims=False):
         return rules.sum(self, axis=axis, keepdims=keepdims)
@@ -113,7 +143,25 @@ class Traced:
         return rules.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
 
     def __len__(self):
-        return len(self.value)
+        return len(bare(self))
+
+    def __iter__(self):
+        if self.ndim == 0:
+            raise TypeError("iteration over a traced array without dimensions")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, x):
+        return bare(x) in bare(self)
+
+    def __setitem__(self, index, value):
+        raise TypeError("a traced array cannot be written into. Build it, by overbar.concatenate or overbar.embed.")
+
+    def __float__(self):
+        raise TypeError(
+            "a traced array cannot become a number of Python's: its derivative would be lost. Use it as it is."
+        )
+
+    __int__ = __complex__ = __index__ = __float__
 
     def __bool__(self):
         return bool(self.value)
@@ -181,7 +229,33 @@ class Traced:
         return rules.power(*_floating((other, self)))
 
     def __neg__(self):
-        return _UFUNCS["negative"](self)
+        return rules.multiply(-1, self)
+
+    def __pos__(self):
+        return self
+
+    def _in_place(self, other, operate, sign):
+        if self.ndim:
+            raise TypeError(f"{sign}= writes into an array, and a traced one cannot be written into: A = A {sign} B.")
+        return operate(self, other)
+
+    def __iadd__(self, other):
+        return self._in_place(other, operator.add, "+")
+
+    def __isub__(self, other):
+        return self._in_place(other, operator.sub, "-")
+
+    def __imul__(self, other):
+        return self._in_place(other, operator.mul, "*")
+
+    def __itruediv__(self, other):
+        return self._in_place(other, operator.truediv, "/")
+
+    def __ipow__(self, other):
+        return self._in_place(other, operator.pow, "**")
+
+    def __imatmul__(self, other):
+        return self._in_place(other, operator.matmul, "@")
 
 
 def bare(x):
@@ -514,6 +588,18 @@ class _TraceFront(NumpyFront):
 _ARRAYS = (np.ndarray, Traced)
 TRACE = _TraceFront(_TraceWords(NUMPY.xp.base))
 register(Traced, TRACE)
+_UFUNCS, _FUNCTIONS = ufuncs(TRACE.xp), functions(TRACE.xp)
+
+
+def _method(function):
+    return lambda self, *args, **kwargs: self.__array_function__(function, (), (self, *args), kwargs)
+
+
+for _name in (
+    "all", "any", "argmax", "argmin", "argsort", "clip", "diagonal", "dot", "max", "mean", "min", "nonzero", "squeeze",
+    "swapaxes", "trace",
+):  # fmt: skip
+    setattr(Traced, _name, _method(getattr(np, _name)))
 
 
 def _watched(*groups):
