@@ -438,10 +438,14 @@ class _TraceWords(NumpyWords):
         return rules.reshape(A, shape=shape) if type(A) is Traced else np.reshape(A, shape)
 
     def expand_dims(self, A, axis=0):
-        return self.reshape(A, np.expand_dims(np.broadcast_to(0, A.shape), axis).shape)
+        place = range(A.ndim + 1)[axis]
+        return self.reshape(A, (*A.shape[:place], 1, *A.shape[place:]))
 
     def squeeze(self, A, axis):
-        return self.reshape(A, np.squeeze(np.broadcast_to(0, A.shape), axis).shape)
+        axes = [range(A.ndim)[i] for i in (axis if isinstance(axis, tuple) else (axis,))]
+        if any(A.shape[i] != 1 for i in axes):
+            raise NUMPY.ShapeError(f"an array of shape {A.shape} is squeezed along axes {axis}, of which one is not 1.")
+        return self.reshape(A, tuple([n for i, n in enumerate(A.shape) if i not in axes]))
 
     def broadcast_to(self, A, shape):
         shape = tuple(shape)
