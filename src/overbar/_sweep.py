@@ -396,12 +396,14 @@ class _TraceWords(NumpyWords):
         return _entries.unit(A)
 
     def where(self, mask, A, B):
-        mask, shape = bare(mask), np.broadcast_shapes(*(np.shape(bare(x)) for x in (A, B)))
+        mask = np.asarray(bare(mask), bool)
         if not any(map(_moves, (A, B))):
             return _lifted(np.where(mask, bare(A), bare(B)))
+        A, B = _floating((A, B))
+        shape = np.broadcast_shapes(*(np.shape(bare(x)) for x in (A, B)))
         wide = np.broadcast_shapes(mask.shape, shape)
-        if wide != shape:
-            A = self.broadcast_to(A if type(A) is Traced else np.asarray(A, B.dtype), wide)
+        if wide != shape:  # the primitive takes a mask of the shape of its result
+            A, B = (self.broadcast_to(x, wide) if isinstance(x, _ARRAYS) else x for x in (A, B))
         return _entries.selected(A, B, mask=np.broadcast_to(mask, wide))
 
     def maximum(self, A, B):
