@@ -173,7 +173,10 @@ def pytest_generate_tests(metafunc):
 
 
 #: Whole folders and files with the mark `quick`, and with the mark `slow`. Single tests have theirs where they are.
-QUICK = ("rules/", "kernels/", "test_primitive.py", "test_sweep.py", "test_verify.py")
+QUICK = (
+    "rules/", "kernels/", "test_gradients.py", "test_primitive.py", "test_sweep.py", "test_traced_arrays.py",
+    "test_verify.py",
+)  # fmt: skip
 SLOW = ("torch_ops/test_operator_database.py", "notebooks/")
 
 #: Over the registry, `quick` tests run for these only, where they run for others as well.
