@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import overbar
-from overbar._sweep import Traced
+from overbar._traced import Traced
 
 RNG = np.random.default_rng(0)
 A = RNG.standard_normal((3, 3)) + 3 * np.eye(3)

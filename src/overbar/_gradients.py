@@ -1,6 +1,6 @@
 """Gradients and Hessians of functions of parameters in containers, in NumPy.
 
-May import `overbar._front` and `overbar._sweep`. A model has its parameters in dicts, lists, tuples and dataclasses.
+May import `overbar._front`, `_sweep` and `_traced`. A model has its parameters in dicts, lists, tuples and dataclasses.
 Their arrays and numbers are the arguments of a sweep, and what comes back is put into the same containers.
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from overbar._front import NUMPY
-from overbar._sweep import Traced, jvp, stacked, vjp
+from overbar._sweep import jvp, stacked, vjp
+from overbar._traced import Traced
 
 __all__ = ["grad", "hessian", "hvp", "value_and_grad"]
 

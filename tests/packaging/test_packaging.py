@@ -228,11 +228,13 @@ BELOW = {
     "_functions": {"_front", "_primitive"},
     "_jets": {"_namespace"},
     "kernels": {"_signature", "_messages", "_numpy_words", "_jets"},
-    "_import_order": set(),
+    "import_order": set(),
     "rules": {"_namespace", "_primitive", "_jets", "kernels", "_messages"},
     "_traced_functions": {"rules"},
-    "_sweep": {*WORDS, "_primitive", "rules", "_traced_functions"},
-    "_gradients": {"_front", "_sweep"},
+    "_traced": {"_namespace", "_traced_functions", "rules"},
+    "_traced_words": {*WORDS, "_traced", "_traced_functions", "rules"},
+    "_sweep": {"_front", "_namespace", "_traced", "_traced_words", "rules"},
+    "_gradients": {"_front", "_sweep", "_traced"},
     "verify": {"_front", "_namespace", "_primitive", "rules"},
     "torch_ops": {*WORDS, "_messages", "_primitive", "_functions", "kernels", "rules", "_docstrings"},
     "tf_ops": {*WORDS, "_messages", "_primitive", "_functions", "kernels", "rules", "_docstrings"},
@@ -242,7 +244,7 @@ BELOW = {
     "bench": {"_namespace", "_primitive", "rules", "_sweep", "verify", "torch_ops", "tf_ops", "overbar"},
     "check": {"_front", "_namespace", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench"},
     "demo": {"_namespace", "_primitive", "rules", "_sweep", "torch_ops", "tf_ops", "overbar", "bench"},
-    "__main__": {"_import_order", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "check", "demo"},
+    "__main__": {"import_order", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "check", "demo"},
 }
 ABOVE_FRONTS = {"bench", "check", "demo", "__main__"}
 OURS = {"overbar", "torch_ops", "tf_ops", "notebooks", "tests", "tools"}

@@ -1,0 +1,330 @@
+"""The words of a rule, and the front, for arrays whose way through primitives is written down.
+
+May import NumPy, `overbar._front`, `_namespace`, `_words`, `_numpy_words`, `_traced`, `_traced_functions` and
+`overbar.rules`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from overbar import rules
+from overbar._front import NUMPY, Front, NumpyFront
+from overbar._namespace import register
+from overbar._numpy_words import NumpyWords
+from overbar._traced import (
+    FUNCTIONS,
+    UFUNCS,
+    Traced,
+    bare,
+    bare_all,
+    constant,
+    floating,
+    lifted,
+    moves,
+    tapes,
+)  # fmt: skip
+from overbar._traced_functions import functions, ufuncs
+from overbar._words import Words
+from overbar.rules import _entries
+
+
+def _of_numbers(name):
+    """A word whose value changes in steps only, or not at all: computed of the numbers alone."""
+
+    def word(self, *args, **kwargs):
+        return lifted(getattr(NUMPY.xp, name)(*map(bare_all, args), **kwargs))
+
+    return word
+
+
+def _by(primitive):
+    return lambda self, *arrays: primitive(*arrays)
+
+
+class _TraceWords(NumpyWords):
+    """The words on traced arrays. Each is a primitive, or made of primitives (by the defaults of `Words`, too), or has
+    no derivative and is computed of the numbers. Any other word of NumPy's takes constants only."""
+
+    name = "traced NumPy"
+
+    def __getattr__(self, name):
+        word = getattr(NUMPY.xp, name)
+        if not callable(word) or isinstance(word, type):
+            return word
+
+        def of_constants(*args, **kwargs):
+            if any(map(moves, args)):
+                raise TypeError(
+                    f"{name} got an array whose derivative is being traced, and is no primitive. Take another word, or "
+                    "make it a primitive with its own rule."
+                )
+            return lifted(word(*map(bare_all, args), **kwargs))
+
+        return of_constants
+
+    equal, not_equal = _of_numbers("equal"), _of_numbers("not_equal")
+    isfinite, isnan, any, all = map(_of_numbers, ("isfinite", "isnan", "any", "all"))
+    argsort, argmax, floor, round = map(_of_numbers, ("argsort", "argmax", "floor", "round"))
+    zeros_like, ones_like, full_like, eye_like = map(_of_numbers, ("zeros_like", "ones_like", "full_like", "eye_like"))
+    power_of_two, permutation_matrix = _of_numbers("power_of_two"), _of_numbers("permutation_matrix")
+
+    exp, log, sqrt, sin, cos, tanh = map(_by, (rules.exp, rules.log, rules.sqrt, rules.sin, rules.cos, rules.tanh))
+    reciprocal, log1p, expm1 = _by(rules.reciprocal), _by(_entries.log1p), _by(_entries.expm1)
+    abs, phi = _by(_entries.absolute), _by(rules.phi)
+    add, subtract, multiply, divide = map(_by, (rules.add, rules.subtract, rules.multiply, _entries.divide))
+    matmul, pow, matrix_transpose, mT = map(
+        _by, (rules.matmul, rules.power, rules.matrix_transpose, rules.matrix_transpose)
+    )
+    slogdet = _by(rules.slogdet)
+    eig = _by(rules.eig)
+
+    add_product, sum_to, diagonal_embed = Words.add_product, Words.sum_to, Words.diagonal_embed
+
+    def detached(self, A):
+        return constant(bare(A))
+
+    def constant(self, value, like):
+        return lifted(np.asarray(value))
+
+    def cast(self, A, like):
+        return self.astype(A if self.is_complex(like) else self.real(A), like.dtype)
+
+    def astype(self, A, dtype, copy=True):
+        if A.dtype == dtype:
+            return A
+        if not moves(A) or np.dtype(dtype).kind not in "fc":
+            return lifted(np.asarray(bare(A), dtype))
+        return _entries.converted(A, dtype=np.dtype(dtype))
+
+    def conj(self, A):
+        return _entries.conjugate(A) if A.dtype.kind == "c" else A
+
+    def real(self, A):
+        return _entries.real_part(A) if A.dtype.kind == "c" else A
+
+    def imag(self, A):
+        return _entries.imaginary_part(A) if A.dtype.kind == "c" else self.zeros_like(A)
+
+    def mH(self, A):
+        return self.conj(rules.matrix_transpose(A))
+
+    def sign(self, A):
+        if A.dtype.kind != "c":
+            return lifted(np.sign(bare(A)))
+        return _entries.unit(A)
+
+    def where(self, mask, A, B):
+        mask = np.asarray(bare(mask), bool)
+        if not any(map(moves, (A, B))):
+            return lifted(np.where(mask, bare(A), bare(B)))
+        A, B = floating((A, B))
+        shape = np.broadcast_shapes(*(np.shape(bare(x)) for x in (A, B)))
+        wide = np.broadcast_shapes(mask.shape, shape)
+        if wide != shape:  # the primitive takes a mask of the shape of its result
+            A, B = (self.broadcast_to(x, wide) if isinstance(x, _ARRAYS) else x for x in (A, B))
+        return _entries.selected(A, B, mask=np.broadcast_to(mask, wide))
+
+    def maximum(self, A, B):
+        return self.where((bare(A) >= bare(B)) | np.isnan(bare(A)), A, B)
+
+    def minimum(self, A, B):
+        return self.where((bare(A) <= bare(B)) | np.isnan(bare(A)), A, B)
+
+    def max(self, A, axis=None, keepdims=False):
+        return self._first(A, np.argmax, axis, keepdims, "max")
+
+    def min(self, A, axis=None, keepdims=False):
+        return self._first(A, np.argmin, axis, keepdims, "min")
+
+    def _first(self, A, find, axis, keepdims, name):
+        """The entry that is found first, along some dimensions."""
+        if not moves(A):
+            return lifted(getattr(np, name)(bare(A), axis=axis, keepdims=keepdims))
+        axes = range(A.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        axes = tuple(i % A.ndim for i in axes)
+        numbers = np.moveaxis(bare(A), axes, range(-len(axes), 0))
+        lead = numbers.shape[: A.ndim - len(axes)]
+        rows = numbers.reshape(*lead, -1)
+        hot = np.arange(rows.shape[-1]) == find(rows, axis=-1)[..., None]
+        hot = np.moveaxis(hot.reshape(numbers.shape), range(-len(axes), 0), axes)
+        return rules.sum(self.where(hot, A, self.zeros_like(A)), axis=axes, keepdims=keepdims)
+
+    def sum(self, A, axis=None, keepdims=False, **kwargs):
+        if not moves(A):
+            return lifted(np.sum(bare(A), axis=axis, keepdims=keepdims, **kwargs))
+        return rules.sum(A, axis=axis, keepdims=keepdims)
+
+    def reshape(self, A, shape, copy=None):
+        return rules.reshape(A, shape=shape) if type(A) is Traced else np.reshape(A, shape)
+
+    def expand_dims(self, A, axis=0):
+        place = range(A.ndim + 1)[axis]
+        return self.reshape(A, (*A.shape[:place], 1, *A.shape[place:]))
+
+    def squeeze(self, A, axis):
+        axes = [range(A.ndim)[i] for i in (axis if isinstance(axis, tuple) else (axis,))]
+        if any(A.shape[i] != 1 for i in axes):
+            raise NUMPY.ShapeError(f"an array of shape {A.shape} is squeezed along axes {axis}, of which one is not 1.")
+        return self.reshape(A, tuple([n for i, n in enumerate(A.shape) if i not in axes]))
+
+    def broadcast_to(self, A, shape):
+        shape = tuple(shape)
+        if type(A) is not Traced:
+            return lifted(np.broadcast_to(A, shape))
+        return A if A.shape == shape else _entries.broadcast(A, shape=shape)
+
+    def permute_dims(self, A, axes):
+        return _entries.permuted(A, axes=tuple(axes))
+
+    def concat(self, arrays, axis=0):
+        if not any(map(moves, arrays)):
+            return lifted(np.concatenate([bare(A) for A in arrays], axis=axis))
+        return rules.concatenate(list(arrays), axis=axis)
+
+    def stack(self, arrays, axis=0):
+        return self.concat([self.expand_dims(A, axis=axis) for A in arrays], axis=axis)
+
+    def tril(self, A, k=0):
+        return rules.tril(A, diagonal=k)
+
+    def triu(self, A, k=0):
+        return rules.triu(A, diagonal=k)
+
+    def diagonal(self, A, offset=0):
+        return rules.diagonal(A, offset=offset)
+
+    def subset(self, A, index, ndim):
+        return rules.subset(A, index=index, batch_ndim=A.ndim - ndim)
+
+    def embed(self, B, where, shape):
+        where, size = np.asarray(bare(where)), math.prod(shape)
+        return self.reshape(_entries.scattered(B, where=where, size=size), (*B.shape[:-1], *shape))
+
+    def take(self, A, indices, axis=-1):
+        if axis not in (-1, A.ndim - 1):
+            raise NotImplementedError("take goes along the last dimension of a traced array.")
+        return _entries.gathered(A, where=np.asarray(bare(indices))) if type(A) is Traced else np.take(A, indices, axis)
+
+    def take_along_axis(self, A, indices, axis=-1):
+        indices = bare(indices)
+        if type(A) is not Traced:
+            return np.take_along_axis(A, indices, axis)
+        axis %= A.ndim
+        cut = lambda shape: (*shape[:axis], 1, *shape[axis + 1 :])  # noqa: E731
+        lead = np.broadcast_shapes(cut(A.shape), cut(indices.shape))
+        wide = (*lead[:axis], A.shape[axis], *lead[axis + 1 :])
+        indices = np.broadcast_to(indices, (*lead[:axis], indices.shape[axis], *lead[axis + 1 :]))
+        where = np.take_along_axis(np.arange(math.prod(wide)).reshape(wide), indices, axis)
+        flat = self.reshape(self.broadcast_to(A, wide), (math.prod(wide),))
+        return self.reshape(self.take(flat, where.reshape(-1)), where.shape)
+
+    def take_rows(self, A, p):
+        return Words.take_rows(self, A, bare(p))
+
+    def cholesky(self, A, argument="A", on_error="raise"):
+        return rules.cholesky(A, on_error=on_error)
+
+    def solve(self, A, B, check=True):
+        return rules.solve(A, B)
+
+    def inv(self, A, warn=False, regular=False):
+        return rules.inv(A)
+
+    def inverse(self, A):
+        return rules.inv(A)
+
+    def qr(self, A, mode="reduced"):
+        return rules.qr(A, mode=mode)
+
+    def eigh(self, A):
+        return rules.eigh(A)
+
+    def svd(self, A, full_matrices=False):
+        return rules.svd(A, full_matrices=full_matrices)
+
+    def near_pairs(self, w, part):
+        return None
+
+    def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
+        return rules.solve_triangular(A, B, upper=upper, left=left, adjoint=adjoint, unitriangular=unitriangular)
+
+
+class _TraceFront(NumpyFront):
+    """NumPy, watched: a call computes by NumPy and is written down on the tape."""
+
+    def as_arrays(self, values):
+        return [v if isinstance(v, Traced) else np.asarray(v) for v in Front.as_arrays(self, values)]
+
+    def _from_python(self, value, like):
+        return super()._from_python(value, bare(like))
+
+    def call(self, primitive, arrays, options):
+        tape = None
+        for a in arrays:
+            if type(a) is Traced and a.tape is not None and (tape is None or a.tape.level > tape.level):
+                tape = a.tape
+        for name, value in options.items():
+            if isinstance(value, Traced):
+                raise TypeError(
+                    f"{primitive.name}: the option {name} is an array whose derivative is traced, but a primitive "
+                    "is differentiated with respect to its arrays only. Make it an array, in front of the `*` and in "
+                    "the signature."
+                )
+        # what the tape below sees: to it, arrays of lower tapes are as they are, and constants plain
+        values, below = [], NUMPY
+        for a in arrays:
+            if type(a) is Traced:
+                if a.tape is tape or a.tape is None:
+                    a = a.value
+                if type(a) is Traced:
+                    below = self
+            values.append(a)
+        outputs = below.call(primitive, values, options)
+        outputs = tuple([out if type(out) in _ARRAYS else np.asarray(out) for out in outputs])
+        traced = tuple([Traced(out, tape) for out in outputs])
+        if tape is not None:
+            slots = [a.slot if type(a) is Traced and a.tape is tape else None for a in arrays]
+            tape.calls.append((primitive, slots, values, [out.slot for out in traced], outputs, options))
+        return traced
+
+    def buffer(self, *arrays):
+        return None
+
+    def on_the_host(self, A):
+        return False
+
+    def compute(self, kernel, *arrays, **options):
+        if any(map(moves, arrays)):
+            raise TypeError(
+                f"the kernel {kernel.name} got an array whose derivative is being traced. A kernel has none: a rule "
+                "that is to be differentiated calls a primitive around it."
+            )
+        return lifted(tuple(NUMPY.compute(kernel, *map(bare, arrays), **options)))
+
+    def constant_function(self, function, arrays, message):
+        value = function(*arrays)
+        known = {id(tape) for A in arrays for tape in tapes(A)}
+        if any(id(tape) not in known for tape in tapes(value)):
+            raise TypeError(message)
+        return value
+
+
+_ARRAYS = (np.ndarray, Traced)
+TRACE = _TraceFront(_TraceWords(NUMPY.xp.base))
+register(Traced, TRACE)
+UFUNCS.update(ufuncs(TRACE.xp))
+FUNCTIONS.update(functions(TRACE.xp))
+
+
+def _method(function):
+    return lambda self, *args, **kwargs: self.__array_function__(function, (), (self, *args), kwargs)
+
+
+for _name in (
+    "all", "any", "argmax", "argmin", "argsort", "clip", "diagonal", "dot", "max", "mean", "min", "nonzero", "squeeze",
+    "swapaxes", "trace",
+):  # fmt: skip
+    setattr(Traced, _name, _method(getattr(np, _name)))
