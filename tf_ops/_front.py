@@ -83,7 +83,7 @@ class TensorFlowFront(Front):
         if not half:
             return apply(self, primitive, arrays, options, scope)
         outputs = apply(self, primitive, [tf.cast(A, tf.float32) for A in arrays], options, scope)
-        return tuple(tf.cast(out, half) if self.xp.is_floating(out) else out for out in outputs)
+        return tuple(tf.cast(out, half) if out.dtype.is_floating else out for out in outputs)  # complex ones stay so
 
     def of_unknown_rank(self, primitive, arrays, options):
         """The outputs where the rank of an array is not known while a graph is built: the matrices are its last two

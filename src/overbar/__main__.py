@@ -6,7 +6,7 @@ core works without them, and so does the sentence that says what to install.
 
 import sys
 
-from overbar._import_order import triton_first
+from overbar.import_order import triton_first
 
 
 def main(arguments=None):

@@ -414,6 +414,8 @@ class Primitive:
         """A value that stands for True or False as such: what is none would else be taken for one of them."""
         if (isinstance(value, (int, np.integer)) and value in (0, 1)) or isinstance(value, np.bool_):
             return bool(value)
+        if isinstance(value, np.ndarray) and value.dtype == bool and value.ndim == 0:  # SciPy's cho_factor gives one
+            return bool(value)
         raise TypeError(f"{self.name}: the option {name} is {value!r}. It must be True or False.")
 
     def _check_real(self, arrays):

@@ -95,8 +95,8 @@ def test_what_tensorflow_has_takes_half_precision(half):
         arrays = arguments(name, A)
         f = lambda *x, function=function, rest=arrays[1:]: function(x[0], *rest)  # noqa: E731
         found = [out for out in tf.nest.flatten(f(arrays[0])) if not out.dtype.is_integer]
-        for out in found:
-            assert out.dtype == half, name
+        for out in found:  # there is no complex half precision
+            assert out.dtype == (tf.complex64 if name in ("eig", "eigvals") else half), name
         if not function.primitive.variadic:
             with tf.GradientTape() as tape:
                 tape.watch(arrays[0])

@@ -122,8 +122,12 @@ class Pairs:
 def bracket_noise(A):
     """2 √n ε, for the larger side n of A: `NOISE` times what the rounding of a bracket comes to, relative to the
     vectors' cotangents, for projections that are computed by products. (A bound would have n.)"""
-    xp = namespace(A)
-    return 0.3 * NOISE * (xp.rounding(A) * xp.eps(A)) ** 0.5
+    xp, sizes = namespace(A), A.shape[-2:]
+    if all(isinstance(size, int) for size in sizes):
+        return 0.3 * NOISE * xp.eps(A) * max(sizes) ** 0.5
+    # (..., 1, 1), by arrays: of a symbol for a size PyTorch's compiler takes no root
+    count = lambda X: xp.sum(xp.ones_like(xp.real(X)), axis=(-2, -1), keepdims=True)  # noqa: E731
+    return 0.3 * NOISE * xp.eps(A) * xp.sqrt(xp.maximum(count(A[..., :1]), count(A[..., :1, :])))
 
 
 def _column_sizes(V):
@@ -167,7 +171,8 @@ def inner_bar(V_bar, w, V, w_bar=0.0):
 
     def noise():
         size = _column_sizes(V_bar)
-        return 2 * SILENT * bracket_noise(V) * (size + xp.eps(w) * largest_of(size))
+        bound = (size + xp.eps(w) * largest_of(size))[..., None, :]
+        return (2 * SILENT * bracket_noise(V) * bound)[..., 0, :]
 
     pairs = xp.near_pairs(w, xp.eps(w) ** CLOSE)
     if pairs is not None:
