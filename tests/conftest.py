@@ -32,8 +32,8 @@ import numpy as np
 import pytest
 
 from overbar._front import NUMPY
-from overbar._import_order import triton_first
 from overbar._primitive import Primitive
+from overbar.import_order import triton_first
 from overbar.rules import REGISTRY
 from overbar.verify import Case, draw_cases
 

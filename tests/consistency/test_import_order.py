@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
 
 ORDER = """
 import sys
-from overbar._import_order import triton_first
+from overbar.import_order import triton_first
 triton_first()
 assert "triton" in sys.modules and "tensorflow" not in sys.modules
 import tensorflow, tf_ops, torch, torch_ops
@@ -53,5 +53,5 @@ def test_the_command_line_does_so_and_torch_ops_leaves_it_to_the_user():
 
 
 def test_the_order_still_matters():
-    """Should this fail, both can be loaded in any order, and `overbar._import_order` can go."""
+    """Should this fail, both can be loaded in any order, and `overbar.import_order` can go."""
     assert run("import tensorflow, triton").returncode < 0

@@ -1,6 +1,7 @@
 """What a docstring need not say, because the signature says it: help() shows it all the same. May import everything."""
 
 import ast
+import importlib
 import inspect
 import pickle
 import subprocess
@@ -10,11 +11,16 @@ from pathlib import Path
 import pytest
 
 import overbar
-import torch_ops
 from overbar._docstrings import entries, sections
 from overbar._primitive import Primitive
 
 RULES = Path(overbar.__file__).parent / "rules"
+
+
+@pytest.fixture
+def torch_ops():
+    pytest.importorskip("torch")
+    return importlib.import_module("torch_ops")
 
 
 def parts(primitive, heading):
@@ -149,7 +155,7 @@ def test_a_docstring_in_another_form_stays_as_it_is(doc):
     assert overbar.primitive("(n,n)->()")(total).__doc__ == inspect.cleandoc(doc)
 
 
-def test_a_primitive_without_a_docstring_has_the_sections_alone():
+def test_a_primitive_without_a_docstring_has_the_sections_alone(torch_ops):
     found = overbar.elementwise(lambda A: A)
     assert list(sections(inspect.getdoc(found))) == ["", "Parameters", "Raises"]
     assert "any shape" in inspect.getdoc(torch_ops.wrap(found))
@@ -164,7 +170,7 @@ def test_the_class_and_a_primitive_have_docstrings_of_their_own():
     assert other.__doc__.startswith("Another.\n\nParameters")
 
 
-def test_an_op_does_not_begin_with_what_else_is_an_error():
+def test_an_op_does_not_begin_with_what_else_is_an_error(torch_ops):
     """Where what is said before it concerns other libraries."""
     assert "    torch.linalg.LinAlgError:" in inspect.getdoc(torch_ops.ldl_factor).splitlines()
     for name in torch_ops.__all__:

@@ -5,7 +5,7 @@ May import both frameworks, both fronts and `overbar`.
 
 import os
 
-from overbar._import_order import triton_first
+from overbar.import_order import triton_first
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 triton_first()
