@@ -96,6 +96,7 @@ def test_every_function_of_matrices_is_registered():
     assert {p.name for p in REGISTRY.values() if not registered(p) and not p.signature.whole} == set(WITHOUT_TYPES)
 
 
+@pytest.mark.slow
 @REGISTERED
 def test_opcheck(primitive):
     """The schema holds, the fake op predicts the real one, autograd is registered, and AOTAutograd traces it."""
