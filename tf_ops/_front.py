@@ -93,7 +93,7 @@ class TensorFlowFront(Front):
             if A.shape.rank is not None and A.shape.rank < len(core):
                 raise self.ShapeError(
                     f"{primitive.name}: argument {primitive.argument(i)} of shape {tuple(A.shape)} has too few "
-                    "dimensions. Where the rank of another is unknown, there are no vectors in the place of matrices."
+                    "dimensions. Where the rank of another is unknown, there are no vectors instead of matrices."
                 )
         fronts = [tf.shape(A)[: tf.rank(A) - len(core)] for A, core in zip(arrays, cores, strict=True)]
         batch = functools.reduce(tf.broadcast_dynamic_shape, fronts)

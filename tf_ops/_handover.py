@@ -1,7 +1,7 @@
-"""How a primitive becomes a function of TensorFlow's: with its name, its arguments, a name scope, and handed over to
+"""How a primitive becomes a function of TensorFlow's: with its name, its arguments, a name scope, and passed on to
 TensorFlow's own function where that is right and no slower.
 
-May import tensorflow and `overbar`. What is handed over has TensorFlow's speed, and all of its arguments work. A rule
+May import tensorflow and `overbar`. What is passed on has TensorFlow's speed, and all of its arguments work. A rule
 of ours takes over where TensorFlow is wrong or slow; a user's own primitive and what TensorFlow lacks always go through
 `tf_ops._recording`.
 """
@@ -44,11 +44,11 @@ def wrap(
         Name and arguments in another order or with other names: "pow(x, y)". `name` comes last among those that may be
         given by position, as in TensorFlow.
     builtin : callable, optional
-        The function of TensorFlow's own that this one stands for. Calls are handed over to it, with all the arguments
+        The function of TensorFlow's own that this one stands for. Calls are passed to it, with all the arguments
         that it takes: for functions whose derivative TensorFlow has right and computes no slower. Of `signature` only
         the name is needed then.
     use_builtin_when : callable, optional
-        Takes the arguments of a call and says whether it is handed over; by default every call is.
+        Takes the arguments of a call and says whether it is passed on; by default every call is.
     returns : callable, optional
         Makes of the outputs what TensorFlow's function returns: another order, a named tuple. Its docstring says so,
         and its keyword-only arguments are options of the function.

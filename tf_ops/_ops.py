@@ -2,7 +2,7 @@
 
 May import tensorflow and `overbar`. Where tf.linalg, tf.math or tf has the function, its name, argument names, their
 order and defaults are TensorFlow's; an op that has no counterpart there keeps overbar's. No op has code of its own: an
-entry says what the op is called, which of TensorFlow's functions it stands for, and whether calls are handed over to
+entry says what the op is called, which of TensorFlow's functions it stands for, and whether calls are passed on to
 that function; `tf_ops._handover` says what that means.
 """
 
@@ -76,7 +76,7 @@ def _selected(alpha, beta, eigvals_only=True, select="a", *args, **kwargs):
 
 
 def _s_u_v(U, S, Vh, *, compute_uv=True):
-    """As in TensorFlow, s, u and v, with V in the place of Vᴴ, or s alone where `compute_uv` is false."""
+    """As in TensorFlow, s, u and v, with V instead of Vᴴ, or s alone where `compute_uv` is false."""
     return (S, U, tf.linalg.adjoint(Vh)) if compute_uv else S
 
 

@@ -202,7 +202,7 @@ def _named(pull, outputs, arrays, options, others):
 
 
 def _present(bars):
-    """The bars, None in the place of those that tf.gradients made for outputs from which no gradient came."""
+    """The bars, None instead of those that tf.gradients made for outputs from which no gradient came."""
     found = [None if getattr(bar, "op", None) is not None and bar.op.type == "ZerosLike" else bar for bar in bars]
     return found if any(bar is not None for bar in found) else bars
 

@@ -149,7 +149,7 @@ def _is_replaced(function):
     return isinstance(function, types.FunctionType) and function in STAND_INS
 
 
-#: what is called in the place of each function; an op that hands over every call is TensorFlow's function already
+#: what is called instead of each function; an op that hands over every call is TensorFlow's function already
 STAND_INS = {
     op.builtin: _stand_in(op.builtin, op)
     for op in vars(linalg).values()

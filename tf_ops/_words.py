@@ -468,7 +468,7 @@ def _eliminated(A):
 
 
 def _without_nan(A):
-    """The matrices, with the identity in the place of those that have a NaN, and what is to be added to what has been
+    """The matrices, with the identity instead of those that have a NaN, and what is to be added to what has been
     computed of them: NaN, or 0 for the others; None, eagerly, if there is none. TensorFlow's kernels call some of these
     matrices singular."""
     bad = tf.reduce_any(tf.not_equal(A, A), axis=[-2, -1], keepdims=True)  # is_nan takes no complex numbers
@@ -485,7 +485,7 @@ def _is_factor(L):
 
 
 def or_nan(fine, A):
-    """The matrices, NaN in the place of those that are not fine."""
+    """The matrices, NaN instead of those that are not fine."""
     return tf.where(fine[..., None, None], A, tf.cast(tf.constant(math.nan, tf.float64), A.dtype))
 
 

@@ -1,6 +1,6 @@
 """tf.linalg, name for name: overbar's ops where there is one, TensorFlow's own functions and classes for the rest.
 
-May import tensorflow and `tf_ops._ops`. ``from tf_ops import linalg`` in the place of ``from tensorflow import linalg``
+May import tensorflow and `tf_ops._ops`. ``from tf_ops import linalg`` instead of ``from tensorflow import linalg``
 is the whole change that a program needs.
 """
 

@@ -59,7 +59,7 @@ def pairs() -> dict[str, Pair]:
     """The ops that share a name with a function of torch, by name. It does not import the database.
 
     An op that hands some calls over to torch, those with small matrices above all, is there twice: as it is, and as it
-    is where nothing is handed over.
+    is where nothing is passed on.
     """
     found, seen = {}, set()
     for place, homes in (("torch_ops", ("linalg", "", "special")), ("torch_ops.linalg", ("linalg",))):
@@ -778,7 +778,7 @@ def report() -> str:
         "",
         "PyTorch tests its own functions with a database of inputs, which comes with it. Here those of each",
         "function run through the op of that name, and through the rule behind it where small matrices, as these are,",
-        f"are handed over to PyTorch's own function. With PyTorch {torch.__version__.partition('+')[0]}, "
+        f"are passed to PyTorch's own function. With PyTorch {torch.__version__.partition('+')[0]}, "
         f"{total.passed:,} of {total.run:,} checks",
         f"of {ours} ops pass.",
         "",

@@ -96,7 +96,7 @@ def result(summary, code):
 
 
 def with_row(page, name, cells):
-    """The page with this row in its table, in the place of one of the same name."""
+    """The page with this row in its table, instead of one of the same name."""
     row = f"| {' | '.join([name, *cells])} |"
     lines = page.splitlines()
     start = lines.index(TABLE) + 2

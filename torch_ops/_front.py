@@ -69,7 +69,7 @@ class TorchFront(Front):
     def _from_python(self, value, like):
         if not isinstance(value, _NUMBERS):
             raise TypeError(
-                f"got a {type(value).__name__} in the place of a tensor. Convert it with torch.as_tensor, "
+                f"got a {type(value).__name__} instead of a tensor. Convert it with torch.as_tensor, "
                 "which lets you choose dtype and device."
             )
         if isinstance(value, complex) and like is not None and not like.is_complex():

@@ -59,12 +59,12 @@ def wrap(
     corrected_builtin : callable, optional
         What stands in for `builtin` where somebody takes a derivative, because that of `builtin` is wrong.
     use_builtin_when : callable, optional
-        Of the call's arguments: whether the call is handed over to PyTorch.
+        Of the call's arguments: whether the call is passed to PyTorch.
     unwatched : bool
-        Whether calls of which nobody takes a derivative are handed over, too. Where ours and PyTorch's choose other
+        Whether calls of which nobody takes a derivative are passed on, too. Where ours and PyTorch's choose other
         signs or another order, they must not be: a result does not depend on who watches.
     own : tuple of str
-        The options that `builtin` does not have: a call that gives one of them is never handed over.
+        The options that `builtin` does not have: a call that gives one of them is never passed on.
     returns : callable, optional
         Makes of the outputs what PyTorch's function returns: a named tuple of torch.return_types, or what a function of
         them gives. That function's docstring says so, and its keyword-only arguments are options of the op.
@@ -102,9 +102,7 @@ def wrap(
         rule_op = as_function(primitive, TORCH, signature, names, _result(returns), takes)
         op = _either(rule_op, builtin, corrected_builtin or builtin, use_builtin_when, unwatched, frozenset(own))
         if unwatched or use_builtin_when not in NEVER:
-            op.rule_op = (
-                rule_op  # the op where nothing is handed over: small matrices never get there, but tests have to
-            )
+            op.rule_op = rule_op  # the op where nothing is passed on: small matrices never get there, but tests have to
     op.primitive, op.names, op.builtin, op.corrected_builtin, op.use_builtin_when = (
         primitive,
         names,
@@ -198,7 +196,7 @@ def _either(rule_op, builtin, corrected_builtin, use_builtin_when, unwatched, ow
                 if not error_of_the_call(error):
                     raise
                 refused = error
-        # Where PyTorch refuses, ours says more, or takes what PyTorch does not: a vector in the place of a matrix.
+        # Where PyTorch refuses, ours says more, or takes what PyTorch does not: a vector instead of a matrix.
         try:
             result = rule_op(*args, **kwargs)
         except (ShapeError, DtypeError, TypeError, ValueError) as error:
@@ -235,7 +233,7 @@ def error_of_the_call(error):
 
 
 def _fewest_dimensions(primitive):
-    """How many dimensions each of the arrays of a call that may be handed over has at least."""
+    """How many dimensions each of the arrays of a call that may be passed on has at least."""
     optional = primitive.signature.optional
     cores = () if primitive.signature.whole else primitive.signature.inputs
     return min((len([dim for dim in core if dim not in optional]) for core in cores), default=0)

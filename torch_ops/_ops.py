@@ -2,7 +2,7 @@
 
 May import torch and `overbar`. Where PyTorch has the function, its name, its arguments and their defaults are PyTorch's
 (torch.linalg's before torch's, where both have the name); an op that has no counterpart there keeps overbar's. An entry
-says what the op is called, which of PyTorch's functions it stands for, and which calls are handed over to that one;
+says what the op is called, which of PyTorch's functions it stands for, and which calls are passed to that one;
 `torch_ops._handover` says what that means. No op has a rule of its own here: the functions in front of the entries
 choose between PyTorch's and the primitive, and translate arguments and results.
 """

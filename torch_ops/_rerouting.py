@@ -126,5 +126,5 @@ def _routes():
     return routes
 
 
-#: what is called in the place of each function of PyTorch's, under all its names
+#: what is called instead of each function of PyTorch's, under all its names
 ROUTES = _routes()

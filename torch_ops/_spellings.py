@@ -247,7 +247,7 @@ _DEPRECATED = {
 
 
 def _older(name, function, call):
-    """The call in the place of a function of PyTorch's, with that function's warning, and its error where both fail."""
+    """The call instead of a function of PyTorch's, with that function's warning, and its error where both fail."""
     warn, said = _DEPRECATED.get(name), False
 
     @functools.wraps(call)

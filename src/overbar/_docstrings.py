@@ -23,7 +23,7 @@ class Words(NamedTuple):
     library: str
     #: what an array is called
     tensor: str
-    #: what its users expect in the place of `LinAlgError`, and in the place of errors of no kind in particular
+    #: what its users expect instead of `LinAlgError`, and instead of errors of no kind in particular
     errors: tuple[str, str]
     #: a shape with batch dimensions, and one of a vector: ``(*, {})``, ``({},)``
     shapes: tuple[str, str]
@@ -328,7 +328,7 @@ def _handed_over(see, words, always):
         )
     return (
         f"Calls for which {see} is no slower and its derivative right are\n"
-        "handed over to it; docs/ops.md says which these are. In all others the derivative is the rule below."
+        "passed to it; docs/ops.md says which these are. In all others the derivative is the rule below."
     )
 
 

@@ -167,7 +167,7 @@ def written(name, rest, body="pass", **scope):
 
 
 def because(reason: str) -> Callable[[Callable[..., bool]], Callable[..., bool]]:
-    """Say of a `when`, the calls of an op that are handed over to the library's own function, why the others stay ours,
+    """Say of a `when`, the calls of an op that are passed to the library's own function, why the others stay ours,
     although the library may be faster."""
 
     def marked(when):

@@ -200,8 +200,8 @@ class Primitive:
         It returns, for each array, a function of that array's tangent: the terms of Ċ = Σ ∂C[Ȧ], of which only those
         with a tangent are computed and added (None is a term that vanishes). Where the terms share work it may return
         one function of all the tangents instead, and gets zeros for absent ones. With several outputs each function
-        returns a tuple, in which None is a tangent that vanishes; an output of integers has no other, and one that is
-        only kept is not in it. ``@p.jvp(replace=True)`` puts another rule in the place of one that is there.
+        returns a tuple, in which None is a tangent that vanishes; an output of integers has no other, and a
+        residual is not in it. ``@p.jvp(replace=True)`` replaces one that is there.
         """
         return self._register("jvp", rule, replace)
 
@@ -351,7 +351,7 @@ class Primitive:
             arrays, fit = self._fit(front, arrays)
         if fit.dropped is None:
             outputs = front.of_unknown_rank(self, arrays, options)
-        elif fit.dropped:  # vectors in the place of matrices: work with one row or column
+        elif fit.dropped:  # vectors instead of matrices: work with one row or column
             outputs = self._with_vectors(front, arrays, options, fit)
         else:
             outputs = front.call(self, arrays, options)
@@ -463,7 +463,7 @@ class Primitive:
 
     def check(self, front, arrays):
         """Hold dtypes and shapes of a call against the signature. Returns which core dimensions are absent because a
-        vector stands in the place of a matrix, or None where a rank is not known yet."""
+        vector was given instead of a matrix, or None where a rank is not known yet."""
         xp = front.xp
         for i, array in enumerate(arrays):
             if not xp.is_floating(array):

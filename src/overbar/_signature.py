@@ -24,7 +24,7 @@ class Fit:
     __slots__ = ("dropped", "verified")
 
     def __init__(self, dropped):
-        #: the core dimensions that are absent, because a vector stands in the place of a matrix
+        #: the core dimensions that are absent, because a vector was given instead of a matrix
         self.dropped = dropped
         #: whether the outputs of a call with such arrays have been held against the signature
         self.verified = False
@@ -34,7 +34,7 @@ class Fit:
 class Signature:
     """Core dimensions, in the notation of NumPy's generalised ufuncs: "(m,n),(n,p)->(m,p)".
 
-    A dimension with a question mark may be absent (a vector in the place of a matrix); one that is a number has that
+    A dimension with a question mark may be absent (a vector instead of a matrix); one that is a number has that
     size. The text "..." stands for functions of whole arrays, which know no core dimensions (reshape); they are told
     how many leading dimensions are batch dimensions by the option `batch_ndim`.
     """

@@ -216,7 +216,7 @@ class Words:
         return self.base.linalg.cholesky(A)
 
     def without_singular(self, A: Any) -> tuple[Any, Any]:
-        """The matrices, the identity in the place of those that are singular, and an array (..., 1, 1) by which to
+        """The matrices, the identity instead of those that are singular, and an array (..., 1, 1) by which to
         multiply what is computed of them: NaN for those, 1 for the others."""
         logarithm = self.slogdet(self.detached(A))[1][..., None, None]
         bad, one = logarithm == -math.inf, self.ones_like(logarithm)

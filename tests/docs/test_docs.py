@@ -268,7 +268,7 @@ def test_what_is_handed_over_is_found_by_asking(when, words):
     op = torch_ops.wrap(overbar.cholesky, signature, builtin=torch.linalg.cholesky, use_builtin_when=when)
     op.__module__ = "torch_ops._ops"
     remark = list(remarks(torch_ops, op))
-    said = "handed over to `torch.linalg.cholesky`: "
+    said = "passed to `torch.linalg.cholesky`: "
     assert remark == ([] if words is None else [said + words if words else said.removesuffix(": ")])
 
 

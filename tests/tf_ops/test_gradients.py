@@ -613,5 +613,5 @@ def test_a_rule_has_no_work_for_outputs_from_which_no_gradient_comes(name, used,
     found = ABSENT[mode](lambda x: tf.reduce_sum(call(primitive, [x, *others], case.options)[used]))(A)
     assert np.abs(found).max() > 1e-3
     close(found, expected)
-    # (in the place of the first output, as of svd's here, TensorFlow makes zeros)
+    # (instead of the first output, as of svd's here, TensorFlow makes zeros)
     assert [[bars[i] is None for i in absent] for bars in seen] == [[True] * len(absent)]

@@ -315,7 +315,7 @@ def test_saved_tensors_go_through_hooks(first):
 
 
 def test_what_hooks_return_is_what_the_rule_sees(first):
-    """Zeros in the place of what was saved change the gradient, where that depends on the point at all."""
+    """Zeros instead of what was saved change the gradient, where that depends on the point at all."""
     case = first.draw()
 
     def bars(x):

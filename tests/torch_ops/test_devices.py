@@ -289,7 +289,7 @@ def test_a_large_cholesky_decomposition_does_not_wait_for_the_host():
 
 @pytest.mark.parametrize("n", [8, 300])
 def test_public_ops_do_not_wait_for_the_host(n):
-    """Whether a call is handed over to PyTorch's function or not; decompositions look for errors once."""
+    """Whether a call is passed to PyTorch's function or not; decompositions look for errors once."""
     G = torch.randn(n, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     with Device() as device:
         A = OnDevice(G @ G.mT / n + torch.eye(n, dtype=torch.float64)).requires_grad_()

@@ -1,4 +1,4 @@
-"""What is handed over to PyTorch's function and what becomes of its errors. May import `torch_ops`."""
+"""What is passed to PyTorch's function and what becomes of its errors. May import `torch_ops`."""
 
 import pytest
 

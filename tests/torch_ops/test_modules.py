@@ -2,7 +2,7 @@
 precision and data-parallel processes. Losses and gradients are those of PyTorch's own functions. May import
 `torch_ops`.
 
-The matrices have 200 rows, so that the rules are ours and not PyTorch's, to which smaller ones are handed over.
+The matrices have 200 rows, so that the rules are ours and not PyTorch's, to which smaller ones are passed on.
 """
 
 import copy
@@ -427,7 +427,7 @@ def test_out_and_subclasses_are_left_to_torch():
 
 def rerouted():
     """Whether torch.linalg.cholesky is ours here."""
-    A = torch.eye(2, dtype=torch.complex128, requires_grad=True)  # never handed over
+    A = torch.eye(2, dtype=torch.complex128, requires_grad=True)  # never passed on
     return "CholeskyBackward" in names_of(torch.linalg.cholesky(A))
 
 

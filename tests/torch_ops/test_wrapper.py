@@ -24,8 +24,8 @@ def test_arithmetic_promotes_as_torch_does():
 @pytest.mark.parametrize("watched", [False, True])
 @pytest.mark.parametrize("n", [2, 200])
 def test_what_an_op_takes_depends_neither_on_the_size_nor_on_who_watches(n, watched):
-    """A vector in the place of a matrix, and a batch of traces: PyTorch's own functions, to which small calls and those
-    that nobody differentiates are handed over, take neither."""
+    """A vector instead of a matrix, and a batch of traces: PyTorch's own functions, to which small calls and those
+    that nobody differentiates are passed on, take neither."""
     L = torch.eye(n, dtype=torch.float64, requires_grad=watched)
     b = torch.ones(n, dtype=torch.float64)
     assert torch.equal(torch_ops.cholesky_solve(b, L), b)

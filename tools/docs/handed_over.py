@@ -1,4 +1,4 @@
-"""Which calls of an op are handed over to the framework's own function, in words: the op is asked.
+"""Which calls of an op are passed to the framework's own function, in words: the op is asked.
 
 May import both frameworks, `overbar` and its neighbours.
 """
@@ -17,7 +17,7 @@ from tools.docs.common import MODULES, counterparts_of, option_types
 
 
 def remarks(front, op):
-    """Where else an op is found, and which calls of it are handed over to the framework's own function."""
+    """Where else an op is found, and which calls of it are passed to the framework's own function."""
     linalg = getattr(front, "linalg", None)
     if getattr(linalg, op.__name__, None) is op:
         yield f"also `{linalg.__name__}.{op.__name__}`"
@@ -26,12 +26,12 @@ def remarks(front, op):
         return
     name = f"`{full_name(builtin, MODULES)}`"
     if getattr(op, "corrected_builtin", None) is not None:
-        name += ", with its derivative put right"
+        name += ", with its derivative corrected"
     if getattr(op, "use_builtin_when", None) is None:
-        yield f"handed over to {name}"
+        yield f"passed to {name}"
         return
     if (words := handed_over(op)) is not None:
-        yield f"handed over to {name}: {words}".removesuffix(": ")
+        yield f"passed to {name}: {words}".removesuffix(": ")
     if (reason := getattr(op.use_builtin_when, "reason", None)) is not None:
         yield f"{'all others are' if words is not None else 'its derivatives are'} ours, as {reason}"
 
@@ -82,7 +82,7 @@ def handed_over(op):
             words += [f"`{name}={next(iter(f))}`" for name, f in zip(switches, fixed, strict=True) if len(f) == 1]
             product *= np.prod([len(f) for f in fixed]) / len(found)
     if product != len(chosen):
-        raise ValueError(f"the calls of {op.__name__} that are handed over need more words than these: {words}")
+        raise ValueError(f"the calls of {op.__name__} that are passed on need more words than these: {words}")
     sizes = {}
     for kind in chosen:
         largest = bisect.bisect_left(range(HUGE + 1), True, key=lambda n, kind=kind: n > 2 and not asked(n, *kind)) - 1

@@ -127,14 +127,14 @@ The {len(REGISTRY)} primitives of overbar, in alphabetical order. `help(overbar.
 errors, the derivation with its source, the cost and an example. `help(torch_ops.cholesky)` says the same for PyTorch.
 
 *Dimensions* are the core dimensions of the arrays, as NumPy writes them for generalised ufuncs. Batch dimensions go in
-front of them and broadcast. `k?` may be absent: a vector in the place of a matrix. `()` means that the function works
+front of them and broadcast. `k?` may be absent: a vector instead of a matrix. `()` means that the function works
 entry by entry, on arrays of any shape; *whole arrays*, that it has no batch dimensions and sees the array as it is.
 *Value* says which of a framework's kernels do the work.
 
-The derivative is the shared rule, but for what is *handed over*: where a framework has the function, its derivative is
-right and it is not slower, the op calls it, and the derivative is the framework's. Where only some calls are handed
-over, those that nobody differentiates are handed over, too. A primitive called by its own name (`overbar.cholesky` of a
-tensor) and your own primitives are never handed over.
+The derivative is the shared rule, but for what is *passed on*: where a framework has the function, its derivative is
+right and it is not slower, the op calls it, and the derivative is the framework's. Where only some calls are passed
+on, those that nobody differentiates are passed on, too. A primitive called by its own name (`overbar.cholesky` of a
+tensor) and your own primitives are never passed on.
 
 {chr(10).join(linalg_words(front) for front in FRONTS.values() if hasattr(front, "linalg"))}
 

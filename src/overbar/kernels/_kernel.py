@@ -74,7 +74,7 @@ class Kernel:
         place: str = "host",
         stacked: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Make a function another implementation of this kernel: a compiled one, for instance, in the place of the one
+        """Make a function another implementation of this kernel: a compiled one, for instance, instead of the one
         that SciPy serves.
 
         It takes the same arrays and options, and returns and raises the same, to rounding. Derivatives, fronts and

@@ -61,7 +61,7 @@ def _below(X, double):
 
 
 def _solve_commutator(T, X, adjoint):
-    """By halves, in the place of F, which X is at first; for a stack of matrices with the same blocks."""
+    """By halves, instead of F, which X is at first; for a stack of matrices with the same blocks."""
     k = middle(T)
     if not 0 < k < T.shape[-1]:
         return X

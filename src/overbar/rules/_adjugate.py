@@ -241,7 +241,7 @@ def _split(M):
 
 
 def _shifted(xp, S, axis):
-    """The rows or columns of S, each in the place of the one before."""
+    """The rows or columns of S, each instead of the one before."""
     parts = (S[..., 1:, :], S[..., :1, :]) if axis == -2 else (S[..., :, 1:], S[..., :, :1])
     return xp.concat(parts, axis=axis)
 

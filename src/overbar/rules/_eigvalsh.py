@@ -48,7 +48,7 @@ def eigvalsh(A, *, UPLO: str = "L"):
         ẇ = diag(Bᴴ C B),    Ā̇ = V (D ∘ C + B diag(w̄̇) Bᴴ) Vᴴ,
 
     with B = I and D ∘ C as above for all eigenvalues that differ. Reverse over reverse mode does the same with the
-    cotangent of Ā in the place of Ȧ, also for eigenvalues that are close (by less than √ε of the largest) if their w̄
+    cotangent of Ā instead of Ȧ, also for eigenvalues that are close (by less than √ε of the largest) if their w̄
     are: D is rounding there, with an error of ε over the gap, and the limit has one of the gap. It reaches this
     function's rule as the cotangent of an intermediate, which is constantly zero and serves for nothing else. So does a
     sum of norms: where several cotangents that want different bases are added up before they get here (a second

@@ -213,7 +213,7 @@ def _nan(where, A):
 
 
 def settled(suspect, find, A_bar, message, complete):
-    """Ā with NaN in the place of the matrices of which it is not known, with a warning; and with what is missing in it,
+    """Ā with NaN instead of the matrices of which it is not known, with a warning; and with what is missing in it,
     unless it is `complete`. ``find()`` tells which matrices these are, and what is missing, and in which matrices. It
     has to be called only if `suspect` holds anywhere.
 

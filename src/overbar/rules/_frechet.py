@@ -3,13 +3,13 @@
 May import NumPy, `overbar._jets`, `overbar.kernels`, `overbar._namespace` and `overbar._primitive`.
 
 The k-th Fréchet derivative D^k f(A)[E₁, …, E_k] is the coefficient of ε₁⋯ε_k in f(A + ε₁E₁ + … + ε_kE_k), where every
-εᵢ² = 0: what an algorithm computes when it is run on jets (`overbar._jets`) in the place of matrices. That is the
+εᵢ² = 0: what an algorithm computes when it is run on jets (`overbar._jets`) instead of matrices. That is the
 function of a block triangular matrix,
 
     f([[A, E], [0, A]])  =  [[f(A), D f(A)[E]], [0, f(A)]],
 
 for k directions of one with 2^k blocks in a row, without the blocks that are zero or occur twice: a product of jets is
-3^k products of matrices in the place of 8^k.
+3^k products of matrices instead of 8^k.
 
 Both rules lead back to the same family. The forward rule is another direction, as D^k f is symmetric and linear in its
 directions:
@@ -26,7 +26,7 @@ which is again a word of D^(k+1) f, now with C̄ᴴ as a direction, and each wor
     ⟨C̄, D^(k+1) f(A)[E₁, …, Ȧ]⟩  =  ⟨(D^(k+1) f(A)[E₁, …, C̄ᴴ])ᴴ, Ȧ⟩.
 
 Sources: Higham (2008), Functions of Matrices, chapter 3 (Theorem 3.6: the block triangular matrix); Mathias (1996) and
-Higham and Relton (2014) for higher derivatives; Al-Mohy and Higham (2009) for recurrences in the place of blocks.
+Higham and Relton (2014) for higher derivatives; Al-Mohy and Higham (2009) for recurrences instead of blocks.
 """
 
 import functools

@@ -46,7 +46,7 @@ def ldl(A, *, lower=True):
 
         F = L⁻¹ Ȧ L⁻ᴴ = K D + Ḋ + D Kᴴ,    K = L⁻¹ L̇.
 
-    L has the identity in the place of each block of D, so that K vanishes there. The blocks of F on the diagonal are
+    L has the identity instead of each block of D, so that K vanishes there. The blocks of F on the diagonal are
     those of Ḋ, and below them (above, for an upper triangle) is K D:
 
         Ḋ = block(F),    L̇ = L (below(F) D⁻¹).

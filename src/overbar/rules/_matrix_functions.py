@@ -38,7 +38,7 @@ def matrix_power(A, *, n: int):
     For negative n the same is done to B = A⁻¹, whose tangent is −B Ȧ B.
 
     Reverse. Ċ is a sum of words with one Ȧ; turned until Ȧ stands last, tr(C̄ᴴ Aⁱ Ȧ Aⁿ⁻¹⁻ⁱ) = tr(Aⁿ⁻¹⁻ⁱ C̄ᴴ Aⁱ Ȧ), they
-    are the same sum with C̄ᴴ in the place of Ȧ:
+    are the same sum with C̄ᴴ instead of Ȧ:
 
         Ā = (Σᵢ Aⁱ C̄ᴴ Aⁿ⁻¹⁻ⁱ)ᴴ.
 
@@ -127,7 +127,7 @@ def polynomial(A, c):
     Forward, the same recurrence is differentiated: Ṗ ← A Ṗ + Ȧ P + ċᵢ I.
 
     Reverse. Giles keeps every P and goes back through them. Turning the trace avoids that: Ċ is a sum of terms
-    cᵢ Aʲ Ȧ Aⁱ⁻¹⁻ʲ, and tr(C̄ᴴ Aʲ Ȧ Aⁱ⁻¹⁻ʲ) = tr(Aⁱ⁻¹⁻ʲ C̄ᴴ Aʲ Ȧ) is such a term with C̄ᴴ in the place of Ȧ. Hence Āᴴ is
+    cᵢ Aʲ Ȧ Aⁱ⁻¹⁻ʲ, and tr(C̄ᴴ Aʲ Ȧ Aⁱ⁻¹⁻ʲ) = tr(Aⁱ⁻¹⁻ʲ C̄ᴴ Aʲ Ȧ) is such a term with C̄ᴴ instead of Ȧ. Hence Āᴴ is
     what the forward recurrence gives for Ȧ = C̄ᴴ and ċ = 0; and ⟨C̄, ċᵢ Aⁱ⟩ gives
 
         c̄ᵢ = tr((Aᴴ)ⁱ C̄).
@@ -297,7 +297,7 @@ def expm_frechet(A, E):
 
     Notes
     -----
-    Run on A + εE with ε² = 0 in the place of A, the algorithm of `expm` gives exp(A) + εL. In the same way it gives the
+    Run on A + εE with ε² = 0 instead of A, the algorithm of `expm` gives exp(A) + εL. In the same way it gives the
     derivative of L along Ȧ, the second derivative D² exp(A)[E, Ȧ], as the coefficient of εη in exp(A + εE + ηȦ):
 
         L̇ = D² exp(A)[E, Ȧ] + L(A, Ė).

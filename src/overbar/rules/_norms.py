@@ -322,7 +322,7 @@ def cond(A, *, p=None):
 
 def _regular(xp, A):
     """Which matrices are singular, with a pivot of zero; a power of 2 next to the size of each; and A over that, with
-    the identity in the place of singular ones. (Of A⁻¹ and its square products are made, which for A itself may leave
+    the identity instead of singular ones. (Of A⁻¹ and its square products are made, which for A itself may leave
     the range of numbers.)"""
     singular, scale = xp.equal(xp.slogdet(A)[1], -_INFINITY), xp.cast(xp.power_of_two(A), A)
     return singular, scale, xp.where(singular[..., None, None], xp.eye_like(A) + xp.zeros_like(A), A / scale)

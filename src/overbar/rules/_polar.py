@@ -187,14 +187,14 @@ def _tall_dots(xp, A_dot, A, U, basis):
 
 
 def _no_derivative(xp, dot, singular):
-    """NaN in the place of all numbers but zero, where A is singular."""
+    """NaN instead of all numbers but zero, where A is singular."""
     # NaN is added: as a factor it would come back in the derivative from where it is not.
     zero = xp.zeros_like(dot)
     return dot + xp.where((singular > 0)[..., None, None] & xp.not_equal(dot, 0), zero + float("nan"), zero)
 
 
 def _over(xp, E, P, singular):
-    """E P⁻¹. In the place of a singular P, which need not be an error as E may be zero, stands P + I."""
+    """E P⁻¹. Instead of a singular P, which need not be an error as E may be zero, stands P + I."""
     eye = xp.eye_like(P)
     return mH(xp.solve(P + xp.where((singular > 0)[..., None, None], eye, xp.zeros_like(eye)), mH(E), check=False))
 

@@ -29,7 +29,7 @@ def reciprocal(xp, x, zero):
 
 
 class Divisors:
-    """1/(σⱼ − σᵢ), 1/(σᵢ + σⱼ) and 1/σⱼ, each with 0 in the place of what is not there but for rounding."""
+    """1/(σⱼ − σᵢ), 1/(σᵢ + σⱼ) and 1/σⱼ, each with 0 instead of what is not there but for rounding."""
 
     def __init__(self, xp, A, S):
         self.xp, self.A, self.S = xp, A, S

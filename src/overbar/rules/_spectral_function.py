@@ -146,7 +146,7 @@ def spectral_function(A, args=None, *, f, df, d2f=None, d3f=None, dargs=None, d2
         Vᴴ C⁽ᵏ⁾[E₁, ..., E_k] V = Σ over all orders of the Eᵣ of  Σ f[λ₀, λ₁, ..., λ_k] (E₁)₀₁ (E₂)₁₂ ... (E_k)_(k−1)k.
 
     This is a symmetric form in E₁, ..., E_k and C̄, so that one primitive is closed under both rules: the derivative of
-    the k-th derivative with respect to A is the one along one direction more, and its bar for Eᵣ has C̄ in the place of
+    the k-th derivative with respect to A is the one along one direction more, and its bar for Eᵣ has C̄ instead of
     Eᵣ. The sum takes matrix products only. Split each E into a part N ∘ E of near pairs of eigenvalues and one of far
     pairs. If (r, s) is a far pair that stands next to each other, then
 
@@ -165,7 +165,7 @@ def spectral_function(A, args=None, *, f, df, d2f=None, d3f=None, dargs=None, d2
     at 1e-3 ℓ. (A pair is far, too, where f jumps between the two, which F tells.)
 
     Parameters θ of f leave w and V alone: ∂C/∂θ = V (∂f/∂θ)(w) Vᴴ, hence θ̄ = Re tr(C̄ᴴ V (∂f/∂θ)(w) Vᴴ). So the
-    derivative by θ of all that stands above is the same with ∂f/∂θ in the place of f.
+    derivative by θ of all that stands above is the same with ∂f/∂θ instead of f.
 
     Cost: four products for a first derivative and fourteen for a second one, in the basis that the function found. With
     n = 500 that is 0.7 to 1.5 times the function, and 3 to 4.5 times.

@@ -21,7 +21,7 @@ FLOOR = 1e-2
 
 
 class Point:
-    """A primitive and the arrays it is looked at, as its rules see them: a vector in the place of a matrix has become
+    """A primitive and the arrays it is looked at, as its rules see them: a vector instead of a matrix has become
     one."""
 
     def __init__(self, primitive, case):
