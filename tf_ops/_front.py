@@ -33,10 +33,6 @@ class TensorFlowFront(Front):
 
     # -- a call
 
-    def key(self, arrays):
-        static_shape = self.xp.static_shape
-        return tuple([(type(A), A.dtype, static_shape(A)) for A in arrays])
-
     def as_arrays(self, values):
         like = next(
             (v.dtype for v in values if isinstance(v, (tf.Tensor, tf.Variable)) and self.xp.is_floating(v)), None

@@ -51,12 +51,6 @@ class TorchFront(Front):
             return in_graph(key_of(primitive), *arrays, **options)
         return primitive.apply(self, arrays, options)
 
-    def key(self, arrays):
-        if len(arrays) == 1:
-            A = arrays[0]
-            return type(A), A.dtype, A.shape
-        return tuple([(type(A), A.dtype, A.shape) for A in arrays])
-
     def as_arrays(self, values):
         for value in values:
             if not isinstance(value, torch.Tensor):

@@ -90,7 +90,6 @@ class Front:
 
     def __init__(self, words: Words) -> None:
         self.xp = words
-        vars(words).setdefault("front", self)  # TRANSITION
         self.name = words.name
 
     def __repr__(self) -> str:
@@ -104,8 +103,13 @@ class Front:
 
     def key(self, arrays: Sequence[Any]) -> Any:
         """What is to be known of the arrays of a call to know whether they fit: types, dtypes and shapes, as something
-        that can be looked up. May raise AttributeError or TypeError for what is no array of this library."""
-        return tuple([(type(A), A.dtype, A.shape) for A in arrays])
+        that can be looked up, and the front, as another may have to convert or refuse the same arrays. May raise
+        AttributeError or TypeError for what is no array of this library."""
+        shape = self.xp.static_shape
+        if len(arrays) == 1:
+            A = arrays[0]
+            return self, type(A), A.dtype, shape(A)
+        return self, *[(type(A), A.dtype, shape(A)) for A in arrays]
 
     def as_arrays(self, values: Sequence[Any]) -> Sequence[Any]:
         """The given arrays, Python numbers and nested lists as arrays of this library. Numbers adopt the dtype of an
@@ -247,12 +251,6 @@ _INSIDE = {"overbar", "torch_ops", "tf_ops", "torch", "tensorflow", "functools",
 
 class NumpyFront(Front):
     """NumPy, which differentiates nothing by itself: `overbar.vjp` and its like do."""
-
-    def key(self, arrays):
-        if len(arrays) == 1:
-            A = arrays[0]
-            return type(A), A.dtype, A.shape
-        return tuple([(type(A), A.dtype, A.shape) for A in arrays])
 
     def as_arrays(self, values):
         for value in values:

@@ -1,5 +1,6 @@
 """What the one wrapper owes to PyTorch beyond derivatives. May import `torch_ops`."""
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -83,6 +84,16 @@ def test_an_option_that_requires_a_gradient_is_refused():
     assert torch.equal(torch.func.grad(lambda x: op(x, by=by.detach()).sum())(x.detach()), by.detach())
     with torch.no_grad():
         assert torch.equal(op(x, by=by), by)
+
+
+def test_arrays_of_numpy_are_refused_whatever_was_called_before():
+    """What is known of a call is known of a front: NumPy's takes these arrays, and PyTorch's does not."""
+    for op in (torch_ops.phi, torch_ops.quadratic):
+        arrays = (np.eye(3),) if op is torch_ops.phi else (np.eye(3), np.ones(3))
+        for call in (lambda: None, lambda op=op, arrays=arrays: op.primitive(*arrays)):
+            call()
+            with pytest.raises(TypeError, match=r"ndarray instead of a tensor.*torch\.as_tensor"):
+                op(*arrays)
 
 
 def test_a_rule_that_leaves_torch_says_so():
