@@ -422,8 +422,8 @@ class TensorFlowWords(Words):
 
     def _assert_invertible(self, A, small, problem):
         """A batch of matrices, with an error that says which of them is singular."""
-        looked_at, fine = lambda: ~_is_singular(tf.stop_gradient(A)), lambda: tf.ones(tf.shape(A)[:-2], tf.bool)
-        fine = (looked_at if small else fine)() if isinstance(small, bool) else tf.cond(small, looked_at, fine)
+        regular = lambda: ~_is_singular(tf.stop_gradient(A))  # noqa: E731
+        fine = regular() if small is True else tf.cond(small, regular, lambda: tf.ones(tf.shape(A)[:-2], tf.bool))
         words = [f"{problem} Matrix of the batch:", first_place(~fine)]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
             return tf.identity(A)

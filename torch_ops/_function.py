@@ -57,13 +57,15 @@ class PrimitiveFunction(torch.autograd.Function):
         if not isinstance(outputs, tuple):
             outputs = (outputs,)
         # An output must not be an input, nor a view of one: autograd would refuse tangents and in-place use.
+        apart = []
         for out in outputs:
             if is_view(out):
-                return tuple([_apart(out, inputs) for out in outputs])
+                out = out.clone()
             for x in inputs:
                 if out is x:
-                    return tuple([_apart(out, inputs) for out in outputs])
-        return outputs
+                    out = out.clone()
+            apart.append(out)
+        return tuple(apart)
 
     @staticmethod
     def setup_context(ctx, inputs, outputs):
@@ -108,15 +110,6 @@ class PrimitiveFunction(torch.autograd.Function):
         inputs, options = batched(call.primitive, call.options, info.batch_size, in_dims[1:], inputs)
         outputs = record(call.front, call.primitive, inputs, options)
         return outputs, (0,) * len(outputs)
-
-
-def _apart(out, inputs):
-    if is_view(out):
-        return out.clone()
-    for x in inputs:
-        if out is x:
-            return out.clone()
-    return out
 
 
 def function_of(primitive):

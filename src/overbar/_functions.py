@@ -50,13 +50,9 @@ def as_function(
     if rest:
         function = _with_signature(primitive, front, name, rest, names, returns, takes)
     else:
-        complete = None if primitive.variadic or primitive.required else len(primitive.arguments)
 
         def function(*args, **kwargs):
-            if len(args) == complete and not kwargs:
-                outputs = primitive.apply(front, args, primitive.defaults)
-            else:
-                outputs = primitive.apply(front, *primitive.bind(args, kwargs))
+            outputs = primitive.apply(front, *primitive.bind(args, kwargs))
             return outputs if returns is None else returns(*as_tuple(outputs))
 
         function.__name__ = function.__qualname__ = name

@@ -110,8 +110,7 @@ class Primitive:
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.arguments = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-        #: whether a call must give an option
-        self.required = inspect.Parameter.empty in self.defaults.values()
+        required = inspect.Parameter.empty in self.defaults.values()
         #: the options that are True or False
         self.switches = tuple(
             p.name
@@ -123,7 +122,7 @@ class Primitive:
             name for name, value in self.defaults.items() if type(value) is int and name != "batch_ndim"
         )
         #: how many positional arguments, and nothing else, make a complete call
-        self._complete = None if self.variadic or self.required else len(self.arguments)
+        self._complete = None if self.variadic or required else len(self.arguments)
         #: for each array that may be left out, what makes the one that stands for it
         self.absent = dict(absent or {})
         whole = self.signature.whole
@@ -278,10 +277,7 @@ class Primitive:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.spelling is not None:
             args, kwargs = self.spelling(*args, **kwargs)
-        if len(args) == self._complete and not kwargs:
-            arrays, options = args, self.defaults
-        else:
-            arrays, options = self.bind(args, kwargs)
+        arrays, options = self.bind(args, kwargs)
         given = arrays
         if self.absent:
             given = [
