@@ -1,8 +1,8 @@
 """Words of the array API as primitives: what rules say, where the rules themselves are differentiated in NumPy.
 
 May import `overbar._namespace` and `overbar._primitive`. A framework differentiates its own words. The sweep of NumPy
-knows primitives only, so that each word that a rule uses is one, or is made of them (`overbar._traced_words`). Those that are
-of no use otherwise are here, and not in the registry.
+knows primitives only, so that each word that a rule uses is one, or is made of them (`overbar._traced_words`). Those
+that are of no use otherwise are here, and not in the registry.
 """
 
 import numpy as np
