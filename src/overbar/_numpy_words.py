@@ -19,6 +19,7 @@ from overbar._words import Words
 __all__ = ["NumpyWords", "pairs_of", "power_of_two"]
 
 _SMALL = 48  # the size up to which NumPy solves triangular systems without halving them
+_IN_ONE_THREAD = 512  # the entries of B up to which trsm is sure to start no threads; OpenBLAS does from 1,024 on
 _TRSM = {"f": blas.strsm, "d": blas.dtrsm, "F": blas.ctrsm, "D": blas.ztrsm}
 
 
@@ -207,10 +208,10 @@ class NumpyWords(Words):
 
         SciPy has trsm, which does this in one call, but from a BLAS of its own beside NumPy's. When the two take turns,
         the threads of one still wait busily while those of the other work: on two cores the reverse rule of Cholesky
-        took several times as long. A small matrix gets no threads.
+        took several times as long. It is taken where it is sure to work in one thread, as for few entries of B.
         """
         n = T.shape[-1]
-        if n <= _SMALL and T.ndim == B.ndim == 2 and T.dtype == B.dtype and n and B.shape[-1]:
+        if n <= _SMALL and T.ndim == B.ndim == 2 and T.dtype == B.dtype and 0 < B.size <= _IN_ONE_THREAD:
             # BLAS stores by columns: the rows of T are the columns of what it gets, and Xᵀ Tᵀ = Bᵀ is solved
             trsm, T = _TRSM[T.dtype.char], T.T
             if T.flags.f_contiguous:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import overbar
+from overbar import _numpy_words
 from overbar._namespace import mH
 from tests.compare import error
 
@@ -76,3 +77,22 @@ def test_blocks_in_tensorflow():
         return tape.gradient(X, L, output_gradients=tf.constant(X_bar))
 
     assert error(bar(tf.constant(L)), expected(L, B, X_bar)) < 1e-13
+
+
+def test_the_blas_of_scipy_is_called_where_it_starts_no_threads(monkeypatch):
+    """Its threads and those of NumPy's BLAS would wait for each other, and rules of large matrices take ten times as
+    long."""
+    asked = []
+    routine = _numpy_words._TRSM["d"]
+
+    def counted(alpha, T, B, **options):
+        asked.append(B.size)
+        return routine(alpha, T, B, **options)
+
+    monkeypatch.setitem(_numpy_words._TRSM, "d", counted)
+    for n in (3, 40, 300):
+        A = np.eye(n) * 2 + np.ones((n, n)) / n
+        overbar.vjp(overbar.cholesky, A)[1](np.ones((n, n)))
+        overbar.cho_solve(np.linalg.cholesky(A), np.ones(n))
+    assert asked  # small ones are
+    assert max(asked) < 1024  # OpenBLAS's first size with threads
