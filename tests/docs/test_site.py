@@ -196,7 +196,9 @@ def test_blocks_in_a_document():
 
 def test_long_lines_are_broken_between_equations():
     line = "    Ȧ = " + " + ".join(["B"] * 12) + ",    C̄ = " + " + ".join(["D"] * 12)
-    assert notation.display([line]).count("& ") == 2
+    shown = notation.display([line])
+    assert shown.count("\n& ") == 4
+    assert shown.count("\n& \\quad + ") == 2
     assert notation.display(["    Ȧ = B,    C̄ = D"]).count(r"\qquad") == 1
 
 

@@ -3,6 +3,8 @@
 import importlib.util
 from pathlib import Path
 
+from docutils import nodes
+
 HERE = Path(__file__).parent
 
 project = "overbar"
@@ -39,3 +41,24 @@ mathjax3_config = {
     "options": {"enableMenu": False},  # the menu would fetch its further parts from another host
     "svg": {"fontCache": "global"},
 }
+
+
+def setup(app):
+    app.connect("doctree-resolved", mark_columns)
+
+
+def mark_columns(app, doctree, name):
+    """Mark the columns of a table that hold sentences, which the style sheet makes wide enough to be read, and those
+    with long pieces of code, which it breaks."""
+    for group in doctree.findall(nodes.tgroup):
+        rows = [list(row.children) for row in group.findall(nodes.row)]
+        for column in zip(*rows, strict=True):
+            words = max(len(cell.astext()) for cell in column if not code_alone(cell)) > 24
+            code = max((len(code.astext()) for cell in column for code in cell.findall(nodes.literal)), default=0) > 26
+            for cell in column:
+                cell["classes"] += ["prose"] * words + ["code"] * code
+
+
+def code_alone(cell):
+    """Whether there is nothing but code in a cell (a heading is none)."""
+    return bool(len(cell)) and all(isinstance(part, nodes.literal) for text in cell for part in text)

@@ -59,9 +59,12 @@ def home(readme):
     return "\n".join([text, *trees])
 
 
+OWN_PAGE = "In this site each name leads to a page with all of this, and with the rules."
+
+
 def index_of_ops(text):
     """The index alone: what is said of each op is on its own page."""
-    head = text.partition("\n## ")[0]
+    head = text.partition("\n## ")[0].replace("*Dimensions*", f"{OWN_PAGE}\n\n*Dimensions*", 1)
     tree = "\n".join(f"../ops/{name}.md" for name in parts(text))
     return f"{head}\n```{{toctree}}\n:hidden:\n\n{tree}\n```\n"
 
