@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 from numpy.linalg import LinAlgError
-from scipy.linalg import blas
+from scipy.linalg import lapack
 
 from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, singular
 from overbar._refinement import refined
@@ -19,8 +19,8 @@ from overbar._words import Words
 __all__ = ["NumpyWords", "pairs_of", "power_of_two"]
 
 _SMALL = 48  # the size up to which NumPy solves triangular systems without halving them
-_IN_ONE_THREAD = 512  # the entries of B up to which trsm is sure to start no threads; OpenBLAS does from 1,024 on
-_TRSM = {"f": blas.strsm, "d": blas.dtrsm, "F": blas.ctrsm, "D": blas.ztrsm}
+_IN_ONE_THREAD = 512  # the entries of B up to which trtrs is sure to start no threads; OpenBLAS does from 1,024 on
+_TRTRS = {"f": lapack.strtrs, "d": lapack.dtrtrs, "F": lapack.ctrtrs, "D": lapack.ztrtrs}
 
 
 def pairs_of(w: np.ndarray, part: float) -> tuple[np.ndarray, ...] | None:
@@ -42,11 +42,11 @@ def pairs_of(w: np.ndarray, part: float) -> tuple[np.ndarray, ...] | None:
 
 
 class NumpyWords(Words):
-    """NumPy. SciPy's LAPACK appears in messages only, see `_substitute`."""
+    """NumPy. What SciPy's LAPACK is taken for, and why for no more, says `_substitute`."""
 
     name = "NumPy"
 
-    """NumPy. SciPy's LAPACK appears in messages only, see `_substitute`."""
+    """NumPy. What SciPy's LAPACK is taken for, and why for no more, says `_substitute`."""
 
     def is_floating(self, A):
         return A.dtype.char in "fdFD"  # what LAPACK has
@@ -183,11 +183,10 @@ class NumpyWords(Words):
         return w.astype(kind, copy=False), V.astype(kind, copy=False)
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
+        if A.ndim == B.ndim == 2 and 0 < B.size <= _IN_ONE_THREAD and A.dtype == B.dtype:
+            return self._in_one_call(A, B, upper, left, adjoint, unitriangular)
         if not unitriangular:
-            zero = A.diagonal(0, -2, -1) == 0
-            if zero.any():
-                *index, i = np.argwhere(zero)[0].tolist()
-                raise LinAlgError(f"{singular('A', index)} Its diagonal is zero at ({i}, {i}).")
+            self._refuse_singular(A)
         if not left:  # X op(A) = B  is  op(A)ᵀ Xᵀ = Bᵀ
             if adjoint:  # (Aᴴ)ᵀ = conj(A)
                 A = self.conj(A)
@@ -203,20 +202,36 @@ class NumpyWords(Words):
             return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
         return self._substitute(A, B, upper, unitriangular)
 
+    def _refuse_singular(self, A):
+        diagonal = A.diagonal(0, -2, -1)
+        if np.count_nonzero(diagonal) != diagonal.size:
+            *index, i = np.argwhere(diagonal == 0)[0].tolist()
+            raise LinAlgError(f"{singular('A', index)} Its diagonal is zero at ({i}, {i}).")
+
+    def _in_one_call(self, A, B, upper, left, adjoint, unitriangular):
+        """`solve_triangular` of one small system, by SciPy's LAPACK, which finds zeros on the diagonal, too."""
+        # It stores by columns: the rows of A are the columns of what it gets, and X op(A) = B is op(A)ᵀ Xᵀ = Bᵀ.
+        if adjoint and A.dtype.kind == "c":  # Aᴴ, or on the right its transpose conj(A)
+            plain, how = left, 2
+        else:
+            plain, transposed = A.flags.f_contiguous, adjoint == left
+            how = int(transposed == plain)
+        T, upper = (A, upper) if plain else (A.T, not upper)
+        X, info = _TRTRS[A.dtype.char](T, B if left else B.T, lower=not upper, trans=how, unitdiag=unitriangular)
+        if info:
+            self._refuse_singular(A)
+        return X if left else X.T
+
     def _substitute(self, T, B, upper, unitriangular):
         """T⁻¹ B for triangular T, by halves, so that most of the work is in matrix products.
 
         SciPy has trsm, which does this in one call, but from a BLAS of its own beside NumPy's. When the two take turns,
         the threads of one still wait busily while those of the other work: on two cores the reverse rule of Cholesky
-        took several times as long. It is taken where it is sure to work in one thread, as for few entries of B.
+        took several times as long. SciPy's is taken where it is sure to work in one thread, as for few entries of B.
         """
         n = T.shape[-1]
-        if n <= _SMALL and T.ndim == B.ndim == 2 and T.dtype == B.dtype and 0 < B.size <= _IN_ONE_THREAD:
-            # BLAS stores by columns: the rows of T are the columns of what it gets, and Xᵀ Tᵀ = Bᵀ is solved
-            trsm, T = _TRSM[T.dtype.char], T.T
-            if T.flags.f_contiguous:
-                return trsm(1.0, T, B.T, side=1, lower=upper, diag=unitriangular).T
-            return trsm(1.0, T.T, B.T, side=1, lower=not upper, trans_a=1, diag=unitriangular).T
+        if T.ndim == B.ndim == 2 and 0 < B.size <= _IN_ONE_THREAD and T.dtype == B.dtype:
+            return self._in_one_call(T, B, upper, True, False, unitriangular)
         if n <= _SMALL:
             # LAPACK's LU of an upper triangular matrix eliminates nothing and pivots nowhere: solving with it is
             # back substitution to the last bit; a lower triangle is turned into an upper one.
