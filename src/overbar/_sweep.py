@@ -23,28 +23,55 @@ from overbar._traced_words import TRACE
 __all__ = ["jacobian", "jvp", "vjp"]
 
 
-def _watched(*groups):
-    for group in groups:
-        for x in group:
-            if type(x) is Traced:
-                return True
-    return False
+_NOTHING = (None, None), (None, None)
 
 
-def _pull(primitive, bars, outputs, arrays, options, needed):
-    """`Primitive.pull`, whose rule is traced where one of its arrays is, by a sweep around this one."""
-    if not _watched(bars, outputs, arrays):
-        return primitive.pull(NUMPY, bars, outputs, arrays, options, needed)
-    bars, outputs, arrays = ([constant(x) for x in xs] for xs in (bars, outputs, arrays))
-    return [without_constants(x) for x in primitive.pull(TRACE, bars, outputs, arrays, options, needed)]
+def _pull(call, bars, nested):
+    """The bars of a call's arrays. Its rule is traced where one of the arrays is, by a sweep around this one."""
+    primitive, needed, arrays, _, outputs, options, lacking = call
+    (_, inputs), (_, results) = lacking or _NOTHING
+    found = primitive.pull(
+        TRACE if nested else NUMPY,
+        _for_rules(bars, results, nested),
+        _for_rules(outputs, results, nested),
+        _for_rules(arrays, inputs, nested),
+        options,
+        needed,
+    )
+    return _from_rules(found, arrays, inputs, nested)
 
 
-def _push(primitive, dots, outputs, arrays, options):
-    """`Primitive.push`, in the same way."""
-    if not _watched(dots, outputs, arrays):
+def _push(call, dots, nested):
+    """The tangents of a call's outputs, in the same way."""
+    primitive, _, arrays, _, outputs, options, lacking = call
+    if not nested and not lacking:
         return primitive.push(NUMPY, dots, outputs, arrays, options)
-    dots, outputs, arrays = ([constant(x) for x in xs] for xs in (dots, outputs, arrays))
-    return [without_constants(x) for x in primitive.push(TRACE, dots, outputs, arrays, options)]
+    (_, inputs), (_, results) = lacking or _NOTHING
+    found = primitive.push(
+        TRACE if nested else NUMPY,
+        _for_rules(dots, inputs, nested),
+        _for_rules(outputs, results, nested),
+        _for_rules(arrays, inputs, nested),
+        options,
+    )
+    return _from_rules(found, outputs, results, nested)
+
+
+def _for_rules(arrays, lacking, nested):
+    if nested:
+        arrays = [constant(A) for A in arrays]
+    if lacking is None:
+        return arrays
+    return [A if A is None or index is None else A[index] for A, index in zip(arrays, lacking, strict=True)]
+
+
+def _from_rules(found, like, lacking, nested):
+    if lacking is not None:
+        found = [
+            A if A is None or index is None else A.reshape(B.shape)
+            for A, B, index in zip(found, like, lacking, strict=True)
+        ]
+    return [without_constants(A) for A in found] if nested else found
 
 
 def _trace(f, args):
@@ -147,15 +174,22 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
         for slot, given in zip(slots, _given(bar if several else (bar,), values, "cotangent"), strict=True):
             if slot is not None and given is not None:
                 bars[slot] = given if bars[slot] is None else bars[slot] + given
-        for primitive, inputs, in_values, made, outs, options in reversed(tape.calls):
-            out_bars = [bars[slot] for slot in made]
-            needed = [slot is not None for slot in inputs]
-            for slot, found in zip(inputs, _pull(primitive, out_bars, outs, in_values, options, needed), strict=True):
-                if found is not None:
-                    bars[slot] = found if bars[slot] is None else bars[slot] + found
+        nested = tape.nested or any(type(bar) is Traced for bar in bars)
+        for call in reversed(tape.calls):
+            primitive, inputs, in_values, made, out_values, options, lacking = call
+            out_bars = []
             for slot in made:
+                out_bars.append(bars[slot])
                 bars[slot] = None
-        return tuple([_returned(_zeros(A) if bar is None else bar) for A, bar in zip(arrays, bars, strict=False)])
+            if nested or lacking:
+                pulled = _pull(call, out_bars, nested)
+            else:
+                pulled = primitive.pull(NUMPY, out_bars, out_values, in_values, options, inputs)
+            for slot, found in zip(inputs, pulled, strict=True):
+                if found is not None:
+                    so_far = bars[slot]
+                    bars[slot] = found if so_far is None else so_far + found
+        return tuple([_returned(_zeros(A) if bar is None else bar) for A, bar in zip(arrays, bars[1:], strict=False)])
 
     value = tuple([_returned(value) for value in values])
     return (value if several else value[0]), pullback
@@ -196,11 +230,12 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     """
     arrays, outputs, several, tape = _trace(f, args)
     given = _given(dots, arrays, "tangent")
-    tangents = [*given, *[None] * (tape.count - len(given))]
-    for primitive, inputs, in_values, made, outs, options in tape.calls:
-        in_dots = [None if slot is None else tangents[slot] for slot in inputs]
+    tangents = [None, *given, *[None] * (tape.count - len(given) - 1)]
+    nested = tape.nested or any(type(dot) is Traced for dot in given)
+    for call in tape.calls:
+        in_dots = [None if slot is None else tangents[slot] for slot in call[1]]
         if any(dot is not None for dot in in_dots):
-            for slot, dot in zip(made, _push(primitive, in_dots, outs, in_values, options), strict=True):
+            for slot, dot in zip(call[3], _push(call, in_dots, nested), strict=True):
                 tangents[slot] = dot
     values = [_value(x, tape) for x in outputs]
     found = [None if slot is None else tangents[slot] for slot in [_slot(x, tape) for x in outputs]]
