@@ -109,7 +109,7 @@ class Traced:
 
     def _refuse(self, name, how=""):
         ours = name.rpartition(".")[2]
-        remedy = f"Call overbar.{ours}" if ours in rules.REGISTRY else "Use overbar's primitives inside the function"
+        remedy = f"Call overbar.{ours}" if ours in rules.__all__ else "Use overbar's primitives inside the function"
         raise TypeError(
             f"numpy.{name} got an array whose derivative is being traced, and has no rule{how and f' {how}'}. "
             f"{remedy}, or make it a primitive with its own rule."
@@ -190,7 +190,7 @@ class Traced:
         return bare(self) >= bare(other)
 
     def __abs__(self):
-        return _entries.absolute(self)
+        return rules.abs(self)
 
     def __getitem__(self, index):
         return rules.subset(self, index=index)

@@ -30,6 +30,7 @@ from overbar._traced import (
 from overbar._traced_functions import functions, ufuncs
 from overbar._words import Words
 from overbar.rules import _entries
+from overbar.rules._complex_parts import unit
 
 
 def _of_numbers(name):
@@ -73,8 +74,9 @@ class _TraceWords(NumpyWords):
     power_of_two, permutation_matrix = _of_numbers("power_of_two"), _of_numbers("permutation_matrix")
 
     exp, log, sqrt, sin, cos, tanh = map(_by, (rules.exp, rules.log, rules.sqrt, rules.sin, rules.cos, rules.tanh))
-    reciprocal, log1p, expm1 = _by(rules.reciprocal), _by(_entries.log1p), _by(_entries.expm1)
-    abs, phi = _by(_entries.absolute), _by(rules.phi)
+    reciprocal, log1p, expm1 = _by(rules.reciprocal), _by(rules.log1p), _by(rules.expm1)
+    erf, gammaln, logaddexp = _by(rules.erf), _by(rules.gammaln), _by(rules.logaddexp)
+    abs, phi, maximum, minimum = map(_by, (rules.abs, rules.phi, rules.maximum, rules.minimum))
     add, subtract, multiply, divide = map(_by, (rules.add, rules.subtract, rules.multiply, _entries.divide))
     matmul, pow, matrix_transpose, mT = map(
         _by, (rules.matmul, rules.power, rules.matrix_transpose, rules.matrix_transpose)
@@ -102,13 +104,13 @@ class _TraceWords(NumpyWords):
         return _entries.converted(A, dtype=np.dtype(dtype))
 
     def conj(self, A):
-        return _entries.conjugate(A) if A.dtype.kind == "c" else A
+        return rules.conj(A) if A.dtype.kind == "c" else A
 
     def real(self, A):
-        return _entries.real_part(A) if A.dtype.kind == "c" else A
+        return rules.real(A) if A.dtype.kind == "c" else A
 
     def imag(self, A):
-        return _entries.imaginary_part(A) if A.dtype.kind == "c" else self.zeros_like(A)
+        return rules.imag(A) if A.dtype.kind == "c" else self.zeros_like(A)
 
     def mH(self, A):
         return self.conj(rules.matrix_transpose(A))
@@ -116,7 +118,10 @@ class _TraceWords(NumpyWords):
     def sign(self, A):
         if A.dtype.kind != "c":
             return lifted(np.sign(bare(A)))
-        return _entries.unit(A)
+        return unit(A)
+
+    def polygamma(self, n, A):
+        return rules.polygamma(A, n=n)
 
     def where(self, mask, A, B):
         mask = np.asarray(bare(mask), bool)
@@ -128,12 +133,6 @@ class _TraceWords(NumpyWords):
         if wide != shape:  # the primitive takes a mask of the shape of its result
             A, B = (self.broadcast_to(x, wide) if isinstance(x, _ARRAYS) else x for x in (A, B))
         return _entries.selected(A, B, mask=np.broadcast_to(mask, wide))
-
-    def maximum(self, A, B):
-        return self.where((bare(A) >= bare(B)) | np.isnan(bare(A)), A, B)
-
-    def minimum(self, A, B):
-        return self.where((bare(A) <= bare(B)) | np.isnan(bare(A)), A, B)
 
     def max(self, A, axis=None, keepdims=False):
         return self._first(A, np.argmax, axis, keepdims, "max")
@@ -179,7 +178,7 @@ class _TraceWords(NumpyWords):
         return A if A.shape == shape else _entries.broadcast(A, shape=shape)
 
     def permute_dims(self, A, axes):
-        return _entries.permuted(A, axes=tuple(axes))
+        return _entries.permuted(A, axes=tuple(axes)) if type(A) is Traced else np.transpose(A, tuple(axes))
 
     def concat(self, arrays, axis=0):
         if not any(map(moves, arrays)):
@@ -372,6 +371,6 @@ Traced.__neg__ = lambda self: -1 * self
 
 for _name in (
     "all", "any", "argmax", "argmin", "argsort", "clip", "diagonal", "dot", "max", "mean", "min", "nonzero", "squeeze",
-    "swapaxes", "trace",
+    "std", "swapaxes", "trace", "var",
 ):  # fmt: skip
     setattr(Traced, _name, _method(getattr(np, _name)))

@@ -1,10 +1,10 @@
 """The words in which rules are written: what each array library calls things, under one set of names.
 
-May import NumPy and array-api-compat. A rule asks ``xp = namespace(A)`` and writes its mathematics with ``xp.*``,
-``@``, ``A[..., a:b]`` and Python numbers only. The names are those of the Python array API standard
-(https://data-apis.org/array-api), plus the few routines that matrix derivatives need and the standard lacks: the
-methods of `Words`. A framework's front (`torch_ops`, `tf_ops`) subclasses it. How a primitive is called in a library is
-no word: that is `overbar._front`.
+May import NumPy, array-api-compat, and SciPy's special functions when one of them is asked for. A rule asks
+``xp = namespace(A)`` and writes its mathematics with ``xp.*``, ``@``, ``A[..., a:b]`` and Python numbers only. The
+names are those of the Python array API standard (https://data-apis.org/array-api), plus the few routines that matrix
+derivatives need and the standard lacks: the methods of `Words`. A framework's front (`torch_ops`, `tf_ops`) subclasses
+it. How a primitive is called in a library is no word: that is `overbar._front`.
 """
 
 from __future__ import annotations
@@ -93,6 +93,23 @@ class Words:
     def real(self, A: Any) -> Any:
         """The real part; A itself where it is real."""
         return self.base.real(A) if self.is_complex(A) else A
+
+    def erf(self, A: Any) -> Any:
+        """The error function of real A."""
+        return self._of_scipy(lambda special, A: special.erf(A), A)
+
+    def gammaln(self, A: Any) -> Any:
+        """log |Γ(A)| of real A."""
+        return self._of_scipy(lambda special, A: special.gammaln(A), A)
+
+    def polygamma(self, n: int, A: Any) -> Any:
+        """The derivative of order n + 1 of log Γ(A), for real A: the digamma function for n = 0."""
+        return self._of_scipy(lambda special, A: special.polygamma(n, A) if n else special.psi(A), A)
+
+    def _of_scipy(self, function, A):
+        from scipy import special  # which takes as long to import as all of overbar
+
+        return self.constant(np.asarray(function(special, np.asarray(A)), np.asarray(A).dtype), A)
 
     def power_of_two(self, A: Any) -> Any:
         """For each matrix of A (..., m, n) a power of 2 next to its largest entry, in an array (..., 1, 1) of A's real
