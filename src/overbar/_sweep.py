@@ -47,7 +47,7 @@ def _push(primitive, dots, outputs, arrays, options):
     return [without_constants(x) for x in primitive.push(TRACE, dots, outputs, arrays, options)]
 
 
-def _trace(f, args):
+def trace(f, args):
     """Run f on traced arrays: these, the outputs as a tuple, whether f returned a tuple, the tape."""
     tape = Tape()
     arrays = []
@@ -97,6 +97,58 @@ def _zeros(like):
     return np.zeros(like.shape, like.dtype)
 
 
+def pull_along(tape, bars, keep=False):
+    """The reverse sweep: complete the bars of all arrays of a tape, None where none came. Those of what calls made are
+    dropped on the way, unless they are to be kept."""
+    for primitive, inputs, in_values, made, outs, options in reversed(tape.calls):
+        out_bars = [bars[slot] for slot in made]
+        needed = [slot is not None for slot in inputs]
+        for slot, found in zip(inputs, _pull(primitive, out_bars, outs, in_values, options, needed), strict=True):
+            if found is not None:
+                bars[slot] = found if bars[slot] is None else bars[slot] + found
+        if not keep:
+            for slot in made:
+                bars[slot] = None
+    return bars
+
+
+def push_along(tape, dots):
+    """The forward sweep: the tangents of all arrays of a tape from those of the first ones, None where none moves."""
+    tangents = [*dots, *[None] * (tape.count - len(dots))]
+    for primitive, inputs, in_values, made, outs, options in tape.calls:
+        in_dots = [None if slot is None else tangents[slot] for slot in inputs]
+        if any(dot is not None for dot in in_dots):
+            for slot, dot in zip(made, _push(primitive, in_dots, outs, in_values, options), strict=True):
+                tangents[slot] = dot
+    return tangents
+
+
+def reverse(f, args):
+    """Run f: its values, whether it returned several, its arguments as arrays, and the sweep, which takes a bar for
+    each value and returns one for each argument, None where none came."""
+    arrays, outputs, several, tape = trace(f, args)
+    values = tuple([_value(x, tape) for x in outputs])
+    slots = [_slot(x, tape) for x in outputs]
+    del outputs  # what is traced knows the tape; the sweep needs the tape only
+
+    def sweep(given):
+        bars = [None] * tape.count
+        for slot, bar in zip(slots, given, strict=True):
+            if slot is not None and bar is not None:
+                bars[slot] = bar if bars[slot] is None else bars[slot] + bar
+        return pull_along(tape, bars)[: len(arrays)]
+
+    return values, several, arrays, sweep
+
+
+def forward(f, args, dots):
+    """Run f: its values, whether it returned several, and the tangent of each value, None where it does not move."""
+    arrays, outputs, several, tape = trace(f, args)
+    tangents = push_along(tape, _given(dots, arrays, "tangent"))
+    slots = [_slot(x, tape) for x in outputs]
+    return [_value(x, tape) for x in outputs], several, [None if slot is None else tangents[slot] for slot in slots]
+
+
 def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Value of f and its pullback (reverse mode), in NumPy.
 
@@ -137,25 +189,11 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     array([[ 0.3125, -0.125 ],
            [-0.125 ,  0.25  ]])
     """
-    arrays, outputs, several, tape = _trace(f, args)
-    values = tuple([_value(x, tape) for x in outputs])
-    slots = [_slot(x, tape) for x in outputs]
-    del outputs  # what is traced knows the tape; the pullback needs the tape only
+    values, several, arrays, sweep = reverse(f, args)
 
     def pullback(bar):
-        bars = [None] * tape.count
-        for slot, given in zip(slots, _given(bar if several else (bar,), values, "cotangent"), strict=True):
-            if slot is not None and given is not None:
-                bars[slot] = given if bars[slot] is None else bars[slot] + given
-        for primitive, inputs, in_values, made, outs, options in reversed(tape.calls):
-            out_bars = [bars[slot] for slot in made]
-            needed = [slot is not None for slot in inputs]
-            for slot, found in zip(inputs, _pull(primitive, out_bars, outs, in_values, options, needed), strict=True):
-                if found is not None:
-                    bars[slot] = found if bars[slot] is None else bars[slot] + found
-            for slot in made:
-                bars[slot] = None
-        return tuple([_returned(_zeros(A) if bar is None else bar) for A, bar in zip(arrays, bars, strict=False)])
+        bars = sweep(_given(bar if several else (bar,), values, "cotangent"))
+        return tuple([_returned(_zeros(A) if bar is None else bar) for A, bar in zip(arrays, bars, strict=True)])
 
     value = tuple([_returned(value) for value in values])
     return (value if several else value[0]), pullback
@@ -194,16 +232,7 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     >>> overbar.jvp(overbar.trace, (A,), (A_dot,))
     (np.float64(5.0), np.float64(2.0))
     """
-    arrays, outputs, several, tape = _trace(f, args)
-    given = _given(dots, arrays, "tangent")
-    tangents = [*given, *[None] * (tape.count - len(given))]
-    for primitive, inputs, in_values, made, outs, options in tape.calls:
-        in_dots = [None if slot is None else tangents[slot] for slot in inputs]
-        if any(dot is not None for dot in in_dots):
-            for slot, dot in zip(made, _push(primitive, in_dots, outs, in_values, options), strict=True):
-                tangents[slot] = dot
-    values = [_value(x, tape) for x in outputs]
-    found = [None if slot is None else tangents[slot] for slot in [_slot(x, tape) for x in outputs]]
+    values, several, found = forward(f, args, dots)
     dots = tuple([_returned(_zeros(v) if dot is None else dot) for v, dot in zip(values, found, strict=True)])
     values = tuple(map(_returned, values))
     return (values, dots) if several else (values[0], dots[0])
