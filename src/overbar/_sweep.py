@@ -41,7 +41,7 @@ def _pull(call, bars, nested):
     return _from_rules(found, arrays, inputs, nested)
 
 
-def _push(call, dots, nested):
+def push_call(call, dots, nested):
     """The tangents of a call's outputs, in the same way."""
     primitive, _, arrays, _, outputs, options, lacking = call
     if not nested and not lacking:
@@ -74,7 +74,7 @@ def _from_rules(found, like, lacking, nested):
     return [without_constants(A) for A in found] if nested else found
 
 
-def _trace(f, args):
+def trace(f, args):
     """Run f on traced arrays: these, the outputs as a tuple, whether f returned a tuple, the tape."""
     tape = Tape()
     arrays = []
@@ -124,6 +124,67 @@ def _zeros(like):
     return np.zeros(like.shape, like.dtype)
 
 
+def pull_along(tape, bars, keep=False):
+    """The reverse sweep: complete the bars of all arrays of a tape, by slot, None where none came. Those of what calls
+    made are dropped on the way, unless they are to be kept."""
+    nested = tape.nested or any(type(bar) is Traced for bar in bars)
+    for call in reversed(tape.calls):
+        primitive, inputs, in_values, made, out_values, options, lacking = call
+        out_bars = []
+        for slot in made:
+            out_bars.append(bars[slot])
+            if not keep:
+                bars[slot] = None
+        if nested or lacking:
+            pulled = _pull(call, out_bars, nested)
+        else:
+            pulled = primitive.pull(NUMPY, out_bars, out_values, in_values, options, inputs)
+        for slot, found in zip(inputs, pulled, strict=True):
+            if found is not None:
+                so_far = bars[slot]
+                bars[slot] = found if so_far is None else so_far + found
+    return bars
+
+
+def push_along(tape, dots):
+    """The forward sweep: the tangents of all arrays of a tape, by slot, from those of the first ones, None where none
+    moves."""
+    tangents = [None, *dots, *[None] * (tape.count - 1 - len(dots))]
+    nested = tape.nested or any(type(dot) is Traced for dot in dots)
+    for call in tape.calls:
+        in_dots = [None if slot is None else tangents[slot] for slot in call[1]]
+        if any(dot is not None for dot in in_dots):
+            for slot, dot in zip(call[3], push_call(call, in_dots, nested), strict=True):
+                tangents[slot] = dot
+    return tangents
+
+
+def reverse(f, args):
+    """Run f: its values, whether it returned several, its arguments as arrays, and the sweep, which takes a bar for
+    each value and returns one for each argument, None where none came."""
+    arrays, outputs, several, tape = trace(f, args)
+    values = tuple([_value(x, tape) for x in outputs])
+    slots = [_slot(x, tape) for x in outputs]
+    del outputs  # what is traced knows the tape; the sweep needs the tape only
+
+    def sweep(given):
+        bars = [None] * tape.count
+        for slot, bar in zip(slots, given, strict=True):
+            if slot is not None and bar is not None:
+                bars[slot] = bar if bars[slot] is None else bars[slot] + bar
+        return pull_along(tape, bars)[1 : len(arrays) + 1]
+
+    return values, several, arrays, sweep
+
+
+def forward(f, args, dots):
+    """Run f: its values, whether it returned several, and the tangent of each value, None where it does not move."""
+    arrays, outputs, several, tape = trace(f, args)
+    tangents = push_along(tape, _given(dots, arrays, "tangent"))
+    slots = [_slot(x, tape) for x in outputs]
+    return [_value(x, tape) for x in outputs], several, [None if slot is None else tangents[slot] for slot in slots]
+
+
 def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Value of f and its pullback (reverse mode), in NumPy.
 
@@ -164,32 +225,11 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     array([[ 0.3125, -0.125 ],
            [-0.125 ,  0.25  ]])
     """
-    arrays, outputs, several, tape = _trace(f, args)
-    values = tuple([_value(x, tape) for x in outputs])
-    slots = [_slot(x, tape) for x in outputs]
-    del outputs  # what is traced knows the tape; the pullback needs the tape only
+    values, several, arrays, sweep = reverse(f, args)
 
     def pullback(bar):
-        bars = [None] * tape.count
-        for slot, given in zip(slots, _given(bar if several else (bar,), values, "cotangent"), strict=True):
-            if slot is not None and given is not None:
-                bars[slot] = given if bars[slot] is None else bars[slot] + given
-        nested = tape.nested or any(type(bar) is Traced for bar in bars)
-        for call in reversed(tape.calls):
-            primitive, inputs, in_values, made, out_values, options, lacking = call
-            out_bars = []
-            for slot in made:
-                out_bars.append(bars[slot])
-                bars[slot] = None
-            if nested or lacking:
-                pulled = _pull(call, out_bars, nested)
-            else:
-                pulled = primitive.pull(NUMPY, out_bars, out_values, in_values, options, inputs)
-            for slot, found in zip(inputs, pulled, strict=True):
-                if found is not None:
-                    so_far = bars[slot]
-                    bars[slot] = found if so_far is None else so_far + found
-        return tuple([_returned(_zeros(A) if bar is None else bar) for A, bar in zip(arrays, bars[1:], strict=False)])
+        bars = sweep(_given(bar if several else (bar,), values, "cotangent"))
+        return tuple([_returned(_zeros(A) if bar is None else bar) for A, bar in zip(arrays, bars, strict=True)])
 
     value = tuple([_returned(value) for value in values])
     return (value if several else value[0]), pullback
@@ -228,17 +268,7 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     >>> overbar.jvp(overbar.trace, (A,), (A_dot,))
     (np.float64(5.0), np.float64(2.0))
     """
-    arrays, outputs, several, tape = _trace(f, args)
-    given = _given(dots, arrays, "tangent")
-    tangents = [None, *given, *[None] * (tape.count - len(given) - 1)]
-    nested = tape.nested or any(type(dot) is Traced for dot in given)
-    for call in tape.calls:
-        in_dots = [None if slot is None else tangents[slot] for slot in call[1]]
-        if any(dot is not None for dot in in_dots):
-            for slot, dot in zip(call[3], _push(call, in_dots, nested), strict=True):
-                tangents[slot] = dot
-    values = [_value(x, tape) for x in outputs]
-    found = [None if slot is None else tangents[slot] for slot in [_slot(x, tape) for x in outputs]]
+    values, several, found = forward(f, args, dots)
     dots = tuple([_returned(_zeros(v) if dot is None else dot) for v, dot in zip(values, found, strict=True)])
     values = tuple(map(_returned, values))
     return (values, dots) if several else (values[0], dots[0])

@@ -14,7 +14,6 @@ import numpy as np
 from overbar import rules
 from overbar._namespace import namespace
 from overbar._traced_functions import OF_NUMBERS
-from overbar.rules import _entries
 
 #: NumPy's ufuncs by name and its functions, in the words of traced arrays: `overbar._traced_words` fills them in
 UFUNCS, FUNCTIONS = {}, {}
