@@ -1,10 +1,10 @@
 """All ways of Murray's note (arXiv:1602.07527) to differentiate the Cholesky decomposition, on matrices that are
 anything but well conditioned. May import `overbar`.
 
-What the ways share on well-conditioned matrices, in every dtype, with batches and in both conventions for the bar, is in
-`tests/rules/test_murray.py`. Here, given L, each is held against the rule in fifty digits: it may lose what systems with
-L lose, eps times the condition of L, which is the root of that of A. From A, each is as good as the rounding of L lets
-it be, eps times the condition of A. Where only the scales of rows and columns differ, nothing is lost.
+What the ways share on well-conditioned matrices, in every dtype, with batches and in both conventions for the bar, is
+in `tests/rules/test_murray.py`. Here each is held against the rule in fifty digits. Given L, it may lose what systems
+with L lose, eps times the condition of L, which is the root of that of A. From A, each is as good as the rounding of L
+lets it be, eps times the condition of A. Where only the scales of rows and columns differ, nothing is lost.
 """
 
 import numpy as np
@@ -109,7 +109,7 @@ def test_any_two_are_adjoint(forward, reverse, make):
 @pytest.mark.parametrize("make", [hilbert, kernel, graded])
 def test_a_diagonal_that_is_not_halved_shows(make):
     """The mistake that everybody makes once, in the middle of the symbolic rule."""
-    A, A_dot, L_bar = drawn(make)
+    A, _, L_bar = drawn(make)
     L = np.linalg.cholesky(A)
     L_inv = np.linalg.inv(L)
     X = L_inv.T @ np.tril(L.T @ L_bar) @ L_inv
