@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import special
 
 import overbar
 from overbar._traced import Traced
@@ -11,7 +12,7 @@ A = RNG.standard_normal((3, 3)) + 3 * np.eye(3)
 SPD = A @ A.T
 B = RNG.standard_normal((3, 3))
 V, W = np.array([0.5, -1.2, 2.0]), np.array([1.5, 0.3, -0.7])
-STACK = RNG.standard_normal((2, 3, 4))
+STACK, WEIGHTS = RNG.standard_normal((2, 3, 4)), RNG.standard_normal((4, 2))
 NUMBER = np.array(0.8)
 MASK = np.array([True, False, True])
 
@@ -38,6 +39,8 @@ SAME = {
     "reshape": (lambda x: x.reshape(4, -1), STACK),
     "sum": (lambda x: x.sum(0), STACK),
     "mean": (lambda x: x.mean((0, 2), keepdims=True), STACK),
+    "var": (lambda x: x.var(axis=1, ddof=1), STACK),
+    "std": (lambda x: x.std((0, 2), keepdims=True), STACK),
     "max": (lambda x: x.max(), STACK),
     "min(axis)": (lambda x: x.min(1), STACK),
     "clip": (lambda x: x.clip(-0.5, 0.5), STACK),
@@ -86,13 +89,24 @@ SAME = {
     "numpy.where with a wider mask": (lambda x: np.where(np.outer([1, 0], V) > 0, 1j, x), V),
     "numpy.where with a number": (lambda x: np.where(MASK, x, 0), V),
     "numpy.mean": (lambda x: np.mean(x, axis=-1), STACK),
+    "numpy.var": (lambda x: np.var(x, axis=0, keepdims=True), STACK),
+    "numpy.std": (lambda x: np.std(x, axis=-1, ddof=1), STACK),
+    "numpy.real": (lambda x: np.real(1j * x * x) + np.imag(1j * x * x), V),
+    "numpy.logaddexp": (lambda x: np.logaddexp(x, W), V),
+    "numpy.einsum": (lambda x: np.einsum("ijk,kl", x, WEIGHTS, optimize=True), STACK),
+    "numpy.einsum of integers": (lambda x: np.einsum("i,i->", np.arange(3), x), V),
+    "scipy.special.expit": (lambda x: special.expit(x), V),
+    "scipy.special.erf": (lambda x: special.erf(x), V),
+    "scipy.special.gammaln": (lambda x: special.gammaln(x * x) + special.psi(1 + x * x), V),
     "numpy.max": (lambda x: np.max(x, axis=(0, 1)), STACK),
     "numpy.clip": (lambda x: np.clip(x, None, 1.0), V),
+    "numpy.clip by name": (lambda x: np.clip(x, min=-1.0, max=1.0), V),
     "numpy.stack": (lambda x: np.stack([x, W, x * x], axis=1), V),
     "numpy.concatenate": (lambda x: np.concatenate([x, W]), V),
     "numpy.transpose": (lambda x: np.transpose(x), STACK),
     "numpy.swapaxes": (lambda x: np.swapaxes(x, 0, 2), STACK),
     "numpy.expand_dims": (lambda x: np.expand_dims(x, 1), V),
+    "numpy.expand_dims of several": (lambda x: np.expand_dims(x, (0, -1)), V),
     "numpy.squeeze": (lambda x: np.squeeze(x[None, :, None]), V),
     "numpy.broadcast_to": (lambda x: np.broadcast_to(x, (2, 3)), V),
     "numpy.reshape": (lambda x: np.reshape(x, (4, 6)), STACK),
@@ -162,6 +176,9 @@ REFUSED = {
     "numpy.sum with dtype": (lambda x: np.sum(x, dtype=float), V, "numpy.sum got .* in this way.*Call overbar.sum"),
     "numpy.exp with out": (lambda x: np.exp(x, out=W.copy()), V, "numpy.exp got"),
     "numpy.add.reduce": (lambda x: np.add.reduce(x), V, "numpy.add got"),
+    "numpy.einsum of a diagonal": (lambda x: np.einsum("ii", x), A, "overbar.trace"),
+    "numpy.mean with dtype": (lambda x: np.mean(x, dtype=float), V, "numpy.mean got .*Call overbar.mean"),
+    "scipy.special.logsumexp": (lambda x: special.logsumexp(x), V, "its derivative would be lost"),
     "numpy.trace of a stack": (lambda x: np.trace(x), STACK, "For stacks there is overbar.trace"),
     "numpy.linalg.eigh": (lambda x: np.linalg.eigh(x), SPD, "numpy.linalg.eigh got.*Call overbar.eigh"),
     "numpy.linalg.qr": (lambda x: np.linalg.qr(x), A, "Call overbar.qr"),

@@ -134,6 +134,20 @@ class TensorFlowWords(Words):
     def real(self, A):
         return tf.math.real(A)
 
+    def erf(self, A):
+        return tf.math.erf(A)
+
+    def gammaln(self, A):
+        return tf.math.lgamma(A)
+
+    def polygamma(self, n, A):
+        return tf.math.polygamma(tf.constant(n, A.dtype), A) if n else tf.math.digamma(A)
+
+    def logaddexp(self, A, B):
+        # the difference of equal infinities would be NaN
+        apart = tf.abs(tf.where(tf.equal(A, B), tf.zeros_like(A - B), A - B))
+        return tf.maximum(A, B) + tf.math.log1p(tf.exp(-apart))
+
     # -- shapes
 
     def eye_like(self, A):

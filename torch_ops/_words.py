@@ -50,6 +50,17 @@ class TorchWords(Words):
     def real(self, A):
         return A.real if A.is_complex() else A
 
+    def erf(self, A):
+        return torch.erf(A)
+
+    def gammaln(self, A):
+        return torch.lgamma(A)
+
+    def polygamma(self, n, A):
+        if n == 1:  # of which torch's has ten digits
+            return torch.special.zeta(2.0, A)
+        return torch.polygamma(n, A)
+
     def power_of_two(self, A):
         if 0 in A.shape[-2:]:
             return A.new_ones((*A.shape[:-2], 1, 1), dtype=A.real.dtype)

@@ -18,7 +18,7 @@ import numpy as np
 
 from overbar._gradients import Given, Leaves
 from overbar._namespace import front
-from overbar._primitive import Primitive
+from overbar._primitive import Primitive, as_tuple
 from overbar._sweep import forward, reverse
 from overbar._traced import Traced, bare, constant, moves, without_constants
 
@@ -91,7 +91,7 @@ class _Recomputed(Primitive):
         outputs = tuple([bare(x) for x in self.first([constant(bare(x)) for x in arrays])])
         self.outputs = self.differentiable = self.public = len(outputs)
         self.ready.append(outputs)
-        return self.rebuild(front(*arrays).call(self, arrays, {}))
+        return self.rebuild(as_tuple(front(*arrays).enter(self, arrays, self.defaults)))
 
     def pull(self, front, bars, outputs, arrays, options, needed=None):
         if all(bar is None for bar in bars):

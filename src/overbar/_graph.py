@@ -21,7 +21,7 @@ from overbar._front import NUMPY
 from overbar._gradients import Given, Leaves
 from overbar._layout import drawn
 from overbar._primitive import Primitive
-from overbar._sweep import pull_along, push_along, trace
+from overbar._sweep import pull_along, push_along, push_call, trace
 from overbar._traced import Traced, bare, without_constants
 
 __all__ = ["Graph", "graph", "name"]
@@ -397,7 +397,7 @@ def graph(
     args = [float(x) if type(x) is int else x for x in args]
     builders = [leaves.collect(x, label) for x, label in zip(args, _argument_names(f, args, names), strict=True)]
     labels = _Labels()
-    for slot, path in enumerate(leaves.paths):
+    for slot, path in enumerate(leaves.paths, 1):
         labels.give(slot, path)
 
     def function(*arrays):
@@ -426,8 +426,8 @@ def graph(
 def _built(arrays, slots, tape, labels, dots, bars):
     """The graph of what is written down on a tape."""
     used = {slot for _, inputs, *_ in tape.calls for slot in inputs} | set(slots) | labels.of_slots.keys()
-    values = dict(enumerate(arrays))
-    for primitive, _, _, made, outs, _ in tape.calls:
+    values = dict(enumerate(arrays, 1))
+    for primitive, _, _, made, outs, *_ in tape.calls:
         for i, (slot, out) in enumerate(zip(made, outs, strict=True)):
             if i < primitive.public or slot in used:  # others are intermediates that only the rules see
                 values[slot] = bare(without_constants(out))
@@ -455,8 +455,10 @@ def _built(arrays, slots, tape, labels, dots, bars):
             of[slot], text, primitive, values[slot][()], derivative(tangents, slot), derivative(cotangents, slot)
         )
 
-    nodes, edges = [node(slot) for slot in range(len(arrays))], []
-    for primitive, inputs, in_values, made, outs, options in tape.calls:
+    sources = range(1, len(arrays) + 1)
+    nodes, edges = [node(slot) for slot in sources], []
+    for call in tape.calls:
+        primitive, inputs, in_values, made, _, options, _ = call
         operands = [
             (_short(bare(value)) if np.size(bare(value)) == 1 else f"array{np.shape(bare(value))}")
             if slot is None
@@ -469,16 +471,18 @@ def _built(arrays, slots, tape, labels, dots, bars):
             nodes.append(node(slot, text if len(shown) == 1 else f"{text}[{i}]", primitive.name))
         for k, source in enumerate(inputs):
             if source is not None:
-                local = _local_derivatives(primitive, k, in_values, outs, options)
+                local = _local_derivatives(call, k)
                 edges += [Edge(of[source], of[slot], primitive.name, local[i]) for i, slot in shown]
-    return Graph(nodes, edges, [of[i] for i in range(len(arrays))], [of[slot] for slot in slots], labels.aliases)
+    return Graph(nodes, edges, [of[slot] for slot in sources], [of[slot] for slot in slots], labels.aliases)
 
 
-def _local_derivatives(primitive, k, arrays, outputs, options):
-    """∂output/∂array for each output that is a real number, of one array that is one; None for others."""
+def _local_derivatives(call, k):
+    """∂output/∂array for each output of a call that is a real number, of its k-th array if that is one; None for
+    others."""
+    _, _, arrays, _, outputs, *_ = call
     single = [x.ndim == 0 and x.dtype.kind == "f" for x in (arrays[k], *outputs)]
     if not single[0] or not any(single[1:]):
         return [None] * len(outputs)
     dots = [np.ones_like(A) if i == k else None for i, A in enumerate(arrays)]
-    found = primitive.push(NUMPY, dots, outputs, arrays, options)
+    found = push_call(call, dots, nested=False)
     return [float(x) if one and x is not None else None for x, one in zip(found, single[1:], strict=True)]

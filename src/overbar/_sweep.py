@@ -23,28 +23,55 @@ from overbar._traced_words import TRACE
 __all__ = ["jacobian", "jvp", "vjp"]
 
 
-def _watched(*groups):
-    for group in groups:
-        for x in group:
-            if type(x) is Traced:
-                return True
-    return False
+_NOTHING = (None, None), (None, None)
 
 
-def _pull(primitive, bars, outputs, arrays, options, needed):
-    """`Primitive.pull`, whose rule is traced where one of its arrays is, by a sweep around this one."""
-    if not _watched(bars, outputs, arrays):
-        return primitive.pull(NUMPY, bars, outputs, arrays, options, needed)
-    bars, outputs, arrays = ([constant(x) for x in xs] for xs in (bars, outputs, arrays))
-    return [without_constants(x) for x in primitive.pull(TRACE, bars, outputs, arrays, options, needed)]
+def _pull(call, bars, nested):
+    """The bars of a call's arrays. Its rule is traced where one of the arrays is, by a sweep around this one."""
+    primitive, needed, arrays, _, outputs, options, lacking = call
+    (_, inputs), (_, results) = lacking or _NOTHING
+    found = primitive.pull(
+        TRACE if nested else NUMPY,
+        _for_rules(bars, results, nested),
+        _for_rules(outputs, results, nested),
+        _for_rules(arrays, inputs, nested),
+        options,
+        needed,
+    )
+    return _from_rules(found, arrays, inputs, nested)
 
 
-def _push(primitive, dots, outputs, arrays, options):
-    """`Primitive.push`, in the same way."""
-    if not _watched(dots, outputs, arrays):
+def push_call(call, dots, nested):
+    """The tangents of a call's outputs, in the same way."""
+    primitive, _, arrays, _, outputs, options, lacking = call
+    if not nested and not lacking:
         return primitive.push(NUMPY, dots, outputs, arrays, options)
-    dots, outputs, arrays = ([constant(x) for x in xs] for xs in (dots, outputs, arrays))
-    return [without_constants(x) for x in primitive.push(TRACE, dots, outputs, arrays, options)]
+    (_, inputs), (_, results) = lacking or _NOTHING
+    found = primitive.push(
+        TRACE if nested else NUMPY,
+        _for_rules(dots, inputs, nested),
+        _for_rules(outputs, results, nested),
+        _for_rules(arrays, inputs, nested),
+        options,
+    )
+    return _from_rules(found, outputs, results, nested)
+
+
+def _for_rules(arrays, lacking, nested):
+    if nested:
+        arrays = [constant(A) for A in arrays]
+    if lacking is None:
+        return arrays
+    return [A if A is None or index is None else A[index] for A, index in zip(arrays, lacking, strict=True)]
+
+
+def _from_rules(found, like, lacking, nested):
+    if lacking is not None:
+        found = [
+            A if A is None or index is None else A.reshape(B.shape)
+            for A, B, index in zip(found, like, lacking, strict=True)
+        ]
+    return [without_constants(A) for A in found] if nested else found
 
 
 def trace(f, args):
@@ -98,27 +125,36 @@ def _zeros(like):
 
 
 def pull_along(tape, bars, keep=False):
-    """The reverse sweep: complete the bars of all arrays of a tape, None where none came. Those of what calls made are
-    dropped on the way, unless they are to be kept."""
-    for primitive, inputs, in_values, made, outs, options in reversed(tape.calls):
-        out_bars = [bars[slot] for slot in made]
-        needed = [slot is not None for slot in inputs]
-        for slot, found in zip(inputs, _pull(primitive, out_bars, outs, in_values, options, needed), strict=True):
-            if found is not None:
-                bars[slot] = found if bars[slot] is None else bars[slot] + found
-        if not keep:
-            for slot in made:
+    """The reverse sweep: complete the bars of all arrays of a tape, by slot, None where none came. Those of what calls
+    made are dropped on the way, unless they are to be kept."""
+    nested = tape.nested or any(type(bar) is Traced for bar in bars)
+    for call in reversed(tape.calls):
+        primitive, inputs, in_values, made, out_values, options, lacking = call
+        out_bars = []
+        for slot in made:
+            out_bars.append(bars[slot])
+            if not keep:
                 bars[slot] = None
+        if nested or lacking:
+            pulled = _pull(call, out_bars, nested)
+        else:
+            pulled = primitive.pull(NUMPY, out_bars, out_values, in_values, options, inputs)
+        for slot, found in zip(inputs, pulled, strict=True):
+            if found is not None:
+                so_far = bars[slot]
+                bars[slot] = found if so_far is None else so_far + found
     return bars
 
 
 def push_along(tape, dots):
-    """The forward sweep: the tangents of all arrays of a tape from those of the first ones, None where none moves."""
-    tangents = [*dots, *[None] * (tape.count - len(dots))]
-    for primitive, inputs, in_values, made, outs, options in tape.calls:
-        in_dots = [None if slot is None else tangents[slot] for slot in inputs]
+    """The forward sweep: the tangents of all arrays of a tape, by slot, from those of the first ones, None where none
+    moves."""
+    tangents = [None, *dots, *[None] * (tape.count - 1 - len(dots))]
+    nested = tape.nested or any(type(dot) is Traced for dot in dots)
+    for call in tape.calls:
+        in_dots = [None if slot is None else tangents[slot] for slot in call[1]]
         if any(dot is not None for dot in in_dots):
-            for slot, dot in zip(made, _push(primitive, in_dots, outs, in_values, options), strict=True):
+            for slot, dot in zip(call[3], push_call(call, in_dots, nested), strict=True):
                 tangents[slot] = dot
     return tangents
 
@@ -136,7 +172,7 @@ def reverse(f, args):
         for slot, bar in zip(slots, given, strict=True):
             if slot is not None and bar is not None:
                 bars[slot] = bar if bars[slot] is None else bars[slot] + bar
-        return pull_along(tape, bars)[: len(arrays)]
+        return pull_along(tape, bars)[1 : len(arrays) + 1]
 
     return values, several, arrays, sweep
 

@@ -7,7 +7,6 @@ that name: the order of `eig`, the signs of the vectors of `eigh`, `svd` and `qr
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -25,17 +24,19 @@ OF_NUMBERS = {
 
 
 def ufuncs(xp: Any) -> dict[str, Any]:
-    """NumPy's ufuncs by name, in the words of traced arrays."""
+    """NumPy's ufuncs, and SciPy's special functions, by name, in the words of traced arrays."""
     same = (
-        "absolute", "add", "cos", "divide", "exp", "expm1", "log", "log1p", "matmul", "maximum", "minimum", "multiply",
-        "reciprocal", "sign", "sin", "sqrt", "subtract", "tanh",
+        "absolute", "add", "cos", "divide", "erf", "exp", "expm1", "gammaln", "log", "log1p", "logaddexp", "matmul",
+        "maximum", "minimum", "multiply", "reciprocal", "sign", "sin", "sqrt", "subtract", "tanh",
     )  # fmt: skip
     found = {name: getattr(xp, {"absolute": "abs"}.get(name, name)) for name in same}
     return found | {
         "conjugate": xp.conj,
+        "expit": rules.sigmoid,
         "negative": lambda A: rules.multiply(-1, A),
         "positive": lambda A: A,
         "power": xp.pow,
+        "psi": rules.digamma,
         "square": lambda A: A * A,
     }
 
@@ -48,10 +49,6 @@ def functions(xp: Any) -> dict[Any, Any]:
 
     def total(a, axis=None, keepdims=False):
         return xp.sum(a, axis=axis, keepdims=keepdims)
-
-    def mean(a, axis=None, keepdims=False):
-        axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        return total(a, axis, keepdims) / math.prod(a.shape[i] for i in axes)
 
     def transpose(a, axes=None):
         return xp.permute_dims(a, range(a.ndim)[::-1] if axes is None else axes)
@@ -96,14 +93,15 @@ def functions(xp: Any) -> dict[Any, Any]:
     def slogdet(a):
         return type(np.linalg.slogdet(np.eye(1)))(*rules.slogdet(a))
 
-    def clip(a, a_min=None, a_max=None):
-        a = a if a_min is None else xp.maximum(a, a_min)
-        return a if a_max is None else xp.minimum(a, a_max)
+    def clip(a, a_min=None, a_max=None, *, min=None, max=None):
+        return rules.clip(a, a_min if min is None else min, a_max if max is None else max)
 
     linalg = np.linalg
     return {
         np.sum: total,
-        np.mean: mean,
+        np.mean: lambda a, axis=None, keepdims=False: rules.mean(a, axis, keepdims),
+        np.var: lambda a, axis=None, ddof=0, keepdims=False: rules.var(a, axis, ddof, keepdims),
+        np.std: lambda a, axis=None, ddof=0, keepdims=False: rules.std(a, axis, ddof, keepdims),
         np.max: lambda a, axis=None, keepdims=False: xp.max(a, axis=axis, keepdims=keepdims),
         np.min: lambda a, axis=None, keepdims=False: xp.min(a, axis=axis, keepdims=keepdims),
         np.clip: clip,
@@ -117,7 +115,7 @@ def functions(xp: Any) -> dict[Any, Any]:
         np.swapaxes: swapaxes,
         np.matrix_transpose: lambda x: rules.matrix_transpose(x),
         np.squeeze: squeeze,
-        np.expand_dims: lambda a, axis: xp.expand_dims(a, axis),
+        np.expand_dims: lambda a, axis: rules.expand_dims(a, axis),
         np.broadcast_to: lambda array, shape: xp.broadcast_to(array, (shape,) if isinstance(shape, int) else shape),
         np.concatenate: lambda arrays, axis=0: xp.concat(arrays, axis=axis),
         np.stack: lambda arrays, axis=0: xp.stack(arrays, axis=axis),
@@ -128,6 +126,7 @@ def functions(xp: Any) -> dict[Any, Any]:
         np.trace: lambda a, offset=0: trace(matrices(a, "trace"), offset=offset),
         np.kron: lambda a, b: rules.kron(matrices(a, "kron"), matrices(b, "kron")),
         np.outer: outer,
+        np.einsum: lambda subscripts, *operands, optimize=False: rules.einsum(subscripts, *operands),
         np.dot: dot,
         linalg.outer: outer,
         linalg.inv: lambda a: rules.inv(a),

@@ -16,6 +16,7 @@ from overbar._namespace import register
 from overbar._numpy_words import NumpyWords
 from overbar._traced import (
     FUNCTIONS,
+    REFLECTED,
     UFUNCS,
     Traced,
     bare,
@@ -29,6 +30,7 @@ from overbar._traced import (
 from overbar._traced_functions import functions, ufuncs
 from overbar._words import Words
 from overbar.rules import _entries
+from overbar.rules._complex_parts import unit
 
 
 def _of_numbers(name):
@@ -72,8 +74,9 @@ class _TraceWords(NumpyWords):
     power_of_two, permutation_matrix = _of_numbers("power_of_two"), _of_numbers("permutation_matrix")
 
     exp, log, sqrt, sin, cos, tanh = map(_by, (rules.exp, rules.log, rules.sqrt, rules.sin, rules.cos, rules.tanh))
-    reciprocal, log1p, expm1 = _by(rules.reciprocal), _by(_entries.log1p), _by(_entries.expm1)
-    abs, phi = _by(_entries.absolute), _by(rules.phi)
+    reciprocal, log1p, expm1 = _by(rules.reciprocal), _by(rules.log1p), _by(rules.expm1)
+    erf, gammaln, logaddexp = _by(rules.erf), _by(rules.gammaln), _by(rules.logaddexp)
+    abs, phi, maximum, minimum = map(_by, (rules.abs, rules.phi, rules.maximum, rules.minimum))
     add, subtract, multiply, divide = map(_by, (rules.add, rules.subtract, rules.multiply, _entries.divide))
     matmul, pow, matrix_transpose, mT = map(
         _by, (rules.matmul, rules.power, rules.matrix_transpose, rules.matrix_transpose)
@@ -82,6 +85,7 @@ class _TraceWords(NumpyWords):
     eig = _by(rules.eig)
 
     add_product, sum_to, diagonal_embed = Words.add_product, Words.sum_to, Words.diagonal_embed
+    put_back, cho_solve = Words.put_back, Words.cho_solve
 
     def detached(self, A):
         return constant(bare(A))
@@ -100,13 +104,13 @@ class _TraceWords(NumpyWords):
         return _entries.converted(A, dtype=np.dtype(dtype))
 
     def conj(self, A):
-        return _entries.conjugate(A) if A.dtype.kind == "c" else A
+        return rules.conj(A) if A.dtype.kind == "c" else A
 
     def real(self, A):
-        return _entries.real_part(A) if A.dtype.kind == "c" else A
+        return rules.real(A) if A.dtype.kind == "c" else A
 
     def imag(self, A):
-        return _entries.imaginary_part(A) if A.dtype.kind == "c" else self.zeros_like(A)
+        return rules.imag(A) if A.dtype.kind == "c" else self.zeros_like(A)
 
     def mH(self, A):
         return self.conj(rules.matrix_transpose(A))
@@ -114,7 +118,10 @@ class _TraceWords(NumpyWords):
     def sign(self, A):
         if A.dtype.kind != "c":
             return lifted(np.sign(bare(A)))
-        return _entries.unit(A)
+        return unit(A)
+
+    def polygamma(self, n, A):
+        return rules.polygamma(A, n=n)
 
     def where(self, mask, A, B):
         mask = np.asarray(bare(mask), bool)
@@ -126,12 +133,6 @@ class _TraceWords(NumpyWords):
         if wide != shape:  # the primitive takes a mask of the shape of its result
             A, B = (self.broadcast_to(x, wide) if isinstance(x, _ARRAYS) else x for x in (A, B))
         return _entries.selected(A, B, mask=np.broadcast_to(mask, wide))
-
-    def maximum(self, A, B):
-        return self.where((bare(A) >= bare(B)) | np.isnan(bare(A)), A, B)
-
-    def minimum(self, A, B):
-        return self.where((bare(A) <= bare(B)) | np.isnan(bare(A)), A, B)
 
     def max(self, A, axis=None, keepdims=False):
         return self._first(A, np.argmax, axis, keepdims, "max")
@@ -177,7 +178,7 @@ class _TraceWords(NumpyWords):
         return A if A.shape == shape else _entries.broadcast(A, shape=shape)
 
     def permute_dims(self, A, axes):
-        return _entries.permuted(A, axes=tuple(axes))
+        return _entries.permuted(A, axes=tuple(axes)) if type(A) is Traced else np.transpose(A, tuple(axes))
 
     def concat(self, arrays, axis=0):
         if not any(map(moves, arrays)):
@@ -261,11 +262,45 @@ class _TraceFront(NumpyFront):
     def _from_python(self, value, like):
         return super()._from_python(value, bare(like))
 
-    def call(self, primitive, arrays, options):
+    def enter(self, primitive, arrays, options):
+        outputs = self.record(primitive, arrays, options)[1]
+        return outputs[0] if primitive.public == 1 else outputs[: primitive.public]
+
+    def record(self, primitive, arrays, options):
+        """`Primitive.apply` with `whole`, written down. Arrays are held against the signature by the tape below, which
+        sees their numbers."""
+        if options is not primitive.defaults:
+            self._refuse_options(primitive, options)
         tape = None
         for a in arrays:
             if type(a) is Traced and a.tape is not None and (tape is None or a.tape.level > tape.level):
                 tape = a.tape
+        # what the tape below sees: to it, arrays of lower tapes are as they are, and constants plain
+        values, slots, below = [], [], NUMPY
+        for a in arrays:
+            slot = None
+            if type(a) is Traced:
+                if a.tape is tape or a.tape is None:
+                    a, slot = a.value, a.slot
+                if type(a) is Traced:
+                    below = self
+            values.append(a)
+            slots.append(slot)
+        if below is NUMPY:
+            values, outputs, lacking = primitive.apply(NUMPY, values, options, whole=True)
+        else:
+            arrays, outputs, lacking = self.record(primitive, values, options)
+            values = [v if type(v) is Traced else a for v, a in zip(values, arrays, strict=True)]
+            if tape is not None:
+                tape.nested = True
+        outputs = [out if type(out) in _ARRAYS else np.asarray(out) for out in outputs]
+        traced = tuple([Traced(out, tape) for out in outputs])
+        if tape is not None:
+            made = [out.slot for out in traced]
+            tape.calls.append((primitive, slots, values, made, outputs, options, lacking))
+        return values, traced, lacking
+
+    def _refuse_options(self, primitive, options):
         for name, value in options.items():
             if isinstance(value, Traced):
                 raise TypeError(
@@ -273,22 +308,6 @@ class _TraceFront(NumpyFront):
                     "is differentiated with respect to its arrays only. Make it an array, in front of the `*` and in "
                     "the signature."
                 )
-        # what the tape below sees: to it, arrays of lower tapes are as they are, and constants plain
-        values, below = [], NUMPY
-        for a in arrays:
-            if type(a) is Traced:
-                if a.tape is tape or a.tape is None:
-                    a = a.value
-                if type(a) is Traced:
-                    below = self
-            values.append(a)
-        outputs = below.call(primitive, values, options)
-        outputs = tuple([out if type(out) in _ARRAYS else np.asarray(out) for out in outputs])
-        traced = tuple([Traced(out, tape) for out in outputs])
-        if tape is not None:
-            slots = [a.slot if type(a) is Traced and a.tape is tape else None for a in arrays]
-            tape.calls.append((primitive, slots, values, [out.slot for out in traced], outputs, options))
-        return traced
 
     def buffer(self, *arrays):
         return None
@@ -323,8 +342,35 @@ def _method(function):
     return lambda self, *args, **kwargs: self.__array_function__(function, (), (self, *args), kwargs)
 
 
+def _operator(primitive, reflected):
+    """An operator of Python's. What makes each call of a primitive sure of its arrays is left out where it is sure."""
+
+    def operator(self, other):
+        kind = type(other)
+        if kind is float or kind is int:
+            other = np.asarray(other, self.dtype)
+        elif kind is not Traced and not (kind is np.ndarray and other.dtype.kind in "fc"):
+            return primitive(*floating((other, self) if reflected else (self, other)))
+        return TRACE.enter(primitive, (other, self) if reflected else (self, other), primitive.defaults)
+
+    return operator
+
+
+for _name, _ufunc, _primitive in (
+    ("add", np.add, rules.add),
+    ("sub", np.subtract, rules.subtract),
+    ("mul", np.multiply, rules.multiply),
+    ("truediv", np.divide, _entries.divide),
+    ("matmul", np.matmul, rules.matmul),
+    ("pow", np.power, rules.power),
+):
+    REFLECTED[_ufunc] = _operator(_primitive, reflected=True)
+    setattr(Traced, f"__r{_name}__", REFLECTED[_ufunc])
+    setattr(Traced, f"__{_name}__", _operator(_primitive, reflected=False))
+Traced.__neg__ = lambda self: -1 * self
+
 for _name in (
     "all", "any", "argmax", "argmin", "argsort", "clip", "diagonal", "dot", "max", "mean", "min", "nonzero", "squeeze",
-    "swapaxes", "trace",
+    "std", "swapaxes", "trace", "var",
 ):  # fmt: skip
     setattr(Traced, _name, _method(getattr(np, _name)))

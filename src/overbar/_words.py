@@ -1,10 +1,10 @@
 """The words in which rules are written: what each array library calls things, under one set of names.
 
-May import NumPy and array-api-compat. A rule asks ``xp = namespace(A)`` and writes its mathematics with ``xp.*``,
-``@``, ``A[..., a:b]`` and Python numbers only. The names are those of the Python array API standard
-(https://data-apis.org/array-api), plus the few routines that matrix derivatives need and the standard lacks: the
-methods of `Words`. A framework's front (`torch_ops`, `tf_ops`) subclasses it. How a primitive is called in a library is
-no word: that is `overbar._front`.
+May import NumPy, array-api-compat, and SciPy's special functions when one of them is asked for. A rule asks
+``xp = namespace(A)`` and writes its mathematics with ``xp.*``, ``@``, ``A[..., a:b]`` and Python numbers only. The
+names are those of the Python array API standard (https://data-apis.org/array-api), plus the few routines that matrix
+derivatives need and the standard lacks: the methods of `Words`. A framework's front (`torch_ops`, `tf_ops`) subclasses
+it. How a primitive is called in a library is no word: that is `overbar._front`.
 """
 
 from __future__ import annotations
@@ -93,6 +93,23 @@ class Words:
     def real(self, A: Any) -> Any:
         """The real part; A itself where it is real."""
         return self.base.real(A) if self.is_complex(A) else A
+
+    def erf(self, A: Any) -> Any:
+        """The error function of real A."""
+        return self._of_scipy(lambda special, A: special.erf(A), A)
+
+    def gammaln(self, A: Any) -> Any:
+        """log |Γ(A)| of real A."""
+        return self._of_scipy(lambda special, A: special.gammaln(A), A)
+
+    def polygamma(self, n: int, A: Any) -> Any:
+        """The derivative of order n + 1 of log Γ(A), for real A: the digamma function for n = 0."""
+        return self._of_scipy(lambda special, A: special.polygamma(n, A) if n else special.psi(A), A)
+
+    def _of_scipy(self, function, A):
+        from scipy import special  # which takes as long to import as all of overbar
+
+        return self.constant(np.asarray(function(special, np.asarray(A)), np.asarray(A).dtype), A)
 
     def power_of_two(self, A: Any) -> Any:
         """For each matrix of A (..., m, n) a power of 2 next to its largest entry, in an array (..., 1, 1) of A's real
@@ -195,6 +212,12 @@ class Words:
         hot = self.astype(where[:, None] == self.arange(size, device=array_api_compat.device(B))[None, :], B.dtype)
         return self.reshape(B[..., None, :] @ hot, (*B.shape[:-1], *shape))
 
+    def put_back(self, B: Any, index: Any, shape: Sequence[Any], batch: Sequence[Any]) -> Any:
+        """Zeros of shape (*batch, *shape), with B added at an index into the last dimensions, any of NumPy's: the
+        adjoint of `subset`."""
+        where = self.constant(self.reshape_positions(self.positions(shape, index, B)), B)
+        return self.embed(self.reshape(B, (*batch, self.shape(where)[0])), where, shape)
+
     def phi(self, A: Any) -> Any:
         """Φ(A), the lower triangle of A (..., n, n) with halved diagonal."""
         return (self.tril(A) + self.tril(A, k=-1)) / 2
@@ -296,6 +319,11 @@ class Words:
         """The exponential of A, or its derivative along directions, where the library has a function of its own that is
         quicker for these numbers and as exact; else None. Nobody differentiates it."""
         return None
+
+    def cho_solve(self, L: Any, B: Any, *, upper: bool = False) -> Any:
+        """A⁻¹ B from the Cholesky factor of A, L (A = L Lᴴ) or U (A = Uᴴ U)."""
+        half = self.solve_triangular(L, B, upper=upper, adjoint=upper)
+        return self.solve_triangular(L, half, upper=upper, adjoint=not upper)
 
     def solve_triangular(
         self, A: Any, B: Any, *, upper: bool, left: bool = True, adjoint: bool = False, unitriangular: bool = False

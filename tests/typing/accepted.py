@@ -94,6 +94,9 @@ def by_hand(A: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArr
     J = overbar.jacobian(overbar.trace, A, argnum=0)
     entries = overbar.reshape(overbar.sum(A, axis=(0, 1), keepdims=True), (-1,))
     lists = overbar.concatenate([[1.0], [2.0]], axis=0)
+    mean = overbar.mean(overbar.einsum("ij,j->i", A, b), axis=0) + overbar.var(A, axis=(0, 1), ddof=1, keepdims=False)
+    chosen = overbar.where(A > 0, overbar.maximum(A, 0.0), overbar.clip(A, min=-1.0))
+    entries = entries + overbar.logsumexp(overbar.stack([A, chosen], axis=-1), axis=-1).sum() + mean
     result: npt.NDArray[np.float64] = A_bar + J + entries + lists[0] + x + x_dot + overbar.mT(overbar.mH(A))
     return result
 

@@ -52,6 +52,10 @@ overbar.solve_triangular(a, a)  # error
 overbar.sum(a, axis="0")  # error
 overbar.concatenate(1.0)  # error
 overbar.jacobian(overbar.trace, a, argnum="0")  # error
+overbar.mean(a, axes=0)  # error
+overbar.softmax(a, axis="0")  # error
+overbar.stack(1.0)  # error
+overbar.einsum(a, 1, b=2)  # error
 overbar.vjp(a)  # error
 overbar.primitive(2)  # error
 overbar.primitive("()->()", hiden=1)  # error

@@ -3,6 +3,7 @@
 from tools.docs.common import FRONTS, ROOT
 from tools.docs.errors import errors_table
 from tools.docs.examples import examples_module
+from tools.docs.functions_page import functions_page
 from tools.docs.ops_page import ops_page, primitives_table
 from tools.docs.stubs import linalg_stub, ops_stub, primitives_stub
 from tools.docs.words_page import words_page
@@ -14,6 +15,7 @@ def documents():
     written = {
         ROOT / "docs" / "ops.md": ops_page(),
         ROOT / "docs" / "words.md": words_page(),
+        ROOT / "docs" / "functions.md": functions_page(),
         readme: replaced(readme.read_text(encoding="utf-8"), "primitives", primitives_table()),
         conventions: replaced(conventions.read_text(encoding="utf-8"), "errors", errors_table()),
         ROOT / "src" / "overbar" / "rules" / "__init__.pyi": primitives_stub(),

@@ -4,14 +4,17 @@ May import `overbar`, both fronts and its neighbours.
 """
 
 import inspect
+import re
 import subprocess
 import sys
 import textwrap
 
 import tf_ops
 import torch_ops
-from overbar.rules import REGISTRY
-from tools.docs.common import ROOT, counterparts_of, is_op, option_types, shown
+from overbar._docstrings import entries, sections
+from overbar._primitive import Primitive
+from overbar.rules import FUNCTIONS, REGISTRY
+from tools.docs.common import ROOT, TYPES, counterparts_of, is_op, option_types, shown
 
 WRITTEN = "# This file is written by make docs.\n"
 
@@ -58,9 +61,11 @@ def summary(documented, indent="    "):
 
 def primitives_stub():
     """The types of the primitives, src/overbar/rules/__init__.pyi."""
-    lines = [WRITTEN + "from collections.abc import Sequence", "from typing import Any", ""]
+    lines = [WRITTEN + "from collections.abc import Callable, Sequence", "from typing import Any", ""]
     lines += ["from overbar._primitive import Primitive", ""]
-    for name, primitive in REGISTRY.items():
+    functions = {name: f for name, f in FUNCTIONS.items() if not isinstance(f, Primitive)}
+    primitives = REGISTRY | {name: f for name, f in FUNCTIONS.items() if isinstance(f, Primitive)}
+    for name, primitive in primitives.items():
         types = option_types(primitive)
         arguments = [f"{n}: Sequence[Any]" if primitive.variadic else f"{n}: Any" for n in primitive.arguments]
         arguments = [
@@ -74,9 +79,27 @@ def primitives_stub():
         arguments += [f"{n}: {types[n]} = {primitive.defaults[n]!r}" for n in rest]
         lines += [f"class _{name}(Primitive):", f"    def __call__(self, {', '.join(arguments)}) -> Any:"]
         lines += [summary(primitive, " " * 8), ""]
-    lines += [f"{name}: _{name}" for name in REGISTRY]
-    lines += ["", "REGISTRY: dict[str, Primitive]", "", f"__all__ = {[*REGISTRY]}"]
+    for name, function in functions.items():
+        lines += [f"def {name}{_function_types(function)}:", summary(function), ""]
+    lines += [f"{name}: _{name}" for name in primitives]
+    lines += ["", "REGISTRY: dict[str, Primitive]", "FUNCTIONS: dict[str, Callable[..., Any]]"]
+    lines += ["", f"__all__ = {sorted([*REGISTRY, *FUNCTIONS])}"]
     return formatted("\n".join(lines))
+
+
+def _function_types(function):
+    """The signature of a function made of primitives, with a type for each argument: as its docstring says, or that of
+    the default, and anything that is an array."""
+    said = {name: kind for names, kind, _ in entries(sections(function.__doc__)["Parameters"]) for name in names}
+    parameters = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        words = re.split(r", | or ", said[name])
+        if set(words) <= TYPES.keys():
+            kind = " | ".join(TYPES[word] for word in words)
+        else:
+            kind = "Sequence[Any]" if said[name].startswith("sequence") else "Any"
+        parameters.append(parameter.replace(annotation=_Written(kind)))
+    return inspect.Signature(parameters, return_annotation=_Written("Any"))
 
 
 def ops_stub(front):

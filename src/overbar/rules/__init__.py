@@ -2,7 +2,7 @@
 
 An entry is, in this order: the function with its derivation, its reverse rule, its forward rule, how to draw valid
 inputs, and an independent definition in exact arithmetic. `REGISTRY` holds them all by name; what is imported here is
-what `overbar`, `torch_ops` and `tf_ops` offer.
+what `overbar`, `torch_ops` and `tf_ops` offer. `FUNCTIONS` are further ones of NumPy and SciPy, which `overbar` offers.
 """
 
 from overbar._primitive import Primitive
@@ -20,6 +20,8 @@ from overbar.rules._eigen_tridiagonal import eigh_tridiagonal
 from overbar.rules._eigvalsh import eigvalsh
 from overbar.rules._elementwise import cos, exp, log, reciprocal, sin, sqrt, tanh
 from overbar.rules._equations import solve_continuous_lyapunov, solve_discrete_lyapunov, solve_sylvester
+from overbar.rules._functions import *
+from overbar.rules._functions import FUNCTIONS
 from overbar.rules._general import funm
 from overbar.rules._hessenberg import hessenberg
 from overbar.rules._householder import householder_product
@@ -48,6 +50,6 @@ from overbar.rules._toeplitz import solve_toeplitz
 from overbar.rules._triangular import cho_logdet, cho_solve, solve_triangular
 from overbar.rules._tridiagonal import tridiagonal_solve
 
-REGISTRY = {name: p for name, p in sorted(globals().items()) if isinstance(p, Primitive)}
+REGISTRY = {name: p for name, p in sorted(globals().items()) if isinstance(p, Primitive) and name not in FUNCTIONS}
 
-__all__ = [*REGISTRY]
+__all__ = [*REGISTRY, *FUNCTIONS]

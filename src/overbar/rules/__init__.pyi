@@ -1,5 +1,5 @@
 # This file is written by make docs.
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from overbar._primitive import Primitive
@@ -422,6 +422,110 @@ class _vec(Primitive):
     def __call__(self, A: Any) -> Any:
         """vec(A): the columns of A stacked into one vector."""
 
+class _abs(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The modulus C = |A| of each entry, real where A is complex, too."""
+
+class _conj(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The complex conjugate C = conj(A) of each entry."""
+
+class _erf(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The error function of each entry, C = 2/√π ∫₀ᴬ exp(−t²) dt."""
+
+class _expm1(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The function C = exp(A) − 1 of each entry, with all digits for small A."""
+
+class _gammaln(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The logarithm of the modulus of the gamma function of each entry, C = log |Γ(A)|."""
+
+class _imag(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The imaginary part C = Im A of each entry; zero where A is real."""
+
+class _log1p(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The function C = log(1 + A) of each entry, with all digits for small A."""
+
+class _logaddexp(Primitive):
+    def __call__(self, A: Any, B: Any) -> Any:
+        """The function C = log(exp A + exp B), entry by entry."""
+
+class _logsumexp(Primitive):
+    def __call__(self, A: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+        """The logarithm of a sum of exponentials, C = log Σ exp Aᵢ, over some of the dimensions of A."""
+
+class _maximum(Primitive):
+    def __call__(self, A: Any, B: Any) -> Any:
+        """The larger of two numbers, C = max(A, B), entry by entry; NaN where either is."""
+
+class _minimum(Primitive):
+    def __call__(self, A: Any, B: Any) -> Any:
+        """The smaller of two numbers, C = min(A, B), entry by entry; NaN where either is."""
+
+class _polygamma(Primitive):
+    def __call__(self, A: Any, n: int = 0) -> Any:
+        """The polygamma function of each entry, the derivative of order n + 1 of log Γ(A)."""
+
+class _real(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The real part C = Re A of each entry."""
+
+class _relu(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The positive part of each entry, C = max(A, 0)."""
+
+class _sigmoid(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The logistic function C = 1/(1 + exp(−A)) of each entry. (SciPy calls it expit.)"""
+
+class _softmax(Primitive):
+    def __call__(self, A: Any, axis: int | Sequence[int] | None = None) -> Any:
+        """The exponentials of A divided by their sum over some dimensions, Cᵢ = exp(Aᵢ)/Σⱼ exp(Aⱼ)."""
+
+class _softplus(Primitive):
+    def __call__(self, A: Any) -> Any:
+        """The function C = log(1 + exp A) of each entry, a smooth max(A, 0)."""
+
+def clip(A: Any, min: Any = None, max: Any = None) -> Any:
+    """The entries of A, but none below `min` and none above `max`."""
+
+def digamma(A: Any) -> Any:
+    """The digamma function ψ(A) = Γ′(A)/Γ(A) of each entry: `polygamma` of order 0."""
+
+def einsum(subscripts: str, *operands: Any) -> Any:
+    """Einstein's sum of products over indices, of one or two arrays: ``einsum("ij,jk->ik", A, B)`` is A B."""
+
+def expand_dims(A: Any, axis: int | Sequence[int] = 0) -> Any:
+    """A with new dimensions of size 1."""
+
+def mean(A: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+    """The mean of the entries of A over some of its dimensions."""
+
+def outer(a: Any, b: Any) -> Any:
+    """The outer product of two vectors, C = a bᵀ. (Not conjugated.)"""
+
+def sign(A: Any) -> Any:
+    """The sign of each entry, −1, 0 or 1; of complex ones the unit number A/|A|, and 0 where A is."""
+
+def squeeze(A: Any, axis: int | Sequence[int] | None = None) -> Any:
+    """A without dimensions of size 1."""
+
+def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
+    """Arrays of one shape along a new dimension."""
+
+def std(A: Any, axis: int | Sequence[int] | None = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    """The standard deviation of the entries of A over some of its dimensions, the root of the variance."""
+
+def var(A: Any, axis: int | Sequence[int] | None = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    """The variance of the entries of A over some of its dimensions, Σ |Aᵢ − mean|²/(m − ddof)."""
+
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """The entries of x where a condition holds, and those of y elsewhere."""
+
 add: _add
 adjugate: _adjugate
 bilinear_form: _bilinear_form
@@ -520,10 +624,29 @@ tridiagonal_solve: _tridiagonal_solve
 tril: _tril
 triu: _triu
 vec: _vec
+abs: _abs
+conj: _conj
+erf: _erf
+expm1: _expm1
+gammaln: _gammaln
+imag: _imag
+log1p: _log1p
+logaddexp: _logaddexp
+logsumexp: _logsumexp
+maximum: _maximum
+minimum: _minimum
+polygamma: _polygamma
+real: _real
+relu: _relu
+sigmoid: _sigmoid
+softmax: _softmax
+softplus: _softplus
 
 REGISTRY: dict[str, Primitive]
+FUNCTIONS: dict[str, Callable[..., Any]]
 
 __all__ = [
+    "abs",
     "add",
     "adjugate",
     "bilinear_form",
@@ -535,29 +658,38 @@ __all__ = [
     "cholesky_downdate",
     "cholesky_inverse",
     "cholesky_update",
+    "clip",
     "concatenate",
     "cond",
     "congruence",
+    "conj",
     "cos",
     "cosm",
     "det",
     "diag_embed",
     "diagonal",
+    "digamma",
     "eig",
     "eigh",
     "eigh_generalized",
     "eigh_tridiagonal",
     "eigvals",
     "eigvalsh",
+    "einsum",
     "embed",
+    "erf",
     "exp",
+    "expand_dims",
     "expm",
+    "expm1",
     "expm_frechet",
     "expmh",
     "fractional_matrix_power",
     "funm",
+    "gammaln",
     "hessenberg",
     "householder_product",
+    "imag",
     "inv",
     "inv_congruence",
     "inv_quad",
@@ -568,9 +700,12 @@ __all__ = [
     "ldl_factor",
     "ldl_solve",
     "log",
+    "log1p",
+    "logaddexp",
     "logdet",
     "logm",
     "logmh",
+    "logsumexp",
     "lstsq",
     "lu",
     "lu_factor",
@@ -580,22 +715,33 @@ __all__ = [
     "matrix_norm",
     "matrix_power",
     "matrix_transpose",
+    "maximum",
+    "mean",
+    "minimum",
     "multiply",
+    "outer",
     "phi",
     "pinv",
     "polar",
+    "polygamma",
     "polynomial",
     "power",
     "powmh",
     "qr",
     "quadratic",
+    "real",
     "reciprocal",
+    "relu",
     "reshape",
     "schur",
+    "sigmoid",
+    "sign",
     "signmh",
     "sin",
     "sinm",
     "slogdet",
+    "softmax",
+    "softplus",
     "softplusmh",
     "solve",
     "solve_banded",
@@ -610,6 +756,9 @@ __all__ = [
     "sqrt",
     "sqrtm",
     "sqrtmh",
+    "squeeze",
+    "stack",
+    "std",
     "subset",
     "subtract",
     "sum",
@@ -621,5 +770,7 @@ __all__ = [
     "tridiagonal_solve",
     "tril",
     "triu",
+    "var",
     "vec",
+    "where",
 ]

@@ -229,31 +229,37 @@ def sum(A, *, axis=None, keepdims=False, batch_ndim=0):
     array([[3., 3.],
            [3., 3.]])
     """
-    return namespace(A).sum(A, axis=_axes(A, axis, batch_ndim), keepdims=keepdims)
+    return namespace(A).sum(A, axis=axes_of(A, axis, batch_ndim), keepdims=keepdims)
 
 
-def _axes(A, axis, batch_ndim):
-    """The summed dimensions, all counted from the end."""
+def axes_of(A, axis, batch_ndim=0, name="sum"):
+    """The dimensions that a function reduces, all counted from the end."""
     ndim = len(A.shape)
     if axis is None:
         return tuple(range(batch_ndim - ndim, 0))
     axis = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     for i in axis:
         if not batch_ndim - ndim <= i < ndim - batch_ndim:
-            raise front(A).ShapeError(f"sum: argument A has {ndim - batch_ndim} dimensions, and no axis {i}.")
+            raise front(A).ShapeError(f"{name}: argument A has {ndim - batch_ndim} dimensions, and no axis {i}.")
     return tuple(sorted(i if i < 0 else i + batch_ndim - ndim for i in axis))
 
 
 @sum.vjp
 def _(C_bar, C, A, *, axis, keepdims, batch_ndim):
     def A_bar():
-        xp, spread = namespace(A), C_bar
-        if not keepdims:
-            for i in reversed(_axes(A, axis, batch_ndim)):  # from the last, so that the others count from the end still
-                spread = xp.expand_dims(spread, axis=i)
-        return xp.broadcast_to(spread, xp.shape(A))
+        xp = namespace(A)
+        return xp.broadcast_to(spread(C_bar, axes_of(A, axis, batch_ndim), keepdims), xp.shape(A))
 
     return (A_bar,)
+
+
+def spread(C, axes, keepdims=False):
+    """What a function that reduces these dimensions gave, with a size of 1 in each of them."""
+    if not keepdims:
+        xp = namespace(C)
+        for i in reversed(axes):  # from the last, so that the others count from the end still
+            C = xp.expand_dims(C, axis=i)
+    return C
 
 
 @sum.jvp

@@ -2,55 +2,13 @@
 
 May import `overbar._namespace` and `overbar._primitive`. A framework differentiates its own words. The sweep of NumPy
 knows primitives only, so that each word that a rule uses is one, or is made of them (`overbar._traced_words`). Those
-that are of no use otherwise are here, and not in the registry.
+that are of no use otherwise are here; those that people use, too, are listed in `_functions`.
 """
 
 import numpy as np
 
 from overbar._namespace import namespace
-from overbar._primitive import Primitive, elementwise, primitive
-
-
-@elementwise
-def log1p(A):
-    """log(1 + A), entry by entry: C′ = 1/(1 + A)."""
-    return namespace(A).log1p(A)
-
-
-@log1p.derivative
-def _(C, A):
-    return 1 / (1 + A)
-
-
-@log1p.samples
-def _(case):
-    yield case(case.positive(3, 2))
-
-
-@log1p.reference
-def _(mp, A):
-    return mp.log(1 + A)
-
-
-@elementwise
-def expm1(A):
-    """exp(A) − 1, entry by entry: C′ = exp A."""
-    return namespace(A).expm1(A)
-
-
-@expm1.derivative
-def _(C, A):
-    return namespace(A).exp(A)
-
-
-@expm1.samples
-def _(case):
-    yield case(case.normal(3, 2))
-
-
-@expm1.reference
-def _(mp, A):
-    return mp.exp(A) - 1
+from overbar._primitive import Primitive, primitive
 
 
 @primitive("(),()->()")
@@ -78,120 +36,6 @@ def _(case):
 @divide.reference
 def _(mp, A, B):
     return A / B
-
-
-@elementwise
-def absolute(A):
-    """|A|, entry by entry. Ċ = Re(conj(U) Ȧ) with U = A/|A|, hence Ā = U C̄; U = 0 where A is, as the frameworks
-    have it."""
-    return namespace(A).abs(A)
-
-
-def unit(A):
-    xp = namespace(A)
-    if not xp.is_complex(A):
-        return xp.sign(A)
-    size = xp.abs(A)
-    return A / xp.cast(xp.where(xp.equal(size, 0), xp.ones_like(size), size), A)
-
-
-@absolute.vjp
-def _(C_bar, C, A):
-    return (lambda: namespace(A).cast(C_bar, A) * unit(A),)
-
-
-@absolute.jvp
-def _(C, A):
-    xp = namespace(A)
-    return (lambda A_dot: xp.real(xp.conj(unit(A)) * A_dot),)
-
-
-@absolute.samples
-def _(case):
-    yield case(case.normal(3, 2))
-
-
-@absolute.reference
-def _(mp, A):
-    return mp.abs(A)
-
-
-@elementwise
-def conjugate(A):
-    """The complex conjugate. Ċ = conj(Ȧ), hence Ā = conj(C̄)."""
-    return namespace(A).conj(A)
-
-
-@conjugate.vjp
-def _(C_bar, C, A):
-    return (lambda: namespace(A).conj(C_bar),)
-
-
-@conjugate.jvp
-def _(C, A):
-    return (namespace(A).conj,)
-
-
-@conjugate.samples
-def _(case):
-    yield case(case.normal(3, 2))
-
-
-@conjugate.reference
-def _(mp, A):
-    return mp.conj(A)
-
-
-@elementwise
-def real_part(A):
-    """Re A. Ċ = Re Ȧ, hence Ā = C̄."""
-    return namespace(A).real(A)
-
-
-@real_part.vjp
-def _(C_bar, C, A):
-    return (lambda: C_bar,)
-
-
-@real_part.jvp
-def _(C, A):
-    return (namespace(A).real,)
-
-
-@real_part.samples
-def _(case):
-    yield case(case.normal(3, 2))
-
-
-@real_part.reference
-def _(mp, A):
-    return (A + mp.conj(A)) / 2
-
-
-@elementwise
-def imaginary_part(A):
-    """Im A. Ċ = Im Ȧ, and Re(conj(Ā) Ȧ) = C̄ Im Ȧ for Ā = i C̄."""
-    return namespace(A).imag(A)
-
-
-@imaginary_part.vjp
-def _(C_bar, C, A):
-    return (lambda: 1j * namespace(A).cast(C_bar, A),)
-
-
-@imaginary_part.jvp
-def _(C, A):
-    return (namespace(A).imag,)
-
-
-@imaginary_part.samples
-def _(case):
-    yield case(case.normal(3, 2))
-
-
-@imaginary_part.reference
-def _(mp, A):
-    return (A - mp.conj(A)) / 2j if any(hasattr(a, "imag") and a.imag for a in A.flat) else 0 * A
 
 
 @primitive("()->()")

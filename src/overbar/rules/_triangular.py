@@ -189,9 +189,7 @@ def cho_solve(L, B, *, upper=False):
     >>> overbar.cho_solve(overbar.cholesky(A), np.array([6.0, 7.0]))
     array([1., 1.])
     """
-    xp = namespace(L)
-    half = xp.solve_triangular(L, B, upper=upper, adjoint=upper)
-    return xp.solve_triangular(L, half, upper=upper, adjoint=not upper)
+    return namespace(L).cho_solve(L, B, upper=upper)
 
 
 def _tril_of_product(H, L, out=None):

@@ -1,0 +1,156 @@
+"""NumPy's and SciPy's functions by name take tensors of each framework: the same values, bars, tangents and second
+derivatives as in NumPy. May import everything.
+"""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+tf = pytest.importorskip("tensorflow")
+
+import overbar  # noqa: E402
+import tf_ops  # noqa: E402, F401 - makes the primitives ops of TensorFlow
+import torch_ops  # noqa: E402, F401 - and of PyTorch
+from overbar import verify  # noqa: E402
+from overbar.check.agreement import directions, in_a_graph, in_numpy, in_tensorflow, in_torch  # noqa: E402
+from overbar.rules import FUNCTIONS  # noqa: E402
+from tests.consistency.test_frameworks import assert_agree  # noqa: E402
+
+RNG = np.random.default_rng(0)
+A, B = RNG.standard_normal((2, 2, 3))
+
+#: a function made of primitives, and arrays with respect to which it is differentiated
+COMPOSED = {
+    "sign": (lambda A: A * overbar.sign(A), [A]),
+    "where": (lambda A, B: overbar.where(A > 0, A * B, B * B), [A, B]),
+    "clip": (lambda A, B: overbar.clip(A * B, -0.5, B) * A, [A, B]),
+    "mean": (lambda A: overbar.mean(A * A, axis=-1), [A]),
+    "var": (lambda A: overbar.var(A, axis=0, ddof=1), [A]),
+    "std": (lambda A: overbar.std(A, axis=-1, keepdims=True), [A]),
+    "stack": (lambda A, B: overbar.stack([A, A * B], axis=1), [A, B]),
+    "expand_dims": (lambda A: overbar.expand_dims(A * A, (0, -1)), [A]),
+    "squeeze": (lambda A: overbar.squeeze(overbar.expand_dims(A * A, (0, 2))), [A]),
+    "outer": (lambda A, B: overbar.outer(A, B), [A, B]),
+    "einsum": (lambda A, B: overbar.einsum("ij,kj->ki", A, B), [A, B]),
+    "einsum of batches": (lambda A, B: overbar.einsum("...i,...i", A, B * B), [A, B]),
+    "digamma": (lambda A: overbar.digamma(1 + A * A), [A]),
+}
+
+
+PRIMITIVES = [name for name, f in FUNCTIONS.items() if isinstance(f, overbar.Primitive)]
+COMPLEX = ["abs", "conj", "expm1", "imag", "log1p", "logsumexp", "real", "sigmoid", "softmax"]
+
+
+@pytest.mark.parametrize("name", [name for name in PRIMITIVES if name != "imag"])  # which is zero of real numbers
+def test_primitives_agree(name):
+    primitive = FUNCTIONS[name]
+    for batch in ((), (2,)):
+        for case in verify.draw_cases(primitive, np.float64, batch):
+            to = directions(primitive, case)
+            by_numpy = in_numpy(primitive, case, to)
+            assert_agree(primitive, in_torch(primitive, case, to), by_numpy, np.float64)
+            assert_agree(primitive, in_tensorflow(primitive, case, to), by_numpy, np.float64)
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_primitives_of_complex_numbers_agree(name):
+    primitive = FUNCTIONS[name]
+    case = verify.draw_cases(primitive, np.complex128)[0]
+    to = directions(primitive, case)
+    by_numpy = in_numpy(primitive, case, to)
+    assert_agree(primitive, in_torch(primitive, case, to), by_numpy, np.complex128)
+    assert_agree(primitive, in_tensorflow(primitive, case, to), by_numpy, np.complex128)
+    assert_agree(primitive, in_a_graph(primitive, case, to), by_numpy, np.complex128)
+
+
+def loss(f, C):
+    """A number that is not linear in what f gives."""
+    return lambda *arrays: overbar.sum(overbar.sin(f(*arrays)) * C)
+
+
+def in_each_library(f, arrays):
+    """The value, and the derivative of Σ sin(gradient) of a loss, in each library."""
+    value = f(*arrays)
+    C = np.cos(np.arange(np.size(value))).reshape(np.shape(value))
+    count = tuple(range(len(arrays)))
+
+    def of_gradient(bars):
+        return sum(overbar.sum(overbar.sin(bar)) for bar in bars)
+
+    g = overbar.grad(loss(f, C), argnums=count)
+    yield value, g(*arrays), overbar.grad(lambda *x: of_gradient(g(*x)), argnums=count)(*arrays)
+
+    tensors = [torch.tensor(a, requires_grad=True) for a in arrays]
+    bars = torch.autograd.grad(loss(f, torch.tensor(C))(*tensors), tensors, create_graph=True)
+    second = torch.autograd.grad(of_gradient(bars), tensors)
+    yield f(*tensors).detach().numpy(), [bar.detach().numpy() for bar in bars], [bar.numpy() for bar in second]
+
+    tensors = [tf.constant(a) for a in arrays]
+    with tf.GradientTape() as outer:
+        outer.watch(tensors)
+        with tf.GradientTape() as inner:
+            inner.watch(tensors)
+            c = loss(f, tf.constant(C))(*tensors)
+        bars = inner.gradient(c, tensors)
+        total = of_gradient(bars)
+    second = outer.gradient(total, tensors)
+    yield f(*tensors).numpy(), [bar.numpy() for bar in bars], [bar.numpy() for bar in second]
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_functions_made_of_primitives_agree(name):
+    f, arrays = COMPOSED[name]
+    (value, bars, second), *others = in_each_library(f, arrays)
+    steps = [(h * np.cos(1 + np.arange(a.size)).reshape(a.shape)) for h in (1e-6,) for a in arrays]
+    C = np.cos(np.arange(np.size(value))).reshape(np.shape(value))
+    ends = [loss(f, C)(*(a + s * step for a, step in zip(arrays, steps, strict=True))) for s in (1, -1)]
+    along = sum(np.sum(bar * step) for bar, step in zip(bars, steps, strict=True))
+    np.testing.assert_allclose(along, (ends[0] - ends[1]) / 2, rtol=1e-7, atol=1e-14)
+    for found, more, most in others:
+        np.testing.assert_allclose(found, value, rtol=1e-13, atol=1e-14)
+        for a, b in zip((*more, *most), (*bars, *second), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+
+
+def test_every_function_is_tested():
+    named = {name.split()[0] for name in COMPOSED}
+    assert named == {name for name, f in FUNCTIONS.items() if not isinstance(f, overbar.Primitive)}
+
+
+def test_hard_points_agree():
+    """Where a framework's own function has another derivative, or NaN: the rule decides, in each library."""
+    rows = np.array([[-np.inf, -np.inf], [-np.inf, 1.0]])
+    ties = np.array([0.0, -1.0, 1.0])
+    for f, x, expected in (
+        (lambda A: overbar.logsumexp(A, axis=-1), rows, [[0, 0], [0, 1]]),
+        (lambda A: overbar.logaddexp(A, -np.inf), np.array([-np.inf, 2.0]), [0, 1]),
+        (lambda A: overbar.maximum(A, 0), ties, [1, 0, 1]),
+        (lambda A: overbar.minimum(A, 0), ties, [1, 1, 0]),
+        (overbar.relu, ties, [0, 0, 1]),
+        (overbar.abs, ties, [0, -1, 1]),
+        (overbar.softplus, 800 * ties, [0.5, 0, 1]),
+    ):
+        tensor = torch.tensor(x, requires_grad=True)
+        (by_torch,) = torch.autograd.grad(f(tensor).sum(), tensor)
+        np.testing.assert_array_equal(by_torch, expected)
+        with tf.GradientTape() as tape:
+            variable = tf.Variable(x)
+            value = tf.reduce_sum(f(variable))
+        np.testing.assert_array_equal(tape.gradient(value, variable), expected)
+        np.testing.assert_array_equal(overbar.grad(lambda A, f=f: overbar.sum(f(A)))(x), expected)
+
+
+def test_functions_take_sizes_that_are_not_known():
+    """In a graph of TensorFlow, with no more than the rank known."""
+    A_spec = tf.TensorSpec([None, None], tf.float64)
+
+    @tf.function(input_signature=[A_spec, A_spec])
+    def f(A, B):
+        C = overbar.einsum("ij,kj->ik", A, B)
+        return overbar.mean(C), overbar.var(A, axis=0), overbar.logsumexp(A, axis=1), overbar.softmax(B, axis=-1)
+
+    mean, var, lse, p = f(A, B)
+    np.testing.assert_allclose(mean, np.mean(A @ B.T), rtol=1e-14)
+    np.testing.assert_allclose(var, A.var(0), rtol=1e-14)
+    np.testing.assert_allclose(lse, overbar.logsumexp(A, axis=1), rtol=1e-14)
+    np.testing.assert_allclose(p, overbar.softmax(B, axis=-1), rtol=1e-14)
