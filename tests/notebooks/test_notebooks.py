@@ -22,6 +22,7 @@ FOLDER = ROOT / "notebooks"
 CELLS = {
     "04_cholesky_all_ways.ipynb": 14,
     "05_gaussian_process_gradients.ipynb": 29,
+    "06_a_primitive_of_your_own.ipynb": 13,
     "07_where_built_in_gradients_fail.ipynb": 14,
 }
 
