@@ -58,19 +58,18 @@ def push_call(call, dots, nested):
 
 
 def _for_rules(arrays, lacking, nested):
-    if nested:
-        arrays = [constant(A) for A in arrays]
-    if lacking is None:
-        return arrays
-    return [A if A is None or index is None else A[index] for A, index in zip(arrays, lacking, strict=True)]
+    arrays = [constant(A) for A in arrays] if nested else list(arrays)
+    for i, index in enumerate(lacking or ()):
+        if index is not None and arrays[i] is not None:
+            arrays[i] = arrays[i][index]
+    return arrays
 
 
 def _from_rules(found, like, lacking, nested):
-    if lacking is not None:
-        found = [
-            A if A is None or index is None else A.reshape(B.shape)
-            for A, B, index in zip(found, like, lacking, strict=True)
-        ]
+    found = list(found)
+    for i, index in enumerate(lacking or ()):
+        if index is not None and found[i] is not None:
+            found[i] = found[i].reshape(like[i].shape)
     return [without_constants(A) for A in found] if nested else found
 
 
