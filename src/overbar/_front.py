@@ -270,7 +270,7 @@ class NumpyFront(Front):
             raise self.ShapeError(f"a nested list does not make an array: {error}") from None
 
     def call(self, primitive, arrays, options):
-        if not primitive.signature.whole:
+        if not primitive.whole:
             outputs = primitive.function(*arrays, **options)
             return outputs if isinstance(outputs, tuple) else (outputs,)
         try:

@@ -125,7 +125,7 @@ class Primitive:
         self._complete = None if self.variadic or required else len(self.arguments)
         #: for each array that may be left out, what makes the one that stands for it
         self.absent = dict(absent or {})
-        whole = self.signature.whole
+        self.whole = whole = self.signature.whole
         if whole and "batch_ndim" not in self.defaults:
             raise TypeError(f"{self.name}: a function of whole arrays ('...') takes the keyword batch_ndim=0")
         if not whole and len(self.signature.inputs) != len(self.arguments):

@@ -129,10 +129,11 @@ def pull_along(tape, bars, keep=False):
     nested = tape.nested or any(type(bar) is Traced for bar in bars)
     for call in reversed(tape.calls):
         primitive, inputs, in_values, made, out_values, options, lacking = call
-        out_bars = []
-        for slot in made:
-            out_bars.append(bars[slot])
-            if not keep:
+        out_bars = [bars[slot] for slot in made]
+        if len(made) == 1 and out_bars[0] is None:
+            continue
+        if not keep:
+            for slot in made:
                 bars[slot] = None
         if nested or lacking:
             pulled = _pull(call, out_bars, nested)
