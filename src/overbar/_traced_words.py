@@ -90,6 +90,9 @@ class _TraceWords(NumpyWords):
     def detached(self, A):
         return constant(bare(A))
 
+    def count(self, n, like):
+        return np.arange(n)
+
     def constant(self, value, like):
         return lifted(np.asarray(value))
 
