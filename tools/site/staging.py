@@ -25,7 +25,14 @@ HERE = Path(__file__).resolve().parent
 #: What the menu has, part by part.
 CONTENTS = {
     "Guides": ["docs/numpy_users.md", "docs/pytorch_users.md", "docs/tensorflow_users.md", "docs/writing_a_rule.md"],
-    "Reference": ["docs/ops.md", "docs/rules.md", "docs/conventions.md", "docs/words.md", "docs/coverage.md"],
+    "Reference": [
+        "docs/ops.md",
+        "docs/functions.md",
+        "docs/rules.md",
+        "docs/conventions.md",
+        "docs/words.md",
+        "docs/coverage.md",
+    ],
     "Learning": ["docs/derivations.md", "docs/the_note.md", "notebooks/index.md"],
     "The project": [
         *("docs/index.md", "docs/design.md", "CONTRIBUTING.md", "docs/operator_database.md", "docs/versions.md"),
