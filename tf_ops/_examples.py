@@ -18,6 +18,14 @@ array([[2., 2.],
 array([[ 4., -2.],
        [-3.,  1.]])>
 """,
+    "affine": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([1.0, 2.0], tf.float64)
+>>> W = tf.constant([[1.0, 0.0], [1.0, 1.0], [0.0, 3.0]], tf.float64)
+>>> b = tf.constant([0.0, 0.5, 1.0], tf.float64)
+>>> tf_ops.affine(X, W, b)
+<tf.Tensor: shape=(3,), dtype=float64, numpy=array([1. , 3.5, 7. ])>
+""",
     "bilinear_form": """\
 >>> import tensorflow as tf, tf_ops
 >>> x = tf.constant([1.0, 2.0], tf.float64)
@@ -256,6 +264,14 @@ array([[1., 2.],
 <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
 array([[1., 0.],
        [0., 1.]])>
+""",
+    "fill_triangular": """\
+>>> import tensorflow as tf, tf_ops
+>>> v = tf.constant([1.0, 2.0, 3.0], tf.float64)
+>>> tf_ops.fill_triangular(v)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1., 0.],
+       [2., 3.]])>
 """,
     "fractional_matrix_power": """\
 >>> import tensorflow as tf, tf_ops
@@ -607,6 +623,13 @@ array([[0., 2.],
 >>> tf_ops.slogdet(A)[1]
 <tf.Tensor: shape=(), dtype=float64, numpy=0.6931471805599453>
 """,
+    "softmax_cross_entropy": """\
+>>> import tensorflow as tf, tf_ops
+>>> logits = tf.constant([[0.0, 0.0], [1000.0, 0.0]], tf.float64)
+>>> targets = tf.constant([[1.0, 0.0], [0.0, 1.0]], tf.float64)
+>>> tf_ops.softmax_cross_entropy(logits, targets)
+<tf.Tensor: shape=(2,), dtype=float64, numpy=array([6.93147181e-01, 1.00000000e+03])>
+""",
     "softplusmh": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[0.0, 0.0], [0.0, 0.0]], tf.float64)
@@ -720,6 +743,13 @@ array([[2.  , 0.25],
 array([[2., 0.],
        [0., 2.]])>
 """,
+    "squared_error": """\
+>>> import tensorflow as tf, tf_ops
+>>> Y = tf.constant([[1.0, 2.0]], tf.float64)
+>>> T = tf.constant([[0.0, 4.0]], tf.float64)
+>>> tf_ops.squared_error(Y, T)
+<tf.Tensor: shape=(1,), dtype=float64, numpy=array([2.5])>
+""",
     "subset": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([1.0, 2.0, 3.0], tf.float64)
@@ -777,6 +807,12 @@ array([[ 1.0000000e+00,  8.8817842e-17],
 >>> B = tf.constant([[3.0], [4.0]], tf.float64)
 >>> tf_ops.transpose_matmul(A, B)
 <tf.Tensor: shape=(1, 1), dtype=float64, numpy=array([[11.]])>
+""",
+    "triangular_entries": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[2.0, 0.0], [1.0, 1.0]], tf.float64)
+>>> tf_ops.triangular_entries(A, positive='exp')
+<tf.Tensor: shape=(3,), dtype=float64, numpy=array([0.69314718, 1.        , 0.        ])>
 """,
     "tridiagonal_solve": """\
 >>> import tensorflow as tf, tf_ops

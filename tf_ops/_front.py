@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from overbar._front import Front
 from overbar._functions import as_function
-from overbar._messages import which_matrix
+from overbar._messages import placed
 from overbar._namespace import front, mH, mT, namespace, register
 from overbar._primitive import Primitive
 from tf_ops._errors import dtype_error, linalg_error, shape_error
@@ -142,11 +142,10 @@ class TensorFlowFront(Front):
         )
         return state
 
-    def require(self, A, fine, message):
+    def require(self, A, fine, message, argument="A"):
         if tf.executing_eagerly():
             if not bool(tf.reduce_all(fine)):
-                index = which_matrix(np.argwhere(~fine.numpy())[0])
-                raise self.LinAlgError(message.replace("argument A", f"argument A{index}"))
+                raise self.LinAlgError(placed(message, argument, np.argwhere(~fine.numpy())[0]))
             return A
         if compiled_by_xla():  # which drops assertions: NaN is all that tells
             return or_nan(fine, A)

@@ -3,7 +3,7 @@
 May import tensorflow and `overbar`. Where tf.linalg, tf.math or tf has the function, its name, argument names, their
 order and defaults are TensorFlow's; an op that has no counterpart there keeps overbar's. No op has code of its own: an
 entry says what the op is called, which of TensorFlow's functions it stands for, and whether calls are passed on to
-that function; `tf_ops._handover` says what that means.
+that function; `tf_ops._wrapping` says what that means.
 """
 
 import math
@@ -14,10 +14,11 @@ import tensorflow as tf
 from overbar import rules
 from overbar._functions import because, never
 from overbar.kernels._lu import permutation
+from overbar.rules._networks import with_classes
 from overbar.rules._norms import two_dimensions
 from tf_ops._front import TENSORFLOW, half_precision, in_single_precision
-from tf_ops._handover import wrap
 from tf_ops._internals import LogMatrixDeterminant, Lu, Qr
+from tf_ops._wrapping import wrap
 
 
 @because("TensorFlow's derivative of 0**0 by the base is NaN")
@@ -192,6 +193,7 @@ def _norm(norm, *, A, ord, axis, keepdims):
 
 add = wrap(rules.add, builtin=tf.add)
 adjugate = wrap(rules.adjugate)
+affine = wrap(rules.affine)
 bilinear_form = wrap(rules.bilinear_form)
 cho_logdet = wrap(rules.cho_logdet)
 cho_solve = wrap(rules.cho_solve)
@@ -279,6 +281,7 @@ expm = wrap(
 )
 expm_frechet = wrap(rules.expm_frechet)
 expmh = wrap(rules.expmh)
+fill_triangular = wrap(rules.fill_triangular)
 fractional_matrix_power = wrap(rules.fractional_matrix_power)
 funm = wrap(rules.funm)
 hessenberg = wrap(rules.hessenberg)
@@ -408,6 +411,7 @@ slogdet = wrap(
     use_builtin_when=never("TensorFlow has no kernel for XLA"),
     returns=_slogdet,
 )
+softmax_cross_entropy = wrap(rules.softmax_cross_entropy, "softmax_cross_entropy(logits, targets)", takes=with_classes)
 softplusmh = wrap(rules.softplusmh)
 solve = wrap(
     rules.solve,
@@ -439,6 +443,7 @@ sqrtm = wrap(
     ),
 )
 sqrtmh = wrap(rules.sqrtmh)
+squared_error = wrap(rules.squared_error)
 subset = wrap(rules.subset)
 subtract = wrap(rules.subtract, builtin=tf.subtract)
 sum = wrap(rules.sum)
@@ -454,6 +459,7 @@ svdvals = wrap(rules.svdvals)
 tanh = wrap(rules.tanh, builtin=tf.tanh)
 trace = wrap(rules.trace, builtin=tf.linalg.trace)
 transpose_matmul = wrap(rules.transpose_matmul)
+triangular_entries = wrap(rules.triangular_entries)
 triangular_solve = wrap(
     rules.solve_triangular, "triangular_solve", builtin=in_single_precision(tf.linalg.triangular_solve)
 )

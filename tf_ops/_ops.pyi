@@ -8,6 +8,10 @@ def add(x: Any, y: Any, name: str | None = None) -> Any:
 def adjugate(A: Any, *, name: str | None = None) -> Any:
     """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I."""
 
+def affine(X: Any, W: Any, b: Any = None, *, name: str | None = None) -> Any:
+    """The affine layer of a network, A = X Wᵀ + 1bᵀ, of p examples that are rows of X; of one example, a = W x +
+    b."""
+
 def bilinear_form(x: Any, A: Any, y: Any, *, name: str | None = None) -> Any:
     """The bilinear form c = xᵀ A y."""
 
@@ -125,6 +129,10 @@ def expm_frechet(A: Any, E: Any, *, name: str | None = None) -> Any:
 
 def expmh(A: Any, *, name: str | None = None) -> Any:
     """The exponential C = exp A of a symmetric (Hermitian) matrix."""
+
+def fill_triangular(v: Any, *, upper: bool = False, positive: str | None = None, name: str | None = None) -> Any:
+    """The triangular matrix with the entries v, row by row, and zero elsewhere; with a positive diagonal, if you
+    like."""
 
 def fractional_matrix_power(A: Any, t: Any, *, name: str | None = None) -> Any:
     """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
@@ -281,6 +289,10 @@ def sinm(A: Any, *, name: str | None = None) -> Any:
 def slogdet(input: Any, name: str | None = None) -> tuple[Any, Any]:
     """The sign and the logarithm of the modulus of a determinant: det A = s exp(ℓ)."""
 
+def softmax_cross_entropy(logits: Any, targets: Any, name: str | None = None) -> Any:
+    """The cross-entropy of a softmax with targets, c = −Σᵢ tᵢ log pᵢ for p = softmax(logits), over the last
+    dimension."""
+
 def softplusmh(A: Any, *, name: str | None = None) -> Any:
     """The softplus C = log(I + exp A) of a symmetric (Hermitian) matrix: a smooth positive part."""
 
@@ -345,6 +357,9 @@ def sqrtm(input: Any, name: str | None = None) -> Any:
 def sqrtmh(A: Any, *, name: str | None = None) -> Any:
     """The square root C = A^(1/2) of a positive definite (Hermitian) matrix, itself positive definite."""
 
+def squared_error(Y: Any, T: Any, *, name: str | None = None) -> Any:
+    """Half the squared distance of outputs from targets, c = ½ Σᵢ |yᵢ − tᵢ|², over the last dimension."""
+
 def subset(A: Any, *, index: Any, name: str | None = None) -> Any:
     """A selection of the entries of A, ``C = A[index]``."""
 
@@ -370,6 +385,9 @@ def trace(x: Any, name: str | None = None) -> Any:
 
 def transpose_matmul(A: Any, B: Any, *, name: str | None = None) -> Any:
     """The product C = Aᵀ B, without forming Aᵀ. (Transposed, not conjugated.)"""
+
+def triangular_entries(A: Any, *, upper: bool = False, positive: str | None = None, name: str | None = None) -> Any:
+    """The entries of a triangle of A, row by row, as a vector: the inverse of `fill_triangular`."""
 
 def triangular_solve(matrix: Any, rhs: Any, lower: bool = True, adjoint: bool = False, name: str | None = None) -> Any:
     """The solution X of a triangular system, op(A) X = B or X op(A) = B."""

@@ -126,6 +126,9 @@ class TensorFlowWords(Words):
     def arange(self, *args, dtype=None):
         return tf.range(*args, dtype=dtype)
 
+    def count(self, n, like):
+        return tf.range(n)
+
     # -- elementwise
 
     def conj(self, A):

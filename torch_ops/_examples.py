@@ -16,6 +16,14 @@ tensor([[2., 2.],
 tensor([[ 4., -2.],
         [-3.,  1.]])
 """,
+    "affine": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([1.0, 2.0])
+>>> W = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 3.0]])
+>>> b = torch.tensor([0.0, 0.5, 1.0])
+>>> torch_ops.affine(X, W, b)
+tensor([1.0000, 3.5000, 7.0000])
+""",
     "bilinear_form": """\
 >>> import torch, torch_ops
 >>> x = torch.tensor([1.0, 2.0])
@@ -224,6 +232,13 @@ tensor([[1., 2.],
 >>> torch_ops.expmh(A)
 tensor([[1., 0.],
         [0., 1.]])
+""",
+    "fill_triangular": """\
+>>> import torch, torch_ops
+>>> v = torch.tensor([1.0, 2.0, 3.0])
+>>> torch_ops.fill_triangular(v)
+tensor([[1., 0.],
+        [2., 3.]])
 """,
     "fractional_matrix_power": """\
 >>> import torch, torch_ops
@@ -559,6 +574,13 @@ torch.return_types.linalg_slogdet(
 sign=tensor(-1.),
 logabsdet=tensor(0.6931))
 """,
+    "softmax_cross_entropy": """\
+>>> import torch, torch_ops
+>>> logits = torch.tensor([[0.0, 0.0], [1000.0, 0.0]])
+>>> targets = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+>>> torch_ops.softmax_cross_entropy(logits, targets)
+tensor([6.9315e-01, 1.0000e+03])
+""",
     "softplusmh": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
@@ -665,6 +687,13 @@ tensor([[2.0000, 0.2500],
 tensor([[2., 0.],
         [0., 2.]])
 """,
+    "squared_error": """\
+>>> import torch, torch_ops
+>>> Y = torch.tensor([[1.0, 2.0]])
+>>> T = torch.tensor([[0.0, 4.0]])
+>>> torch_ops.squared_error(Y, T)
+tensor([2.5000])
+""",
     "sub": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([1.0, 1.0])
@@ -726,6 +755,12 @@ tensor(2.)
 >>> B = torch.tensor([[3.0], [4.0]])
 >>> torch_ops.transpose_matmul(A, B)
 tensor([[11.]])
+""",
+    "triangular_entries": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[2.0, 0.0], [1.0, 1.0]])
+>>> torch_ops.triangular_entries(A, positive='exp')
+tensor([0.6931, 1.0000, 0.0000])
 """,
     "tridiagonal_solve": """\
 >>> import torch, torch_ops

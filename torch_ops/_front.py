@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from overbar._front import Front
-from overbar._messages import which_matrix
+from overbar._messages import placed
 from overbar._namespace import register
 from overbar.kernels._ldl import sytrf
 from overbar.kernels._lu import getrf
@@ -113,12 +113,11 @@ class TorchFront(Front):
             every = False
         return yes() if every else no()
 
-    def require(self, A, fine, message):
+    def require(self, A, fine, message, argument="A"):
         info = (~fine).to(torch.int32)
         if failure := failure_of(info, "torch.linalg.solve"):
             index, _ = first_failure(info)
-            where = f"argument A{which_matrix(index)}"
-            raise torch.linalg.LinAlgError(f"{message.replace('argument A', where)}\n{failure}")
+            raise torch.linalg.LinAlgError(f"{placed(message, argument, index)}\n{failure}")
         return A
 
     def constant_function(self, function, arrays, message):

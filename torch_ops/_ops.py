@@ -3,7 +3,7 @@
 May import torch and `overbar`. Where PyTorch has the function, its name, its arguments and their defaults are PyTorch's
 (torch.linalg's before torch's, where both have the name); an op that has no counterpart there keeps overbar's. An entry
 says what the op is called, which of PyTorch's functions it stands for, and which calls are passed to that one;
-`torch_ops._handover` says what that means. No op has a rule of its own here: the functions in front of the entries
+`torch_ops._wrapping` says what that means. No op has a rule of its own here: the functions in front of the entries
 choose between PyTorch's and the primitive, and translate arguments and results.
 """
 
@@ -15,16 +15,17 @@ from overbar import rules
 from overbar._functions import because, never
 from overbar.rules._eig import ordered
 from overbar.rules._eigen import all_outputs as all_outputs_of_eigh
+from overbar.rules._networks import with_classes
 from overbar.rules._norms import two_dimensions
 from overbar.rules._phases import OF_EIGENVECTORS, OF_SINGULAR_VECTORS
 from overbar.rules._svd import all_outputs
 from torch_ops._front import TORCH
-from torch_ops._handover import FULL, REAL, small, wrap
 from torch_ops._internals import det_with_factors, forward_mode
 from torch_ops._norms import vector_norm
 from torch_ops._signs import can_turn, turn
 from torch_ops._watching import are_plain
 from torch_ops._words import failure_of
+from torch_ops._wrapping import FULL, REAL, small, wrap
 
 
 def _cholesky_solve(B, L, upper=False):
@@ -506,6 +507,7 @@ def _few_reflections(A, tau, **_):
 
 add = wrap(rules.add, "add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.add)
 adjugate = wrap(rules.adjugate, "adjugate(A: Tensor) -> Tensor")
+affine = wrap(rules.affine)
 bilinear_form = wrap(rules.bilinear_form)
 cat = wrap(rules.concatenate, "cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor", builtin=torch.cat)
 cho_logdet = wrap(rules.cho_logdet)
@@ -621,6 +623,7 @@ exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
 expm = wrap(rules.expm)
 expm_frechet = wrap(rules.expm_frechet)
 expmh = wrap(rules.expmh)
+fill_triangular = wrap(rules.fill_triangular)
 fractional_matrix_power = wrap(rules.fractional_matrix_power)
 funm = wrap(rules.funm)
 hessenberg = wrap(rules.hessenberg)
@@ -761,6 +764,11 @@ slogdet = wrap(
     use_builtin_when=_looked_at("where A is singular, PyTorch returns numbers for the gradient"),
     returns=torch.return_types.linalg_slogdet,
 )
+softmax_cross_entropy = wrap(
+    rules.softmax_cross_entropy,
+    "softmax_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor",
+    takes=with_classes,
+)
 softplusmh = wrap(rules.softplusmh)
 solve = wrap(
     rules.solve,
@@ -792,6 +800,7 @@ spectral_function = wrap(rules.spectral_function)
 sqrt = wrap(rules.sqrt, "sqrt(input: Tensor) -> Tensor", builtin=torch.sqrt)
 sqrtm = wrap(rules.sqrtm)
 sqrtmh = wrap(rules.sqrtmh)
+squared_error = wrap(rules.squared_error)
 sub = wrap(
     rules.subtract, "sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.sub
 )
@@ -831,6 +840,7 @@ svdvals = wrap(
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)
 trace = wrap(rules.trace, "trace(input: Tensor) -> Tensor", builtin=torch.trace, use_builtin_when=_matrix, input="A")
 transpose_matmul = wrap(rules.transpose_matmul)
+triangular_entries = wrap(rules.triangular_entries)
 tridiagonal_solve = wrap(rules.tridiagonal_solve)
 tril = wrap(rules.tril, "tril(input: Tensor, diagonal: int = 0) -> Tensor", builtin=torch.tril)
 triu = wrap(rules.triu, "triu(input: Tensor, diagonal: int = 0) -> Tensor", builtin=torch.triu)

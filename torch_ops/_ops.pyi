@@ -13,6 +13,10 @@ def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 def adjugate(A: Tensor) -> Tensor:
     """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I."""
 
+def affine(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
+    """The affine layer of a network, A = X Wᵀ + 1bᵀ, of p examples that are rows of X; of one example, a = W x +
+    b."""
+
 def bilinear_form(x: Tensor, A: Tensor, y: Tensor) -> Tensor:
     """The bilinear form c = xᵀ A y."""
 
@@ -105,6 +109,10 @@ def expm_frechet(A: Tensor, E: Tensor) -> Tensor:
 
 def expmh(A: Tensor) -> Tensor:
     """The exponential C = exp A of a symmetric (Hermitian) matrix."""
+
+def fill_triangular(v: Tensor, *, upper: bool = False, positive: str | None = None) -> Tensor:
+    """The triangular matrix with the entries v, row by row, and zero elsewhere; with a positive diagonal, if you
+    like."""
 
 def fractional_matrix_power(A: Tensor, t: Tensor | Number) -> Tensor:
     """The principal power C = Aᵗ = exp(t log A) of a square matrix, for a real number t."""
@@ -253,6 +261,10 @@ def sinm(A: Tensor) -> Tensor:
 def slogdet(A: Tensor) -> tuple[Tensor, Tensor]:
     """The sign and the logarithm of the modulus of a determinant: det A = s exp(ℓ)."""
 
+def softmax_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """The cross-entropy of a softmax with targets, c = −Σᵢ tᵢ log pᵢ for p = softmax(logits), over the last
+    dimension."""
+
 def softplusmh(A: Tensor) -> Tensor:
     """The softplus C = log(I + exp A) of a symmetric (Hermitian) matrix: a smooth positive part."""
 
@@ -311,6 +323,9 @@ def sqrtm(A: Tensor) -> Tensor:
 def sqrtmh(A: Tensor) -> Tensor:
     """The square root C = A^(1/2) of a positive definite (Hermitian) matrix, itself positive definite."""
 
+def squared_error(Y: Tensor, T: Tensor) -> Tensor:
+    """Half the squared distance of outputs from targets, c = ½ Σᵢ |yᵢ − tᵢ|², over the last dimension."""
+
 def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """The difference C = A − B, entry by entry."""
 
@@ -339,6 +354,9 @@ def trace(input: Tensor) -> Tensor:
 
 def transpose_matmul(A: Tensor, B: Tensor) -> Tensor:
     """The product C = Aᵀ B, without forming Aᵀ. (Transposed, not conjugated.)"""
+
+def triangular_entries(A: Tensor, *, upper: bool = False, positive: str | None = None) -> Tensor:
+    """The entries of a triangle of A, row by row, as a vector: the inverse of `fill_triangular`."""
 
 def tridiagonal_solve(diagonals: Tensor, rhs: Tensor, *, adjoint: bool = False) -> Tensor:
     """The solution X of A X = B, or Aᴴ X = B, for a tridiagonal matrix A."""

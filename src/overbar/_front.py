@@ -18,7 +18,7 @@ import array_api_compat.numpy
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from overbar._messages import which_matrix
+from overbar._messages import placed
 from overbar._numpy_words import NumpyWords
 from overbar._signature import broadcasts
 from overbar._words import Words
@@ -191,12 +191,13 @@ class Front:
             state = step(i, state)
         return state
 
-    def require(self, A: Any, fine: Any, message: str) -> Any:
-        """A, whose matrices must all be `fine` (booleans of the batch dimensions): else it raises with the message.
-        Where nothing can be raised, under XLA, the matrices that are not fine are NaN."""
+    def require(self, A: Any, fine: Any, message: str, argument: str = "A") -> Any:
+        """A, whose matrices must all be `fine` (booleans of the batch dimensions): else it raises with the message, in
+        which the argument gets its place in the batch. Where nothing can be raised, under XLA, the matrices that are
+        not fine are NaN."""
         if not bool(self.xp.all(fine)):
             index = np.argwhere(~np.asarray(fine))
-            raise self.LinAlgError(message.replace("argument A", f"argument A{which_matrix(index[0])}"))
+            raise self.LinAlgError(placed(message, argument, index[0]))
         return A
 
     def warn(self, mask: Any, message: str) -> None:
@@ -270,7 +271,7 @@ class NumpyFront(Front):
             raise self.ShapeError(f"a nested list does not make an array: {error}") from None
 
     def call(self, primitive, arrays, options):
-        if not primitive.signature.whole:
+        if not primitive.whole:
             outputs = primitive.function(*arrays, **options)
             return outputs if isinstance(outputs, tuple) else (outputs,)
         try:

@@ -19,6 +19,11 @@ def which_matrix(index):
     return f" (matrix {index[0] if len(index) == 1 else index} of the batch)"
 
 
+def placed(message, argument, index):
+    """A message about an argument, with the matrix of the batch that is meant."""
+    return message.replace(f"argument {argument}", f"argument {argument}{which_matrix(index)}")
+
+
 def singular(argument, index):
     """The message for a matrix of a batch that has no inverse."""
     return f"argument {argument}{which_matrix(index)} is singular, so that there is no {argument}⁻¹ B."

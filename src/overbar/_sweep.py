@@ -58,19 +58,18 @@ def push_call(call, dots, nested):
 
 
 def _for_rules(arrays, lacking, nested):
-    if nested:
-        arrays = [constant(A) for A in arrays]
-    if lacking is None:
-        return arrays
-    return [A if A is None or index is None else A[index] for A, index in zip(arrays, lacking, strict=True)]
+    arrays = [constant(A) for A in arrays] if nested else list(arrays)
+    for i, index in enumerate(lacking or ()):
+        if index is not None and arrays[i] is not None:
+            arrays[i] = arrays[i][index]
+    return arrays
 
 
 def _from_rules(found, like, lacking, nested):
-    if lacking is not None:
-        found = [
-            A if A is None or index is None else A.reshape(B.shape)
-            for A, B, index in zip(found, like, lacking, strict=True)
-        ]
+    found = list(found)
+    for i, index in enumerate(lacking or ()):
+        if index is not None and found[i] is not None:
+            found[i] = found[i].reshape(like[i].shape)
     return [without_constants(A) for A in found] if nested else found
 
 
@@ -130,10 +129,11 @@ def pull_along(tape, bars, keep=False):
     nested = tape.nested or any(type(bar) is Traced for bar in bars)
     for call in reversed(tape.calls):
         primitive, inputs, in_values, made, out_values, options, lacking = call
-        out_bars = []
-        for slot in made:
-            out_bars.append(bars[slot])
-            if not keep:
+        out_bars = [bars[slot] for slot in made]
+        if len(made) == 1 and out_bars[0] is None:
+            continue
+        if not keep:
+            for slot in made:
                 bars[slot] = None
         if nested or lacking:
             pulled = _pull(call, out_bars, nested)

@@ -56,8 +56,10 @@ class Traced:
     __slots__ = ("slot", "tape", "value")
 
     def __init__(self, value, tape=None):
-        self.value, self.tape, self.slot = value, tape, None
-        if tape is not None:
+        self.value, self.tape = value, tape
+        if tape is None:
+            self.slot = None
+        else:
             self.slot = tape.count
             tape.count += 1
 

@@ -90,6 +90,9 @@ class _TraceWords(NumpyWords):
     def detached(self, A):
         return constant(bare(A))
 
+    def count(self, n, like):
+        return np.arange(n)
+
     def constant(self, value, like):
         return lifted(np.asarray(value))
 
@@ -287,16 +290,22 @@ class _TraceFront(NumpyFront):
             values.append(a)
             slots.append(slot)
         if below is NUMPY:
-            values, outputs, lacking = primitive.apply(NUMPY, values, options, whole=True)
+            values, outputs, lacking = primitive.apply(NUMPY, values, options, True)
         else:
             arrays, outputs, lacking = self.record(primitive, values, options)
             values = [v if type(v) is Traced else a for v, a in zip(values, arrays, strict=True)]
             if tape is not None:
                 tape.nested = True
-        outputs = [out if type(out) in _ARRAYS else np.asarray(out) for out in outputs]
-        traced = tuple([Traced(out, tape) for out in outputs])
-        if tape is not None:
+        if len(outputs) == 1:  # as most have: what follows, without its loops
+            (out,) = outputs
+            outputs = [out if type(out) in _ARRAYS else np.asarray(out)]
+            traced = (Traced(outputs[0], tape),)
+            made = [traced[0].slot]
+        else:
+            outputs = [out if type(out) in _ARRAYS else np.asarray(out) for out in outputs]
+            traced = tuple([Traced(out, tape) for out in outputs])
             made = [out.slot for out in traced]
+        if tape is not None:
             tape.calls.append((primitive, slots, values, made, outputs, options, lacking))
         return values, traced, lacking
 

@@ -84,6 +84,10 @@ class Words:
         """A NumPy array of constants as an array beside `like` (same device); its dtype is kept."""
         return self.base.asarray(value, device=array_api_compat.device(like))
 
+    def count(self, n: Any, like: Any) -> Any:
+        """The integers 0, 1, ..., n − 1 as a vector beside `like` (same device)."""
+        return self.base.arange(n, device=array_api_compat.device(like))
+
     # -- elementwise ---------------------------------------------------------------------------------------------------
 
     def conj(self, A: Any) -> Any:

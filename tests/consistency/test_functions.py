@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")
 
 import overbar  # noqa: E402
-import tf_ops  # noqa: E402, F401 - makes the primitives ops of TensorFlow
-import torch_ops  # noqa: E402, F401 - and of PyTorch
+import tf_ops  # noqa: E402 - makes the primitives ops of TensorFlow
+import torch_ops  # noqa: E402 - and of PyTorch
 from overbar import verify  # noqa: E402
 from overbar.check.agreement import directions, in_a_graph, in_numpy, in_tensorflow, in_torch  # noqa: E402
 from overbar.rules import FUNCTIONS  # noqa: E402
@@ -33,6 +33,7 @@ COMPOSED = {
     "outer": (lambda A, B: overbar.outer(A, B), [A, B]),
     "einsum": (lambda A, B: overbar.einsum("ij,kj->ki", A, B), [A, B]),
     "einsum of batches": (lambda A, B: overbar.einsum("...i,...i", A, B * B), [A, B]),
+    "affine_columns": (lambda A, B: overbar.affine_columns(A, overbar.einsum("ij,kj->ik", B, A)), [A, B]),
     "digamma": (lambda A: overbar.digamma(1 + A * A), [A]),
 }
 
@@ -138,6 +139,37 @@ def test_hard_points_agree():
             value = tf.reduce_sum(f(variable))
         np.testing.assert_array_equal(tape.gradient(value, variable), expected)
         np.testing.assert_array_equal(overbar.grad(lambda A, f=f: overbar.sum(f(A)))(x), expected)
+
+
+def test_numbers_of_classes_in_each_library():
+    labels = np.array([2, 0])
+    expected = overbar.vjp(lambda x: overbar.softmax_cross_entropy(x, labels), A)[1](np.ones(2))[0]
+    for op in (overbar.softmax_cross_entropy, torch_ops.softmax_cross_entropy):
+        for given in (torch.tensor(labels), torch.tensor(labels, dtype=torch.int32)):
+            tensor = torch.tensor(A, requires_grad=True)
+            op(tensor, given).sum().backward()
+            np.testing.assert_allclose(tensor.grad, expected, rtol=1e-13)
+        each = torch.func.vmap(torch.func.grad(op))(torch.tensor(A), torch.tensor(labels))
+        np.testing.assert_allclose(each, expected, rtol=1e-13)
+        with pytest.raises(torch.linalg.LinAlgError, match=r"targets \(matrix 1 of the batch\) has the number"):
+            op(torch.tensor(A), torch.tensor([0, 3]))
+    for op in (overbar.softmax_cross_entropy, tf_ops.softmax_cross_entropy):
+        for given in (tf.constant(labels), tf.constant(labels, tf.int32)):
+            variable = tf.Variable(A)
+            with tf.GradientTape() as tape:
+                value = tf.reduce_sum(op(variable, given))
+            np.testing.assert_allclose(tape.gradient(value, variable), expected, rtol=1e-13)
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"targets \(matrix 1 of the batch\) has the number"):
+            op(tf.constant(A), tf.constant([0, -1]))
+        with pytest.raises(tf.errors.InvalidArgumentError, match="the number of no class"):
+            tf.function(op)(tf.constant(A), tf.constant([0, -1]))
+
+
+def test_a_triangle_of_a_size_that_is_not_known():
+    f = tf.function(tf_ops.fill_triangular, input_signature=[tf.TensorSpec([None, None], tf.float64)])
+    np.testing.assert_array_equal(f(A), overbar.fill_triangular(A))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        f(np.ones((2, 4)))  # of which there is no triangle
 
 
 def test_functions_take_sizes_that_are_not_known():

@@ -36,6 +36,7 @@ NO_DEGREE = {
     "expm": (["A"], ENTIRE),
     "expm_frechet": (["A"], ENTIRE),
     "expmh": (["A"], ENTIRE),
+    "fill_triangular": (["v"], "an exponential on the diagonal, and none beside it"),
     "fractional_matrix_power": (["A", "t"], "the derivative with respect to t has the logarithm of A in it"),
     "funm": (["A"], "f is anything"),
     "householder_product": (["A", "tau"], "reflections I − τ v vᴴ"),
@@ -49,11 +50,13 @@ NO_DEGREE = {
     "powmh": (["A", "p"], "the derivative with respect to p has the logarithm of A in it"),
     "sin": (["A"], ENTIRE),
     "sinm": (["A"], ENTIRE),
+    "softmax_cross_entropy": (["logits"], "exponentials"),
     "softplusmh": (["A"], ENTIRE),
     "solve_discrete_lyapunov": (["A"], "the equation has terms of different degrees in A"),
     "solve_triangular": (["A"], "the diagonal of ones is not scaled"),
     "spectral_function": (["A"], "f is anything"),
     "tanh": (["A"], ENTIRE),
+    "triangular_entries": (["A"], "a logarithm on the diagonal, and none beside it"),
 }
 
 # The arrays that have a degree together where many sets would have to be tried to find them.

@@ -50,6 +50,7 @@ SAME = [
     ("squeeze", lambda o: o.squeeze(A[None, :, None], axis=-2), A[None]),
     ("expand_dims", lambda o: o.expand_dims(A, (0, -1)), A[None, :, :, None]),
     ("outer", lambda o: o.outer(A[0], B[1]), np.outer(A[0], B[1])),
+    ("affine_columns", lambda o: o.affine_columns(A, B.T, B[0]), B.T @ A + B[0][:, None]),
     ("einsum", lambda o: o.einsum("ij,kj->ik", A, B), A @ B.T),
     ("logsumexp", lambda o: o.logsumexp(1000 * A, axis=1), special.logsumexp(1000 * A, 1)),
     ("logsumexp", lambda o: o.logsumexp(Z, keepdims=True), special.logsumexp(Z, keepdims=True)),

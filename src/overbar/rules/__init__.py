@@ -35,6 +35,7 @@ from overbar.rules._lu_solve import lu_solve
 from overbar.rules._masking import mask, phi, tril, triu
 from overbar.rules._matrix_functions import cosm, expm, expm_frechet, matrix_power, polynomial, sinm
 from overbar.rules._matrix_roots import fractional_matrix_power, logm, sqrtm
+from overbar.rules._networks import affine, softmax_cross_entropy, squared_error
 from overbar.rules._norms import cond, matrix_norm
 from overbar.rules._polar import polar
 from overbar.rules._products import kron, matmul, trace, transpose_matmul
@@ -47,6 +48,7 @@ from overbar.rules._spectral_function import spectral_function
 from overbar.rules._svd import svd, svdvals
 from overbar.rules._symmetric import expmh, invsqrtmh, logmh, powmh, signmh, softplusmh, sqrtmh
 from overbar.rules._toeplitz import solve_toeplitz
+from overbar.rules._triangles import fill_triangular, triangular_entries
 from overbar.rules._triangular import cho_logdet, cho_solve, solve_triangular
 from overbar.rules._tridiagonal import tridiagonal_solve
 

@@ -12,6 +12,11 @@ class _adjugate(Primitive):
     def __call__(self, A: Any) -> Any:
         """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I."""
 
+class _affine(Primitive):
+    def __call__(self, X: Any, W: Any, b: Any = None) -> Any:
+        """The affine layer of a network, A = X Wᵀ + 1bᵀ, of p examples that are rows of X; of one example, a = W x
+        + b."""
+
 class _bilinear_form(Primitive):
     def __call__(self, x: Any, A: Any, y: Any) -> Any:
         """The bilinear form c = xᵀ A y."""
@@ -127,6 +132,11 @@ class _expm_frechet(Primitive):
 class _expmh(Primitive):
     def __call__(self, A: Any) -> Any:
         """The exponential C = exp A of a symmetric (Hermitian) matrix."""
+
+class _fill_triangular(Primitive):
+    def __call__(self, v: Any, upper: bool = False, positive: str | None = None) -> Any:
+        """The triangular matrix with the entries v, row by row, and zero elsewhere; with a positive diagonal, if
+        you like."""
 
 class _fractional_matrix_power(Primitive):
     def __call__(self, A: Any, t: Any) -> Any:
@@ -304,6 +314,11 @@ class _slogdet(Primitive):
     def __call__(self, A: Any) -> Any:
         """The sign and the logarithm of the modulus of a determinant: det A = s exp(ℓ)."""
 
+class _softmax_cross_entropy(Primitive):
+    def __call__(self, logits: Any, targets: Any) -> Any:
+        """The cross-entropy of a softmax with targets, c = −Σᵢ tᵢ log pᵢ for p = softmax(logits), over the last
+        dimension."""
+
 class _softplusmh(Primitive):
     def __call__(self, A: Any) -> Any:
         """The softplus C = log(I + exp A) of a symmetric (Hermitian) matrix: a smooth positive part."""
@@ -374,6 +389,10 @@ class _sqrtmh(Primitive):
     def __call__(self, A: Any) -> Any:
         """The square root C = A^(1/2) of a positive definite (Hermitian) matrix, itself positive definite."""
 
+class _squared_error(Primitive):
+    def __call__(self, Y: Any, T: Any) -> Any:
+        """Half the squared distance of outputs from targets, c = ½ Σᵢ |yᵢ − tᵢ|², over the last dimension."""
+
 class _subset(Primitive):
     def __call__(self, A: Any, index: Any) -> Any:
         """A selection of the entries of A, ``C = A[index]``."""
@@ -405,6 +424,10 @@ class _trace(Primitive):
 class _transpose_matmul(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
         """The product C = Aᵀ B, without forming Aᵀ. (Transposed, not conjugated.)"""
+
+class _triangular_entries(Primitive):
+    def __call__(self, A: Any, upper: bool = False, positive: str | None = None) -> Any:
+        """The entries of a triangle of A, row by row, as a vector: the inverse of `fill_triangular`."""
 
 class _tridiagonal_solve(Primitive):
     def __call__(self, diagonals: Any, rhs: Any, adjoint: bool = False) -> Any:
@@ -490,6 +513,10 @@ class _softplus(Primitive):
     def __call__(self, A: Any) -> Any:
         """The function C = log(1 + exp A) of each entry, a smooth max(A, 0)."""
 
+def affine_columns(X: Any, W: Any, b: Any = None) -> Any:
+    """The affine layer of a network, A = W X + b1ᵀ, of examples that are columns of X: `affine` of the
+    transposes."""
+
 def clip(A: Any, min: Any = None, max: Any = None) -> Any:
     """The entries of A, but none below `min` and none above `max`."""
 
@@ -528,6 +555,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
 add: _add
 adjugate: _adjugate
+affine: _affine
 bilinear_form: _bilinear_form
 cho_logdet: _cho_logdet
 cho_solve: _cho_solve
@@ -556,6 +584,7 @@ exp: _exp
 expm: _expm
 expm_frechet: _expm_frechet
 expmh: _expmh
+fill_triangular: _fill_triangular
 fractional_matrix_power: _fractional_matrix_power
 funm: _funm
 hessenberg: _hessenberg
@@ -598,6 +627,7 @@ signmh: _signmh
 sin: _sin
 sinm: _sinm
 slogdet: _slogdet
+softmax_cross_entropy: _softmax_cross_entropy
 softplusmh: _softplusmh
 solve: _solve
 solve_banded: _solve_banded
@@ -612,6 +642,7 @@ spectral_function: _spectral_function
 sqrt: _sqrt
 sqrtm: _sqrtm
 sqrtmh: _sqrtmh
+squared_error: _squared_error
 subset: _subset
 subtract: _subtract
 sum: _sum
@@ -620,6 +651,7 @@ svdvals: _svdvals
 tanh: _tanh
 trace: _trace
 transpose_matmul: _transpose_matmul
+triangular_entries: _triangular_entries
 tridiagonal_solve: _tridiagonal_solve
 tril: _tril
 triu: _triu
@@ -649,6 +681,8 @@ __all__ = [
     "abs",
     "add",
     "adjugate",
+    "affine",
+    "affine_columns",
     "bilinear_form",
     "cho_logdet",
     "cho_solve",
@@ -684,6 +718,7 @@ __all__ = [
     "expm1",
     "expm_frechet",
     "expmh",
+    "fill_triangular",
     "fractional_matrix_power",
     "funm",
     "gammaln",
@@ -741,6 +776,7 @@ __all__ = [
     "sinm",
     "slogdet",
     "softmax",
+    "softmax_cross_entropy",
     "softplus",
     "softplusmh",
     "solve",
@@ -756,6 +792,7 @@ __all__ = [
     "sqrt",
     "sqrtm",
     "sqrtmh",
+    "squared_error",
     "squeeze",
     "stack",
     "std",
@@ -767,6 +804,7 @@ __all__ = [
     "tanh",
     "trace",
     "transpose_matmul",
+    "triangular_entries",
     "tridiagonal_solve",
     "tril",
     "triu",

@@ -149,7 +149,7 @@ def softplus(A):
 
     Notes
     -----
-    Computed as max(A, 0) + log1p(exp(−|A|)), so that nothing overflows. C′ is the `sigmoid` of A. Cost: one more
+    Computed as max(A, 0) + log(1 + exp(−|A|)), so that nothing overflows. C′ is the `sigmoid` of A. Cost: one more
     function of the same kind, and one product.
 
     Examples
@@ -160,8 +160,14 @@ def softplus(A):
     (array([0.        , 0.69314718, 1.31326169]), array([0.        , 0.5       , 0.73105858]))
     """
     only_real("softplus", A)
+    return log_one_plus_exp(A)
+
+
+def log_one_plus_exp(A):
+    """log(1 + exp A), of complex A too, where nothing overflows."""
     xp = namespace(A)
-    return xp.where(A < 0, xp.zeros_like(A), A) + xp.log1p(xp.exp(-xp.abs(A)))
+    right = xp.real(A) >= 0
+    return xp.where(right, A, xp.zeros_like(A)) + xp.log1p(xp.exp(-xp.where(right, A, -A)))
 
 
 @softplus.derivative
