@@ -36,7 +36,7 @@ TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test test-rest test-all setup lint format bench docs coverage operators notebooks clean distclean
+.PHONY: help demo quick test test-rest test-all setup lint format bench docs site coverage operators notebooks clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' Makefile
@@ -77,9 +77,13 @@ format: $(STAMP) ## correct the style where that can be done automatically
 bench: $(STAMP) ## time overbar side by side with what the frameworks have built in
 	$(BIN)/python -m overbar bench $(ARGS)
 
-docs: $(STAMP) ## write what is generated: pages and tables of the documents, stubs, examples of the ops
+docs: $(STAMP) ## write what is generated: pages, tables, stubs, examples; then build the site, in build/site
 	$(BIN)/python -m tools.docs
 	$(BIN)/python -m tools.docs.pages
+	$(BIN)/python -m tools.site
+
+site: $(STAMP) ## build the site alone, from the documents as they are
+	$(BIN)/python -m tools.site
 
 coverage: $(STAMP) ## measure what each primitive can do and write docs/coverage.md
 	$(BIN)/python -m overbar check --save docs/coverage.md

@@ -174,8 +174,8 @@ def pytest_generate_tests(metafunc):
 
 #: Whole folders and files with the mark `quick`, and with the mark `slow`. Single tests have theirs where they are.
 QUICK = (
-    "rules/", "kernels/", "test_gradients.py", "test_primitive.py", "test_sweep.py", "test_traced_arrays.py",
-    "test_verify.py",
+    "rules/", "kernels/", "test_checkpoint.py", "test_gradients.py", "test_graph.py", "test_primitive.py",
+    "test_sweep.py", "test_traced_arrays.py", "test_verify.py",
 )  # fmt: skip
 SLOW = ("torch_ops/test_operator_database.py", "notebooks/")
 

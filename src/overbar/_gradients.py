@@ -21,11 +21,12 @@ from overbar._traced import Traced
 __all__ = ["grad", "hessian", "hvp", "value_and_grad"]
 
 
-class _Leaves:
-    """The arrays and numbers in nested containers, in order; `paths` says where each of them is."""
+class Leaves:
+    """The arrays and numbers in nested containers, in order; `paths` says where each of them is. What counts as one is
+    asked of `chosen(entry, path)`."""
 
-    def __init__(self):
-        self.values, self.paths = [], []
+    def __init__(self, chosen=None):
+        self.values, self.paths, self.chosen = [], [], chosen or _has_derivative
 
     def collect(self, tree, path):
         """Take in a container. Returns what makes one of the same kind from the values of a list."""
@@ -33,7 +34,7 @@ class _Leaves:
         if parts is not None:
             builders = [(key, self.collect(part, path + name)) for key, name, part in parts]
             return lambda values: _rebuilt(tree, {key: build(values) for key, build in builders})
-        if not _has_derivative(tree, path):
+        if not self.chosen(tree, path):
             return lambda values: values.constant(tree)
         place = len(self.values)
         self.values.append(tree)
@@ -41,7 +42,7 @@ class _Leaves:
         return lambda values: values[place]
 
 
-class _Given(list):
+class Given(list):
     """Values of a function's leaves; what is no leaf stays as it is."""
 
     def constant(self, x):
@@ -102,7 +103,7 @@ class _Parameters:
         several = isinstance(argnums, (tuple, list))
         self.name, self.f, self.args, self.kwargs = name, f, args, kwargs
         self.places = [_place(name, i, len(args)) for i in (argnums if several else (argnums,))]
-        leaves = _Leaves()
+        leaves = Leaves()
         chosen = [(float(args[i]) if type(args[i]) is int else args[i]) for i in self.places]
         self.builders = [leaves.collect(x, f"argument {i}") for x, i in zip(chosen, self.places, strict=True)]
         if not leaves.values:
@@ -114,7 +115,7 @@ class _Parameters:
         """f of other arrays in the same places."""
         args = list(self.args)
         for i, build in zip(self.places, self.builders, strict=True):
-            args[i] = build(_Given(arrays))
+            args[i] = build(Given(arrays))
         value = self.f(*args, **self.kwargs)
         if isinstance(value, (list, tuple, dict)) or value is None:
             raise TypeError(f"{self.name}: the function returned a {type(value).__name__}, and not one real number.")

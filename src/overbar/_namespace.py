@@ -133,4 +133,6 @@ def mT(A: Any) -> Any:
 
 def mH(A: Any) -> Any:
     """The conjugate transpose of the last two dimensions."""
+    if type(A) is np.ndarray:  # the word of most rules: what finding the namespace takes would show
+        return A.swapaxes(-1, -2) if A.dtype.kind != "c" else A.swapaxes(-1, -2).conj()
     return namespace(A).mH(A)

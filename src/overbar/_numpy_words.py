@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 from numpy.linalg import LinAlgError
-from scipy.linalg import blas
+from scipy.linalg import blas, lapack
 
 from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, singular
 from overbar._refinement import refined
@@ -19,8 +19,16 @@ from overbar._words import Words
 __all__ = ["NumpyWords", "pairs_of", "power_of_two"]
 
 _SMALL = 48  # the size up to which NumPy solves triangular systems without halving them
-_IN_ONE_THREAD = 512  # the entries of B up to which trsm is sure to start no threads; OpenBLAS does from 1,024 on
-_TRSM = {"f": blas.strsm, "d": blas.dtrsm, "F": blas.ctrsm, "D": blas.ztrsm}
+_IN_ONE_THREAD = 1023  # the entries of B up to which trsm is sure to start no threads: OpenBLAS does from 1,024 on
+_LITTLE = 256  # the entries of a matrix up to which those outside a triangle are faster written one by one
+_POTRF = {"f": lapack.spotrf, "d": lapack.dpotrf, "F": lapack.cpotrf, "D": lapack.zpotrf}
+_POTRS = {"f": lapack.spotrs, "d": lapack.dpotrs, "F": lapack.cpotrs, "D": lapack.zpotrs}
+_SOLVERS = {
+    "f": (lapack.strtrs, blas.strsm),
+    "d": (lapack.dtrtrs, blas.dtrsm),
+    "F": (lapack.ctrtrs, blas.ctrsm),
+    "D": (lapack.ztrtrs, blas.ztrsm),
+}
 
 
 def pairs_of(w: np.ndarray, part: float) -> tuple[np.ndarray, ...] | None:
@@ -42,11 +50,11 @@ def pairs_of(w: np.ndarray, part: float) -> tuple[np.ndarray, ...] | None:
 
 
 class NumpyWords(Words):
-    """NumPy. SciPy's LAPACK appears in messages only, see `_substitute`."""
+    """NumPy. What SciPy's LAPACK is taken for, and why for no more, says `_substitute`."""
 
     name = "NumPy"
 
-    """NumPy. SciPy's LAPACK appears in messages only, see `_substitute`."""
+    """NumPy. What SciPy's LAPACK is taken for, and why for no more, says `_substitute`."""
 
     def is_floating(self, A):
         return A.dtype.char in "fdFD"  # what LAPACK has
@@ -66,14 +74,60 @@ class NumpyWords(Words):
     def real(self, A):
         return A.real if A.dtype.kind == "c" else A
 
+    # NumPy's own functions of these names take several times as long for small arrays, in Python
+
+    def zeros_like(self, A, **kwargs):
+        return np.zeros_like(A, **kwargs) if kwargs else np.zeros(A.shape, A.dtype)
+
+    def expand_dims(self, A, axis=0):
+        if axis == -1:
+            return A[..., None]
+        return A[None] if axis == 0 else np.expand_dims(A, axis)
+
+    def squeeze(self, A, axis):
+        return A.squeeze(axis)
+
+    def broadcast_to(self, A, shape):
+        shape = tuple(shape)
+        if A.shape == shape:
+            return A
+        if math.prod(shape) > 1024:
+            return np.broadcast_to(A, shape)
+        B = np.empty(shape, A.dtype)
+        B[...] = A
+        return B
+
+    def sum(self, A, axis=None, keepdims=False, **kwargs):
+        if kwargs or A.dtype.kind not in "fc":
+            return self.base.sum(A, axis=axis, keepdims=keepdims, **kwargs)
+        return np.add.reduce(A, axis=axis, keepdims=keepdims)
+
+    def any(self, A, axis=None, keepdims=False):
+        return np.logical_or.reduce(A, axis=axis, keepdims=keepdims)
+
+    def all(self, A, axis=None, keepdims=False):
+        return np.logical_and.reduce(A, axis=axis, keepdims=keepdims)
+
     def tril(self, A, k=0):
+        if A.ndim == 2 and A.size <= _LITTLE:
+            A = A.copy()
+            A.put(_outside(*A.shape, k, False), 0)
+            return A
         return np.where(triangle(*A.shape[-2:], k), A, A.dtype.type(0))
 
     def triu(self, A, k=0):
+        if A.ndim == 2 and A.size <= _LITTLE:
+            A = A.copy()
+            A.put(_outside(*A.shape, k, True), 0)
+            return A
         return np.where(triangle(*A.shape[-2:], k - 1), A.dtype.type(0), A)
 
     def phi(self, A):
         n = A.shape[-1]
+        if A.ndim == 2 and A.size <= _LITTLE:
+            A = A * _half_diagonal(n, A.dtype)
+            A.put(_outside(n, n, 0, False), 0)
+            return A
         return self.tril(A) * _half_diagonal(n, A.dtype) if n <= 64 else super().phi(A)
 
     def sum_to(self, A, shape):
@@ -106,16 +160,24 @@ class NumpyWords(Words):
         return np.diagonal(A, offset, -2, -1)
 
     def diagonal_embed(self, d, m, n, offset=0):
-        A = np.zeros((*d.shape[:-1], m, n), d.dtype)
-        i = np.arange(d.shape[-1])
-        A[..., i + max(-offset, 0), i + max(offset, 0)] = d
-        return A
+        A = np.zeros((*d.shape[:-1], m * n), d.dtype)
+        first = offset if offset > 0 else -offset * n
+        A[..., first : first + d.shape[-1] * (n + 1) : n + 1] = d
+        return A.reshape((*d.shape[:-1], m, n))
 
     def subset(self, A, index, ndim):
         index = index if isinstance(index, tuple) else (index,)
-        if all(isinstance(i, (int, slice)) for i in index):
+        if _is_basic(index):
             return A[(slice(None),) * (A.ndim - ndim) + index]
         return super().subset(A, index, ndim)
+
+    def put_back(self, B, index, shape, batch):
+        index = index if isinstance(index, tuple) else (index,)
+        if not _is_basic(index):
+            return super().put_back(B, index, shape, batch)
+        A = np.zeros((*batch, *shape), B.dtype)
+        A[(slice(None),) * len(batch) + index] = B
+        return A
 
     def embed(self, B, where, shape):
         size = math.prod(shape)
@@ -129,6 +191,11 @@ class NumpyWords(Words):
         return A.reshape((*B.shape[:-1], *shape))
 
     def cholesky(self, A, argument="A", on_error="raise"):
+        if A.ndim == 2 and 0 < len(A) <= _SMALL:
+            # one call of LAPACK, which stores by columns: the upper factor U of Aᵀ = conj(A) = Uᴴ U, and L = Uᵀ
+            U, info = _POTRF[A.dtype.char](A.T, lower=0, clean=1)
+            if not info and np.isfinite(np.add.reduce(U.diagonal())):
+                return U.T
         try:
             L = np.linalg.cholesky(A)
         except LinAlgError:
@@ -183,11 +250,10 @@ class NumpyWords(Words):
         return w.astype(kind, copy=False), V.astype(kind, copy=False)
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
+        if _starts_no_threads(A, B):
+            return self._in_one_call(A, B, upper, left, adjoint, unitriangular)
         if not unitriangular:
-            zero = A.diagonal(0, -2, -1) == 0
-            if zero.any():
-                *index, i = np.argwhere(zero)[0].tolist()
-                raise LinAlgError(f"{singular('A', index)} Its diagonal is zero at ({i}, {i}).")
+            self._refuse_singular(A)
         if not left:  # X op(A) = B  is  op(A)ᵀ Xᵀ = Bᵀ
             if adjoint:  # (Aᴴ)ᵀ = conj(A)
                 A = self.conj(A)
@@ -203,20 +269,61 @@ class NumpyWords(Words):
             return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
         return self._substitute(A, B, upper, unitriangular)
 
+    def cho_solve(self, L, B, *, upper=False):
+        if not _starts_no_threads(L, B) or B.shape[1] == 1:
+            return super().cho_solve(L, B, upper=upper)
+        self._refuse_singular(L)
+        # by columns Lᵀ is an upper factor, but of conj(A)
+        T, lower = (L.T, upper) if L.dtype.kind != "c" else (L, not upper)
+        return _POTRS[L.dtype.char](T, B, lower=lower)[0]
+
+    def _refuse_singular(self, A):
+        diagonal = A.diagonal(0, -2, -1)
+        if np.count_nonzero(diagonal) != diagonal.size:
+            *index, i = np.argwhere(diagonal == 0)[0].tolist()
+            raise LinAlgError(f"{singular('A', index)} Its diagonal is zero at ({i}, {i}).")
+
+    def _in_one_call(self, A, B, upper, left, adjoint, unitriangular):
+        """`solve_triangular` of one small system by one call of SciPy's."""
+        # With M = op(A), or op(A)ᵀ where X op(A) = B, all is M X = B. LAPACK and BLAS store by columns: the rows of an
+        # array are the columns of what they get. So trtrs gets A or Aᵀ for one right-hand side, and says itself where
+        # the diagonal is zero; for more of them it starts threads, and trsm solves Xᵀ Mᵀ = Bᵀ.
+        B = B if left else B.T
+        single = B.shape[1] == 1
+        if adjoint and A.dtype.kind == "c":  # M is Aᴴ, or conj(A)
+            plain, how = left == single, 2
+        else:
+            plain = A.flags.f_contiguous
+            how = int(((adjoint == left) == plain) == single)
+        T, upper = (A, upper) if plain else (A.T, not upper)
+        trtrs, trsm = _SOLVERS[A.dtype.char]
+        if single:
+            X, info = trtrs(T, B, lower=not upper, trans=how, unitdiag=unitriangular)
+            if info:
+                self._refuse_singular(A)
+        else:
+            if not unitriangular:
+                self._refuse_singular(A)
+            X = trsm(1.0, T, B.T, side=1, lower=not upper, trans_a=how, diag=unitriangular).T
+        return X if left else X.T
+
     def _substitute(self, T, B, upper, unitriangular):
         """T⁻¹ B for triangular T, by halves, so that most of the work is in matrix products.
 
         SciPy has trsm, which does this in one call, but from a BLAS of its own beside NumPy's. When the two take turns,
         the threads of one still wait busily while those of the other work: on two cores the reverse rule of Cholesky
-        took several times as long. It is taken where it is sure to work in one thread, as for few entries of B.
+        took several times as long. SciPy's is taken where it is sure to work in one thread, as for few entries of B.
         """
         n = T.shape[-1]
-        if n <= _SMALL and T.ndim == B.ndim == 2 and T.dtype == B.dtype and 0 < B.size <= _IN_ONE_THREAD:
-            # BLAS stores by columns: the rows of T are the columns of what it gets, and Xᵀ Tᵀ = Bᵀ is solved
-            trsm, T = _TRSM[T.dtype.char], T.T
-            if T.flags.f_contiguous:
-                return trsm(1.0, T, B.T, side=1, lower=upper, diag=unitriangular).T
-            return trsm(1.0, T.T, B.T, side=1, lower=not upper, trans_a=1, diag=unitriangular).T
+        if _starts_no_threads(T, B):
+            return self._in_one_call(T, B, upper, True, False, unitriangular)
+        if n <= _SMALL and T.ndim == B.ndim == 2 and T.dtype == B.dtype and B.size:
+            X = np.empty(B.shape, B.dtype)
+            width = _IN_ONE_THREAD // n
+            for first in range(0, B.shape[1], width):
+                some = slice(first, first + width)
+                X[:, some] = self._in_one_call(T, B[:, some], upper, True, False, unitriangular)
+            return X
         if n <= _SMALL:
             # LAPACK's LU of an upper triangular matrix eliminates nothing and pivots nowhere: solving with it is
             # back substitution to the last bit; a lower triangle is turned into an upper one.
@@ -235,6 +342,20 @@ class NumpyWords(Words):
         return X
 
 
+def _starts_no_threads(A, B):
+    """Whether a triangular system is one that SciPy's BLAS solves in one thread."""
+    if A.ndim != 2 or B.ndim != 2 or A.dtype != B.dtype:
+        return False
+    if B.size == len(A):  # one right-hand side
+        return B.size > 0
+    return len(A) <= _SMALL and 0 < B.size <= _IN_ONE_THREAD
+
+
+def _is_basic(index):
+    """Whether an index takes each entry at most once, as a view does."""
+    return all(isinstance(i, (int, slice)) and i is not True and i is not False for i in index)
+
+
 def power_of_two(A: np.ndarray) -> np.ndarray:
     """`Words.power_of_two` of a NumPy array."""
     _, exponent = np.frexp(np.abs(A).max((-2, -1), keepdims=True, initial=0))  # 0 for what has none
@@ -247,6 +368,12 @@ def _small_triangle(m, n, k):
     mask = np.tri(m, n, k, bool)
     mask.flags.writeable = False
     return mask
+
+
+@functools.lru_cache(maxsize=128)
+def _outside(m, n, k, upper):
+    """Where the entries outside a triangle of an m by n matrix lie in the flattened matrix."""
+    return np.flatnonzero(np.tri(m, n, k - 1, bool) if upper else ~np.tri(m, n, k, bool))
 
 
 @functools.lru_cache(maxsize=128)

@@ -125,7 +125,7 @@ class Primitive:
         self._complete = None if self.variadic or required else len(self.arguments)
         #: for each array that may be left out, what makes the one that stands for it
         self.absent = dict(absent or {})
-        whole = self.signature.whole
+        self.whole = whole = self.signature.whole
         if whole and "batch_ndim" not in self.defaults:
             raise TypeError(f"{self.name}: a function of whole arrays ('...') takes the keyword batch_ndim=0")
         if not whole and len(self.signature.inputs) != len(self.arguments):
@@ -337,8 +337,9 @@ class Primitive:
     def _usage(self):
         return f"Its signature is {self.name}{self.__signature__}."
 
-    def apply(self, front, arrays, options):
-        """Compute the function on arrays, with the front and the options already known."""
+    def apply(self, front, arrays, options, whole=False):
+        """Compute the function on arrays, with the front and the options already known. With `whole`, return what rules
+        are given: the arrays of the library, all outputs, and what vectors among them lack (`Signature.lacking`)."""
         if options is not self.defaults:
             options = self._valid(front, options)
         try:  # finding out whether arrays fit takes longer than a small matrix does: the answer is kept
@@ -353,6 +354,8 @@ class Primitive:
             outputs = front.call(self, arrays, options)
             if not fit.verified:
                 self._verify(front, outputs, arrays, fit)
+        if whole:
+            return arrays, outputs, fit.dropped and self.signature.lacking(fit.dropped)
         return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
 
     def _valid(self, front, options):
@@ -396,15 +399,12 @@ class Primitive:
         return arrays, fit
 
     def _with_vectors(self, front, arrays, options, fit):
-        xp, dropped = front.xp, fit.dropped
-        arrays = [self._with_dims(xp, a, core, dropped) for a, core in zip(arrays, self.signature.inputs, strict=True)]
+        arrays = self.with_dims(front.xp, arrays, fit.dropped)
         outputs = front.call(self, arrays, options)
         if not fit.verified:
             self._verify(front, outputs, arrays, fit)
-        return [
-            xp.squeeze(out, axis=axes) if (axes := _dropped_axes(core, dropped)) else out
-            for out, core in zip(outputs, self.signature.outputs, strict=True)
-        ]
+        squeeze, (_, (extra, _)) = front.xp.squeeze, self.signature.lacking(fit.dropped)
+        return [squeeze(out, axis=axes) if axes else out for out, axes in zip(outputs, extra, strict=True)]
 
     def _switch(self, name, value):
         """A value that stands for True or False as such: what is none would else be taken for one of them."""
@@ -447,10 +447,17 @@ class Primitive:
                 arrays[i] = xp.cast(arrays[i], like)
         return arrays
 
-    def _with_dims(self, xp, A, core, dropped):
-        for axis in _dropped_axes(core, dropped):
-            A = xp.expand_dims(A, axis=0 if axis == -2 else -1)
-        return A
+    def with_dims(self, xp, arrays, dropped):
+        """The arrays of a call as its rules see them: a vector instead of a matrix has become one."""
+        (lacking, index), _ = self.signature.lacking(dropped)
+        if xp is NUMPY.xp:
+            return [A if i is None else A[i] for A, i in zip(arrays, index, strict=True)]
+        found = []
+        for A, axes in zip(arrays, lacking, strict=True):
+            for axis in axes:
+                A = xp.expand_dims(A, axis=0 if axis == -2 else -1)
+            found.append(A)
+        return found
 
     def run(self, arrays, options):
         """The outputs of the bare function, intermediates too, as a tuple."""
@@ -539,12 +546,12 @@ class Primitive:
                 f"the reverse rule of {self.name} must return a tuple with one function for each of its "
                 f"{len(arrays)} arrays, but returned {thunks!r}"
             )
-        found = [None] * len(arrays)
+        found, fits = [None] * len(arrays), front.fits
         for i, thunk in enumerate(thunks):
             if thunk is not None and (needed is None or needed[i]):
                 try:
                     bar = thunk()
-                    found[i] = bar if front.fits(bar, arrays[i]) else self._project(front, bar, arrays[i], i)
+                    found[i] = bar if fits(bar, arrays[i]) else self._project(front, bar, arrays[i], i)
                 except Exception as error:
                     self._note(error, "reverse", i)
                     raise
@@ -663,10 +670,6 @@ def as_tuple(x):
     return x if isinstance(x, tuple) else (x,)
 
 
-def _dropped_axes(core, dropped):
-    return tuple(i - len(core) for i, dim in enumerate(core) if dim in dropped)
-
-
 def primitive(
     signature: str,
     *,
@@ -748,4 +751,11 @@ def elementwise(function: Callable[..., Any]) -> Primitive:
 
 def once(compute: Callable[[], _Result]) -> Callable[[], _Result]:
     """Work that several bars share: a function of no arguments that is computed when first called for."""
-    return functools.cache(compute)
+    found = []
+
+    def computed():
+        if not found:
+            found.append(compute())
+        return found[0]
+
+    return computed

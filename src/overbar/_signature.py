@@ -116,6 +116,20 @@ class Signature:
                 widest = i
         return frozenset(dropped)
 
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 a signature is equal to any other of its text
+    def lacking(self, dropped):
+        """Where vectors stand for matrices: for each input, and for each output, the axes that it lacks, and the index
+        that puts them in, None where it lacks none."""
+        found = []
+        for cores in (self.inputs, self.outputs):
+            axes = [tuple([i - len(core) for i, dim in enumerate(core) if dim in dropped]) for core in cores]
+            index = [
+                (..., *[None if dim in dropped else slice(None) for dim in core]) if dropped & set(core) else None
+                for core in cores
+            ]
+            found.append((axes, index))
+        return tuple(found)
+
     def misfit(self, shapes, outputs):
         """What is wrong with the shapes of the outputs for arrays of such shapes, in words; None where they fit. A
         dimension that only outputs have may be of any size, the same in all of them."""

@@ -23,31 +23,57 @@ from overbar._traced_words import TRACE
 __all__ = ["jacobian", "jvp", "vjp"]
 
 
-def _watched(*groups):
-    for group in groups:
-        for x in group:
-            if type(x) is Traced:
-                return True
-    return False
+_NOTHING = (None, None), (None, None)
 
 
-def _pull(primitive, bars, outputs, arrays, options, needed):
-    """`Primitive.pull`, whose rule is traced where one of its arrays is, by a sweep around this one."""
-    if not _watched(bars, outputs, arrays):
-        return primitive.pull(NUMPY, bars, outputs, arrays, options, needed)
-    bars, outputs, arrays = ([constant(x) for x in xs] for xs in (bars, outputs, arrays))
-    return [without_constants(x) for x in primitive.pull(TRACE, bars, outputs, arrays, options, needed)]
+def _pull(call, bars, nested):
+    """The bars of a call's arrays. Its rule is traced where one of the arrays is, by a sweep around this one."""
+    primitive, needed, arrays, _, outputs, options, lacking = call
+    (_, inputs), (_, results) = lacking or _NOTHING
+    found = primitive.pull(
+        TRACE if nested else NUMPY,
+        _for_rules(bars, results, nested),
+        _for_rules(outputs, results, nested),
+        _for_rules(arrays, inputs, nested),
+        options,
+        needed,
+    )
+    return _from_rules(found, arrays, inputs, nested)
 
 
-def _push(primitive, dots, outputs, arrays, options):
-    """`Primitive.push`, in the same way."""
-    if not _watched(dots, outputs, arrays):
+def push_call(call, dots, nested):
+    """The tangents of a call's outputs, in the same way."""
+    primitive, _, arrays, _, outputs, options, lacking = call
+    if not nested and not lacking:
         return primitive.push(NUMPY, dots, outputs, arrays, options)
-    dots, outputs, arrays = ([constant(x) for x in xs] for xs in (dots, outputs, arrays))
-    return [without_constants(x) for x in primitive.push(TRACE, dots, outputs, arrays, options)]
+    (_, inputs), (_, results) = lacking or _NOTHING
+    found = primitive.push(
+        TRACE if nested else NUMPY,
+        _for_rules(dots, inputs, nested),
+        _for_rules(outputs, results, nested),
+        _for_rules(arrays, inputs, nested),
+        options,
+    )
+    return _from_rules(found, outputs, results, nested)
 
 
-def _trace(f, args):
+def _for_rules(arrays, lacking, nested):
+    arrays = [constant(A) for A in arrays] if nested else list(arrays)
+    for i, index in enumerate(lacking or ()):
+        if index is not None and arrays[i] is not None:
+            arrays[i] = arrays[i][index]
+    return arrays
+
+
+def _from_rules(found, like, lacking, nested):
+    found = list(found)
+    for i, index in enumerate(lacking or ()):
+        if index is not None and found[i] is not None:
+            found[i] = found[i].reshape(like[i].shape)
+    return [without_constants(A) for A in found] if nested else found
+
+
+def trace(f, args):
     """Run f on traced arrays: these, the outputs as a tuple, whether f returned a tuple, the tape."""
     tape = Tape()
     arrays = []
@@ -97,6 +123,68 @@ def _zeros(like):
     return np.zeros(like.shape, like.dtype)
 
 
+def pull_along(tape, bars, keep=False):
+    """The reverse sweep: complete the bars of all arrays of a tape, by slot, None where none came. Those of what calls
+    made are dropped on the way, unless they are to be kept."""
+    nested = tape.nested or any(type(bar) is Traced for bar in bars)
+    for call in reversed(tape.calls):
+        primitive, inputs, in_values, made, out_values, options, lacking = call
+        out_bars = [bars[slot] for slot in made]
+        if len(made) == 1 and out_bars[0] is None:
+            continue
+        if not keep:
+            for slot in made:
+                bars[slot] = None
+        if nested or lacking:
+            pulled = _pull(call, out_bars, nested)
+        else:
+            pulled = primitive.pull(NUMPY, out_bars, out_values, in_values, options, inputs)
+        for slot, found in zip(inputs, pulled, strict=True):
+            if found is not None:
+                so_far = bars[slot]
+                bars[slot] = found if so_far is None else so_far + found
+    return bars
+
+
+def push_along(tape, dots):
+    """The forward sweep: the tangents of all arrays of a tape, by slot, from those of the first ones, None where none
+    moves."""
+    tangents = [None, *dots, *[None] * (tape.count - 1 - len(dots))]
+    nested = tape.nested or any(type(dot) is Traced for dot in dots)
+    for call in tape.calls:
+        in_dots = [None if slot is None else tangents[slot] for slot in call[1]]
+        if any(dot is not None for dot in in_dots):
+            for slot, dot in zip(call[3], push_call(call, in_dots, nested), strict=True):
+                tangents[slot] = dot
+    return tangents
+
+
+def reverse(f, args):
+    """Run f: its values, whether it returned several, its arguments as arrays, and the sweep, which takes a bar for
+    each value and returns one for each argument, None where none came."""
+    arrays, outputs, several, tape = trace(f, args)
+    values = tuple([_value(x, tape) for x in outputs])
+    slots = [_slot(x, tape) for x in outputs]
+    del outputs  # what is traced knows the tape; the sweep needs the tape only
+
+    def sweep(given):
+        bars = [None] * tape.count
+        for slot, bar in zip(slots, given, strict=True):
+            if slot is not None and bar is not None:
+                bars[slot] = bar if bars[slot] is None else bars[slot] + bar
+        return pull_along(tape, bars)[1 : len(arrays) + 1]
+
+    return values, several, arrays, sweep
+
+
+def forward(f, args, dots):
+    """Run f: its values, whether it returned several, and the tangent of each value, None where it does not move."""
+    arrays, outputs, several, tape = trace(f, args)
+    tangents = push_along(tape, _given(dots, arrays, "tangent"))
+    slots = [_slot(x, tape) for x in outputs]
+    return [_value(x, tape) for x in outputs], several, [None if slot is None else tangents[slot] for slot in slots]
+
+
 def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Value of f and its pullback (reverse mode), in NumPy.
 
@@ -137,25 +225,11 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     array([[ 0.3125, -0.125 ],
            [-0.125 ,  0.25  ]])
     """
-    arrays, outputs, several, tape = _trace(f, args)
-    values = tuple([_value(x, tape) for x in outputs])
-    slots = [_slot(x, tape) for x in outputs]
-    del outputs  # what is traced knows the tape; the pullback needs the tape only
+    values, several, arrays, sweep = reverse(f, args)
 
     def pullback(bar):
-        bars = [None] * tape.count
-        for slot, given in zip(slots, _given(bar if several else (bar,), values, "cotangent"), strict=True):
-            if slot is not None and given is not None:
-                bars[slot] = given if bars[slot] is None else bars[slot] + given
-        for primitive, inputs, in_values, made, outs, options in reversed(tape.calls):
-            out_bars = [bars[slot] for slot in made]
-            needed = [slot is not None for slot in inputs]
-            for slot, found in zip(inputs, _pull(primitive, out_bars, outs, in_values, options, needed), strict=True):
-                if found is not None:
-                    bars[slot] = found if bars[slot] is None else bars[slot] + found
-            for slot in made:
-                bars[slot] = None
-        return tuple([_returned(_zeros(A) if bar is None else bar) for A, bar in zip(arrays, bars, strict=False)])
+        bars = sweep(_given(bar if several else (bar,), values, "cotangent"))
+        return tuple([_returned(_zeros(A) if bar is None else bar) for A, bar in zip(arrays, bars, strict=True)])
 
     value = tuple([_returned(value) for value in values])
     return (value if several else value[0]), pullback
@@ -194,16 +268,7 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     >>> overbar.jvp(overbar.trace, (A,), (A_dot,))
     (np.float64(5.0), np.float64(2.0))
     """
-    arrays, outputs, several, tape = _trace(f, args)
-    given = _given(dots, arrays, "tangent")
-    tangents = [*given, *[None] * (tape.count - len(given))]
-    for primitive, inputs, in_values, made, outs, options in tape.calls:
-        in_dots = [None if slot is None else tangents[slot] for slot in inputs]
-        if any(dot is not None for dot in in_dots):
-            for slot, dot in zip(made, _push(primitive, in_dots, outs, in_values, options), strict=True):
-                tangents[slot] = dot
-    values = [_value(x, tape) for x in outputs]
-    found = [None if slot is None else tangents[slot] for slot in [_slot(x, tape) for x in outputs]]
+    values, several, found = forward(f, args, dots)
     dots = tuple([_returned(_zeros(v) if dot is None else dot) for v, dot in zip(values, found, strict=True)])
     values = tuple(map(_returned, values))
     return (values, dots) if several else (values[0], dots[0])

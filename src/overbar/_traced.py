@@ -14,10 +14,12 @@ import numpy as np
 from overbar import rules
 from overbar._namespace import namespace
 from overbar._traced_functions import OF_NUMBERS
-from overbar.rules import _entries
 
 #: NumPy's ufuncs by name and its functions, in the words of traced arrays: `overbar._traced_words` fills them in
 UFUNCS, FUNCTIONS = {}, {}
+
+#: the operators of Python's with a traced array on the right, by the ufunc that NumPy's array on the left calls
+REFLECTED = {}
 
 _STEPS = {
     "ceil", "equal", "floor", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less", "less_equal",
@@ -33,12 +35,15 @@ class Tape:
     the highest tape among those of its arrays; to that one the arrays of the others are constants, and the call goes on
     with them to the next tape below."""
 
-    __slots__ = ("calls", "count", "level")
+    __slots__ = ("calls", "count", "level", "nested")
 
     _levels = itertools.count()
 
     def __init__(self):
-        self.calls, self.count, self.level = [], 0, next(self._levels)
+        # from 1, so that a slot is true and None is not
+        self.calls, self.count, self.level = [], 1, next(self._levels)
+        #: whether arrays of a lower tape are among those of the calls
+        self.nested = False
 
 
 class Traced:
@@ -51,8 +56,10 @@ class Traced:
     __slots__ = ("slot", "tape", "value")
 
     def __init__(self, value, tape=None):
-        self.value, self.tape, self.slot = value, tape, None
-        if tape is not None:
+        self.value, self.tape = value, tape
+        if tape is None:
+            self.slot = None
+        else:
             self.slot = tape.count
             tape.count += 1
 
@@ -71,6 +78,8 @@ class Traced:
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         # what NumPy calls for numpy.exp(A), and for its operators where the left side is one of its own arrays
         if method == "__call__" and not kwargs:
+            if type(inputs[0]) is np.ndarray and ufunc in REFLECTED:  # A + x, where A is one of NumPy's
+                return REFLECTED[ufunc](inputs[1], inputs[0])
             if ufunc.__name__ in UFUNCS:
                 return UFUNCS[ufunc.__name__](*floating(inputs))
             if ufunc.__name__ in _STEPS:
@@ -82,11 +91,15 @@ class Traced:
             return function(*map(bare_all, args), **kwargs)
         name = f"{function.__module__.removeprefix('numpy')}.{function.__name__}".removeprefix(".")
         if function in FUNCTIONS:
+            ours = FUNCTIONS[function]
             try:
-                bound = inspect.signature(FUNCTIONS[function]).bind(*args, **kwargs)
-            except TypeError as error:
-                return self._refuse(name, f"in this way, {error}")
-            return FUNCTIONS[function](*bound.args, **bound.kwargs)
+                return ours(*args, **kwargs)
+            except TypeError:
+                try:
+                    inspect.signature(ours).bind(*args, **kwargs)
+                except TypeError as error:
+                    return self._refuse(name, f"in this way, {error}")
+                raise
         return self._refuse(name)
 
     def __array__(self, *args, **kwargs):
@@ -109,6 +122,8 @@ class Traced:
         )
 
     def transpose(self, *axes):
+        if not axes and self.ndim == 2:
+            return rules.matrix_transpose(self)
         axes = axes[0] if len(axes) == 1 else axes
         return namespace(self).permute_dims(self, axes or range(self.ndim)[::-1]) if self.ndim else self
 
@@ -180,45 +195,6 @@ class Traced:
 
     def __getitem__(self, index):
         return rules.subset(self, index=index)
-
-    def __add__(self, other):
-        return rules.add(*floating((self, other)))
-
-    def __radd__(self, other):
-        return rules.add(*floating((other, self)))
-
-    def __sub__(self, other):
-        return rules.subtract(*floating((self, other)))
-
-    def __rsub__(self, other):
-        return rules.subtract(*floating((other, self)))
-
-    def __mul__(self, other):
-        return rules.multiply(*floating((self, other)))
-
-    def __rmul__(self, other):
-        return rules.multiply(*floating((other, self)))
-
-    def __truediv__(self, other):
-        return _entries.divide(*floating((self, other)))
-
-    def __rtruediv__(self, other):
-        return _entries.divide(*floating((other, self)))
-
-    def __matmul__(self, other):
-        return rules.matmul(*floating((self, other)))
-
-    def __rmatmul__(self, other):
-        return rules.matmul(*floating((other, self)))
-
-    def __pow__(self, other):
-        return rules.power(*floating((self, other)))
-
-    def __rpow__(self, other):
-        return rules.power(*floating((other, self)))
-
-    def __neg__(self):
-        return rules.multiply(-1, self)
 
     def __pos__(self):
         return self

@@ -16,6 +16,7 @@ from overbar._namespace import register
 from overbar._numpy_words import NumpyWords
 from overbar._traced import (
     FUNCTIONS,
+    REFLECTED,
     UFUNCS,
     Traced,
     bare,
@@ -84,6 +85,7 @@ class _TraceWords(NumpyWords):
     eig = _by(rules.eig)
 
     add_product, sum_to, diagonal_embed = Words.add_product, Words.sum_to, Words.diagonal_embed
+    put_back, cho_solve = Words.put_back, Words.cho_solve
 
     def detached(self, A):
         return constant(bare(A))
@@ -263,11 +265,51 @@ class _TraceFront(NumpyFront):
     def _from_python(self, value, like):
         return super()._from_python(value, bare(like))
 
-    def call(self, primitive, arrays, options):
+    def enter(self, primitive, arrays, options):
+        outputs = self.record(primitive, arrays, options)[1]
+        return outputs[0] if primitive.public == 1 else outputs[: primitive.public]
+
+    def record(self, primitive, arrays, options):
+        """`Primitive.apply` with `whole`, written down. Arrays are held against the signature by the tape below, which
+        sees their numbers."""
+        if options is not primitive.defaults:
+            self._refuse_options(primitive, options)
         tape = None
         for a in arrays:
             if type(a) is Traced and a.tape is not None and (tape is None or a.tape.level > tape.level):
                 tape = a.tape
+        # what the tape below sees: to it, arrays of lower tapes are as they are, and constants plain
+        values, slots, below = [], [], NUMPY
+        for a in arrays:
+            slot = None
+            if type(a) is Traced:
+                if a.tape is tape or a.tape is None:
+                    a, slot = a.value, a.slot
+                if type(a) is Traced:
+                    below = self
+            values.append(a)
+            slots.append(slot)
+        if below is NUMPY:
+            values, outputs, lacking = primitive.apply(NUMPY, values, options, True)
+        else:
+            arrays, outputs, lacking = self.record(primitive, values, options)
+            values = [v if type(v) is Traced else a for v, a in zip(values, arrays, strict=True)]
+            if tape is not None:
+                tape.nested = True
+        if len(outputs) == 1:  # as most have: what follows, without its loops
+            (out,) = outputs
+            outputs = [out if type(out) in _ARRAYS else np.asarray(out)]
+            traced = (Traced(outputs[0], tape),)
+            made = [traced[0].slot]
+        else:
+            outputs = [out if type(out) in _ARRAYS else np.asarray(out) for out in outputs]
+            traced = tuple([Traced(out, tape) for out in outputs])
+            made = [out.slot for out in traced]
+        if tape is not None:
+            tape.calls.append((primitive, slots, values, made, outputs, options, lacking))
+        return values, traced, lacking
+
+    def _refuse_options(self, primitive, options):
         for name, value in options.items():
             if isinstance(value, Traced):
                 raise TypeError(
@@ -275,22 +317,6 @@ class _TraceFront(NumpyFront):
                     "is differentiated with respect to its arrays only. Make it an array, in front of the `*` and in "
                     "the signature."
                 )
-        # what the tape below sees: to it, arrays of lower tapes are as they are, and constants plain
-        values, below = [], NUMPY
-        for a in arrays:
-            if type(a) is Traced:
-                if a.tape is tape or a.tape is None:
-                    a = a.value
-                if type(a) is Traced:
-                    below = self
-            values.append(a)
-        outputs = below.call(primitive, values, options)
-        outputs = tuple([out if type(out) in _ARRAYS else np.asarray(out) for out in outputs])
-        traced = tuple([Traced(out, tape) for out in outputs])
-        if tape is not None:
-            slots = [a.slot if type(a) is Traced and a.tape is tape else None for a in arrays]
-            tape.calls.append((primitive, slots, values, [out.slot for out in traced], outputs, options))
-        return traced
 
     def buffer(self, *arrays):
         return None
@@ -324,6 +350,33 @@ FUNCTIONS.update(functions(TRACE.xp))
 def _method(function):
     return lambda self, *args, **kwargs: self.__array_function__(function, (), (self, *args), kwargs)
 
+
+def _operator(primitive, reflected):
+    """An operator of Python's. What makes each call of a primitive sure of its arrays is left out where it is sure."""
+
+    def operator(self, other):
+        kind = type(other)
+        if kind is float or kind is int:
+            other = np.asarray(other, self.dtype)
+        elif kind is not Traced and not (kind is np.ndarray and other.dtype.kind in "fc"):
+            return primitive(*floating((other, self) if reflected else (self, other)))
+        return TRACE.enter(primitive, (other, self) if reflected else (self, other), primitive.defaults)
+
+    return operator
+
+
+for _name, _ufunc, _primitive in (
+    ("add", np.add, rules.add),
+    ("sub", np.subtract, rules.subtract),
+    ("mul", np.multiply, rules.multiply),
+    ("truediv", np.divide, _entries.divide),
+    ("matmul", np.matmul, rules.matmul),
+    ("pow", np.power, rules.power),
+):
+    REFLECTED[_ufunc] = _operator(_primitive, reflected=True)
+    setattr(Traced, f"__r{_name}__", REFLECTED[_ufunc])
+    setattr(Traced, f"__{_name}__", _operator(_primitive, reflected=False))
+Traced.__neg__ = lambda self: -1 * self
 
 for _name in (
     "all", "any", "argmax", "argmin", "argsort", "clip", "diagonal", "dot", "max", "mean", "min", "nonzero", "squeeze",

@@ -216,6 +216,12 @@ class Words:
         hot = self.astype(where[:, None] == self.arange(size, device=array_api_compat.device(B))[None, :], B.dtype)
         return self.reshape(B[..., None, :] @ hot, (*B.shape[:-1], *shape))
 
+    def put_back(self, B: Any, index: Any, shape: Sequence[Any], batch: Sequence[Any]) -> Any:
+        """Zeros of shape (*batch, *shape), with B added at an index into the last dimensions, any of NumPy's: the
+        adjoint of `subset`."""
+        where = self.constant(self.reshape_positions(self.positions(shape, index, B)), B)
+        return self.embed(self.reshape(B, (*batch, self.shape(where)[0])), where, shape)
+
     def phi(self, A: Any) -> Any:
         """Φ(A), the lower triangle of A (..., n, n) with halved diagonal."""
         return (self.tril(A) + self.tril(A, k=-1)) / 2
@@ -317,6 +323,11 @@ class Words:
         """The exponential of A, or its derivative along directions, where the library has a function of its own that is
         quicker for these numbers and as exact; else None. Nobody differentiates it."""
         return None
+
+    def cho_solve(self, L: Any, B: Any, *, upper: bool = False) -> Any:
+        """A⁻¹ B from the Cholesky factor of A, L (A = L Lᴴ) or U (A = Uᴴ U)."""
+        half = self.solve_triangular(L, B, upper=upper, adjoint=upper)
+        return self.solve_triangular(L, half, upper=upper, adjoint=not upper)
 
     def solve_triangular(
         self, A: Any, B: Any, *, upper: bool, left: bool = True, adjoint: bool = False, unitriangular: bool = False

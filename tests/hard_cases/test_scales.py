@@ -82,8 +82,7 @@ class Point:
         self.primitive, self.options, self.arrays = primitive, case.options, list(case.arrays)
         dropped = primitive.check(NUMPY, self.arrays)
         if dropped:
-            pairs = zip(self.arrays, primitive.signature.inputs, strict=True)
-            self.arrays = [primitive._with_dims(NUMPY.xp, A, core, dropped) for A, core in pairs]
+            self.arrays = primitive.with_dims(NUMPY.xp, self.arrays, dropped)
         rng, names = np.random.default_rng(0), [primitive.argument(i) for i in range(len(self.arrays))]
         self.weights = [noise(rng, np.asarray(out)) for out in primitive.run(self.arrays, self.options)]
         self.directions = [

@@ -235,11 +235,14 @@ BELOW = {
     "_traced_words": {*WORDS, "_traced", "_traced_functions", "rules"},
     "_sweep": {"_front", "_namespace", "_traced", "_traced_words", "rules"},
     "_gradients": {"_front", "_sweep", "_traced"},
+    "_checkpoint": {"_namespace", "_primitive", "_sweep", "_gradients", "_traced"},
+    "_layout": set(),
+    "_graph": {"_front", "_layout", "_primitive", "_sweep", "_gradients", "_traced"},
     "verify": {"_front", "_namespace", "_primitive", "rules"},
     "torch_ops": {*WORDS, "_messages", "_primitive", "_functions", "kernels", "rules", "_docstrings"},
     "tf_ops": {*WORDS, "_messages", "_primitive", "_functions", "kernels", "rules", "_docstrings"},
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
-    "overbar": {"_namespace", "_primitive", "rules", "_sweep", "_gradients", "verify"},
+    "overbar": {"_namespace", "_primitive", "rules", "_sweep", "_gradients", "_checkpoint", "_graph", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.
     "bench": {"_namespace", "_primitive", "rules", "_sweep", "verify", "torch_ops", "tf_ops", "overbar"},
     "check": {"_front", "_namespace", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench"},

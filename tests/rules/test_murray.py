@@ -16,6 +16,7 @@ from tests.compare import close
 
 FORWARD = {
     "symbolic": murray.chol_symbolic_forward,
+    "smith": murray.chol_smith_forward,
     "unblocked": murray.chol_unblocked_forward,
     "blocked-1": lambda L, A_dot: murray.chol_blocked_forward(L, A_dot, 1),
     "blocked-3": lambda L, A_dot: murray.chol_blocked_forward(L, A_dot, block_size=3),
@@ -24,6 +25,7 @@ FORWARD = {
 }
 REVERSE = {
     "symbolic": murray.chol_symbolic_reverse,
+    "smith": murray.chol_smith_reverse,
     "unblocked": murray.chol_unblocked_reverse,
     "blocked-1": lambda L, L_bar, **kw: murray.chol_blocked_reverse(L, L_bar, 1, **kw),
     "blocked-3": lambda L, L_bar, **kw: murray.chol_blocked_reverse(L, L_bar, block_size=3, **kw),

@@ -83,16 +83,20 @@ def test_the_blas_of_scipy_is_called_where_it_starts_no_threads(monkeypatch):
     """Its threads and those of NumPy's BLAS would wait for each other, and rules of large matrices take ten times as
     long."""
     asked = []
-    routine = _numpy_words._TRSM["d"]
+    trtrs, trsm = _numpy_words._SOLVERS["d"]
 
-    def counted(alpha, T, B, **options):
-        asked.append(B.size)
-        return routine(alpha, T, B, **options)
+    def one(T, B, **options):
+        asked.append((trtrs, *B.shape))
+        return trtrs(T, B, **options)
 
-    monkeypatch.setitem(_numpy_words._TRSM, "d", counted)
+    def some(alpha, T, B, **options):
+        asked.append((trsm, *B.shape))
+        return trsm(alpha, T, B, **options)
+
+    monkeypatch.setitem(_numpy_words._SOLVERS, "d", (one, some))
     for n in (3, 40, 300):
         A = np.eye(n) * 2 + np.ones((n, n)) / n
         overbar.vjp(overbar.cholesky, A)[1](np.ones((n, n)))
         overbar.cho_solve(np.linalg.cholesky(A), np.ones(n))
-    assert asked  # small ones are
-    assert max(asked) < 1024  # OpenBLAS's first size with threads
+    assert {routine for routine, *_ in asked} == {trtrs, trsm}  # small ones are
+    assert all(k == 1 if routine is trtrs else n * k < 1024 for routine, n, k in asked)  # OpenBLAS's limits

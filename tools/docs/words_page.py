@@ -30,7 +30,7 @@ the standard:
 
 
 FRONT = """
-# What a rule asks its front
+## What a rule asks its front
 
 What depends on the library, and is no function of arrays, is asked of `overbar.front(A)`: it has the exceptions
 `ShapeError`, `DtypeError` and `LinAlgError` that a user of the library expects, and what follows.
@@ -40,11 +40,11 @@ What depends on the library, and is no function of arrays, is asked of `overbar.
 def words_page():
     words = _sections(Words, "xp")
     standard = STANDARD + "\n" + ", ".join(f"`{name}`" for name in standard_words()) + ".\n"
-    asked = _sections(Front, "front", ("the numbers in arrays", "where things are computed"))
+    asked = _sections(Front, "front", ("the numbers in arrays", "where things are computed"), level="###")
     return HEAD + words + standard + FRONT + asked
 
 
-def _sections(cls, prefix, only=None):
+def _sections(cls, prefix, only=None, level="##"):
     """Tables of the methods of a class, one for each of the sections into which comments divide it."""
     source = inspect.getsource(cls)
     titles = [(m.start(), m[1]) for m in re.finditer(r"(?m)^    # -- ([\w ]+) -+$", source)]
@@ -57,7 +57,7 @@ def _sections(cls, prefix, only=None):
         shown = f"`{prefix}.{name}{_arguments(word)}`"
         parts[title].append([shown, _meaning(word, source, place)])
     return "".join(
-        f"\n## {title}\n\n{table(['word', 'what it is'], rows)}"
+        f"\n{level} {title}\n\n{table(['word', 'what it is'], rows)}"
         for title, rows in parts.items()
         if only is None or title in only
     )

@@ -16,6 +16,8 @@ from overbar.rules import murray
 WAYS = [
     ("symbolic, forward", murray.chol_symbolic_forward, 12),
     ("symbolic, reverse", murray.chol_symbolic_reverse, 12),
+    ("Smith, forward", murray.chol_smith_forward, 2),
+    ("Smith, reverse", murray.chol_smith_reverse, 2),
     ("unblocked, forward", murray.chol_unblocked_forward, 2),
     ("unblocked, reverse", murray.chol_unblocked_reverse, 2),
     ("blocked, forward", murray.chol_blocked_forward, 2),

@@ -18,11 +18,14 @@ def by_size(halved, *arrays):
     """``halved(*arrays)``, which for large matrices is a step of its own (`Front.as_one`), with memory `out` to write
     into. Where the size is not known while a graph is built, the graph has the whole matrix at once, the depth 0, and
     a fixed one."""
-    n, library = arrays[0].shape[-1], front(arrays[0])
+    n = arrays[0].shape[-1]
+    if n is not None and n <= BASE:
+        return halved(*arrays, depth=0)
+    library = front(arrays[0])
     if n is None:
         small = library.xp.minimum(*library.xp.shape(arrays[0])[-2:]) <= 2 * BASE
         return library.if_else(small, lambda: halved(*arrays, depth=0), lambda: halved(*arrays, depth=DEPTH))
-    return halved(*arrays) if n <= BASE else library.as_one(halved, *arrays)
+    return library.as_one(halved, *arrays)
 
 
 def split_at(A, depth):

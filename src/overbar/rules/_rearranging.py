@@ -202,15 +202,9 @@ def _(C_bar, C, A, *, index, batch_ndim):
         xp = namespace(A)
         shape = xp.shape(A)
         core = shape[batch_ndim:]
-        return _embed(C_bar, xp.positions(core, index, C_bar), core, shape[:batch_ndim])
+        return xp.put_back(C_bar, index, core, shape[:batch_ndim])
 
     return (A_bar,)
-
-
-def _embed(B, where, shape, batch):
-    xp = namespace(B)
-    where = xp.constant(xp.reshape_positions(where), B)
-    return xp.embed(xp.reshape(B, (*batch, xp.shape(where)[0])), where, shape)
 
 
 @subset.samples
@@ -263,13 +257,12 @@ def embed(B, *, index, shape, batch_ndim=0):
     """
     xp = namespace(B)
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    where = xp.positions(shape, index, B)
-    target, core = where.shape, tuple(B.shape)[batch_ndim:]
+    target, core = xp.positions(shape, index, B).shape, tuple(B.shape)[batch_ndim:]
     if len(core) != len(target) or any(m is not None and m != n for m, n in zip(core, target, strict=True)):
         raise front(B).ShapeError(
             f"embed: argument B of shape {core} does not have the shape {tuple(target)} of C[index]."
         )
-    return _embed(B, where, shape, xp.shape(B)[:batch_ndim])
+    return xp.put_back(B, index, shape, xp.shape(B)[:batch_ndim])
 
 
 @embed.vjp

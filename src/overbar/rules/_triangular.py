@@ -189,9 +189,7 @@ def cho_solve(L, B, *, upper=False):
     >>> overbar.cho_solve(overbar.cholesky(A), np.array([6.0, 7.0]))
     array([1., 1.])
     """
-    xp = namespace(L)
-    half = xp.solve_triangular(L, B, upper=upper, adjoint=upper)
-    return xp.solve_triangular(L, half, upper=upper, adjoint=not upper)
+    return namespace(L).cho_solve(L, B, upper=upper)
 
 
 def _tril_of_product(H, L, out=None):
@@ -232,8 +230,11 @@ def _(X_bar, X, L, B, *, upper):
         n, k = X.shape[-2:]
         if n is None or k is None or n < 64 or 8 * k < n:
             T = mH(xp.triu(L)) if upper else xp.tril(L)
-            both = xp.concat([-B_bar(), -X], axis=-1)
-            bar = xp.tril(both @ mH(xp.concat([mH(T) @ X, half()], axis=-1)))  # one pass over n² numbers
+            if n is None or n > 32:
+                both = xp.concat([-B_bar(), -X], axis=-1)
+                bar = xp.tril(both @ mH(xp.concat([mH(T) @ X, half()], axis=-1)))  # one pass over n² numbers
+            else:
+                bar = -xp.tril(B_bar() @ mH(mH(T) @ X) + X @ mH(half()))  # fewer steps
         else:
             c = xp.cast(xp.power_of_two(L), L)  # B̄ Xᴴ alone, which is as 1/L⁴, may leave the range of numbers
             product = -(B_bar() * c) @ mH(X * c), (mH(L) if upper else L) / c

@@ -1,5 +1,6 @@
-"""The Cholesky decomposition differentiated in four ways, after Murray (2016), "Differentiation of the Cholesky
-decomposition", arXiv:1602.07527: symbolically, column by column, block by block, and by halves.
+"""The Cholesky decomposition differentiated in five ways, after Murray (2016), "Differentiation of the Cholesky
+decomposition", arXiv:1602.07527: symbolically, by updates of what is left (Smith 1995, "Differentiation of the Cholesky
+algorithm", J. Comput. Graph. Stat. 4), column by column, block by block, and by halves.
 
 May import NumPy, `overbar._namespace` and `rules.cholesky`. All compute the same two things, so that they can be read
 beside one another and tested against one another:
@@ -14,7 +15,7 @@ where the entry below the diagonal has all of it (``symmetric=False``, and what 
 second, the first is (T + Tᴴ)/2.
 
 `overbar.cholesky` uses the symbolic rule for small matrices and halves for large ones; its rules run in every library.
-The columns and the blocks are here to be read: they write into arrays, and so are for NumPy only.
+The updates, the columns and the blocks are here to be read: they write into arrays, and so are for NumPy only.
 """
 
 import numpy as np
@@ -25,7 +26,10 @@ from overbar.rules._cholesky import forward_recursive, forward_symbolic, reverse
 __all__ = [
     "chol_blocked_forward",
     "chol_blocked_reverse",
+    "chol_recursive_forward",
     "chol_recursive_reverse",
+    "chol_smith_forward",
+    "chol_smith_reverse",
     "chol_symbolic_forward",
     "chol_symbolic_reverse",
     "chol_unblocked_forward",
@@ -54,6 +58,11 @@ def _writable(*arrays):
     shape = np.broadcast_shapes(*(A.shape for A in arrays))
     copy = np.array(np.broadcast_to(np.tril(arrays[-1]), shape), dtype=np.result_type(*arrays))
     return copy, *arrays
+
+
+def _times(B, x):
+    """B x, for a vector x in each matrix of the batch."""
+    return (B @ x[..., None])[..., 0]
 
 
 # -- symbolically ------------------------------------------------------------------------------------------------------
@@ -126,17 +135,108 @@ def chol_symbolic_reverse(L, L_bar, *, symmetric=True):
     return A_bar if symmetric else _lower(A_bar)
 
 
+# -- by updates of what is left ----------------------------------------------------------------------------------------
+
+
+def chol_smith_forward(L, A_dot):
+    """L̇ by Smith's algorithm: each column is divided, and its outer product subtracted from all that is left.
+
+    Parameters
+    ----------
+    L, A_dot : NumPy array (..., n, n)
+        The lower triangles are read.
+
+    Returns
+    -------
+    NumPy array (..., n, n)
+        Lower triangular.
+
+    Notes
+    -----
+    The algorithm that is differentiated replaces the lower triangle of A by L, one column after the other. With m the
+    diagonal entry and a the column below it, both as the columns before have left them, and M the rest,
+
+        d = √m,    c = a/d,    M ← M − c cᴴ.
+
+    By the product rule (Smith 1995), for the lower triangle of M,
+
+        ḋ = ṁ/(2d),    ċ = (ȧ − c ḋ)/d,    Ṁ ← Ṁ − ċ cᴴ − c ċᴴ.
+
+    Cost: 2n³/3 flops, twice the function's. `chol_unblocked_forward` does the same operations in another order: there
+    the products wait until their column is reached, here they are subtracted at once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from overbar.rules import murray
+    >>> murray.chol_smith_forward(np.eye(2), np.array([[2.0, 3.0], [3.0, 4.0]]))
+    array([[1., 0.],
+           [3., 2.]])
+    """
+    L_dot, L, _ = _writable(L, A_dot)
+    for j in range(L.shape[-1]):
+        d, c = L[..., j, j].real, L[..., j + 1 :, j]
+        d_dot, c_dot = L_dot[..., j, j].real / (2 * d), L_dot[..., j + 1 :, j]  # the second is a view
+        c_dot -= c * d_dot[..., None]
+        c_dot /= d[..., None]
+        L_dot[..., j, j] = d_dot
+        # both outer products at once; what this leaves above the diagonal is never read
+        pair = np.stack([c_dot, np.broadcast_to(c, c_dot.shape)], -1)
+        L_dot[..., j + 1 :, j + 1 :] -= pair @ mH(pair[..., ::-1])
+    return np.tril(L_dot)
+
+
+def chol_smith_reverse(L, L_bar, *, symmetric=True):
+    """Ā by Smith's algorithm: his forward sweep, line by line from the end.
+
+    Parameters
+    ----------
+    L, L_bar : NumPy array (..., n, n)
+        The lower triangles are read.
+    symmetric : bool
+        Ā symmetric; otherwise lower triangular.
+
+    Returns
+    -------
+    NumPy array (..., n, n)
+
+    Notes
+    -----
+    In the words of `chol_smith_forward`, with T the lower triangular bar of the rest M, which passes through the
+    subtraction unchanged (Smith 1995):
+
+        M ← M − c cᴴ    ⇒    c̄ ← c̄ − (T + Tᴴ) c,
+        c = a/d          ⇒    ā = c̄/d,    d̄ ← d̄ − Re(cᴴ ā),
+        d = √m          ⇒    m̄ = d̄/(2d).
+
+    When column j is reached, T is what Ā has to the right of it, finished. Cost: 2n³/3 flops, all in products of a
+    symmetric matrix with a vector: one reading of T, and one column written, in each turn of the loop.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from overbar.rules import murray
+    >>> murray.chol_smith_reverse(np.eye(2), np.array([[2.0, 0.0], [6.0, 4.0]]), symmetric=False)
+    array([[1., 0.],
+           [6., 2.]])
+    """
+    A_bar, L, _ = _writable(L, L_bar)
+    for j in reversed(range(L.shape[-1])):
+        d, c, T = L[..., j, j].real, L[..., j + 1 :, j], A_bar[..., j + 1 :, j + 1 :]
+        c_bar = A_bar[..., j + 1 :, j]  # a view: what is written to it is written to Ā
+        c_bar -= _times(T, c) + _times(mH(T), c)
+        c_bar /= d[..., None]
+        d_bar = A_bar[..., j, j].real - (c.conj() * c_bar).real.sum(-1)
+        A_bar[..., j, j] = d_bar / (2 * d)
+    return _symmetric(A_bar) if symmetric else A_bar
+
+
 # -- column by column --------------------------------------------------------------------------------------------------
 
 
 def _column(L, j):
     """Of column j: the row r left of the diagonal, the entry d on it, the block B left of the rest and the rest c."""
     return L[..., j, :j], L[..., j, j], L[..., j + 1 :, :j], L[..., j + 1 :, j]
-
-
-def _times(B, x):
-    """B x, for a vector x in each matrix of the batch."""
-    return (B @ x[..., None])[..., 0]
 
 
 def chol_unblocked_forward(L, A_dot):

@@ -30,10 +30,7 @@ class Point:
         dropped = primitive.check(NUMPY, case.arrays)
         self.arrays = list(case.arrays)
         if dropped:
-            self.arrays = [
-                primitive._with_dims(NUMPY.xp, a, core, dropped)
-                for a, core in zip(self.arrays, primitive.signature.inputs, strict=True)
-            ]
+            self.arrays = primitive.with_dims(NUMPY.xp, self.arrays, dropped)
         self.names = [primitive.argument(i) for i in range(len(self.arrays))]
         self.hermitian = [name in primitive.hermitian for name in self.names]
         self.outputs = self.run(self.arrays)
