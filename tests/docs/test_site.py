@@ -298,15 +298,20 @@ def test_the_search_finds_every_primitive(site):
         assert f'"ops/{name}"' in index
 
 
+MATHEMATICS = re.compile(
+    r'<(div|span) class="(?:long )?math notranslate nohighlight(?: long)?"[^>]*>(.*?)</\1>', re.DOTALL
+)
+
+
 @pytest.mark.slow
 def test_all_mathematics_of_the_site_is_set(site):
     """No page has TeX outside of a formula; MathJax is on every page with one, and understands every formula."""
     formulas = set()
     for page in sorted(site.rglob("*.html")):
         text = page.read_text(encoding="utf-8")
-        found = re.findall(r'<(div|span) class="math notranslate nohighlight"[^>]*>(.*?)</\1>', text, re.DOTALL)
+        found = MATHEMATICS.findall(text)
         rest = re.sub(r"<(pre|code|script)\b.*?</\1>", "", text, flags=re.DOTALL)
-        rest = re.sub(r'<(div|span) class="math notranslate nohighlight"[^>]*>.*?</\1>', "", rest, flags=re.DOTALL)
+        rest = MATHEMATICS.sub("", rest)
         left = re.search(r"\$\$|\\(bar|dot|mathsf|operatorname|frac|begin|partial)\b", rest)
         assert not left, f"{page.name}: {rest[left.start() - 40 : left.end() + 40]}"
         assert not found or "tex-svg-full.js" in text, page.name
