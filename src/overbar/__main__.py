@@ -102,11 +102,14 @@ def application():
         structured: Annotated[
             bool, typer.Option("--structured", help="Banded, Toeplitz, ... matrices: each function beside SciPy's.")
         ] = False,
+        models: Annotated[
+            bool, typer.Option("--models", help="Whole models in NumPy: value and gradient beside the plain function.")
+        ] = False,
         sizes: Annotated[
             str | None,
             typer.Option(
                 help="Sizes, with commas between: 256,512,1024,2048; --every: 2,8,32,128,512; --rules: 500; "
-                "--structured: 2000."
+                "--structured: 2000; --models: 1, how many times as large."
             ),
         ] = None,
         framework: Annotated[list[str] | None, frameworks] = None,
@@ -119,7 +122,8 @@ def application():
     ):
         """Time overbar beside what the frameworks have built in: the reverse rule of the Cholesky decomposition, or
         with --every each op that PyTorch or TensorFlow has too. Or, with --rules, each rule beside its own function;
-        with --structured the functions of structured matrices beside SciPy's, and their rules beside them.
+        with --structured the functions of structured matrices beside SciPy's, and their rules beside them; with
+        --models a Kalman filter, a Gaussian process and a network in NumPy, value and gradient beside the value.
 
         PyTorch: the backward pass alone. TensorFlow: forward and gradient in a tf.function. NumPy, which has no
         gradient: the reverse rule against the function. Each also at n = 8, which shows what surrounds the rule. Both
@@ -133,16 +137,20 @@ def application():
             python -m overbar bench --every --framework torch
             python -m overbar bench --rules
             python -m overbar bench --structured
+            python -m overbar bench --models
         """
         from overbar.bench import cholesky, cost, overhead, report
+        from overbar.bench import models as of_models
         from overbar.bench import structured as of_structure
         from overbar.bench.frameworks import choose, how_to_add
 
         try:
             found, missing = choose(framework)
-            if every + rules + structured > 1:
-                raise ValueError("--every, --rules and --structured are different tables: ask for one of them.")
-            tables = {overhead: every, cost: rules, of_structure: structured}
+            tables = {overhead: every, cost: rules, of_structure: structured, of_models: models}
+            if sum(tables.values()) > 1:
+                raise ValueError(
+                    "--every, --rules, --structured and --models are different tables: ask for one of them."
+                )
             kind = next((table for table, wanted in tables.items() if wanted), cholesky)
             usual = {overhead: 1.0, cholesky: 3.0}.get(kind, 0.5)
             chosen = tuple(kind.SIZES) if sizes is None else _sizes(sizes)

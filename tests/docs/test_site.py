@@ -20,6 +20,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
 
+import overbar
 from overbar.rules import REGISTRY
 from tools.site import notation, staging
 from tools.site.op_pages import markdown, op_page, parts
@@ -60,8 +61,15 @@ def resolved(name):
 
 @functools.cache
 def functions_of(path):
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    """The functions of a file, and the methods of its classes as pytest names them."""
+    found, classes = set(), [((), ast.parse((ROOT / path).read_text(encoding="utf-8")))]
+    for names, scope in classes:
+        for node in scope.body:
+            if isinstance(node, ast.FunctionDef):
+                found.add("::".join([*names, node.name]))
+            elif isinstance(node, ast.ClassDef):
+                classes.append(((*names, node.name), node))
+    return found
 
 
 def complaints(row):
@@ -149,7 +157,8 @@ def test_the_page_of_a_primitive_has_all_that_its_docstring_says():
     assert "```pycon\n>>> import numpy as np, overbar" in page
     assert page.count("```") % 2 == 0
     assert markdown("a $b$ of `inv` <x>\n\n    C = A⁻¹", "inv") == "a \\$b\\$ of `inv` \\<x>\n\n    C = A⁻¹"
-    assert markdown("see `inv`", "det") == "see [`inv`](inv.md)"
+    assert markdown("see `inv`", "det") == "see [`inv`](../ops/inv.md)"
+    assert markdown("`overbar.vjp` of `vjp`", "det") == "[`overbar.vjp`](../functions/vjp.md) of `vjp`"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -196,7 +205,9 @@ def test_blocks_in_a_document():
 
 def test_long_lines_are_broken_between_equations():
     line = "    Ȧ = " + " + ".join(["B"] * 12) + ",    C̄ = " + " + ".join(["D"] * 12)
-    assert notation.display([line]).count("& ") == 2
+    shown = notation.display([line])
+    assert shown.count("\n& ") == 4
+    assert shown.count("\n& \\quad + ") == 2
     assert notation.display(["    Ȧ = B,    C̄ = D"]).count(r"\qquad") == 1
 
 
@@ -233,8 +244,9 @@ def test_links_lead_where_things_are_in_the_site():
 
 def test_every_page_is_in_the_menu():
     listed = {page for group in staging.CONTENTS.values() for page in group}
-    pages = {page for page in staging.sources() if not page.startswith("ops/")} - {"index.md"}
-    assert listed == pages
+    pages = {*staging.sources()} - {"index.md"}
+    assert listed == {page for page in pages if not re.match("(ops|functions)/(?!index)", page)}
+    assert {f"functions/{name}.md" for name in overbar.__all__ if name not in REGISTRY} <= pages
 
 
 @pytest.fixture(scope="module")

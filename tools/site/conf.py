@@ -1,7 +1,10 @@
 """Sphinx's configuration of the site. `staging.py` lays out the sources."""
 
 import importlib.util
+import re
 from pathlib import Path
+
+from docutils import nodes
 
 HERE = Path(__file__).parent
 
@@ -39,3 +42,41 @@ mathjax3_config = {
     "options": {"enableMenu": False},  # the menu would fetch its further parts from another host
     "svg": {"fontCache": "global"},
 }
+
+
+def setup(app):
+    app.connect("doctree-resolved", mark_columns)
+    app.connect("doctree-resolved", leave_formulas)
+
+
+def leave_formulas(app, doctree, name):
+    """Formulas of several lines have an environment of their own: Sphinx would put another around it, in which
+    MathJax takes no numbers of equations."""
+    for formula in doctree.findall(nodes.math_block):
+        text = formula.astext()
+        formula.children = [nodes.Text(rf"\[{text.strip()}\]")]
+        formula["no-wrap"] = True
+
+
+def mark_columns(app, doctree, name):
+    """Mark the columns of a table that hold sentences, which the style sheet makes wide enough to be read, and those
+    with long pieces of code, which may be broken behind an underscore or a colon."""
+    for group in doctree.findall(nodes.tgroup):
+        rows = [list(row.children) for row in group.findall(nodes.row)]
+        for column in zip(*rows, strict=True):
+            pieces = [code for cell in column for code in cell.findall(nodes.literal)]
+            words = max(len(cell.astext()) for cell in column if not code_alone(cell)) > 24
+            long = max((len(code.astext()) for code in pieces), default=0) > 26
+            for cell in column:
+                cell["classes"] += ["prose"] * words + ["code"] * long
+            for code in pieces * long:
+                first, *rest = re.split(r"(?<=[_:,])(?=[^_:,])", code.astext())
+                code.children = []
+                code += nodes.Text(first)
+                for part in rest:
+                    code += [nodes.raw("", "<wbr>", format="html"), nodes.Text(part)]
+
+
+def code_alone(cell):
+    """Whether there is nothing but code in a cell (a heading is none)."""
+    return bool(len(cell)) and all(isinstance(part, nodes.literal) for text in cell for part in text)

@@ -236,44 +236,77 @@ def _matrices(text):
 
 # -- blocks -----------------------------------------------------------------------------------------------------------
 
-LONG = 48  # a line with more characters is broken where it has a gap: this many fit a phone
+WIDE = 28  # in letters: what is wider does not fit a phone, and is broken where that can be done
 
 
 def display(lines):
     """The lines of an indented block as one display of TeX; None where one of them is not of the notation."""
-    rows = []
     if all(map(str.isascii, lines)):  # a command, say
         return None
-    margin = min(len(line) - len(line.lstrip()) for line in lines)
-    columns = _columns([line[margin:] for line in lines])
+    rows, margin = [], min(map(_indent, lines))
     for line in lines:
-        indent = len(line) - len(line.lstrip()) - margin
-        text = line.strip()
-        pieces = [text] if columns else _pieces(text)
-        for piece in pieces:
+        for indented, piece in _rows(line.strip()):
             if (translated := tex(piece)) is None:
                 return None
-            rows.append((r"\quad " if indent else "") + translated)
+            rows.append((r"\quad " if indented or _indent(line) > margin else "") + translated)
     if len(rows) == 1:
         return f"$$\n{rows[0]}\n$$"
     body = " \\\\\n".join(f"& {row}" for row in rows)
     return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
 
 
-def _columns(lines):
-    """Whether a block of several lines is short enough to stand as it is."""
-    return max(map(len, lines)) <= LONG
+def _indent(line):
+    return len(line) - len(line.lstrip())
 
 
-def _pieces(text):
-    """A long line in pieces, broken behind the gaps between its equations."""
-    pieces = [""]
-    for part in re.split(r"(?<=[,;]) {3,}| {3,}(?=⇒)", text):
-        if pieces[-1] and len(pieces[-1]) + len(part) > LONG:
-            pieces.append(part)
+def _rows(line):
+    """A line in rows that are not too wide: broken in the gaps between equations, and else in front of a relation, a
+    plus or a minus. With each, whether it goes on with what stands before."""
+    equations = re.sub(r" {3,}⇒ {3,}", "\n⇒    ", line)
+    equations = re.sub(r" {3,}(?!⇒)", lambda m: m[0] if equations[: m.start()].endswith("⇒") else "\n", equations)
+    for row in _filled(equations.split("\n"), "    "):
+        if _width(row) <= WIDE:
+            yield "=" not in row and "⇒" not in row and row != line, row
+            continue
+        head, *rest = _split(row, "=←≤≥")
+        chain = [head + rest[0], *rest[1:]] if rest else [head]
+        parts = []
+        for link in _filled(chain, ""):
+            parts += _filled(_split(link, "+−"), "") if _width(link) > WIDE else [link]
+        for number, part in enumerate(parts):
+            yield number > 0, part.strip()
+
+
+def _filled(pieces, separator):
+    """Pieces put together while they are not too wide."""
+    rows = [pieces[0]]
+    for piece in pieces[1:]:
+        joined = rows[-1] + separator + piece
+        if _width(joined) <= WIDE:
+            rows[-1] = joined
         else:
-            pieces[-1] = f"{pieces[-1]}    {part}" if pieces[-1] else part
+            rows.append(piece)
+    return rows
+
+
+def _split(text, signs):
+    """The text in pieces that begin with one of the signs, where that stands between spaces and in no bracket."""
+    pieces, depth = [""], 0
+    for position, c in enumerate(text):
+        depth += (c in "([{⟨") - (c in ")]}⟩")
+        if c in signs and depth == 0 and text[position - 1 : position] == text[position + 1 : position + 2] == " ":
+            pieces.append("")
+        pieces[-1] += c
     return pieces
+
+
+def _width(text):
+    """How wide a formula is, in letters."""
+    width = 1.5 * text.count("    ")  # of which the spaces count, too
+    for c in _decomposed(text):
+        small = c in SUPERSCRIPTS or c in SUBSCRIPTS or c in " ,.;()[]|′"
+        width += 0.0 if unicodedata.combining(c) else 0.5 if small else 1.0
+    return width
 
 
 def with_tex(markdown):

@@ -1,21 +1,26 @@
-"""A page for each primitive: its rules, its names in each framework, and what its docstring says.
+"""A page for each primitive, its rules, its names in each framework and what its docstring says; and one for each other
+name that `overbar` offers.
 
-May import `overbar` and its neighbours.
+May import `overbar`.
 """
 
 import inspect
 import re
 
+import overbar
+from overbar import rules
 from overbar._docstrings import entries, sections
 from overbar.rules import REGISTRY
 
-#: Names of other primitives in the text, which become links.
-NAMED = re.compile(r"`(\w+)`")
+#: Names of primitives in the text, which become links, and of what else there is, by its full name.
+NAMED = re.compile(r"`(overbar\.)?(\w+)`")
+#: What `overbar` offers beside the primitives of the registry.
+FUNCTIONS = {name: getattr(overbar, name) for name in overbar.__all__ if name not in REGISTRY}
 
 
-def op_pages(index, rules):
-    """The pages by name, from the texts of docs/ops.md and docs/rules.md."""
-    said, formulas = parts(index), parts(rules)
+def op_pages(index, formulas):
+    """The pages of the primitives by name, from the texts of docs/ops.md and docs/rules.md."""
+    said, formulas = parts(index), parts(formulas)
     return {name: op_page(name, primitive, said[name], formulas[name]) for name, primitive in REGISTRY.items()}
 
 
@@ -26,14 +31,66 @@ def parts(document):
 
 
 def op_page(name, primitive, said, formulas):
-    doc = sections(inspect.getdoc(primitive))
-    head = markdown(doc.pop(""), name)
+    head, *rest = documented(name, primitive)
     _, _, names = said.partition("\n\n")  # its first paragraph is that of the docstring
-    notes, examples = doc.pop("Notes", ""), doc.pop("Examples", "")
     lines = [f"# {name}", "", head, ""]
     lines += ["## Rules", "", ":::{container} rules", "", formulas, "", ":::", ""]
-    lines += ["## In each framework", "", names, ""]
-    for title in ("Parameters", "Returns", "Raises"):
+    return "\n".join([*lines, "## In each framework", "", names, "", *rest])
+
+
+def function_page(name, function):
+    """The page of a name that is no primitive of the registry: its signature, and what its docstring says."""
+    head, *rest = documented(name, function)
+    lines = [f"# {name}", "", f"`overbar.{name}{signature(function)}`", "", head, "", *rest]
+    if isinstance(function, type):
+        for method, of in vars(function).items():
+            if not method.startswith("_") and inspect.getdoc(of):
+                shown = method if isinstance(of, property) or not callable(of) else f"{method}{signature(of)}"
+                lines += [f"## {method}", "", f"`{shown}`", "", markdown(inspect.getdoc(of), name), ""]
+    return "\n".join(lines)
+
+
+def functions_index():
+    """The page that lists those of them that docs/functions.md does not."""
+    rows, names = [], [name for name in FUNCTIONS if name not in rules.FUNCTIONS]
+    for name in names:
+        first = re.split(r"\n\n", inspect.getdoc(FUNCTIONS[name]))[0].replace("\n", " ").replace("|", "\\|")
+        rows.append(f"| [`{name}`]({name}.md) | {markdown(first, name)} |")
+    lines = ["# Derivatives, and primitives of your own", "", INTRODUCTION, ""]
+    lines += ["| name | what it does |", "| --- | --- |", *rows, ""]
+    return "\n".join([*lines, hidden(f"{name}.md" for name in names)])
+
+
+INTRODUCTION = """What `overbar` offers beside the [primitives](../docs/ops.md) and the [functions of
+arrays](../docs/functions.md)."""
+
+
+def with_own_pages(text):
+    """docs/functions.md with links to the page of each function."""
+    text = re.sub(r"^\| `((\w+)\(.*?\))` \|", r"| [`\1`](../functions/\2.md) |", text, flags=re.MULTILINE)
+    return "\n".join([text, hidden(f"../functions/{name}.md" for name in rules.FUNCTIONS)])
+
+
+def hidden(pages):
+    """An entry of the menu for each of these pages."""
+    return "\n".join(["```{toctree}", ":hidden:", "", *pages, "```", ""])
+
+
+def signature(function):
+    """A signature as one would write it, without annotations."""
+    bare = inspect.Signature(
+        [p.replace(annotation=p.empty) for p in inspect.signature(function).parameters.values() if p.name != "self"]
+    )
+    return str(bare)
+
+
+def documented(name, thing):
+    """What a docstring says, as Markdown: the text at its head, and lines with the rest under headings."""
+    doc = sections(inspect.getdoc(thing))
+    head = markdown(doc.pop(""), name)
+    notes, examples = doc.pop("Notes", ""), doc.pop("Examples", "")
+    lines = []
+    for title in ("Parameters", "Attributes", "Returns", "Raises"):
         if title in doc:
             lines += [f"## {title}", "", *described(title, doc.pop(title), name)]
     assert not doc, f"{name}: sections that the page has no place for: {list(doc)}"
@@ -41,7 +98,7 @@ def op_page(name, primitive, said, formulas):
         lines += ["## Derivation, source and cost", "", markdown(notes, name), ""]
     if examples:
         lines += ["## Example", "", *session(examples, name), ""]
-    return "\n".join(lines)
+    return [head, *lines]
 
 
 def described(title, text, own):
@@ -50,7 +107,10 @@ def described(title, text, own):
         head = ", ".join(f"`{name}`" for name in names)
         head = " : ".join(part for part in (head, markdown(kind, own)) if part)
         yield head
-        body = markdown(meaning, own).split("\n") if meaning else [""]
+        if not meaning:
+            yield ""
+            continue
+        body = markdown(meaning, own).split("\n")
         yield ": " + body[0]
         yield from (f"  {line}".rstrip() for line in body[1:])
         yield ""
@@ -64,13 +124,16 @@ def markdown(text, own):
             pieces = re.split(r"(``.+?``|`[^`]+`)", paragraph, flags=re.DOTALL)
             pieces[::2] = [re.sub(r"([<$\\{}])", r"\\\1", piece) for piece in pieces[::2]]
             paragraph = "".join(pieces).replace("``", "`")
-            paragraph = NAMED.sub(lambda match: linked(match[1], own), paragraph)
+            paragraph = NAMED.sub(lambda match: linked(match, own), paragraph)
         paragraphs.append(paragraph)
     return "\n\n".join(paragraphs)
 
 
-def linked(name, own):
-    return f"[`{name}`]({name}.md)" if name in REGISTRY and name != own else f"`{name}`"
+def linked(match, own):
+    """A name in the text as a link to its page."""
+    full, name = match.groups()
+    folder = "ops" if name in REGISTRY else "functions" if full and name in FUNCTIONS else None
+    return match[0] if folder is None or name == own else f"[{match[0]}](../{folder}/{name}.md)"
 
 
 def session(text, own):

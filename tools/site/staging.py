@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from posixpath import normpath, relpath
 
 from tools.site.notation import with_tex
-from tools.site.op_pages import op_pages, parts
+from tools.site.op_pages import FUNCTIONS, function_page, functions_index, hidden, op_pages, parts, with_own_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -26,12 +26,8 @@ HERE = Path(__file__).resolve().parent
 CONTENTS = {
     "Guides": ["docs/numpy_users.md", "docs/pytorch_users.md", "docs/tensorflow_users.md", "docs/writing_a_rule.md"],
     "Reference": [
-        "docs/ops.md",
-        "docs/functions.md",
-        "docs/rules.md",
-        "docs/conventions.md",
-        "docs/words.md",
-        "docs/coverage.md",
+        *("docs/ops.md", "docs/functions.md", "functions/index.md", "docs/rules.md", "docs/conventions.md"),
+        *("docs/words.md", "docs/coverage.md"),
     ],
     "Learning": ["docs/derivations.md", "docs/the_note.md", "notebooks/index.md"],
     "The project": [
@@ -50,6 +46,10 @@ def sources():
     index, rules = pages["docs/ops.md"], pages["docs/rules.md"]
     for name, text in op_pages(index, rules).items():
         pages[f"ops/{name}.md"] = text
+    for name, function in FUNCTIONS.items():
+        pages[f"functions/{name}.md"] = function_page(name, function)
+    pages["functions/index.md"] = functions_index()
+    pages["docs/functions.md"] = with_own_pages(pages["docs/functions.md"])
     pages["index.md"] = home(pages.pop("README.md"))
     pages["docs/ops.md"] = index_of_ops(index)
     pages["notebooks/index.md"] = notebooks_page()
@@ -66,11 +66,13 @@ def home(readme):
     return "\n".join([text, *trees])
 
 
+OWN_PAGE = "In this site each name leads to a page with all of this, and with the rules."
+
+
 def index_of_ops(text):
     """The index alone: what is said of each op is on its own page."""
-    head = text.partition("\n## ")[0]
-    tree = "\n".join(f"../ops/{name}.md" for name in parts(text))
-    return f"{head}\n```{{toctree}}\n:hidden:\n\n{tree}\n```\n"
+    head = text.partition("\n## ")[0].replace("*Dimensions*", f"{OWN_PAGE}\n\n*Dimensions*", 1)
+    return f"{head}\n{hidden(f'../ops/{name}.md' for name in parts(text))}"
 
 
 def notebooks_page():
