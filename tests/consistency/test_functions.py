@@ -112,6 +112,28 @@ def test_functions_made_of_primitives_agree(name):
             np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
 
 
+def everything(A, B):
+    """All functions of two matrices, one after the other."""
+    found = [f(*(A, B)[: len(arrays)]) for f, arrays in COMPOSED.values()]
+    for name in PRIMITIVES:
+        primitive = FUNCTIONS[name]
+        found.append(primitive(*[1 + x * x for x in (A, B)[: len(primitive.arguments)]]))
+    return found
+
+
+@pytest.mark.slow
+def test_functions_are_compiled_and_batched():
+    """Without a graph break in PyTorch, as one program in TensorFlow."""
+    expected = everything(A, B)
+    batch = torch.tensor(np.stack([B, A])), torch.tensor(np.stack([A, B]))
+    compiled = torch.compile(everything, backend="aot_eager", fullgraph=True)(torch.tensor(A), torch.tensor(B))
+    batched = torch.func.vmap(everything)(*batch)
+    by_xla = tf.function(everything, jit_compile=True)(tf.constant(A), tf.constant(B))
+    for i, value in enumerate(expected):
+        for found in (compiled[i], batched[i][1], by_xla[i]):
+            np.testing.assert_allclose(found, value, rtol=1e-12, atol=1e-13)
+
+
 def test_every_function_is_tested():
     named = {name.split()[0] for name in COMPOSED}
     assert named == {name for name, f in FUNCTIONS.items() if not isinstance(f, overbar.Primitive)}

@@ -51,7 +51,7 @@ def mean(A, axis=None, keepdims=False):
 def _count(A, axes):
     """How many entries there are along the dimensions; an array where a size is not known yet."""
     shape = namespace(A).shape(A)
-    return math.prod(shape[i] for i in axes)
+    return math.prod([shape[i] for i in axes])
 
 
 def _over(total, count):
