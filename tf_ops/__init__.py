@@ -10,9 +10,9 @@ except ImportError as error:
     raise ImportError('tf_ops needs TensorFlow. Install it with: pip install "overbar[tf]"') from error
 
 from tf_ops import _ops, linalg
-from tf_ops._handover import wrap
 from tf_ops._ops import *
 from tf_ops._rerouting import reroute
+from tf_ops._wrapping import wrap
 
 __all__ = [
     "linalg",

@@ -3,7 +3,7 @@
 May import tensorflow and `overbar`. Where tf.linalg, tf.math or tf has the function, its name, argument names, their
 order and defaults are TensorFlow's; an op that has no counterpart there keeps overbar's. No op has code of its own: an
 entry says what the op is called, which of TensorFlow's functions it stands for, and whether calls are passed on to
-that function; `tf_ops._handover` says what that means.
+that function; `tf_ops._wrapping` says what that means.
 """
 
 import math
@@ -17,8 +17,8 @@ from overbar.kernels._lu import permutation
 from overbar.rules._networks import with_classes
 from overbar.rules._norms import two_dimensions
 from tf_ops._front import TENSORFLOW, half_precision, in_single_precision
-from tf_ops._handover import wrap
 from tf_ops._internals import LogMatrixDeterminant, Lu, Qr
+from tf_ops._wrapping import wrap
 
 
 @because("TensorFlow's derivative of 0**0 by the base is NaN")

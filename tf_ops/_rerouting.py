@@ -31,7 +31,7 @@ def reroute() -> Iterator[None]:
     imported a module of TensorFlow's inside, a warning says so.
 
     Left alone are code that keeps the function itself (by ``from tensorflow.linalg import cholesky``, or as a default
-    argument), TensorFlow's own insides, such as `tf.linalg.LinearOperatorFullMatrix`, and linear operators in the place
+    argument), TensorFlow's own insides, such as `tf.linalg.LinearOperatorFullMatrix`, and linear operators instead
     of tensors. Entering takes some 10 ms, to find the function under all its names.
 
     It holds for the thread that enters it (a replica of a `tf.distribute` strategy is another one: enter it in the
@@ -149,7 +149,7 @@ def _is_replaced(function):
     return isinstance(function, types.FunctionType) and function in STAND_INS
 
 
-#: what is called instead of each function; an op that hands over every call is TensorFlow's function already
+#: what is called instead of each function; an op that passes on every call is TensorFlow's function already
 STAND_INS = {
     op.builtin: _stand_in(op.builtin, op)
     for op in vars(linalg).values()

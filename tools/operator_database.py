@@ -58,7 +58,7 @@ NAMESAKES = {
 def pairs() -> dict[str, Pair]:
     """The ops that share a name with a function of torch, by name. It does not import the database.
 
-    An op that hands some calls over to torch, those with small matrices above all, is there twice: as it is, and as it
+    An op that passes some calls to torch, those with small matrices above all, is there twice: as it is, and as it
     is where nothing is passed on.
     """
     found, seen = {}, set()
@@ -740,7 +740,7 @@ EXCEPTIONS = (
         ("trace (rule)",),
         "value",
         r"^trace u?int\d+ .*: DtypeError",
-        "Rules take no integers; the op hands them over.",
+        "Rules take no integers; the op passes them on.",
     ),
     Known(
         ("trace", "trace (rule)"),

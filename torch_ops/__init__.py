@@ -13,9 +13,9 @@ except ImportError as error:
     raise ImportError('torch_ops needs PyTorch. Install it with: pip install "overbar[torch]"') from error
 
 from torch_ops import _ops, linalg
-from torch_ops._handover import wrap
 from torch_ops._ops import *
 from torch_ops._rerouting import reroute
+from torch_ops._wrapping import wrap
 
 if typing.TYPE_CHECKING:
     from torch_ops import library

@@ -95,7 +95,7 @@ class PrimitiveFunction(torch.autograd.Function):
     @staticmethod
     def jvp(ctx, _, *dots):
         call = ctx.call
-        # torch calls this with forward AD switched off, and hands over saved tensors that still carry the tangents of
+        # torch calls this with forward AD switched off, and gives saved tensors that still carry the tangents of
         # this level. A second forward derivative needs it on; this level's tangents must not be counted twice.
         with set_forward_mode(True):
             saved = [unpack_dual(x)[0] for x in ctx.saved_tensors]

@@ -3,7 +3,7 @@
 May import torch and `overbar`. Where PyTorch has the function, its name, its arguments and their defaults are PyTorch's
 (torch.linalg's before torch's, where both have the name); an op that has no counterpart there keeps overbar's. An entry
 says what the op is called, which of PyTorch's functions it stands for, and which calls are passed to that one;
-`torch_ops._handover` says what that means. No op has a rule of its own here: the functions in front of the entries
+`torch_ops._wrapping` says what that means. No op has a rule of its own here: the functions in front of the entries
 choose between PyTorch's and the primitive, and translate arguments and results.
 """
 
@@ -20,12 +20,12 @@ from overbar.rules._norms import two_dimensions
 from overbar.rules._phases import OF_EIGENVECTORS, OF_SINGULAR_VECTORS
 from overbar.rules._svd import all_outputs
 from torch_ops._front import TORCH
-from torch_ops._handover import FULL, REAL, small, wrap
 from torch_ops._internals import det_with_factors, forward_mode
 from torch_ops._norms import vector_norm
 from torch_ops._signs import can_turn, turn
 from torch_ops._watching import are_plain
 from torch_ops._words import failure_of
+from torch_ops._wrapping import FULL, REAL, small, wrap
 
 
 def _cholesky_solve(B, L, upper=False):

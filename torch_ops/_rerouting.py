@@ -117,7 +117,7 @@ def _exchange_checkpoints():
 
 def _routes():
     routes = dict(OLDER)
-    # an op that hands over every call is PyTorch's function already
+    # an op that passes on every call is PyTorch's function already
     ours = [
         op for op in vars(ops).values() if getattr(op, "builtin", None) is not None and op.use_builtin_when is not None
     ]

@@ -1,6 +1,6 @@
 """What PyTorch calls the ops elsewhere: torch.linalg.*_ex, the norms of vectors, and the older spellings.
 
-May import torch, `overbar`, `torch_ops._ops`, `torch_ops._handover` and `torch_ops._words`. Each function here has
+May import torch, `overbar`, `torch_ops._ops`, `torch_ops._wrapping` and `torch_ops._words`. Each function here has
 the arguments, the outputs, the errors and the warnings of PyTorch's function of that name, and an op does its work.
 Which of them there are follows from the installed torch: a name that it does not have gets no entry in LINALG and
 OLDER.
@@ -15,11 +15,11 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from overbar import rules
 from torch_ops import _ops as ops
-from torch_ops._handover import error_of_the_call, without_out, wrap
 from torch_ops._internals import LUWithInfo, is_removed
 from torch_ops._norms import vector_norm
 from torch_ops._watching import watched
 from torch_ops._words import failure_of
+from torch_ops._wrapping import error_of_the_call, without_out, wrap
 
 __all__ = ["LINALG", "OLDER"]
 

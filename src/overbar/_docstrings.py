@@ -238,7 +238,7 @@ def describe(
         _block("Returns:", returns),
         _block("Raises:", [] if always else raises),
         _block("Shape:", _dimensions(primitive, theirs, words)),
-        _block(words.remark, [_handed_over(see, words, always)] if builtin else []),
+        _block(words.remark, [_passed_on(see, words, always)] if builtin else []),
         _block("Derivation:", [text(said["Notes"])] if "Notes" in said else []),
         _block(examples, [example.rstrip()] if example else []),
     ]
@@ -320,7 +320,7 @@ def _dimensions(primitive, theirs, words):
     return lines
 
 
-def _handed_over(see, words, always):
+def _passed_on(see, words, always):
     if always:
         return (
             f"Every call goes to {see}: what it takes, what it raises and the derivative\n"

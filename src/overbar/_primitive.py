@@ -188,7 +188,7 @@ class Primitive:
         broadcast shape, and complex where the input is real (its real part is taken). With several outputs, `C_bar` and
         `C` are tuples, and an absent cotangent is None (never all of them). Residuals are in `C` alone.
 
-        A primitive has one reverse rule: ``@p.vjp(replace=True)`` puts another in its place. (To differentiate, call
+        A primitive has one reverse rule: ``@p.vjp(replace=True)`` replaces it. (To differentiate, call
         ``overbar.vjp(p, A)``.)
         """
         return self._register("vjp", rule, replace)
@@ -215,7 +215,7 @@ class Primitive:
             )
         if getattr(self, where) is not None and not replace:
             raise ValueError(
-                f"{self.name} has a {_RULES[kind]} already. To put another in its place, for every caller and in every "
+                f"{self.name} has a {_RULES[kind]} already. To replace it, for every caller and in every "
                 f"framework, say @{self.name}.{kind}(replace=True)."
             )
         setattr(self, where, rule)
@@ -696,7 +696,7 @@ def primitive(
         others (the reverse rule must handle their cotangents), which is what makes second derivatives right.
     residuals : int
         How many more, behind these, the rules see as constants: without bars and tangents. A second derivative does not
-        learn from them how they depend on the arrays. So they are only for rules that hand them on to another
+        learn from them how they depend on the arrays. So they are only for rules that pass them on to another
         primitive, together with the array, whose own rules say how it depends on that.
     hermitian : sequence of str
         The arguments that must be symmetric (Hermitian) matrices: tests keep their tangents so.

@@ -25,7 +25,7 @@ import tf_ops  # noqa: E402
 import torch_ops  # noqa: E402
 from tools.docs import pages  # noqa: E402
 from tools.docs.documents import documents  # noqa: E402
-from tools.docs.handed_over import handed_over, remarks  # noqa: E402
+from tools.docs.passed_on import passed_on, remarks  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -267,7 +267,7 @@ def test_the_pages_that_are_measured_have_every_op():
         (lambda A, **_: torch.autograd.forward_ad._current_level < 0, "not in forward mode"),
     ],
 )
-def test_what_is_handed_over_is_found_by_asking(when, words):
+def test_what_is_passed_on_is_found_by_asking(when, words):
     signature = "cholesky(A: Tensor, *, upper: bool = False) -> Tensor"
     op = torch_ops.wrap(overbar.cholesky, signature, builtin=torch.linalg.cholesky, use_builtin_when=when)
     op.__module__ = "torch_ops._ops"
@@ -285,7 +285,7 @@ def test_what_takes_more_words_than_there_are_is_an_error():
     )
     op.__module__ = "torch_ops._ops"
     with pytest.raises(ValueError, match="more words"):
-        handed_over(op)
+        passed_on(op)
 
 
 def test_ops_page_names_every_op():

@@ -96,7 +96,7 @@ def test_wrap_has_an_example_that_runs():
 
 
 @pytest.mark.parametrize("name", [name for front, name in OPS if front is torch_ops])
-def test_says_what_is_handed_over(name):
+def test_says_what_is_passed_on(name):
     op = getattr(torch_ops, name)
     doc = " ".join(inspect.getdoc(op).split())
     theirs = re.findall(r":func:`([\w.]+)`(?: is no slower|: what it takes)", doc)

@@ -23,7 +23,7 @@ pytest.importorskip("tensorflow")
 import overbar
 from overbar.rules import REGISTRY
 from tools.site import notation, staging
-from tools.site.op_pages import markdown, op_page, parts
+from tools.site.op_pages import markdown, op_page, op_pages, parts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -143,9 +143,24 @@ def test_the_rules_of_every_primitive_are_on_the_page():
         assert wanted <= bars, f"{name}: no bar of {wanted - bars}"
 
 
-def test_every_formula_of_the_rules_is_in_the_notation():
-    for block in blocks(text_of("docs/rules.md")):
+@pytest.mark.parametrize("document", ["docs/rules.md", "docs/derivations.md", "docs/writing_a_rule.md"])
+def test_every_formula_is_in_the_notation(document):
+    prose = re.sub(r"^```.*?^```$", "", text_of(document), flags=re.DOTALL | re.MULTILINE)
+    for block in blocks(prose):
         assert notation.display(block), "\n".join(block)
+
+
+def test_what_contributing_adds_to_the_rules_is_in_the_notation():
+    text = text_of("CONTRIBUTING.md")
+    (section,) = re.findall(r"^```text\n(## scaled_gram\n.*?)```$", text, re.DOTALL | re.MULTILINE)
+    (block,) = blocks(section)
+    assert notation.display(block)
+
+
+def test_a_primitive_without_rules_on_the_page_is_named():
+    rules = text_of("docs/rules.md").replace("\n## inv\n", "\n## inverse\n")
+    with pytest.raises(KeyError, match="no section inv:"):
+        op_pages(text_of("docs/ops.md"), rules)
 
 
 def test_the_page_of_a_primitive_has_all_that_its_docstring_says():
@@ -283,15 +298,20 @@ def test_the_search_finds_every_primitive(site):
         assert f'"ops/{name}"' in index
 
 
+MATHEMATICS = re.compile(
+    r'<(div|span) class="(?:long )?math notranslate nohighlight(?: long)?"[^>]*>(.*?)</\1>', re.DOTALL
+)
+
+
 @pytest.mark.slow
 def test_all_mathematics_of_the_site_is_set(site):
     """No page has TeX outside of a formula; MathJax is on every page with one, and understands every formula."""
     formulas = set()
     for page in sorted(site.rglob("*.html")):
         text = page.read_text(encoding="utf-8")
-        found = re.findall(r'<(div|span) class="math notranslate nohighlight"[^>]*>(.*?)</\1>', text, re.DOTALL)
+        found = MATHEMATICS.findall(text)
         rest = re.sub(r"<(pre|code|script)\b.*?</\1>", "", text, flags=re.DOTALL)
-        rest = re.sub(r'<(div|span) class="math notranslate nohighlight"[^>]*>.*?</\1>', "", rest, flags=re.DOTALL)
+        rest = MATHEMATICS.sub("", rest)
         left = re.search(r"\$\$|\\(bar|dot|mathsf|operatorname|frac|begin|partial)\b", rest)
         assert not left, f"{page.name}: {rest[left.start() - 40 : left.end() + 40]}"
         assert not found or "tex-svg-full.js" in text, page.name

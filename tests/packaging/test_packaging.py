@@ -1,4 +1,4 @@
-"""What is published, what importing it costs, and who may know whom."""
+"""What is published, what importing it costs, and which layer imports which."""
 
 import ast
 import importlib.util
@@ -211,7 +211,7 @@ else:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Who may know whom
+# Layers and imports
 
 WORDS = {"_words", "_numpy_words", "_front", "_namespace"}
 BELOW = {
@@ -255,7 +255,7 @@ FRAMEWORKS = {"torch", "tensorflow"}
 
 
 def layer(module):
-    """The room of DESIGN that a module of ours lies in: `overbar.rules._cholesky` lies in `rules`."""
+    """The layer, in docs/design.md, that a module of ours lies in: `overbar.rules._cholesky` lies in `rules`."""
     first, _, rest = module.partition(".")
     return rest.partition(".")[0] if first == "overbar" and rest else first
 
@@ -341,13 +341,13 @@ def test_no_rule_or_kernel_imports_another_in_a_circle():
     assert [circle for circle in circles("overbar") if "overbar.rules." in circle or "overbar.kernels." in circle] == []
 
 
-@pytest.mark.parametrize("room", ["overbar.rules.", "overbar.kernels."])
-def test_the_head_of_a_file_says_which_others_of_its_room_it_imports(room):
+@pytest.mark.parametrize("package", ["overbar.rules.", "overbar.kernels."])
+def test_the_head_of_a_file_says_which_others_of_its_package_it_imports(package):
     for module, file, is_package in modules({"overbar": PACKAGES["overbar"]}):
-        if module.startswith(room) and not is_package:
+        if module.startswith(package) and not is_package:
             text = file.read_text(encoding="utf-8")
             said = set(re.findall(r"`(?:rules\.)?(\w+)`", ast.get_docstring(ast.parse(text))))
-            used = {name.split(".")[2].lstrip("_") for name in imports(module, text, False) if name.startswith(room)}
+            used = {name.split(".")[2].lstrip("_") for name in imports(module, text, False) if name.startswith(package)}
             assert used <= said, f"{module} imports {sorted(used - said)}"
 
 

@@ -91,14 +91,14 @@ def test_a_call_of_tf_linalg_is_a_call_of_ours(call):
 
 # Whose derivatives TensorFlow lacks, or has for distinct values and full rank only; tests/hard_cases has the others.
 DECOMPOSITIONS = {"eig", "eigh", "eigvals", "eigvalsh", "lstsq", "lu", "pinv", "qr", "svd"}
-# These stay ours; test_what_is_not_handed_over says why. Every other name that TensorFlow has is TensorFlow's function.
+# These stay ours; test_what_is_not_passed_on says why. Every other name that TensorFlow has is TensorFlow's function.
 OURS = {"cholesky", "det", "eigh_tridiagonal", "expm", "inv", "logdet", "logm", "norm", "pow", "slogdet", "solve"}
 OURS |= {"sqrtm", *DECOMPOSITIONS}
 HANDED_OVER = sorted({name for name, _ in SHARED} - OURS)
 
 
 @pytest.mark.parametrize("name", HANDED_OVER)
-def test_what_is_handed_over_is_the_graph_of_tensorflow(name):
+def test_what_is_passed_on_is_the_graph_of_tensorflow(name):
     """And so takes no longer, forward and with its gradient."""
 
     def graph(function):
@@ -123,7 +123,7 @@ def test_every_shared_op_knows_what_it_stands_for():
             assert getattr(builtin, "__wrapped__", builtin) in (own(name), getattr(own(name), "__wrapped__", None))
 
 
-def test_a_call_is_handed_over_when_it_is_said():
+def test_a_call_is_passed_on_when_it_is_said():
     from overbar import rules
 
     said = []
@@ -135,7 +135,7 @@ def test_a_call_is_handed_over_when_it_is_said():
     assert len(said) == 2
 
 
-def test_what_is_not_handed_over_is_what_tensorflow_gets_wrong():
+def test_what_is_not_passed_on_is_what_tensorflow_gets_wrong():
     """cholesky of an indefinite matrix, and the derivative of pow at zero."""
     indefinite = [[1.0, 2.0], [2.0, 1.0]]
     assert np.isnan(tf.linalg.cholesky(indefinite)).any()

@@ -1,8 +1,8 @@
 """Every primitive under PyTorch's autograd: what a user may do with torch's own functions besides asking for a
 gradient. May import `torch_ops`.
 
-Primitives are called by their own names, so that the wrapper is what is tested: the ops of `torch_ops` may hand a call
-over to PyTorch.
+Primitives are called by their own names, so that the wrapper is what is tested: the ops of `torch_ops` may pass a call
+on to PyTorch.
 """
 
 import gc

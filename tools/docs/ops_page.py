@@ -15,7 +15,7 @@ import torch_ops
 from overbar.rules import REGISTRY
 from overbar.verify import call, draw_cases
 from tools.docs.common import FRONTS, dimensions, family, first_line, is_op, ops_of, shown, table
-from tools.docs.handed_over import remarks
+from tools.docs.passed_on import remarks
 
 # What the linear algebra kernels are called here. One that is not in the list is shown by its own name.
 WORDS = {

@@ -52,6 +52,8 @@ def setup(app):
 def leave_formulas(app, doctree, name):
     """Formulas of several lines have an environment of their own: Sphinx would put another around it, in which
     MathJax takes no numbers of equations."""
+    for formula in doctree.findall(nodes.math):
+        formula["classes"] += ["long"] * (len(formula.astext()) > 40)  # which scrolls where it does not fit
     for formula in doctree.findall(nodes.math_block):
         text = formula.astext()
         formula.children = [nodes.Text(rf"\[{text.strip()}\]")]

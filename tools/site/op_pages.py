@@ -21,6 +21,8 @@ FUNCTIONS = {name: getattr(overbar, name) for name in overbar.__all__ if name no
 def op_pages(index, formulas):
     """The pages of the primitives by name, from the texts of docs/ops.md and docs/rules.md."""
     said, formulas = parts(index), parts(formulas)
+    if missing := [name for name in REGISTRY if name not in formulas]:
+        raise KeyError(f"docs/rules.md has no section {', '.join(missing)}: write the two rules there")
     return {name: op_page(name, primitive, said[name], formulas[name]) for name, primitive in REGISTRY.items()}
 
 

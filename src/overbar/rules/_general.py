@@ -79,8 +79,8 @@ def funm(A, *, f, df=None):
     ‖|B − z I|ᵏ‖/rᵏ, that of cutting with 1/gap. So an entire function of a matrix of moderate size has one cluster, and
     a square root has small ones near 0.
 
-    The derivative along E is the coefficient of ε in f(A + εE), ε² = 0. All of the above is done with A + εE in the
-    place of A: S + εS′ makes D + εE block diagonal where D is, from D S′ − S′ D = −E outside the blocks, and the series
+    The derivative along E is the coefficient of ε in f(A + εE), ε² = 0. All of the above is done with A + εE instead
+    of A: S + εS′ makes D + εE block diagonal where D is, from D S′ − S′ D = −E outside the blocks, and the series
     are those of B + εE. It needs one derivative of f more at each cluster, and no difference of eigenvalues but those
     between clusters. With L(A, E) for it,
 

@@ -205,7 +205,7 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0):
     intermediate, with the rules of `pinv`, which makes second derivatives right at any constant rank. (Where one A
     stands for a batch, there is no copy for each of the batch: the rules compute it again.)
 
-    Cost: products with k columns, and two of them with m or n columns in their place.
+    Cost: products with k columns, and two of them with m or n columns instead.
 
     Examples
     --------

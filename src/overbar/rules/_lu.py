@@ -49,7 +49,7 @@ def lu(A):
         Ā[p] = L⁻ᴴ F̄ U⁻ᴴ,    F̄ = tril(Lᴴ L̄, −1) + triu(Ū Uᴴ).
 
     L does not depend on the last pivot uₙₙ. It takes part in the last column of F only, where it cancels, and the rules
-    put 1 in its place. So they are right where A is singular for its sake alone.
+    put 1 there. So they are right where A is singular for its sake alone.
 
     These rules take two triangular solves and two products of which half matters, 6n³ flops. A large matrix is cut into
     2 by 2 blocks, of which only those on the diagonal are differentiated so, after they were cut again:

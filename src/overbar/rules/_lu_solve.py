@@ -24,7 +24,7 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     pivots
         Row i was exchanged with row pivots[i] − 1, one after the other. (LAPACK counts from 1.) They have no
         derivative.
-        TensorFlow's function takes in their place the rows p that `tf_ops.lu` returns, counted from 0.
+        TensorFlow's function takes instead the rows p that `tf_ops.lu` returns, counted from 0.
     B : array (..., n, k) or (n,); with ``left=False`` (..., k, n)
     left : bool
         op(A) X = B; otherwise X op(A) = B.

@@ -30,7 +30,7 @@ def remarks(front, op):
     if getattr(op, "use_builtin_when", None) is None:
         yield f"passed to {name}"
         return
-    if (words := handed_over(op)) is not None:
+    if (words := passed_on(op)) is not None:
         yield f"passed to {name}: {words}".removesuffix(": ")
     if (reason := getattr(op.use_builtin_when, "reason", None)) is not None:
         yield f"{'all others are' if words is not None else 'its derivatives are'} ours, as {reason}"
@@ -39,7 +39,7 @@ def remarks(front, op):
 HUGE = 4096  # larger matrices are not asked about
 
 
-def handed_over(op):
+def passed_on(op):
     """Which calls `op.use_builtin_when` selects, in words; None where it selects none. It is asked about tensors of
     every dtype, small and large, with and without a batch, with each switch on and off (left out where that is its
     default), inside forward mode and outside."""

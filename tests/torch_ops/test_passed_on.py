@@ -136,7 +136,7 @@ def first_and_second(f, A):
 
 @pytest.mark.parametrize("batch", [False, True])
 @pytest.mark.parametrize("name", LOOKED_AT)
-def test_a_regular_matrix_is_handed_over_and_one_that_is_not_is_ours(name, batch, monkeypatch):
+def test_a_regular_matrix_is_passed_on_and_one_that_is_not_is_ours(name, batch, monkeypatch):
     op, seen = getattr(torch_ops, name), []
     primitive = op.primitive
     rule = primitive.vjp_rule

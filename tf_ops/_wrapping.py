@@ -82,7 +82,7 @@ def wrap(
         function = _with_name(rule_op, positional=signature is not None)
     if builtin is not None:
         function = (
-            _handed_over(primitive, signature, builtin)
+            _passed_on(primitive, signature, builtin)
             if use_builtin_when is None
             else _choice(function, builtin, use_builtin_when)
         )
@@ -133,7 +133,7 @@ def _with_name(function, positional):
     return named
 
 
-def _handed_over(primitive, signature, builtin):
+def _passed_on(primitive, signature, builtin):
     @functools.wraps(builtin)
     def function(*args, **kwargs):
         return builtin(*args, **kwargs)
