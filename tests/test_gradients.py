@@ -155,3 +155,76 @@ def test_what_has_no_gradient_is_refused_by_name():
         overbar.hessian(lambda z: overbar.sum(overbar.namespace(z).real(z)))(np.ones(2, complex))
     with pytest.raises(TypeError, match=r"the direction of argument 0\['a'\] has other entries"):
         overbar.hvp(number, ({"a": [1.0]},), {"a": [1.0, 2.0]})
+
+
+def test_parameters_as_one_vector_and_back():
+    vector, rebuild = overbar.flatten(TREE)
+    np.testing.assert_array_equal(vector, as_vector(TREE))
+    moved = vector + np.arange(12)
+    tree = rebuild(moved)
+    np.testing.assert_array_equal(as_vector(tree), moved)
+    assert type(tree["kernel"]) is Kernel
+    assert type(tree["point"]) is Point
+    assert (tree["kernel"].name, tree["centred"], tree["pair"][1][1]) == ("linear", True, None)
+    assert isinstance(tree["pair"][0], float)
+    before = tree["A"].copy()
+    moved[:], vector[:] = 7, 8
+    np.testing.assert_array_equal(tree["A"], before)  # an optimiser may write into its vector
+    np.testing.assert_array_equal(A, [[2.0, 0.3], [0.1, 1.5]])
+
+
+def test_a_gradient_by_the_vector_is_the_vector_of_the_gradient():
+    vector, rebuild = overbar.flatten(TREE)
+    bars = overbar.grad(model)(TREE, X)
+    np.testing.assert_allclose(overbar.flatten(bars)[0], overbar.grad(flat)(vector), rtol=1e-12)
+    through = lambda v: model(rebuild(v), X)  # noqa: E731
+    np.testing.assert_allclose(overbar.hessian(through)(vector), overbar.hessian(flat)(vector), rtol=1e-11, atol=1e-13)
+    dot = np.cos(vector)
+    np.testing.assert_allclose(overbar.jvp(through, (vector,), (dot,))[1], overbar.grad(flat)(vector) @ dot, rtol=1e-11)
+    np.testing.assert_allclose(
+        overbar.jacobian(lambda v: overbar.flatten(rebuild(v))[0], vector), np.eye(len(vector)), rtol=0, atol=0
+    )
+
+
+def test_complex_parameters_are_two_numbers_each():
+    tree = {"z": np.array([[1 + 2j], [-0.5j]]), "x": np.array([0.5]), "c": 1j}
+    vector, rebuild = overbar.flatten(tree)
+    np.testing.assert_array_equal(vector, [1, 0, 2, -0.5, 0.5, 0, 1])
+    np.testing.assert_array_equal(rebuild(vector)["z"], tree["z"])
+    assert rebuild(vector)["c"] == 1j
+
+    def f(tree):
+        z = overbar.exp(tree["z"] * tree["x"]) * tree["c"]
+        return overbar.sum(z.real * z.real + 2 * z.imag)
+
+    found = overbar.flatten(overbar.grad(f)(tree))[0]
+    np.testing.assert_allclose(found, differences(lambda v: f(rebuild(v)), vector), rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(found, overbar.grad(lambda v: f(rebuild(v)))(vector), rtol=1e-12, atol=1e-14)
+
+
+def test_the_vector_holds_every_precision():
+    single = {"a": np.ones(2, np.float32), "z": np.ones(1, np.complex64), "n": 0.1}
+    vector, rebuild = overbar.flatten(single)
+    assert vector.dtype == np.float32
+    for given in (vector, vector.astype(np.float64), [1, 2, 3, 4, 5]):
+        assert [x.dtype for x in rebuild(given).values()] == [np.float32, np.complex64, np.float32]
+    vector, rebuild = overbar.flatten(single | {"b": np.array(1 / 3)})
+    assert vector.dtype == np.float64
+    assert vector[-1] == 1 / 3
+    assert rebuild(vector)["a"].dtype == np.float32
+    assert rebuild(vector)["b"].shape == ()
+
+
+def test_what_is_no_vector_of_parameters_is_refused():
+    with pytest.raises(TypeError, match=r"the container\['a'\]\[1\] is of integers"):
+        overbar.flatten({"a": [1.0, 2]})
+    with pytest.raises(TypeError, match="no array and no number"):
+        overbar.flatten({"name": "linear"})
+    rebuild = overbar.flatten(TREE)[1]
+    for wrong in (np.ones(11), np.ones((12, 1)), 1.0):
+        with pytest.raises(np.linalg.LinAlgError, match=r"The vector has shape \(12,\)"):
+            rebuild(wrong)
+    with pytest.raises(TypeError, match="complex"):
+        rebuild(np.ones(12) + 1j)
+    with pytest.raises(np.linalg.LinAlgError, match=r"The vector has shape \(12,\)"):
+        overbar.grad(lambda v: overbar.sum(rebuild(v)["A"]))(np.ones(3))

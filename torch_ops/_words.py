@@ -50,6 +50,12 @@ class TorchWords(Words):
     def real(self, A):
         return A.real if A.is_complex() else A
 
+    def count(self, n, like):
+        return torch.arange(n, device=like.device)
+
+    def sign(self, A):
+        return torch.where(A.isnan(), A, torch.sgn(A))  # array-api-compat writes the NaN in, which vmap cannot
+
     def erf(self, A):
         return torch.erf(A)
 

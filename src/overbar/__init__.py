@@ -2,16 +2,16 @@
 
 The primitives, by name (`help(overbar.cholesky)` has shapes, errors, derivation and an example); `vjp`, `jvp`,
 `jacobian`, `grad`, `value_and_grad`, `hessian` and `hvp` to differentiate with them in NumPy; `checkpoint`,
-`checkpoint_chain` and `reversible` to do so in little memory; `graph` and `name` to look at a computation; `primitive`
-and `elementwise` to write one's own. The packages `torch_ops` and `tf_ops` make all of them ops of PyTorch and
-TensorFlow.
+`checkpoint_chain` and `reversible` to do so in little memory; `flatten` to give parameters to an optimiser; `graph` and
+`name` to look at a computation; `primitive` and `elementwise` to write one's own. The packages `torch_ops` and `tf_ops`
+make all of them ops of PyTorch and TensorFlow.
 """
 
 from importlib.metadata import PackageNotFoundError, version
 
 from overbar import rules
 from overbar._checkpoint import CheckpointPlan, checkpoint, checkpoint_chain, checkpoint_plan, reversible
-from overbar._gradients import grad, hessian, hvp, value_and_grad
+from overbar._gradients import flatten, grad, hessian, hvp, value_and_grad
 from overbar._graph import Graph, graph, name
 from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import Primitive, elementwise, once, primitive
@@ -24,9 +24,9 @@ except PackageNotFoundError:  # a source tree on the path, which nobody installe
     __version__ = "unknown"
 
 __all__ = [
-    "CheckpointPlan", "Graph", "Primitive", "checkpoint", "checkpoint_chain", "checkpoint_plan", "elementwise", "front",
-    "grad", "graph", "hessian", "hvp", "jacobian", "jvp", "mH", "mT", "name", "namespace", "once", "primitive",
-    "reversible", "value_and_grad", "vjp",
+    "CheckpointPlan", "Graph", "Primitive", "checkpoint", "checkpoint_chain", "checkpoint_plan", "elementwise",
+    "flatten", "front", "grad", "graph", "hessian", "hvp", "jacobian", "jvp", "mH", "mT", "name", "namespace", "once",
+    "primitive", "reversible", "value_and_grad", "vjp",
     *rules.__all__,
 ]  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Gradients and Hessians of functions of parameters in containers, in NumPy.
 
-May import `overbar._front`, `_sweep` and `_traced`. A model has its parameters in dicts, lists, tuples and dataclasses.
-Their arrays and numbers are the arguments of a sweep, and what comes back is put into the same containers.
+May import `overbar._front`, `_namespace`, `_sweep` and `_traced`. A model has its parameters in dicts, lists, tuples
+and dataclasses. Their arrays and numbers are the arguments of a sweep, and what comes back is put into the same
+containers. An optimiser has one vector: `flatten` goes there and back.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from overbar._front import NUMPY
+from overbar._namespace import namespace
 from overbar._sweep import jvp, stacked, vjp
 from overbar._traced import Traced
 
-__all__ = ["grad", "hessian", "hvp", "value_and_grad"]
+__all__ = ["flatten", "grad", "hessian", "hvp", "value_and_grad"]
 
 
 class Leaves:
@@ -358,3 +360,79 @@ def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable
         return parameters.inside([parameters.inside(row) for row in blocks])
 
     return function
+
+
+def flatten(tree: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """All numbers of a container of parameters as one vector, as optimisers want them, and the way back.
+
+    Parameters
+    ----------
+    tree
+        Nested dicts, lists, tuples and dataclasses of arrays and numbers: parameters, or a gradient.
+
+    Returns
+    -------
+    vector : array, shape (count,)
+        The entries of all arrays and numbers, in order. Real: of a complex array first the real parts, then the
+        imaginary parts. Of single precision where all arrays are.
+    rebuild : callable
+        Takes such a vector and returns a container like `tree`, with copies of the vector's entries in the shapes and
+        dtypes of the arrays of `tree`. What is no array and no number, a word or a switch, is that of `tree`.
+
+    Raises
+    ------
+    TypeError
+        An entry is of integers, or is no array and no number; nothing is there to put into a vector; `rebuild` got a
+        complex vector.
+    numpy.linalg.LinAlgError
+        `rebuild` got an array of another shape than that of the vector.
+
+    Notes
+    -----
+    A gradient has the containers of its parameters, so its numbers come in the same order: ``flatten(bars)[0]`` is the
+    gradient by the vector. That holds for complex arrays as well, whose bars are ∂z/∂(real part) + i ∂z/∂(imaginary
+    part). `rebuild` may stand inside a function that is differentiated: ``overbar.hessian(lambda v: f(rebuild(v)))`` is
+    one matrix.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> vector, rebuild = overbar.flatten({"scales": np.array([1.0, 2.0]), "noise": 0.5})
+    >>> vector
+    array([1. , 2. , 0.5])
+    >>> rebuild(vector + 1)
+    {'scales': array([2., 3.]), 'noise': np.float64(1.5)}
+    """
+    leaves = Leaves()
+    build = leaves.collect(tree, "the container")
+    if not leaves.values:
+        raise TypeError("flatten: the container has no array and no number.")
+    arrays, numbers = _arrays(leaves.values), [not hasattr(x, "dtype") for x in leaves.values]
+    parts, places = [], []
+    for A, number in zip(arrays, numbers, strict=True):
+        xp = namespace(A)
+        found = [xp.real(A), xp.imag(A)] if A.dtype.kind == "c" else [A]
+        parts += [xp.reshape(part, (-1,)) for part in found]
+        places.append((A.shape, A.dtype, parts[-1].dtype, len(found), number))
+    dtype = np.result_type(*[part.dtype for part in parts])
+    xp = namespace(*parts)
+    vector = xp.concat([xp.astype(part, dtype) for part in parts])
+    count = int(vector.shape[0])
+
+    def rebuild(vector):
+        vector = vector if isinstance(vector, Traced) else np.asarray(vector)
+        if vector.shape != (count,):
+            raise NUMPY.ShapeError(f"rebuild: got an array of shape {vector.shape}. The vector has shape ({count},).")
+        if vector.dtype.kind == "c":
+            raise NUMPY.DtypeError("rebuild: got a complex vector. It must be real: take its real part, vector.real.")
+        xp, at, values = namespace(vector), 0, []
+        for shape, dtype, real, pieces, number in places:
+            size, found = int(np.prod(shape)), []
+            for _ in range(pieces):
+                found.append(xp.reshape(xp.astype(vector[at : at + size], real), shape))
+                at += size
+            value = found[0] if pieces == 1 else xp.astype(found[0] + 1j * found[1], dtype)
+            values.append(value[()] if number else value)
+        return build(Given(values))
+
+    return vector, rebuild

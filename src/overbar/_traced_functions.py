@@ -99,9 +99,9 @@ def functions(xp: Any) -> dict[Any, Any]:
     linalg = np.linalg
     return {
         np.sum: total,
-        np.mean: lambda a, axis=None, keepdims=False: rules.mean(a, axis, keepdims),
-        np.var: lambda a, axis=None, ddof=0, keepdims=False: rules.var(a, axis, ddof, keepdims),
-        np.std: lambda a, axis=None, ddof=0, keepdims=False: rules.std(a, axis, ddof, keepdims),
+        np.mean: lambda a, axis=None, keepdims=False: rules.mean(a, axis=axis, keepdims=keepdims),
+        np.var: lambda a, axis=None, ddof=0, keepdims=False: rules.var(a, axis=axis, ddof=ddof, keepdims=keepdims),
+        np.std: lambda a, axis=None, ddof=0, keepdims=False: rules.std(a, axis=axis, ddof=ddof, keepdims=keepdims),
         np.max: lambda a, axis=None, keepdims=False: xp.max(a, axis=axis, keepdims=keepdims),
         np.min: lambda a, axis=None, keepdims=False: xp.min(a, axis=axis, keepdims=keepdims),
         np.clip: clip,

@@ -234,7 +234,7 @@ BELOW = {
     "_traced": {"_namespace", "_traced_functions", "rules"},
     "_traced_words": {*WORDS, "_traced", "_traced_functions", "rules"},
     "_sweep": {"_front", "_namespace", "_traced", "_traced_words", "rules"},
-    "_gradients": {"_front", "_sweep", "_traced"},
+    "_gradients": {"_front", "_namespace", "_sweep", "_traced"},
     "_checkpoint": {"_namespace", "_primitive", "_sweep", "_gradients", "_traced"},
     "_layout": set(),
     "_graph": {"_front", "_layout", "_primitive", "_sweep", "_gradients", "_traced"},

@@ -513,6 +513,10 @@ class _softplus(Primitive):
     def __call__(self, A: Any) -> Any:
         """The function C = log(1 + exp A) of each entry, a smooth max(A, 0)."""
 
+class _var(Primitive):
+    def __call__(self, A: Any, axis: int | Sequence[int] | None = None, ddof: int = 0, keepdims: bool = False) -> Any:
+        """The variance of the entries of A over some of its dimensions, c = Σ |Aᵢ − mean|²/(m − ddof)."""
+
 def affine_columns(X: Any, W: Any, b: Any = None) -> Any:
     """The affine layer of a network, A = W X + b1ᵀ, of examples that are columns of X: `affine` of the
     transposes."""
@@ -546,9 +550,6 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
 
 def std(A: Any, axis: int | Sequence[int] | None = None, ddof: int = 0, keepdims: bool = False) -> Any:
     """The standard deviation of the entries of A over some of its dimensions, the root of the variance."""
-
-def var(A: Any, axis: int | Sequence[int] | None = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The variance of the entries of A over some of its dimensions, Σ |Aᵢ − mean|²/(m − ddof)."""
 
 def where(condition: Any, x: Any, y: Any) -> Any:
     """The entries of x where a condition holds, and those of y elsewhere."""
@@ -673,6 +674,7 @@ relu: _relu
 sigmoid: _sigmoid
 softmax: _softmax
 softplus: _softplus
+var: _var
 
 REGISTRY: dict[str, Primitive]
 FUNCTIONS: dict[str, Callable[..., Any]]

@@ -223,7 +223,7 @@ def einsum(subscripts, *operands):
     both = [c for c in a if c in b and c in result]
     inner = [c for c in a if c in b and c not in result]
     left, right = [c for c in a if c not in b], [c for c in b if c not in a]
-    count = lambda letters: math.prod(sizes[c] for c in letters)  # noqa: E731
+    count = lambda letters: math.prod([sizes[c] for c in letters])  # noqa: E731
     if not inner or not (left or right):  # no matrices: products entry by entry
         A = xp.reshape(_permuted(xp, A, a, [*both, *left, *inner]), _sizes(sizes, both, left, len(right), inner))
         B = xp.reshape(_permuted(xp, B, b, [*both, *right, *inner]), _sizes(sizes, both, len(left), right, inner))

@@ -207,7 +207,7 @@ def softmax_cross_entropy(logits, targets):
     Raises
     ------
     LinAlgError of the array's library
-        The number of a class is not one from 0 to n − 1. (Under XLA the result is NaN.)
+        The number of a class is not one from 0 to n − 1. (Compiled, or under vmap, the result is NaN.)
 
     Notes
     -----
@@ -257,9 +257,11 @@ def with_classes(logits, targets):
     classes = xp.count(n, x)
     targets = xp.astype(targets, classes.dtype)
     one_hot = xp.equal(targets[..., None], classes)
+    T, found = xp.cast(one_hot, x), xp.any(one_hot, axis=-1)
+    if not known.sees_numbers(found):  # a compiler or a transform looks on
+        return x, xp.where(found[..., None], T, math.nan * xp.ones_like(T))
     message = "softmax_cross_entropy: argument targets has the number of no class: of n logits, from 0 to n − 1."
-    T = known.require(xp.cast(one_hot, x)[..., None, :], xp.any(one_hot, axis=-1), message, "targets")
-    return x, T[..., 0, :]
+    return x, known.require(T[..., None, :], found, message, "targets")[..., 0, :]
 
 
 def _holds_integers(x):
