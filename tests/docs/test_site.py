@@ -100,6 +100,18 @@ def test_no_row_of_the_note_is_without_code_and_test():
 
 
 @pytest.mark.parametrize(
+    "subject",
+    [
+        *("equation (5)", "equations (8) to (14)", "complex step", "number of operations", "footnote", "checkpoints"),
+        *("the scalar check", "starting from the loss", "the shape argument", "local derivative", "xᵀay", "xᵀax"),
+        *("cholesky", "giles", "gaussian process", "neighbourhood components", "bring in a framework"),
+    ],
+)
+def test_the_note_says_something_of_each_of_its_subjects(subject):
+    assert subject in text_of("docs/the_note.md").lower()
+
+
+@pytest.mark.parametrize(
     ("code", "test"),
     [
         ("`overbar.nothing`", "`tests/docs/test_site.py::rows`"),
