@@ -33,7 +33,7 @@ NAMES = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
 
 # How many blocks of Python each document has. A block that the parser overlooks would be a test that cannot fail.
 BLOCKS = {
-    "README.md": 9,
+    "README.md": 10,
     "CONTRIBUTING.md": 5,
     "docs/conventions.md": 7,
     "docs/derivations.md": 4,
