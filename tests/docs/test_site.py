@@ -23,7 +23,7 @@ pytest.importorskip("tensorflow")
 import overbar
 from overbar.rules import REGISTRY
 from tools.site import notation, staging
-from tools.site.op_pages import markdown, op_page, op_pages, parts
+from tools.site.op_pages import cost, markdown, op_page, op_pages, parts, sources
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -160,6 +160,30 @@ def test_every_formula_is_in_the_notation(document):
     prose = re.sub(r"^```.*?^```$", "", text_of(document), flags=re.DOTALL | re.MULTILINE)
     for block in blocks(prose):
         assert notation.display(block), "\n".join(block)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_primitive_has_a_source_and_a_cost(name):
+    formulas = parts(text_of("docs/rules.md"))[name]
+    assert sources(REGISTRY[name], formulas)
+    assert cost(REGISTRY[name])
+
+
+def test_sources_and_cost_are_found_in_a_docstring():
+    def documented():
+        """A function.
+
+        Notes
+        -----
+        Van Loan (2013), section 4.7. By Golub & Van Loan 1996, "A book", and Van Loan 2013. Source: Kao et al. (2020).
+        Cost: two products. Source: nobody.
+
+        Cost in vain.
+        """
+
+    found = ["Van Loan (2013), section 4.7", 'Golub & Van Loan (1996), "A book"', "Kao et al. (2020)"]
+    assert sources(documented, "") == found
+    assert cost(documented) == "two products."
 
 
 def test_what_contributing_adds_to_the_rules_is_in_the_notation():

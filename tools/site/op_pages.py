@@ -36,8 +36,43 @@ def op_page(name, primitive, said, formulas):
     head, *rest = documented(name, primitive)
     _, _, names = said.partition("\n\n")  # its first paragraph is that of the docstring
     lines = [f"# {name}", "", head, ""]
-    lines += ["## Rules", "", ":::{container} rules", "", formulas, "", ":::", ""]
+    lines += ["## Rules", "", ":::{container} rules", "", formulas, "", *facts(primitive, formulas), "", ":::", ""]
     return "\n".join([*lines, "## In each framework", "", names, "", *rest])
+
+
+NAME = r"(?:de |Van )?[A-Z][\w’'–-]+"
+#: A source, as docstrings cite it: authors, year, title and section.
+CITED = re.compile(
+    rf"({NAME}(?:(?:, and |, | and | & ){NAME})*(?: et al\.| and others)?),? \(?((?:19|20)\d\d)\)?"
+    r"((?:, \"[^\"]+\")?(?:, (?:sections?|theorem|chapters?) [\d.]*\d(?: (?:and|to) [\d.]*\d)?)?)"
+)
+LABEL = r"(?:Source|Cost(?: of[^.:]{0,60})?): "
+
+
+def sources(primitive, formulas):
+    """What a derivation goes back to: the works that a docstring cites, or what the page of rules says."""
+    notes = " ".join(sections(inspect.getdoc(primitive))["Notes"].split())
+    found = {}
+    for authors, year, rest in CITED.findall(notes):  # the same work once, as it is cited in most detail
+        found[authors, year] = max(found.get((authors, year), ""), f"{authors} ({year}){rest}", key=len)
+    said = re.search(r"^Source: ((?:.+\n?)+)", formulas, re.MULTILINE)
+    return [*found.values()] or ([" ".join(said[1].split()).rstrip(".")] if said else [])
+
+
+def cost(primitive):
+    """What a docstring says of the cost."""
+    for paragraph in re.split(r"\n *\n", sections(inspect.getdoc(primitive))["Notes"]):
+        text = " ".join(paragraph.split())
+        if said := re.search(rf"(?:^|(?<=[.)] ))Cost(?: of[^.:]{{0,60}})?: (.*?)(?= {LABEL}|$)", text):
+            return said[1]
+    return None
+
+
+def facts(primitive, formulas):
+    """The sources and the cost, as a list."""
+    if "Source: " not in formulas:
+        yield f"- Source: {'; '.join(sources(primitive, formulas))}"
+    yield f"- Cost: {markdown(cost(primitive), primitive.name)}"
 
 
 def function_page(name, function):

@@ -91,7 +91,8 @@ def cholesky_downdate(L, V):
     Notes
     -----
     That of `cholesky_update` with s = −1, and so are the rules (Murray 2016 for those of the blocks). It is as well
-    conditioned as the result: what is lost where A − V Vᴴ is nearly singular is lost in any way of computing it.
+    conditioned as the result: what is lost where A − V Vᴴ is nearly singular is lost in any way of computing it. Cost:
+    as `cholesky_update`.
 
     Examples
     --------

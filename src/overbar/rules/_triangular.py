@@ -180,7 +180,8 @@ def cho_solve(L, B, *, upper=False):
 
     Multiplied out the other way, L̄ = −tril(B̄ (Lᴴ X)ᴴ + X (Lᴴ B̄)ᴴ), it takes 6n²k flops, as Lᴴ B̄ is met on the way
     to B̄, which is less for few right-hand sides; the first way takes 2n²k + n³, as half of S L is not needed and half
-    of L is zero. Source: Giles (2008), matrix inverse product.
+    of L is zero. Source: Giles (2008), matrix inverse product. Cost: one solution for B̄, as the function, and the
+    lesser of these for L̄.
 
     Examples
     --------
