@@ -38,7 +38,7 @@ BLOCKS = {
     "docs/conventions.md": 7,
     "docs/derivations.md": 4,
     "docs/design.md": 1,
-    "docs/numpy_users.md": 8,
+    "docs/numpy_users.md": 12,
     "docs/pytorch_users.md": 5,
     "docs/tensorflow_users.md": 5,
     "docs/writing_a_rule.md": 5,
