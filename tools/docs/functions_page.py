@@ -10,13 +10,14 @@ from tools.docs.common import first_line, table
 
 HEAD = """# Functions of NumPy and SciPy
 
+<!-- This file is written by make docs. -->
+
 Code with NumPy alone needs more than matrices. `overbar` has these functions under NumPy's or SciPy's names, or those
 of networks, with the same values, and with derivatives of any order by its sweeps. They take tensors of PyTorch and
 TensorFlow as well. `help(overbar.logsumexp)` has the rest: errors, derivation, cost and an example. Of an array whose
-derivative is being traced, NumPy's own names are the same: `numpy.var(A)`, `numpy.einsum("ij,j", A, x)`,
-`scipy.special.expit(A)`.
-
-(This page is written by `make docs`.)
+derivative is being traced, NumPy's own names are the same, `numpy.var(A)` or `numpy.einsum("ij,j", A, x)`, and so are
+those of SciPy's ufuncs, `scipy.special.expit(A)`. Other functions of SciPy's, `scipy.special.logsumexp` for instance, do
+not take such arrays: use these ([what to write instead](numpy_users.md#what-to-write-instead)).
 
 """
 

@@ -13,13 +13,13 @@ from tools.docs.common import ROOT, table
 
 HEAD = """# The words of a rule
 
+<!-- This file is written by make docs, from overbar/_words.py. -->
+
 A rule, and the function of a primitive, compute with `xp = overbar.namespace(A)`, with `@`, `+`, `A[..., a:b]` and
 Python numbers. What `xp` has are the functions of the Python array API standard (https://data-apis.org/array-api) under
 the standard's names, and the words below, which matrix derivatives need and the standard lacks. All take arrays with
 leading batch dimensions. A rule made of them runs in NumPy, PyTorch and TensorFlow, batched, compiled, and
 differentiated again.
-
-(This page is written by `make docs` from `overbar/_words.py`.)
 """
 STANDARD = """
 ## of the standard
