@@ -79,6 +79,7 @@ class Node:
     Attributes
     ----------
     name : str
+        As `overbar.name` gave it; else the path to an array in the arguments, or v1, v2 and so on.
     text : str
         How it was computed, from the names of others; empty for an argument.
     primitive : str or None
@@ -97,8 +98,18 @@ class Node:
 
 
 class Edge(NamedTuple):
-    """A dependency: `target` was computed from `source` by `primitive`. Between real numbers `derivative` is the local
-    derivative ∂target/∂source, in which only this argument of the primitive moves; else it is None."""
+    """A dependency of a graph: one quantity was computed from another.
+
+    Attributes
+    ----------
+    source, target : str
+        The names of the two quantities; the target was computed from the source.
+    primitive : str
+        By which primitive.
+    derivative : float or None
+        Between real numbers the local derivative ∂target/∂source, in which only this argument of the primitive moves;
+        else None.
+    """
 
     source: str
     target: str
@@ -107,8 +118,14 @@ class Edge(NamedTuple):
 
 
 class Operations(NamedTuple):
-    """How many products with a local derivative, one for each edge that a sweep goes along, it takes to get the
-    derivatives of all entries of the value by all entries of the arguments."""
+    """How many products with a local derivative it takes to get the derivatives of all entries of the value by all
+    entries of the arguments: one for each edge that a sweep goes along.
+
+    Attributes
+    ----------
+    forward, reverse : int
+        By forward mode, a sweep for each entry of the arguments; by reverse mode, one for each entry of the value.
+    """
 
     forward: int
     reverse: int
@@ -121,12 +138,22 @@ class Graph:
     Attributes
     ----------
     nodes : tuple of Node
-        In the order of the computation.
+        The quantities, in the order of the computation.
     edges : tuple of Edge
+        The dependencies, in the same order.
     inputs, outputs : tuple of str
         The names of the arguments and of the value.
     operations : Operations
         What forward and reverse mode cost here.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> g = overbar.graph(lambda u: np.sin(overbar.name(u**2, "v")), 2.0)
+    >>> g["v"].text, g["v"].primitive, float(g["v"].value), round(float(g["v"].bar), 4)
+    ('u ** 2', 'power', 4.0, -0.6536)
+    >>> [(edge.source, edge.target, edge.primitive, round(edge.derivative, 4)) for edge in g.edges]
+    [('u', 'v', 'power', 4.0), ('v', 'v1', 'sin', -0.6536)]
     """
 
     def __init__(self, nodes, edges, inputs, outputs, aliases):

@@ -23,7 +23,7 @@ pytest.importorskip("tensorflow")
 import overbar
 from overbar.rules import REGISTRY
 from tools.site import notation, staging
-from tools.site.op_pages import cost, markdown, op_page, op_pages, parts, sources
+from tools.site.op_pages import cost, function_page, markdown, op_page, op_pages, parts, sources
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -210,6 +210,15 @@ def test_the_page_of_a_primitive_has_all_that_its_docstring_says():
     assert markdown("a $b$ of `inv` <x>\n\n    C = A⁻¹", "inv") == "a \\$b\\$ of `inv` \\<x>\n\n    C = A⁻¹"
     assert markdown("see `inv`", "det") == "see [`inv`](../ops/inv.md)"
     assert markdown("`overbar.vjp` of `vjp`", "det") == "[`overbar.vjp`](../functions/vjp.md) of `vjp`"
+
+
+def test_the_page_of_a_class_has_those_that_its_attributes_are_made_of():
+    page = function_page("Graph", overbar.Graph)
+    for heading in ("## Attributes", "## Example", "## graphviz", "## Node", "## Edge", "## Operations"):
+        assert f"\n{heading}\n" in page
+    assert "`primitive` : str or None" in page.partition("\n## Node\n")[2]
+    assert "`derivative` : float or None" in page.partition("\n## Edge\n")[2]
+    assert page.count("\n## ") == 7
 
 
 # ---------------------------------------------------------------------------------------------------------------------

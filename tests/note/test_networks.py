@@ -107,7 +107,7 @@ def network(parameters, X, g, added=None):
     H = X
     for i, layer in enumerate(parameters):
         A = overbar.affine(H, layer["W"], layer["b"])
-        A = A if added is None else A + added[i]
+        A = overbar.name(A if added is None else A + added[i], f"a{i + 1}")
         H = g(A)
     return A
 
@@ -143,6 +143,9 @@ def test_the_errors_of_each_layer(name, cost):
         f = lambda added: overbar.sum(of_one(network(PARAMETERS, inputs, g, added), targets))  # noqa: B023, E731
         for found, expected in zip(overbar.grad(f)(nothing), deltas, strict=True):
             same(found, expected)
+        graph = overbar.graph(lambda p: overbar.sum(of_one(network(p, inputs, g), targets)), PARAMETERS)  # noqa: B023
+        for i, expected in enumerate(deltas, 1):
+            same(graph[f"a{i}"].bar, expected)
     # of one example, without the dimension of the examples
     one = overbar.grad(lambda added: of_one(network(PARAMETERS, X[0], g, added), T[0]))([d[0] for d in deltas])
     assert [bar.shape for bar in one] == [(m,) for m in SIZES[1:]]

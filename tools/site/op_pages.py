@@ -84,7 +84,17 @@ def function_page(name, function):
             if not method.startswith("_") and inspect.getdoc(of):
                 shown = method if isinstance(of, property) or not callable(of) else f"{method}{signature(of)}"
                 lines += [f"## {method}", "", f"`{shown}`", "", markdown(inspect.getdoc(of), name), ""]
+        for part in attribute_classes(function):
+            head, *rest = documented(name, part)
+            lines += [f"## {part.__name__}", "", head, "", *[re.sub("^## ", "### ", line) for line in rest]]
     return "\n".join(lines)
+
+
+def attribute_classes(of):
+    """The classes of the same module that the attributes of a class are made of, as its docstring has them."""
+    kinds = " ".join(kind for _, kind, _ in entries(sections(inspect.getdoc(of)).get("Attributes", "")))
+    found = [getattr(inspect.getmodule(of), word, None) for word in re.findall(r"\w+", kinds)]
+    return [thing for thing in dict.fromkeys(found) if getattr(thing, "__module__", "") == of.__module__]
 
 
 def functions_index():

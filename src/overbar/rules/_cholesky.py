@@ -74,6 +74,9 @@ def cholesky(A, *, upper=False, on_error="raise"):
     function, nearly all in matrix products. A level of the forward rule costs 2h³ + h³ + 2h³, all 5n³/6. Cost: for
     large n, twice the flops of the function in reverse, and two and a half times in forward mode.
 
+    As A counts as Hermitian, the factor is no analytic function of it: a complex step through it is wrong without an
+    error. Take one through `logdet` or `solve`.
+
     Examples
     --------
     >>> import numpy as np, overbar

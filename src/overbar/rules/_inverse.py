@@ -399,7 +399,8 @@ def inv_quad_logdet(A, B):
     -------
     inv_quad : array (...)
     logdet : array (...)
-        Both real, and both with the batch dimensions of A and B together.
+        Both real, so that a complex step gives zero (see `cholesky`), and both with the batch dimensions of A and B
+        together.
 
     Raises
     ------
