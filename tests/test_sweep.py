@@ -54,7 +54,7 @@ def test_jacobian_stands_row_by_row():
 
 
 def test_what_has_no_rule_is_refused():
-    for f in (np.arctan, np.linalg.eigh, np.asarray):
+    for f in (np.sinc, np.linalg.eigh, np.asarray):
         with pytest.raises(TypeError, match="no rule"):
             overbar.vjp(f, np.eye(2))
     with pytest.raises(np.linalg.LinAlgError, match="cotangent 0 has shape"):

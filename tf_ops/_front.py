@@ -68,18 +68,23 @@ class TensorFlowFront(Front):
         except (TypeError, ValueError):
             return tf.convert_to_tensor(value)
 
-    def call(self, primitive, arrays, options):
-        if tf.executing_eagerly():
-            return self._call(primitive, arrays, options)
-        with tf.name_scope(primitive.name.lstrip("_")) as scope:  # TensorFlow keeps names like _x for itself
-            return self._call(primitive, assert_fit(primitive, arrays), options, scope)
+    def key(self, arrays):
+        if len(arrays) != 1:
+            return super().key(arrays)
+        (A,) = arrays
+        return self, type(A), A.dtype, None if A.shape.rank is None else tuple(A.shape)
 
-    def _call(self, primitive, arrays, options, scope=None):
+    def call(self, primitive, arrays, options):
         half = half_precision(arrays)
-        if not half:
-            return apply(self, primitive, arrays, options, scope)
-        outputs = apply(self, primitive, [tf.cast(A, tf.float32) for A in arrays], options, scope)
-        return tuple(tf.cast(out, half) if out.dtype.is_floating else out for out in outputs)  # complex ones stay so
+        if tf.executing_eagerly():
+            if not half:
+                return apply(self, primitive, arrays, options)
+            return _halved(apply(self, primitive, _single(arrays), options), half)
+        with tf.name_scope(primitive.name.lstrip("_")) as scope:  # TensorFlow keeps names like _x for itself
+            arrays = assert_fit(primitive, arrays)
+            if not half:
+                return apply(self, primitive, arrays, options, scope)
+            return _halved(apply(self, primitive, _single(arrays), options, scope), half)
 
     def of_unknown_rank(self, primitive, arrays, options):
         """The outputs where the rank of an array is not known while a graph is built: the matrices are its last two
@@ -108,7 +113,9 @@ class TensorFlowFront(Front):
         return [tf.reshape(out, tf.concat([batch, tf.shape(out)[1:]], 0)) for out in outputs]
 
     def fits(self, bar, array):
-        return super().fits(bar, array) and array.shape.is_fully_defined()
+        if type(bar) is not type(array) or bar.dtype != array.dtype:
+            return False
+        return bar.shape == array.shape and array.shape.is_fully_defined()
 
     # -- the numbers in tensors
 
@@ -194,13 +201,26 @@ def _at_hand(A):
     return tf.executing_eagerly() and hasattr(A, "numpy") and A.device.rpartition("device:")[-1].startswith("CPU")
 
 
+def _single(arrays):
+    return [tf.cast(A, tf.float32) for A in arrays]
+
+
+def _halved(outputs, half):
+    return tuple(tf.cast(out, half) if out.dtype.is_floating else out for out in outputs)  # complex ones stay so
+
+
 def half_precision(values):
     """The dtype that all tensors and arrays among the values have, but those of integers, if it is float16 or bfloat16.
     There are no kernels of linear algebra for these: what is computed is computed in float32, and given back in the
     dtype that came; tf.cast does the same to the gradients."""
-    dtypes = {tf.as_dtype(value.dtype) for value in values if hasattr(value, "dtype")}
-    dtypes -= {dtype for dtype in dtypes if dtype.is_integer}
-    return dtypes.pop() if len(dtypes) == 1 and dtypes <= set(_HALF) else None
+    half = None
+    for value in values:
+        dtype = getattr(value, "dtype", None)
+        if dtype is not None and not (dtype := tf.as_dtype(dtype)).is_integer:
+            if dtype not in _HALF or half not in (None, dtype):
+                return None
+            half = dtype
+    return half
 
 
 def in_single_precision(function):

@@ -39,9 +39,11 @@ def apply(front, primitive, arrays, options, scope=None):
                 "differentiated with respect to its arrays only, and a gradient would silently lack what comes from "
                 "here. Make it an array, in front of the `*` and in the signature, or pass a Python number."
             )
-    if tf.executing_eagerly() and not could_possibly_record():
+    eager = tf.executing_eagerly()
+    if eager and not could_possibly_record():
         return primitive.run(arrays, options)
-    if not tf.executing_eagerly():
+    others = None
+    if not eager:
         arrays, options = [_inside(A) for A in arrays], on_tensors(_known_or_inside, options)
     # Nobody watches the native ops: a tape would keep them, and a forward accumulator would differentiate them. So they
     # work on tensors that nobody watches.
@@ -49,7 +51,8 @@ def apply(front, primitive, arrays, options, scope=None):
     if is_watched(arrays):
         with unrecorded():
             unwatched = [tf.identity(A) for A in arrays]
-    others = _Others(primitive, [*unwatched, *tensors_in(options)], options)
+    if not eager:
+        others = _Others(primitive, [*unwatched, *tensors_in(options)], options)
     with VariableWatcher() as variables:
         outputs = primitive.run(unwatched, options)
     read = [f"the tf.Variable {variable.name}" for variable in variables.watched_variables()]
@@ -61,7 +64,7 @@ def apply(front, primitive, arrays, options, scope=None):
             "rules know no derivative. Make it an array of the primitive (spectral_function has args=), or, where "
             "it is a constant, read it outside and put it into tf.stop_gradient."
         )
-    return recorded(front, primitive, outputs, arrays, options, scope, others.found())
+    return recorded(front, primitive, outputs, arrays, options, scope, others.found() if others else ())
 
 
 def is_watched(tensors):
@@ -77,9 +80,7 @@ class _Others:
     def __init__(self, primitive, known, options):
         plain = (str, int, float, type(None), list, tuple, dict, slice, np.ndarray, tf.Tensor)
         self.graph = None
-        if not tf.executing_eagerly() and (
-            primitive.function.__closure__ or not all(isinstance(value, plain) for value in options.values())
-        ):
+        if primitive.function.__closure__ or not all(isinstance(value, plain) for value in options.values()):
             self.graph, self.known = tf.compat.v1.get_default_graph(), {tensor.name for tensor in known}
             self.before = len(self.graph.get_operations())
 
@@ -125,7 +126,8 @@ def recorded(front, primitive, outputs, arrays, options, scope=None, others=()):
             return primitive.pull(front, bars, results, arrays, options, needed)
 
     # which of the arrays have a tangent, in any forward accumulator
-    moving = sorted({i for found in pack_tangents(arrays).indices for i, _ in found if i < len(arrays)})
+    tangents = pack_tangents(arrays).indices
+    moving = any(tangents) and sorted({i for found in tangents for i, _ in found if i < len(arrays)})
     # Of a number that was given nobody can ask for the derivative. Of a tensor that nobody watches yet somebody can: it
     # may be watched after it was used.
     needed = [not getattr(A, "overbar_made", False) for A in arrays]
@@ -138,7 +140,7 @@ def recorded(front, primitive, outputs, arrays, options, scope=None, others=()):
     with unrecorded():
         if tf.executing_eagerly():
             # what is on a tape must be nobody else's: an output may be an input, or a constant that is kept
-            results = tuple(tf.identity(out) for out in outputs)
+            results = tuple(map(tf.identity, outputs))
         else:
             results = _named(pull, outputs, arrays, options, others)
             convert = converter(

@@ -21,6 +21,18 @@ def batched(primitive, options, size, in_dims, inputs):
     ], options
 
 
+def mapped(primitive, inputs, outputs):
+    """Where the new dimension is in the outputs: at the front, but for residuals that do not have it, because they come
+    from an array that is not mapped."""
+    if primitive.differentiable == primitive.outputs:
+        return (0,) * len(outputs)
+    batch = max(x.ndim - len(core) for x, core in zip(inputs, primitive.signature.inputs, strict=True))
+    return tuple(
+        0 if i < primitive.differentiable or out.ndim == batch + len(core) else None
+        for i, (out, core) in enumerate(zip(outputs, primitive.signature.outputs, strict=True))
+    )
+
+
 def _lead(x, ndim):
     """x (v, ...) with ones behind v until the rest has `ndim` dimensions, where the others' batch dimensions go."""
     return x.reshape(x.shape[0], *(1,) * (ndim - x.ndim + 1), *x.shape[1:])

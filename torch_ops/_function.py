@@ -9,7 +9,7 @@ import types
 
 import torch
 
-from torch_ops._batching import batched
+from torch_ops._batching import batched, mapped
 from torch_ops._internals import (
     apply_outside_transforms,
     are_transforms_active,
@@ -109,7 +109,7 @@ class PrimitiveFunction(torch.autograd.Function):
     def vmap(info, in_dims, call, *inputs):
         inputs, options = batched(call.primitive, call.options, info.batch_size, in_dims[1:], inputs)
         outputs = record(call.front, call.primitive, inputs, options)
-        return outputs, (0,) * len(outputs)
+        return outputs, mapped(call.primitive, inputs, outputs)
 
 
 def function_of(primitive):

@@ -175,6 +175,12 @@ class TorchWords(Words):
             return torch.addmm(C, A, B, alpha=scale)
         return C + scale * (A @ B)
 
+    def add_product_to(self, C, A, B, scale):
+        if C.ndim == A.ndim == B.ndim == 2:
+            C.addmm_(A, B, alpha=scale)
+        else:
+            C.add_(A @ B, alpha=scale)
+
     def cholesky(self, A, argument="A", on_error="raise"):
         L, info = torch.linalg.cholesky_ex(A)
         if on_error == "nan":

@@ -21,6 +21,7 @@ __all__ = ["NumpyWords", "pairs_of", "power_of_two"]
 _SMALL = 48  # the size up to which NumPy solves triangular systems without halving them
 _IN_ONE_THREAD = 1023  # the entries of B up to which trsm is sure to start no threads: OpenBLAS does from 1,024 on
 _LITTLE = 256  # the entries of a matrix up to which those outside a triangle are faster written one by one
+_EASY = 1e3  # the condition of a factor's diagonal up to which a solution with it is taken as it is
 _POTRF = {"f": lapack.spotrf, "d": lapack.dpotrf, "F": lapack.cpotrf, "D": lapack.zpotrf}
 _POTRS = {"f": lapack.spotrs, "d": lapack.dpotrs, "F": lapack.cpotrs, "D": lapack.zpotrs}
 _SOLVERS = {
@@ -145,9 +146,19 @@ class NumpyWords(Words):
 
     def add_product(self, C, A, B, scale):
         product = A @ B
-        product *= scale
+        if scale != 1:
+            product *= scale
         product += C
         return product
+
+    def add_product_to(self, C, A, B, scale):
+        product = A @ B
+        if scale == 1:
+            C += product
+        elif scale == -1:
+            C -= product
+        else:
+            C += scale * product
 
     def sum_of_squares(self, *arrays):
         with np.errstate(all="ignore"):
@@ -276,6 +287,14 @@ class NumpyWords(Words):
         # by columns Lᵀ is an upper factor, but of conj(A)
         T, lower = (L.T, upper) if L.dtype.kind != "c" else (L, not upper)
         return _POTRS[L.dtype.char](T, B, lower=lower)[0]
+
+    def solve_with_factor(self, A, L, B, half=None):
+        X, d = super().solve_with_factor(A, L, B, half), self.real(L.diagonal(0, -2, -1))
+        # the condition of L is at least that of its diagonal; of easy systems nothing more is looked at
+        if not d.size or not (d.min(-1) * _EASY < d.max(-1)).any():
+            return X
+        A = np.tril(A) + self.mH(np.tril(A, -1))
+        return refined(lambda A, R, X: self.cho_solve(np.linalg.cholesky(A), R), A, B, X, "")
 
     def _refuse_singular(self, A):
         diagonal = A.diagonal(0, -2, -1)

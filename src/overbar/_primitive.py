@@ -509,7 +509,7 @@ class Primitive:
         shapes = [front.xp.static_shape(A) for A in (*arrays, *outputs)]
         if self.signature.whole or None in shapes:
             return
-        problem = self.signature.misfit(shapes[: len(arrays)], shapes[len(arrays) :])
+        problem = self.signature.misfit(shapes[: len(arrays)], shapes[len(arrays) :], self.differentiable)
         if problem is not None:
             raise front.ShapeError(
                 f"{self.name}: its function returned {problem}, from arrays of shapes "
@@ -697,7 +697,8 @@ def primitive(
     residuals : int
         How many more, behind these, the rules see as constants: without bars and tangents. A second derivative does not
         learn from them how they depend on the arrays. So they are only for rules that pass them on to another
-        primitive, together with the array, whose own rules say how it depends on that.
+        primitive, together with the array, whose own rules say how it depends on that. They need not have batch
+        dimensions that this array lacks: what is computed of one matrix for many right-hand sides stays one.
     hermitian : sequence of str
         The arguments that must be symmetric (Hermitian) matrices: tests keep their tangents so.
     integer : sequence of str

@@ -130,9 +130,10 @@ class Signature:
             found.append((axes, index))
         return tuple(found)
 
-    def misfit(self, shapes, outputs):
+    def misfit(self, shapes, outputs, differentiable=None):
         """What is wrong with the shapes of the outputs for arrays of such shapes, in words; None where they fit. A
-        dimension that only outputs have may be of any size, the same in all of them."""
+        dimension that only outputs have may be of any size, the same in all of them. Those behind the differentiable
+        ones, residuals, need not have batch dimensions that the array lacks which they come from."""
         sizes, batch = {}, ()
         for shape, core in zip(shapes, self.inputs, strict=True):
             lead = len(shape) - len(core)
@@ -140,13 +141,17 @@ class Signature:
             sizes |= {dim: size for dim, size in zip(core, shape[lead:], strict=True) if size is not None}
         for i, (shape, core) in enumerate(zip(outputs, self.outputs, strict=True)):
             expected = (*batch, *(int(dim) if dim.isdigit() else sizes.get(dim) for dim in core))
-            fits = len(shape) == len(expected) and all(
-                None in (m, n) or m == n for m, n in zip(shape, expected, strict=True)
-            )
+            if differentiable is not None and i >= differentiable:
+                fits = len(shape) >= len(core) and broadcasts(shape, expected)
+            else:
+                fits = len(shape) == len(expected) and all(
+                    None in (m, n) or m == n for m, n in zip(shape, expected, strict=True)
+                )
             if not fits:
                 which = "an array" if len(outputs) == 1 else f"output {i}"
                 return f"{which} of shape {tuple(shape)}, where {self.text} says {expected}"
-            sizes |= {d: n for d, n in zip(core, shape[len(batch) :], strict=True) if n is not None and d not in sizes}
+            own = shape[len(shape) - len(core) :]
+            sizes |= {d: n for d, n in zip(core, own, strict=True) if n is not None and d not in sizes}
         return None
 
 

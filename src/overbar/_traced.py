@@ -8,23 +8,19 @@ from __future__ import annotations
 import inspect
 import itertools
 import operator
+import sys
 
 import numpy as np
 
 from overbar import rules
 from overbar._namespace import namespace
-from overbar._traced_functions import OF_NUMBERS
+from overbar._traced_functions import INSTEAD, METHODS, OF_NUMBERS, STEPS
 
 #: NumPy's ufuncs by name and its functions, in the words of traced arrays: `overbar._traced_words` fills them in
 UFUNCS, FUNCTIONS = {}, {}
 
 #: the operators of Python's with a traced array on the right, by the ufunc that NumPy's array on the left calls
 REFLECTED = {}
-
-_STEPS = {
-    "ceil", "equal", "floor", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less", "less_equal",
-    "not_equal", "rint", "signbit", "trunc",
-}  # fmt: skip
 
 
 class Tape:
@@ -77,19 +73,37 @@ class Traced:
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         # what NumPy calls for numpy.exp(A), and for its operators where the left side is one of its own arrays
+        name = ufunc.__name__
         if method == "__call__" and not kwargs:
             if type(inputs[0]) is np.ndarray and ufunc in REFLECTED:  # A + x, where A is one of NumPy's
                 return REFLECTED[ufunc](inputs[1], inputs[0])
-            if ufunc.__name__ in UFUNCS:
-                return UFUNCS[ufunc.__name__](*floating(inputs))
-            if ufunc.__name__ in _STEPS:
+            if name in UFUNCS:
+                return UFUNCS[name](*floating(inputs))
+            if name in STEPS:
                 return ufunc(*map(bare, inputs))
-        return self._refuse(ufunc.__name__)
+        elif method == "outer" and not kwargs:
+            A, B = (x if hasattr(x, "ndim") else np.asarray(x) for x in inputs)
+            return ufunc(A.reshape(*A.shape, *[1] * B.ndim), B)
+        elif f"{name}.{method}" in METHODS:
+            given = {key: value for key, value in kwargs.items() if key == "axis" or value is not None}
+            return METHODS[f"{name}.{method}"](*inputs, **({"axis": 0} | given))
+        named = f"numpy.{name}" if getattr(np, name, None) is ufunc else f"scipy.special.{name}"
+        if "out" in kwargs:
+            raise TypeError(
+                f"{named} got an array whose derivative is being traced, and out, an array of NumPy's, which cannot "
+                f"hold a derivative. Use what {named} returns, without out=; instead of y += A write y = y + A."
+            )
+        if kwargs and name in UFUNCS:
+            raise TypeError(
+                f"{named} got an array whose derivative is being traced, and takes none of its options then, such as "
+                f"{next(iter(kwargs))}."
+            )
+        return self._refuse(named if method == "__call__" else f"{named}.{method}")
 
     def __array_function__(self, function, types, args, kwargs):
         if function in OF_NUMBERS:
-            return function(*map(bare_all, args), **kwargs)
-        name = f"{function.__module__.removeprefix('numpy')}.{function.__name__}".removeprefix(".")
+            return function(*map(bare_all, args), **{key: bare_all(value) for key, value in kwargs.items()})
+        name = f"{function.__module__}.{function.__name__}"
         if function in FUNCTIONS:
             ours = FUNCTIONS[function]
             try:
@@ -98,23 +112,27 @@ class Traced:
                 try:
                     inspect.signature(ours).bind(*args, **kwargs)
                 except TypeError as error:
-                    return self._refuse(name, f"in this way, {error}")
+                    return self._refuse(name, f" in this way, {error}")
                 raise
         return self._refuse(name)
 
     def __array__(self, *args, **kwargs):
+        caller = _caller()
+        ours = _NAMES.get(caller, caller.rpartition(".")[2])
+        remedy = f"Call overbar.{ours}" if ours in rules.__all__ else _ARRAYS
         raise TypeError(
-            "an array whose derivative is being traced cannot become one of NumPy's: its derivative would be lost. Use "
-            "it as it is, or take its numbers out of the function as a value of it. (This has no rule.)"
+            f"{caller} got an array whose derivative is being traced, and has no rule: as one of NumPy's arrays, its "
+            f"derivative would be lost. {remedy}."
         )
 
     def _refuse(self, name, how=""):
-        ours = name.rpartition(".")[2]
-        remedy = f"Call overbar.{ours}" if ours in rules.__all__ else "Use overbar's primitives inside the function"
-        raise TypeError(
-            f"numpy.{name} got an array whose derivative is being traced, and has no rule{how and f' {how}'}. "
-            f"{remedy}, or make it a primitive with its own rule."
-        )
+        ours, numpys = name.rpartition(".")[2], name.removeprefix("numpy.")
+        if numpys in INSTEAD:
+            remedy = INSTEAD[numpys].replace("`", "")
+        else:
+            remedy = f"Call overbar.{ours}" if ours in rules.__all__ else "Use functions of overbar's inside"
+            remedy += ", or make it a primitive with its own rule"
+        raise TypeError(f"{name} got an array whose derivative is being traced, and has no rule{how}. {remedy}.")
 
     def __getattr__(self, name):
         raise AttributeError(
@@ -158,14 +176,22 @@ class Traced:
         return bare(x) in bare(self)
 
     def __setitem__(self, index, value):
-        raise TypeError("a traced array cannot be written into. Build it, by overbar.concatenate or overbar.embed.")
+        raise TypeError(
+            "a traced array cannot be written into. Build it, of its entries by overbar.stack, of parts by "
+            "overbar.concatenate or overbar.embed."
+        )
 
     def __float__(self):
         raise TypeError(
-            "a traced array cannot become a number of Python's: its derivative would be lost. Use it as it is."
+            "a traced array cannot become a number of Python's: its derivative would be lost. Use it as it is, and "
+            "numpy.log instead of math.log. If this is out[i] = x: an array of NumPy's cannot hold derivatives. "
+            "Collect the entries in a list, and make an array of it by overbar.stack."
         )
 
     __int__ = __complex__ = __index__ = __float__
+
+    def __format__(self, spec):
+        return format(bare(self), spec) if spec else str(self)
 
     def __bool__(self):
         return bool(self.value)
@@ -192,6 +218,12 @@ class Traced:
 
     def __abs__(self):
         return rules.abs(self)
+
+    def __floordiv__(self, other):
+        return bare(self) // bare(other)
+
+    def __rfloordiv__(self, other):
+        return bare(other) // bare(self)
 
     def __getitem__(self, index):
         return rules.subset(self, index=index)
@@ -221,6 +253,31 @@ class Traced:
 
     def __imatmul__(self, other):
         return self._in_place(other, operator.matmul, "@")
+
+
+_NAMES = {"scipy.linalg.cho_factor": "cholesky"}
+
+
+_ARRAYS = (
+    "Make an array of scalars by overbar.stack([a, b]), instead of writing out[i] = a. What is an array, use as it is. "
+    "Instead of a function of SciPy's call that of overbar"
+)
+
+
+def _caller():
+    """The name of the function of NumPy's or SciPy's that wants an array. What is compiled in NumPy has no frame: then
+    it is numpy.array or one of its kind."""
+    found, frame = None, sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("numpy", "scipy"):
+        module, name = frame.f_globals["__name__"], frame.f_code.co_name
+        if name == "wrapper":  # SciPy's, which loops over a batch and has converted the arrays before it calls
+            inner = frame.f_locals.get("f")
+            module, name = getattr(inner, "__module__", module), getattr(inner, "__name__", name)
+        public = ".".join(itertools.takewhile(lambda part: not part.startswith("_"), module.split(".")))
+        if callable(getattr(sys.modules.get(public), name, None)):
+            found = f"{public}.{name}"
+        frame = frame.f_back
+    return found or "numpy.array, numpy.asarray or a function that calls them"
 
 
 def bare(x):

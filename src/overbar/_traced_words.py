@@ -29,7 +29,7 @@ from overbar._traced import (
 )  # fmt: skip
 from overbar._traced_functions import functions, ufuncs
 from overbar._words import Words
-from overbar.rules import _entries
+from overbar.rules import _entries, _ufuncs
 from overbar.rules._complex_parts import unit
 
 
@@ -344,7 +344,7 @@ _ARRAYS = (np.ndarray, Traced)
 TRACE = _TraceFront(_TraceWords(NUMPY.xp.base))
 register(Traced, TRACE)
 UFUNCS.update(ufuncs(TRACE.xp))
-FUNCTIONS.update(functions(TRACE.xp))
+FUNCTIONS.update(functions(TRACE.xp, floating))
 
 
 def _method(function):
@@ -372,6 +372,7 @@ for _name, _ufunc, _primitive in (
     ("truediv", np.divide, _entries.divide),
     ("matmul", np.matmul, rules.matmul),
     ("pow", np.power, rules.power),
+    ("mod", np.remainder, _ufuncs.remainder),
 ):
     REFLECTED[_ufunc] = _operator(_primitive, reflected=True)
     setattr(Traced, f"__r{_name}__", REFLECTED[_ufunc])
@@ -379,7 +380,7 @@ for _name, _ufunc, _primitive in (
 Traced.__neg__ = lambda self: -1 * self
 
 for _name in (
-    "all", "any", "argmax", "argmin", "argsort", "clip", "diagonal", "dot", "max", "mean", "min", "nonzero", "squeeze",
-    "std", "swapaxes", "trace", "var",
+    "all", "any", "argmax", "argmin", "argsort", "clip", "cumsum", "diagonal", "dot", "max", "mean", "min", "nonzero",
+    "prod", "repeat", "round", "squeeze", "std", "swapaxes", "take", "trace", "var",
 ):  # fmt: skip
     setattr(Traced, _name, _method(getattr(np, _name)))

@@ -236,6 +236,10 @@ class Words:
         """C + scale · A B, with as little traffic through memory as the library allows."""
         return C + scale * (A @ B)
 
+    def add_product_to(self, C: Any, A: Any, B: Any, scale: Any) -> None:
+        """C ← C + scale · A B, in the memory of C: for arrays that can be written to (`Front.buffer`)."""
+        C[...] = self.add_product(C, A, B, scale)
+
     def cholesky(self, A: Any, argument: str = "A", on_error: str = "raise") -> Any:
         """The lower Cholesky factor of Hermitian positive definite A, of which it reads the lower triangle. Raises this
         library's LinAlgError, naming the matrix of the batch and the leading minor, where there is none; with
@@ -328,6 +332,13 @@ class Words:
         """A⁻¹ B from the Cholesky factor of A, L (A = L Lᴴ) or U (A = Uᴴ U)."""
         half = self.solve_triangular(L, B, upper=upper, adjoint=upper)
         return self.solve_triangular(L, half, upper=upper, adjoint=not upper)
+
+    def solve_with_factor(self, A: Any, L: Any, B: Any, half: Any = None) -> Any:
+        """A⁻¹ B from the lower Cholesky factor of A, and from L⁻¹ B where that is there. The lower triangle of A is
+        read where a library corrects the solution of an ill-conditioned system."""
+        if half is None:
+            return self.cho_solve(L, B)
+        return self.solve_triangular(L, half, upper=False, adjoint=True)
 
     def solve_triangular(
         self, A: Any, B: Any, *, upper: bool, left: bool = True, adjoint: bool = False, unitriangular: bool = False

@@ -8,12 +8,15 @@ import pytest
 import overbar
 from overbar import verify
 from overbar.kernels import Kernel
-from overbar.rules import FUNCTIONS, _entries
+from overbar.rules import FUNCTIONS, _entries, _ufuncs
 from overbar.verify import call, check
 from overbar.verify.draw import hermitian_part
 
 #: functions that are none of complex numbers
-OF_REAL_NUMBERS = {"erf", "gammaln", "logaddexp", "maximum", "minimum", "polygamma", "relu", "softplus"}
+OF_REAL_NUMBERS = {
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "erf", "exp2", "fmod", "gammaln",
+    "hypot", "log10", "log2", "logaddexp", "maximum", "minimum", "polygamma", "relu", "remainder", "softplus",
+}  # fmt: skip
 WAYS = ["reverse over reverse", "forward over reverse", "reverse over forward", "forward over forward"]
 
 
@@ -188,7 +191,9 @@ def test_what_is_no_word_is_refused_by_name():
 FUNCTIONS = [f for f in FUNCTIONS.values() if isinstance(f, overbar.Primitive)]
 
 
-@pytest.mark.parametrize("word", [*_entries.WORDS, *FUNCTIONS], ids=lambda word: word.name)
+@pytest.mark.parametrize(
+    "word", [*_entries.WORDS, *_ufuncs.BY_NAME, _ufuncs.cumulated, *FUNCTIONS], ids=lambda word: word.name
+)
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
 def test_words_that_are_primitives(word, dtype):
     if dtype is np.complex128 and word.name in OF_REAL_NUMBERS:

@@ -154,6 +154,7 @@ def test_a_batch_is_a_loop(sample, dtype, batch):
     bars = primitive.pull(NUMPY, out_bars, outputs, case.arrays, case.options)
     dots = primitive.push(NUMPY, in_dots, outputs, case.arrays, case.options)
     summed = [np.zeros_like(a) for a in case.arrays]
+    outputs = in_every_matrix(primitive, outputs)
     for index, places, options in matrices(primitive, case):
         arrays = [a[place] for a, place in zip(case.arrays, places, strict=True)]
         here = primitive.run(arrays, options)
@@ -165,7 +166,8 @@ def test_a_batch_is_a_loop(sample, dtype, batch):
             if is_there:
                 close(whole[index], out)
         bars_here = [
-            np.asarray(bar[index]) if is_there else None for bar, is_there in zip(out_bars, there, strict=False)
+            np.asarray(bar[index]) if is_there else None
+            for bar, is_there in zip(out_bars[: primitive.differentiable], there, strict=False)
         ]
         here_bars = primitive.pull(NUMPY, bars_here, here, arrays, options)
         for total, place, bar in zip(summed, places, here_bars, strict=True):
@@ -176,6 +178,18 @@ def test_a_batch_is_a_loop(sample, dtype, batch):
                 same(whole if whole is None else whole[index], dot)
     for total, bar in zip(summed, bars, strict=True):
         close(bar, total)
+
+
+def in_every_matrix(primitive, outputs):
+    """The outputs, residuals too with all batch dimensions: they need not have those that their array lacks."""
+    if primitive.outputs == primitive.differentiable:
+        return outputs
+    cores = [out.ndim - len(core) for out, core in zip(outputs, primitive.signature.outputs, strict=True)]
+    batch = outputs[0].shape[: cores[0]]
+    return [
+        out if i < primitive.differentiable or not out.size else np.broadcast_to(out, (*batch, *out.shape[core:]))
+        for i, (out, core) in enumerate(zip(outputs, cores, strict=True))
+    ]
 
 
 def matrices(primitive, case):

@@ -1,11 +1,13 @@
 """Inverses and systems of equations: A⁻¹, A⁻¹B, and what Gaussian processes want of A⁻¹.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.failing` and `rules.triangular`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.failing`, `rules.positive_definite` and
+`rules.triangular`.
 """
 
 from overbar._namespace import mH, mT, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._failing import what_on_error
+from overbar.rules._positive_definite import inverse_of_factor, inverse_with_factor, solve_with_factor, summed_product
 from overbar.rules._triangular import check_sides
 
 
@@ -213,7 +215,7 @@ def cholesky_inverse(L, *, upper=False):
         L̄ = −tril(C H L⁻ᴴ),
 
     the triangle that was read. For an upper factor U = Lᴴ it is the adjoint of this. Source: Giles (2008), sections
-    2.2.2 and 2.2.3. Cost: one triangular solve and one product, as the function: L⁻¹, then C = L⁻ᴴ L⁻¹.
+    2.2.2 and 2.2.3. Cost: the function takes 2n³/3 flops, by halves, L̄ one triangular solve and one product, 3n³.
 
     Examples
     --------
@@ -222,9 +224,7 @@ def cholesky_inverse(L, *, upper=False):
     array([[0.25  , 0.    ],
            [0.    , 0.0625]])
     """
-    xp = namespace(L)
-    half = xp.solve_triangular(mH(L) if upper else L, xp.eye_like(L), upper=False)
-    return mH(half) @ half
+    return inverse_of_factor(mH(L) if upper else L)
 
 
 @cholesky_inverse.vjp
@@ -275,19 +275,15 @@ def _hermitian(X):
     return (X + mH(X)) / 2
 
 
-def _from_lower(xp, A):
-    """The Hermitian matrix of which A has the lower triangle."""
-    return xp.tril(A) + mH(xp.tril(A, k=-1))
-
-
-def _by_cholesky(xp, A, B):
+def _by_cholesky(A, B):
     """The factor L of A, tr(Bᴴ A⁻¹ B) and A⁻¹ B."""
+    xp = namespace(A)
     L = xp.cholesky(A)
     half = xp.solve_triangular(L, B, upper=False)
-    return L, _squares(xp, half), xp.solve_triangular(L, half, upper=False, adjoint=True)
+    return L, _squares(xp, half), xp.solve_with_factor(A, L, B, half)
 
 
-@primitive("(n,n),(n,k?)->(),(n,k?)", hermitian=("A",), intermediates=1)
+@primitive("(n,n),(n,k?)->(),(n,k?),(n,n)", hermitian=("A",), intermediates=1, residuals=1)
 def inv_quad(A, B):
     """The quadratic form with an inverse, c = tr(Bᴴ A⁻¹ B), of a positive definite matrix; bᴴ A⁻¹ b for a vector.
 
@@ -309,8 +305,8 @@ def inv_quad(A, B):
     Notes
     -----
     With A = L Lᴴ it is Σ |L⁻¹B|², which cannot become negative by rounding. The solution X = A⁻¹ B is kept as an
-    intermediate, so that a first derivative in reverse mode needs no factorisation. It comes from an LU decomposition,
-    which at a condition number of 1e12 has about half the error of the factor L. Forward:
+    intermediate, so that a first derivative in reverse mode needs no solution, and L for those that follow: A is
+    factorised once for the value and the derivatives of every order. Forward:
 
         Ẋ = A⁻¹ (Ḃ − Ȧ X),    ċ = 2 Re⟨X, Ḃ⟩ − ⟨X, Ȧ X⟩.
 
@@ -318,8 +314,8 @@ def inv_quad(A, B):
 
         G = A⁻¹ X̄,    Ā = −c̄ X Xᴴ − sym(G Xᴴ),    B̄ = 2 c̄ X + G,    sym(X) = (X + Xᴴ)/2.
 
-    Source: Giles (2008), section 2.3.1; the function `inv_quad` of GPyTorch. Cost: the function takes n³ flops;
-    `inv_quad_logdet` takes a third of that. Ā is one product.
+    Source: Giles (2008), section 2.3.1; the function `inv_quad` of GPyTorch. Cost: the function takes n³/3 flops, Ā one
+    product.
 
     Examples
     --------
@@ -329,25 +325,25 @@ def inv_quad(A, B):
     (5.0, array([[-0.25, -0.5 ],
            [-0.5 , -1.  ]]))
     """
-    xp = namespace(A)
-    half = xp.solve_triangular(xp.cholesky(A), B, upper=False)
-    return _squares(xp, half), xp.solve(_from_lower(xp, A), B, check=False)
+    L, c, X = _by_cholesky(A, B)
+    return c, X, L
 
 
-def _quad_bars(xp, c_bar, X_bar, X, A):
-    """The functions that give Ā and B̄ of `inv_quad`; each may be called where one of the cotangents is there."""
+def _quad_bars(xp, c_bar, X_bar, X, A, L):
+    """The functions that give Ā and B̄ of `inv_quad`; each may be called where one of the cotangents is there. Ā is
+    added to what is there already, if anything is."""
 
     @once
     def G():
-        return xp.solve(_from_lower(xp, A), X_bar, check=False)
+        return solve_with_factor(A, X_bar, L)
 
-    def A_bar():
-        parts = []
+    def A_bar(bar=None):
         if c_bar is not None:
-            parts.append((xp.cast(c_bar[..., None, None], X) * X) @ mH(X))
+            bar = summed_product(xp.cast(-c_bar[..., None, None], X) * X, X, A, bar)
         if X_bar is not None:
-            parts.append(_hermitian(G() @ mH(X)))
-        return -sum(parts[1:], parts[0])
+            change = _hermitian(summed_product(G(), X, A))
+            bar = -change if bar is None else bar - change
+        return bar
 
     def B_bar():
         if c_bar is None:
@@ -360,20 +356,20 @@ def _quad_bars(xp, c_bar, X_bar, X, A):
 
 @inv_quad.vjp
 def _(bars, outputs, A, B):
-    (c_bar, X_bar), (_, X) = bars, outputs
-    return _quad_bars(namespace(A), c_bar, X_bar, X, A)
+    (c_bar, X_bar), (_, X, L) = bars, outputs
+    return _quad_bars(namespace(A), c_bar, X_bar, X, A, L)
 
 
-def _quad_dots(xp, A, X, A_dot, B_dot):
+def _quad_dots(xp, A, X, L, A_dot, B_dot):
     change = A_dot @ X
     c_dot = 2 * _inner(xp, X, B_dot) - _inner(xp, X, change)
-    return c_dot, xp.solve(_from_lower(xp, A), B_dot - change, check=False)
+    return c_dot, solve_with_factor(A, B_dot - change, L)
 
 
 @inv_quad.jvp
 def _(outputs, A, B):
-    _, X = outputs
-    return lambda A_dot, B_dot: _quad_dots(namespace(A), A, X, _hermitian(A_dot), B_dot)
+    _, X, L = outputs
+    return lambda A_dot, B_dot: _quad_dots(namespace(A), A, X, L, _hermitian(A_dot), B_dot)
 
 
 @inv_quad.samples
@@ -386,7 +382,7 @@ def _(mp, A, B):
     return mp.real((mp.conj(B) * mp.solve(A, B)).sum())
 
 
-@primitive("(n,n),(n,k?)->(),(),(n,k?)", hermitian=("A",), intermediates=1)
+@primitive("(n,n),(n,k?)->(),(),(n,k?),(n,n)", hermitian=("A",), intermediates=1, residuals=1)
 def inv_quad_logdet(A, B):
     """The two terms of a Gaussian log-likelihood, tr(Bᴴ A⁻¹ B) and log det A, from one Cholesky decomposition.
 
@@ -413,9 +409,9 @@ def inv_quad_logdet(A, B):
 
         Ā = −c̄ X Xᴴ − sym(G Xᴴ) + ℓ̄ A⁻¹.
 
-    A⁻¹ is computed from an LU decomposition: where A is ill conditioned, its error was found to be half of that of
-    L⁻ᴴ L⁻¹. Source: the function of this name in GPyTorch. Cost: the function n³/3 flops, Ā 2n³ where ℓ has a
-    cotangent, otherwise one product.
+    A⁻¹ comes from the factor of the value, one triangle of it, by halves, and so do the derivatives of every order: A
+    is factorised once. Source: the function of this name in GPyTorch. Cost: the function n³/3 flops, Ā 2n³/3 where ℓ
+    has a cotangent, otherwise one product.
 
     Examples
     --------
@@ -426,38 +422,32 @@ def inv_quad_logdet(A, B):
            [-0.5 , -0.75]]))
     """
     xp = namespace(A)
-    L, c, X = _by_cholesky(xp, A, B)
+    L, c, X = _by_cholesky(A, B)
     logdet = 2 * xp.sum(xp.log(xp.real(xp.diagonal(L))), axis=-1)
-    return c, logdet + xp.zeros_like(c), X  # the zeros broadcast
-
-
-def _inverse(xp, A):
-    """A⁻¹ of a Hermitian matrix, from its lower triangle, Hermitian to the last bit."""
-    return _hermitian(xp.inverse(_from_lower(xp, A)))
+    return c, logdet + xp.zeros_like(c), X, L  # the zeros broadcast
 
 
 @inv_quad_logdet.vjp
 def _(bars, outputs, A, B):
-    (c_bar, l_bar, X_bar), (_, _, X), xp = bars, outputs, namespace(A)
-    from_quad, B_bar = _quad_bars(xp, c_bar, X_bar, X, A)
+    (c_bar, l_bar, X_bar), (_, _, X, L), xp = bars, outputs, namespace(A)
+    from_quad, B_bar = _quad_bars(xp, c_bar, X_bar, X, A, L)
 
     def A_bar():
         if l_bar is None:
             return from_quad()
-        bar = xp.cast(l_bar[..., None, None], A) * _inverse(xp, A)
-        return bar if c_bar is None and X_bar is None else from_quad() + bar
+        return from_quad(inverse_with_factor(A, xp.sum_to(l_bar, xp.shape(A)[:-2]), L))
 
     return A_bar, (lambda: xp.zeros_like(B)) if c_bar is None and X_bar is None else B_bar
 
 
 @inv_quad_logdet.jvp
 def _(outputs, A, B):
-    (_, _, X), xp = outputs, namespace(A)
+    (_, _, X, L), xp = outputs, namespace(A)
 
     def dots(A_dot, B_dot):
         A_dot = _hermitian(A_dot)
-        c_dot, X_dot = _quad_dots(xp, A, X, A_dot, B_dot)
-        return c_dot, _inner(xp, _inverse(xp, A), A_dot), X_dot
+        c_dot, X_dot = _quad_dots(xp, A, X, L, A_dot, B_dot)
+        return c_dot, _inner(xp, inverse_with_factor(A, 1.0, L), A_dot), X_dot
 
     return dots
 

@@ -406,7 +406,14 @@ def concatenate(*arrays, axis=0, batch_ndim=0):
     >>> overbar.concatenate([np.array([1.0]), np.array([2.0, 3.0])])
     array([1., 2., 3.])
     """
-    return namespace(*arrays).concat(arrays, axis=axis if axis < 0 else axis + batch_ndim)
+    xp = namespace(*arrays)
+    for i, A in enumerate(arrays):
+        if xp.static_shape(A) is not None and len(A.shape) <= batch_ndim:
+            raise front(*arrays).ShapeError(
+                f"concatenate: argument arrays[{i}] is a scalar and has no dimension. Scalars become an array by "
+                "overbar.stack."
+            )
+    return xp.concat(arrays, axis=axis if axis < 0 else axis + batch_ndim)
 
 
 @concatenate.vjp
