@@ -83,10 +83,12 @@ def test_the_module_is_imported_when_it_is_asked_for():
 
 WITHOUT_TYPES = {
     "cond": "p is a number, a string or None",
+    "fill_triangular": "positive may be None",
     "funm": "f and its derivatives are functions",
     "lstsq": "rcond may be None",
     "pinv": "atol and rtol may be None",
     "spectral_function": "f and its derivatives are functions",
+    "triangular_entries": "positive may be None",
 }
 
 

@@ -120,12 +120,18 @@ def _definite_band(draw):
     return draw(drawn.arrays[0], lower=True)
 
 
+def _packed(draw):
+    n = 4 * draw.factor
+    return draw(draw._cast(draw.rng.standard_normal(n * (n + 1) // 2)))
+
+
 # whose samples are of a fixed size, or of a fixed rank, or would grow too large
 _OWN = {
     "cho_solve_banded": lambda draw: _band(draw, 33, lower=True),
     "cholesky_downdate": lambda draw: _few_columns(draw, 0.4),
     "cholesky_update": lambda draw: _few_columns(draw, 1.0),
     "cholesky_banded": _definite_band,
+    "fill_triangular": _packed,
     "householder_product": _reflections,
     "kron": _kronecker,
     "polar": lambda draw: draw(draw.normal(4, 3)),
