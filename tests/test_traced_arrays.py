@@ -281,7 +281,7 @@ REFUSED = {
     "numpy.linalg.eigh": (lambda x: np.linalg.eigh(x), SPD, "numpy.linalg.eigh got.*Call overbar.eigh"),
     "numpy.linalg.qr": (lambda x: np.linalg.qr(x), A, "Call overbar.qr"),
     "numpy.linalg.svd": (lambda x: np.linalg.svd(x), A, "Call overbar.svd"),
-    "numpy.linalg.lstsq": (lambda x: np.linalg.lstsq(x, V), A, "Call overbar.lstsq, which returns the solution alone"),
+    "numpy.linalg.lstsq": (lambda x: np.linalg.lstsq(x, V), A, "overbar.lstsq, which returns the same four things"),
     "numpy.linalg.norm of order 1": (lambda x: np.linalg.norm(x, 1), A, "overbar.matrix_norm"),
     "a real dtype of a complex array": (lambda x: (1j * x).astype(float), V, "imaginary part"),
 }

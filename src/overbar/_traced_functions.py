@@ -67,7 +67,7 @@ INSTEAD = {
     "linalg.eig": "Call `overbar.eig`; the order and the scale of its vectors may differ from NumPy's",
     "linalg.eigh": "Call `overbar.eigh`; the signs of its vectors may differ from NumPy's",
     "linalg.eigvals": "Call `overbar.eigvals`; their order may differ from NumPy's",
-    "linalg.lstsq": "Call `overbar.lstsq`, which returns the solution alone",
+    "linalg.lstsq": "Call `overbar.lstsq`, which returns the same four things",
     "linalg.multi_dot": "Write `A @ (B @ x)`, in the order that is cheapest",
     "linalg.qr": "Call `overbar.qr`; its signs may differ from NumPy's",
     "linalg.svd": "Call `overbar.svd`; the signs of its vectors may differ from NumPy's. Singular values alone are "
