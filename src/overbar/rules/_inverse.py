@@ -1,11 +1,12 @@
 """Inverses and systems of equations: A⁻¹, A⁻¹B, and what Gaussian processes want of A⁻¹.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.failing`, `rules.positive_definite` and
-`rules.triangular`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values`, `rules.failing`,
+`rules.positive_definite` and `rules.triangular`.
 """
 
 from overbar._namespace import mH, mT, namespace
 from overbar._primitive import once, primitive
+from overbar.rules._equal_values import hermitian_part
 from overbar.rules._failing import what_on_error
 from overbar.rules._positive_definite import inverse_of_factor, inverse_with_factor, solve_with_factor, summed_product
 from overbar.rules._triangular import check_sides
@@ -271,10 +272,6 @@ def _inner(xp, X, Y):
     return xp.sum(xp.real(xp.conj(X) * Y), axis=(-2, -1))
 
 
-def _hermitian(X):
-    return (X + mH(X)) / 2
-
-
 def _by_cholesky(A, B):
     """The factor L of A, tr(Bᴴ A⁻¹ B) and A⁻¹ B."""
     xp = namespace(A)
@@ -341,7 +338,7 @@ def _quad_bars(xp, c_bar, X_bar, X, A, L):
         if c_bar is not None:
             bar = summed_product(xp.cast(-c_bar[..., None, None], X) * X, X, A, bar)
         if X_bar is not None:
-            change = _hermitian(summed_product(G(), X, A))
+            change = hermitian_part(summed_product(G(), X, A))
             bar = -change if bar is None else bar - change
         return bar
 
@@ -369,7 +366,7 @@ def _quad_dots(xp, A, X, L, A_dot, B_dot):
 @inv_quad.jvp
 def _(outputs, A, B):
     _, X, L = outputs
-    return lambda A_dot, B_dot: _quad_dots(namespace(A), A, X, L, _hermitian(A_dot), B_dot)
+    return lambda A_dot, B_dot: _quad_dots(namespace(A), A, X, L, hermitian_part(A_dot), B_dot)
 
 
 @inv_quad.samples
@@ -445,7 +442,7 @@ def _(outputs, A, B):
     (_, _, X, L), xp = outputs, namespace(A)
 
     def dots(A_dot, B_dot):
-        A_dot = _hermitian(A_dot)
+        A_dot = hermitian_part(A_dot)
         c_dot, X_dot = _quad_dots(xp, A, X, L, A_dot, B_dot)
         return c_dot, _inner(xp, inverse_with_factor(A, 1.0, L), A_dot), X_dot
 

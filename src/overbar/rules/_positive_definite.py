@@ -1,6 +1,6 @@
 """The inverse of a positive definite matrix, and solutions of its systems, from a Cholesky factor that is known.
 
-May import `overbar._namespace`, `overbar._primitive` and `rules.halving`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values` and `rules.halving`.
 """
 
 import functools
@@ -8,6 +8,7 @@ import operator
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
+from overbar.rules._equal_values import hermitian_part
 from overbar.rules._halving import by_size, split_at
 
 
@@ -53,7 +54,7 @@ def _blocks(L, weight, out, depth):
     k, depth = split_at(L, depth)
     if k is None:
         T = xp.solve_triangular(L, xp.eye_like(L), upper=False)
-        C = _symmetrised(mH(T) @ T)
+        C = hermitian_part(mH(T) @ T)
         if weight is not None:
             C = C * xp.cast(weight, C)
         if out is not None:
@@ -110,7 +111,7 @@ def _plus_product(C, P, Q, in_place):
     """C + Pᴴ Q, which is Hermitian, in the form that `_blocks` gives it."""
     xp = namespace(P)
     if not isinstance(C, tuple):
-        product = _symmetrised(mH(P) @ Q)
+        product = hermitian_part(mH(P) @ Q)
         if not in_place:
             return C + product
         C += product
@@ -123,10 +124,6 @@ def _plus_product(C, P, Q, in_place):
     else:
         C21 = xp.add_product(C21, mH(P2), Q1, 1)
     return k, C11, C21, C22
-
-
-def _symmetrised(X):
-    return (X + mH(X)) / 2
 
 
 @primitive("(n,n),(n,k),(n,n)->(n,k)", hermitian=("A",))
@@ -144,13 +141,13 @@ def solve_with_factor(A, B, L):
 @solve_with_factor.vjp
 def _(X_bar, X, A, B, L):
     B_bar = once(lambda: solve_with_factor(A, X_bar, L))
-    return lambda: -_symmetrised(B_bar() @ mH(X)), B_bar, None
+    return lambda: -hermitian_part(B_bar() @ mH(X)), B_bar, None
 
 
 @solve_with_factor.jvp
 def _(X, A, B, L):
     return (
-        lambda A_dot: -solve_with_factor(A, _symmetrised(A_dot) @ X, L),
+        lambda A_dot: -solve_with_factor(A, hermitian_part(A_dot) @ X, L),
         lambda B_dot: solve_with_factor(A, B_dot, L),
         None,
     )
@@ -175,7 +172,7 @@ def _inverse(A, L):
 def _(C_bar, C, A, weight, L):
     xp, P = namespace(A), _inverse(A, L)
     return (
-        lambda: -xp.cast(weight, A)[..., None, None] * (P() @ _symmetrised(C_bar) @ P()),
+        lambda: -xp.cast(weight, A)[..., None, None] * (P() @ hermitian_part(C_bar) @ P()),
         lambda: xp.sum(xp.real(xp.conj(P()) * C_bar), axis=(-2, -1)),
         None,
     )
@@ -185,7 +182,7 @@ def _(C_bar, C, A, weight, L):
 def _(C, A, weight, L):
     xp, P = namespace(A), _inverse(A, L)
     return (
-        lambda A_dot: -xp.cast(weight, A)[..., None, None] * (P() @ _symmetrised(A_dot) @ P()),
+        lambda A_dot: -xp.cast(weight, A)[..., None, None] * (P() @ hermitian_part(A_dot) @ P()),
         lambda weight_dot: xp.cast(xp.real(weight_dot), A)[..., None, None] * P(),
         None,
     )

@@ -1,6 +1,7 @@
 """Riccati equations, continuous and discrete.
 
-May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels` and `rules.equations`.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, `rules.equal_values` and
+`rules.equations`.
 """
 
 import numpy as np
@@ -8,13 +9,10 @@ import numpy as np
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._riccati import continuous_are, discrete_are
+from overbar.rules._equal_values import hermitian_part
 from overbar.rules._equations import shifted, solve_continuous_lyapunov, solve_discrete_lyapunov, solve_sylvester
 
 # -- Riccati -----------------------------------------------------------------------------------------------------------
-
-
-def _hermitian(A):
-    return (A + mH(A)) / 2
 
 
 # What E and S are where they are left out.
@@ -107,7 +105,7 @@ def _closed_loop(X, A, B, R, E, S):
     xp = namespace(A)
 
     def feedback(B, X):
-        return xp.solve(_hermitian(R), mH(B) @ X @ E + mH(S), check=False)
+        return xp.solve(hermitian_part(R), mH(B) @ X @ E + mH(S), check=False)
 
     c = xp.cast(xp.power_of_two(A - B @ feedback(B, X)), A)
     X, B = X * c, B / c
@@ -123,8 +121,8 @@ def _(X_bar, X, A, B, Q, R, E, S):
     @once
     def loop():
         c, Y, K, F = _closed_loop(X, A, B, R, E, S)
-        P = solve_continuous_lyapunov(_over_E(E, F), -_hermitian(X_bar))
-        return c, Y, K, F, _hermitian(mH(_out_of_E(mH(E), mH(P))))  # c G
+        P = solve_continuous_lyapunov(_over_E(E, F), -hermitian_part(X_bar))
+        return c, Y, K, F, hermitian_part(mH(_out_of_E(mH(E), mH(P))))  # c G
 
     @once
     def A_bar():
@@ -140,7 +138,7 @@ def _(X_bar, X, A, B, Q, R, E, S):
 
     def R_bar():
         c, _, K, _, G = loop()
-        return _hermitian(K @ G @ mH(K)) / c
+        return hermitian_part(K @ G @ mH(K)) / c
 
     def E_bar():
         c, Y, _, F, G = loop()
@@ -160,8 +158,8 @@ def _(X, A, B, Q, R, E, S):
     def X_dot(A_dot, B_dot, Q_dot, R_dot, E_dot, S_dot):
         c, Y, K, F = _closed_loop(X, A, B, R, E, S)
         N = mH(E) @ (Y @ ((A_dot - B_dot @ K) / c)) + mH(E_dot / e) @ (Y @ F) - S_dot @ K
-        M = _hermitian(Q_dot + 2 * N + mH(K) @ R_dot @ K)
-        return _hermitian(solve_continuous_lyapunov(mH(_over_E(E, F)), -_out_of_E(E, M))) / c / e
+        M = hermitian_part(Q_dot + 2 * N + mH(K) @ R_dot @ K)
+        return hermitian_part(solve_continuous_lyapunov(mH(_over_E(E, F)), -_out_of_E(E, M))) / c / e
 
     return X_dot
 
@@ -260,7 +258,7 @@ def solve_discrete_are(A, B, Q, R, E=None, S=None):
 
 def _discrete_loop(X, A, B, R, S):
     """The feedback K and the closed loop F."""
-    K = namespace(A).solve(_hermitian(R) + mH(B) @ X @ B, mH(B) @ X @ A + mH(S), check=False)
+    K = namespace(A).solve(hermitian_part(R) + mH(B) @ X @ B, mH(B) @ X @ A + mH(S), check=False)
     return K, A - B @ K
 
 
@@ -273,8 +271,8 @@ def _(X_bar, X, A, B, Q, R, E, S):
     @once
     def loop():
         K, F = _discrete_loop(X, A, B, R, S)
-        P = solve_discrete_lyapunov(_over_E(E, F), _hermitian(X_bar))
-        return K, F, _hermitian(mH(_out_of_E(mH(E), mH(P))))
+        P = solve_discrete_lyapunov(_over_E(E, F), hermitian_part(X_bar))
+        return K, F, hermitian_part(mH(_out_of_E(mH(E), mH(P))))
 
     @once
     def A_bar():
@@ -283,7 +281,7 @@ def _(X_bar, X, A, B, Q, R, E, S):
 
     def R_bar():
         K, _, G = loop()
-        return _hermitian(K @ G @ mH(K))
+        return hermitian_part(K @ G @ mH(K))
 
     return (
         A_bar,
@@ -303,8 +301,8 @@ def _(X, A, B, Q, R, E, S):
     def X_dot(A_dot, B_dot, Q_dot, R_dot, E_dot, S_dot):
         K, F = _discrete_loop(X, A, B, R, S)
         N = mH(F) @ X @ ((A_dot - B_dot @ K) / e) - mH(E_dot / e) @ X @ E - S_dot @ K
-        M = _hermitian(Q_dot + mH(K) @ R_dot @ K + 2 * N)
-        return _hermitian(solve_discrete_lyapunov(mH(_over_E(E, F)), _out_of_E(E, M))) / e / e
+        M = hermitian_part(Q_dot + mH(K) @ R_dot @ K + 2 * N)
+        return hermitian_part(solve_discrete_lyapunov(mH(_over_E(E, F)), _out_of_E(E, M))) / e / e
 
     return X_dot
 
