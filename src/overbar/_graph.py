@@ -464,13 +464,7 @@ def _built(arrays, slots, tape, labels, dots, bars):
     dots = _given("dots", dots, arrays, "arrays in the arguments")
     tangents = None if dots is None else push_along(tape, dots)
     bars = _given("bars", bars, [values[slot] for slot in slots], "arrays in the value")
-    cotangents = None
-    if bars is not None:
-        cotangents = [None] * tape.count
-        for slot, bar in zip(slots, bars, strict=True):
-            if bar is not None:
-                cotangents[slot] = bar if cotangents[slot] is None else cotangents[slot] + bar
-        cotangents = pull_along(tape, cotangents, keep=True)
+    cotangents = None if bars is None else pull_along(tape, slots, bars, keep=True)
 
     def derivative(found, slot):
         if found is None or values[slot].dtype.kind not in "fc":

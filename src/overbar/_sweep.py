@@ -123,9 +123,13 @@ def _zeros(like):
     return np.zeros(like.shape, like.dtype)
 
 
-def pull_along(tape, bars, keep=False):
-    """The reverse sweep: complete the bars of all arrays of a tape, by slot, None where none came. Those of what calls
-    made are dropped on the way, unless they are to be kept."""
+def pull_along(tape, slots, given, keep=False):
+    """The reverse sweep: the bars of all arrays of a tape, by slot, None where none came, from those given for some of
+    them. Bars of what calls made are dropped on the way, unless they are to be kept."""
+    bars = [None] * tape.count
+    for slot, bar in zip(slots, given, strict=True):
+        if slot is not None and bar is not None:
+            bars[slot] = bar if bars[slot] is None else bars[slot] + bar
     nested = tape.nested or any(type(bar) is Traced for bar in bars)
     for call in reversed(tape.calls):
         primitive, inputs, in_values, made, out_values, options, lacking = call
@@ -168,11 +172,7 @@ def reverse(f, args):
     del outputs  # what is traced knows the tape; the sweep needs the tape only
 
     def sweep(given):
-        bars = [None] * tape.count
-        for slot, bar in zip(slots, given, strict=True):
-            if slot is not None and bar is not None:
-                bars[slot] = bar if bars[slot] is None else bars[slot] + bar
-        return pull_along(tape, bars)[1 : len(arrays) + 1]
+        return pull_along(tape, slots, given)[1 : len(arrays) + 1]
 
     return values, several, arrays, sweep
 
