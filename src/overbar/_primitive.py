@@ -449,9 +449,7 @@ class Primitive:
 
     def with_dims(self, xp, arrays, dropped):
         """The arrays of a call as its rules see them: a vector instead of a matrix has become one."""
-        (lacking, index), _ = self.signature.lacking(dropped)
-        if xp is NUMPY.xp:
-            return [A if i is None else A[i] for A, i in zip(arrays, index, strict=True)]
+        (lacking, _), _ = self.signature.lacking(dropped)
         found = []
         for A, axes in zip(arrays, lacking, strict=True):
             for axis in axes:
