@@ -127,7 +127,7 @@ def recorded(front, primitive, outputs, arrays, options, scope=None, others=()):
 
     # which of the arrays have a tangent, in any forward accumulator
     tangents = pack_tangents(arrays).indices
-    moving = any(tangents) and sorted({i for found in tangents for i, _ in found if i < len(arrays)})
+    moving = sorted({i for found in tangents for i, _ in found if i < len(arrays)}) if any(tangents) else []
     # Of a number that was given nobody can ask for the derivative. Of a tensor that nobody watches yet somebody can: it
     # may be watched after it was used.
     needed = [not getattr(A, "overbar_made", False) for A in arrays]

@@ -55,8 +55,6 @@ class NumpyWords(Words):
 
     name = "NumPy"
 
-    """NumPy. What SciPy's LAPACK is taken for, and why for no more, says `_substitute`."""
-
     def is_floating(self, A):
         return A.dtype.char in "fdFD"  # what LAPACK has
 

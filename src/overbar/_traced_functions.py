@@ -274,8 +274,14 @@ def functions(xp: Any, floating: Any) -> dict[Any, Any]:
             a, axis = ravel(a), 0
         return xp.take_along_axis(a, xp.argsort(a, axis=axis), axis=axis)
 
+    def largest(a, axis=None, keepdims=False):
+        return xp.max(a, axis=axis, keepdims=keepdims)
+
+    def smallest(a, axis=None, keepdims=False):
+        return xp.min(a, axis=axis, keepdims=keepdims)
+
     def ptp(a, axis=None, keepdims=False):
-        return xp.max(a, axis=axis, keepdims=keepdims) - xp.min(a, axis=axis, keepdims=keepdims)
+        return largest(a, axis, keepdims) - smallest(a, axis, keepdims)
 
     def polyval(p, x):
         p, x = array(p), array(x)
@@ -382,8 +388,8 @@ def functions(xp: Any, floating: Any) -> dict[Any, Any]:
     linalg = np.linalg
     moved = {f: rearranging(f, names.split()) for names, fs in REARRANGING.items() for f in fs}
     return moved | {
-        np.amax: lambda a, axis=None, keepdims=False: xp.max(a, axis=axis, keepdims=keepdims),
-        np.amin: lambda a, axis=None, keepdims=False: xp.min(a, axis=axis, keepdims=keepdims),
+        np.amax: largest,
+        np.amin: smallest,
         np.average: average,
         np.copy: lambda a: a,
         np.cross: cross,
@@ -411,8 +417,8 @@ def functions(xp: Any, floating: Any) -> dict[Any, Any]:
         np.mean: lambda a, axis=None, keepdims=False: rules.mean(a, axis=axis, keepdims=keepdims),
         np.var: lambda a, axis=None, ddof=0, keepdims=False: rules.var(a, axis=axis, ddof=ddof, keepdims=keepdims),
         np.std: lambda a, axis=None, ddof=0, keepdims=False: rules.std(a, axis=axis, ddof=ddof, keepdims=keepdims),
-        np.max: lambda a, axis=None, keepdims=False: xp.max(a, axis=axis, keepdims=keepdims),
-        np.min: lambda a, axis=None, keepdims=False: xp.min(a, axis=axis, keepdims=keepdims),
+        np.max: largest,
+        np.min: smallest,
         np.clip: clip,
         np.where: lambda condition, x, y: xp.where(condition, x, y),
         np.real: lambda val: xp.real(val),

@@ -1,9 +1,8 @@
 """Functions that user code in NumPy needs beside the primitives of the registry: those of NumPy and SciPy, by name.
 
 May import `averages`, `choosing`, `complex_parts`, `contracting`, `exponential_sums`, `networks` and
-`special_functions`. Some are
-primitives, the others are made of primitives. They are offered by `overbar`, and take arrays of every library; no
-framework needs ops for them, as it has such functions of its own.
+`special_functions`. Some are primitives, the others are made of primitives. They are offered by `overbar`, and take
+arrays of every library; no framework needs ops for them, as it has such functions of its own.
 """
 
 from overbar.rules._averages import mean, std, var
