@@ -124,8 +124,9 @@ def reroute(*, watch: bool = False) -> Iterator[Routes]:
     >>> torch.autograd.grad(loss, A)[0]
     tensor([[-0.1387,  0.0742],
             [ 0.0742, -0.1172]])
-    >>> routes
+    >>> print(routes)
     1 × torch.linalg.cholesky
+    1 × torch.linalg.cholesky_ex
     1 × torch.linalg.solve_triangular
     """
     if torch.compiler.is_compiling():  # the compiler knows modes, and compares them before it calls a graph again
@@ -174,7 +175,7 @@ def install() -> Routes:
     >>> torch.linalg.det(torch.eye(2))
     tensor(1.)
     >>> torch_ops.uninstall()
-    >>> routes
+    >>> print(routes)
     1 × torch.linalg.det
     """
     global _installed
