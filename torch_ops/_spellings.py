@@ -18,7 +18,7 @@ from torch_ops import _ops as ops
 from torch_ops import _originals as originals
 from torch_ops._internals import LUWithInfo, is_removed
 from torch_ops._norms import vector_norm
-from torch_ops._watching import watched
+from torch_ops._watching import are_plain, watched
 from torch_ops._words import failure_of
 from torch_ops._wrapping import error_of_the_call, without_out, wrap
 
@@ -116,6 +116,7 @@ def _reporting(op, name, report=None):
     makes that of the outputs, of an op that never raises."""
     function, kind = getattr(torch.linalg, name), getattr(torch.return_types, f"linalg_{name}")
     by_matrix = "on_error" in inspect.signature(op).parameters
+    is_passed_on = op.use_builtin_when if by_matrix and op.corrected_builtin is None else None
 
     def reported(*args, check_errors=False, **kwargs):
         if "out" in kwargs:
@@ -123,6 +124,10 @@ def _reporting(op, name, report=None):
         tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)]
         if not watched(tensors):
             return function(*args, check_errors=check_errors, **kwargs)
+        if is_passed_on is not None and args and are_plain(tensors) and is_passed_on(*args, **kwargs):
+            # what PyTorch's function returns, with its derivative, where nothing failed
+            found = function(*args, check_errors=check_errors, **kwargs)
+            return _with_failures(args, kwargs, check_errors) if _any_failed(found.info) else found
         if by_matrix and torch.compiler.is_compiling():  # which cannot look whether something failed
             return _with_failures(args, kwargs, check_errors)
         try:
@@ -161,6 +166,10 @@ def _reporting(op, name, report=None):
     )
     reported.builtin = function
     return reported
+
+
+def _any_failed(info):
+    return bool(info if not info.ndim else info.any())
 
 
 def _no_errors(A):
