@@ -143,7 +143,7 @@ def test_what_has_no_gradient_is_refused_by_name():
         overbar.grad(number)({"a": {1.0}})
     with pytest.raises(TypeError, match="nothing to differentiate by"):
         overbar.grad(number)({"a": []})
-    for f, what in ((overbar.exp, "shape \\(2,\\)"), (lambda x: (x[0], x[1]), "a tuple"), (lambda x: None, "NoneType")):
+    for f, what in ((overbar.exp, "shape \\(2,\\)"), (lambda x: (x[0], x[1]), "a tuple"), (lambda x: None, "None")):
         with pytest.raises(TypeError, match=f"the function returned an? .*{what}|returned {what}"):
             overbar.grad(f)(np.ones(2))
     with pytest.raises(TypeError, match="complex128"):
@@ -155,6 +155,96 @@ def test_what_has_no_gradient_is_refused_by_name():
         overbar.hessian(lambda z: overbar.sum(overbar.namespace(z).real(z)))(np.ones(2, complex))
     with pytest.raises(TypeError, match=r"the direction of argument 0\['a'\] has other entries"):
         overbar.hvp(number, ({"a": [1.0]},), {"a": [1.0, 2.0]})
+
+
+def outputs(tree, x):
+    """A function of a container with several entries in its value."""
+    y = tree["A"] @ (x * tree["kernel"].lengths) * tree["kernel"].scale + tree["pair"][0]
+    return y * y * tree["pair"][1][0] + overbar.sum(tree["point"].x) / tree["point"].y
+
+
+def test_sweeps_take_containers():
+    value, pullback = overbar.vjp(outputs, TREE, X)
+    np.testing.assert_array_equal(value, outputs(TREE, X))
+    bars, x_bar = pullback(np.array([1.0, -2.0]))
+    weighted = lambda tree, x: overbar.sum(outputs(tree, x) * np.array([1.0, -2.0]))  # noqa: E731
+    expected, x_expected = overbar.grad(weighted, argnums=(0, 1))(TREE, X)
+    assert type(bars["kernel"]) is Kernel
+    assert bars["kernel"].name is bars["centred"] is bars["pair"][1][1] is None
+    np.testing.assert_array_equal(as_vector(bars), as_vector(expected))
+    np.testing.assert_array_equal(x_bar, x_expected)
+
+    dots = tree_of(np.eye(2), 1.0, np.ones(2), -1.0, None, np.array([0.0, 2.0]), 0.5)
+    moved = tree_of(np.eye(2), 1.0, np.ones(2), -1.0, 0.0, np.array([0.0, 2.0]), 0.5)
+    same, dot = overbar.jvp(outputs, (TREE, X), (dots, None))
+    np.testing.assert_array_equal(same, value)
+    np.testing.assert_allclose(dot @ [1.0, -2.0], as_vector(bars) @ as_vector(moved), rtol=1e-12)
+
+    J = overbar.jacobian(outputs, TREE, X)
+    assert J["A"].shape == (2, 2, 2)
+    assert J["pair"][1][0].shape == (2,)
+    assert J["kernel"].name is None
+    np.testing.assert_allclose(np.tensordot([1.0, -2.0], J["A"], 1), bars["A"], rtol=1e-12)
+    np.testing.assert_array_equal(
+        overbar.jacobian(outputs, TREE, X, argnum=1), overbar.jacobian(lambda x: outputs(TREE, x), X)
+    )
+    second = overbar.grad(lambda tree: overbar.sum(overbar.vjp(outputs, tree, X)[1](np.ones(2))[0]["A"]))(TREE)
+    by_grad = overbar.grad(lambda t: overbar.sum(overbar.grad(lambda t: overbar.sum(outputs(t, X)))(t)["A"]))(TREE)
+    np.testing.assert_allclose(as_vector(second), as_vector(by_grad), rtol=1e-12)
+
+
+def test_a_list_of_numbers_is_an_array_and_one_of_arrays_is_a_container():
+    _, pullback = overbar.vjp(overbar.det, [[2.0, 1.0], [0.0, 3]])
+    np.testing.assert_allclose(pullback(1.0)[0], [[3, 0], [-1, 2]])
+    np.testing.assert_allclose(overbar.jacobian(lambda x: x[0] * x[1], (2.0, 3.0)), [3, 2])
+    layers = [np.ones(2), np.array([3.0, 4.0])]
+    (bars,) = overbar.vjp(lambda layers: overbar.sum(layers[0] * layers[1]), layers)[1](1.0)
+    assert type(bars) is list
+    np.testing.assert_array_equal(bars, layers[::-1])
+    single = overbar.vjp(lambda tree, x: tree["a"] * tree["b"] * x, {"a": np.ones(2, np.float32), "b": 2.0}, 3)
+    assert [x.dtype for x in single[1](np.ones(2))[0].values()] == [np.float32, np.float32]
+    assert single[1](np.ones(2))[1] == 4
+
+
+def test_calls_that_are_written_otherwise_say_so():
+    x, f = np.ones(2), lambda x: overbar.sum(x**2)
+    for name in ("grad", "value_and_grad", "hessian"):
+        for wrong in (x, 1.0, {"a": x}, [x, 0], np.float64(1.0)):
+            with pytest.raises(TypeError, match=rf"argnums is an? .*Did you mean overbar.{name}\(f\)\(x\)"):
+                getattr(overbar, name)(f, wrong)
+    for call in (
+        lambda: overbar.jvp(np.sin, x, x), lambda: overbar.jvp(f, 3.0, 1.0), lambda: overbar.hvp(f, 3.0, 1.0),
+        lambda: overbar.hvp(f, x[:1], x[:1]), lambda: overbar.jvp(np.sin, x[:1], x[:1]),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=r"[jh]vp: args is an? .*write \(x,\)"):
+            call()
+    with pytest.raises(TypeError, match=r"jvp: dots is an array.*write \(x,\)"):
+        overbar.jvp(np.sin, (x,), x)
+    with pytest.raises(TypeError, match="hvp: dots, for several argnums, is an array"):
+        overbar.hvp(f, (x,), x, argnums=(0,))
+
+
+def test_entries_that_are_no_parameters_are_named_with_the_remedy():
+    square = lambda p: overbar.sum(p["a"] ** 2)  # noqa: E731
+    for entry, message in (
+        (np.ones(2, np.float16), "has dtype float16. Parameters are of dtype float32"),
+        (np.array(["x"]), "has dtype str"),
+        (3, "is of integers, 3, and may be a count.*float"),
+        (np.arange(2), "is of integers.*float"),
+        ({1.0}, "is a builtins.set"),
+    ):
+        for call, label in (
+            (overbar.grad(square), r"argument 0\['a'\]"), (overbar.flatten, r"flatten: tree\['a'\]"),
+            (lambda p: overbar.vjp(square, p), r"vjp: argument 0\['a'\]"),
+            (lambda p: overbar.jvp(square, (p,), (None,)), r"jvp: argument 0\['a'\]"),
+            (lambda p: overbar.jacobian(square, p), r"jacobian: argument 0\['a'\]"),
+        ):  # fmt: skip
+            with pytest.raises(TypeError, match=f"{label} {message}"):
+                call({"a": entry, "b": 1.0})
+    with pytest.raises(TypeError, match="nothing to differentiate by"):
+        overbar.vjp(square, {"a": "linear"})
+    with pytest.raises(TypeError, match="the direction of argument 0 has other"):
+        overbar.jvp(square, ({"a": np.ones(2)},), ({"b": np.ones(2)},))
 
 
 def test_parameters_as_one_vector_and_back():
@@ -216,7 +306,7 @@ def test_the_vector_holds_every_precision():
 
 
 def test_what_is_no_vector_of_parameters_is_refused():
-    with pytest.raises(TypeError, match=r"the container\['a'\]\[1\] is of integers"):
+    with pytest.raises(TypeError, match=r"flatten: tree\['a'\]\[1\] is of integers.*leave it out"):
         overbar.flatten({"a": [1.0, 2]})
     with pytest.raises(TypeError, match="no array and no number"):
         overbar.flatten({"name": "linear"})
@@ -228,3 +318,56 @@ def test_what_is_no_vector_of_parameters_is_refused():
         rebuild(np.ones(12) + 1j)
     with pytest.raises(np.linalg.LinAlgError, match=r"The vector has shape \(12,\)"):
         overbar.grad(lambda v: overbar.sum(rebuild(v)["A"]))(np.ones(3))
+
+
+class TestAux:
+    """What a function returns beside its number."""
+
+    def loss(self, theta, X):
+        y = X @ theta["w"]
+        return overbar.sum(y**2), {"y": y, "count": 3, "ends": [y[0], "last"]}
+
+    X = np.arange(6.0).reshape(2, 3)
+    theta = {"w": np.array([1.0, -2.0, 0.5])}  # noqa: RUF012
+
+    def test_it_comes_back_as_numbers(self):
+        (value, aux), bars = overbar.value_and_grad(self.loss, has_aux=True)(self.theta, self.X)
+        y = self.X @ self.theta["w"]
+        assert value == np.sum(y**2)
+        assert (aux["count"], aux["ends"]) == (3, [y[0], "last"])
+        assert type(aux["y"]) is np.ndarray
+        np.testing.assert_array_equal(aux["y"], y)
+        np.testing.assert_allclose(bars["w"], 2 * self.X.T @ y, rtol=1e-14)
+        again, aux = overbar.grad(self.loss, has_aux=True)(self.theta, self.X)
+        np.testing.assert_array_equal(again["w"], bars["w"])
+        np.testing.assert_array_equal(aux["y"], y)
+
+    def test_a_sweep_around_it_differentiates_it(self):
+        def outer(theta):
+            return overbar.sum(overbar.grad(self.loss, has_aux=True)(theta, self.X)[1]["y"] ** 3)
+
+        y = self.X @ self.theta["w"]
+        np.testing.assert_allclose(overbar.grad(outer)(self.theta)["w"], self.X.T @ (3 * y**2), rtol=1e-13)
+
+    def test_no_pair(self):
+        with pytest.raises(TypeError, match=r"value_and_grad: with has_aux=True .* It returned an array"):
+            overbar.value_and_grad(lambda x: x[0], has_aux=True)(np.ones(2))
+        with pytest.raises(TypeError, match=r"grad: .* a tuple of 2, and not one real number. With has_aux=True"):
+            overbar.grad(lambda x: (x[0], x))(np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("f", "message"),
+    [
+        (lambda x: {"a": x}, "returned a dict as one of its values"),
+        (lambda x: {"a": 1.0}, "returned a dict as one of its values"),
+        (lambda x: (x, (x, x)), "returned a tuple as one of its values"),
+        (lambda x: (x, [[x], 1.0]), "returned a list as one of its values"),
+        (lambda x: None, "returned None, .* Is a `return` missing"),
+        (lambda x: (x, "s"), "returned 's', and must return"),
+    ],
+)
+def test_values_that_are_no_arrays(f, message):
+    for call in (lambda: overbar.vjp(f, np.ones(2)), lambda: overbar.jvp(f, (np.ones(2),), (np.ones(2),))):
+        with pytest.raises(TypeError, match=message):
+            call()

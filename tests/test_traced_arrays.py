@@ -235,6 +235,41 @@ def test_the_value_is_numpys_and_the_derivative_that_of_it(name):
         np.testing.assert_allclose(np.sum(bar * E), np.sum(weights * difference).real, rtol=1e-6, atol=1e-7)
 
 
+def _narrow(x):
+    return x.astype({"d": np.float32, "D": np.complex64}[x.dtype.char])
+
+
+#: What NumPy's promotion makes of single precision: its own scalars have a dtype, Python's numbers have none.
+PROMOTED = [
+    *(lambda x, c=c: c * x for c in (1j, 2.0, 3, np.float64(2), np.float32(2), np.complex64(1j), np.int8(2))),
+    *(lambda x, c=c: x / c for c in (1j, 2.0, 3, np.float64(2), np.array(2.0), np.array(2, np.int16))),
+    *(lambda x, c=c: np.power(x * x, c) for c in (2, 0.5, np.float64(2))),
+    *(lambda x, c=c: np.power(c, x) for c in (2, np.float64(2))),
+    *(lambda x, c=c: np.where(x > 1, x, c) for c in (1j, 1.0, np.float64(1))),
+    *(lambda x, c=c: np.maximum(x, c) for c in (1.0, np.float64(1))),
+    *(lambda x, c=c: np.linspace(c, x[1], 4) for c in (0, 1.0, np.float64(1))),
+    lambda x: x @ x * 1j,
+    lambda x: x[0] * x,
+    lambda x: np.float64(3) * x[0],
+    lambda x: np.clip(x, np.float64(0), np.float64(1)),
+    lambda x: np.logaddexp(np.float64(1), x),
+    lambda x: np.stack([x[0], 1.0]),
+    lambda x: np.meshgrid(x, np.ones(2))[0],
+    lambda x: np.meshgrid(x, np.ones(2))[1] * x[0],
+    lambda x: np.broadcast_arrays(np.ones((2, 1)), x)[1],
+    lambda x: np.select([x > 1], [x], np.float64(3)),
+    lambda x: np.exp(1j * x),
+]
+
+
+@pytest.mark.parametrize("f", [f for f, *_ in SAME.values()] + PROMOTED)
+def test_the_dtype_is_numpys(f):
+    x = _narrow(next((x for g, x, *_ in SAME.values() if g is f), V))
+    value, pullback = overbar.vjp(f, x)
+    assert value.dtype == np.asarray(f(x)).dtype
+    assert pullback(np.ones_like(value))[0].dtype == x.dtype
+
+
 #: What raises, and what the message says.
 REFUSED = {
     "float": (lambda x: float(x), NUMBER, "its derivative would be lost"),

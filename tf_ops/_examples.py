@@ -289,6 +289,22 @@ array([[ 0.5   , -0.0625],
 array([[2.71828183, 2.71828183],
        [0.        , 2.71828183]])>
 """,
+    "gaussian_logpdf": """\
+>>> import tensorflow as tf, tf_ops
+>>> y = tf.constant([3.0, 1.0], tf.float64)
+>>> mean = tf.constant([1.0, 1.0], tf.float64)
+>>> K = tf.constant([[4.0, 0.0], [0.0, 1.0]], tf.float64)
+>>> tf_ops.gaussian_logpdf(y, mean, K)
+<tf.Tensor: shape=(), dtype=float64, numpy=-3.0310242469692907>
+""",
+    "gaussian_logpdf_cholesky": """\
+>>> import tensorflow as tf, tf_ops
+>>> y = tf.constant([3.0, 1.0], tf.float64)
+>>> mean = tf.constant([1.0, 1.0], tf.float64)
+>>> L = tf.constant([[2.0, 0.0], [0.0, 1.0]], tf.float64)
+>>> tf_ops.gaussian_logpdf_cholesky(y, mean, L)
+<tf.Tensor: shape=(), dtype=float64, numpy=-3.0310242469692907>
+""",
     "hessenberg": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0], [4.0, 6.0, 8.0]], tf.float64)

@@ -254,6 +254,22 @@ tensor([[ 0.5000, -0.0625],
 tensor([[2.7183, 2.7183],
         [0.0000, 2.7183]])
 """,
+    "gaussian_logpdf": """\
+>>> import torch, torch_ops
+>>> y = torch.tensor([3.0, 1.0])
+>>> mean = torch.tensor([1.0, 1.0])
+>>> K = torch.tensor([[4.0, 0.0], [0.0, 1.0]])
+>>> torch_ops.gaussian_logpdf(y, mean, K)
+tensor(-3.0310)
+""",
+    "gaussian_logpdf_cholesky": """\
+>>> import torch, torch_ops
+>>> y = torch.tensor([3.0, 1.0])
+>>> mean = torch.tensor([1.0, 1.0])
+>>> L = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+>>> torch_ops.gaussian_logpdf_cholesky(y, mean, L)
+tensor(-3.0310)
+""",
     "hessenberg": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0], [4.0, 6.0, 8.0]])

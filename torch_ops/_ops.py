@@ -627,6 +627,8 @@ expmh = wrap(rules.expmh)
 fill_triangular = wrap(rules.fill_triangular)
 fractional_matrix_power = wrap(rules.fractional_matrix_power)
 funm = wrap(rules.funm)
+gaussian_logpdf = wrap(rules.gaussian_logpdf)
+gaussian_logpdf_cholesky = wrap(rules.gaussian_logpdf_cholesky)
 hessenberg = wrap(rules.hessenberg)
 householder_product = wrap(
     rules.householder_product,

@@ -120,6 +120,13 @@ def fractional_matrix_power(A: Tensor, t: Tensor | Number) -> Tensor:
 def funm(A: Tensor, *, f: Any, df: Any = None) -> Tensor:
     """A function C = f(A) of a general square matrix, diagonalisable or not, from a function f of numbers."""
 
+def gaussian_logpdf(y: Tensor, mean: Tensor, K: Tensor) -> Tensor:
+    """The logarithm of a Gaussian density, c = log N(y | μ, K)."""
+
+def gaussian_logpdf_cholesky(y: Tensor, mean: Tensor, L: Tensor) -> Tensor:
+    """The logarithm of a Gaussian density from the Cholesky factor of its covariance matrix, c = log N(y | μ, L
+    Lᴴ)."""
+
 def hessenberg(A: Tensor) -> tuple[Tensor, Tensor]:
     """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""
 

@@ -1,6 +1,6 @@
 """Functions that are computed again instead of being stored: checkpoints, chains of them, reversible steps.
 
-May import NumPy, `overbar._namespace`, `_primitive`, `_sweep`, `_gradients` and `_traced`. A sweep keeps the
+May import NumPy, `overbar._namespace`, `_primitive`, `_sweep`, `_containers` and `_traced`. A sweep keeps the
 arrays of every call on its tape. What is here is one call on the tape, however much it computes: its reverse rule
 computes the function again, and sweeps through that.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from overbar._gradients import Given, Leaves
+from overbar._containers import Given, Leaves
 from overbar._namespace import front
 from overbar._primitive import Primitive, as_tuple
 from overbar._sweep import forward, reverse

@@ -29,6 +29,10 @@ __all__ = ["NUMPY", "DtypeError", "Front", "NumpyFront", "ShapeError"]
 PYTHON = (bool, int, float, complex, list, tuple)
 
 
+def _of_python(value):
+    return isinstance(value, PYTHON) and not isinstance(value, np.generic)
+
+
 class ShapeError(LinAlgError):
     """An array's shape does not fit the function. (A `numpy.linalg.LinAlgError`, hence a `ValueError`.)"""
 
@@ -113,14 +117,16 @@ class Front:
 
     def as_arrays(self, values: Sequence[Any]) -> Sequence[Any]:
         """The given arrays, Python numbers and nested lists as arrays of this library. Numbers adopt the dtype of an
-        array beside them, as everywhere in the array API; integers alone become floating point."""
-        like = next((v for v in values if not isinstance(v, PYTHON)), None)
-        return [self._from_python(v, like) if isinstance(v, PYTHON) else v for v in values]
+        array beside them, as everywhere in the array API, and complex ones its precision; integers alone become
+        floating point. (A float64 of NumPy's is a float of Python's, too, but has a dtype of its own.)"""
+        like = next((v for v in values if not _of_python(v)), None)
+        return [self._from_python(v, like) if _of_python(v) else v for v in values]
 
     def _from_python(self, value, like):
         xp, number = self.xp, not isinstance(value, (list, tuple))
-        if number and like is not None and (not isinstance(value, complex) or xp.is_complex(like)):
-            return xp.asarray(value, dtype=like.dtype, device=array_api_compat.device(like))
+        if number and like is not None:
+            dtype = xp.base.result_type(like.dtype, 1j) if isinstance(value, complex) else like.dtype
+            return xp.asarray(value, dtype=dtype, device=array_api_compat.device(like))
         array = xp.asarray(value)
         return xp.astype(array, xp.asarray(1.0).dtype) if xp.base.isdtype(array.dtype, "integral") else array
 

@@ -1,20 +1,18 @@
 """Gradients and Hessians of functions of parameters in containers, in NumPy.
 
-May import `overbar._front`, `_namespace`, `_sweep` and `_traced`. A model has its parameters in dicts, lists, tuples
-and dataclasses. Their arrays and numbers are the arguments of a sweep, and what comes back is put into the same
-containers. An optimiser has one vector: `flatten` goes there and back.
+May import `overbar._containers`, `_front`, `_namespace`, `_sweep` and `_traced`. An optimiser has one vector, and a
+model has containers: `flatten` goes there and back.
 """
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from overbar._containers import Given, Leaves, Opened, arrays_of, is_container, of_parameters, sequence
 from overbar._front import NUMPY
 from overbar._namespace import namespace
 from overbar._sweep import jvp, stacked, vjp
@@ -23,104 +21,39 @@ from overbar._traced import Traced
 __all__ = ["flatten", "grad", "hessian", "hvp", "value_and_grad"]
 
 
-class Leaves:
-    """The arrays and numbers in nested containers, in order; `paths` says where each of them is. What counts as one is
-    asked of `chosen(entry, path)`."""
-
-    def __init__(self, chosen=None):
-        self.values, self.paths, self.chosen = [], [], chosen or _has_derivative
-
-    def collect(self, tree, path):
-        """Take in a container. Returns what makes one of the same kind from the values of a list."""
-        parts = _parts(tree)
-        if parts is not None:
-            builders = [(key, self.collect(part, path + name)) for key, name, part in parts]
-            return lambda values: _rebuilt(tree, {key: build(values) for key, build in builders})
-        if not self.chosen(tree, path):
-            return lambda values: values.constant(tree)
-        place = len(self.values)
-        self.values.append(tree)
-        self.paths.append(path)
-        return lambda values: values[place]
-
-
-class Given(list):
-    """Values of a function's leaves; what is no leaf stays as it is."""
-
-    def constant(self, x):
-        return x
-
-
-class _Bars(list):
-    """Bars of leaves; what is no leaf has none."""
-
-    def constant(self, x):
-        return None
-
-
-def _parts(tree):
-    """The parts of a container, each with the key and with the name that it has in messages; None for what is none."""
-    if isinstance(tree, dict):
-        return [(key, f"[{key!r}]", part) for key, part in tree.items()]
-    if isinstance(tree, (list, tuple)):
-        return [(i, f"[{i}]", part) for i, part in enumerate(tree)]
-    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        return [(f.name, f".{f.name}", getattr(tree, f.name)) for f in dataclasses.fields(tree) if f.init]
-    return None
-
-
-def _rebuilt(tree, parts):
-    if isinstance(tree, dict):
-        new = copy.copy(tree)  # of the same class, a defaultdict with its factory
-        new.update(parts)
-        return new
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*parts.values())
-    if isinstance(tree, (list, tuple)):
-        return type(tree)(parts.values())
-    return dataclasses.replace(tree, **parts)
-
-
-def _has_derivative(x, path):
-    """Whether an entry of a container is differentiated: arrays and numbers. Words, switches and functions are not."""
-    if x is None or isinstance(x, (str, bytes, bool, np.bool_)) or (callable(x) and not hasattr(x, "dtype")):
-        return False
-    if isinstance(x, (float, complex, Traced)) or (isinstance(x, (np.ndarray, np.generic)) and NUMPY.xp.is_floating(x)):
-        return True
-    if isinstance(x, (int, np.integer)) or (isinstance(x, np.ndarray) and x.dtype.kind in "biu"):
-        raise NUMPY.DtypeError(
-            f"{path} is of integers, {x!r}; a derivative needs floating point. Convert it, to float64 say, or pass it "
-            "as another argument, which argnums does not name."
-        )
-    raise TypeError(
-        f"{path} is a {type(x).__module__}.{type(x).__name__}. Gradients are of arrays, numbers, and dicts, lists, "
-        "tuples and dataclasses of them."
-    )
-
-
-class _Parameters:
+class _Parameters(Opened):
     """The arguments of a call that `argnums` names, taken apart into arrays."""
 
-    def __init__(self, name, f, args, kwargs, argnums):
-        several = isinstance(argnums, (tuple, list))
-        self.name, self.f, self.args, self.kwargs = name, f, args, kwargs
-        self.places = [_place(name, i, len(args)) for i in (argnums if several else (argnums,))]
-        leaves = Leaves()
+    def __init__(self, name, f, args, kwargs, argnums, has_aux=False):
+        self.has_aux, self.aux = has_aux, None
+        self.several = isinstance(argnums, (tuple, list))
+        self.f, self.all_args, self.kwargs = f, args, kwargs
+        self.places = [_place(name, i, len(args)) for i in (argnums if self.several else (argnums,))]
         chosen = [(float(args[i]) if type(args[i]) is int else args[i]) for i in self.places]
-        self.builders = [leaves.collect(x, f"argument {i}") for x, i in zip(chosen, self.places, strict=True)]
-        if not leaves.values:
+        otherwise = "if not, pass it as another argument, which argnums does not name"
+        super().__init__(name, chosen, [f"argument {i}" for i in self.places], otherwise)
+        if not self.arrays:
             raise TypeError(f"{name}: there is nothing to differentiate by in the arguments of argnums={argnums}.")
-        self.arrays, self.paths = _arrays(leaves.values), leaves.paths
-        self.several = several
 
     def value(self, *arrays):
         """f of other arrays in the same places."""
-        args = list(self.args)
-        for i, build in zip(self.places, self.builders, strict=True):
-            args[i] = build(Given(arrays))
+        args = list(self.all_args)
+        for i, x in zip(self.places, self.given(arrays), strict=True):
+            args[i] = x
         value = self.f(*args, **self.kwargs)
+        if self.has_aux:
+            if not isinstance(value, tuple) or len(value) != 2:
+                raise TypeError(
+                    f"{self.name}: with has_aux=True the function must return a tuple of two, the number that is "
+                    f"differentiated and whatever else is wanted. It returned {_kind(value)}."
+                )
+            value, aux = value
+            self.aux = self._untraced(aux, arrays)
         if isinstance(value, (list, tuple, dict)) or value is None:
-            raise TypeError(f"{self.name}: the function returned a {type(value).__name__}, and not one real number.")
+            raise TypeError(
+                f"{self.name}: the function returned {_kind(value)}, and not one real number."
+                + (" With has_aux=True it may return more, beside the number." if self.name.endswith("grad") else "")
+            )
         value = value if isinstance(value, Traced) else np.asarray(value)
         if value.shape != () or value.dtype.kind == "c":
             raise TypeError(
@@ -129,39 +62,38 @@ class _Parameters:
             )
         return value
 
+    @staticmethod
+    def _untraced(aux, arrays):
+        """The numbers of arrays that are traced here, in whatever containers; those of a sweep around this one stay."""
+        leaves = Leaves(lambda x, path: type(x) is Traced and x.tape in (None, arrays[0].tape))
+        build = leaves.collect(aux, "")
+        return build(Given([x.value[()] for x in leaves.values]))
+
     def gradient(self, *arrays):
         return vjp(self.value, *arrays)[1](1.0)
 
     def inside(self, found):
-        """One thing for each array, in the containers of the arguments."""
-        built = tuple([build(_Bars(found)) for build in self.builders])
+        built = super().inside(found)
         return built if self.several else built[0]
 
     def dots(self, dots):
-        """Tangents in the same containers, as a list: each of its array, or None."""
-        dots = tuple(dots) if self.several else (dots,)
-        if len(dots) != len(self.places):
-            raise TypeError(f"{self.name}: got {len(dots)} directions for {len(self.places)} arguments.")
-        found = []
-        for i, dot in zip(self.places, dots, strict=True):
-            self._match(self.args[i], dot, f"argument {i}", found)
-        return found
+        return super().dots(sequence(self.name, "dots, for several argnums,", dots) if self.several else (dots,))
 
-    def _match(self, tree, dot, path, found):
-        parts = _parts(tree)
-        if parts is None:
-            if path in self.paths:
-                found.append(dot)
-            return
-        given = None if dot is None else _parts(dot)
-        if dot is not None and (given is None or {key for key, *_ in given} != {key for key, *_ in parts}):
+
+def _kind(value):
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return "None" if value is None else "an array" if hasattr(value, "dtype") else f"a {type(value).__name__}"
+
+
+def _check_argnums(name, argnums):
+    """Raise where the argument of the function was given to what makes the gradient."""
+    for i in argnums if isinstance(argnums, (tuple, list)) else (argnums,):
+        if isinstance(i, (float, complex, np.ndarray, np.inexact, Traced)) or is_container(i):
             raise TypeError(
-                f"{self.name}: the direction of {path} has other entries than that. It needs the same containers, "
-                "with None for what does not move."
+                f"{name}: argnums is {_kind(i)}, and must be the number of an argument, or a tuple of such numbers. "
+                + ("Its tangent comes before." if name == "hvp" else f"Did you mean overbar.{name}(f)(x)?")
             )
-        of = {} if given is None else {key: part for key, _, part in given}
-        for key, name, part in parts:
-            self._match(part, of.get(key), path + name, found)
 
 
 def _place(name, i, count):
@@ -170,19 +102,9 @@ def _place(name, i, count):
     return int(i) % count
 
 
-def _arrays(values):
-    """Numbers as arrays without dimensions, real ones real, in single precision where all arrays are."""
-    single = [x.dtype.char in "fF" for x in values if hasattr(x, "dtype")]
-    real = np.float32 if single and all(single) else np.float64
-    return [
-        x
-        if hasattr(x, "dtype")
-        else np.asarray(x, np.result_type(real, np.complex64) if isinstance(x, complex) else real)
-        for x in values
-    ]
-
-
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """Make of f a function that returns its value and its gradient, by one reverse sweep in NumPy.
 
     Parameters
@@ -191,7 +113,11 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
         A function built from primitives that returns one real number. It may take nested dicts, lists, tuples and
         dataclasses of arrays and numbers.
     argnums : int or sequence of int
-        With respect to which arguments, those given by position.
+        With respect to which arguments, those given by position. A whole number is taken for a real one there; within
+        a container it is refused, as it may be a count.
+    has_aux : bool
+        Whether f returns a tuple of two, the number to be differentiated and whatever else is wanted of it: predictions
+        or a state, arrays in any containers. Then this is in place of the value.
 
     Returns
     -------
@@ -219,27 +145,30 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
     (np.float64(15.0), array([ 6., 12.]), np.float64(5.0))
     """
 
+    _check_argnums("value_and_grad", argnums)
+
     @functools.wraps(f, updated=())
     def function(*args, **kwargs):
-        parameters = _Parameters("value_and_grad", f, args, kwargs, argnums)
+        parameters = _Parameters("value_and_grad", f, args, kwargs, argnums, has_aux)
         value, pullback = vjp(parameters.value, *parameters.arrays)
-        return value, parameters.inside(pullback(1.0))
+        return (value, parameters.aux) if has_aux else value, parameters.inside(pullback(1.0))
 
     return function
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """Make of f a function that returns its gradient, by one reverse sweep in NumPy.
 
     Parameters
     ----------
-    f, argnums
+    f, argnums, has_aux
         As for `value_and_grad`.
 
     Returns
     -------
     callable
-        Takes what f takes, and returns the gradient in the containers of the argument.
+        Takes what f takes, and returns the gradient in the containers of the argument; with `has_aux` the gradient and
+        what f returned beside the number.
 
     Raises
     ------
@@ -262,10 +191,13 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..
     np.float64(0.0)
     """
 
+    _check_argnums("grad", argnums)
+
     @functools.wraps(f, updated=())
     def function(*args, **kwargs):
-        parameters = _Parameters("grad", f, args, kwargs, argnums)
-        return parameters.inside(parameters.gradient(*parameters.arrays))
+        parameters = _Parameters("grad", f, args, kwargs, argnums, has_aux)
+        bars = parameters.inside(parameters.gradient(*parameters.arrays))
+        return (bars, parameters.aux) if has_aux else bars
 
     return function
 
@@ -305,7 +237,8 @@ def hvp(f: Callable[..., Any], args: Sequence[Any], dots: Any, argnums: int | Se
     >>> overbar.hvp(lambda x: overbar.sum(x**3), (x,), x_dot)
     array([6., 0.])
     """
-    parameters = _Parameters("hvp", f, tuple(args), {}, argnums)
+    _check_argnums("hvp", argnums)
+    parameters = _Parameters("hvp", f, tuple(sequence("hvp", "args", args)), {}, argnums)
     return parameters.inside(jvp(parameters.gradient, parameters.arrays, parameters.dots(dots))[1])
 
 
@@ -340,6 +273,8 @@ def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable
     array([[4., 2.],
            [2., 0.]])
     """
+
+    _check_argnums("hessian", argnums)
 
     @functools.wraps(f, updated=())
     def function(*args, **kwargs):
@@ -403,11 +338,11 @@ def flatten(tree: Any) -> tuple[Any, Callable[[Any], Any]]:
     >>> rebuild(vector + 1)
     {'scales': array([2., 3.]), 'noise': np.float64(1.5)}
     """
-    leaves = Leaves()
-    build = leaves.collect(tree, "the container")
+    leaves = Leaves(of_parameters("if not, leave it out of the container"))
+    build = leaves.collect(tree, "flatten: tree")
     if not leaves.values:
         raise TypeError("flatten: the container has no array and no number.")
-    arrays, numbers = _arrays(leaves.values), [not hasattr(x, "dtype") for x in leaves.values]
+    arrays, numbers = arrays_of(leaves.values), [not hasattr(x, "dtype") for x in leaves.values]
     parts, places = [], []
     for A, number in zip(arrays, numbers, strict=True):
         xp = namespace(A)

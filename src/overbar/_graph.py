@@ -1,6 +1,6 @@
 """The graph of a computation: its quantities, how they depend on each other, and their dots and bars.
 
-May import NumPy, `overbar._front`, `_layout`, `_primitive`, `_sweep`, `_gradients` and `_traced`. For looking at, as
+May import NumPy, `overbar._front`, `_layout`, `_primitive`, `_sweep`, `_containers` and `_traced`. For looking at, as
 the lecture note draws it: a node is a quantity, an edge says which quantity was computed from which, and by which
 primitive.
 """
@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from overbar._containers import Given, Leaves
 from overbar._front import NUMPY
-from overbar._gradients import Given, Leaves
 from overbar._layout import drawn
 from overbar._primitive import Primitive
 from overbar._sweep import pull_along, push_along, push_call, trace

@@ -1,10 +1,10 @@
 """Forward and reverse sweeps over a graph of primitives, in NumPy alone.
 
-May import NumPy, `overbar._front`, `_traced`, `_traced_words` and `rules`. The lecture note's picture: computing f
-writes down which primitive made which array from which; a forward sweep carries tangents through this list from first
-to last, a reverse sweep carries bars from last to first, adding up where an array was used more than once. `vjp`, `jvp`
-and `jacobian` take any function built from primitives; a single primitive is the smallest case. The function may itself
-call them: derivatives have derivatives, of any order.
+May import NumPy, `overbar._containers`, `_front`, `_namespace`, `_traced`, `_traced_words` and `rules`. The lecture
+note's picture: computing f writes down which primitive made which array from which; a forward sweep carries tangents
+through this list from first to last, a reverse sweep carries bars from last to first, adding up where an array was used
+more than once. `vjp`, `jvp` and `jacobian` take any function built from primitives; a single primitive is the smallest
+case. The function may itself call them: derivatives have derivatives, of any order.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from overbar import rules
+from overbar._containers import Opened, is_container, parts_of, sequence
 from overbar._front import NUMPY
 from overbar._namespace import front
 from overbar._traced import Tape, Traced, bare, constant, without_constants
@@ -93,7 +94,21 @@ def _value(x, tape):
     """The value of what a traced function returned: of NumPy, or of a sweep around this one."""
     if type(x) is Traced and (x.tape is tape or x.tape is None):
         x = x.value
-    return x if type(x) is Traced else np.asarray(x)
+    if type(x) is Traced:
+        return x
+    parts = parts_of(x) or ()
+    if any(type(part) is Traced or parts_of(part) is not None for _, _, part in parts) or isinstance(x, dict):
+        raise TypeError(
+            f"the function returned a {type(x).__name__} as one of its values. Return an array, or a tuple of arrays: "
+            "return d['a'], d['b'] instead of d."
+        )
+    array = np.asarray(x)  # of a number, or a list of numbers, too
+    if array.dtype.kind not in "biufc":
+        raise TypeError(
+            f"the function returned {x!r}, and must return an array, or a tuple of arrays."
+            + (" Is a `return` missing?" if x is None else "")
+        )
+    return array
 
 
 def _slot(x, tape):
@@ -193,8 +208,10 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     f : callable
         A primitive, or any function built from primitives (``+ - * / @ **`` and indexing are primitives too). Static
         options go in by `functools.partial` or a lambda.
-    *args : array_like
-        Where to differentiate: float32, float64, complex64 or complex128, any shape that f takes.
+    *args : array_like, or containers of arrays
+        Where to differentiate: float32, float64, complex64 or complex128, any shape that f takes. Or nested dicts,
+        lists, tuples and dataclasses of arrays and numbers. A list or tuple of numbers alone, nested or not, is an
+        array.
 
     Returns
     -------
@@ -202,12 +219,15 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
         f(*args), an array or a tuple of arrays.
     pullback : callable
         Takes the bar of the value (for a tuple: a tuple, None where absent) and returns a tuple with the bar of each
-        argument, each of its argument's shape and dtype. For complex arrays dz = Re Σ conj(Ā) dA.
+        argument, each of its argument's shape and dtype; of a container in the same containers, None for what has no
+        derivative there, a word or a switch. For complex arrays dz = Re Σ conj(Ā) dA.
 
     Raises
     ------
     numpy.linalg.LinAlgError
         What f raises; a cotangent of the wrong shape.
+    TypeError
+        A container holds integers, or something that is no array and no number.
 
     Notes
     -----
@@ -225,6 +245,10 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     array([[ 0.3125, -0.125 ],
            [-0.125 ,  0.25  ]])
     """
+    tree = _opened("vjp", args)
+    if tree is not None:
+        value, flat = vjp(lambda *arrays: f(*tree.given(arrays)), *tree.arrays)
+        return value, lambda bar: tree.inside(flat(bar))
     values, several, arrays, sweep = reverse(f, args)
 
     def pullback(bar):
@@ -242,10 +266,10 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     ----------
     f : callable
         As for `vjp`.
-    args : tuple of array_like
-        Where to differentiate.
+    args : tuple of array_like, or of containers of arrays
+        Where to differentiate, as for `vjp`.
     dots : tuple of array_like or None
-        The tangent of each argument, of its shape; None where it is constant.
+        The tangent of each argument, of its shape; None where it is constant. Of a container in the same containers.
 
     Returns
     -------
@@ -256,6 +280,8 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     ------
     numpy.linalg.LinAlgError
         What f raises; a tangent of the wrong shape.
+    TypeError
+        `args` or `dots` is no tuple; a tangent has other containers than its argument.
 
     Notes
     -----
@@ -268,6 +294,10 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     >>> overbar.jvp(overbar.trace, (A,), (A_dot,))
     (np.float64(5.0), np.float64(2.0))
     """
+    args, dots = sequence("jvp", "args", args), sequence("jvp", "dots", dots)
+    tree = _opened("jvp", args)
+    if tree is not None:
+        return jvp(lambda *arrays: f(*tree.given(arrays)), tree.arrays, tree.dots(dots))
     values, several, found = forward(f, args, dots)
     dots = tuple([_returned(_zeros(v) if dot is None else dot) for v, dot in zip(values, found, strict=True)])
     values = tuple(map(_returned, values))
@@ -282,15 +312,16 @@ def jacobian(f: Callable[..., Any], *args: Any, argnum: int = 0) -> np.ndarray:
     ----------
     f : callable
         As for `vjp`; it must return one array.
-    *args : array_like
-        Where to differentiate. Real; for a complex function use `vjp` or `jvp`.
+    *args : array_like, or containers of arrays
+        Where to differentiate, as for `vjp`. Real; for a complex function use `vjp` or `jvp`.
     argnum : int
         Which argument.
 
     Returns
     -------
     ndarray
-        Shape f(*args).shape + args[argnum].shape; entry [i..., j...] is ∂f[i...]/∂args[argnum][j...].
+        Shape f(*args).shape + args[argnum].shape; entry [i..., j...] is ∂f[i...]/∂args[argnum][j...]. For a container
+        such arrays in the same containers.
 
     Raises
     ------
@@ -309,17 +340,43 @@ def jacobian(f: Callable[..., Any], *args: Any, argnum: int = 0) -> np.ndarray:
     array([[1., 0.],
            [0., 1.]])
     """
+    tree = _opened("jacobian", args)
+    if tree is not None:
+        value, pullback = vjp(lambda *arrays: f(*tree.given(arrays)), *tree.arrays)
+        wanted = tree.spans[argnum]
+        found = dict(zip(wanted, _rows(value, pullback, tree.arrays, wanted), strict=True))
+        return tree.inside([found.get(i) for i in range(len(tree.arrays))])[argnum]
     value, pullback = vjp(f, *args)
+    return _rows(value, pullback, args, [argnum])[0]
+
+
+def _rows(value, pullback, arrays, wanted):
+    """The derivatives of a value by some of the arrays, from unit cotangents."""
     if isinstance(value, tuple):
         raise TypeError("jacobian takes a function of one output. Select one: lambda A: f(A)[0].")
-    if value.dtype.kind == "c" or any(np.asarray(bare(a)).dtype.kind == "c" for a in args):
+    if value.dtype.kind == "c" or any(np.asarray(bare(a)).dtype.kind == "c" for a in arrays):
         raise TypeError("jacobian is for real arrays. For complex ones use vjp or jvp.")
     rows = []
     for i in np.ndindex(value.shape):
         unit = np.zeros(value.shape, value.dtype)
         unit[i] = 1
-        rows.append(pullback(unit)[argnum])
-    return stacked(rows, value.shape, args[argnum])
+        bars = pullback(unit)
+        rows.append([bars[k] for k in wanted])
+    return [stacked([row[j] for row in rows], value.shape, arrays[k]) for j, k in enumerate(wanted)]
+
+
+def _opened(name, args):
+    """The arguments of a call taken apart, where there are containers among them; else None."""
+    for x in args:
+        if type(x) is not np.ndarray and type(x) is not Traced and is_container(x):
+            break
+    else:
+        return None
+    labels = [f"{name}: argument {i}" for i in range(len(args))]
+    tree = Opened(name, args, labels, "if not, bind it by a lambda or functools.partial", only_containers=True)
+    if not tree.arrays:
+        raise TypeError(f"{name}: there is nothing to differentiate by in the arguments.")
+    return tree
 
 
 def stacked(rows, shape, A):

@@ -259,6 +259,10 @@ def functions(xp: Any, floating: Any) -> dict[Any, Any]:
         return xp.sum(a * weights, axis=axis, keepdims=keepdims) / total
 
     def linspace(start, stop, num=50, endpoint=True):
+        if isinstance(start, (int, float)):  # takes the dtype of the other
+            start = np.asarray(start, np.result_type(start, stop.dtype))
+        elif isinstance(stop, (int, float)):
+            stop = np.asarray(stop, np.result_type(stop, start.dtype))
         start, stop = operands(start, stop)
         count = num - 1 if endpoint else num
         wide = np.broadcast_shapes(start.shape, stop.shape)
@@ -310,9 +314,7 @@ def functions(xp: Any, floating: Any) -> dict[Any, Any]:
         return xp.where(inside, picked(array, np.pad(places, pad_width)), filled) if array.size else filled
 
     def picked(A, places):
-        """The entries of A at places of it, counted through all its dimensions; or a list or tuple of such arrays."""
-        if isinstance(places, (list, tuple)):
-            return type(places)([picked(A, part) for part in places])
+        """The entries of A at places of it, counted through all its dimensions."""
         return xp.reshape(xp.take(ravel(A), places.reshape(-1)), places.shape)
 
     def rearranging(function, names):
@@ -339,6 +341,11 @@ def functions(xp: Any, floating: Any) -> dict[Any, Any]:
                 if name in given.arguments:
                     given.arguments[name] = places(given.arguments[name])
             found = function(*given.args, **given.kwargs)
+            if isinstance(found, (list, tuple)):  # several arrays, each made of one that was given
+                ends = np.cumsum([part.size for part in parts])
+                own = [min(np.searchsorted(ends, np.min(p, initial=ends[-1]), "right"), len(ends) - 1) for p in found]
+                made = [picked(parts[i], p - (ends[i] - parts[i].size)) for i, p in zip(own, found, strict=True)]
+                return type(found)(made)
             entries = [ravel(part) for part in parts]
             return picked(entries[0] if len(entries) == 1 else xp.concat(floating(entries), axis=0), found)
 

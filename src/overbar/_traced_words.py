@@ -274,11 +274,42 @@ class _TraceFront(NumpyFront):
         sees their numbers."""
         if options is not primitive.defaults:
             self._refuse_options(primitive, options)
-        tape = None
+        tape, values, slots = None, [], []
         for a in arrays:
-            if type(a) is Traced and a.tape is not None and (tape is None or a.tape.level > tape.level):
-                tape = a.tape
-        # what the tape below sees: to it, arrays of lower tapes are as they are, and constants plain
+            slot = None
+            if type(a) is Traced:
+                own, value = a.tape, a.value
+                if type(value) is Traced or (own is not tape and own is not None and tape is not None):
+                    tape, values, slots, outputs, lacking = self._below(primitive, arrays, options)
+                    break
+                if own is not None:
+                    tape, slot = own, a.slot
+                a = value
+            values.append(a)
+            slots.append(slot)
+        else:  # one sweep alone, as most are
+            values, outputs, lacking = primitive.apply(NUMPY, values, options, True)
+        # a call in tuples: of numbers and arrays alone, the garbage collector does not look at them
+        if len(outputs) == 1:  # as most have: what follows, without its loops
+            (out,) = outputs
+            if type(out) not in _ARRAYS:
+                out = np.asarray(out)
+            traced = Traced(out, tape)
+            if tape is not None:
+                tape.calls.append((primitive, tuple(slots), tuple(values), (traced.slot,), (out,), options, lacking))
+            return values, (traced,), lacking
+        outputs = tuple([out if type(out) in _ARRAYS else np.asarray(out) for out in outputs])
+        traced = tuple([Traced(out, tape) for out in outputs])
+        if tape is not None:
+            made = tuple([out.slot for out in traced])
+            tape.calls.append((primitive, tuple(slots), tuple(values), made, outputs, options, lacking))
+        return values, traced, lacking
+
+    def _below(self, primitive, arrays, options):
+        """A call where sweeps are inside one another: the innermost one's tape, and what it writes down. To the tape
+        below, arrays of lower tapes are as they are, and constants plain."""
+        tapes = [a.tape for a in arrays if type(a) is Traced and a.tape is not None]
+        tape = max(tapes, key=lambda tape: tape.level, default=None)
         values, slots, below = [], [], NUMPY
         for a in arrays:
             slot = None
@@ -296,18 +327,7 @@ class _TraceFront(NumpyFront):
             values = [v if type(v) is Traced else a for v, a in zip(values, arrays, strict=True)]
             if tape is not None:
                 tape.nested = True
-        if len(outputs) == 1:  # as most have: what follows, without its loops
-            (out,) = outputs
-            outputs = [out if type(out) in _ARRAYS else np.asarray(out)]
-            traced = (Traced(outputs[0], tape),)
-            made = [traced[0].slot]
-        else:
-            outputs = [out if type(out) in _ARRAYS else np.asarray(out) for out in outputs]
-            traced = tuple([Traced(out, tape) for out in outputs])
-            made = [out.slot for out in traced]
-        if tape is not None:
-            tape.calls.append((primitive, slots, values, made, outputs, options, lacking))
-        return values, traced, lacking
+        return tape, values, slots, outputs, lacking
 
     def _refuse_options(self, primitive, options):
         for name, value in options.items():
@@ -365,18 +385,35 @@ def _operator(primitive, reflected):
     return operator
 
 
+def _product(A, B):
+    """A @ B. Vectors have primitives of their own: as matrices they would take twice as long."""
+    if type(A) in _ARRAYS and type(B) in _ARRAYS and A.dtype.kind in "fc" and B.dtype.kind in "fc":
+        primitive = _PRODUCTS[A.ndim == 1, B.ndim == 1]
+        return TRACE.enter(primitive, (A, B), primitive.defaults)
+    return rules.matmul(*floating((A, B)))
+
+
+_PRODUCTS = {
+    (False, False): rules.matmul,
+    (False, True): _entries.matrix_times_vector,
+    (True, False): _entries.vector_times_matrix,
+    (True, True): _entries.vector_times_vector,
+}
+
+
 for _name, _ufunc, _primitive in (
     ("add", np.add, rules.add),
     ("sub", np.subtract, rules.subtract),
     ("mul", np.multiply, rules.multiply),
     ("truediv", np.divide, _entries.divide),
-    ("matmul", np.matmul, rules.matmul),
     ("pow", np.power, rules.power),
     ("mod", np.remainder, _ufuncs.remainder),
 ):
     REFLECTED[_ufunc] = _operator(_primitive, reflected=True)
     setattr(Traced, f"__r{_name}__", REFLECTED[_ufunc])
     setattr(Traced, f"__{_name}__", _operator(_primitive, reflected=False))
+REFLECTED[np.matmul] = lambda B, A: _product(A, B)
+Traced.__matmul__, Traced.__rmatmul__ = _product, REFLECTED[np.matmul]
 Traced.__neg__ = lambda self: -1 * self
 
 for _name in (

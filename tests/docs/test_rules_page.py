@@ -257,8 +257,11 @@ OUTPUTS = {
     "cholesky": "L", "cholesky_update": "M", "cholesky_downdate": "M", "expm_frechet": "L", "pinv": "X",
     "softmax_cross_entropy": "c",
 }  # fmt: skip
-NAMES = {"logits": "x", "targets": "t", "Y": "y", "T": "t"}
-TRIANGULAR = {"cho_logdet", "cho_solve", "cholesky_inverse", "cholesky_update", "cholesky_downdate", "solve_triangular"}
+NAMES = {"logits": "x", "targets": "t", "Y": "y", "T": "t", "mean": "μ"}
+TRIANGULAR = {
+    "cho_logdet", "cho_solve", "cholesky_inverse", "cholesky_update", "cholesky_downdate", "gaussian_logpdf_cholesky",
+    "solve_triangular",
+}  # fmt: skip
 
 
 def divided(f, df):

@@ -39,6 +39,7 @@ NO_DEGREE = {
     "fill_triangular": (["v"], "an exponential on the diagonal, and none beside it"),
     "fractional_matrix_power": (["A", "t"], "the derivative with respect to t has the logarithm of A in it"),
     "funm": (["A"], "f is anything"),
+    "gaussian_logpdf": (["K", "mean", "y"], "K is a square of what y and the mean are; tests/rules/test_gaussian.py"),
     "householder_product": (["A", "tau"], "reflections I − τ v vᴴ"),
     "ldl_factor": (["A"], "one array holds L, of degree 0, and D, of degree 1"),
     "ldl_solve": (["LD"], "one array holds L, of degree 0, and D, of degree 1"),

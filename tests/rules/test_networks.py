@@ -74,9 +74,26 @@ def test_numbers_of_classes_are_rows_of_ones_and_zeros():
 @pytest.mark.parametrize("wrong", [[0, 1, 3, 0, 0], [0, 0, -1, 0, 0]])
 def test_the_number_of_no_class_is_refused(wrong):
     with pytest.raises(
-        np.linalg.LinAlgError, match=r"argument targets \(matrix 2 of the batch\) has the number of no class"
+        np.linalg.LinAlgError,
+        match=r"targets \(matrix 2 of the batch\) has the number of no class\. There are 3, .* from 0 to 2",
     ):
         overbar.softmax_cross_entropy(X, np.array(wrong))
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (np.array([0, 1, 2]), r"targets of shape \(3,\), beside .* \(5, 3\), does not fit: .* of shape \(5,\)"),
+        (np.array([0.0, 1, 2, 0, 0]), r"dtype float64 has one entry for each example.*targets.astype\(int\)"),
+        (np.zeros((5, 1), int), r"a dimension more than the numbers of classes: pass targets\[\.\.\., 0\]"),
+        (np.eye(5, 3, dtype=int), r"as many dimensions as logits.*targets.astype\(float\)"),
+    ],
+)
+def test_targets_of_another_kind_are_refused_with_what_to_pass(targets, message):
+    with pytest.raises(np.linalg.LinAlgError, match=message):
+        overbar.softmax_cross_entropy(X, targets)
+    with pytest.raises(np.linalg.LinAlgError, match=message):
+        overbar.grad(lambda x: overbar.sum(overbar.softmax_cross_entropy(x, targets)))(X)
 
 
 def test_a_class_that_is_excluded_and_one_that_is_certain():

@@ -146,6 +146,15 @@ class _funm(Primitive):
     def __call__(self, A: Any, f: Any, df: Any = None) -> Any:
         """A function C = f(A) of a general square matrix, diagonalisable or not, from a function f of numbers."""
 
+class _gaussian_logpdf(Primitive):
+    def __call__(self, y: Any, mean: Any, K: Any) -> Any:
+        """The logarithm of a Gaussian density, c = log N(y | μ, K)."""
+
+class _gaussian_logpdf_cholesky(Primitive):
+    def __call__(self, y: Any, mean: Any, L: Any) -> Any:
+        """The logarithm of a Gaussian density from the Cholesky factor of its covariance matrix, c = log N(y | μ, L
+        Lᴴ)."""
+
 class _hessenberg(Primitive):
     def __call__(self, A: Any) -> Any:
         """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""
@@ -588,6 +597,8 @@ expmh: _expmh
 fill_triangular: _fill_triangular
 fractional_matrix_power: _fractional_matrix_power
 funm: _funm
+gaussian_logpdf: _gaussian_logpdf
+gaussian_logpdf_cholesky: _gaussian_logpdf_cholesky
 hessenberg: _hessenberg
 householder_product: _householder_product
 inv: _inv
@@ -724,6 +735,8 @@ __all__ = [
     "fractional_matrix_power",
     "funm",
     "gammaln",
+    "gaussian_logpdf",
+    "gaussian_logpdf_cholesky",
     "hessenberg",
     "householder_product",
     "imag",

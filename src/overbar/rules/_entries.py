@@ -7,7 +7,7 @@ that are of no use otherwise are here; those that people use, too, are listed in
 
 import numpy as np
 
-from overbar._namespace import namespace
+from overbar._namespace import mH, mT, namespace
 from overbar._primitive import Primitive, primitive
 
 
@@ -36,6 +36,90 @@ def _(case):
 @divide.reference
 def _(mp, A, B):
     return A / B
+
+
+@primitive("(m,n),(n)->(m)")
+def matrix_times_vector(A, b):
+    """The product c = A b. From ċ = Ȧ b + A ḃ: Ā = c̄ bᴴ and b̄ = Aᴴ c̄, by the argument for `matmul`."""
+    return _times_vector(A, b)
+
+
+@matrix_times_vector.vjp
+def _(c_bar, c, A, b):
+    return lambda: c_bar[..., :, None] * namespace(b).conj(b)[..., None, :], lambda: _times_vector(mH(A), c_bar)
+
+
+@matrix_times_vector.jvp
+def _(c, A, b):
+    return lambda A_dot: _times_vector(A_dot, b), lambda b_dot: _times_vector(A, b_dot)
+
+
+@matrix_times_vector.samples
+def _(case):
+    yield case(case.normal(3, 4), case.normal(4))
+
+
+@matrix_times_vector.reference
+def _(mp, A, b):
+    return A @ b
+
+
+def _times_vector(A, b):
+    return A @ b if len(b.shape) == 1 else (A @ b[..., None])[..., 0]
+
+
+@primitive("(m),(m,n)->(n)")
+def vector_times_matrix(a, B):
+    """The product c = aᵀ B. From ċ = ȧᵀ B + aᵀ Ḃ: ā = conj(B) c̄ and B̄ = conj(a) c̄ᵀ."""
+    return _times_vector(mT(B), a)
+
+
+@vector_times_matrix.vjp
+def _(c_bar, c, a, B):
+    conj = namespace(B).conj
+    return lambda: _times_vector(conj(B), c_bar), lambda: conj(a)[..., :, None] * c_bar[..., None, :]
+
+
+@vector_times_matrix.jvp
+def _(c, a, B):
+    return lambda a_dot: _times_vector(mT(B), a_dot), lambda B_dot: _times_vector(mT(B_dot), a)
+
+
+@vector_times_matrix.samples
+def _(case):
+    yield case(case.normal(3), case.normal(3, 4))
+
+
+@vector_times_matrix.reference
+def _(mp, a, B):
+    return B.T @ a
+
+
+@primitive("(n),(n)->()")
+def vector_times_vector(a, b):
+    """The product c = aᵀ b, without a conjugate. From ċ = ȧᵀ b + aᵀ ḃ: ā = conj(b) c̄ and b̄ = conj(a) c̄."""
+    return namespace(a, b).sum(a * b, axis=-1) if max(len(a.shape), len(b.shape)) > 1 else a @ b
+
+
+@vector_times_vector.vjp
+def _(c_bar, c, a, b):
+    conj = namespace(a, b).conj
+    return lambda: conj(b) * c_bar[..., None], lambda: conj(a) * c_bar[..., None]
+
+
+@vector_times_vector.jvp
+def _(c, a, b):
+    return lambda a_dot: vector_times_vector(a_dot, b), lambda b_dot: vector_times_vector(a, b_dot)
+
+
+@vector_times_vector.samples
+def _(case):
+    yield case(case.normal(3), case.normal(3))
+
+
+@vector_times_vector.reference
+def _(mp, a, b):
+    return a.T @ b
 
 
 @primitive("()->()")

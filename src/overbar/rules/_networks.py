@@ -1,7 +1,7 @@
 """Networks: the affine layer, and the losses at the end.
 
-May import `overbar._namespace`, `overbar._primitive` and `rules.exponential_sums`. The non-linearities between are
-elementwise: `tanh`, and those of `rules.special_functions` and `rules.choosing`.
+May import `overbar._namespace`, `_primitive`, `_signature` and `rules.exponential_sums`. The non-linearities between
+are elementwise: `tanh`, and those of `rules.special_functions` and `rules.choosing`.
 """
 
 import math
@@ -10,6 +10,7 @@ import numpy as np
 
 from overbar._namespace import front, mT, namespace
 from overbar._primitive import once, primitive
+from overbar._signature import broadcasts
 from overbar.rules._exponential_sums import logsumexp, softmax
 
 
@@ -249,9 +250,18 @@ def with_classes(logits, targets):
     if isinstance(targets, (int, list, tuple)):
         targets = np.asarray(targets)
     x = known.as_arrays([logits])[0]
-    if not known.xp.is_floating(x) or not _holds_integers(targets) or len(targets.shape) >= len(x.shape):
+    if not known.xp.is_floating(x) or not hasattr(targets, "dtype"):
         return logits, targets
-    xp, n = known.xp, known.xp.shape(x)[-1]
+    xp = known.xp
+    _check_targets(
+        known,
+        targets,
+        targets.shape if isinstance(targets, np.ndarray) else xp.static_shape(targets),
+        xp.static_shape(x),
+    )
+    if not _holds_integers(targets):
+        return logits, targets
+    n = xp.shape(x)[-1]
     if isinstance(targets, np.ndarray):
         targets = xp.constant(targets, x)
     classes = xp.count(n, x)
@@ -260,8 +270,38 @@ def with_classes(logits, targets):
     T, found = xp.cast(one_hot, x), xp.any(one_hot, axis=-1)
     if not known.sees_numbers(found):  # a compiler or a transform looks on
         return x, xp.where(found[..., None], T, math.nan * xp.ones_like(T))
-    message = "softmax_cross_entropy: argument targets has the number of no class: of n logits, from 0 to n − 1."
+    message = (
+        "softmax_cross_entropy: argument targets has the number of no class. "
+        f"There are {n}, one for each logit, with numbers from 0 to {n - 1}."
+    )
     return x, known.require(T[..., None, :], found, message, "targets")[..., 0, :]
+
+
+def _check_targets(known, targets, given, shape):
+    """Refuse what is neither a probability for each logit nor the number of a class for each example."""
+    if None in (given, shape) or None in (*given, *shape) or not shape:
+        return
+    problem = None
+    if not _holds_integers(targets):
+        if given == shape[:-1] and given and given[-1] != shape[-1]:
+            problem = f"of dtype {_dtype(targets)} has one entry for each example. Numbers of classes are integers"
+            remedy = "convert them, targets.astype(int) in NumPy"
+    elif len(given) == len(shape) and given == (*shape[:-1], 1):
+        problem, remedy = "has a dimension more than the numbers of classes", "pass targets[..., 0]"
+    elif len(given) >= len(shape):
+        problem = "holds integers, and has as many dimensions as logits. Probabilities are floating point"
+        remedy = "convert them, targets.astype(float) in NumPy; numbers of classes have a dimension less"
+    elif not broadcasts(given, shape[:-1]) and not broadcasts(shape[:-1], given):
+        problem, remedy = "does not fit", f"pass one number of a class for each example, of shape {shape[:-1]}"
+    if problem:
+        raise known.ShapeError(
+            f"softmax_cross_entropy: argument targets of shape {given}, beside logits of shape {shape}, {problem}: "
+            f"{remedy}."
+        )
+
+
+def _dtype(x):
+    return getattr(x.dtype, "name", None) or str(x.dtype).rpartition(".")[2]
 
 
 def _holds_integers(x):
