@@ -14,15 +14,17 @@ except ImportError as error:
 
 from torch_ops import _ops, linalg
 from torch_ops._ops import *
-from torch_ops._rerouting import reroute
+from torch_ops._rerouting import install, reroute, uninstall
 from torch_ops._wrapping import wrap
 
 if typing.TYPE_CHECKING:
     from torch_ops import library
 
 __all__ = [
+    "install",
     "linalg",
     "reroute",
+    "uninstall",
     "wrap",
     *sorted(name for name, value in vars(_ops).items() if hasattr(value, "primitive")),
 ]

@@ -1,7 +1,7 @@
 """PyTorch's front: how a primitive is called, recorded and given to compilers there.
 
 May import torch, array-api-compat, `overbar` and the neighbours below it: `_words`, `_function`, `_graphs`, `_blocks`,
-`_host`, `_watching`, `_internals`.
+`_host`, `_watching`, `_internals`, `_originals`.
 """
 
 import functools
@@ -16,6 +16,7 @@ from overbar._namespace import register
 from overbar.kernels._ldl import sytrf
 from overbar.kernels._lu import getrf
 from torch_ops import _host as host
+from torch_ops import _originals as originals
 from torch_ops._blocks import as_one_op
 from torch_ops._function import adopt, record
 from torch_ops._graphs import in_graph, key_of
@@ -162,7 +163,7 @@ class TorchFront(Front):
 
 @getrf.implemented_by(place="torch")
 def _(A):
-    LU, pivots, _ = torch.linalg.lu_factor_ex(A)
+    LU, pivots, _ = originals.linalg.lu_factor_ex(A)
     P, _, _ = torch.lu_unpack(LU, pivots, unpack_data=False)
     # ones counted: argmax has no answer for an empty matrix
     p = (P.real * torch.arange(A.shape[-2], dtype=P.real.dtype, device=A.device)[:, None]).sum(-2)
@@ -171,7 +172,7 @@ def _(A):
 
 @sytrf.implemented_by(place="torch")
 def _(A, hermitian):
-    LD, pivots, _ = torch.linalg.ldl_factor_ex(A, hermitian=hermitian)
+    LD, pivots, _ = originals.linalg.ldl_factor_ex(A, hermitian=hermitian)
     return LD.tril(), pivots
 
 

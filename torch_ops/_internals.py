@@ -6,6 +6,7 @@ PyTorch does not have. Names that are used in every call of an op are PyTorch's 
 
 import contextlib
 import functools
+import sys
 
 import torch
 from torch._C import _functorch
@@ -138,6 +139,31 @@ LUWithInfo = torch.return_types._lu_with_info
 def is_removed(name):
     """Whether all that is left of torch.<name> is the error which says what to use instead."""
     return getattr(getattr(torch, name, None), "__module__", "") == "torch._linalg_utils"
+
+
+#: the module of what is written in C++
+COMPILED = torch._C.__name__
+#: the `__torch_function__` of a class that overrides nothing, such as torch.nn.Parameter
+IS_NOT_OVERRIDDEN = torch._C._disabled_torch_function_impl
+
+
+def is_compiler_in_use():
+    """Whether somebody has asked torch.compile for something, in this process."""
+    frames = sys.modules.get("torch._dynamo.eval_frame")
+    return frames is not None and any(backend is not None for backend in frames.cached_backends.values())
+
+
+def tables_of_dynamo():
+    """What makes dynamo's tables of what torch consists of, once."""
+    rules = sys.modules.get("torch._dynamo.trace_rules")
+    return () if rules is None else (rules.get_torch_obj_rule_map, rules.get_tensor_method)
+
+
+def know_in_torchscript(stand_in, function):
+    """Let TorchScript take a function for another one, whose operator or source it knows."""
+    if operator := torch.jit._builtins._find_builtin(function):
+        torch.jit._builtins._register_builtin(stand_in, operator)
+    stand_in.__prepare_scriptable__ = lambda: function
 
 
 def exchange_checkpoints(exchanged):

@@ -19,6 +19,7 @@ from overbar.rules._networks import with_classes
 from overbar.rules._norms import two_dimensions
 from overbar.rules._phases import OF_EIGENVECTORS, OF_SINGULAR_VECTORS
 from overbar.rules._svd import all_outputs
+from torch_ops import _originals as originals
 from torch_ops._front import TORCH
 from torch_ops._internals import det_with_factors, forward_mode
 from torch_ops._norms import vector_norm
@@ -31,7 +32,7 @@ from torch_ops._wrapping import FULL, REAL, small, wrap
 def _cholesky_solve(B, L, upper=False):
     # torch.cholesky_solve has a derivative that depends on the triangle of L which it does not read, and a gradient
     # there. Behind tril, it is right in reverse and forward mode, to any order.
-    return torch.cholesky_solve(B, L.triu() if upper else L.tril(), upper)
+    return originals.cholesky_solve(B, L.triu() if upper else L.tril(), upper)
 
 
 def _one_system_each(A, B, **_):
@@ -45,12 +46,12 @@ def _matrix(input, **_):
 
 def _cholesky_inverse(L, upper=False):
     # So is torch.cholesky_inverse, but for its forward mode, which is wrong.
-    return torch.cholesky_inverse(L.triu() if upper else L.tril(), upper)
+    return originals.cholesky_inverse(L.triu() if upper else L.tril(), upper)
 
 
 def _solve(A, B, *, left=True):
     if not _vectors(A, B):
-        return torch.linalg.solve(A, B, left=left)
+        return originals.linalg.solve(A, B, left=left)
     return solve.rule_op(A, B[..., None], left=left)[..., 0]
 
 
@@ -123,12 +124,12 @@ def _finite(x):
 
 
 def _slogdet(A):
-    found = torch.linalg.slogdet(A)
+    found = originals.linalg.slogdet(A)
     return found if _finite(found.logabsdet) else slogdet.rule_op(A)
 
 
 def _logdet(A):
-    found = torch.logdet(A)
+    found = originals.logdet(A)
     # NaN where the determinant is negative; of complex ones no look is quick
     return found if not found.is_complex() and _finite(found) else logdet.rule_op(A)
 
@@ -180,7 +181,7 @@ def _real_numbers_tell(A, *_, **__):
 
 
 def _eigh(A, UPLO="L"):
-    found = w, V = torch.linalg.eigh(A, UPLO)
+    found = w, V = originals.linalg.eigh(A, UPLO)
     if 0 not in A.shape:
         turn(V, OF_EIGENVECTORS)
     if not A.requires_grad or _separated(A, w, _SMALL_FOR_VECTORS):
@@ -194,7 +195,7 @@ def _few_columns(A, full_matrices=True, **_):
 
 
 def _svd(A, full_matrices=True, *, driver=None):
-    found = U, S, Vh = torch.linalg.svd(A, full_matrices, driver=driver)
+    found = U, S, Vh = originals.linalg.svd(A, full_matrices, driver=driver)
     turn(U, OF_SINGULAR_VECTORS, Vh)
     if not A.requires_grad or _regular(A, S, _SMALL_FOR_VECTORS):
         return found
@@ -204,8 +205,8 @@ def _svd(A, full_matrices=True, *, driver=None):
 
 def _eigvalsh(A, UPLO="L"):
     if not torch.is_grad_enabled():
-        return torch.linalg.eigvalsh(A, UPLO)
-    w, V = torch.linalg.eigh(A, UPLO)
+        return originals.linalg.eigvalsh(A, UPLO)
+    w, V = originals.linalg.eigh(A, UPLO)
     if _separated(A, w):
         return w
     # the derivative of the values is the same for any signs of vectors
@@ -215,8 +216,8 @@ def _eigvalsh(A, UPLO="L"):
 
 def _svdvals(A, *, driver=None):
     if not torch.is_grad_enabled():
-        return torch.linalg.svdvals(A, driver=driver)
-    U, S, Vh = torch.linalg.svd(A, False, driver=driver)
+        return originals.linalg.svdvals(A, driver=driver)
+    U, S, Vh = originals.linalg.svd(A, False, driver=driver)
     if _regular(A, S):
         return S
     U, S, Vh, *hidden = all_outputs(A.detach(), U.detach(), S.detach(), Vh.detach())
@@ -233,7 +234,7 @@ def _values_tell(A):
 
 
 def _eigvals(A):
-    w, V = torch.linalg.eig(A)
+    w, V = originals.linalg.eig(A)
     if w.ndim == 1:  # in Python, which takes less time than a few operations of PyTorch do
         rows = w.tolist()
         key = [x.real + x.imag / math.pi for x in rows]
@@ -284,10 +285,10 @@ def _independent(V):
     # power n - 1 of the root of the mean of the squares of the others, whose sum is at most n.
     room, n = 1e-3 * torch.finfo(V.dtype).eps ** -0.5, V.size(-1)
     if n <= 8:
-        size = _volume(V.tolist()) if V.ndim == 2 else torch.linalg.det(V).abs().amin().item()
+        size = _volume(V.tolist()) if V.ndim == 2 else originals.linalg.det(V).abs().amin().item()
         if size * room > 1.7:
             return True
-    inverse, info = torch.linalg.inv_ex(V)
+    inverse, info = originals.linalg.inv_ex(V)
     return not info.any() and bool(inverse.abs().amax() < room)
 
 
@@ -309,7 +310,7 @@ def _two_norm(A, p=None, **_):
 
 
 def _cond(A, p=None):
-    _, S, _ = torch.linalg.svd(A, False)
+    _, S, _ = originals.linalg.svd(A, False)
     if not _ends_are_apart(A, S):
         return cond.rule_op(A, p)
     first, last = S.select(-1, 0), S.select(-1, -1)
@@ -341,12 +342,12 @@ def _plain_pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
 
 
 def _pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
-    found = torch.linalg.pinv(A)
+    found = originals.linalg.pinv(A)
     if not found.numel():
         return found
     # of products as A⁻¹ A⁻¹ A⁻¹ Ā̄, and where no digits are lost
     room, eps = _ROOM[A.dtype] ** (1 / 3), torch.finfo(A.dtype).eps
-    size, size_found = (torch.linalg.vector_norm(x.detach(), math.inf).item() for x in (A, found))
+    size, size_found = (originals.linalg.vector_norm(x.detach(), math.inf).item() for x in (A, found))
     if size <= room and size_found <= room and size * size_found * eps**0.5 <= 1:
         return found
     (found,) = TORCH.adopt(rules.pinv, (A,), (found.detach(),))
@@ -354,12 +355,12 @@ def _pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
 
 
 def _lu(A, *, pivot=True):
-    found = torch.linalg.lu(A, pivot=pivot)
+    found = originals.linalg.lu(A, pivot=pivot)
     return found if _pivots_are_large(A, found.U) else lu.rule_op(A, pivot=pivot)
 
 
 def _lu_factor(A, *, pivot=True):
-    found = torch.linalg.lu_factor(A, pivot=pivot)
+    found = originals.linalg.lu_factor(A, pivot=pivot)
     return found if _pivots_are_large(A, found.LU) else lu_factor.rule_op(A, pivot=pivot)
 
 
@@ -368,8 +369,8 @@ def _lstsq(A, B, rcond=None, *, driver=None):
         solution, residuals, *others = lstsq(A, B[..., None], rcond, driver=driver)
         return torch.return_types.linalg_lstsq((solution[..., 0], residuals, *others))
     # PyTorch's solution, and what else is an output here
-    X = torch.linalg.lstsq(A, B, driver=driver).solution
-    _, S, _ = torch.linalg.svd(A, False)
+    X = originals.linalg.lstsq(A, B, driver=driver).solution
+    _, S, _ = originals.linalg.svd(A, False)
     if not _regular(A, S):
         return lstsq.rule_op(A, B, driver=driver)
     residuals = (B - A @ X).square().sum(-2)
@@ -397,7 +398,7 @@ def _lapack_driver(A, B, *, driver):
 
 def _cusolver_driver(A, *, driver):
     if driver is not None:
-        torch.linalg.svdvals(A.new_ones(1, 1), driver=driver)  # PyTorch says which there are, on which device
+        originals.linalg.svdvals(A.new_ones(1, 1), driver=driver)  # PyTorch says which there are, on which device
     return A
 
 
@@ -443,7 +444,7 @@ def _of_sums(A, ord="fro", dim=(-2, -1), *_, dtype=None, **__):
 def _matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     if ord == "fro":
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
-    return torch.linalg.matrix_norm(A, ord, dim, keepdim, dtype=dtype)
+    return originals.linalg.matrix_norm(A, ord, dim, keepdim, dtype=dtype)
 
 
 def _kept(norm, *, dim, keepdim):

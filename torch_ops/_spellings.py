@@ -15,9 +15,10 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from overbar import rules
 from torch_ops import _ops as ops
+from torch_ops import _originals as originals
 from torch_ops._internals import LUWithInfo, is_removed
 from torch_ops._norms import vector_norm
-from torch_ops._watching import watched
+from torch_ops._watching import are_plain, watched
 from torch_ops._words import failure_of
 from torch_ops._wrapping import error_of_the_call, without_out, wrap
 
@@ -72,7 +73,7 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
         return vector_norm(A, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
     if count == 2:
         return ops.matrix_norm(A, ord, (0, 1) if dims is None else tuple(dims), keepdim, dtype=dtype)
-    return torch.linalg.norm(A, ord, dim, keepdim, dtype=dtype)  # PyTorch says what does not fit
+    return originals.linalg.norm(A, ord, dim, keepdim, dtype=dtype)  # PyTorch says what does not fit
 
 
 @_linalg
@@ -88,7 +89,7 @@ def tensorinv(A, ind=2):
     """
     rows, columns = A.shape[:ind], A.shape[ind:]
     if not 0 < ind < A.ndim or math.prod(rows) != math.prod(columns):
-        return torch.linalg.tensorinv(A, ind)  # PyTorch says what does not fit
+        return originals.linalg.tensorinv(A, ind)  # PyTorch says what does not fit
     return ops.inv(A.reshape(math.prod(rows), math.prod(columns))).reshape(*columns, *rows)
 
 
@@ -106,7 +107,7 @@ def tensorsolve(A, B, dims=None):
     moved = A if dims is None else A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
     shape = moved.shape[B.ndim :]
     if math.prod(moved.shape[: B.ndim]) != B.numel() or math.prod(shape) != B.numel():
-        return torch.linalg.tensorsolve(A, B, dims)  # PyTorch says what does not fit
+        return originals.linalg.tensorsolve(A, B, dims)  # PyTorch says what does not fit
     return ops.solve(moved.reshape(B.numel(), B.numel()), B.flatten()).reshape(shape)
 
 
@@ -115,6 +116,7 @@ def _reporting(op, name, report=None):
     makes that of the outputs, of an op that never raises."""
     function, kind = getattr(torch.linalg, name), getattr(torch.return_types, f"linalg_{name}")
     by_matrix = "on_error" in inspect.signature(op).parameters
+    is_passed_on = op.use_builtin_when if by_matrix and op.corrected_builtin is None else None
 
     def reported(*args, check_errors=False, **kwargs):
         if "out" in kwargs:
@@ -122,6 +124,10 @@ def _reporting(op, name, report=None):
         tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)]
         if not watched(tensors):
             return function(*args, check_errors=check_errors, **kwargs)
+        if is_passed_on is not None and args and are_plain(tensors) and is_passed_on(*args, **kwargs):
+            # what PyTorch's function returns, with its derivative, where nothing failed
+            found = function(*args, check_errors=check_errors, **kwargs)
+            return _with_failures(args, kwargs, check_errors) if _any_failed(found.info) else found
         if by_matrix and torch.compiler.is_compiling():  # which cannot look whether something failed
             return _with_failures(args, kwargs, check_errors)
         try:
@@ -162,6 +168,10 @@ def _reporting(op, name, report=None):
     return reported
 
 
+def _any_failed(info):
+    return bool(info if not info.ndim else info.any())
+
+
 def _no_errors(A):
     return A.new_zeros(A.shape[:-2], dtype=torch.int32)
 
@@ -199,7 +209,7 @@ def _lu(input, pivot=True, get_infos=False, out=None):
 
 def _norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     if input.layout is not torch.strided:
-        return torch.norm(input, p, dim, keepdim, dtype=dtype)
+        return originals.norm(input, p, dim, keepdim, dtype=dtype)
     dims = (dim,) if isinstance(dim, int) else dim
     if not isinstance(p, str) or (p == "fro" and (dims is None or len(dims) <= 2)):
         return LINALG["vector_norm"](input, 2.0 if p is None or p == "fro" else p, dims, keepdim, dtype=dtype)

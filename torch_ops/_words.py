@@ -14,6 +14,7 @@ import torch
 from overbar._messages import bad_minor, no_inverse, not_finite, singular
 from overbar._numpy_words import pairs_of
 from overbar._words import Words
+from torch_ops import _originals as originals
 from torch_ops._internals import (
     are_transforms_active,
     count_dispatch_modes,
@@ -182,7 +183,7 @@ class TorchWords(Words):
             C.add_(A @ B, alpha=scale)
 
     def cholesky(self, A, argument="A", on_error="raise"):
-        L, info = torch.linalg.cholesky_ex(A)
+        L, info = originals.linalg.cholesky_ex(A)
         if on_error == "nan":
             return torch.where((info == 0)[..., None, None], L, math.nan)
         if failure := failure_of(info, "linalg.cholesky"):
@@ -199,40 +200,40 @@ class TorchWords(Words):
             # torch's forward rule of solve takes the LU factors that it saved for constants: a derivative of that
             # derivative silently lacks a term (pytorch/pytorch#192540). These factors are differentiable. (So they are
             # in lu_solve, which vmap gets wrong where only B is mapped.)
-            LU, pivots, info = torch.linalg.lu_factor_ex(A)
+            LU, pivots, info = originals.linalg.lu_factor_ex(A)
             P, L, U = torch.lu_unpack(LU, pivots)
-            Y = torch.linalg.solve_triangular(L, P.mT @ B, upper=False, unitriangular=True)
-            X = torch.linalg.solve_triangular(U, Y, upper=True)
+            Y = originals.linalg.solve_triangular(L, P.mT @ B, upper=False, unitriangular=True)
+            X = originals.linalg.solve_triangular(U, Y, upper=True)
         else:
-            X, info = torch.linalg.solve_ex(A, B)
+            X, info = originals.linalg.solve_ex(A, B)
         if check and (failure := failure_of(info, "torch.linalg.solve")):
             index, _ = first_failure(info)
             raise torch.linalg.LinAlgError(f"{failure}\n{singular('A', index)}")
         return X
 
     def inv(self, A, warn=False, regular=False):
-        X, info = torch.linalg.inv_ex(A)
+        X, info = originals.linalg.inv_ex(A)
         if not regular and (failure := failure_of(info, "linalg.inv")):
             index, _ = first_failure(info)
             raise torch.linalg.LinAlgError(f"{failure}\n{no_inverse('A', index)}")
         return X
 
     def slogdet(self, A):
-        return tuple(torch.linalg.slogdet(A))
+        return tuple(originals.linalg.slogdet(A))
 
     def permutation_matrix(self, p, like):
         i = torch.arange(p.shape[-1], device=p.device)
         return (i[:, None] == p[..., None, :]).to(like.dtype)
 
     def qr(self, A, mode="reduced"):
-        return tuple(torch.linalg.qr(A, mode))
+        return tuple(originals.linalg.qr(A, mode))
 
     def eigh(self, A):
-        return tuple(torch.linalg.eigh(A))
+        return tuple(originals.linalg.eigh(A))
 
     def eig(self, A):
         try:
-            return tuple(torch.linalg.eig(A))
+            return tuple(originals.linalg.eig(A))
         except RuntimeError as error:
             if "infs or NaNs" not in str(error):
                 raise
@@ -241,14 +242,14 @@ class TorchWords(Words):
             ) from None
 
     def svd(self, A, full_matrices=False):
-        return tuple(torch.linalg.svd(A, full_matrices=full_matrices))
+        return tuple(originals.linalg.svd(A, full_matrices=full_matrices))
 
     def expm_along(self, A, *directions):
         # For such norms, scaling by the norm is not far from scaling by the powers, and squaring loses a few bits.
         n = A.shape[-1]
         if n > 64 or len(directions) > 1 or not A.is_cpu:
             return None
-        size = torch.linalg.vector_norm(A, dim=(-2, -1))
+        size = originals.linalg.vector_norm(A, dim=(-2, -1))
         if A.ndim > 2 and not size.numel():
             return None
         low, high = (size, size) if A.ndim == 2 else torch.aminmax(size)
@@ -256,12 +257,12 @@ class TorchWords(Words):
         if not 1e-3 <= low.item() <= high.item() <= 16:
             return None
         if not directions:
-            return torch.linalg.matrix_exp(A)
+            return originals.linalg.matrix_exp(A)
         # PyTorch's number of squarings is that of [A E; 0 A], whose norm must not be that of a large E: so its own
         # derivative, for a large cotangent, loses the digits.
         (E,) = directions
         if E.ndim == 2:
-            largest = torch.linalg.vector_norm(E, math.inf).item()
+            largest = originals.linalg.vector_norm(E, math.inf).item()
             limit = 120 if torch.finfo(E.dtype).bits == 32 else 1000
             c = 2.0 ** min(max(math.frexp(largest)[1], -limit), limit) if math.isfinite(largest) else None
         else:
@@ -272,7 +273,7 @@ class TorchWords(Words):
         if A.shape != E.shape:
             A, E = torch.broadcast_tensors(A, E)
         rows = torch.cat([A, E], -1), torch.cat([torch.zeros_like(A), A], -1)
-        return torch.linalg.matrix_exp(torch.cat(rows, -2))[..., :n, n:] * (n * c)
+        return originals.linalg.matrix_exp(torch.cat(rows, -2))[..., :n, n:] * (n * c)
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         if adjoint:
@@ -282,8 +283,8 @@ class TorchWords(Words):
             return _with_columns(lambda columns: self.solve_triangular(A, columns, **options), B)
         if A.ndim == 2 and B.ndim > 2:
             rows = B.reshape(math.prod(B.shape[:-1]), B.shape[-1])
-            return torch.linalg.solve_triangular(A, rows, left=False, **options).reshape(B.shape)
-        return torch.linalg.solve_triangular(A, B, left=left, **options)
+            return originals.linalg.solve_triangular(A, rows, left=False, **options).reshape(B.shape)
+        return originals.linalg.solve_triangular(A, B, left=left, **options)
 
 
 _halves = {}  # ones with halves on the diagonal, by size, dtype and device

@@ -5,10 +5,17 @@ What PyTorch's functions take is read from PyTorch: from the schemas of its oper
 that are written in Python. An argument that no call here gives is a failure.
 """
 
+import ast
+import functools
 import inspect
 import itertools
 import math
+import pickle
+import sys
+import threading
+import types
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +23,7 @@ torch = pytest.importorskip("torch")
 
 import torch_ops  # noqa: E402
 from torch_ops import _ops as ops  # noqa: E402
+from torch_ops import _rerouting as rerouting  # noqa: E402
 from torch_ops import linalg  # noqa: E402
 from torch_ops._rerouting import ROUTES  # noqa: E402
 
@@ -116,6 +124,7 @@ VALUES = {
 ALWAYS = {"solve_triangular": {"upper": False}, "tensorinv": {"ind": 1}}
 
 
+@functools.cache  # asked first when nothing is rerouted
 def place_of(function):
     """Where PyTorch has a function, and by what name."""
     for place in (torch.linalg, torch, torch.Tensor):
@@ -125,10 +134,16 @@ def place_of(function):
     raise LookupError(function)
 
 
+def by_name(function):
+    """A function that is looked up when it is called, as in most of all code."""
+    place, name = place_of(function)
+    return functools.wraps(function)(lambda *args, **kwargs: getattr(place, name)(*args, **kwargs))
+
+
 def arguments(place, name):
     """The arguments of a function of PyTorch's besides its tensors: for each of its overloads the names of those that
     go by position, and of those by keyword."""
-    function = getattr(place, name)
+    function = inspect.unwrap(getattr(place, name))
     if inspect.isfunction(function):
         if name == "lu":  # torch.lu chooses one of two functions of these arguments
             return [(["pivot", "get_infos"], [])]
@@ -242,12 +257,24 @@ def every_warning():
 
 
 def compared(spelling, x, by_position, by_keyword):
-    """A call with us and without: whether it succeeds, and what differs is a failure."""
+    """A call with us and without: whether it succeeds, and what differs is a failure. The function is found by its
+    name, and where it is kept."""
+    function = SPELLINGS[spelling]
+    succeeded = [
+        compared_once(spelling, x, by_position, by_keyword, by_name(function), False),
+        compared_once(spelling, x, by_position, by_keyword, function, True),
+    ]
+    assert succeeded[0] == succeeded[1]
+    return succeeded[0]
+
+
+def compared_once(spelling, x, by_position, by_keyword, rerouted, watch):
     function, name = SPELLINGS[spelling], spelling.rpartition(".")[2]
-    label = f"{spelling} {by_position} {by_keyword}"
+    label = f"{spelling} {by_position} {by_keyword} {'watched' if watch else 'by name'}"
     expected, said = outcome(lambda: function(*x, *by_position, **by_keyword))
-    with torch_ops.reroute():
-        found, said_rerouted = outcome(lambda: function(*x, *by_position, **by_keyword))
+    with torch_ops.reroute(watch=watch) as routes:
+        found, said_rerouted = outcome(lambda: rerouted(*x, *by_position, **by_keyword))
+    assert isinstance(found, Exception) or routes.counts == {spelling.replace("Tensor", "torch.Tensor"): 1}, label
     assert said_rerouted == said, label
     if isinstance(expected, Exception):
         assert type(found) is type(expected), (label, found, expected)
@@ -325,7 +352,7 @@ def test_every_function_of_torch_that_an_op_stands_for_is_routed():
         for place in (torch.linalg, torch, torch.Tensor):
             function = getattr(place, name, None)
             if function is not None and not elsewhere(place, name):
-                assert function in ROUTES, (place, name)
+                assert inspect.unwrap(function) in ROUTES, (place, name)
     assert not handed & {op.__name__ for op in ROUTES.values()}
 
 
@@ -363,7 +390,7 @@ def test_signatures_of_torch_linalg(name):
 @pytest.mark.parametrize("what", ["route", "argument"])
 def test_a_route_or_an_argument_that_is_missing_is_caught(what, monkeypatch):
     if what == "route":
-        monkeypatch.delitem(ROUTES, torch.Tensor.slogdet)
+        monkeypatch.delitem(ROUTES, inspect.unwrap(torch.Tensor.slogdet))
         with pytest.raises(AssertionError, match="slogdet"):
             test_every_function_of_torch_that_an_op_stands_for_is_routed()
     else:
@@ -390,6 +417,8 @@ COFACTORS = torch.tensor([[-2.0, -4.0], [1.0, 2.0]], dtype=D)
 @pytest.mark.parametrize("f", [torch.det, torch.linalg.det, torch.Tensor.det])
 def test_the_determinant_of_a_singular_matrix_has_its_gradient(f):
     with torch_ops.reroute():
+        torch.testing.assert_close(gradient_of(by_name(f), SINGULAR), COFACTORS)
+    with torch_ops.reroute(watch=True):
         torch.testing.assert_close(gradient_of(f, SINGULAR), COFACTORS)
 
 
@@ -397,9 +426,9 @@ def test_the_determinant_of_a_singular_matrix_has_its_gradient(f):
 @pytest.mark.parametrize(
     "f",
     [
-        torch.linalg.norm,
-        torch.norm,
-        torch.Tensor.norm,
+        by_name(torch.linalg.norm),
+        by_name(torch.norm),
+        by_name(torch.Tensor.norm),
         lambda A: torch.linalg.vector_norm(A, dim=(0, 1)),
         lambda A: torch.linalg.vector_norm(A, 2.0, keepdim=True).sum(),
         lambda A: torch.linalg.matrix_norm(A),
@@ -510,8 +539,6 @@ def test_a_checkpoint_is_rerouted_in_both_of_its_passes(use_reentrant, where):
 
 
 def test_each_thread_enters_for_itself():
-    import threading
-
     found = []
 
     def work():
@@ -542,3 +569,233 @@ def test_a_function_in_somebody_elses_backward_is_rerouted_where_it_is_decorated
                 return bar * torch.autograd.grad(torch.linalg.det(A), A)[0]
 
     torch.testing.assert_close(gradient_of(Function.apply, SINGULAR), COFACTORS)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Where the functions are found, and for whom
+
+
+@pytest.fixture
+def no_compiler(monkeypatch):
+    """Another test may have compiled something, in which case calls are watched."""
+    monkeypatch.setattr(rerouting, "is_compiler_in_use", lambda: False)
+
+
+def is_ours(det):
+    return bool(gradient_of(det, SINGULAR).any())
+
+
+@pytest.fixture
+def library(monkeypatch):
+    """A module that has taken functions of PyTorch's for its own before, under other names."""
+    module = types.ModuleType("a_library")
+    module.determinant, module.table, module.inverse = torch.linalg.det, {"det": torch.linalg.det}, torch.inverse
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+def test_names_of_other_modules_are_found(library, no_compiler):
+    before = library.determinant, library.inverse
+    with torch_ops.reroute() as routes:
+        assert is_ours(lambda A: library.determinant(A))
+        library.inverse(torch.eye(2))
+        assert not is_ours(library.table["det"])
+    assert routes.counts == {"torch.linalg.det": 1, "torch.inverse": 1}
+    assert (library.determinant, library.inverse) == before
+    with torch_ops.reroute(watch=True):
+        assert is_ours(library.table["det"])
+
+
+def test_what_somebody_else_puts_there_meanwhile_stays(library, no_compiler):
+    def other(A):
+        return A.sum()
+
+    with torch_ops.reroute():
+        library.determinant = other
+    assert library.determinant is other
+    with torch_ops.reroute():
+        assert library.determinant is other
+    with torch_ops.reroute():
+        library.determinant = torch.linalg.det  # the stand-in, as an import does inside
+        assert is_ours(lambda A: library.determinant(A))
+    assert not is_ours(library.determinant)
+
+
+def test_other_functions_are_not_watched(no_compiler):
+    """What is not rerouted takes the time that it takes outside: no mode sees it, and its names are what they were."""
+    x, before = torch.ones(2), (torch.add, torch.Tensor.__add__, torch.exp, torch.Tensor.exp)
+    with torch_ops.reroute():
+        assert not torch.overrides.has_torch_function((x,))
+        assert (torch.add, torch.Tensor.__add__, torch.exp, torch.Tensor.exp) == before
+    with torch_ops.reroute(watch=True):
+        assert torch.overrides.has_torch_function((x,))
+
+
+def test_threads_enter_and_leave_in_any_order(no_compiler):
+    inside, done, found, before = threading.Event(), threading.Event(), [], torch.linalg.det
+
+    def det(A):
+        return torch.linalg.det(A)
+
+    def other():
+        inside.wait()
+        found.append(is_ours(det))
+        with torch_ops.reroute() as routes:
+            found.append(is_ours(det))
+            done.set()
+            first.join()  # the first thread leaves first
+            found.append(is_ours(det))
+        found.append(is_ours(det))
+        assert routes.counts == {"torch.linalg.det": 2}
+
+    def enter():
+        with torch_ops.reroute():
+            inside.set()
+            done.wait()
+
+    first, second = threading.Thread(target=enter), threading.Thread(target=other)
+    first.start()
+    second.start()
+    second.join()
+    assert found == [False, True, True, False]
+    assert torch.linalg.det is before
+
+
+def test_what_was_rerouted_is_reported():
+    A = positive_definite().requires_grad_()
+    with torch_ops.reroute() as routes:
+        assert str(routes) == "nothing was rerouted"
+        L = torch.linalg.cholesky(A)
+        with torch_ops.reroute() as inner:
+            A.logdet()
+            L = L + torch.linalg.cholesky(input=A)
+        L.sum().backward()  # a rule calls PyTorch's functions
+        torch_ops.logm(A).sum().backward()  # and so does an op
+        torch.linalg.cholesky(A.detach(), out=torch.empty(0, dtype=D))
+    assert inner.counts == {"torch.linalg.cholesky": 1, "torch.Tensor.logdet": 1}
+    assert str(routes) == "2 × torch.linalg.cholesky\n1 × torch.Tensor.logdet"
+
+
+PYTHON_LU = inspect.unwrap(torch.Tensor.lu)
+
+
+def test_a_function_is_pickled_by_its_name_inside():
+    with torch_ops.reroute():
+        inside = [pickle.dumps(f) for f in (torch.linalg.det, torch.norm, torch.Tensor.lu)]
+    assert [inspect.unwrap(pickle.loads(f)) for f in inside] == [torch.linalg.det, torch.norm, PYTHON_LU]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_torchscript_compiles_inside_what_it_does_outside(no_compiler):
+    def f(A: torch.Tensor):
+        return torch.linalg.cholesky(A).sum() + torch.logdet(A) + A.det()
+
+    A = positive_definite()
+    with torch_ops.reroute() as routes:
+        found = torch.jit.script(f)(A)
+    torch.testing.assert_close(found, f(A))
+    assert not routes.counts
+
+
+def test_no_op_calls_what_stands_in_a_name():
+    """A rule computes with PyTorch's functions, whoever is inside."""
+    names = {name.rpartition(".")[2] for name in rerouting.NAMES.values()}
+
+    def called(source):
+        return [
+            ast.unparse(node.func)
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in names
+        ]
+
+    assert called("torch.linalg.inv(A); originals.linalg.inv(A); A.det()") == [
+        "torch.linalg.inv",
+        "originals.linalg.inv",
+        "A.det",
+    ]
+    seen = 0
+    for file in Path(torch_ops.__file__).parent.glob("*.py"):
+        if file.name == "_examples.py":
+            continue
+        found = called(file.read_text(encoding="utf-8"))
+        seen += len(found)
+        roots = ("originals.", "ops.", "rules.", "xp.", "self.", "overbar.")
+        assert [call for call in found if not call.startswith(roots)] == [], file.name
+    assert seen > 20
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The whole process
+
+
+@pytest.fixture
+def installed():
+    yield torch_ops.install()
+    torch_ops.uninstall()
+
+
+def test_the_whole_process_is_rerouted_until_it_is_not(library, no_compiler):
+    found, before = [], torch.linalg.det
+
+    def det(A):
+        return torch.linalg.det(A)
+
+    routes = torch_ops.install()
+    try:
+        assert torch_ops.install() is routes
+        thread = threading.Thread(target=lambda: found.append(is_ours(det)))
+        thread.start()
+        thread.join()
+        assert found == [True]
+        with torch_ops.reroute() as inner:
+            assert is_ours(lambda A: library.determinant(A))
+        assert inner.counts == {"torch.linalg.det": 1}
+        assert is_ours(torch.Tensor.det)
+    finally:
+        torch_ops.uninstall()
+    assert routes.counts == {"torch.linalg.det": 2, "torch.Tensor.det": 1}
+    torch_ops.uninstall()
+    assert not is_ours(det)
+    assert torch.linalg.det is before
+
+
+def test_a_library_imported_afterwards_has_its_own_functions(installed):
+    """It looks for what PyTorch hands to it, and has been given what stood in that place."""
+    table = {torch.linalg.cholesky: lambda A: "theirs"}
+
+    class Operator:
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            if func not in table:
+                raise NotImplementedError(f"{func} is not implemented")
+            return table[func](*args)
+
+    assert torch.linalg.cholesky(Operator()) == "theirs"
+    with pytest.raises(NotImplementedError, match="linalg_det"):
+        torch.linalg.det(Operator())
+    assert not installed.counts
+
+
+def test_a_subclass_keeps_the_errors_of_torch(installed):
+    class Labelled(torch.Tensor):
+        pass
+
+    with pytest.raises(TypeError, match="uper"):
+        torch.linalg.cholesky(torch.eye(2).as_subclass(Labelled), uper=True)
+    assert type(torch.linalg.cholesky(torch.eye(2).as_subclass(Labelled))) is Labelled
+    assert not installed.counts
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns of its own making while it compiles
+def test_compiled_code_in_a_process_that_is_rerouted():
+    def f(A):
+        return torch.linalg.det(A)
+
+    compiled = torch.compile(f, backend="aot_eager", fullgraph=True)
+    assert not is_ours(compiled)
+    torch_ops.install()
+    try:
+        assert is_ours(compiled)
+    finally:
+        torch_ops.uninstall()
+    assert not is_ours(compiled)
