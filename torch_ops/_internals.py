@@ -141,6 +141,22 @@ def is_removed(name):
     return getattr(getattr(torch, name, None), "__module__", "") == "torch._linalg_utils"
 
 
+#: how often a tensor has been changed in place
+version_of = torch.Tensor._version.__get__
+
+
+def factor_of_normal(normal):
+    """The factor of a torch.distributions.MultivariateNormal as it was computed; its public name has another one in the
+    graph."""
+    return normal._unbroadcasted_scale_tril
+
+
+def validate_sample_of(distribution, value):
+    """What each distribution does first in `log_prob`."""
+    if distribution._validate_args:
+        distribution._validate_sample(value)
+
+
 #: the module of what is written in C++
 COMPILED = torch._C.__name__
 #: the `__torch_function__` of a class that overrides nothing, such as torch.nn.Parameter

@@ -23,6 +23,7 @@ from torch.compiler import is_dynamo_compiling
 from torch.overrides import TorchFunctionMode, handle_torch_function
 
 from torch_ops import _ops as ops
+from torch_ops._fused import attach, remember
 from torch_ops._internals import (
     COMPILED,
     IS_NOT_OVERRIDDEN,
@@ -239,12 +240,27 @@ class _Reroute(TorchFunctionMode):
 
 
 def _call(function, args, kwargs):
-    (_here.routes or _installed or _UNCOUNTED).add(NAMES[function])
+    result = _as_op(NAMES[function], ROUTES[function], *args, **kwargs)
+    if function in _FACTORISATIONS:
+        attach(_is_inside, _as_op)
+        remember(result if isinstance(result, torch.Tensor) else result[0], args[0] if args else None)
+    return result
+
+
+def _as_op(name, op, *args, **kwargs):
+    (_here.routes or _installed or _UNCOUNTED).add(name)
     _here.in_op = True  # an op computes with PyTorch's functions itself
     try:
-        return ROUTES[function](*args, **kwargs)
+        return op(*args, **kwargs)
     finally:
         _here.in_op = False
+
+
+def _is_inside():
+    return active() and not _here.in_op
+
+
+_FACTORISATIONS = frozenset({torch.linalg.cholesky, torch.linalg.cholesky_ex})
 
 
 def _stand_in(function, op, place, name):
@@ -331,6 +347,8 @@ _OUR_MODULES = ("torch_ops", "overbar", "array_api_compat", COMPILED)
 def _change(step):
     global _inside, _entered, _known_before
     with _lock:
+        if step > 0:
+            attach(_is_inside, _as_op)
         before, _inside = _inside, _inside + step
         if before == 0:
             _tell_torchscript()

@@ -20,7 +20,7 @@ from torch_ops._internals import LUWithInfo, is_removed
 from torch_ops._norms import vector_norm
 from torch_ops._watching import are_plain, watched
 from torch_ops._words import failure_of
-from torch_ops._wrapping import error_of_the_call, without_out, wrap
+from torch_ops._wrapping import FULL, error_of_the_call, without_out, wrap
 
 __all__ = ["LINALG", "OLDER"]
 
@@ -111,6 +111,25 @@ def tensorsolve(A, B, dims=None):
     return ops.solve(moved.reshape(B.numel(), B.numel()), B.flatten()).reshape(shape)
 
 
+@_linalg
+def polar(A):
+    """The polar decomposition A = U H, as torch.linalg.polar (since PyTorch 2.14): by `polar`."""
+    if A.ndim < 2 or A.shape[-2] < A.shape[-1] or A.dtype not in FULL:
+        return originals.linalg.polar(A)  # PyTorch says what does not fit
+    return torch.return_types.linalg_polar(tuple(ops.polar(A)))
+
+
+@_linalg
+def matrix_sqrth(A):
+    """The square root of a symmetric matrix, as torch.linalg.matrix_sqrth (since PyTorch 2.14): by `sqrtmh`."""
+    if A.ndim < 2 or A.shape[-2] != A.shape[-1] or A.dtype not in FULL:
+        return originals.linalg.matrix_sqrth(A)  # PyTorch says what does not fit
+    root = ops.sqrtmh(A)
+    if are_plain((A,)) and root.detach().isnan().any():
+        return originals.linalg.matrix_sqrth(A)  # which takes eigenvalues below zero for zero
+    return root
+
+
 def _reporting(op, name, report=None):
     """An op as a function that does not raise where it fails, but returns what LAPACK says: torch.linalg.*_ex. `report`
     makes that of the outputs, of an op that never raises."""
@@ -188,7 +207,7 @@ _ldl_factor = wrap(rules.ldl_factor, "ldl_factor(A: Tensor, *, hermitian: bool =
 LINALG = {
     **{name: _reporting(op, name) for name, op in _EX.items() if hasattr(torch.linalg, name)},
     "ldl_factor_ex": _reporting(_ldl_factor, "ldl_factor_ex", ops.zero_pivots_of_ldl),
-    **{f.__name__: f for f in (norm, tensorinv, tensorsolve) if f.builtin is not None},
+    **{f.__name__: f for f in (norm, tensorinv, tensorsolve, polar, matrix_sqrth) if f.builtin is not None},
     "vector_norm": _linalg(vector_norm),
 }
 

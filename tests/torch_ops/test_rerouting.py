@@ -510,6 +510,17 @@ def test_a_tolerance_for_each_matrix():
             linalg.pinv(A, **{name: torch.tensor(0.1, dtype=D, requires_grad=True)})
 
 
+@pytest.mark.skipif(not hasattr(torch.linalg, "matrix_sqrth"), reason="PyTorch has them since 2.14")
+@pytest.mark.parametrize("f", [lambda A: torch.linalg.polar(A)[1], lambda A: torch.linalg.matrix_sqrth(A)])
+def test_newer_functions_have_second_derivatives_at_equal_eigenvalues(f):
+    """Where PyTorch's are NaN."""
+    A = torch.eye(3, dtype=D)
+    with torch_ops.reroute():
+        second = torch.func.hessian(lambda A: f(A).square().sum())(A)
+        assert torch.equal(torch.linalg.matrix_sqrth(-A), 0 * A)
+    assert second.isfinite().all()
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Activation checkpoints, threads, functions of PyTorch's own
 
