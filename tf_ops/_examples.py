@@ -599,6 +599,21 @@ array([[-5. , -2.2],
 >>> tf_ops.quadratic(A, x)
 <tf.Tensor: shape=(), dtype=float64, numpy=6.0>
 """,
+    "rbf": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[0.0], [2.0]], tf.float64)
+>>> tf_ops.rbf(X, 2.0, 3.0)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[3.        , 1.81959198],
+       [1.81959198, 3.        ]])>
+""",
+    "rbf_cross": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[0.0]], tf.float64)
+>>> X2 = tf.constant([[2.0], [0.0]], tf.float64)
+>>> tf_ops.rbf_cross(X, X2, 2.0, 3.0)
+<tf.Tensor: shape=(1, 2), dtype=float64, numpy=array([[1.81959198, 3.        ]])>
+""",
     "reciprocal": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([1.0, 2.0], tf.float64)
@@ -776,6 +791,23 @@ array([[2.  , 0.25],
 <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
 array([[2., 0.],
        [0., 2.]])>
+""",
+    "squared_distance": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[0.0, 1.0], [3.0, 5.0]], tf.float64)
+>>> lengthscale = tf.constant([1.0, 2.0], tf.float64)
+>>> tf_ops.squared_distance(X, lengthscale)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 0., 13.],
+       [13.,  0.]])>
+""",
+    "squared_distance_cross": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[0.0, 1.0]], tf.float64)
+>>> X2 = tf.constant([[3.0, 5.0], [0.0, 1.0]], tf.float64)
+>>> lengthscale = tf.constant([1.0, 2.0], tf.float64)
+>>> tf_ops.squared_distance_cross(X, X2, lengthscale)
+<tf.Tensor: shape=(1, 2), dtype=float64, numpy=array([[13.,  0.]])>
 """,
     "squared_error": """\
 >>> import tensorflow as tf, tf_ops

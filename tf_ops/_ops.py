@@ -400,6 +400,8 @@ qr = wrap(
     returns=_q_r,
 )
 quadratic = wrap(rules.quadratic)
+rbf = wrap(rules.rbf)
+rbf_cross = wrap(rules.rbf_cross)
 reciprocal = wrap(rules.reciprocal, builtin=tf.math.reciprocal)
 reduce_sum = wrap(rules.sum, builtin=tf.reduce_sum)
 reshape = wrap(rules.reshape, builtin=tf.reshape)
@@ -447,6 +449,8 @@ sqrtm = wrap(
     ),
 )
 sqrtmh = wrap(rules.sqrtmh)
+squared_distance = wrap(rules.squared_distance)
+squared_distance_cross = wrap(rules.squared_distance_cross)
 squared_error = wrap(rules.squared_error)
 subset = wrap(rules.subset)
 subtract = wrap(rules.subtract, builtin=tf.subtract)

@@ -277,6 +277,12 @@ def qr(input: Any, full_matrices: str = False, name: str | None = None) -> tuple
 def quadratic(A: Any, x: Any, *, name: str | None = None) -> Any:
     """The quadratic form c = xᵀ A x."""
 
+def rbf(X: Any, lengthscale: Any, variance: Any = None, *, name: str | None = None) -> Any:
+    """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs, with their `squared_distance` sᵢⱼ."""
+
+def rbf_cross(X: Any, X2: Any, lengthscale: Any, variance: Any = None, *, name: str | None = None) -> Any:
+    """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs with others."""
+
 def reciprocal(x: Any, name: str | None = None) -> Any:
     """The function C = 1/A, the reciprocal of each entry."""
 
@@ -370,6 +376,12 @@ def sqrtm(input: Any, name: str | None = None) -> Any:
 
 def sqrtmh(A: Any, *, name: str | None = None) -> Any:
     """The square root C = A^(1/2) of a positive definite (Hermitian) matrix, itself positive definite."""
+
+def squared_distance(X: Any, lengthscale: Any = None, *, name: str | None = None) -> Any:
+    """The squared distances sᵢⱼ = Σ_d (xᵢ_d − xⱼ_d)² / ℓ_d² of inputs from each other."""
+
+def squared_distance_cross(X: Any, X2: Any, lengthscale: Any = None, *, name: str | None = None) -> Any:
+    """The squared distances sᵢⱼ = Σ_d (xᵢ_d − x′ⱼ_d)² / ℓ_d² of inputs from others."""
 
 def squared_error(Y: Any, T: Any, *, name: str | None = None) -> Any:
     """Half the squared distance of outputs from targets, c = ½ Σᵢ |yᵢ − tᵢ|², over the last dimension."""

@@ -560,6 +560,20 @@ R=tensor([[-5.0000, -2.2000],
 >>> torch_ops.quadratic(A, x)
 tensor(6.)
 """,
+    "rbf": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0], [2.0]])
+>>> torch_ops.rbf(X, 2.0, 3.0)
+tensor([[3.0000, 1.8196],
+        [1.8196, 3.0000]])
+""",
+    "rbf_cross": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0]])
+>>> X2 = torch.tensor([[2.0], [0.0]])
+>>> torch_ops.rbf_cross(X, X2, 2.0, 3.0)
+tensor([[1.8196, 3.0000]])
+""",
     "reciprocal": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([1.0, 2.0])
@@ -720,6 +734,22 @@ tensor([[2.0000, 0.2500],
 >>> torch_ops.sqrtmh(A)
 tensor([[2., 0.],
         [0., 2.]])
+""",
+    "squared_distance": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0, 1.0], [3.0, 5.0]])
+>>> lengthscale = torch.tensor([1.0, 2.0])
+>>> torch_ops.squared_distance(X, lengthscale)
+tensor([[ 0., 13.],
+        [13.,  0.]])
+""",
+    "squared_distance_cross": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0, 1.0]])
+>>> X2 = torch.tensor([[3.0, 5.0], [0.0, 1.0]])
+>>> lengthscale = torch.tensor([1.0, 2.0])
+>>> torch_ops.squared_distance_cross(X, X2, lengthscale)
+tensor([[13.,  0.]])
 """,
     "squared_error": """\
 >>> import torch, torch_ops

@@ -755,6 +755,8 @@ qr = wrap(
     returns=torch.return_types.linalg_qr,
 )
 quadratic = wrap(rules.quadratic)
+rbf = wrap(rules.rbf)
+rbf_cross = wrap(rules.rbf_cross)
 reciprocal = wrap(rules.reciprocal, "reciprocal(input: Tensor) -> Tensor", builtin=torch.reciprocal)
 reshape = wrap(rules.reshape, "reshape(input: Tensor, shape: Sequence[int]) -> Tensor", builtin=torch.reshape)
 schur = wrap(rules.schur)
@@ -805,6 +807,8 @@ spectral_function = wrap(rules.spectral_function)
 sqrt = wrap(rules.sqrt, "sqrt(input: Tensor) -> Tensor", builtin=torch.sqrt)
 sqrtm = wrap(rules.sqrtm)
 sqrtmh = wrap(rules.sqrtmh)
+squared_distance = wrap(rules.squared_distance)
+squared_distance_cross = wrap(rules.squared_distance_cross)
 squared_error = wrap(rules.squared_error)
 sub = wrap(
     rules.subtract, "sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.sub

@@ -254,6 +254,12 @@ def qr(A: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]:
 def quadratic(A: Tensor, x: Tensor) -> Tensor:
     """The quadratic form c = xᵀ A x."""
 
+def rbf(X: Tensor, lengthscale: Tensor, variance: Tensor | Number | None = None) -> Tensor:
+    """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs, with their `squared_distance` sᵢⱼ."""
+
+def rbf_cross(X: Tensor, X2: Tensor, lengthscale: Tensor, variance: Tensor | Number | None = None) -> Tensor:
+    """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs with others."""
+
 def reciprocal(input: Tensor) -> Tensor:
     """The function C = 1/A, the reciprocal of each entry."""
 
@@ -336,6 +342,12 @@ def sqrtm(A: Tensor) -> Tensor:
 
 def sqrtmh(A: Tensor) -> Tensor:
     """The square root C = A^(1/2) of a positive definite (Hermitian) matrix, itself positive definite."""
+
+def squared_distance(X: Tensor, lengthscale: Tensor | None = None) -> Tensor:
+    """The squared distances sᵢⱼ = Σ_d (xᵢ_d − xⱼ_d)² / ℓ_d² of inputs from each other."""
+
+def squared_distance_cross(X: Tensor, X2: Tensor, lengthscale: Tensor | None = None) -> Tensor:
+    """The squared distances sᵢⱼ = Σ_d (xᵢ_d − x′ⱼ_d)² / ℓ_d² of inputs from others."""
 
 def squared_error(Y: Tensor, T: Tensor) -> Tensor:
     """Half the squared distance of outputs from targets, c = ½ Σᵢ |yᵢ − tᵢ|², over the last dimension."""

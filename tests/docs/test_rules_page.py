@@ -416,6 +416,7 @@ UNREAD = {
     **dict.fromkeys(["eigh_tridiagonal", "solve_toeplitz"], "diagonals are stored"),
     **dict.fromkeys(["hessenberg", "schur", "ldl", "ldl_factor", "ldl_solve"], "parts of them have their equations"),
     **dict.fromkeys(["matrix_power", "polynomial"], "sums of powers"),
+    **dict.fromkeys(["rbf", "rbf_cross", "squared_distance", "squared_distance_cross"], "rows are scaled and shifted"),
     "eig": "columns are normalised one by one",
     "eigh_generalized": "a diagonal has an equation of its own",
     "expm_frechet": "a second derivative",

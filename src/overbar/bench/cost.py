@@ -125,6 +125,12 @@ def _packed(draw):
     return draw(draw._cast(draw.rng.standard_normal(n * (n + 1) // 2)))
 
 
+def _inputs(draw, sets, *others):
+    """As many inputs as a matrix has rows, in 8 dimensions, with a length scale for each."""
+    points = draw.rng.uniform(0.5, 2, (sets, 4 * draw.factor, 8))
+    return draw(*draw._cast(points), draw._cast([2.0] * 8), *others)
+
+
 # whose samples are of a fixed size, or of a fixed rank, or would grow too large
 _OWN = {
     "cho_solve_banded": lambda draw: _band(draw, 33, lower=True),
@@ -135,10 +141,14 @@ _OWN = {
     "householder_product": _reflections,
     "kron": _kronecker,
     "polar": lambda draw: draw(draw.normal(4, 3)),
+    "rbf": lambda draw: _inputs(draw, 1, draw._cast(1.5)),
+    "rbf_cross": lambda draw: _inputs(draw, 2, draw._cast(1.5)),
     "solve_banded": lambda draw: _band(draw, 33, l_and_u=(16, 16)),
     "solve_continuous_are": _riccati,
     "solve_discrete_are": _riccati,
     "solve_toeplitz": _toeplitz,
+    "squared_distance": lambda draw: _inputs(draw, 1),
+    "squared_distance_cross": lambda draw: _inputs(draw, 2),
     "tridiagonal_solve": lambda draw: _band(draw, 3),
 }
 

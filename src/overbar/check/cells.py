@@ -6,6 +6,7 @@ May import the rest of `overbar.check` and `overbar.verify`; frameworks inside f
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import warnings
 from typing import NamedTuple
@@ -100,6 +101,9 @@ class _Trials:
     def _case(self, dtype=np.float64, batch=()):
         def drawn():
             case = verify.draw_cases(self.primitive, dtype, batch, self.seed)[0]
+            if dtype is np.complex128 and not any(map(np.iscomplexobj, case.arrays)):
+                # a function of real numbers: its sampler knows no others, and whether it refuses them is asked here
+                case = dataclasses.replace(case, arrays=tuple(A.astype(dtype) for A in case.arrays))
             return case, directions(self.primitive, case)
 
         return self._once((dtype, str(batch)), drawn)

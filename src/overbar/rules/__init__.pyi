@@ -304,6 +304,14 @@ class _quadratic(Primitive):
     def __call__(self, A: Any, x: Any) -> Any:
         """The quadratic form c = xᵀ A x."""
 
+class _rbf(Primitive):
+    def __call__(self, X: Any, lengthscale: Any, variance: Any = None) -> Any:
+        """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs, with their `squared_distance` sᵢⱼ."""
+
+class _rbf_cross(Primitive):
+    def __call__(self, X: Any, X2: Any, lengthscale: Any, variance: Any = None) -> Any:
+        """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs with others."""
+
 class _reciprocal(Primitive):
     def __call__(self, A: Any) -> Any:
         """The function C = 1/A, the reciprocal of each entry."""
@@ -406,6 +414,14 @@ class _sqrtm(Primitive):
 class _sqrtmh(Primitive):
     def __call__(self, A: Any) -> Any:
         """The square root C = A^(1/2) of a positive definite (Hermitian) matrix, itself positive definite."""
+
+class _squared_distance(Primitive):
+    def __call__(self, X: Any, lengthscale: Any = None) -> Any:
+        """The squared distances sᵢⱼ = Σ_d (xᵢ_d − xⱼ_d)² / ℓ_d² of inputs from each other."""
+
+class _squared_distance_cross(Primitive):
+    def __call__(self, X: Any, X2: Any, lengthscale: Any = None) -> Any:
+        """The squared distances sᵢⱼ = Σ_d (xᵢ_d − x′ⱼ_d)² / ℓ_d² of inputs from others."""
 
 class _squared_error(Primitive):
     def __call__(self, Y: Any, T: Any) -> Any:
@@ -643,6 +659,8 @@ power: _power
 powmh: _powmh
 qr: _qr
 quadratic: _quadratic
+rbf: _rbf
+rbf_cross: _rbf_cross
 reciprocal: _reciprocal
 reshape: _reshape
 schur: _schur
@@ -665,6 +683,8 @@ spectral_function: _spectral_function
 sqrt: _sqrt
 sqrtm: _sqrtm
 sqrtmh: _sqrtmh
+squared_distance: _squared_distance
+squared_distance_cross: _squared_distance_cross
 squared_error: _squared_error
 subset: _subset
 subtract: _subtract
@@ -792,6 +812,8 @@ __all__ = [
     "powmh",
     "qr",
     "quadratic",
+    "rbf",
+    "rbf_cross",
     "real",
     "reciprocal",
     "relu",
@@ -820,6 +842,8 @@ __all__ = [
     "sqrt",
     "sqrtm",
     "sqrtmh",
+    "squared_distance",
+    "squared_distance_cross",
     "squared_error",
     "squeeze",
     "stack",

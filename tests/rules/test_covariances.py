@@ -1,0 +1,152 @@
+"""Covariance functions: inputs that coincide, far from zero and at every scale, second derivatives, memory, and errors,
+in NumPy, PyTorch and TensorFlow. May import `torch_ops` and `tf_ops`."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+import overbar
+from tests.frameworks import tf, tf_ops, torch, torch_ops
+from tests.rules.test_positive_definite import gradients
+
+RNG = np.random.default_rng(17)
+
+
+def values(name, *arrays, **options):
+    """What a function gives in the three libraries, in a tf.function of unknown sizes as well."""
+    graph = tf.function(
+        lambda *arrays: getattr(tf_ops, name)(*arrays, **options),
+        input_signature=[tf.TensorSpec([None] * np.ndim(A), tf.float64) for A in arrays],
+    )
+    return {
+        "numpy": getattr(overbar, name)(*arrays, **options),
+        "torch": getattr(torch_ops, name)(*map(torch.tensor, arrays), **options).numpy(),
+        "watched": getattr(torch_ops, name)(*[torch.tensor(A, requires_grad=True) for A in arrays], **options)
+        .detach()
+        .numpy(),
+        "tf": getattr(tf_ops, name)(*map(tf.constant, arrays), **options).numpy(),
+        "tf, sizes unknown": graph(*map(tf.constant, arrays)).numpy(),
+    }
+
+
+def inputs(n, D, offset=0.0):
+    """Points of which two coincide; all numbers have few digits, so that an offset rounds nothing."""
+    X = np.round(RNG.normal(size=(n, D)) * 2**10) / 2**10 + offset
+    X[2] = X[0]
+    return X
+
+
+@pytest.mark.parametrize("D", [1, 3, 4, 40])
+def test_distances_of_one_set_are_symmetric_and_those_of_coincident_points_are_zero(D):
+    X, scales = inputs(30, D), RNG.uniform(0.5, 2, D)
+    expected = cdist(X / scales, X / scales, "sqeuclidean")
+    for name, S in values("squared_distance", X, scales).items():
+        np.testing.assert_allclose(S, expected, atol=1e-12 * D, err_msg=name)
+        np.testing.assert_array_equal(S, S.T, err_msg=name)
+        assert (np.diag(S) == 0).all(), name
+        assert S.min() == S[0, 2] == 0, name
+    for name, S in values("squared_distance_cross", X, X[:5], scales).items():
+        np.testing.assert_allclose(S, expected[:, :5], atol=1e-12 * D, err_msg=name)
+        assert S.min() == S[2, 0] == S[3, 3] == 0, name
+
+
+FUNCTIONS = [("rbf", {})]
+
+
+def exact(name, S, nu=None):
+    return np.exp(-S / 2)
+
+
+@pytest.mark.parametrize(("name", "options"), FUNCTIONS)
+@pytest.mark.parametrize("D", [2, 5])
+def test_values_and_those_of_coincident_points(name, options, D):
+    X, scales, v = inputs(12, D), RNG.uniform(0.5, 2, D), np.array(1.7)
+    S = cdist(X / scales, X / scales, "sqeuclidean")
+    for front, K in values(name, X, scales, v, **options).items():
+        np.testing.assert_allclose(K, v * exact(name, S, **options), atol=1e-12, err_msg=front)
+        np.testing.assert_array_equal(K, K.T, err_msg=front)
+        assert (np.diag(K) == v).all(), front
+        assert K[0, 2] == v, front
+    for front, K in values(f"{name}_cross", X, X[:3], scales, v, **options).items():
+        np.testing.assert_allclose(K, v * exact(name, S[:, :3], **options), atol=1e-12, err_msg=front)
+        assert K[2, 0] == K[0, 0] == v, front
+
+
+def loss(name, options, *weights):
+    """A weighted sum of the entries, of the function of one set of inputs and of that of two."""
+
+    def compute(ops, X, scales, v):
+        own = getattr(ops, name)(X, scales, v, **options)
+        cross = getattr(ops, f"{name}_cross")(X[:3], X, scales, v, **options)
+        W, W2 = (torch.tensor(W) if ops is torch_ops else W for W in weights)
+        total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
+        return total(own * W) + total(cross * W2)
+
+    return compute
+
+
+@pytest.mark.parametrize(("name", "options"), FUNCTIONS)
+@pytest.mark.parametrize("D", [2, 5])
+def test_an_offset_of_all_inputs_costs_no_digits(name, options, D):
+    X, scales, v = inputs(12, D), RNG.uniform(0.5, 2, D), np.array(1.7)
+    compute = loss(name, options, RNG.normal(size=(12, 12)), RNG.normal(size=(3, 12)))
+    near, far = gradients(compute, X, scales, v), gradients(compute, X + 1e6, scales, v)
+    for front in near:
+        for a, b in zip(near[front], far[front], strict=True):
+            np.testing.assert_allclose(b, a, atol=1e-12, err_msg=front)
+
+
+@pytest.mark.parametrize(("name", "options"), FUNCTIONS)
+@pytest.mark.parametrize("D", [2, 5])
+def test_derivatives_at_coincident_points(name, options, D):
+    """First and second ones, in both modes, by differences. (Two rows of X are one point.)"""
+    X, scales, v = inputs(5, D), RNG.uniform(0.5, 2, D), np.array(1.7)
+    weights = [torch.tensor(RNG.normal(size=shape)) for shape in [(5, 5), (3, 5)]]
+
+    def compute(X, scales, v):
+        own = getattr(torch_ops, name)(X, scales, v, **options)
+        cross = getattr(torch_ops, f"{name}_cross")(X[:3], X, scales, v, **options)
+        return (own * weights[0]).sum() + (cross * weights[1]).sum()
+
+    arguments = [torch.tensor(A, dtype=torch.float64, requires_grad=True) for A in (X, scales, v)]
+    assert torch.autograd.gradcheck(compute, arguments, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(compute, arguments, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "options"), FUNCTIONS)
+def test_memory_does_not_grow_with_the_dimensions(name, options):
+    n, D = 200, 60
+    X, scales, W = RNG.normal(size=(n, D)), RNG.uniform(5, 9, D), RNG.normal(size=(n, n))
+    function = getattr(overbar, name)
+    _, pullback = overbar.vjp(lambda *arrays: function(*arrays, **options), X, scales, 1.0)
+    pullback(W)
+    tracemalloc.start()
+    try:
+        _, pullback = overbar.vjp(lambda *arrays: function(*arrays, **options), X, scales, 1.0)
+        pullback(W)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * n * n * 8
+
+
+def test_errors_name_the_argument_and_the_remedy():
+    X = np.ones((3, 2))
+    cases = [
+        ((X, np.array([1.0, -1.0]), 1.0), "lengthscale is not positive. Parametrise", "LinAlgError"),
+        ((X, 0.0, 1.0), "lengthscale is not positive", "LinAlgError"),
+        ((X, np.array([[[1.0]], [[np.nan]]])[:, 0], 1.0), r"lengthscale \(matrix 1 of the batch\)", "LinAlgError"),
+        ((X, 1.0, -1.0), "variance is not positive", "LinAlgError"),
+        ((X, np.ones(3), 1.0), r"lengthscale of shape \(3,\) does not fit X of shape \(3, 2\). Pass one", "ShapeError"),
+        ((X + 0j, 1.0 + 0j, 1.0 + 0j), "X has dtype.*complex128", "DtypeError"),
+    ]
+    for arrays, message, kind in cases:
+        for ops, convert in [(overbar, np.asarray), (torch_ops, torch.tensor), (tf_ops, tf.constant)]:
+            given = [convert(A) if np.ndim(A) else A for A in arrays]
+            error = type(getattr(overbar.front(given[0]), kind)("an error"))
+            with pytest.raises(error, match=f"rbf: argument {message}"):
+                ops.rbf(*given)
+    with pytest.raises(ValueError, match=r"rbf_cross: argument X2 of shape \(3, 3\) does not fit X"):
+        overbar.rbf_cross(X, np.ones((3, 3)), 1.0)
