@@ -104,7 +104,6 @@ SAME = {
     "scipy.special.gammaln": (lambda x: special.gammaln(x * x) + special.psi(1 + x * x), V),
     "numpy.max": (lambda x: np.max(x, axis=(0, 1)), STACK),
     "numpy.clip": (lambda x: np.clip(x, None, 1.0), V),
-    "numpy.clip by name": (lambda x: np.clip(x, min=-1.0, max=1.0), V),
     "numpy.stack": (lambda x: np.stack([x, W, x * x], axis=1), V),
     "numpy.concatenate": (lambda x: np.concatenate([x, W]), V),
     "numpy.transpose": (lambda x: np.transpose(x), STACK),
@@ -210,6 +209,8 @@ SAME = {
     "numpy.linalg.norm": (lambda x: np.linalg.norm(x) + np.linalg.norm(x, axis=0), A),
     "numpy.linalg.trace": (lambda x: np.linalg.trace(x), STACK),
 }
+if np.lib.NumpyVersion(np.__version__) >= "2.1.0":  # which has these names
+    SAME["numpy.clip by name"] = (lambda x: np.clip(x, min=-1.0, max=1.0), V)
 
 
 def _total(x):
@@ -243,7 +244,7 @@ def _narrow(x):
 PROMOTED = [
     *(lambda x, c=c: c * x for c in (1j, 2.0, 3, np.float64(2), np.float32(2), np.complex64(1j), np.int8(2))),
     *(lambda x, c=c: x / c for c in (1j, 2.0, 3, np.float64(2), np.array(2.0), np.array(2, np.int16))),
-    *(lambda x, c=c: np.power(x * x, c) for c in (2, 0.5, np.float64(2))),
+    *(lambda x, c=c: np.power(x * x, c) for c in (2, 0.5, np.float64(3))),
     *(lambda x, c=c: np.power(c, x) for c in (2, np.float64(2))),
     *(lambda x, c=c: np.where(x > 1, x, c) for c in (1j, 1.0, np.float64(1))),
     *(lambda x, c=c: np.maximum(x, c) for c in (1.0, np.float64(1))),

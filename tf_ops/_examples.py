@@ -289,6 +289,15 @@ array([[ 0.5   , -0.0625],
 array([[2.71828183, 2.71828183],
        [0.        , 2.71828183]])>
 """,
+    "gaussian_kl": """\
+>>> import tensorflow as tf, tf_ops
+>>> mean = tf.constant([1.0, 0.0], tf.float64)
+>>> L = tf.constant([[2.0, 0.0], [0.0, 1.0]], tf.float64)
+>>> other_mean = tf.constant([0.0, 0.0], tf.float64)
+>>> other_L = tf.constant([[1.0, 0.0], [0.0, 1.0]], tf.float64)
+>>> tf_ops.gaussian_kl(mean, L, other_mean, other_L)
+<tf.Tensor: shape=(), dtype=float64, numpy=1.3068528194400546>
+""",
     "gaussian_logpdf": """\
 >>> import tensorflow as tf, tf_ops
 >>> y = tf.constant([3.0, 1.0], tf.float64)
@@ -303,6 +312,15 @@ array([[2.71828183, 2.71828183],
 >>> mean = tf.constant([1.0, 1.0], tf.float64)
 >>> L = tf.constant([[2.0, 0.0], [0.0, 1.0]], tf.float64)
 >>> tf_ops.gaussian_logpdf_cholesky(y, mean, L)
+<tf.Tensor: shape=(), dtype=float64, numpy=-3.0310242469692907>
+""",
+    "gaussian_logpdf_low_rank": """\
+>>> import tensorflow as tf, tf_ops
+>>> y = tf.constant([3.0, 1.0], tf.float64)
+>>> mean = tf.constant([1.0, 1.0], tf.float64)
+>>> U = tf.constant([[1.0], [0.0]], tf.float64)
+>>> d = tf.constant([3.0, 1.0], tf.float64)
+>>> tf_ops.gaussian_logpdf_low_rank(y, mean, U, d)
 <tf.Tensor: shape=(), dtype=float64, numpy=-3.0310242469692907>
 """,
     "hessenberg": """\

@@ -140,12 +140,19 @@ def fractional_matrix_power(A: Any, t: Any, *, name: str | None = None) -> Any:
 def funm(A: Any, *, f: Any, df: Any = None, name: str | None = None) -> Any:
     """A function C = f(A) of a general square matrix, diagonalisable or not, from a function f of numbers."""
 
+def gaussian_kl(mean: Any, L: Any, other_mean: Any, other_L: Any, *, name: str | None = None) -> Any:
+    """The Kullback–Leibler divergence of one Gaussian distribution from another, c = KL(N(μ, L Lᴴ) ‖ N(m, M
+    Mᴴ))."""
+
 def gaussian_logpdf(y: Any, mean: Any, K: Any, *, name: str | None = None) -> Any:
     """The logarithm of a Gaussian density, c = log N(y | μ, K)."""
 
 def gaussian_logpdf_cholesky(y: Any, mean: Any, L: Any, *, name: str | None = None) -> Any:
     """The logarithm of a Gaussian density from the Cholesky factor of its covariance matrix, c = log N(y | μ, L
     Lᴴ)."""
+
+def gaussian_logpdf_low_rank(y: Any, mean: Any, U: Any, d: Any, *, name: str | None = None) -> Any:
+    """The logarithm of a Gaussian density of low rank beside a diagonal, c = log N(y | μ, diag(d) + U Uᴴ)."""
 
 def hessenberg(A: Any, *, name: str | None = None) -> tuple[Any, Any]:
     """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""

@@ -254,6 +254,15 @@ tensor([[ 0.5000, -0.0625],
 tensor([[2.7183, 2.7183],
         [0.0000, 2.7183]])
 """,
+    "gaussian_kl": """\
+>>> import torch, torch_ops
+>>> mean = torch.tensor([1.0, 0.0])
+>>> L = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+>>> other_mean = torch.tensor([0.0, 0.0])
+>>> other_L = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+>>> torch_ops.gaussian_kl(mean, L, other_mean, other_L)
+tensor(1.3069)
+""",
     "gaussian_logpdf": """\
 >>> import torch, torch_ops
 >>> y = torch.tensor([3.0, 1.0])
@@ -268,6 +277,15 @@ tensor(-3.0310)
 >>> mean = torch.tensor([1.0, 1.0])
 >>> L = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
 >>> torch_ops.gaussian_logpdf_cholesky(y, mean, L)
+tensor(-3.0310)
+""",
+    "gaussian_logpdf_low_rank": """\
+>>> import torch, torch_ops
+>>> y = torch.tensor([3.0, 1.0])
+>>> mean = torch.tensor([1.0, 1.0])
+>>> U = torch.tensor([[1.0], [0.0]])
+>>> d = torch.tensor([3.0, 1.0])
+>>> torch_ops.gaussian_logpdf_low_rank(y, mean, U, d)
 tensor(-3.0310)
 """,
     "hessenberg": """\

@@ -144,8 +144,11 @@ class TorchFront(Front):
             return function(*arrays)
         return as_one_op(function, arrays)
 
+    def may_write(self, *arrays):
+        return not (torch.is_grad_enabled() or transformed(arrays) or torch.compiler.is_compiling())
+
     def buffer(self, *arrays):
-        if torch.is_grad_enabled() or transformed(arrays) or torch.compiler.is_compiling():
+        if not self.may_write(*arrays):
             return None
         shape = arrays[0].shape
         for A in arrays:

@@ -627,8 +627,10 @@ expmh = wrap(rules.expmh)
 fill_triangular = wrap(rules.fill_triangular)
 fractional_matrix_power = wrap(rules.fractional_matrix_power)
 funm = wrap(rules.funm)
+gaussian_kl = wrap(rules.gaussian_kl)
 gaussian_logpdf = wrap(rules.gaussian_logpdf)
 gaussian_logpdf_cholesky = wrap(rules.gaussian_logpdf_cholesky)
+gaussian_logpdf_low_rank = wrap(rules.gaussian_logpdf_low_rank)
 hessenberg = wrap(rules.hessenberg)
 householder_product = wrap(
     rules.householder_product,

@@ -120,12 +120,19 @@ def fractional_matrix_power(A: Tensor, t: Tensor | Number) -> Tensor:
 def funm(A: Tensor, *, f: Any, df: Any = None) -> Tensor:
     """A function C = f(A) of a general square matrix, diagonalisable or not, from a function f of numbers."""
 
+def gaussian_kl(mean: Tensor, L: Tensor, other_mean: Tensor, other_L: Tensor) -> Tensor:
+    """The Kullback–Leibler divergence of one Gaussian distribution from another, c = KL(N(μ, L Lᴴ) ‖ N(m, M
+    Mᴴ))."""
+
 def gaussian_logpdf(y: Tensor, mean: Tensor, K: Tensor) -> Tensor:
     """The logarithm of a Gaussian density, c = log N(y | μ, K)."""
 
 def gaussian_logpdf_cholesky(y: Tensor, mean: Tensor, L: Tensor) -> Tensor:
     """The logarithm of a Gaussian density from the Cholesky factor of its covariance matrix, c = log N(y | μ, L
     Lᴴ)."""
+
+def gaussian_logpdf_low_rank(y: Tensor, mean: Tensor, U: Tensor, d: Tensor) -> Tensor:
+    """The logarithm of a Gaussian density of low rank beside a diagonal, c = log N(y | μ, diag(d) + U Uᴴ)."""
 
 def hessenberg(A: Tensor) -> tuple[Tensor, Tensor]:
     """The Hessenberg form A = Q H Qᴴ: Q unitary, H zero below its first subdiagonal."""

@@ -182,6 +182,9 @@ class TorchWords(Words):
         else:
             C.add_(A @ B, alpha=scale)
 
+    def product_to(self, C, A, B):
+        torch.matmul(A, B, out=C)
+
     def cholesky(self, A, argument="A", on_error="raise"):
         L, info = originals.linalg.cholesky_ex(A)
         if on_error == "nan":

@@ -232,6 +232,10 @@ class Front:
         computation with these arrays is watched by somebody who differentiates it."""
         return None
 
+    def may_write(self, *arrays: Any) -> bool:
+        """Whether a rule may write into an array that it has computed itself, from these: as for `buffer`."""
+        return False
+
     def compute(self, kernel: Any, *arrays: Any, **options: Any) -> tuple[Any, ...]:
         """All outputs of a kernel (`overbar.kernels`) as a tuple: what no word computes."""
         found = kernel(*(np.asarray(A) for A in arrays), **options)
@@ -293,6 +297,9 @@ class NumpyFront(Front):
     def buffer(self, *arrays):
         shape = np.broadcast_shapes(*(A.shape for A in arrays))
         return np.empty(shape, np.result_type(*arrays))
+
+    def may_write(self, *arrays):
+        return True
 
     def compute(self, kernel, *arrays, **options):
         return kernel(*arrays, **options)

@@ -21,6 +21,7 @@ __all__ = ["NumpyWords", "pairs_of", "power_of_two"]
 _SMALL = 48  # the size up to which NumPy solves triangular systems without halving them
 _IN_ONE_THREAD = 1023  # the entries of B up to which trsm is sure to start no threads: OpenBLAS does from 1,024 on
 _LITTLE = 256  # the entries of a matrix up to which those outside a triangle are faster written one by one
+_IN_CACHE = 2**17  # the entries of a product that are still in the cache when it is added to something
 _EASY = 1e3  # the condition of a factor's diagonal up to which a solution with it is taken as it is
 _POTRF = {"f": lapack.spotrf, "d": lapack.dpotrf, "F": lapack.cpotrf, "D": lapack.zpotrf}
 _POTRS = {"f": lapack.spotrs, "d": lapack.dpotrs, "F": lapack.cpotrs, "D": lapack.zpotrs}
@@ -150,13 +151,19 @@ class NumpyWords(Words):
         return product
 
     def add_product_to(self, C, A, B, scale):
-        product = A @ B
-        if scale == 1:
-            C += product
-        elif scale == -1:
-            C -= product
-        else:
-            C += scale * product
+        rows = max(1, _IN_CACHE // max(1, C.shape[-1]))
+        for i in range(0, C.shape[-2], rows):  # the product would be new memory, and pass through it twice
+            some = C[..., i : i + rows, :]
+            product = A[..., i : i + rows, :] @ B
+            if scale == 1:
+                some += product
+            elif scale == -1:
+                some -= product
+            else:
+                some += scale * product
+
+    def product_to(self, C, A, B):
+        np.matmul(A, B, out=C)
 
     def sum_of_squares(self, *arrays):
         with np.errstate(all="ignore"):

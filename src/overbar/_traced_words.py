@@ -341,6 +341,9 @@ class _TraceFront(NumpyFront):
     def buffer(self, *arrays):
         return None
 
+    def may_write(self, *arrays):
+        return False
+
     def on_the_host(self, A):
         return False
 

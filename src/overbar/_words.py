@@ -240,6 +240,10 @@ class Words:
         """C ← C + scale · A B, in the memory of C: for arrays that can be written to (`Front.buffer`)."""
         C[...] = self.add_product(C, A, B, scale)
 
+    def product_to(self, C: Any, A: Any, B: Any) -> None:
+        """C ← A B, in the memory of C, as `add_product_to`."""
+        C[...] = A @ B
+
     def cholesky(self, A: Any, argument: str = "A", on_error: str = "raise") -> Any:
         """The lower Cholesky factor of Hermitian positive definite A, of which it reads the lower triangle. Raises this
         library's LinAlgError, naming the matrix of the batch and the leading minor, where there is none; with

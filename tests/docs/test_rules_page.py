@@ -257,10 +257,10 @@ OUTPUTS = {
     "cholesky": "L", "cholesky_update": "M", "cholesky_downdate": "M", "expm_frechet": "L", "pinv": "X",
     "softmax_cross_entropy": "c",
 }  # fmt: skip
-NAMES = {"logits": "x", "targets": "t", "Y": "y", "T": "t", "mean": "μ"}
+NAMES = {"logits": "x", "targets": "t", "Y": "y", "T": "t", "mean": "μ", "other_mean": "m", "other_L": "M"}
 TRIANGULAR = {
-    "cho_logdet", "cho_solve", "cholesky_inverse", "cholesky_update", "cholesky_downdate", "gaussian_logpdf_cholesky",
-    "solve_triangular",
+    "cho_logdet", "cho_solve", "cholesky_inverse", "cholesky_update", "cholesky_downdate", "gaussian_kl",
+    "gaussian_logpdf_cholesky", "solve_triangular",
 }  # fmt: skip
 
 
@@ -442,7 +442,7 @@ def values_of(name, rng):
     for i, argument in enumerate(primitive.arguments):
         if argument in primitive.hermitian:
             dots[i] = dots[i] + dots[i].T
-        if name in TRIANGULAR and argument in ("L", "A"):
+        if name in TRIANGULAR and argument in ("L", "A", "other_L"):
             arrays[i], dots[i] = np.tril(arrays[i]), np.tril(dots[i])
 
     def f(*arrays):

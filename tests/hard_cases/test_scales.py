@@ -40,6 +40,7 @@ NO_DEGREE = {
     "fractional_matrix_power": (["A", "t"], "the derivative with respect to t has the logarithm of A in it"),
     "funm": (["A"], "f is anything"),
     "gaussian_logpdf": (["K", "mean", "y"], "K is a square of what y and the mean are; tests/rules/test_gaussian.py"),
+    "gaussian_logpdf_low_rank": (["U", "d", "mean", "y"], "d is a square of what the others are"),
     "householder_product": (["A", "tau"], "reflections I − τ v vᴴ"),
     "ldl_factor": (["A"], "one array holds L, of degree 0, and D, of degree 1"),
     "ldl_solve": (["LD"], "one array holds L, of degree 0, and D, of degree 1"),

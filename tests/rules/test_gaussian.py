@@ -1,6 +1,8 @@
 """Gaussian densities: several y with one covariance matrix, its scale and condition, complex numbers, and errors, in
 NumPy, PyTorch and TensorFlow. May import `torch_ops` and `tf_ops`."""
 
+import tracemalloc
+
 import mpmath
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from tests.frameworks import tf, tf_ops, torch, torch_ops
 from tests.rules.test_positive_definite import gradients, positive_definite
 
 RNG = np.random.default_rng(16)
+FRONTS = [(overbar, np.array), (torch_ops, torch.tensor), (tf_ops, tf.constant)]
 
 
 @pytest.mark.parametrize("n", [3, 140])
@@ -100,3 +103,131 @@ def test_errors_name_the_argument():
         overbar.gaussian_logpdf(y, y, np.ones((2, 3)))
     with pytest.raises(ValueError, match="mean"):
         overbar.gaussian_logpdf(y, np.ones(3), np.eye(2))
+
+
+def low_rank(n, m, batch=()):
+    return RNG.normal(size=(*batch, n, m)), RNG.uniform(0.5, 2, (*batch, n))
+
+
+@pytest.mark.parametrize(("n", "m"), [(5, 2), (3, 4), (30, 7)])
+def test_low_rank_beside_a_diagonal_is_the_density_of_the_whole_matrix(n, m):
+    """Value and bars of all arrays, of several y with one U, in every library; the sums over y are those of K's bar."""
+    (U, d), mean, y = low_rank(n, m), RNG.normal(size=n), RNG.normal(size=(3, n))
+    K, weights = np.diag(d) + U @ U.T, [1.0, -2.0, 0.5]
+    np.testing.assert_allclose(
+        overbar.gaussian_logpdf_low_rank(y, mean, U, d), multivariate_normal(mean, K).logpdf(y), rtol=1e-11
+    )
+    P = np.linalg.inv(K)
+    alpha = (y - mean) @ P
+    K_bar = sum(w * (np.outer(a, a) - P) / 2 for w, a in zip(weights, alpha, strict=True))
+    expected = [-np.array(weights)[:, None] * alpha, weights @ alpha, 2 * K_bar @ U, np.diag(K_bar)]
+
+    def value(ops, *arrays):
+        c = ops.gaussian_logpdf_low_rank(*arrays)
+        return sum(w * c[i] for i, w in enumerate(weights))
+
+    for name, bars in gradients(value, y, mean, U, d).items():
+        for bar, exact in zip(bars, expected, strict=True):
+            np.testing.assert_allclose(bar, exact, atol=1e-11, err_msg=name)
+
+
+def test_low_rank_takes_one_factor_and_no_large_matrix(monkeypatch):
+    n, m = 400, 3
+    (U, d), y, factorise, shapes = low_rank(n, m), RNG.normal(size=(4, n)), NumpyWords.cholesky, []
+    monkeypatch.setattr(
+        NumpyWords, "cholesky", lambda self, A, **kw: shapes.append(A.shape) or factorise(self, A, **kw)
+    )
+
+    def gradient(U, d):
+        return overbar.vjp(lambda U, d: overbar.sum(overbar.gaussian_logpdf_low_rank(y, y[0], U, d)), U, d)[1](1.0)
+
+    tracemalloc.start()
+    gradient(U, d)
+    assert tracemalloc.get_traced_memory()[1] < 8 * n * n / 2
+    overbar.jvp(gradient, (U, d), (U, d))
+    assert tracemalloc.get_traced_memory()[1] < 8 * n * n / 2
+    tracemalloc.stop()
+    assert set(shapes) == {(m, m)}
+
+
+@pytest.mark.parametrize("batch", ["U", "d", "y"])
+def test_second_derivatives_where_batches_differ(batch):
+    n, m = 4, 2
+    U, d = low_rank(n, m, (3,) if batch == "U" else ())
+    d = d if batch != "d" else RNG.uniform(0.5, 2, (3, 4))
+    d = d[0] if batch == "U" else d
+    y = RNG.normal(size=(3, n) if batch == "y" else n)
+    arrays = [torch.tensor(x, requires_grad=True) for x in (y, RNG.normal(size=n), U, d)]
+    assert torch.autograd.gradcheck(torch_ops.gaussian_logpdf_low_rank, arrays, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(torch_ops.gaussian_logpdf_low_rank, arrays)
+    L = [np.linalg.cholesky(positive_definite(n, (3,) * (batch == which))) for which in ("U", "d")]
+    arrays = [torch.tensor(x, requires_grad=True) for x in (y, L[0], RNG.normal(size=n), L[1])]
+    assert torch.autograd.gradcheck(torch_ops.gaussian_kl, arrays, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(torch_ops.gaussian_kl, arrays)
+
+
+def test_a_small_diagonal_beside_a_large_low_rank_does_not_cancel():
+    """r in the range of U: rᴴ D⁻¹ r is 1e10 times as large as the quadratic form."""
+    n, m, d = 20, 3, 1e-10
+    U = RNG.normal(size=(n, m))
+    y = U @ RNG.normal(size=m) + 1e-7 * RNG.normal(size=n)
+    with mpmath.workdps(60):
+        V, r = mpmath.matrix(U.tolist()), mpmath.matrix(y.tolist())
+        K = mpmath.eye(n) * mpmath.mpf(d) + V * V.T
+        alpha = mpmath.lu_solve(K, r)
+        quad, logdet = (r.T * alpha)[0], mpmath.log(mpmath.det(K * 2 * mpmath.pi))
+        expected = float(-(quad + logdet) / 2)
+        alpha = np.array(alpha.tolist(), float)[:, 0]
+    for name, ops, array in (
+        ("numpy", overbar, np.array),
+        ("torch", torch_ops, torch.tensor),
+        ("tf", tf_ops, tf.constant),
+    ):
+        found = ops.gaussian_logpdf_low_rank(array(y), array(0 * y), array(U), array(np.full(n, d)))
+        np.testing.assert_allclose(float(found), expected, rtol=1e-8, err_msg=name)
+    bars = gradients(lambda ops, *arrays: ops.gaussian_logpdf_low_rank(*arrays), y, 0 * y, U, np.full(n, d))
+    for name, (y_bar, *_) in bars.items():
+        np.testing.assert_allclose(y_bar, -alpha, atol=1e-7 * abs(alpha).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("exponent", [-480, 480])
+def test_low_rank_has_the_scale_of_a_square(exponent):
+    n, s = 4, 2.0**exponent
+    (U, d), y, mean = low_rank(n, 2), RNG.normal(size=n), RNG.normal(size=n)
+    by = (s, s, s, s * s)
+    one = gradients(lambda ops, *arrays: ops.gaussian_logpdf_low_rank(*arrays), y, mean, U, d)
+    far = gradients(lambda ops, *arrays: ops.gaussian_logpdf_low_rank(*arrays), s * y, s * mean, s * U, s * s * d)
+    for front in one:
+        for a, b, factor in zip(one[front], far[front], by, strict=True):
+            np.testing.assert_allclose(b * factor, a, atol=1e-12 * abs(a).max(), err_msg=front)
+
+
+def test_the_divergence_of_gaussians():
+    """It is the mean of the difference of the logarithms; none from itself, and never below zero."""
+    n = 4
+    L, M = (np.linalg.cholesky(positive_definite(n)) for _ in range(2))
+    mean, other = RNG.normal(size=(2, n))
+    P = np.linalg.inv(M @ M.T)
+    r = mean - other
+    logs = np.linalg.slogdet(M @ M.T)[1] - np.linalg.slogdet(L @ L.T)[1]
+    expected = (np.trace(P @ L @ L.T) + r @ P @ r - n + logs) / 2
+    signed = L * RNG.choice([-1.0, 1.0], n) + np.triu(RNG.normal(size=(n, n)), 1)
+    for ops, array in FRONTS:
+        np.testing.assert_allclose(float(ops.gaussian_kl(*map(array, (mean, signed, other, M)))), expected, rtol=1e-12)
+        assert abs(float(ops.gaussian_kl(*map(array, (mean, L, mean, L))))) < 1e-15
+    bars = gradients(lambda ops, *arrays: ops.gaussian_kl(*arrays), mean, L, mean, L)
+    assert all(abs(bar).max() < 1e-13 for found in bars.values() for bar in found)
+
+
+def test_what_is_wrong_with_low_rank_is_said():
+    (U, d), y = low_rank(3, 2), np.ones(3)
+    for bad in (-1.0, 0.0, np.nan):
+        wrong = np.array([1.0, bad, 1.0])
+        with pytest.raises(np.linalg.LinAlgError, match="arguments U and d, which has to be positive"):
+            overbar.gaussian_logpdf_low_rank(y, y, U, wrong)
+        with pytest.raises(torch.linalg.LinAlgError, match="arguments U and d"):
+            torch_ops.gaussian_logpdf_low_rank(*map(torch.tensor, (y, y, U, wrong)))
+        with pytest.raises(tf.errors.InvalidArgumentError, match="arguments U and d"):
+            tf_ops.gaussian_logpdf_low_rank(*map(tf.constant, (y, y, U, wrong)))
+    with pytest.raises(ValueError, match="U"):
+        overbar.gaussian_logpdf_low_rank(y, y, np.ones((2, 2)), d)

@@ -14,8 +14,11 @@ from tools.site.staging import ROOT, build
 
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "site"
-    shutil.rmtree(target, ignore_errors=True)
-    status = build(target)
+    beside = target.with_name(f"{target.name}.new")  # whoever reads the site has it until the new one is there
+    shutil.rmtree(beside, ignore_errors=True)
+    status = build(beside)
     if status == 0:
+        shutil.rmtree(target, ignore_errors=True)
+        beside.rename(target)
         print(f"wrote {target}/index.html")
     sys.exit(status)

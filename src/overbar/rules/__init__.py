@@ -22,7 +22,12 @@ from overbar.rules._elementwise import cos, exp, log, reciprocal, sin, sqrt, tan
 from overbar.rules._equations import solve_continuous_lyapunov, solve_discrete_lyapunov, solve_sylvester
 from overbar.rules._functions import *
 from overbar.rules._functions import FUNCTIONS
-from overbar.rules._gaussian import gaussian_logpdf, gaussian_logpdf_cholesky
+from overbar.rules._gaussian import (
+    gaussian_kl,
+    gaussian_logpdf,
+    gaussian_logpdf_cholesky,
+    gaussian_logpdf_low_rank,
+)
 from overbar.rules._general import funm
 from overbar.rules._hessenberg import hessenberg
 from overbar.rules._householder import householder_product

@@ -146,6 +146,11 @@ class _funm(Primitive):
     def __call__(self, A: Any, f: Any, df: Any = None) -> Any:
         """A function C = f(A) of a general square matrix, diagonalisable or not, from a function f of numbers."""
 
+class _gaussian_kl(Primitive):
+    def __call__(self, mean: Any, L: Any, other_mean: Any, other_L: Any) -> Any:
+        """The Kullback–Leibler divergence of one Gaussian distribution from another, c = KL(N(μ, L Lᴴ) ‖ N(m, M
+        Mᴴ))."""
+
 class _gaussian_logpdf(Primitive):
     def __call__(self, y: Any, mean: Any, K: Any) -> Any:
         """The logarithm of a Gaussian density, c = log N(y | μ, K)."""
@@ -154,6 +159,10 @@ class _gaussian_logpdf_cholesky(Primitive):
     def __call__(self, y: Any, mean: Any, L: Any) -> Any:
         """The logarithm of a Gaussian density from the Cholesky factor of its covariance matrix, c = log N(y | μ, L
         Lᴴ)."""
+
+class _gaussian_logpdf_low_rank(Primitive):
+    def __call__(self, y: Any, mean: Any, U: Any, d: Any) -> Any:
+        """The logarithm of a Gaussian density of low rank beside a diagonal, c = log N(y | μ, diag(d) + U Uᴴ)."""
 
 class _hessenberg(Primitive):
     def __call__(self, A: Any) -> Any:
@@ -597,8 +606,10 @@ expmh: _expmh
 fill_triangular: _fill_triangular
 fractional_matrix_power: _fractional_matrix_power
 funm: _funm
+gaussian_kl: _gaussian_kl
 gaussian_logpdf: _gaussian_logpdf
 gaussian_logpdf_cholesky: _gaussian_logpdf_cholesky
+gaussian_logpdf_low_rank: _gaussian_logpdf_low_rank
 hessenberg: _hessenberg
 householder_product: _householder_product
 inv: _inv
@@ -735,8 +746,10 @@ __all__ = [
     "fractional_matrix_power",
     "funm",
     "gammaln",
+    "gaussian_kl",
     "gaussian_logpdf",
     "gaussian_logpdf_cholesky",
+    "gaussian_logpdf_low_rank",
     "hessenberg",
     "householder_product",
     "imag",

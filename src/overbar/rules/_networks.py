@@ -1,7 +1,7 @@
 """Networks: the affine layer, and the losses at the end.
 
-May import `overbar._namespace`, `_primitive`, `_signature` and `rules.exponential_sums`. The non-linearities between
-are elementwise: `tanh`, and those of `rules.special_functions` and `rules.choosing`.
+May import `overbar._namespace`, `overbar._primitive` and `rules.exponential_sums`. The non-linearities between are
+elementwise: `tanh`, and those of `rules.special_functions` and `rules.choosing`.
 """
 
 import math
@@ -10,7 +10,6 @@ import numpy as np
 
 from overbar._namespace import front, mT, namespace
 from overbar._primitive import once, primitive
-from overbar._signature import broadcasts
 from overbar.rules._exponential_sums import logsumexp, softmax
 
 
@@ -291,7 +290,7 @@ def _check_targets(known, targets, given, shape):
     elif len(given) >= len(shape):
         problem = "holds integers, and has as many dimensions as logits. Probabilities are floating point"
         remedy = "convert them, targets.astype(float) in NumPy; numbers of classes have a dimension less"
-    elif not broadcasts(given, shape[:-1]) and not broadcasts(shape[:-1], given):
+    elif any(1 not in (m, n) and m != n for m, n in zip(given[::-1], shape[-2::-1], strict=False)):
         problem, remedy = "does not fit", f"pass one number of a class for each example, of shape {shape[:-1]}"
     if problem:
         raise known.ShapeError(

@@ -6,7 +6,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values` and 
 import functools
 import operator
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._equal_values import hermitian_part
 from overbar.rules._halving import by_size, split_at
@@ -22,7 +22,8 @@ def inverse_of_factor(L, weight=None):
 
     With h = n/2 a level costs h³ flops for W = −L₂₁ L₁₁⁻¹, 2h³ for C₂₂ W and h³ for one triangle of Wᴴ C₂₁: all levels
     together 2n³/3, twice a Cholesky decomposition, nearly all in products. L⁻¹ is computed of the small blocks on the
-    diagonal only, which is all that W needs besides products.
+    diagonal only, which is all that W needs besides products. Where memory can be written to and nobody watches, all
+    of it happens in that of the result.
     """
     if weight is None:
         return by_size(_halved, L)
@@ -34,96 +35,127 @@ def inverse_of_factor(L, weight=None):
 
 
 def _halved(L, out=None, depth=None):
-    C, _ = _blocks(L, None, out, depth)
-    return _assembled(C, out)
+    return _weighted(L, None, out, depth)
 
 
 def _weighted(L, weight, out=None, depth=None):
-    C, _ = _blocks(L, weight, out, depth)
-    return _assembled(C, out)
+    if out is not None:
+        _write_blocks(L, weight, out, False)
+        _mirror(out, False)
+        return out
+    C, _ = _blocks(L, weight, depth)
+    return _assembled(C)
 
 
-def _blocks(L, weight, out, depth):
-    """The lower triangle of the inverse, (k, C₁₁, C₂₁, C₂₂) with such triangles for C₁₁ and C₂₂, or one small block,
-    whole; and the inverses of the small blocks of L on the diagonal: one, or (k, those of L₁₁, those of L₂₂).
-
-    `out` is where the blocks are, in place of new memory for each; None where arrays cannot be written to, or where
-    somebody watches. `depth` is that of `halving.split_at`.
-    """
+def _small(L, weight):
+    """The inverse of a small matrix, and that of its factor."""
     xp = namespace(L)
+    T = xp.solve_triangular(L, xp.eye_like(L), upper=False)
+    C = hermitian_part(mH(T) @ T)
+    return C if weight is None else C * xp.cast(weight, C), T
+
+
+def _blocks(L, weight, depth):
+    """The lower triangle of the inverse, (k, C₁₁, C₂₁, C₂₂) with such triangles for C₁₁ and C₂₂, or one small block,
+    whole; and the inverses of the small blocks of L on the diagonal: one, or (k, those of L₁₁, those of L₂₂). `depth`
+    is that of `halving.split_at`."""
     k, depth = split_at(L, depth)
     if k is None:
-        T = xp.solve_triangular(L, xp.eye_like(L), upper=False)
-        C = hermitian_part(mH(T) @ T)
-        if weight is not None:
-            C = C * xp.cast(weight, C)
-        if out is not None:
-            out[...] = C
-            C = out
-        return C, T
+        return _small(L, weight)
     one, two = slice(0, k), slice(k, None)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
-    out11, out22 = (None, None) if out is None else (out[..., one, one], out[..., two, two])
-    C22, T2 = _blocks(L22, weight, out22, depth)
-    C11, T1 = _blocks(L11, weight, out11, depth)
-    W = _divided(-L21, L11, T1, out is not None)
-    C21 = _assembled(C22, out22) @ W
-    C11 = _plus_product(C11, W, C21, out is not None)
-    if out is not None:
-        out[..., two, one] = C21
-        C21 = out[..., two, one]
-    return (k, C11, C21, C22), (k, T1, T2)
+    C22, T2 = _blocks(L22, weight, depth)
+    C11, T1 = _blocks(L11, weight, depth)
+    W = _divided(-L21, L11, T1)
+    C21 = _assembled(C22) @ W
+    return (k, _plus_product(C11, W, C21), C21, C22), (k, T1, T2)
 
 
-def _assembled(C, out):
+def _assembled(C):
     """The whole matrix of which `_blocks` gave the lower triangle."""
     if not isinstance(C, tuple):
         return C
-    k, C11, C21, C22 = C
-    if out is None:
-        return namespace(C21).block([[_assembled(C11, None), mH(C21)], [C21, _assembled(C22, None)]])
-    one, two = slice(0, k), slice(k, None)
-    out[..., one, two] = mH(C21)
-    _assembled(C11, out[..., one, one])
-    _assembled(C22, out[..., two, two])
-    return out
+    _, C11, C21, C22 = C
+    return namespace(C21).block([[_assembled(C11), mH(C21)], [C21, _assembled(C22)]])
 
 
-def _divided(Y, L, T, in_place):
+def _divided(Y, L, T):
     """Y L⁻¹, from the inverses of blocks of L."""
     if not isinstance(T, tuple):
-        if not in_place:
-            return Y @ T
-        Y[...] = Y @ T
-        return Y
+        return Y @ T
     k, T1, T2 = T
     xp, one, two = namespace(L), slice(0, k), slice(k, None)
-    first, second = Y[..., one], _divided(Y[..., two], L[..., two, two], T2, in_place)
-    if not in_place:
-        first = xp.add_product(first, second, L[..., two, one], -1)
-        return xp.concat([_divided(first, L[..., one, one], T1, False), second], axis=-1)
-    xp.add_product_to(first, second, L[..., two, one], -1)
-    _divided(first, L[..., one, one], T1, True)
-    return Y
+    second = _divided(Y[..., two], L[..., two, two], T2)
+    first = xp.add_product(Y[..., one], second, L[..., two, one], -1)
+    return xp.concat([_divided(first, L[..., one, one], T1), second], axis=-1)
 
 
-def _plus_product(C, P, Q, in_place):
+def _plus_product(C, P, Q):
     """C + Pᴴ Q, which is Hermitian, in the form that `_blocks` gives it."""
-    xp = namespace(P)
     if not isinstance(C, tuple):
-        product = hermitian_part(mH(P) @ Q)
-        if not in_place:
-            return C + product
-        C += product
-        return C
+        return C + hermitian_part(mH(P) @ Q)
     k, C11, C21, C22 = C
     P1, P2, Q1, Q2 = P[..., :k], P[..., k:], Q[..., :k], Q[..., k:]
-    C11, C22 = _plus_product(C11, P1, Q1, in_place), _plus_product(C22, P2, Q2, in_place)
-    if in_place:
-        xp.add_product_to(C21, mH(P2), Q1, 1)
-    else:
-        C21 = xp.add_product(C21, mH(P2), Q1, 1)
-    return k, C11, C21, C22
+    C21 = namespace(P).add_product(C21, mH(P2), Q1, 1)
+    return k, _plus_product(C11, P1, Q1), C21, _plus_product(C22, P2, Q2)
+
+
+def _write_blocks(L, weight, out, unfinished):
+    """What `_blocks` does, in the memory of the result alone: new memory costs as much as many a product. The lower
+    triangle of `out`, by blocks, becomes that of the inverse; the upper one is room for intermediates. Whole, so that
+    `_mirror` may pass it by, is the last block on the diagonal, unless the matrix is `unfinished`: if it will be added
+    to. Returns the inverses of the small blocks of L on the diagonal."""
+    k, _ = split_at(L, None)
+    if k is None:
+        out[...], T = _small(L, weight)
+        return T
+    one, two = slice(0, k), slice(k, None)
+    L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
+    C11, C12, C21, C22 = out[..., one, one], out[..., one, two], out[..., two, one], out[..., two, two]
+    T1 = _write_blocks(L11, weight, C11, True)
+    T2 = _write_blocks(L22, weight, C22, unfinished)
+    _mirror(C22, unfinished)
+    xp, W = namespace(L), C21
+    W[...] = -L21
+    _divide(W, L11, T1)
+    xp.product_to(C12, mH(W), C22)
+    _add_product(C11, C12, W)
+    C21[...] = mH(C12)
+    return k, T1, T2
+
+
+def _mirror(C, everywhere):
+    """Make the upper triangle that of a Hermitian matrix; in the last block on the diagonal only if `everywhere`."""
+    k, _ = split_at(C, None)
+    if k is None:
+        C[...] = hermitian_part(C)
+        return
+    C[..., :k, k:] = mH(C[..., k:, :k])
+    _mirror(C[..., :k, :k], True)
+    if everywhere:
+        _mirror(C[..., k:, k:], True)
+
+
+def _divide(Y, L, T):
+    """Y ← Y L⁻¹, as `_divided`."""
+    if not isinstance(T, tuple):
+        Y[...] = Y @ T
+        return
+    k, T1, T2 = T
+    _divide(Y[..., k:], L[..., k:, k:], T2)
+    namespace(L).add_product_to(Y[..., :k], Y[..., k:], L[..., k:, :k], -1)
+    _divide(Y[..., :k], L[..., :k, :k], T1)
+
+
+def _add_product(C, P, Q):
+    """C ← C + P Q in the lower triangle of C, by blocks."""
+    k, _ = split_at(C, None)
+    if k is None:
+        namespace(C).add_product_to(C, P, Q, 1)
+        return
+    _add_product(C[..., :k, :k], P[..., :k, :], Q[..., :k])
+    _add_product(C[..., k:, k:], P[..., k:, :], Q[..., k:])
+    namespace(C).add_product_to(C[..., k:, :k], P[..., k:, :], Q[..., :k], 1)
 
 
 @primitive("(n,n),(n,k),(n,n)->(n,k)", hermitian=("A",))
@@ -190,13 +222,19 @@ def _(C, A, weight, L):
 
 def summed_product(X, Y, A, bar=None):
     """X Yᴴ, of matrices (..., n, k), as a term of the bar of A (..., n, n), added to what is there already, if anything
-    is. The sum over the batch dimensions that A lacks, or has of size one, is done by the product."""
+    is, an array of the caller's own, in its memory where nobody watches. The sum over the batch dimensions that A
+    lacks, or has of size one, is done by the product."""
     xp, X, Y = namespace(A), _in_one_batch(X, A), mH(_in_one_batch(Y, A))
     have, want = xp.static_shape(X), xp.static_shape(A)
     if None in have or have[:-2] != want[:-2]:  # a size that is not known yet may be one
         product = xp.sum_to(X @ Y, xp.shape(A))
         return product if bar is None else bar + product
-    return X @ Y if bar is None else xp.add_product(bar, X, Y, 1)
+    if bar is None:
+        return X @ Y
+    if bar.dtype != X.dtype or bar.dtype != Y.dtype or not front(A).may_write(bar, X, Y):
+        return xp.add_product(bar, X, Y, 1)
+    xp.add_product_to(bar, X, Y, 1)
+    return bar
 
 
 def _in_one_batch(X, A):
