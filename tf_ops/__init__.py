@@ -11,12 +11,14 @@ except ImportError as error:
 
 from tf_ops import _ops, linalg
 from tf_ops._ops import *
-from tf_ops._rerouting import reroute
+from tf_ops._rerouting import install, reroute, uninstall
 from tf_ops._wrapping import wrap
 
 __all__ = [
+    "install",
     "linalg",
     "reroute",
+    "uninstall",
     "wrap",
     *sorted(name for name, value in vars(_ops).items() if hasattr(value, "primitive")),
 ]

@@ -1,7 +1,7 @@
 """Existing code that calls TensorFlow's functions, made to use ours: `tf_ops.reroute`.
 
-May import tensorflow and `tf_ops.linalg`. Which function becomes which op follows from the ops: each knows the
-one of TensorFlow's that it stands for.
+May import tensorflow, `overbar._routes` and `tf_ops.linalg`. Which function becomes which op follows from the
+ops: each knows the one of TensorFlow's that it stands for.
 """
 
 import contextlib
@@ -14,12 +14,13 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from overbar._routes import Routes
 from tf_ops import linalg
 from tf_ops._internals import unconverted
 
 
 @contextlib.contextmanager
-def reroute() -> Iterator[None]:
+def reroute() -> Iterator[Routes]:
     """Reroute TensorFlow's functions to the ops of `tf_ops`, in code that is not yours to change.
 
     Inside, ``tf.linalg.cholesky`` is `tf_ops.cholesky`, wherever it is called from: a library, a distribution of
@@ -35,7 +36,12 @@ def reroute() -> Iterator[None]:
     of tensors. Entering takes some 10 ms, to find the function under all its names.
 
     It holds for the thread that enters it (a replica of a `tf.distribute` strategy is another one: enter it in the
-    function that the strategy runs), may be nested, and may decorate a function.
+    function that the strategy runs), may be nested, and may decorate a function. ``with tf_ops.reroute() as routes``
+    gives what was rerouted and how often, of what is traced once: ``print(routes)``.
+
+    See Also
+    --------
+    install : The same for the whole process.
 
     Examples
     --------
@@ -47,25 +53,76 @@ def reroute() -> Iterator[None]:
       ...
     tensorflow.python.framework.errors_impl.InvalidArgumentError: cholesky: argument A is not positive definite: ...
     """
-    _here.depth += 1
+    outer, routes = _here.routes, Routes(_here.routes or _installed)
     _change(+1)
+    _here.routes = routes
     try:
-        _warn(_missed(lambda value, stand_in: value is not stand_in), "somebody else has put functions there")
-        yield
+        _warn_of_others()
+        yield routes
     finally:
         missed = _missed(lambda value, _: _is_replaced(value))
+        _here.routes = outer
         _change(-1)
-        _here.depth -= 1
-    _warn(missed, "a module that has been imported meanwhile brought TensorFlow's back")
+    _warn(missed, _BROUGHT_BACK)
+
+
+def install() -> Routes:
+    """Reroute TensorFlow's functions to the ops of `tf_ops` in the whole process, from now on: in every thread, as
+    `reroute` does inside of one.
+
+    Modules of TensorFlow's, and what is traced already, stay as they are: call it after the imports and before the
+    first call of a `tf.function`. Done twice, it is done once.
+
+    Returns
+    -------
+    Routes
+        What was rerouted since, and how often.
+
+    See Also
+    --------
+    uninstall : Ends it.
+
+    Examples
+    --------
+    >>> import tensorflow as tf, tf_ops
+    >>> routes = tf_ops.install()
+    >>> float(tf.linalg.det(tf.eye(2)))
+    1.0
+    >>> tf_ops.uninstall()
+    >>> print(routes)
+    1 × tf.linalg.det
+    """
+    global _installed
+    with _installing:
+        if _installed is None:
+            _change(+1)
+            _installed = Routes()
+            _warn_of_others()
+        return _installed
+
+
+def uninstall() -> None:
+    """End what `install` has begun. (Inside of a `reroute`, it goes on to the end of that.)"""
+    global _installed
+    with _installing:
+        if _installed is None:
+            return
+        missed = _missed(lambda value, _: _is_replaced(value))
+        _installed = None
+        _change(-1)
+    _warn(missed, _BROUGHT_BACK)
 
 
 class _Here(threading.local):
-    """This thread: how many times it is inside, and whether it is in an op at the moment."""
+    """This thread: the innermost `reroute` that it is in, and whether it is in an op at the moment."""
 
-    depth = 0
+    routes = None
     in_op = False
 
 
+_installed = None
+_installing = threading.Lock()
+_BROUGHT_BACK = "a module that has been imported meanwhile brought TensorFlow's back"
 _here = _Here()
 _lock = threading.Lock()
 _inside = 0  # how many times threads are inside, all together: the first replaces the functions, the last restores them
@@ -116,22 +173,28 @@ def _missed(is_missed):
     return [name for name, stand_in in _EXPECTED.items() if is_missed(getattr(tf.linalg, name, missing), stand_in)]
 
 
+def _warn_of_others():
+    _warn(_missed(lambda value, stand_in: value is not stand_in), "somebody else has put functions there")
+
+
 def _warn(names, reason):
     if names:
         warnings.warn(
             f"tf_ops.reroute: calls of tf.linalg.{', '.join(names)} are not rerouted: {reason}. Import TensorFlow's "
             "modules before, and put other functions into them inside or afterwards.",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
-def _stand_in(function, op):
+def _stand_in(name, function, op):
     @functools.wraps(function)
     def rerouted(*args, **kwargs):
         # An op computes with TensorFlow's function itself.
-        alone = not _here.depth or _here.in_op
+        routes = _here.routes or _installed
+        alone = routes is None or _here.in_op
         if alone or any(isinstance(x, tf.linalg.LinearOperator) for x in (*args, *kwargs.values())):
             return function(*args, **kwargs)
+        routes.add(name)
         _here.in_op = True
         try:
             return op(*args, **kwargs)
@@ -151,11 +214,11 @@ def _is_replaced(function):
 
 #: what is called instead of each function; an op that passes on every call is TensorFlow's function already
 STAND_INS = {
-    op.builtin: _stand_in(op.builtin, op)
-    for op in vars(linalg).values()
+    op.builtin: _stand_in(f"tf.linalg.{name}", op.builtin, op)
+    for name, op in vars(linalg).items()
     if hasattr(op, "primitive") and op.use_builtin_when is not None
 }
 # an older one, with another signature
-STAND_INS[tf.compat.v1.norm] = _stand_in(tf.compat.v1.norm, _norm_with_keep_dims)
+STAND_INS[tf.compat.v1.norm] = _stand_in("tf.compat.v1.norm", tf.compat.v1.norm, _norm_with_keep_dims)
 
 _EXPECTED = {name: STAND_INS[function] for name, function in vars(tf.linalg).items() if _is_replaced(function)}

@@ -1,7 +1,7 @@
 """Existing code that calls PyTorch's functions, made to use ours: `torch_ops.reroute` and `torch_ops.install`.
 
-May import torch and `torch_ops`. Which function becomes which op follows from the ops themselves: each knows the one of
-PyTorch's that it stands for.
+May import torch, `torch_ops` and `overbar._routes`. Which function becomes which op follows from the ops themselves:
+each knows the one of PyTorch's that it stands for.
 
 A function is found by its name when it is called. So another one, a stand-in, is put in its place while somebody is
 inside, and asks whether this thread is. Nothing else of PyTorch becomes slower. A mode of PyTorch's would see every
@@ -22,6 +22,7 @@ import torch
 from torch.compiler import is_dynamo_compiling
 from torch.overrides import TorchFunctionMode, handle_torch_function
 
+from overbar._routes import Routes
 from torch_ops import _ops as ops
 from torch_ops._fused import attach, remember
 from torch_ops._internals import (
@@ -35,35 +36,6 @@ from torch_ops._internals import (
     tables_of_dynamo,
 )
 from torch_ops._spellings import LINALG, OLDER
-
-
-class Routes:
-    """What was rerouted, and how often: printed as a table, or as a dictionary ``counts``.
-
-    Attributes
-    ----------
-    counts : dict
-        How many calls of each of PyTorch's functions went to an op, by the name of the function. (A compiler's are not
-        counted: a graph is traced once, and runs often.)
-    """
-
-    def __init__(self, outer=None):
-        self.counts: dict[str, int] = {}
-        self.outer, self.lock = outer, threading.Lock()
-
-    def add(self, name):
-        routes = self
-        while routes is not None:
-            with routes.lock:
-                routes.counts[name] = routes.counts.get(name, 0) + 1
-            routes = routes.outer
-
-    def __repr__(self):
-        if not self.counts:
-            return "nothing was rerouted"
-        rows = sorted(self.counts.items(), key=lambda row: (-row[1], row[0]))
-        width = len(str(rows[0][1]))
-        return "\n".join(f"{count:{width}} × {name}" for name, count in rows)
 
 
 @contextlib.contextmanager
@@ -113,7 +85,11 @@ def reroute(*, watch: bool = False) -> Iterator[Routes]:
     the device, as ``torch.linalg.cholesky`` does.
 
     What is not rerouted costs nothing. In a program that uses torch.compile, `watch` is true: a graph has to know
-    whether it was made inside.
+    whether it was made inside. (Where the first torch.compile of a program is called inside, methods of tensors in its
+    graph, such as ``A.det()``, stay rerouted outside.)
+
+    The density of a `torch.distributions.MultivariateNormal` with a covariance matrix, and what GPyTorch computes of a
+    Cholesky factor for a likelihood, is one op inside, where the matrix has more than 192 rows.
 
     Examples
     --------

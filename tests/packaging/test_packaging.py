@@ -223,6 +223,7 @@ BELOW = {
     "_front": {"_messages", "_numpy_words", "_signature", "_words"},
     "_namespace": {"_front", "_words"},
     "_docstrings": set(),
+    "_routes": set(),
     "_documented": {"_docstrings"},
     "_primitive": {"_namespace", "_signature", "_documented"},
     "_functions": {"_front", "_primitive"},

@@ -374,6 +374,38 @@ def test_other_threads_keep_what_they_have():
     assert tf.linalg.cholesky is before
 
 
+def test_what_was_rerouted_is_reported():
+    A = tf.constant(DEFINITE)
+    with tf_ops.reroute() as routes:
+        assert str(routes) == "nothing was rerouted"
+        tf.function(lambda A: tf.linalg.cholesky(A) + tf.linalg.cholesky(A))(A)
+        with tf_ops.reroute() as inner:
+            tf.linalg.det(A)
+    tf.linalg.det(A)
+    assert inner.counts == {"tf.linalg.det": 1}
+    assert str(routes) == "2 × tf.linalg.cholesky\n1 × tf.linalg.det"
+
+
+def test_the_whole_process_is_rerouted_until_it_is_not():
+    found, before = [], tf.linalg.cholesky
+    routes = tf_ops.install()
+    try:
+        assert tf_ops.install() is routes
+        thread = threading.Thread(target=lambda: found.append(is_ours(tf.linalg.cholesky)))
+        thread.start()
+        thread.join()
+        with tf_ops.reroute() as inner:
+            found.append(is_ours(tf.linalg.cholesky))
+        found.append(is_ours(tf.linalg.cholesky))
+    finally:
+        tf_ops.uninstall()
+    assert found == [True, True, True]
+    assert (routes.counts, inner.counts) == ({"tf.linalg.cholesky": 3}, {"tf.linalg.cholesky": 1})
+    tf_ops.uninstall()
+    assert tf.linalg.cholesky is before
+    assert not is_ours(tf.linalg.cholesky)
+
+
 def test_a_linear_operator_is_left_to_tensorflow():
     operator = tf.linalg.LinearOperatorFullMatrix(DEFINITE, is_self_adjoint=True, is_positive_definite=True)
     with tf_ops.reroute():
