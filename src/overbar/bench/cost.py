@@ -35,6 +35,7 @@ REASONS = {
     "det": "the function takes 2n³/3 flops, the inverse of the rule 2n³ more",
     "eigh_tridiagonal": "the function takes O(n²), its rules are products of full matrices",
     "diagonal": "the function is a view of n entries, the bar of A has n² to write",
+    "gaussian_logpdf_cholesky": "the function solves with L for one column, the bar of L has n² entries to write",
     "kron": "the function writes each number once, the rule reads them and adds up",
     "ldl": "the function takes n³/3 flops, two triangular solves and a product of the rule 3n³ and more",
     "lu": "the function takes 2n³/3 flops in one call, the rule 5n³/3 in many of small blocks",
@@ -109,6 +110,13 @@ def _toeplitz(draw):
     return draw(draw._cast(c), draw._cast(r), draw._cast(draw.rng.standard_normal((n, 4))))
 
 
+def _low_rank(draw):
+    """A Gaussian density with a quarter as many columns as there are data."""
+    n = 4 * draw.factor
+    d = draw.rng.uniform(0.5, 2, n).astype(draw.dtype.type(0).real.dtype)
+    return draw(draw.normal(4), draw.normal(4), draw.normal(4, 1), d)
+
+
 def _reflections(draw):
     n = 4 * draw.factor
     (raw, tau), _ = scipy.linalg.qr(draw.rng.standard_normal((n, max(1, n // 10))), mode="raw")
@@ -138,6 +146,7 @@ _OWN = {
     "cholesky_update": lambda draw: _few_columns(draw, 1.0),
     "cholesky_banded": _definite_band,
     "fill_triangular": _packed,
+    "gaussian_logpdf_low_rank": _low_rank,
     "householder_product": _reflections,
     "kron": _kronecker,
     "polar": lambda draw: draw(draw.normal(4, 3)),
