@@ -105,17 +105,21 @@ def application():
         models: Annotated[
             bool, typer.Option("--models", help="Whole models in NumPy: value and gradient beside the plain function.")
         ] = False,
+        gp: Annotated[
+            bool, typer.Option("--gp", help="A Gaussian process: value and gradient beside one Cholesky decomposition.")
+        ] = False,
         sizes: Annotated[
             str | None,
             typer.Option(
                 help="Sizes, with commas between: 256,512,1024,2048; --every: 2,8,32,128,512; --rules: 500; "
-                "--structured: 2000; --models: 1, how many times as large."
+                "--structured: 2000; --gp: 1000,2000; --models: 1, how many times as large."
             ),
         ] = None,
         framework: Annotated[list[str] | None, frameworks] = None,
         dtype: Annotated[str, typer.Option(help="float64 or float32. The targets are for float64.")] = "float64",
         seconds: Annotated[
-            float | None, typer.Option(help="How long each comparison may take: 3 seconds; --every: 1; others: 0.5.")
+            float | None,
+            typer.Option(help="How long each comparison may take: 3 seconds; --gp: 5; --every: 1; others: 0.5."),
         ] = None,
         json: Annotated[Path | None, typer.Option(metavar="FILE", help="Save all that was measured here.")] = None,
         strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a target is missed.")] = False,
@@ -123,7 +127,9 @@ def application():
         """Time overbar beside what the frameworks have built in: the reverse rule of the Cholesky decomposition, or
         with --every each op that PyTorch or TensorFlow has too. Or, with --rules, each rule beside its own function;
         with --structured the functions of structured matrices beside SciPy's, and their rules beside them; with
-        --models a Kalman filter, a Gaussian process and a network in NumPy, value and gradient beside the value.
+        --models a Kalman filter, a Gaussian process and a network in NumPy, value and gradient beside the value; with
+        --gp the log marginal likelihood of a Gaussian process and its gradient beside one bare Cholesky decomposition,
+        and beside the framework's own functions.
 
         PyTorch: the backward pass alone. TensorFlow: forward and gradient in a tf.function. NumPy, which has no
         gradient: the reverse rule against the function. Each also at n = 8, which shows what surrounds the rule. Both
@@ -138,21 +144,23 @@ def application():
             python -m overbar bench --rules
             python -m overbar bench --structured
             python -m overbar bench --models
+            python -m overbar bench --gp --sizes 1000,2000,4000
         """
         from overbar.bench import cholesky, cost, overhead, report
+        from overbar.bench import gp as of_processes
         from overbar.bench import models as of_models
         from overbar.bench import structured as of_structure
         from overbar.bench.frameworks import choose, how_to_add
 
         try:
             found, missing = choose(framework)
-            tables = {overhead: every, cost: rules, of_structure: structured, of_models: models}
+            tables = {overhead: every, cost: rules, of_structure: structured, of_models: models, of_processes: gp}
             if sum(tables.values()) > 1:
                 raise ValueError(
-                    "--every, --rules, --structured and --models are different tables: ask for one of them."
+                    "--every, --rules, --structured, --models and --gp are different tables: ask for one of them."
                 )
             kind = next((table for table, wanted in tables.items() if wanted), cholesky)
-            usual = {overhead: 1.0, cholesky: 3.0}.get(kind, 0.5)
+            usual = {overhead: 1.0, cholesky: 3.0, of_processes: 5.0}.get(kind, 0.5)
             chosen = tuple(kind.SIZES) if sizes is None else _sizes(sizes)
             seconds = usual if seconds is None else seconds
             if dtype not in ("float64", "float32"):
