@@ -346,6 +346,8 @@ lu = wrap(
 lu_factor = wrap(rules.lu_factor)
 lu_solve = wrap(rules.lu_solve, builtin=in_single_precision(tf.linalg.lu_solve))
 mask = wrap(rules.mask)
+matern = wrap(rules.matern)
+matern_cross = wrap(rules.matern_cross)
 matmul = wrap(rules.matmul, builtin=tf.linalg.matmul)
 matrix_norm = wrap(
     rules.matrix_norm,

@@ -428,6 +428,20 @@ tensor([-1.,  2.])
 >>> torch_ops.mask(A, mask=[True, False])
 tensor([1., 0.])
 """,
+    "matern": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0], [2.0]])
+>>> torch_ops.matern(X, 2.0, nu=1.5)
+tensor([[1.0000, 0.4834],
+        [0.4834, 1.0000]])
+""",
+    "matern_cross": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0]])
+>>> X2 = torch.tensor([[2.0], [0.0]])
+>>> torch_ops.matern_cross(X, X2, 2.0, 3.0, nu=0.5)
+tensor([[1.1036, 3.0000]])
+""",
     "matmul": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[1.0, 2.0]])

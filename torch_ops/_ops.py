@@ -706,6 +706,8 @@ lu_solve = wrap(
     use_builtin_when=_matrix_of_right_hand_sides,
 )
 mask = wrap(rules.mask)
+matern = wrap(rules.matern)
+matern_cross = wrap(rules.matern_cross)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)
 matrix_exp = wrap(
     rules.expm,

@@ -189,6 +189,15 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
 def mask(A: Tensor, *, mask: Any) -> Tensor:
     """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
 
+def matern(X: Tensor, lengthscale: Tensor, variance: Tensor | Number | None = None, *, nu: float = 2.5) -> Tensor:
+    """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs, for ν = 1/2, 3/2 or 5/2, with their `squared_distance`
+    sᵢⱼ."""
+
+def matern_cross(
+    X: Tensor, X2: Tensor, lengthscale: Tensor, variance: Tensor | Number | None = None, *, nu: float = 2.5
+) -> Tensor:
+    """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs with others, for ν = 1/2, 3/2 or 5/2."""
+
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product C = A B."""
 

@@ -417,6 +417,7 @@ UNREAD = {
     **dict.fromkeys(["hessenberg", "schur", "ldl", "ldl_factor", "ldl_solve"], "parts of them have their equations"),
     **dict.fromkeys(["matrix_power", "polynomial"], "sums of powers"),
     **dict.fromkeys(["rbf", "rbf_cross", "squared_distance", "squared_distance_cross"], "rows are scaled and shifted"),
+    **dict.fromkeys(["matern", "matern_cross"], "ρ is in the prose, the bars are those of another primitive"),
     "eig": "columns are normalised one by one",
     "eigh_generalized": "a diagonal has an equation of its own",
     "expm_frechet": "a second derivative",

@@ -52,11 +52,14 @@ def test_distances_of_one_set_are_symmetric_and_those_of_coincident_points_are_z
         assert S.min() == S[2, 0] == S[3, 3] == 0, name
 
 
-FUNCTIONS = [("rbf", {})]
+FUNCTIONS = [("rbf", {}), *[("matern", {"nu": nu}) for nu in (0.5, 1.5, 2.5)]]
 
 
 def exact(name, S, nu=None):
-    return np.exp(-S / 2)
+    if name == "rbf":
+        return np.exp(-S / 2)
+    r = np.sqrt(2 * nu * S)
+    return {0.5: 1, 1.5: 1 + r, 2.5: 1 + r + r**2 / 3}[nu] * np.exp(-r)
 
 
 @pytest.mark.parametrize(("name", "options"), FUNCTIONS)
@@ -101,18 +104,43 @@ def test_an_offset_of_all_inputs_costs_no_digits(name, options, D):
 @pytest.mark.parametrize(("name", "options"), FUNCTIONS)
 @pytest.mark.parametrize("D", [2, 5])
 def test_derivatives_at_coincident_points(name, options, D):
-    """First and second ones, in both modes, by differences. (Two rows of X are one point.)"""
+    """First and second ones, in both modes, by differences. (Two rows of X are one point, and three are in both sets.)
+    Where there is a cusp, for ν = 1/2, that is asked of what exists: inputs beside themselves, and length scales."""
     X, scales, v = inputs(5, D), RNG.uniform(0.5, 2, D), np.array(1.7)
     weights = [torch.tensor(RNG.normal(size=shape)) for shape in [(5, 5), (3, 5)]]
+    cusp, fixed = options.get("nu") == 0.5, torch.tensor(X)
 
     def compute(X, scales, v):
-        own = getattr(torch_ops, name)(X, scales, v, **options)
+        own = getattr(torch_ops, name)(X[1:] if cusp else X, scales, v, **options)
+        X = fixed if cusp else X
         cross = getattr(torch_ops, f"{name}_cross")(X[:3], X, scales, v, **options)
-        return (own * weights[0]).sum() + (cross * weights[1]).sum()
+        return (own * weights[0][: len(own), : len(own)]).sum() + (cross * weights[1]).sum()
 
     arguments = [torch.tensor(A, dtype=torch.float64, requires_grad=True) for A in (X, scales, v)]
     assert torch.autograd.gradcheck(compute, arguments, check_forward_ad=True)
     assert torch.autograd.gradgradcheck(compute, arguments, atol=1e-4)
+
+
+@pytest.mark.parametrize("D", [2, 5])
+def test_a_cusp_has_the_mean_of_the_derivatives_from_all_sides(D):
+    X, scales, v = inputs(3, D)[[0, 2]], RNG.uniform(0.5, 2, D), np.array(1.7)
+    for name in ("matern", "matern_cross"):
+
+        def compute(ops, *arrays, name=name):
+            return getattr(ops, name)(*arrays, nu=0.5)[0, 1]
+
+        arrays = (X, scales, v) if name == "matern" else (X, X.copy(), scales, v)
+        for front, bars in gradients(compute, *arrays).items():
+            for bar in bars[:-1]:
+                np.testing.assert_array_equal(bar, 0, err_msg=f"{name}, {front}")
+            assert bars[-1] == 1
+
+
+@pytest.mark.parametrize("nu", [1, 3.5, "2.5", None])
+def test_an_order_that_is_not_there(nu):
+    for name in ("matern", "matern_cross"):
+        with pytest.raises(ValueError, match=rf"{name}: nu is .*must be 0\.5, 1\.5 or 2\.5"):
+            getattr(overbar, name)(*[np.ones((2, 1))] * (1 + (name == "matern_cross")), 1.0, nu=nu)
 
 
 @pytest.mark.parametrize(("name", "options"), FUNCTIONS)
@@ -129,7 +157,7 @@ def test_memory_does_not_grow_with_the_dimensions(name, options):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 6 * n * n * 8
+    assert peak < (6 if name == "rbf" else 9) * n * n * 8  # matrices; the distances are kept, and there is ρ
 
 
 def test_errors_name_the_argument_and_the_remedy():

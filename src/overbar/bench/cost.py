@@ -140,6 +140,8 @@ _OWN = {
     "fill_triangular": _packed,
     "householder_product": _reflections,
     "kron": _kronecker,
+    "matern": lambda draw: _inputs(draw, 1, draw._cast(1.5)),
+    "matern_cross": lambda draw: _inputs(draw, 2, draw._cast(1.5)),
     "polar": lambda draw: draw(draw.normal(4, 3)),
     "rbf": lambda draw: _inputs(draw, 1, draw._cast(1.5)),
     "rbf_cross": lambda draw: _inputs(draw, 2, draw._cast(1.5)),

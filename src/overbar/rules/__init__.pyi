@@ -241,6 +241,15 @@ class _mask(Primitive):
     def __call__(self, A: Any, mask: Any) -> Any:
         """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
 
+class _matern(Primitive):
+    def __call__(self, X: Any, lengthscale: Any, variance: Any = None, nu: float = 2.5) -> Any:
+        """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs, for ν = 1/2, 3/2 or 5/2, with their `squared_distance`
+        sᵢⱼ."""
+
+class _matern_cross(Primitive):
+    def __call__(self, X: Any, X2: Any, lengthscale: Any, variance: Any = None, nu: float = 2.5) -> Any:
+        """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs with others, for ν = 1/2, 3/2 or 5/2."""
+
 class _matmul(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
         """The matrix product C = A B."""
@@ -635,6 +644,8 @@ lu: _lu
 lu_factor: _lu_factor
 lu_solve: _lu_solve
 mask: _mask
+matern: _matern
+matern_cross: _matern_cross
 matmul: _matmul
 matrix_norm: _matrix_norm
 matrix_power: _matrix_power
@@ -781,6 +792,8 @@ __all__ = [
     "lu_factor",
     "lu_solve",
     "mask",
+    "matern",
+    "matern_cross",
     "matmul",
     "matrix_norm",
     "matrix_power",
