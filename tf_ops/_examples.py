@@ -10,6 +10,14 @@ EXAMPLES = {
 array([[2., 2.],
        [2., 2.]])>
 """,
+    "add_diagonal": """\
+>>> import tensorflow as tf, tf_ops
+>>> K = tf.constant([[1.0, 1.0], [1.0, 1.0]], tf.float64)
+>>> tf_ops.add_diagonal(K, 0.5)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1.5, 1. ],
+       [1. , 1.5]])>
+""",
     "adjugate": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[1.0, 2.0], [3.0, 4.0]], tf.float64)

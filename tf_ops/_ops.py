@@ -192,6 +192,7 @@ def _norm(norm, *, A, ord, axis, keepdims):
 
 
 add = wrap(rules.add, builtin=tf.add)
+add_diagonal = wrap(rules.add_diagonal)
 adjugate = wrap(rules.adjugate)
 affine = wrap(rules.affine)
 bilinear_form = wrap(rules.bilinear_form)

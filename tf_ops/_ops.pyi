@@ -5,6 +5,9 @@ from typing import Any
 def add(x: Any, y: Any, name: str | None = None) -> Any:
     """The sum C = A + B, entry by entry."""
 
+def add_diagonal(K: Any, noise: Any, *, name: str | None = None) -> Any:
+    """A square matrix with noise added to its diagonal, C = K + diag(σ²), without an identity matrix."""
+
 def adjugate(A: Any, *, name: str | None = None) -> Any:
     """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I."""
 

@@ -9,6 +9,13 @@ EXAMPLES = {
 tensor([[2., 2.],
         [2., 2.]])
 """,
+    "add_diagonal": """\
+>>> import torch, torch_ops
+>>> K = torch.tensor([[1.0, 1.0], [1.0, 1.0]])
+>>> torch_ops.add_diagonal(K, 0.5)
+tensor([[1.5000, 1.0000],
+        [1.0000, 1.5000]])
+""",
     "adjugate": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[1.0, 2.0], [3.0, 4.0]])

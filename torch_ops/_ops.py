@@ -506,6 +506,7 @@ def _few_reflections(A, tau, **_):
 
 
 add = wrap(rules.add, "add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.add)
+add_diagonal = wrap(rules.add_diagonal)
 adjugate = wrap(rules.adjugate, "adjugate(A: Tensor) -> Tensor")
 affine = wrap(rules.affine)
 bilinear_form = wrap(rules.bilinear_form)

@@ -10,6 +10,9 @@ Number: TypeAlias = int | float | complex
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """The sum C = A + B, entry by entry."""
 
+def add_diagonal(K: Tensor, noise: Tensor) -> Tensor:
+    """A square matrix with noise added to its diagonal, C = K + diag(σ²), without an identity matrix."""
+
 def adjugate(A: Tensor) -> Tensor:
     """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I."""
 

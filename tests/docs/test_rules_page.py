@@ -257,7 +257,7 @@ OUTPUTS = {
     "cholesky": "L", "cholesky_update": "M", "cholesky_downdate": "M", "expm_frechet": "L", "pinv": "X",
     "softmax_cross_entropy": "c",
 }  # fmt: skip
-NAMES = {"logits": "x", "targets": "t", "Y": "y", "T": "t", "mean": "μ"}
+NAMES = {"noise": "n", "logits": "x", "targets": "t", "Y": "y", "T": "t", "mean": "μ"}
 TRIANGULAR = {
     "cho_logdet", "cho_solve", "cholesky_inverse", "cholesky_update", "cholesky_downdate", "gaussian_logpdf_cholesky",
     "solve_triangular",

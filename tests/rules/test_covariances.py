@@ -178,3 +178,46 @@ def test_errors_name_the_argument_and_the_remedy():
                 ops.rbf(*given)
     with pytest.raises(ValueError, match=r"rbf_cross: argument X2 of shape \(3, 3\) does not fit X"):
         overbar.rbf_cross(X, np.ones((3, 3)), 1.0)
+
+
+@pytest.mark.parametrize(
+    "noise", [0.5, np.array([0.5, 0.25, 0.0]), np.array([[0.5], [2.0]])], ids=["one", "rows", "batch"]
+)
+def test_noise_is_added_in_one_copy(noise):
+    noise = np.asarray(noise)
+    K, W = RNG.normal(size=(3, 3)), RNG.normal(size=(2, 3, 3))
+    expected = K + np.eye(3) * noise[..., None]
+    for front, C in values("add_diagonal", K, noise).items():
+        np.testing.assert_array_equal(C, expected, err_msg=front)
+
+    def compute(ops, K, noise):
+        total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
+        return total(ops.add_diagonal(K, noise) * (torch.tensor(W) if ops is torch_ops else W))
+
+    diagonals = np.diagonal(W, 0, -2, -1)
+    bar = diagonals.sum(-1, keepdims=True) if noise.ndim == 2 else diagonals.sum(0) if noise.ndim else diagonals.sum()
+    for front, bars in gradients(compute, K, noise).items():
+        for found, exact in zip(bars, [W.sum(0), bar], strict=True):
+            np.testing.assert_allclose(found, exact, atol=1e-14, err_msg=front)
+
+    n = 300
+    K = np.ones((n, n))
+    overbar.add_diagonal(K, 1.0)
+    tracemalloc.start()
+    try:
+        overbar.add_diagonal(K, 1.0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * K.nbytes
+
+
+@pytest.mark.parametrize("noise", [-1.0, np.array([1.0, np.nan]), np.ones(3)], ids=["negative", "nan", "three"])
+def test_errors_of_noise(noise):
+    K = np.eye(2)
+    message = "argument noise (is negative or NaN. It is a variance|of shape .* does not fit K .*Pass one number)"
+    for ops, convert in [(overbar, np.asarray), (torch_ops, torch.tensor), (tf_ops, tf.constant)]:
+        front = overbar.front(convert(K))
+        error = (type(front.LinAlgError("an error")), type(front.ShapeError("an error")))
+        with pytest.raises(error, match=f"add_diagonal: {message}"):
+            ops.add_diagonal(convert(K), convert(noise) if np.ndim(noise) else noise)

@@ -133,6 +133,7 @@ def _inputs(draw, sets, *others):
 
 # whose samples are of a fixed size, or of a fixed rank, or would grow too large
 _OWN = {
+    "add_diagonal": lambda draw: draw(draw.normal(4, 4), draw.real(4 * draw.factor)),
     "cho_solve_banded": lambda draw: _band(draw, 33, lower=True),
     "cholesky_downdate": lambda draw: _few_columns(draw, 0.4),
     "cholesky_update": lambda draw: _few_columns(draw, 1.0),

@@ -6,6 +6,7 @@ what `overbar`, `torch_ops` and `tf_ops` offer. `FUNCTIONS` are further ones of 
 """
 
 from overbar._primitive import Primitive
+from overbar.rules._added_diagonal import add_diagonal
 from overbar.rules._adjugate import adjugate
 from overbar.rules._arithmetic import add, multiply, power, subtract, sum
 from overbar.rules._banded import solve_banded

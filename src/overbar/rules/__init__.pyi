@@ -8,6 +8,10 @@ class _add(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
         """The sum C = A + B, entry by entry."""
 
+class _add_diagonal(Primitive):
+    def __call__(self, K: Any, noise: Any) -> Any:
+        """A square matrix with noise added to its diagonal, C = K + diag(σ²), without an identity matrix."""
+
 class _adjugate(Primitive):
     def __call__(self, A: Any) -> Any:
         """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I."""
@@ -589,6 +593,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     """The entries of x where a condition holds, and those of y elsewhere."""
 
 add: _add
+add_diagonal: _add_diagonal
 adjugate: _adjugate
 affine: _affine
 bilinear_form: _bilinear_form
@@ -724,6 +729,7 @@ FUNCTIONS: dict[str, Callable[..., Any]]
 __all__ = [
     "abs",
     "add",
+    "add_diagonal",
     "adjugate",
     "affine",
     "affine_columns",
