@@ -69,6 +69,13 @@ def _scaled(inputs, lengthscale):
     return [(X - centre) / lengthscale for X in inputs]
 
 
+def _unwatched(*arrays):
+    """Whether arrays that are made of these may be overwritten. That spares memory, which takes longer to get than a
+    number takes to compute."""
+    parts = [A[..., :0, :0] for A in arrays]
+    return front(*parts).buffer(*parts) is not None
+
+
 def _few(Y):
     return Y.shape[-1] is not None and Y.shape[-1] <= FEW
 
@@ -83,7 +90,7 @@ def _squares(Y, Z=None):
     # Augmented assignments spare memory, which takes as long as the arithmetic, where the library writes in place.
     # None of them changes what a product keeps for its derivative.
     if _few(Y) and D > 0:
-        S, unwatched = None, front(Y).buffer(Y) is not None
+        S, unwatched = None, _unwatched(Y)
         for d in range(D):
             square = Y[..., d : d + 1] - mT(Z[..., d : d + 1])
             if unwatched:
@@ -500,13 +507,22 @@ def _root(xp, S):
 
 def _matern(variance, S, nu):
     """The covariances, and the squared distances in as many batch dimensions."""
-    xp = namespace(S)
-    r = (2 * nu) ** 0.5 * _root(xp, S)[0]
-    K = xp.exp(-r)
-    if nu == 1.5:
-        K = (1 + r) * K
-    elif nu == 2.5:
-        K = (1 + r + S * (5 / 3)) * K
+    xp, factor = namespace(S), (2 * nu) ** 0.5
+    if _unwatched(S):
+        r = xp.sqrt(S)
+        r *= -factor
+        K = xp.exp(r)
+        if nu != 0.5:
+            r *= -1
+            r += 1
+            if nu == 2.5:
+                r += S * (5 / 3)
+            K *= r
+    else:
+        r = factor * _root(xp, S)[0]
+        K = xp.exp(-r)
+        if nu != 0.5:
+            K = (1 + r if nu == 1.5 else 1 + r + S * (5 / 3)) * K
     K = variance * K
     have, want = xp.static_shape(S), xp.static_shape(K)
     return K, S if have == want and None not in have else xp.broadcast_to(S, xp.shape(K))
@@ -514,9 +530,20 @@ def _matern(variance, S, nu):
 
 def _relative_slope(S, nu):
     """ρ = f′/f. In this form its own derivatives are right at s = 0 as well, wherever they count."""
-    xp = namespace(S)
+    xp, factor = namespace(S), (2 * nu) ** 0.5
+    if nu != 0.5 and _unwatched(S):
+        r = xp.sqrt(S)
+        r *= factor
+        r += 1
+        if nu == 1.5:
+            return -1.5 / r
+        below = S * (5 / 3)
+        below += r
+        r *= -5 / 6
+        r /= below
+        return r
     root, zero = _root(xp, S)
-    r = (2 * nu) ** 0.5 * root
+    r = factor * root
     if nu == 0.5:
         return xp.where(zero, xp.zeros_like(S), -0.5 / xp.where(zero, xp.ones_like(r), r))
     return -1.5 / (1 + r) if nu == 1.5 else (1 + r) * (-5 / 6) / (1 + r + S * (5 / 3))
@@ -654,7 +681,11 @@ def _rules_of_matern(function):
         def G():
             if K_bar is None:
                 return S_bar
-            G = product() * _relative_slope(S, nu)
+            G = _relative_slope(S, nu)
+            if _unwatched(K_bar, S):
+                G *= product()
+            else:
+                G = product() * G
             return G if S_bar is None else G + S_bar
 
         return (
