@@ -10,6 +10,14 @@ EXAMPLES = {
 array([[2., 2.],
        [2., 2.]])>
 """,
+    "add_diagonal": """\
+>>> import tensorflow as tf, tf_ops
+>>> K = tf.constant([[1.0, 1.0], [1.0, 1.0]], tf.float64)
+>>> tf_ops.add_diagonal(K, 0.5)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1.5, 1. ],
+       [1. , 1.5]])>
+""",
     "adjugate": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[1.0, 2.0], [3.0, 4.0]], tf.float64)
@@ -484,6 +492,21 @@ array([[-1.],
 >>> A = tf.constant([1.0, float("nan")], tf.float64)
 >>> tf_ops.mask(A, mask=[True, False])
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([1., 0.])>
+""",
+    "matern": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[0.0], [2.0]], tf.float64)
+>>> tf_ops.matern(X, 2.0, nu=1.5)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1.        , 0.48335772],
+       [0.48335772, 1.        ]])>
+""",
+    "matern_cross": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[0.0]], tf.float64)
+>>> X2 = tf.constant([[2.0], [0.0]], tf.float64)
+>>> tf_ops.matern_cross(X, X2, 2.0, 3.0, nu=0.5)
+<tf.Tensor: shape=(1, 2), dtype=float64, numpy=array([[1.10363832, 3.        ]])>
 """,
     "matmul": """\
 >>> import tensorflow as tf, tf_ops

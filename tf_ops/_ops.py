@@ -192,6 +192,7 @@ def _norm(norm, *, A, ord, axis, keepdims):
 
 
 add = wrap(rules.add, builtin=tf.add)
+add_diagonal = wrap(rules.add_diagonal)
 adjugate = wrap(rules.adjugate)
 affine = wrap(rules.affine)
 bilinear_form = wrap(rules.bilinear_form)
@@ -348,6 +349,8 @@ lu = wrap(
 lu_factor = wrap(rules.lu_factor)
 lu_solve = wrap(rules.lu_solve, builtin=in_single_precision(tf.linalg.lu_solve))
 mask = wrap(rules.mask)
+matern = wrap(rules.matern)
+matern_cross = wrap(rules.matern_cross)
 matmul = wrap(rules.matmul, builtin=tf.linalg.matmul)
 matrix_norm = wrap(
     rules.matrix_norm,

@@ -5,6 +5,9 @@ from typing import Any
 def add(x: Any, y: Any, name: str | None = None) -> Any:
     """The sum C = A + B, entry by entry."""
 
+def add_diagonal(K: Any, noise: Any, *, name: str | None = None) -> Any:
+    """A square matrix with noise added to its diagonal, C = K + diag(σ²), without an identity matrix."""
+
 def adjugate(A: Any, *, name: str | None = None) -> Any:
     """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I."""
 
@@ -217,6 +220,15 @@ def lu_solve(lower_upper: Any, perm: Any, rhs: Any, validate_args: bool = False,
 
 def mask(A: Any, *, mask: Any, name: str | None = None) -> Any:
     """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
+
+def matern(X: Any, lengthscale: Any, variance: Any = None, *, nu: float = 2.5, name: str | None = None) -> Any:
+    """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs, for ν = 1/2, 3/2 or 5/2, with their `squared_distance`
+    sᵢⱼ."""
+
+def matern_cross(
+    X: Any, X2: Any, lengthscale: Any, variance: Any = None, *, nu: float = 2.5, name: str | None = None
+) -> Any:
+    """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs with others, for ν = 1/2, 3/2 or 5/2."""
 
 def matmul(
     a: Any,

@@ -9,6 +9,13 @@ EXAMPLES = {
 tensor([[2., 2.],
         [2., 2.]])
 """,
+    "add_diagonal": """\
+>>> import torch, torch_ops
+>>> K = torch.tensor([[1.0, 1.0], [1.0, 1.0]])
+>>> torch_ops.add_diagonal(K, 0.5)
+tensor([[1.5000, 1.0000],
+        [1.0000, 1.5000]])
+""",
     "adjugate": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -445,6 +452,20 @@ tensor([-1.,  2.])
 >>> A = torch.tensor([1.0, float("nan")])
 >>> torch_ops.mask(A, mask=[True, False])
 tensor([1., 0.])
+""",
+    "matern": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0], [2.0]])
+>>> torch_ops.matern(X, 2.0, nu=1.5)
+tensor([[1.0000, 0.4834],
+        [0.4834, 1.0000]])
+""",
+    "matern_cross": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0]])
+>>> X2 = torch.tensor([[2.0], [0.0]])
+>>> torch_ops.matern_cross(X, X2, 2.0, 3.0, nu=0.5)
+tensor([[1.1036, 3.0000]])
 """,
     "matmul": """\
 >>> import torch, torch_ops

@@ -507,6 +507,7 @@ def _few_reflections(A, tau, **_):
 
 
 add = wrap(rules.add, "add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.add)
+add_diagonal = wrap(rules.add_diagonal)
 adjugate = wrap(rules.adjugate, "adjugate(A: Tensor) -> Tensor")
 affine = wrap(rules.affine)
 bilinear_form = wrap(rules.bilinear_form)
@@ -709,6 +710,8 @@ lu_solve = wrap(
     use_builtin_when=_matrix_of_right_hand_sides,
 )
 mask = wrap(rules.mask)
+matern = wrap(rules.matern)
+matern_cross = wrap(rules.matern_cross)
 matmul = wrap(rules.matmul, "matmul(input: Tensor, other: Tensor) -> Tensor", builtin=torch.matmul)
 matrix_exp = wrap(
     rules.expm,

@@ -10,6 +10,9 @@ Number: TypeAlias = int | float | complex
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """The sum C = A + B, entry by entry."""
 
+def add_diagonal(K: Tensor, noise: Tensor) -> Tensor:
+    """A square matrix with noise added to its diagonal, C = K + diag(σ²), without an identity matrix."""
+
 def adjugate(A: Tensor) -> Tensor:
     """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I."""
 
@@ -195,6 +198,15 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
 
 def mask(A: Tensor, *, mask: Any) -> Tensor:
     """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
+
+def matern(X: Tensor, lengthscale: Tensor, variance: Tensor | Number | None = None, *, nu: float = 2.5) -> Tensor:
+    """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs, for ν = 1/2, 3/2 or 5/2, with their `squared_distance`
+    sᵢⱼ."""
+
+def matern_cross(
+    X: Tensor, X2: Tensor, lengthscale: Tensor, variance: Tensor | Number | None = None, *, nu: float = 2.5
+) -> Tensor:
+    """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs with others, for ν = 1/2, 3/2 or 5/2."""
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product C = A B."""

@@ -257,7 +257,9 @@ OUTPUTS = {
     "cholesky": "L", "cholesky_update": "M", "cholesky_downdate": "M", "expm_frechet": "L", "pinv": "X",
     "softmax_cross_entropy": "c",
 }  # fmt: skip
-NAMES = {"logits": "x", "targets": "t", "Y": "y", "T": "t", "mean": "μ", "other_mean": "m", "other_L": "M"}
+NAMES = {
+    "noise": "n", "logits": "x", "targets": "t", "Y": "y", "T": "t", "mean": "μ", "other_mean": "m", "other_L": "M",
+}  # fmt: skip
 TRIANGULAR = {
     "cho_logdet", "cho_solve", "cholesky_inverse", "cholesky_update", "cholesky_downdate", "gaussian_kl",
     "gaussian_logpdf_cholesky", "solve_triangular",
@@ -417,6 +419,7 @@ UNREAD = {
     **dict.fromkeys(["hessenberg", "schur", "ldl", "ldl_factor", "ldl_solve"], "parts of them have their equations"),
     **dict.fromkeys(["matrix_power", "polynomial"], "sums of powers"),
     **dict.fromkeys(["rbf", "rbf_cross", "squared_distance", "squared_distance_cross"], "rows are scaled and shifted"),
+    **dict.fromkeys(["matern", "matern_cross"], "ρ is in the prose, the bars are those of another primitive"),
     "eig": "columns are normalised one by one",
     "eigh_generalized": "a diagonal has an equation of its own",
     "expm_frechet": "a second derivative",

@@ -52,11 +52,14 @@ def test_distances_of_one_set_are_symmetric_and_those_of_coincident_points_are_z
         assert S.min() == S[2, 0] == S[3, 3] == 0, name
 
 
-FUNCTIONS = [("rbf", {})]
+FUNCTIONS = [("rbf", {}), *[("matern", {"nu": nu}) for nu in (0.5, 1.5, 2.5)]]
 
 
 def exact(name, S, nu=None):
-    return np.exp(-S / 2)
+    if name == "rbf":
+        return np.exp(-S / 2)
+    r = np.sqrt(2 * nu * S)
+    return {0.5: 1, 1.5: 1 + r, 2.5: 1 + r + r**2 / 3}[nu] * np.exp(-r)
 
 
 @pytest.mark.parametrize(("name", "options"), FUNCTIONS)
@@ -101,18 +104,43 @@ def test_an_offset_of_all_inputs_costs_no_digits(name, options, D):
 @pytest.mark.parametrize(("name", "options"), FUNCTIONS)
 @pytest.mark.parametrize("D", [2, 5])
 def test_derivatives_at_coincident_points(name, options, D):
-    """First and second ones, in both modes, by differences. (Two rows of X are one point.)"""
+    """First and second ones, in both modes, by differences. (Two rows of X are one point, and three are in both sets.)
+    Where there is a cusp, for ν = 1/2, that is asked of what exists: inputs beside themselves, and length scales."""
     X, scales, v = inputs(5, D), RNG.uniform(0.5, 2, D), np.array(1.7)
     weights = [torch.tensor(RNG.normal(size=shape)) for shape in [(5, 5), (3, 5)]]
+    cusp, fixed = options.get("nu") == 0.5, torch.tensor(X)
 
     def compute(X, scales, v):
-        own = getattr(torch_ops, name)(X, scales, v, **options)
+        own = getattr(torch_ops, name)(X[1:] if cusp else X, scales, v, **options)
+        X = fixed if cusp else X
         cross = getattr(torch_ops, f"{name}_cross")(X[:3], X, scales, v, **options)
-        return (own * weights[0]).sum() + (cross * weights[1]).sum()
+        return (own * weights[0][: len(own), : len(own)]).sum() + (cross * weights[1]).sum()
 
     arguments = [torch.tensor(A, dtype=torch.float64, requires_grad=True) for A in (X, scales, v)]
     assert torch.autograd.gradcheck(compute, arguments, check_forward_ad=True)
     assert torch.autograd.gradgradcheck(compute, arguments, atol=1e-4)
+
+
+@pytest.mark.parametrize("D", [2, 5])
+def test_a_cusp_has_the_mean_of_the_derivatives_from_all_sides(D):
+    X, scales, v = inputs(3, D)[[0, 2]], RNG.uniform(0.5, 2, D), np.array(1.7)
+    for name in ("matern", "matern_cross"):
+
+        def compute(ops, *arrays, name=name):
+            return getattr(ops, name)(*arrays, nu=0.5)[0, 1]
+
+        arrays = (X, scales, v) if name == "matern" else (X, X.copy(), scales, v)
+        for front, bars in gradients(compute, *arrays).items():
+            for bar in bars[:-1]:
+                np.testing.assert_array_equal(bar, 0, err_msg=f"{name}, {front}")
+            assert bars[-1] == 1
+
+
+@pytest.mark.parametrize("nu", [1, 3.5, "2.5", None])
+def test_an_order_that_is_not_there(nu):
+    for name in ("matern", "matern_cross"):
+        with pytest.raises(ValueError, match=rf"{name}: nu is .*must be 0\.5, 1\.5 or 2\.5"):
+            getattr(overbar, name)(*[np.ones((2, 1))] * (1 + (name == "matern_cross")), 1.0, nu=nu)
 
 
 @pytest.mark.parametrize(("name", "options"), FUNCTIONS)
@@ -129,7 +157,7 @@ def test_memory_does_not_grow_with_the_dimensions(name, options):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 6 * n * n * 8
+    assert peak < (6 if name == "rbf" else 9) * n * n * 8  # matrices; the distances are kept, and there is ρ
 
 
 def test_errors_name_the_argument_and_the_remedy():
@@ -150,3 +178,46 @@ def test_errors_name_the_argument_and_the_remedy():
                 ops.rbf(*given)
     with pytest.raises(ValueError, match=r"rbf_cross: argument X2 of shape \(3, 3\) does not fit X"):
         overbar.rbf_cross(X, np.ones((3, 3)), 1.0)
+
+
+@pytest.mark.parametrize(
+    "noise", [0.5, np.array([0.5, 0.25, 0.0]), np.array([[0.5], [2.0]])], ids=["one", "rows", "batch"]
+)
+def test_noise_is_added_in_one_copy(noise):
+    noise = np.asarray(noise)
+    K, W = RNG.normal(size=(3, 3)), RNG.normal(size=(2, 3, 3))
+    expected = K + np.eye(3) * noise[..., None]
+    for front, C in values("add_diagonal", K, noise).items():
+        np.testing.assert_array_equal(C, expected, err_msg=front)
+
+    def compute(ops, K, noise):
+        total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
+        return total(ops.add_diagonal(K, noise) * (torch.tensor(W) if ops is torch_ops else W))
+
+    diagonals = np.diagonal(W, 0, -2, -1)
+    bar = diagonals.sum(-1, keepdims=True) if noise.ndim == 2 else diagonals.sum(0) if noise.ndim else diagonals.sum()
+    for front, bars in gradients(compute, K, noise).items():
+        for found, exact in zip(bars, [W.sum(0), bar], strict=True):
+            np.testing.assert_allclose(found, exact, atol=1e-14, err_msg=front)
+
+    n = 300
+    K = np.ones((n, n))
+    overbar.add_diagonal(K, 1.0)
+    tracemalloc.start()
+    try:
+        overbar.add_diagonal(K, 1.0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * K.nbytes
+
+
+@pytest.mark.parametrize("noise", [-1.0, np.array([1.0, np.nan]), np.ones(3)], ids=["negative", "nan", "three"])
+def test_errors_of_noise(noise):
+    K = np.eye(2)
+    message = "argument noise (is negative or NaN. It is a variance|of shape .* does not fit K .*Pass one number)"
+    for ops, convert in [(overbar, np.asarray), (torch_ops, torch.tensor), (tf_ops, tf.constant)]:
+        front = overbar.front(convert(K))
+        error = (type(front.LinAlgError("an error")), type(front.ShapeError("an error")))
+        with pytest.raises(error, match=f"add_diagonal: {message}"):
+            ops.add_diagonal(convert(K), convert(noise) if np.ndim(noise) else noise)

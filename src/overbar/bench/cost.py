@@ -141,6 +141,7 @@ def _inputs(draw, sets, *others):
 
 # whose samples are of a fixed size, or of a fixed rank, or would grow too large
 _OWN = {
+    "add_diagonal": lambda draw: draw(draw.normal(4, 4), draw.real(4 * draw.factor)),
     "cho_solve_banded": lambda draw: _band(draw, 33, lower=True),
     "cholesky_downdate": lambda draw: _few_columns(draw, 0.4),
     "cholesky_update": lambda draw: _few_columns(draw, 1.0),
@@ -149,6 +150,8 @@ _OWN = {
     "gaussian_logpdf_low_rank": _low_rank,
     "householder_product": _reflections,
     "kron": _kronecker,
+    "matern": lambda draw: _inputs(draw, 1, draw._cast(1.5)),
+    "matern_cross": lambda draw: _inputs(draw, 2, draw._cast(1.5)),
     "polar": lambda draw: draw(draw.normal(4, 3)),
     "rbf": lambda draw: _inputs(draw, 1, draw._cast(1.5)),
     "rbf_cross": lambda draw: _inputs(draw, 2, draw._cast(1.5)),

@@ -6,13 +6,14 @@ what `overbar`, `torch_ops` and `tf_ops` offer. `FUNCTIONS` are further ones of 
 """
 
 from overbar._primitive import Primitive
+from overbar.rules._added_diagonal import add_diagonal
 from overbar.rules._adjugate import adjugate
 from overbar.rules._arithmetic import add, multiply, power, subtract, sum
 from overbar.rules._banded import solve_banded
 from overbar.rules._banded_cholesky import cho_solve_banded, cholesky_banded
 from overbar.rules._cholesky import cholesky
 from overbar.rules._cholesky_update import cholesky_downdate, cholesky_update
-from overbar.rules._covariances import rbf, rbf_cross, squared_distance, squared_distance_cross
+from overbar.rules._covariances import matern, matern_cross, rbf, rbf_cross, squared_distance, squared_distance_cross
 from overbar.rules._determinant import det
 from overbar.rules._eig import eig, eigvals
 from overbar.rules._eigen import eigh

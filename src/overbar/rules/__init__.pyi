@@ -8,6 +8,10 @@ class _add(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
         """The sum C = A + B, entry by entry."""
 
+class _add_diagonal(Primitive):
+    def __call__(self, K: Any, noise: Any) -> Any:
+        """A square matrix with noise added to its diagonal, C = K + diag(σ²), without an identity matrix."""
+
 class _adjugate(Primitive):
     def __call__(self, A: Any) -> Any:
         """The adjugate C = adj(A), the transposed matrix of the cofactors: A adj(A) = adj(A) A = det(A) I."""
@@ -249,6 +253,15 @@ class _lu_solve(Primitive):
 class _mask(Primitive):
     def __call__(self, A: Any, mask: Any) -> Any:
         """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
+
+class _matern(Primitive):
+    def __call__(self, X: Any, lengthscale: Any, variance: Any = None, nu: float = 2.5) -> Any:
+        """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs, for ν = 1/2, 3/2 or 5/2, with their `squared_distance`
+        sᵢⱼ."""
+
+class _matern_cross(Primitive):
+    def __call__(self, X: Any, X2: Any, lengthscale: Any, variance: Any = None, nu: float = 2.5) -> Any:
+        """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs with others, for ν = 1/2, 3/2 or 5/2."""
 
 class _matmul(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
@@ -589,6 +602,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     """The entries of x where a condition holds, and those of y elsewhere."""
 
 add: _add
+add_diagonal: _add_diagonal
 adjugate: _adjugate
 affine: _affine
 bilinear_form: _bilinear_form
@@ -646,6 +660,8 @@ lu: _lu
 lu_factor: _lu_factor
 lu_solve: _lu_solve
 mask: _mask
+matern: _matern
+matern_cross: _matern_cross
 matmul: _matmul
 matrix_norm: _matrix_norm
 matrix_power: _matrix_power
@@ -724,6 +740,7 @@ FUNCTIONS: dict[str, Callable[..., Any]]
 __all__ = [
     "abs",
     "add",
+    "add_diagonal",
     "adjugate",
     "affine",
     "affine_columns",
@@ -794,6 +811,8 @@ __all__ = [
     "lu_factor",
     "lu_solve",
     "mask",
+    "matern",
+    "matern_cross",
     "matmul",
     "matrix_norm",
     "matrix_power",

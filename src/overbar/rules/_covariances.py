@@ -1,4 +1,4 @@
-"""Covariance functions of Gaussian processes: squared distances, the squared exponential, and noise on a diagonal.
+"""Covariance functions of Gaussian processes: squared distances, the squared exponential and the Matérn family.
 
 May import `overbar._namespace` and `overbar._primitive`. Each function comes twice: of one set of inputs, whose matrix
 is symmetric, and of two (`_cross`). None of their rules forms differences of all pairs in all dimensions: with rows
@@ -69,6 +69,13 @@ def _scaled(inputs, lengthscale):
     return [(X - centre) / lengthscale for X in inputs]
 
 
+def _unwatched(*arrays):
+    """Whether arrays that are made of these may be overwritten. That spares memory, which takes longer to get than a
+    number takes to compute."""
+    parts = [A[..., :0, :0] for A in arrays]
+    return front(*parts).buffer(*parts) is not None
+
+
 def _few(Y):
     return Y.shape[-1] is not None and Y.shape[-1] <= FEW
 
@@ -83,7 +90,7 @@ def _squares(Y, Z=None):
     # Augmented assignments spare memory, which takes as long as the arithmetic, where the library writes in place.
     # None of them changes what a product keeps for its derivative.
     if _few(Y) and D > 0:
-        S, unwatched = None, front(Y).buffer(Y) is not None
+        S, unwatched = None, _unwatched(Y)
         for d in range(D):
             square = Y[..., d : d + 1] - mT(Z[..., d : d + 1])
             if unwatched:
@@ -480,3 +487,256 @@ def _(mp, X, lengthscale, variance):
 @rbf_cross.reference
 def _(mp, X, X2, lengthscale, variance):
     return variance * mp.exp(-_exact_squares(X, X2, lengthscale) / 2)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The Matérn family
+
+
+def _order(name, nu):
+    if not isinstance(nu, (int, float)) or nu not in (0.5, 1.5, 2.5):
+        raise ValueError(f"{name}: nu is {nu!r}. It must be 0.5, 1.5 or 2.5; `rbf` is the limit of large ones.")
+
+
+def _root(xp, S):
+    """√s, whose derivative at s = 0 is taken for zero: there ṡ vanishes, or there is none. And where s is zero."""
+    zero = xp.equal(S, 0)
+    root = xp.sqrt(xp.where(zero, xp.ones_like(S), S))
+    return xp.where(zero, xp.zeros_like(S), root), zero
+
+
+def _matern(variance, S, nu):
+    """The covariances, and the squared distances in as many batch dimensions."""
+    xp, factor = namespace(S), (2 * nu) ** 0.5
+    if _unwatched(S):
+        r = xp.sqrt(S)
+        r *= -factor
+        K = xp.exp(r)
+        if nu != 0.5:
+            r *= -1
+            r += 1
+            if nu == 2.5:
+                r += S * (5 / 3)
+            K *= r
+    else:
+        r = factor * _root(xp, S)[0]
+        K = xp.exp(-r)
+        if nu != 0.5:
+            K = (1 + r if nu == 1.5 else 1 + r + S * (5 / 3)) * K
+    K = variance * K
+    have, want = xp.static_shape(S), xp.static_shape(K)
+    return K, S if have == want and None not in have else xp.broadcast_to(S, xp.shape(K))
+
+
+def _relative_slope(S, nu):
+    """ρ = f′/f. In this form its own derivatives are right at s = 0 as well, wherever they count."""
+    xp, factor = namespace(S), (2 * nu) ** 0.5
+    if nu != 0.5 and _unwatched(S):
+        r = xp.sqrt(S)
+        r *= factor
+        r += 1
+        if nu == 1.5:
+            return -1.5 / r
+        below = S * (5 / 3)
+        below += r
+        r *= -5 / 6
+        r /= below
+        return r
+    root, zero = _root(xp, S)
+    r = factor * root
+    if nu == 0.5:
+        return xp.where(zero, xp.zeros_like(S), -0.5 / xp.where(zero, xp.ones_like(r), r))
+    return -1.5 / (1 + r) if nu == 1.5 else (1 + r) * (-5 / 6) / (1 + r + S * (5 / 3))
+
+
+@primitive("(n,d),(l?),()->(n,n),(n,n)", absent={"variance": _one}, intermediates=1)
+def matern(X, lengthscale, variance=None, *, nu=2.5):
+    """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs, for ν = 1/2, 3/2 or 5/2, with their `squared_distance` sᵢⱼ.
+
+    Parameters
+    ----------
+    X
+        The inputs, real, as rows.
+    lengthscale
+        A positive length scale for all dimensions, or one for each.
+    variance
+        v, positive; 1 by default.
+    nu : float
+        The order ν: 0.5, the exponential covariance, 1.5 or 2.5.
+
+    Returns
+    -------
+    array (..., n, n)
+        Symmetric to the last bit, with v on the diagonal. `add_diagonal` adds noise.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        A length scale or the variance is not positive. Under XLA, which cannot raise, the result is NaN.
+    The library's error for shapes
+        There are neither one nor D length scales.
+    ValueError
+        There is no such ν.
+
+    Notes
+    -----
+    With r = √(2ν s) and ρ = f′(s)/f(s):
+
+        ν = 1/2    f = e⁻ʳ                    ρ = −1/(2r)
+        ν = 3/2    f = (1 + r) e⁻ʳ            ρ = −(3/2) / (1 + r)
+        ν = 5/2    f = (1 + r + r²/3) e⁻ʳ     ρ = −(5/6) (1 + r) / (1 + r + r²/3)
+
+    K̇ = ρ ∘ K ∘ Ṡ + K v̇/v, with Ṡ of `squared_distance`, whose bar is S̄ = ρ ∘ K ∘ K̄: the bars of inputs and length
+    scales are those of `squared_distance` for it, and v̄ = Σ K ∘ K̄ / v. S is an intermediate, so that no exponential
+    is computed twice; it has a bar of its own in a second derivative.
+
+    Where inputs coincide ṡ = 0. For ν = 3/2 and 5/2 ρ is finite there, and first and second derivatives are right. For
+    ν = 1/2 two inputs that coincide are a cusp: ρ = 0 stands for the derivative with respect to them, the mean of those
+    from all sides. With respect to length scales the derivative is 0 there, and so it is for each input beside itself.
+    Rounding is as for `squared_distance`; for ν = 1/2 and more than three dimensions, distances that are small beside
+    the extent of all inputs have an error of up to √ε of the latter.
+
+    Source: Rasmussen & Williams (2006), equations 4.14 and 4.17. Cost: the function one product with D columns, a
+    square root and an exponential; its bars two products and a square root.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> K, pullback = overbar.vjp(lambda X, l: overbar.matern(X, l, nu=1.5), np.array([[0.0], [2.0]]), 2.0)
+    >>> K.round(3)
+    array([[1.   , 0.483],
+           [0.483, 1.   ]])
+    >>> X_bar, lengthscale_bar = pullback(np.array([[0.0, 1.0], [0.0, 0.0]]))
+    >>> X_bar.round(3), float(lengthscale_bar.round(3))
+    (array([[ 0.265],
+           [-0.265]]), 0.265)
+    """
+    _order("matern", nu)
+    lengthscale, variance = _valid("matern", [X], lengthscale, variance)
+    return _matern(variance, _squares(*_scaled([X], lengthscale)), nu)
+
+
+@primitive("(n,d),(m,d),(l?),()->(n,m),(n,m)", absent={"variance": _one}, intermediates=1)
+def matern_cross(X, X2, lengthscale, variance=None, *, nu=2.5):
+    """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs with others, for ν = 1/2, 3/2 or 5/2.
+
+    Parameters
+    ----------
+    X
+        Inputs, real, as rows.
+    X2
+        Others, with as many dimensions.
+    lengthscale
+        A positive length scale for all dimensions, or one for each.
+    variance
+        v, positive; 1 by default.
+    nu : float
+        The order ν: 0.5, the exponential covariance, 1.5 or 2.5.
+
+    Returns
+    -------
+    array (..., n, m)
+        v for inputs that coincide.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        A length scale or the variance is not positive. Under XLA, which cannot raise, the result is NaN.
+    The library's error for shapes
+        There are neither one nor D length scales, or X2 has another number of dimensions.
+    ValueError
+        There is no such ν.
+
+    Notes
+    -----
+    With f and ρ of `matern`, K̇ = ρ ∘ K ∘ Ṡ + K v̇/v, with Ṡ of `squared_distance_cross`, whose bar is S̄ = ρ ∘ K ∘ K̄: the
+    bars of inputs and length scales are those of `squared_distance_cross` for it, and v̄ = Σ K ∘ K̄ / v. S is an
+    intermediate. What is said there of inputs that coincide, and of rounding, holds here.
+
+    Source: Rasmussen & Williams (2006), equations 4.14 and 4.17. Cost: the function one product with D columns, a
+    square root and an exponential; its bars two products and a square root.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> overbar.matern_cross(np.array([[0.0]]), np.array([[2.0], [0.0]]), 2.0, 3.0, nu=0.5).round(3)
+    array([[1.104, 3.   ]])
+    >>> K, pullback = overbar.vjp(overbar.matern_cross, np.array([[0.0]]), np.array([[2.0]]), 2.0)
+    >>> pullback(np.ones((1, 1)))[0].round(3)
+    array([[0.288]])
+    """
+    _order("matern_cross", nu)
+    lengthscale, variance = _valid("matern_cross", [X, X2], lengthscale, variance)
+    return _matern(variance, _squares(*_scaled([X, X2], lengthscale)), nu)
+
+
+def _rules_of_matern(function):
+    @function.vjp
+    def _(bars, outputs, *arrays, nu):
+        (K_bar, S_bar), (K, S) = bars, outputs
+        *inputs, lengthscale, variance = arrays
+        product = once(lambda: None if K_bar is None else K_bar * K)
+
+        @once
+        def G():
+            if K_bar is None:
+                return S_bar
+            G = _relative_slope(S, nu)
+            if _unwatched(K_bar, S):
+                G *= product()
+            else:
+                G = product() * G
+            return G if S_bar is None else G + S_bar
+
+        return (
+            *_bars(G, inputs, lengthscale, 2),
+            lambda: 0 * variance if K_bar is None else _variance_bar(product(), variance),
+        )
+
+    @function.jvp
+    def _(outputs, *arrays, nu):
+        K, S = outputs
+        *inputs, lengthscale, variance = arrays
+        slope = once(lambda: _relative_slope(S, nu) * K)
+
+        def along(tangent, dot):
+            S_dot = tangent(dot)
+            return slope() * S_dot, S_dot
+
+        return (
+            *[lambda dot, tangent=tangent: along(tangent, dot) for tangent in _tangents(inputs, lengthscale)],
+            lambda dot: ((dot / variance)[..., None, None] * K, None),
+        )
+
+
+_rules_of_matern(matern)
+_rules_of_matern(matern_cross)
+
+
+@matern.samples
+def _(case):
+    yield case(case.real(4, 2), case.real(2), case.real(), nu=2.5)
+    yield case(case.real(3, 5), case.real(1), case.real(), nu=1.5)
+    yield case(case.real(3, 2), case.real(1), case.real(), nu=0.5)
+
+
+@matern_cross.samples
+def _(case):
+    yield case(case.real(4, 2), case.real(3, 2), case.real(2), case.real(), nu=2.5)
+    yield case(case.real(2, 5), case.real(3, 5), case.real(1), case.real(), nu=1.5)
+    yield case(case.real(2, 2), case.real(3, 2), case.real(1), case.real(), nu=0.5)
+
+
+def _exact_matern(mp, S, variance, nu):
+    r = mp.sqrt(S * int(2 * nu))
+    return variance * mp.exp(-r) * {0.5: 1, 1.5: 1 + r, 2.5: 1 + r + r * r / 3}[nu]
+
+
+@matern.reference
+def _(mp, X, lengthscale, variance, *, nu):
+    return _exact_matern(mp, _exact_squares(X, X, lengthscale), variance, nu)
+
+
+@matern_cross.reference
+def _(mp, X, X2, lengthscale, variance, *, nu):
+    return _exact_matern(mp, _exact_squares(X, X2, lengthscale), variance, nu)
