@@ -116,9 +116,9 @@ class TorchFront(Front):
 
     def require(self, A, fine, message, argument="A"):
         info = (~fine).to(torch.int32)
-        if failure := failure_of(info, "torch.linalg.solve"):
+        if failure_of(info, "torch.linalg.solve"):
             index, _ = first_failure(info)
-            raise torch.linalg.LinAlgError(f"{placed(message, argument, index)}\n{failure}")
+            raise torch.linalg.LinAlgError(placed(message, argument, index))
         return A
 
     def constant_function(self, function, arrays, message):

@@ -241,8 +241,8 @@ BELOW = {
     "_layout": set(),
     "_graph": {"_front", "_layout", "_primitive", "_sweep", "_containers", "_traced"},
     "verify": {"_front", "_namespace", "_primitive", "rules"},
-    "torch_ops": {*WORDS, "_messages", "_primitive", "_functions", "kernels", "rules", "_docstrings"},
-    "tf_ops": {*WORDS, "_messages", "_primitive", "_functions", "kernels", "rules", "_docstrings"},
+    "torch_ops": {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings"},
+    "tf_ops": {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings"},
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
     "overbar": {"_namespace", "_primitive", "rules", "_sweep", "_gradients", "_checkpoint", "_graph", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.

@@ -86,7 +86,7 @@ def test_the_number_of_no_class_is_refused(wrong):
         (np.array([0, 1, 2]), r"targets of shape \(3,\), beside .* \(5, 3\), does not fit: .* of shape \(5,\)"),
         (np.array([0.0, 1, 2, 0, 0]), r"dtype float64 has one entry for each example.*targets.astype\(int\)"),
         (np.zeros((5, 1), int), r"a dimension more than the numbers of classes: pass targets\[\.\.\., 0\]"),
-        (np.eye(5, 3, dtype=int), r"as many dimensions as logits.*targets.astype\(float\)"),
+        (np.eye(5, 3, dtype=int), r"targets has dtype int64.*Convert it, to float64"),
     ],
 )
 def test_targets_of_another_kind_are_refused_with_what_to_pass(targets, message):

@@ -68,8 +68,7 @@ def data(n, D, dtype="float64"):
 def loss(ops, xp, X, y, theta):
     """Minus the log marginal likelihood by our ops, in words that all three libraries have by the same name."""
     K = ops.rbf(X, xp.exp(theta["length"]), xp.exp(2 * theta["scale"]))
-    K = K + xp.exp(2 * theta["noise"]) * xp.eye(len(X), dtype=X.dtype)
-    return -ops.gaussian_logpdf(y, xp.zeros_like(y), K)
+    return -ops.gaussian_logpdf(y, xp.zeros_like(y), ops.add_diagonal(K, xp.exp(2 * theta["noise"])))
 
 
 def built_in_loss(xp, X, y, theta):

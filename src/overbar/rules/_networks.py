@@ -258,7 +258,7 @@ def with_classes(logits, targets):
         targets.shape if isinstance(targets, np.ndarray) else xp.static_shape(targets),
         xp.static_shape(x),
     )
-    if not _holds_integers(targets):
+    if not _holds_integers(targets) or len(targets.shape) >= len(x.shape):
         return logits, targets
     n = xp.shape(x)[-1]
     if isinstance(targets, np.ndarray):
@@ -285,12 +285,11 @@ def _check_targets(known, targets, given, shape):
         if given == shape[:-1] and given and given[-1] != shape[-1]:
             problem = f"of dtype {_dtype(targets)} has one entry for each example. Numbers of classes are integers"
             remedy = "convert them, targets.astype(int) in NumPy"
-    elif len(given) == len(shape) and given == (*shape[:-1], 1):
+    elif given == (*shape[:-1], 1) != shape:
         problem, remedy = "has a dimension more than the numbers of classes", "pass targets[..., 0]"
-    elif len(given) >= len(shape):
-        problem = "holds integers, and has as many dimensions as logits. Probabilities are floating point"
-        remedy = "convert them, targets.astype(float) in NumPy; numbers of classes have a dimension less"
-    elif any(1 not in (m, n) and m != n for m, n in zip(given[::-1], shape[-2::-1], strict=False)):
+    elif len(given) < len(shape) and any(
+        1 not in (m, n) and m != n for m, n in zip(given[::-1], shape[-2::-1], strict=False)
+    ):
         problem, remedy = "does not fit", f"pass one number of a class for each example, of shape {shape[:-1]}"
     if problem:
         raise known.ShapeError(
