@@ -152,7 +152,6 @@ _OWN = {
     "polar": lambda draw: draw(draw.normal(4, 3)),
     "rbf": lambda draw: _inputs(draw, 1, draw._cast(1.5)),
     "rbf_cross": lambda draw: _inputs(draw, 2, draw._cast(1.5)),
-    "safe_cholesky": lambda draw: draw(draw.positive_definite(4)),
     "solve_banded": lambda draw: _band(draw, 33, l_and_u=(16, 16)),
     "solve_continuous_are": _riccati,
     "solve_discrete_are": _riccati,
