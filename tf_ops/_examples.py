@@ -655,6 +655,14 @@ array([[3.        , 1.81959198],
 >>> tf_ops.reshape(A, (4,))
 <tf.Tensor: shape=(4,), dtype=float64, numpy=array([1., 2., 3., 4.])>
 """,
+    "safe_cholesky": """\
+>>> import tensorflow as tf, tf_ops
+>>> A = tf.constant([[1.0, 1.0], [1.0, 1.0]], tf.float64)
+>>> tf_ops.safe_cholesky(A, jitter=0.21)
+(<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1.1       , 0.        ],
+       [0.90909091, 0.61931714]])>, <tf.Tensor: shape=(), dtype=float64, numpy=0.21>)
+""",
     "schur": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[2.0, 1.0], [1.0, 2.0]], tf.float64)

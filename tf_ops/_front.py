@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from overbar._front import Front
 from overbar._functions import as_function
-from overbar._messages import placed
+from overbar._messages import definiteness, placed
 from overbar._namespace import front, mH, mT, namespace, register
 from overbar._primitive import Primitive
 from tf_ops._errors import dtype_error, linalg_error, shape_error
@@ -131,7 +131,7 @@ class TensorFlowFront(Front):
     def if_else(self, predicate, yes, no):
         return super().if_else(predicate, yes, no) if isinstance(predicate, bool) else tf.cond(predicate, yes, no)
 
-    def choose(self, mask, yes, no):
+    def choose(self, mask, yes, no, wait=False):
         if tf.executing_eagerly():
             return yes() if bool(tf.reduce_all(mask)) else no()
         if compiled_by_xla():
@@ -149,13 +149,18 @@ class TensorFlowFront(Front):
         )
         return state
 
-    def require(self, A, fine, message, argument="A"):
+    def require(self, A, fine, message, argument="A", definite=None):
         if tf.executing_eagerly():
             if not bool(tf.reduce_all(fine)):
-                raise self.LinAlgError(placed(message, argument, np.argwhere(~fine.numpy())[0]))
+                index = tuple(np.argwhere(~fine.numpy())[0])
+                if definite is not None:
+                    message = f"{message} {definiteness(definite.numpy()[index])}"
+                raise self.LinAlgError(placed(message, argument, index))
             return A
         if compiled_by_xla():  # which drops assertions: NaN is all that tells
             return or_nan(fine, A)
+        if definite is not None:
+            return tf.cond(tf.reduce_all(fine), lambda: A, lambda: _not_definite(A, fine, message, definite))
         words = [f"{message} Matrix of the batch (0 where there is none):", first_place(~fine)]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
             return tf.identity(A)
@@ -194,6 +199,23 @@ class TensorFlowFront(Front):
         set_converter(found[0].op, convert)
         shapes = kernel.shapes(*(tuple(A.shape) for A in arrays))
         return tuple(tf.ensure_shape(x, shape) for x, shape in zip(found, shapes, strict=True))
+
+
+def _not_definite(A, fine, message, definite):
+    """Fail, in a graph, with what is known of the first of the matrices that are not fine."""
+    first, n = first_place(~fine), tf.shape(definite)[-1]
+    # one more, for a batch in which all are fine: vectorized_map may run this for it
+    matrix = tf.gather(tf.pad(tf.reshape(definite, [-1, n, n]), [[0, 1], [0, 0], [0, 0]]), first)
+    finite = tf.math.is_finite(tf.math.abs(tf.linalg.band_part(matrix, -1, 0)))
+    whole = tf.where(finite, matrix, tf.zeros_like(matrix))
+    words = [f"{message} Matrix of the batch (0 where there is none):", first]
+    words += ["; number of its entries that are NaN or infinite:", tf.reduce_sum(tf.cast(~finite, tf.int32))]
+    words += [", the first, counted along the rows:", first_place(~finite)]
+    smallest = tf.reduce_min(tf.math.real(tf.linalg.eigvalsh(whole)))
+    words += ["; its smallest eigenvalue, such entries being zero:", smallest]
+    words += ["; the largest difference to its conjugate transpose:", tf.reduce_max(tf.abs(whole - mH(whole)))]
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words, summarize=1)]):
+        return or_nan(fine, A)  # XLA drops the assertion; then NaN in the whole matrix is all that tells
 
 
 def _at_hand(A):

@@ -306,6 +306,18 @@ def reduce_sum(
 def reshape(tensor: Any, shape: int | Sequence[int], name: str | None = None) -> Any:
     """The entries of A, in row-major order, in another shape."""
 
+def safe_cholesky(
+    A: Any,
+    *,
+    jitter: Any = None,
+    max_tries: int = 5,
+    upper: bool = False,
+    on_error: str = "raise",
+    name: str | None = None,
+) -> tuple[Any, Any]:
+    """The Cholesky factor of A + c I = L Lᴴ, where the jitter c is the least of 0, j, 10 j, 100 j, ... that
+    works."""
+
 def schur(A: Any, *, output: str = "real", name: str | None = None) -> tuple[Any, Any]:
     """The Schur decomposition A = Z T Zᴴ: Z unitary, T upper triangular."""
 

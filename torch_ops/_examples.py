@@ -607,6 +607,13 @@ tensor([1.0000, 0.5000])
 >>> torch_ops.reshape(A, (4,))
 tensor([1., 2., 3., 4.])
 """,
+    "safe_cholesky": """\
+>>> import torch, torch_ops
+>>> A = torch.tensor([[1.0, 1.0], [1.0, 1.0]])
+>>> torch_ops.safe_cholesky(A, jitter=0.21)
+(tensor([[1.1000, 0.0000],
+        [0.9091, 0.6193]]), tensor(0.2100))
+""",
     "schur": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[2.0, 1.0], [1.0, 2.0]])

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from overbar._front import Front
-from overbar._messages import placed
+from overbar._messages import definiteness, placed
 from overbar._namespace import register
 from overbar.kernels._ldl import sytrf
 from overbar.kernels._lu import getrf
@@ -104,9 +104,10 @@ class TorchFront(Front):
         if mask.device.type == "cpu":  # a device would have to be waited for
             super().warn(mask, message)
 
-    def choose(self, mask, yes, no):
+    def choose(self, mask, yes, no, wait=False):
         # a compiler traces, or the host would have to wait for a device; fake tensors have no numbers
-        if torch.compiler.is_compiling() or type(mask) is not torch.Tensor or mask.device.type != "cpu":
+        hidden = torch.compiler.is_compiling() or type(mask) is not torch.Tensor
+        if hidden or not (wait or mask.device.type == "cpu"):
             return no()
         try:
             every = bool(mask.all())
@@ -114,11 +115,18 @@ class TorchFront(Front):
             every = False
         return yes() if every else no()
 
-    def require(self, A, fine, message, argument="A"):
-        info = (~fine).to(torch.int32)
-        if failure_of(info, "torch.linalg.solve"):
+    def require(self, A, fine, message, argument="A", definite=None):
+        info, function = (~fine).to(torch.int32), "torch.linalg.solve"
+        if definite is not None:
+            # what a compiled program says names a leading minor: the whole matrix is one that is not positive definite
+            info, function = info * definite.shape[-1], "linalg.cholesky"
+        if failure := failure_of(info, function):
             index, _ = first_failure(info)
-            raise torch.linalg.LinAlgError(placed(message, argument, index))
+            if definite is None:
+                raise torch.linalg.LinAlgError(placed(message, argument, index))
+            matrix = definite[index].detach().resolve_conj().resolve_neg()
+            message = f"{message} {definiteness(matrix.cpu().numpy())}"
+            raise torch.linalg.LinAlgError(f"{placed(message, argument, index)}\n{failure}")
         return A
 
     def constant_function(self, function, arrays, message):

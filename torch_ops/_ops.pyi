@@ -278,6 +278,12 @@ def reciprocal(input: Tensor) -> Tensor:
 def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
     """The entries of A, in row-major order, in another shape."""
 
+def safe_cholesky(
+    A: Tensor, *, jitter: Any = None, max_tries: int = 5, upper: bool = False, on_error: str = "raise"
+) -> tuple[Tensor, Tensor]:
+    """The Cholesky factor of A + c I = L Lᴴ, where the jitter c is the least of 0, j, 10 j, 100 j, ... that
+    works."""
+
 def schur(A: Tensor, *, output: str = "real") -> tuple[Tensor, Tensor]:
     """The Schur decomposition A = Z T Zᴴ: Z unitary, T upper triangular."""
 

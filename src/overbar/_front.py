@@ -18,7 +18,7 @@ import array_api_compat.numpy
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from overbar._messages import placed
+from overbar._messages import definiteness, placed
 from overbar._numpy_words import NumpyWords
 from overbar._signature import broadcasts
 from overbar._words import Words
@@ -183,10 +183,10 @@ class Front:
         become part of it, and the choice is made when it runs."""
         return yes() if predicate else no()
 
-    def choose(self, mask: Any, yes: Any, no: Any) -> Any:
+    def choose(self, mask: Any, yes: Any, no: Any, wait: bool = False) -> Any:
         """``yes()`` where the mask holds for every matrix of the batch, ``no()`` otherwise. Both compute the same, `no`
-        for any matrix: where numbers cannot be looked at, because a compiler traces, it is ``no()``. For functions of
-        primitives, not for rules."""
+        for any matrix: where numbers cannot be looked at, because a compiler traces, it is ``no()``. So it is where the
+        host would have to wait for a device, but with `wait`. For functions of primitives, not for rules."""
         return yes() if bool(self.xp.all(mask)) else no()
 
     def repeat(self, counts: Any, step: Any, state: Any) -> Any:
@@ -197,13 +197,16 @@ class Front:
             state = step(i, state)
         return state
 
-    def require(self, A: Any, fine: Any, message: str, argument: str = "A") -> Any:
+    def require(self, A: Any, fine: Any, message: str, argument: str = "A", definite: Any = None) -> Any:
         """A, whose matrices must all be `fine` (booleans of the batch dimensions): else it raises with the message, in
         which the argument gets its place in the batch. Where nothing can be raised, under XLA, the matrices that are
-        not fine are NaN."""
+        not fine are NaN. `definite` is the argument itself where what it lacks is that it is positive definite: then
+        the error says how far it is from that."""
         if not bool(self.xp.all(fine)):
-            index = np.argwhere(~np.asarray(fine))
-            raise self.LinAlgError(placed(message, argument, index[0]))
+            index = tuple(np.argwhere(~np.asarray(fine))[0])
+            if definite is not None:
+                message = f"{message} {definiteness(np.asarray(definite)[index])}"
+            raise self.LinAlgError(placed(message, argument, index))
         return A
 
     def warn(self, mask: Any, message: str) -> None:

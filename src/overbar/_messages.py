@@ -66,6 +66,27 @@ def not_positive_definite(A, argument):
     return f"cholesky: argument {argument} is not positive definite to working precision."
 
 
+def definiteness(A):
+    """What is known of a matrix (n, n; a NumPy array) that should be positive definite and is not, in a sentence: where
+    its lower triangle is not finite; else its eigenvalues, and how far it is from Hermitian."""
+    bad = np.argwhere(~np.isfinite(np.tril(A)))
+    if len(bad):
+        place = tuple(bad[0].tolist())
+        others = f", and {len(bad) - 1} more are not finite either" if len(bad) > 1 else ""
+        return f"Its entry {place} is {A[place]}{others}. Remove or replace such entries before the call."
+    wide = A.astype(np.result_type(A, np.float64))
+    smallest, largest = np.linalg.eigvalsh(wide)[[0, -1]]
+    words = f"Its eigenvalues, of the lower triangle and its mirror image, are from {smallest:.6g} to {largest:.6g}"
+    gap = abs(wide - wide.conj().T)
+    place = tuple(int(i) for i in np.unravel_index(np.argmax(gap), gap.shape))
+    if not gap[place]:
+        return f"{words}; it is Hermitian."
+    return (
+        f"{words}; it is not Hermitian: the entries {place} and {place[::-1]} differ by {gap[place]:.6g}, and only the "
+        "lower one is read."
+    )
+
+
 def bad_spectrum(function, A, argument):
     """The message where eigenvalues of A (a NumPy array) were not found: the first entry that is not finite."""
     bad = np.argwhere(~np.isfinite(A))

@@ -248,7 +248,15 @@ class Words:
         """The lower Cholesky factor of Hermitian positive definite A, of which it reads the lower triangle. Raises this
         library's LinAlgError, naming the matrix of the batch and the leading minor, where there is none; with
         ``on_error="nan"`` such a factor is NaN."""
-        return self.base.linalg.cholesky(A)
+        try:
+            return self.base.linalg.cholesky(A)
+        except np.linalg.LinAlgError:  # the standard knows no error of its own
+            if on_error == "raise":
+                raise
+            if A.ndim == 2:
+                return self.base.full_like(A, math.nan)
+            factors = [self.cholesky(A[i, ...], argument, on_error) for i in range(A.shape[0])]
+            return self.base.stack(factors)
 
     def without_singular(self, A: Any) -> tuple[Any, Any]:
         """The matrices, the identity instead of those that are singular, and an array (..., 1, 1) by which to

@@ -254,8 +254,8 @@ OUTPUTS = {
     "eig": "wV", "eigh": "wV", "eigh_generalized": "wV", "eigvals": "w", "eigvalsh": "w", "inv_quad_logdet": "cℓ",
     "lstsq": "X", "lu": "PLU", "polar": "UP", "qr": "QR", "schur": "ZT", "slogdet": "sℓ", "svdvals": "s",
     "hessenberg": "QH",
-    "cholesky": "L", "cholesky_update": "M", "cholesky_downdate": "M", "expm_frechet": "L", "pinv": "X",
-    "softmax_cross_entropy": "c",
+    "cholesky": "L", "safe_cholesky": "Lc", "cholesky_update": "M", "cholesky_downdate": "M", "expm_frechet": "L",
+    "pinv": "X", "softmax_cross_entropy": "c",
 }  # fmt: skip
 NAMES = {
     "noise": "n", "logits": "x", "targets": "t", "Y": "y", "T": "t", "mean": "μ", "other_mean": "m", "other_L": "M",

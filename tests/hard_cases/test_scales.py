@@ -50,6 +50,7 @@ NO_DEGREE = {
     "polynomial": (["A"], "each power grows in its own way"),
     "power": (["A", "p"], "each entry has its own exponent"),
     "powmh": (["A", "p"], "the derivative with respect to p has the logarithm of A in it"),
+    "safe_cholesky": (["A"], "the jitter is not scaled"),
     "sin": (["A"], ENTIRE),
     "sinm": (["A"], ENTIRE),
     "softmax_cross_entropy": (["logits"], "exponentials"),

@@ -333,7 +333,8 @@ def test_chunks(first):
     f, x = real_op(first.primitive, case.options), tensors(batched, requires_grad=False)
     found, whole = torch.func.vmap(f, chunk_size=2)(*x), torch.func.vmap(f)(*x)
     for a, b in zip(several(found), several(whole), strict=True):
-        assert b.abs().max() > 1e-3
+        # a matrix that has a factor has the jitter 0
+        assert b.abs().max() > 1e-3 or (first.primitive.name == "safe_cholesky" and b is whole[1])
         close(a, b, 1e-11)
     g = lambda *points: torch.cat([out.reshape(-1) for out in several(f(*points))])  # noqa: E731
     point = [t[0] for t in x]

@@ -51,6 +51,7 @@ from overbar.rules._qr import qr
 from overbar.rules._quadratic import bilinear_form, congruence, inv_congruence, quadratic
 from overbar.rules._rearranging import concatenate, diag_embed, diagonal, embed, matrix_transpose, reshape, subset, vec
 from overbar.rules._riccati import solve_continuous_are, solve_discrete_are
+from overbar.rules._safe_cholesky import safe_cholesky
 from overbar.rules._schur import schur
 from overbar.rules._spectral_function import spectral_function
 from overbar.rules._svd import svd, svdvals

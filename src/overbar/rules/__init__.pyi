@@ -333,6 +333,13 @@ class _reshape(Primitive):
     def __call__(self, A: Any, shape: int | Sequence[int]) -> Any:
         """The entries of A, in row-major order, in another shape."""
 
+class _safe_cholesky(Primitive):
+    def __call__(
+        self, A: Any, jitter: Any = None, max_tries: int = 5, upper: bool = False, on_error: str = "raise"
+    ) -> Any:
+        """The Cholesky factor of A + c I = L Lᴴ, where the jitter c is the least of 0, j, 10 j, 100 j, ... that
+        works."""
+
 class _schur(Primitive):
     def __call__(self, A: Any, output: str = "real") -> Any:
         """The Schur decomposition A = Z T Zᴴ: Z unitary, T upper triangular."""
@@ -679,6 +686,7 @@ rbf: _rbf
 rbf_cross: _rbf_cross
 reciprocal: _reciprocal
 reshape: _reshape
+safe_cholesky: _safe_cholesky
 schur: _schur
 signmh: _signmh
 sin: _sin
@@ -837,6 +845,7 @@ __all__ = [
     "reciprocal",
     "relu",
     "reshape",
+    "safe_cholesky",
     "schur",
     "sigmoid",
     "sign",
