@@ -87,6 +87,7 @@ WITHOUT_TYPES = {
     "funm": "f and its derivatives are functions",
     "lstsq": "rcond may be None",
     "pinv": "atol and rtol may be None",
+    "safe_cholesky": "jitter may be None",
     "spectral_function": "f and its derivatives are functions",
     "triangular_entries": "positive may be None",
 }
