@@ -165,7 +165,11 @@ def test_errors_name_the_argument_and_the_remedy():
     cases = [
         ((X, np.array([1.0, -1.0]), 1.0), "lengthscale or variance is not positive. Parametrise", "LinAlgError"),
         ((X, 0.0, 1.0), "lengthscale or variance is not positive", "LinAlgError"),
-        ((X, np.array([[[1.0]], [[np.nan]]])[:, 0], 1.0), r"lengthscale or variance \(matrix 1 of the batch\)", "LinAlgError"),
+        (
+            (X, np.array([[[1.0]], [[np.nan]]])[:, 0], 1.0),
+            r"lengthscale or variance \(matrix 1 of the batch\)",
+            "LinAlgError",
+        ),
         ((X, 1.0, -1.0), "lengthscale or variance is not positive", "LinAlgError"),
         ((X, np.ones(3), 1.0), r"lengthscale of shape \(3,\) does not fit X of shape \(3, 2\). Pass one", "ShapeError"),
         ((X + 0j, 1.0 + 0j, 1.0 + 0j), "X has dtype.*complex128", "DtypeError"),
