@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from overbar._front import Front
 from overbar._functions import as_function
-from overbar._messages import definiteness, placed
 from overbar._namespace import front, mH, mT, namespace, register
 from overbar._primitive import Primitive
 from tf_ops._errors import dtype_error, linalg_error, shape_error
@@ -151,12 +150,7 @@ class TensorFlowFront(Front):
 
     def require(self, A, fine, message, argument="A", definite=None):
         if tf.executing_eagerly():
-            if not bool(tf.reduce_all(fine)):
-                index = tuple(np.argwhere(~fine.numpy())[0])
-                if definite is not None:
-                    message = f"{message} {definiteness(definite.numpy()[index])}"
-                raise self.LinAlgError(placed(message, argument, index))
-            return A
+            return super().require(A, fine, message, argument, definite)
         if compiled_by_xla():  # which drops assertions: NaN is all that tells
             return or_nan(fine, A)
         if definite is not None:

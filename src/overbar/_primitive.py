@@ -441,8 +441,8 @@ class Primitive:
             if name in self.integer and not xp.is_floating(arrays[i]):
                 if xp.is_floating(like) and xp.eps(like) > 1e-6:
                     raise front.DtypeError(
-                        f"{self.name}: argument {name} holds integers, which {_name(like.dtype)} of the others rounds. "
-                        "Convert them, to float32 for instance."
+                        f"{self.name}: argument {name} holds integers, which {dtype_name(like.dtype)} of the others "
+                        "rounds. Convert them, to float32 for instance."
                     )
                 arrays[i] = xp.cast(arrays[i], like)
         return arrays
@@ -469,8 +469,9 @@ class Primitive:
         for i, array in enumerate(arrays):
             if not xp.is_floating(array):
                 raise front.DtypeError(
-                    f"{self.name}: argument {self.argument(i)} has dtype {_name(array.dtype)}, but a derivative needs "
-                    "real or complex floating point of single or double precision. Convert it, to float64 for instance."
+                    f"{self.name}: argument {self.argument(i)} has dtype {dtype_name(array.dtype)}, but a derivative "
+                    "needs real or complex floating point of single or double precision. Convert it, to float64 for "
+                    "instance."
                 )
         if self.signature.whole:
             return ()
@@ -478,7 +479,7 @@ class Primitive:
             a.dtype for i, a in enumerate(arrays) if not (self.argument(i) in self.real and xp.is_real_of(a, arrays[0]))
         ]
         if not front.promotes and self.signature.inputs[0] and any(dtype != dtypes[0] for dtype in dtypes):
-            culprits = ", ".join(f"{self.argument(i)} has {_name(a.dtype)}" for i, a in enumerate(arrays))
+            culprits = ", ".join(f"{self.argument(i)} has {dtype_name(a.dtype)}" for i, a in enumerate(arrays))
             raise front.DtypeError(
                 f"{self.name}: the arguments have different dtypes: {culprits}. {front.name} does not promote "
                 "the arguments of matrix functions. Convert one of them."
@@ -660,7 +661,8 @@ def _is_foreign(found, array):
     return isinstance(found, (list, tuple)) or front(found) is not front(array)
 
 
-def _name(dtype):
+def dtype_name(dtype):
+    """What a message calls a dtype of any library."""
     return getattr(dtype, "name", dtype)
 
 

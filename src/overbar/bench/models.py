@@ -129,26 +129,11 @@ def jobs(frameworks, sizes=SIZES, dtype="float64") -> list[Job]:
 def _things(model, count, dtype, mode):
     built = model(count, dtype)
     if mode == "the reverse sweep":
-        ours = functools.partial(_pullback(built), 1.0)
+        ours = functools.partial(overbar.vjp(built.ours, built.parameters)[1], 1.0)
     else:
         function = built.ours if mode == "the value" else overbar.value_and_grad(built.ours)
         ours = functools.partial(function, built.parameters)
     return ours, built.plain
-
-
-def _pullback(model):
-    """The reverse sweep by all parameters, as one function of z̄."""
-    tree = model.parameters
-    layers, flat = (tree, []) if isinstance(tree, list) else ([tree], [])
-    for layer in layers:
-        flat += layer.values()
-
-    def function(*arrays):
-        arrays = iter(arrays)
-        rebuilt = [dict(zip(layer, arrays, strict=False)) for layer in layers]
-        return model.ours(rebuilt if isinstance(tree, list) else rebuilt[0])
-
-    return overbar.vjp(function, *flat)[1]
 
 
 def reasons(results) -> list[str]:

@@ -1,15 +1,13 @@
 """Covariance functions of Gaussian processes: squared distances, the squared exponential and the Matérn family.
 
-May import NumPy, `overbar._namespace` and `overbar._primitive`. Each function comes twice: of one set of inputs, whose
-matrix is symmetric, and of two (`_cross`). None of their rules forms differences of all pairs in all dimensions: with
-rows zᵢ = (xᵢ − c)/ℓ for any c, and G the bar of the squared distances sᵢⱼ = |zᵢ − zⱼ|², the bars of inputs and length
-scales come from one product of G with a matrix of D columns.
+May import `overbar._namespace` and `overbar._primitive`. Each function comes twice: of one set of inputs, whose matrix
+is symmetric, and of two (`_cross`). None of their rules forms differences of all pairs in all dimensions: with rows
+zᵢ = (xᵢ − c)/ℓ for any c, and G the bar of the squared distances sᵢⱼ = |zᵢ − zⱼ|², the bars of inputs and length scales
+come from one product of G with a matrix of D columns.
 """
 
-import numpy as np
-
 from overbar._namespace import front, mT, namespace
-from overbar._primitive import once, primitive
+from overbar._primitive import dtype_name, once, primitive
 
 #: In so many dimensions distances are computed from differences, one dimension after the other, and with all digits.
 FEW = 3
@@ -25,7 +23,7 @@ def _valid(name, inputs, lengthscale, variance=None):
     for argument, A in given:
         if A is not None and namespace(A).is_complex(A):
             raise front(A).DtypeError(
-                f"{name}: argument {argument} has dtype {getattr(A.dtype, 'name', A.dtype)}, but covariances are "
+                f"{name}: argument {argument} has dtype {dtype_name(A.dtype)}, but covariances are "
                 f"functions of real numbers. Pass the real and imaginary parts of inputs as dimensions of their own."
             )
     dimensions, scales = inputs[0].shape[-1], lengthscale.shape[-1]
@@ -35,17 +33,17 @@ def _valid(name, inputs, lengthscale, variance=None):
             f"{tuple(inputs[0].shape)}. Pass one length scale, or one for each of the {dimensions} dimensions of X: "
             "its last dimension counts them, batch dimensions go in front of it."
         )
-    lengthscale, known = lengthscale[..., None, :], front(*inputs, lengthscale)
-    fine, problem = namespace(lengthscale).all(lengthscale > 0, axis=(-2, -1)), "lengthscale is"
+    lengthscale, argument = lengthscale[..., None, :], "lengthscale"
+    fine = namespace(lengthscale).all(lengthscale > 0, axis=(-2, -1))
     if variance is not None:
         # one look for both, as a device has to be waited for
-        variance = variance[..., None, None]
-        fine, problem = fine & (variance > 0)[..., 0, 0], "lengthscale or variance is"
+        variance, argument = variance[..., None, None], "lengthscale or variance"
+        fine = fine & (variance > 0)[..., 0, 0]
     message = (
-        f"{name}: argument {problem} not positive. Parametrise it as exp(θ) or softplus(θ), so that no step of an "
+        f"{name}: argument {argument} is not positive. Parametrise it as exp(θ) or softplus(θ), so that no step of an "
         "optimiser leads there."
     )
-    return known.require(lengthscale, fine, message, problem.removesuffix(" is")), variance
+    return front(*inputs, lengthscale).require(lengthscale, fine, message, argument), variance
 
 
 def _ones(X):
@@ -72,9 +70,9 @@ def _scaled(inputs, lengthscale):
 
 
 def _unwatched(*arrays):
-    """Whether arrays that are made of these may be overwritten, as NumPy's own. That spares memory, which takes longer
-    to get than a number takes to compute."""
-    return all(type(A) is np.ndarray for A in arrays)
+    """Whether arrays that are made of these may be overwritten. That spares memory, which takes longer to get than a
+    number takes to compute."""
+    return front(*arrays).may_write(*arrays)
 
 
 def _few(Y):

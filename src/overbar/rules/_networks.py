@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from overbar._namespace import front, mT, namespace
-from overbar._primitive import once, primitive
+from overbar._primitive import dtype_name, once, primitive
 from overbar.rules._exponential_sums import logsumexp, softmax
 
 
@@ -278,7 +278,9 @@ def _check_targets(known, targets, given, shape):
     problem = None
     if not _holds_integers(targets):
         if given == shape[:-1] and given and given[-1] != shape[-1]:
-            problem = f"of dtype {_dtype(targets)} has one entry for each example. Numbers of classes are integers"
+            problem = (
+                f"of dtype {dtype_name(targets.dtype)} has one entry for each example. Numbers of classes are integers"
+            )
             remedy = "convert them, targets.astype(int) in NumPy"
     elif given == (*shape[:-1], 1) != shape:
         problem, remedy = "has a dimension more than the numbers of classes", "pass targets[..., 0]"
@@ -296,10 +298,6 @@ def _check_targets(known, targets, given, shape):
 def _shape(x):
     """The shape, None where its rank is unknown. (In words that a compiler reads before it calls the primitive.)"""
     return None if getattr(x.shape, "rank", 0) is None else tuple(x.shape)
-
-
-def _dtype(x):
-    return getattr(x.dtype, "name", None) or str(x.dtype).rpartition(".")[2]
 
 
 def _holds_integers(x):

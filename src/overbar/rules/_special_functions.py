@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from overbar._namespace import front, namespace
-from overbar._primitive import elementwise
+from overbar._primitive import dtype_name, elementwise
 
 
 def only_real(name, *arrays):
@@ -16,7 +16,7 @@ def only_real(name, *arrays):
     for A in arrays:
         if namespace(A).is_complex(A):
             raise front(A).DtypeError(
-                f"{name}: an argument has dtype {getattr(A.dtype, 'name', A.dtype)}, but the function is one of real "
+                f"{name}: an argument has dtype {dtype_name(A.dtype)}, but the function is one of real "
                 "numbers. Take overbar.real(A) or overbar.abs(A) of it."
             )
 
