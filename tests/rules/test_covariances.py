@@ -8,6 +8,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 import overbar
+from overbar.rules import _distances
 from tests.frameworks import tf, tf_ops, torch, torch_ops
 from tests.rules.test_positive_definite import gradients
 
@@ -157,7 +158,97 @@ def test_memory_does_not_grow_with_the_dimensions(name, options):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < (6 if name == "rbf" else 9) * n * n * 8  # matrices; the distances are kept, and there is ρ
+    assert peak < (6 if name == "rbf" else 9) * n * n * 8  # at once, as the matrices are small
+
+
+@pytest.mark.parametrize(("name", "options"), FUNCTIONS)
+def test_a_large_matrix_and_its_bars_take_no_second_one(name, options):
+    n, D = 1000, 6
+    X, scales, W = RNG.normal(size=(n, D)), RNG.uniform(5, 9, D), RNG.normal(size=(n, n))
+
+    def covariance(*arrays):
+        return getattr(overbar, name)(*arrays, **options)
+
+    tracemalloc.start()
+    try:
+        _, pullback = overbar.vjp(covariance, X, scales, 1.0, 0.1)
+        pullback(W)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.9 * n * n * 8  # the matrix itself, and blocks
+
+
+@pytest.mark.parametrize(("name", "options"), FUNCTIONS)
+@pytest.mark.parametrize("D", [2, 5, 40])
+def test_blocks_give_what_the_whole_matrix_gives(name, options, D, monkeypatch):
+    """Bars that are not symmetric, more and fewer columns than rows, and batches."""
+    X, scales, v = inputs(9, D), RNG.uniform(0.5, 2, D) * D**0.5, np.array([1.7, 0.3])
+    noise = np.abs(RNG.normal(size=9))
+    weights = RNG.normal(size=(2, 9, 9)), RNG.normal(size=(2, 3, 9)), RNG.normal(size=(2, 9, 3))
+
+    def compute(ops, X, scales, v, noise):
+        own = getattr(ops, name)(X, scales, v, noise, **options)
+        wide = getattr(ops, f"{name}_cross")(X[:3], X, scales, v, **options)
+        high = getattr(ops, f"{name}_cross")(X, X[:3], scales, v, **options)
+        S = ops.squared_distance(X, scales) + ops.squared_distance_cross(X, X + 1, scales)
+        total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
+        W = [torch.tensor(W) if ops is torch_ops else W for W in weights]
+        return total(own * W[0]) + total(wide * W[1]) + total(high * W[2]) + total(S * W[0])
+
+    whole = gradients(compute, X, scales, v, noise)
+    monkeypatch.setattr(_distances, "BLOCK", 20)
+    K, small = getattr(overbar, name)(X, scales, v, noise, **options), gradients(compute, X, scales, v, noise)
+    np.testing.assert_array_equal(K, np.swapaxes(K, -1, -2))
+    np.testing.assert_array_equal(np.diagonal(K, 0, -2, -1), v[:, None] + noise)
+    for front in ("numpy", "torch"):
+        for a, b in zip(whole[front], small[front], strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-11, atol=1e-12, err_msg=front)
+
+
+@pytest.mark.parametrize(("name", "options"), FUNCTIONS)
+@pytest.mark.parametrize("each", [False, True])
+def test_noise_is_that_of_add_diagonal_and_costs_no_digits(name, options, each):
+    X, scales, v = inputs(6, 5), RNG.uniform(0.5, 2, 5), np.array(1.7)
+    noise, W = RNG.uniform(size=6) if each else np.array(0.3), RNG.normal(size=(6, 6))
+
+    def added(ops, X, scales, v, noise):
+        K = ops.add_diagonal(getattr(ops, name)(X, scales, v, **options), noise)
+        return weighted(ops, K)
+
+    def inside(ops, X, scales, v, noise):
+        return weighted(ops, getattr(ops, name)(X, scales, v, noise, **options))
+
+    def weighted(ops, K):
+        total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
+        return total(K * (torch.tensor(W) if ops is torch_ops else W))
+
+    expected = gradients(added, X, scales, v, noise)
+    for size in (1, 1e14):
+        found = gradients(inside, X, scales, v, size * noise)
+        for front in found:
+            for a, b in zip(expected[front], found[front], strict=True):
+                np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-13, err_msg=front)
+
+
+@pytest.mark.parametrize("D", [3, 5, 20])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_distances_of_close_points_keep_their_digits(D, offset):
+    """√s to 5e-15 where points are 1e-4 of the extent apart, and to 1e-9 where they are nearer. (From one product it
+    has an error of 1e-8: so it is where a graph does not know the dimensions.)"""
+    X = RNG.uniform(size=(20, D))
+    X[1::2] = X[::2] + RNG.normal(size=(10, D)) * 10.0 ** RNG.uniform(-12, -2, (10, 1))
+    X = X + offset  # rounds, and what is asked for is the distance of what comes out
+    expected = cdist(X, X)
+    far = expected > 1e-4
+    known = ("numpy", "torch", "watched", "tf")
+    own = values("squared_distance", X, np.array(1.0))
+    for front in known:
+        np.testing.assert_allclose(np.sqrt(own[front][far]), expected[far], rtol=0, atol=5e-15, err_msg=front)
+        np.testing.assert_allclose(np.sqrt(own[front]), expected, rtol=0, atol=1e-9, err_msg=front)
+    cross = values("squared_distance_cross", X[:7], X, np.array(1.0))
+    for front in known:
+        np.testing.assert_allclose(np.sqrt(cross[front]), expected[:7], rtol=0, atol=1e-9, err_msg=front)
 
 
 def test_errors_name_the_argument_and_the_remedy():
@@ -171,6 +262,8 @@ def test_errors_name_the_argument_and_the_remedy():
             "LinAlgError",
         ),
         ((X, 1.0, -1.0), "lengthscale or variance is not positive", "LinAlgError"),
+        ((X, 1.0, 1.0, -1.0), "noise is negative or NaN. It is a variance: parametrise", "LinAlgError"),
+        ((X, 1.0, 1.0, np.ones(2)), r"noise of shape \(2,\) does not fit X of shape \(3, 2\). Pass one", "ShapeError"),
         ((X, np.ones(3), 1.0), r"lengthscale of shape \(3,\) does not fit X of shape \(3, 2\). Pass one", "ShapeError"),
         ((X + 0j, 1.0 + 0j, 1.0 + 0j), "X has dtype.*complex128", "DtypeError"),
     ]

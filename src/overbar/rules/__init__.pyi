@@ -255,7 +255,7 @@ class _mask(Primitive):
         """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
 
 class _matern(Primitive):
-    def __call__(self, X: Any, lengthscale: Any, variance: Any = None, nu: float = 2.5) -> Any:
+    def __call__(self, X: Any, lengthscale: Any, variance: Any = None, noise: Any = None, nu: float = 2.5) -> Any:
         """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs, for ν = 1/2, 3/2 or 5/2, with their `squared_distance`
         sᵢⱼ."""
 
@@ -318,7 +318,7 @@ class _quadratic(Primitive):
         """The quadratic form c = xᵀ A x."""
 
 class _rbf(Primitive):
-    def __call__(self, X: Any, lengthscale: Any, variance: Any = None) -> Any:
+    def __call__(self, X: Any, lengthscale: Any, variance: Any = None, noise: Any = None) -> Any:
         """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs, with their `squared_distance` sᵢⱼ."""
 
 class _rbf_cross(Primitive):
