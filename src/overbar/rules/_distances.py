@@ -25,7 +25,7 @@ MANY = 32
 THIN = 16
 
 #: The entries of a block of rows.
-BLOCK = 2**16
+BLOCK = 2**17
 
 
 def valid(name, inputs, lengthscale, **others):
@@ -291,6 +291,8 @@ def _at_once(K_bar, K, inputs, lengthscale, scaled_rows, slope, relative):
 def _by_blocks(K_bar, K, inputs, lengthscale, scaled_rows, slope, relative):
     """What `_at_once` gives, in one pass and without a matrix beside K̄ and K."""
     xp, own = namespace(K_bar), len(inputs) == 1
+    # reading what is above the diagonal together with what is below takes longer than another thin product
+    folded = own and (slope is not None or relative or inputs[0].shape[-1] > THIN)
 
     @once
     def computed():
@@ -299,15 +301,15 @@ def _by_blocks(K_bar, K, inputs, lengthscale, scaled_rows, slope, relative):
         products, sums = [_zeros(K_bar[..., :1], columns[0])], [0] * (1 + len(relative))
         if not own:
             products.append(_zeros(mT(K_bar[..., :1, :]), columns[1]))
-        for i, j, k in _blocks(*K_bar.shape[-2:], own):
+        for i, j, k in _blocks(*K_bar.shape[-2:], folded):
             G = K_bar[..., i:j, :k]
-            if own:
+            if folded:
                 # with what is above the diagonal; the block on it is there as it is, and counts once
                 G = xp.concat([G[..., :i] + mT(K_bar[..., :i, i:j]), G[..., i:]], axis=-1)
             if K is not None:
                 G = G * K[..., i:j, :k]
                 if own:
-                    G[..., i:] = xp.fill_diagonal(G[..., i:], xp.zeros_like(G[..., 0]))
+                    G[..., i:j] = xp.fill_diagonal(G[..., i:j], xp.zeros_like(G[..., 0]))
             S = distances and distances.rows(i, j, k)
             for which, tau in enumerate((None, *relative)):
                 sums[which] = sums[which] + xp.sum(G if tau is None else G * tau(S), axis=(-2, -1))
