@@ -163,7 +163,7 @@ def test_memory_does_not_grow_with_the_dimensions(name, options):
 
 @pytest.mark.parametrize(("name", "options"), FUNCTIONS)
 def test_a_large_matrix_and_its_bars_take_no_second_one(name, options):
-    n, D = 1000, 6
+    n, D = 1400, 6
     X, scales, W = RNG.normal(size=(n, D)), RNG.uniform(5, 9, D), RNG.normal(size=(n, n))
 
     def covariance(*arrays):
