@@ -291,6 +291,16 @@ def qr(input: Any, full_matrices: str = False, name: str | None = None) -> tuple
 def quadratic(A: Any, x: Any, *, name: str | None = None) -> Any:
     """The quadratic form c = xᵀ A x."""
 
+def rational_quadratic(
+    X: Any, lengthscale: Any, alpha: Any = None, variance: Any = None, noise: Any = None, *, name: str | None = None
+) -> Any:
+    """The rational quadratic covariance kᵢⱼ = v (1 + sᵢⱼ/(2α))^−α of inputs, with their `squared_distance` sᵢⱼ."""
+
+def rational_quadratic_cross(
+    X: Any, X2: Any, lengthscale: Any, alpha: Any = None, variance: Any = None, *, name: str | None = None
+) -> Any:
+    """The rational quadratic covariance kᵢⱼ = v (1 + sᵢⱼ/(2α))^−α of inputs with others."""
+
 def rbf(X: Any, lengthscale: Any, variance: Any = None, noise: Any = None, *, name: str | None = None) -> Any:
     """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs, with their `squared_distance` sᵢⱼ."""
 

@@ -273,6 +273,24 @@ def qr(A: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]:
 def quadratic(A: Tensor, x: Tensor) -> Tensor:
     """The quadratic form c = xᵀ A x."""
 
+def rational_quadratic(
+    X: Tensor,
+    lengthscale: Tensor,
+    alpha: Tensor | Number | None = None,
+    variance: Tensor | Number | None = None,
+    noise: Tensor | None = None,
+) -> Tensor:
+    """The rational quadratic covariance kᵢⱼ = v (1 + sᵢⱼ/(2α))^−α of inputs, with their `squared_distance` sᵢⱼ."""
+
+def rational_quadratic_cross(
+    X: Tensor,
+    X2: Tensor,
+    lengthscale: Tensor,
+    alpha: Tensor | Number | None = None,
+    variance: Tensor | Number | None = None,
+) -> Tensor:
+    """The rational quadratic covariance kᵢⱼ = v (1 + sᵢⱼ/(2α))^−α of inputs with others."""
+
 def rbf(X: Tensor, lengthscale: Tensor, variance: Tensor | Number | None = None, noise: Tensor | None = None) -> Tensor:
     """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs, with their `squared_distance` sᵢⱼ."""
 

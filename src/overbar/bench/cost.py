@@ -153,6 +153,8 @@ _OWN = {
     "matern": lambda draw: _inputs(draw, 1, draw._cast(1.5), draw._cast([0.1])),
     "matern_cross": lambda draw: _inputs(draw, 2, draw._cast(1.5)),
     "polar": lambda draw: draw(draw.normal(4, 3)),
+    "rational_quadratic": lambda draw: _inputs(draw, 1, draw._cast(0.7), draw._cast(1.5), draw._cast([0.1])),
+    "rational_quadratic_cross": lambda draw: _inputs(draw, 2, draw._cast(0.7), draw._cast(1.5)),
     "rbf": lambda draw: _inputs(draw, 1, draw._cast(1.5), draw._cast([0.1])),
     "rbf_cross": lambda draw: _inputs(draw, 2, draw._cast(1.5)),
     "solve_banded": lambda draw: _band(draw, 33, l_and_u=(16, 16)),

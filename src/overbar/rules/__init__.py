@@ -54,7 +54,7 @@ from overbar.rules._riccati import solve_continuous_are, solve_discrete_are
 from overbar.rules._safe_cholesky import safe_cholesky
 from overbar.rules._schur import schur
 from overbar.rules._spectral_function import spectral_function
-from overbar.rules._stationary import matern, matern_cross, rbf, rbf_cross
+from overbar.rules._stationary import matern, matern_cross, rational_quadratic, rational_quadratic_cross, rbf, rbf_cross
 from overbar.rules._svd import svd, svdvals
 from overbar.rules._symmetric import expmh, invsqrtmh, logmh, powmh, signmh, softplusmh, sqrtmh
 from overbar.rules._toeplitz import solve_toeplitz

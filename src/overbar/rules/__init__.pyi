@@ -317,6 +317,15 @@ class _quadratic(Primitive):
     def __call__(self, A: Any, x: Any) -> Any:
         """The quadratic form c = xᵀ A x."""
 
+class _rational_quadratic(Primitive):
+    def __call__(self, X: Any, lengthscale: Any, alpha: Any = None, variance: Any = None, noise: Any = None) -> Any:
+        """The rational quadratic covariance kᵢⱼ = v (1 + sᵢⱼ/(2α))^−α of inputs, with their `squared_distance`
+        sᵢⱼ."""
+
+class _rational_quadratic_cross(Primitive):
+    def __call__(self, X: Any, X2: Any, lengthscale: Any, alpha: Any = None, variance: Any = None) -> Any:
+        """The rational quadratic covariance kᵢⱼ = v (1 + sᵢⱼ/(2α))^−α of inputs with others."""
+
 class _rbf(Primitive):
     def __call__(self, X: Any, lengthscale: Any, variance: Any = None, noise: Any = None) -> Any:
         """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs, with their `squared_distance` sᵢⱼ."""
@@ -682,6 +691,8 @@ power: _power
 powmh: _powmh
 qr: _qr
 quadratic: _quadratic
+rational_quadratic: _rational_quadratic
+rational_quadratic_cross: _rational_quadratic_cross
 rbf: _rbf
 rbf_cross: _rbf_cross
 reciprocal: _reciprocal
@@ -839,6 +850,8 @@ __all__ = [
     "powmh",
     "qr",
     "quadratic",
+    "rational_quadratic",
+    "rational_quadratic_cross",
     "rbf",
     "rbf_cross",
     "real",

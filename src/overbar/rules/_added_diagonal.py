@@ -1,10 +1,11 @@
 """Noise on the diagonal of a covariance matrix, or a shift of any square matrix.
 
-May import `overbar._namespace`, `overbar._primitive` and `rules.hyperparameters`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.all_pairs` and `rules.hyperparameters`.
 """
 
 from overbar._namespace import front, namespace
 from overbar._primitive import primitive
+from overbar.rules._all_pairs import diagonal_of
 from overbar.rules._hyperparameters import noise_of_rows
 
 
@@ -63,8 +64,7 @@ def add_diagonal(K, noise):
     if buffer is None:
         return K + xp.diagonal_embed(shift, size, size)
     buffer[...] = K
-    flat = xp.reshape(buffer, (*buffer.shape[:-2], size * size))  # the same memory
-    flat[..., :: size + 1] += shift
+    diagonal_of(buffer)[...] += shift
     return buffer
 
 

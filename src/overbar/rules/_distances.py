@@ -1,18 +1,17 @@
 """Squared distances of inputs, and what covariance functions of them share.
 
-May import `overbar._namespace`, `overbar._primitive` and `rules.hyperparameters`. Functions come twice: of one set of
-inputs, whose matrix is symmetric, and of two (`_cross`); `inputs` are one set or two. None of their rules forms
-differences of all pairs in all dimensions: with rows zᵢ = (xᵢ − c)/ℓ for any c, and G the bar of the squared distances
-sᵢⱼ = |zᵢ − zⱼ|², the bars of inputs and length scales come from one product of G with a matrix of D columns.
-
-Where memory may be written to and nobody watches, large matrices are computed by blocks of rows that stay in the cache,
-and of a symmetric one only the blocks on and below the diagonal: passing through memory takes longer than all else.
+May import `overbar._namespace`, `overbar._primitive`, `rules.all_pairs` and `rules.hyperparameters`. Functions come
+twice: of one set of inputs, whose matrix is symmetric, and of two (`_cross`); `inputs` are one set or two. None of
+their rules forms differences of all pairs in all dimensions: with rows zᵢ = (xᵢ − c)/ℓ for any c, and G the bar of the
+squared distances sᵢⱼ = |zᵢ − zⱼ|², the bars of inputs and length scales come from one product of G with a matrix of D
+columns.
 """
 
 import math
 
 from overbar._namespace import front, mT, namespace
 from overbar._primitive import once, primitive
+from overbar.rules._all_pairs import of_pairs, sums_of_pairs
 from overbar.rules._hyperparameters import one_or_each, positive, real
 
 #: In so many dimensions distances are computed from differences, one dimension after the other, and with all digits.
@@ -20,12 +19,6 @@ FEW = 3
 
 #: From so many on, distances are computed by a product that rounds to the size of the inputs; from fewer by two.
 MANY = 32
-
-#: In so many, the bars take two products instead of one with a sum of a matrix and its transpose.
-THIN = 16
-
-#: The entries of a block of rows.
-BLOCK = 2**17
 
 
 def valid(name, inputs, lengthscale, **others):
@@ -169,50 +162,10 @@ def _from_products(products, least):
     return xp.maximum(S, zero) if least is None else xp.where(least[0] + mT(least[1]) >= S, zero, S)
 
 
-def _blocks(n, m, own):
-    """From which row to which a block goes, and how many columns it has."""
-    rows = max(1, BLOCK // max(1, m))
-    for i in range(0, n, rows):
-        j = min(i + rows, n)
-        yield i, j, j if own else m
-
-
-def _large(n, m):
-    return None not in (n, m) and n * m > BLOCK
-
-
-def of_distances(function, inputs, lengthscale, variance=None, diagonal=None):
-    """v f(S) of the squared distances S, where f is a function of arrays, entry by entry; with another diagonal
-    (..., n), if one is given."""
+def of_distances(function, inputs, lengthscale, *numbers, variance=None, diagonal=None):
+    """``v f(S, *numbers)`` of the squared distances S, as `of_pairs`."""
     distances = Distances(*scaled(inputs, lengthscale))
-    (n, m), xp = (inputs[0].shape[-2], inputs[-1].shape[-2]), namespace(lengthscale)
-    room = None
-    if _large(n, m):
-        columns = [xp.sum(Y, axis=-1, keepdims=True) for Y in (distances.Y, distances.Z)]
-        others = [x for x in (variance, None if diagonal is None else diagonal[..., None]) if x is not None]
-        room = front(*columns).buffer(columns[0], mT(columns[1]), *others)
-    if room is None:
-        K = function(distances.all())
-        K = K if variance is None else variance * K
-        return K if diagonal is None else xp.fill_diagonal(K, diagonal)
-    for i, j, k in _blocks(n, m, distances.own):
-        K = function(distances.rows(i, j, k))
-        if variance is not None:
-            K = K * variance
-        room[..., i:j, :k] = K
-        if distances.own:
-            corner = xp.tril(K[..., i:])
-            room[..., i:j, i:j] = corner + mT(xp.tril(corner, k=-1))
-            room[..., :i, i:j] = mT(K[..., :i])
-    if diagonal is not None:
-        diagonal_of(room)[...] = diagonal
-    return room
-
-
-def diagonal_of(A):
-    """The diagonal of a square matrix that may be written to, to write to it."""
-    n = A.shape[-1]
-    return namespace(A).reshape(A, (*A.shape[:-2], n * n))[..., :: n + 1]
+    return of_pairs(function, distances, *numbers, variance=variance, diagonal=diagonal)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -221,21 +174,19 @@ def diagonal_of(A):
 
 
 def bars(K_bar, K, inputs, lengthscale, slope=None, relative=(), weight=2):
-    """For each set of inputs, and for the length scales, a function that gives its bar; and one that gives the sum of
-    the entries of G = K̄ ∘ K, without its diagonal in one set of inputs, and one for G ∘ τ(S) for each function τ among
-    `relative`. The bar of the squared distances is weight/2 · G ∘ ρ(S), with ρ = `slope`, or 1. Without K, G is K̄."""
-    lengthscale = lengthscale[..., None, :]
+    """For each set of inputs, and for the length scales, a function that gives its bar, where weight/2 · G ∘ ρ(S) is
+    the bar of the squared distances; and functions that give the sums of G and G ∘ τ(S): see `sums_of_pairs`."""
     given = [A for A in (K_bar, K, *inputs, lengthscale) if A is not None]
-    scaled_rows = once(lambda: scaled(inputs, lengthscale))
-    compute = _at_once
-    if _large(*K_bar.shape[-2:]) and front(*given).may_write(*given):
-        compute = _by_blocks
-    products, sums = compute(K_bar, K, inputs, lengthscale, scaled_rows, slope, relative)
+    rows = lengthscale[..., None, :]
+    sets = once(lambda: scaled(inputs, rows))
+    products, sums = sums_of_pairs(
+        K_bar, K, sets, lambda: squares_of(*inputs, lengthscale), lambda: Distances(*sets()), given, slope, relative
+    )
 
     def bar_of(which):
         def bar():
             product = mT(products[which]())
-            return (product[..., -1:] * scaled_rows()[which] - product[..., :-1]) * (weight / lengthscale)
+            return (product[..., -1:] * sets()[which] - product[..., :-1]) * (weight / rows)
 
         return once(bar)
 
@@ -243,92 +194,12 @@ def bars(K_bar, K, inputs, lengthscale, slope=None, relative=(), weight=2):
 
     def of_scales():
         total = None
-        for bar, Y in zip(of_inputs, scaled_rows(), strict=True):
+        for bar, Y in zip(of_inputs, sets(), strict=True):
             term = namespace(Y).sum(Y * bar(), axis=-2)
             total = term if total is None else total + term
         return -total
 
     return (*of_inputs, of_scales), sums
-
-
-def _columns(Y):
-    """The transpose of Y with a row of ones below it: the libraries multiply matrices of few rows faster than such of
-    few columns."""
-    xp = namespace(Y)
-    one = xp.ones_like(xp.sum(Y, axis=-1, keepdims=True))
-    return xp.concat([mT(Y), mT(one)], axis=-2)
-
-
-def _at_once(K_bar, K, inputs, lengthscale, scaled_rows, slope, relative):
-    """Functions that give Zᵀ Hᵀ with the row sums of H below it, for two sets Yᵀ H with the column sums too, for one
-    Zᵀ (H + Hᵀ); and those that give the sums of G and G ∘ τ(S)."""
-    xp, own = namespace(K_bar), len(inputs) == 1
-    columns = once(lambda: [_columns(Y) for Y in scaled_rows()])
-    S = once(lambda: squares_of(*inputs, lengthscale[..., 0, :]))
-
-    @once
-    def G():
-        if K is None:
-            return K_bar
-        product = K_bar * K
-        return xp.fill_diagonal(product, xp.zeros_like(product[..., 0])) if own else product
-
-    H = G if slope is None else once(lambda: slope(S()) * G())
-
-    def first():
-        Z, D = columns()[-1], inputs[0].shape[-1]
-        if not own:
-            return Z @ mT(H())
-        if D is not None and D <= THIN:
-            return Z @ mT(H()) + Z @ H()
-        return Z @ (H() + mT(H()))
-
-    products = [first, lambda: columns()[0] @ H()][: len(inputs)]
-    of_others = [lambda tau=tau: xp.sum(G() * tau(S()), axis=(-2, -1)) for tau in relative]
-    return products, [lambda: xp.sum(G(), axis=(-2, -1)), *of_others]
-
-
-def _by_blocks(K_bar, K, inputs, lengthscale, scaled_rows, slope, relative):
-    """What `_at_once` gives, in one pass and without a matrix beside K̄ and K."""
-    xp, own = namespace(K_bar), len(inputs) == 1
-    # reading what is above the diagonal together with what is below takes longer than another thin product
-    folded = own and (slope is not None or relative or inputs[0].shape[-1] > THIN)
-
-    @once
-    def computed():
-        columns = [_columns(Y) for Y in scaled_rows()]
-        distances = Distances(*scaled_rows()) if slope is not None or relative else None
-        products, sums = [_zeros(K_bar[..., :1], columns[0])], [0] * (1 + len(relative))
-        if not own:
-            products.append(_zeros(mT(K_bar[..., :1, :]), columns[1]))
-        for i, j, k in _blocks(*K_bar.shape[-2:], folded):
-            G = K_bar[..., i:j, :k]
-            if folded:
-                # with what is above the diagonal; the block on it is there as it is, and counts once
-                G = xp.concat([G[..., :i] + mT(K_bar[..., :i, i:j]), G[..., i:]], axis=-1)
-            if K is not None:
-                G = G * K[..., i:j, :k]
-                if own:
-                    G[..., i:j] = xp.fill_diagonal(G[..., i:j], xp.zeros_like(G[..., 0]))
-            S = distances and distances.rows(i, j, k)
-            for which, tau in enumerate((None, *relative)):
-                sums[which] = sums[which] + xp.sum(G if tau is None else G * tau(S), axis=(-2, -1))
-            H = G if slope is None else slope(S) * G
-            products[0][..., i:j] += columns[-1][..., :k] @ mT(H)
-            products[-1][..., :k] += columns[0][..., i:j] @ H
-        return products, sums
-
-    return (
-        [lambda which=which: computed()[0][which] for which in range(len(inputs))],
-        [lambda which=which: computed()[1][which] for which in range(1 + len(relative))],
-    )
-
-
-def _zeros(column, columns):
-    """Room for products of these columns, in as many batch dimensions as a column of the matrix has."""
-    product = front(column).buffer(mT(column), columns)
-    product[...] = 0
-    return product
 
 
 def tangents(inputs, lengthscale):
@@ -467,7 +338,8 @@ def squared_distance_cross(X, X2, lengthscale=None):
     With rows yᵢ = (xᵢ − c)/ℓ and zⱼ = (x′ⱼ − c)/ℓ for any c, ṡᵢⱼ = 2 (yᵢ − zⱼ)ᵀ(ẏᵢ − żⱼ), where ẏᵢ = (ẋᵢ − yᵢ ∘ ℓ̇)/ℓ.
     With the row sums h and the column sums k of S̄,
 
-        X̄ = 2 (diag(h) Y − S̄ Z) diag(1/ℓ),    X̄′ = 2 (diag(k) Z − S̄ᵀ Y) diag(1/ℓ),    ℓ̄ = −Σᵢ yᵢ ∘ x̄ᵢ − Σⱼ zⱼ ∘ x̄′ⱼ.
+        X̄ = 2 (diag(h) Y − S̄ Z) diag(1/ℓ),    X̄′ = 2 (diag(k) Z − S̄ᵀ Y) diag(1/ℓ),    ℓ̄ = −Σᵢ yᵢ ∘ x̄ᵢ − Σⱼ zⱼ ∘
+        x̄′ⱼ.
 
     Rounding is as for `squared_distance`, with the first row of X for c.
 

@@ -1,0 +1,60 @@
+"""What covariance functions share: a variance by which they are multiplied, and noise on the diagonal.
+
+May import `overbar._namespace`, `overbar._primitive` and `rules.hyperparameters`. A covariance function comes twice: of
+one set of inputs, `own`, with noise, whose matrix is symmetric, and of two (`_cross`).
+"""
+
+from overbar._namespace import namespace
+from overbar._primitive import once
+from overbar.rules._hyperparameters import noise_of_rows
+
+
+def one(*arrays):
+    """The number 1."""
+    xp = namespace(arrays[0])
+    return xp.ones_like(xp.sum(arrays[0], axis=(-2, -1)))
+
+
+def no_noise(*arrays):
+    """None, for all rows."""
+    return 0 * one(*arrays)[..., None]
+
+
+CROSS = {"variance": one}
+OWN = CROSS | {"noise": no_noise}
+
+
+def with_noise(name, diagonal, noise, X):
+    """The diagonal of a covariance with the noise: one number, or one for each row."""
+    return diagonal + noise_of_rows(name, noise, "X", X)
+
+
+def off_diagonal(A, own):
+    """A, in one set of inputs without its diagonal: the covariance of an input with itself depends on v and noise."""
+    xp = namespace(A)
+    return xp.fill_diagonal(A, xp.zeros_like(A[..., 0])) if own else A
+
+
+def bars_of_scale(K_bar, total, variance, own):
+    """Functions that give the bar of the variance v and, in one set of inputs, that of the noise, from the sum of
+    K̄ ∘ K, there without its diagonal."""
+    if not own:
+        return (lambda: total() / variance,)
+    xp = namespace(K_bar)
+    diagonal = once(lambda: xp.diagonal(K_bar))
+    return lambda: total() / variance + xp.sum(diagonal(), axis=-1), diagonal
+
+
+def tangents_of_scale(K, variance, own):
+    """Functions that give the tangent of K along that of the variance and, in one set of inputs, of the noise."""
+    xp = namespace(K)
+
+    def from_variance(dot):
+        change = (dot / variance)[..., None, None] * K
+        return xp.fill_diagonal(change, dot[..., None] + xp.zeros_like(change[..., 0])) if own else change
+
+    def from_noise(dot):
+        n = xp.shape(K)[-1]
+        return xp.diagonal_embed(dot + xp.zeros_like(K[..., 0]), n, n)
+
+    return (from_variance, from_noise)[: 1 + own]
