@@ -760,6 +760,8 @@ qr = wrap(
     returns=torch.return_types.linalg_qr,
 )
 quadratic = wrap(rules.quadratic)
+rational_quadratic = wrap(rules.rational_quadratic)
+rational_quadratic_cross = wrap(rules.rational_quadratic_cross)
 rbf = wrap(rules.rbf)
 rbf_cross = wrap(rules.rbf_cross)
 reciprocal = wrap(rules.reciprocal, "reciprocal(input: Tensor) -> Tensor", builtin=torch.reciprocal)
