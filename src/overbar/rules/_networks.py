@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from overbar._namespace import front, mT, namespace
+from overbar._namespace import front, known_shape, mT, namespace
 from overbar._primitive import dtype_name, once, primitive
 from overbar.rules._exponential_sums import logsumexp, softmax
 
