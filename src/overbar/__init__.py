@@ -4,8 +4,8 @@ The primitives, by name (`help(overbar.cholesky)` has shapes, errors, derivation
 `jacobian`, `grad`, `value_and_grad`, `hessian` and `hvp` to differentiate with them in NumPy; `checkpoint`,
 `checkpoint_chain` and `reversible` to do so in little memory; `flatten` to give parameters to an optimiser; `graph` and
 `name` to look at a computation; `primitive` and `elementwise` to write one's own; `gp_log_marginal_likelihood`,
-`gp_predict` and `gp_fit` for Gaussian processes, with the covariance functions of `overbar.gp`. The packages `torch_ops`
-and `tf_ops` make all of them ops of PyTorch and TensorFlow.
+`gp_predict` and `gp_fit` for Gaussian processes, with the covariance functions of `overbar.gp`. The packages
+`torch_ops` and `tf_ops` make all primitives ops of PyTorch and TensorFlow.
 """
 
 from importlib.metadata import PackageNotFoundError, version

@@ -1,5 +1,5 @@
-"""Gaussian processes in NumPy, PyTorch and TensorFlow: likelihood, predictions and samples against the formulas with all
-inverses formed, their derivatives, the fit, and what is refused. May import `torch_ops` and `tf_ops`."""
+"""Gaussian processes in NumPy, PyTorch and TensorFlow: likelihood, predictions and samples against the formulas with
+all inverses formed, their derivatives, the fit, and what is refused. May import `torch_ops` and `tf_ops`."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ def test_a_kernel_is_a_container_of_its_parameters():
 
 @pytest.mark.parametrize("name", FRONTS)
 def test_the_likelihood_is_that_of_the_formula(name):
-    ops, array, back = ops_of(name)
+    ops, array, _ = ops_of(name)
     rows = RNG.uniform(0.1, 0.5, N)
     for noise, mean, m in [
         (PARAMETERS[3], 0.0, 0.0),
@@ -124,7 +124,9 @@ def test_several_outputs_and_a_batch_of_everything(name):
     for value, y, m in zip(back(found), outputs, means, strict=True):
         assert value == pytest.approx(dense_likelihood(y, m, K), rel=1e-11)
     predicted = ops.gp_predict(array(X), array(outputs), kernel, 0.05, array(X_NEW), mean=array(means))
-    expected = np.stack([dense_prediction(y - m, K, K_cross, K_new)[0] + m for y, m in zip(outputs, means, strict=True)])
+    expected = np.stack(
+        [dense_prediction(y - m, K, K_cross, K_new)[0] + m for y, m in zip(outputs, means, strict=True)]
+    )
     np.testing.assert_allclose(back(predicted.mean), expected, rtol=1e-9, atol=1e-10)
     assert predicted.variance.shape == (M,)
 
@@ -286,7 +288,7 @@ def compute(ops, X, y, new, normals, scales, variance, other, noise):
     return ops.gp_log_marginal_likelihood(X, y, kernel, noise), *predicted
 
 
-@pytest.mark.parametrize("how", ["torch.compile", "tf.function", "tf.function, sizes unknown", "XLA"])
+@pytest.mark.parametrize("how", ["torch.compile", "tf.function", "XLA"])
 def test_compiled_they_are_the_same(how):
     arrays = [X, Y, X_NEW, NORMALS, *PARAMETERS]
     expected, pullback = overbar.vjp(lambda *arrays: compute(overbar, *arrays), *arrays)
@@ -297,7 +299,7 @@ def test_compiled_they_are_the_same(how):
         found = compiled(*tensors)
         found_bars = torch.autograd.grad(sum(x.sum() for x in found), tensors[4:])
     else:
-        sizes = [[None] * x.ndim if "unknown" in how else x.shape for x in arrays]
+        sizes = [x.shape if how == "XLA" else [None] * x.ndim for x in arrays]
 
         @tf.function(input_signature=[tf.TensorSpec(s, tf.float64) for s in sizes], jit_compile=how == "XLA")
         def graph(*arrays):
@@ -337,9 +339,7 @@ def test_the_fit_finds_the_variance_that_has_a_formula(name):
     """Without noise, K = v C, and v = yᵀ C⁻¹ y / n is the best."""
     ops, array, back = ops_of(name)
     start = gp.Matern(array(PARAMETERS[0]), 9.0, nu=0.5)
-    fit = ops.gp_fit(
-        array(X), array(Y), start, 0.0, fixed=("noise", "kernel.lengthscale"), tolerance=1e-9
-    )
+    fit = ops.gp_fit(array(X), array(Y), start, 0.0, fixed=("noise", "kernel.lengthscale"), tolerance=1e-9)
     C = gp.Matern(PARAMETERS[0], nu=0.5)(X)
     assert fit.converged, fit.message
     assert float(fit.kernel.variance) == pytest.approx(Y @ np.linalg.solve(C, Y) / N, rel=1e-6)
@@ -386,9 +386,9 @@ class Lowered(gp.Kernel):
 
 @pytest.mark.parametrize("name", FRONTS)
 def test_a_step_that_leaves_the_positive_definite_matrices_is_taken_back(name):
-    ops, array, back = ops_of(name)
+    ops, array, _ = ops_of(name)
     x = np.linspace(0, 3, 8)[:, None]
-    y = np.cos(3 * x[:, 0])
+    y = np.cos(3 * x[:, 0]) + 0.3
     fit = ops.gp_fit(array(x), array(y), Lowered(1e-3), 0.3, fixed=("noise",), tolerance=1e-7)
     assert fit.failures > 0
     assert fit.converged, fit.message
@@ -398,13 +398,18 @@ def test_a_step_that_leaves_the_positive_definite_matrices_is_taken_back(name):
         return float(overbar.gp_log_marginal_likelihood(x, y, Lowered(by), 0.3))
 
     assert fit.value == pytest.approx(value(best))
-    assert fit.value > max(value(best * 0.9), value(min(best * 1.02, (best + 2) / 2)))
+    assert fit.value > max(value(best * 0.99), value(best * 1.01))
+    with pytest.raises(ValueError, match="log marginal likelihood is nan where it begins"):
+        ops.gp_fit(array(x), array(np.nan * y), gp.RBF(1.0), 0.3)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fixed": ("kernel.length",)}, r"fixed names 'kernel.length'. The parameters are kernel.lengthscale, kernel.var"),
+        (
+            {"fixed": ("kernel.length",)},
+            r"fixed names 'kernel.length'. The parameters are kernel.lengthscale, ",
+        ),
         ({"bounds": {"nois": (1, 2)}}, "bounds names 'nois'"),
         ({"bounds": {"noise": (1, 2)}}, r"noise begins at 0.1, and its bounds are \(1, 2\)"),
         ({"fixed": ("kernel.lengthscale", "kernel.variance", "noise")}, "nothing to fit"),
@@ -442,8 +447,11 @@ def test_errors_name_the_argument_and_the_remedy(name):
         "LinAlgError": [
             ({"kernel": gp.RBF(-1.0)}, "lengthscale or variance is not positive. Parametrise"),
             ({"kernel": gp.Matern(1.0, array(np.array(-1.0)))}, "lengthscale or variance is not positive. Parametrise"),
-            ({"noise": -0.1}, "noise is negative.* Parametrise|noise is negative.*parametrise"),
-            ({"X": twice, "noise": 0.0}, "kernel.X. with argument noise.*coincide.*pass a larger noise, or use safe_chol"),
+            ({"noise": -0.1}, "noise is negative.*parametrise it"),
+            (
+                {"X": twice, "noise": 0.0},
+                "argument noise.*coincide.*pass a larger noise, or use safe_chol",
+            ),
         ],
     }
     for kind, cases in refused.items():
@@ -479,9 +487,9 @@ def test_in_a_graph_coincident_points_without_noise_are_an_error_when_it_runs():
 
 
 def test_arrays_of_another_library():
-    with pytest.raises(TypeError, match="Convert it with torch.as_tensor"):
+    with pytest.raises(TypeError, match=r"Convert it with torch\.as_tensor"):
         torch_ops.gp_log_marginal_likelihood(X, Y, gp.RBF(1.0), 0.1)
-    with pytest.raises(TypeError, match="Convert it with torch.as_tensor"):
+    with pytest.raises(TypeError, match=r"Convert it with torch\.as_tensor"):
         overbar.gp_fit(X, Y, gp.RBF(torch.tensor(1.0)), 0.1)
     found = tf_ops.gp_log_marginal_likelihood(X, Y, gp.RBF(PARAMETERS[0]), 0.1)
     assert isinstance(found, tf.Tensor)

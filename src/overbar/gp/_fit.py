@@ -24,6 +24,9 @@ __all__ = ["FITTING", "Fitting", "GPFit", "gp_fit"]
 #: by how much, as a factor, a parameter may move away from where it starts, in either direction
 RANGE = 1e5
 
+#: what SciPy says where a line search finds no lower value
+GAVE_UP = 2
+
 
 class Fitting(NamedTuple):
     """How one library computes what an optimiser of NumPy's asks for."""
@@ -129,9 +132,9 @@ def gp_fit(
 
     Notes
     -----
-    All parameters are positive: the search is for their logarithms, by SciPy's L-BFGS-B. Value and gradient are computed
-    in the library of X, in TensorFlow by a tf.function. The likelihood may have several maxima; which one is found
-    depends on the beginning. Source: Rasmussen & Williams (2006), section 5.4.1, for the gradient.
+    All parameters are positive: the search is for their logarithms, by SciPy's L-BFGS-B. Value and gradient are
+    computed in the library of X, in TensorFlow by a tf.function. The likelihood may have several maxima; which one is
+    found depends on the beginning. Source: Rasmussen & Williams (2006), section 5.4.1, for the gradient.
 
     Examples
     --------
@@ -142,7 +145,7 @@ def gp_fit(
     >>> y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=60)  # the second input is irrelevant
     >>> fit = overbar.gp_fit(X, y, gp.RBF([1.0, 1.0]), 0.1)
     >>> fit.converged, bool(fit.kernel.lengthscale[1] > 5 * fit.kernel.lengthscale[0]), round(float(fit.noise), 3)
-    (True, True, 0.008)
+    (True, True, 0.01)
     """
     leaves = Leaves(lambda x, path: known_front(x) is not None or type(x) in (int, float))
     build_kernel, build_noise = leaves.collect(kernel, "kernel"), leaves.collect(noise, "noise")
@@ -153,7 +156,7 @@ def gp_fit(
         raise TypeError("gp_fit: got an array whose derivative is being traced. A fit has none: pass its numbers.")
     starts = [np.asarray(x if known_front(x) in (None, NUMPY) else library.numpy(x), float) for x in leaves.values]
     free = _free(leaves.paths, starts, fixed, bounds or {})
-    lows, highs = _ranges(leaves.paths, starts, free, bounds or {})
+    ranges = _ranges(leaves.paths, starts, free, bounds or {})
 
     def given(arrays):
         """The kernel and the noise, of arrays of the library."""
@@ -179,23 +182,27 @@ def gp_fit(
         parts = np.split(np.exp(theta), np.cumsum(sizes)[:-1])
         return [part.reshape(starts[i].shape) for i, part in zip(free, parts, strict=True)]
 
-    seen, failures, done = [], 0, 0
+    values, best, failures, done = [], None, 0, 0
 
     def objective(theta):
-        nonlocal failures
-        values = parameters(theta)
+        nonlocal best, failures
+        arrays = parameters(theta)
         try:
-            value, bars = gradient(values)
+            value, bars = gradient(arrays)
         except library.error as error:
-            if not seen or "not positive definite" not in str(error):
+            if not values or "not positive definite" not in str(error):
                 raise
             value = math.nan
-        if not np.isfinite(value) and seen:
+        if not np.isfinite(value):
+            if not values:
+                raise ValueError(f"gp_fit: the log marginal likelihood is {-value} where it begins. Is y finite?")
             # a step too far. The line search tries a shorter one where the value is higher than it was anywhere.
             failures += 1
-            return 2 * max(seen) - min(seen) + 1, np.zeros_like(theta)
-        seen.append(float(value))
-        return seen[-1], np.concatenate([np.ravel(x * bar) for x, bar in zip(values, bars, strict=True)])
+            return 2 * max(values) - min(values) + 1, np.zeros_like(theta)
+        if not values or value < min(values):
+            best = theta.copy()
+        values.append(float(value))
+        return values[-1], np.concatenate([np.ravel(x * bar) for x, bar in zip(arrays, bars, strict=True)])
 
     def after(intermediate_result):
         nonlocal done
@@ -203,21 +210,22 @@ def gp_fit(
         if callback is not None:
             callback(done, -count * float(intermediate_result.fun))
 
-    result = scipy.optimize.minimize(
-        objective,
-        np.concatenate([np.ravel(np.log(starts[i])) for i in free]),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=np.stack([lows, highs], axis=-1),
-        callback=after,
-        options={"maxiter": iterations, "gtol": tolerance, "ftol": 10 * known.xp.eps(X)},
-    )
-    found = iter(parameters(result.x))
-    arrays = [next(found) if constant is None else None for constant in constants]
-    arrays = [c if x is None else like_data(x) for x, c in zip(arrays, constants, strict=True)]
-    message = result.message if isinstance(result.message, str) else result.message.decode()
+    best = np.concatenate([np.ravel(np.log(starts[i])) for i in free])
+    options, value = {"gtol": tolerance, "ftol": 10 * known.xp.eps(X)}, math.inf
+    while True:
+        options["maxiter"] = iterations - done
+        result = scipy.optimize.minimize(
+            objective, best, jac=True, method="L-BFGS-B", bounds=ranges, callback=after, options=options
+        )
+        before, value = value, min(values)
+        # Where steps went too far a line search may give up although it has come down: it begins again from there.
+        done += result.status == GAVE_UP
+        if result.status != GAVE_UP or value > before - tolerance or done >= iterations:
+            break
+    found = iter(parameters(best))
+    arrays = [like_data(next(found)) if constant is None else constant for constant in constants]
     return GPFit(
-        *given(arrays), -count * float(result.fun), bool(result.success), message, result.nit, result.nfev, failures
+        *given(arrays), -count * value, result.success, str(result.message), done, len(values) + failures, failures
     )
 
 
@@ -232,8 +240,8 @@ def _free(paths, starts, fixed, bounds):
     for i in free:
         if not np.all((starts[i] > 0) & np.isfinite(starts[i])):
             raise ValueError(
-                f"gp_fit: {paths[i]} begins at {starts[i].tolist()}. Parameters that are fitted are positive and finite: "
-                f"begin elsewhere, or hold it as it is, fixed=({paths[i]!r},)."
+                f"gp_fit: {paths[i]} begins at {starts[i].tolist()}. Parameters that are fitted are positive and "
+                f"finite: begin elsewhere, or hold it as it is, fixed=({paths[i]!r},)."
             )
     return free
 
@@ -251,4 +259,4 @@ def _ranges(paths, starts, free, bounds):
             )
         lows.append(np.ravel(np.log(np.broadcast_to(low, starts[i].shape))))
         highs.append(np.ravel(np.log(np.broadcast_to(high, starts[i].shape))))
-    return np.concatenate(lows), np.concatenate(highs)
+    return np.stack([np.concatenate(lows), np.concatenate(highs)], axis=-1)

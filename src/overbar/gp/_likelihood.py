@@ -58,7 +58,7 @@ def gp_log_marginal_likelihood(X: Any, y: Any, kernel: Any, noise: Any, *, mean:
     ...     return -overbar.gp_log_marginal_likelihood(X, y, kernel, noise)
     >>> value, (bars, noise_bar) = overbar.value_and_grad(loss, argnums=(0, 1))(gp.RBF(1.5) + gp.Matern(0.5), 0.1)
     >>> value.round(4), bars.first.lengthscale.round(4), bars.second.variance.round(4)
-    (np.float64(3.4904), np.float64(-0.1003), np.float64(0.2711))
+    (np.float64(4.1831), np.float64(0.0107), np.float64(0.5693))
     """
     known, (X, y), n = _data("gp_log_marginal_likelihood", X, y)
     K = _covariance("gp_log_marginal_likelihood", X, kernel, noise, n)
@@ -147,7 +147,7 @@ def gp_predict(
     >>> X, y = np.array([[0.0], [1.0], [3.0]]), np.array([0.5, 0.7, -1.0])
     >>> mean, variance, *_ = overbar.gp_predict(X, y, gp.RBF(1.5), 1e-6, np.array([[1.0], [2.0], [9.0]]))
     >>> mean.round(3), variance.round(3)
-    (array([ 0.7  , -0.113, -0.001]), array([0.   , 0.049, 1.   ]))
+    (array([ 0.7  , -0.032, -0.001]), array([0.   , 0.045, 1.   ]))
     """
     known, (X, y, X_new), n = _data("gp_predict", X, y, X_new)
     K = _covariance("gp_predict", X, kernel, noise, n)
@@ -192,13 +192,13 @@ def _data(function, X, y, *new):
                 f"{function}: argument {argument} of shape {tuple(shape)} has no rows. It needs a row for each point "
                 f"and a column for each input: {argument}[:, None] where there is one input."
             )
-    if None not in shapes and len({shape[-1] for shape in shapes} - {None}) > 1:
+    if None not in shapes and not _agree(shapes[0][-1], shapes[-1][-1]):
         raise known.ShapeError(
             f"{function}: argument X_new of shape {tuple(shapes[1])} does not fit X of shape {tuple(shapes[0])}. Both "
             "have a column for each input."
         )
     n, of_y = None if shapes[0] is None else shapes[0][-2], known_shape(y)
-    if of_y is not None and (len(of_y) == 0 or None not in (n, of_y[-1]) and of_y[-1] != n):
+    if of_y is not None and (len(of_y) == 0 or not _agree(of_y[-1], n)):
         raise known.ShapeError(
             f"{function}: argument y of shape {tuple(of_y)} does not fit X of shape {tuple(shapes[0])}. Its last "
             f"dimension has a number for each of the {n} rows of X; several outputs are dimensions in front of it: the "
@@ -207,11 +207,14 @@ def _data(function, X, y, *new):
     return known, [X, y, *new], n
 
 
+def _agree(size, other):
+    return size is None or other is None or size == other
+
+
 def _of_shape(function, K, X, n, X2=None):
     """What a kernel gave, if it has the right shape."""
     shape, m = known_shape(K), n if X2 is None else _rows(X2)
-    fits = shape is None or len(shape) >= 2 and all(a is None or b is None or a == b for a, b in zip(shape[-2:], (n, m)))
-    if not fits:
+    if shape is not None and not (len(shape) >= 2 and _agree(shape[-2], n) and _agree(shape[-1], m)):
         what = "kernel(X)" if X2 is None else "kernel(X, X_new)"
         raise front(K).ShapeError(
             f"{function}: {what} is an array of shape {tuple(shape)}, and must be {n} by {m}. Argument kernel is a "
