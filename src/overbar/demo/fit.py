@@ -107,8 +107,14 @@ class Agreement:
 
     @classmethod
     def at(cls, theta, objectives, data) -> Agreement:
+        """For the model of the CO2 record."""
+        return cls.of(theta, objectives, by_hand.gradient_terms(theta, data))
+
+    @classmethod
+    def of(cls, theta, objectives, terms) -> Agreement:
+        """For objectives f(θ) → (value, gradient), and the two terms that their gradient is the sum of."""
         results = {name: f(theta) for name, f in objectives.items()}
-        fit_term, determinant_term = by_hand.gradient_terms(theta, data)
+        fit_term, determinant_term = terms
         return cls(
             {name: value for name, (value, _) in results.items()},
             {name: gradient for name, (_, gradient) in results.items()},
