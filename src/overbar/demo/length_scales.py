@@ -32,8 +32,11 @@ MATTER = 5
 #: the least and the greatest length scale that the fit looks at, beside inputs from 0 to 1
 LENGTHS = (0.05, 1000.0)
 
-#: From here on an input counts as one that says nothing.
-LONG = 50.0
+#: the least and the greatest variance, in variances of y
+VARIANCES = (0.01, 100.0)
+
+#: The fits end where the gradient is less than this, in nats for each point.
+TOLERANCE = 1e-4
 
 #: at how many new inputs predictions are compared with the function
 NEW = 500
@@ -98,6 +101,10 @@ class ManyInputs:
 
         return half(0), half(1)
 
+    def condition(self, theta):
+        """The trace of the covariance, over the noise."""
+        return len(self.X) * (1 + np.exp(theta[-2] - theta[-1]))
+
     # -- the fit -------------------------------------------------------------------------------------------------------
 
     def fit(self, name, value_and_gradient, *, iterations, progress):
@@ -107,7 +114,7 @@ class ManyInputs:
             library = load(name)
             convert[name] = library.from_numpy if name == "torch" else library.constant
         array, ops = convert[name], overbar if name == "numpy" else front(name)
-        scales, (variance, noise) = np.exp(self.start[:D]), np.exp(self.start[D:])
+        scales, (variance, noise) = np.exp(self.start[:D]), np.exp(self.start[D:]).tolist()
         began = time.perf_counter()
         path = [(0.0, value_and_gradient(self.start)[0])]
 
@@ -118,10 +125,11 @@ class ManyInputs:
         found = ops.gp_fit(
             array(self.X),
             array(self.y),
-            gp.RBF(array(scales), float(variance)),
-            float(noise),
-            bounds={"kernel.lengthscale": LENGTHS},
+            gp.RBF(array(scales), variance),
+            noise,
+            bounds={"kernel.lengthscale": LENGTHS, "kernel.variance": tuple(variance * x for x in VARIANCES)},
             iterations=iterations,
+            tolerance=TOLERANCE,
             callback=after,
         )
         kernel, noise = found.kernel, found.noise
@@ -141,13 +149,15 @@ class ManyInputs:
         first = next(iter(fits.values())).theta
         kernel, noise = _parameters(np, first, D)
         predicted = overbar.gp_predict(self.X, self.y, kernel, noise, self.X_new)
+        # Along an input the function has slopes of a standard deviation √v/ℓ, and inputs go from 0 to 1.
+        long = float(np.sqrt(kernel.variance / noise))
         mean, sd, exact = predicted.mean + self.offset, np.sqrt(predicted.variance), truth(self.X_new)
-        plot.save_length_scales(picture, self.inputs, MATTER, LONG, scales, (exact, mean, sd), fits, labels)
-        relevant = [x for x, scale in zip(self.inputs, np.exp(first[:D]), strict=True) if scale < LONG]
+        plot.save_length_scales(picture, self.inputs, MATTER, long, scales, (exact, mean, sd), fits, labels)
+        moving = [x for x, scale in zip(self.inputs, kernel.lengthscale, strict=True) if scale < long]
         missed = np.sqrt(np.mean((mean - exact) ** 2))
         sentence = (
-            f"By length scales below {LONG:g}, {joined(relevant) if relevant else 'no input'} "
-            f"{'matter' if len(relevant) != 1 else 'matters'}. The noise has a standard deviation of "
+            f"Below a length scale of {long:.3g} an input moves the function by more than the noise does, over its "
+            f"range: {joined(moving) if moving else 'none'}. The noise has a standard deviation of "
             f"{np.sqrt(noise):.2f}, where 1 was added. At {NEW} new inputs the prediction is off by {missed:.2f} "
             f"(root mean square), beside {exact.std():.2f} for the mean alone; "
             f"{np.mean(np.abs(mean - exact) < 2 * sd):.0%} lie within two standard deviations."

@@ -64,7 +64,7 @@ def save_length_scales(path, inputs, matter, long, scales, predicted, fits, labe
         What they are called; the first `matter` of them are in the function.
     matter : int
     long : float
-        From this length scale on, an input says nothing.
+        From this length scale on, an input moves the function by less than the noise does.
     scales : dict of ndarray
         The length scales found, by the name of the framework.
     predicted : tuple of ndarray
@@ -108,13 +108,13 @@ def _scales(axes, inputs, matter, long, scales, labels):
             label=labels[name],
         )
     axes.axvspan(-0.5, matter - 0.5, color=BLUE, alpha=0.08, linewidth=0, label="inputs of the function")
-    axes.axhline(long, color=GREY, linewidth=0.8, linestyle=":")
+    axes.axhline(long, color=GREY, linewidth=1, linestyle=":", label="as much as the noise")
     axes.set_yscale("log")
     axes.set_xlim(-0.5, len(inputs) - 0.5)
     every = -(-len(inputs) // 25)  # more names would lie on each other
     axes.set_xticks(at[::every], inputs[::every])
     axes.set_ylabel("length scale")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.legend(loc="upper left", fontsize=8.5)
 
 
 def _predictions(axes, exact, mean, sd):

@@ -11,6 +11,7 @@ What is fitted is a subject: `co2.MaunaLoa`, or `length_scales.ManyInputs`. Both
     objective(name)       f(θ) → (value, gradient) in a framework; with built_in=True by its own functions (in NumPy
                           None: it has no derivatives)
     terms(θ)              the two terms of which the gradient is the sum
+    condition(θ)          a bound of the condition number of the covariance, if it is large
     fit(name, f, ...)     a `Fit`
     finish(...)           the picture, and what is printed of the result
 """
@@ -109,7 +110,9 @@ def run(plan: Plan, console: Console) -> bool:
             objectives[name](subject.start)
             steps[name] = time.perf_counter() - began
         status.update("comparing the frameworks at the initial hyperparameters")
-        initial = Agreement.of(subject.start, objectives, subject.terms(subject.start))
+        initial = Agreement.of(
+            subject.start, objectives, subject.terms(subject.start), subject.condition(subject.start)
+        )
     console.print(
         "A step (value and gradient) takes about "
         + joined(f"{span(steps[name])} in {labels[name]}" for name in plan.frameworks)
@@ -123,7 +126,7 @@ def run(plan: Plan, console: Console) -> bool:
     fits = _fit_all(plan, objectives, labels, console)
     theta = next(iter(fits.values())).theta
     with console.status("comparing the frameworks at the fitted hyperparameters") as status:
-        fitted = Agreement.of(theta, objectives, subject.terms(theta))
+        fitted = Agreement.of(theta, objectives, subject.terms(theta), subject.condition(theta))
         status.update("taking turns with the frameworks' own gradients")
         timings = {}
         for name in plan.frameworks:
