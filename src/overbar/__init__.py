@@ -35,4 +35,4 @@ __all__ = [
 
 
 def __dir__():
-    return sorted(__all__)
+    return sorted([*__all__, "gp"])

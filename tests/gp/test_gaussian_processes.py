@@ -288,7 +288,7 @@ def compute(ops, X, y, new, normals, scales, variance, other, noise):
     return ops.gp_log_marginal_likelihood(X, y, kernel, noise), *predicted
 
 
-@pytest.mark.parametrize("how", ["torch.compile", "tf.function", "XLA"])
+@pytest.mark.parametrize("how", ["torch.compile", "tf.function", pytest.param("XLA", marks=pytest.mark.slow)])
 def test_compiled_they_are_the_same(how):
     arrays = [X, Y, X_NEW, NORMALS, *PARAMETERS]
     expected, pullback = overbar.vjp(lambda *arrays: compute(overbar, *arrays), *arrays)
@@ -314,6 +314,45 @@ def test_compiled_they_are_the_same(how):
         np.testing.assert_allclose(x.detach() if how == "torch.compile" else x, y, rtol=1e-7, atol=1e-8)
     for x, y in zip(found_bars, bars, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-6)
+
+
+def test_mapped_over_a_dimension_and_in_forward_mode():
+    scales = np.array([0.5, 2.0])
+
+    def both(ops, X, y, new, normals, scale):
+        found = ops.gp_predict(X, y, gp.RBF(scale), 0.1, new, normals=normals)
+        return ops.gp_log_marginal_likelihood(X, y, gp.RBF(scale), 0.1), found.variance, found.samples
+
+    arrays = [X, Y, X_NEW, NORMALS]
+    pairs = [overbar.jvp(lambda s: both(overbar, *arrays, s), (s,), (np.array(1.0),)) for s in scales]
+    expected = [np.stack(columns) for columns in zip(*[pair[0] for pair in pairs], strict=True)]
+    dots = [np.stack(columns) for columns in zip(*[pair[1] for pair in pairs], strict=True)]
+
+    tensors = [torch.tensor(x) for x in arrays]
+    in_torch = torch.func.vmap(lambda s: both(torch_ops, *tensors, s))(torch.tensor(scales))
+    dots_in_torch = torch.func.vmap(torch.func.jacfwd(lambda s: both(torch_ops, *tensors, s)))(torch.tensor(scales))
+    in_tf = tf.vectorized_map(lambda s: both(tf_ops, *arrays, s), tf.constant(scales))
+    for found in (in_torch, in_tf):
+        for x, y in zip(found, expected, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-8, atol=1e-9)
+    for x, y in zip(dots_in_torch, dots, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-7)
+    for s, *dots_of_one in zip(scales, *dots, strict=True):
+        with tf.autodiff.ForwardAccumulator(at := tf.constant(s), tf.ones_like(at)) as accumulator:
+            found = both(tf_ops, *arrays, at)
+        for x, y in zip(found, dots_of_one, strict=True):
+            np.testing.assert_allclose(accumulator.jvp(x), y, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_without_data_it_is_the_prior_and_there_may_be_nothing_to_predict(name):
+    ops, array, back = ops_of(name)
+    prior = ops.gp_predict(array(X[:0]), array(Y[:0]), gp.RBF(1.0, 2.0), 0.1, array(X_NEW), covariance=True)
+    np.testing.assert_array_equal(back(prior.mean), np.zeros(M))
+    np.testing.assert_allclose(back(prior.covariance), gp.RBF(1.0, 2.0)(X_NEW), rtol=1e-12)
+    assert float(ops.gp_log_marginal_likelihood(array(X[:0]), array(Y[:0]), gp.RBF(1.0), 0.1)) == 0
+    nothing = ops.gp_predict(array(X), array(Y), gp.RBF(1.0), 0.1, array(X[:0]), normals=array(NORMALS[:, :0]))
+    assert [tuple(A.shape) for A in nothing] == [(0,), (0,), (0, 0), (3, 0)]
 
 
 @pytest.mark.parametrize("name", FRONTS)
@@ -468,11 +507,15 @@ def test_errors_name_the_argument_and_the_remedy(name):
         ({"X_new": array(X[:, :1])}, r"X_new of shape \(12, 1\) does not fit X of shape \(12, 2\)"),
         ({"X_new": array(X[0])}, r"X_new of shape \(2,\) has no rows"),
         ({"noise_new": array(np.ones(3))}, "noise"),
+        ({"normals": array(np.ones((2, 3)))}, r"normals of shape \(2, 3\) does not fit X_new with 4 rows"),
+        ({"mean": lambda X: X[:, :1]}, r"argument mean gave an array of shape \(12, 1\) for 12 inputs"),
         ({"kernel": lambda X, X2=None: gp.RBF(1.0)(X)}, r"kernel\(X, X_new\) is an array of shape .*must be 12 by 4"),
     ]:
         given = {"X": array(X), "y": array(Y), "kernel": gp.RBF(1.0), "noise": 0.1, "X_new": array(X_NEW)} | options
         with pytest.raises(type(front.ShapeError("")), match=message):
             ops.gp_predict(**given)
+    with pytest.raises(type(front.DtypeError("")), match=r"argument y has dtype .*int64\. It must be real"):
+        ops.gp_fit(array(X), array(np.arange(N)), gp.RBF(1.0), 0.1)
     with pytest.raises(type(front.LinAlgError("")), match="noise is negative"):
         ops.gp_predict(array(X), array(Y), gp.RBF(1.0), 0.1, array(X_NEW), noise_new=-0.1)
 

@@ -237,7 +237,7 @@ BELOW = {
     "_containers": {"_front", "_traced"},
     "_sweep": {"_containers", "_front", "_namespace", "_traced", "_traced_words", "rules"},
     "_gradients": {"_containers", "_front", "_namespace", "_sweep", "_traced"},
-    "gp": {"_containers", "_front", "_gradients", "_namespace", "rules"},
+    "gp": {"_containers", "_front", "_gradients", "_namespace", "_primitive", "rules"},
     "_checkpoint": {"_namespace", "_primitive", "_sweep", "_containers", "_traced"},
     "_layout": set(),
     "_graph": {"_front", "_layout", "_primitive", "_sweep", "_containers", "_traced"},

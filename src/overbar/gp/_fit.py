@@ -1,6 +1,6 @@
 """Fitting the parameters of a Gaussian process, in the library of the data.
 
-May import NumPy, SciPy, `overbar._containers`, `_front`, `_gradients`, `_namespace` and `gp.likelihood`.
+May import NumPy, SciPy, `overbar._containers`, `_front`, `_gradients`, `_namespace`, `_primitive` and `gp.likelihood`.
 Value and gradient are computed in the library that the data are arrays of (`FITTING`), and L-BFGS-B is SciPy's.
 """
 
@@ -17,6 +17,7 @@ from overbar._containers import Given, Leaves
 from overbar._front import NUMPY
 from overbar._gradients import value_and_grad
 from overbar._namespace import front, known_front
+from overbar._primitive import dtype_name
 from overbar.gp._likelihood import gp_log_marginal_likelihood
 
 __all__ = ["FITTING", "Fitting", "GPFit", "gp_fit"]
@@ -154,6 +155,11 @@ def gp_fit(
     library = FITTING.get(known)
     if library is None:
         raise TypeError("gp_fit: got an array whose derivative is being traced. A fit has none: pass its numbers.")
+    for argument, A in (("X", X), ("y", y)):
+        if not known.xp.is_floating(A) or known.xp.is_complex(A):
+            raise known.DtypeError(
+                f"gp_fit: argument {argument} has dtype {dtype_name(A.dtype)}. It must be real floating point."
+            )
     starts = [np.asarray(x if known_front(x) in (None, NUMPY) else library.numpy(x), float) for x in leaves.values]
     free = _free(leaves.paths, starts, fixed, bounds or {})
     ranges = _ranges(leaves.paths, starts, free, bounds or {})

@@ -168,8 +168,15 @@ def gp_predict(
     variance = _not_negative(xp, xp.diagonal(C))
     if normals is None:
         return GPPrediction(expected, variance, C)
+    (normals,) = front(C, normals).as_arrays([normals])
+    shape, m = known_shape(normals), _rows(X_new)
+    if shape is not None and not (len(shape) and _agree(shape[-1], m)):
+        raise front(C).ShapeError(
+            f"gp_predict: argument normals of shape {tuple(shape)} does not fit X_new with {m} rows. Its last "
+            "dimension has a number for each new input, and the dimensions in front count the samples."
+        )
     root, _ = rules.safe_cholesky(C / scale)
-    moved = (root @ normals[..., None])[..., 0] * xp.sqrt(scale[..., 0])
+    moved = rules.matmul(root, normals[..., None])[..., 0] * xp.sqrt(scale[..., 0])
     return GPPrediction(expected, variance, C, expected + moved)
 
 
@@ -230,7 +237,14 @@ def _covariance(function, X, kernel, noise, n):
 def _mean(function, mean, X, like):
     """The mean at inputs, an array like one of outputs there."""
     if callable(mean):
-        return mean(X)
+        found = mean(X)
+        shape, n = known_shape(found), _rows(X)
+        if shape is not None and not (len(shape) and _agree(shape[-1], n)):
+            raise front(X).ShapeError(
+                f"{function}: argument mean gave an array of shape {tuple(shape)} for {n} inputs. Its last dimension "
+                "has a number for each input."
+            )
+        return found
     shape = getattr(mean, "shape", ())
     if len(shape) and shape[-1] != 1:
         raise front(X).ShapeError(
