@@ -15,7 +15,7 @@ import numpy as np
 from overbar import rules
 from overbar._namespace import namespace
 
-__all__ = ["RBF", "Kernel", "Matern", "Product", "Sum", "variances"]
+__all__ = ["RBF", "Kernel", "Matern", "Product", "Sum", "variances", "with_noise"]
 
 
 def option(default):
@@ -25,8 +25,8 @@ def option(default):
 
 class Kernel:
     """A covariance function. ``k(X)`` is the covariance matrix of the rows of X, ``k(X, X2)`` that of rows of X with
-    rows of X2, and ``k.diagonal(X)`` the variances at the rows of X, without the matrix. ``k1 + k2`` and ``k1 * k2``
-    are kernels.
+    rows of X2, ``k.diagonal(X)`` the variances at the rows of X, without the matrix, and ``k.noisy(X, noise)`` the
+    matrix with noise on its diagonal. ``k1 + k2`` and ``k1 * k2`` are kernels.
 
     Functions of this package take any callable instead that has the first two forms. A class with parameters of its own
     is a frozen dataclass:
@@ -54,6 +54,9 @@ class Kernel:
             elif isinstance(value, (list, tuple)) and all(isinstance(x, (int, float)) for x in value):
                 object.__setattr__(self, field.name, np.asarray(value, float))
 
+    def noisy(self, X, noise):
+        return rules.add_diagonal(self(X), noise)
+
     def __add__(self, other):
         return Sum(self, other) if callable(other) else NotImplemented
 
@@ -65,6 +68,11 @@ class Kernel:
 
     def __rmul__(self, other):
         return Product(other, self) if callable(other) else NotImplemented
+
+
+def with_noise(kernel: Any, X: Any, noise: Any) -> Any:
+    """``kernel(X)`` with noise on its diagonal, an array (..., n, n)."""
+    return kernel.noisy(X, noise) if hasattr(kernel, "noisy") else rules.add_diagonal(kernel(X), noise)
 
 
 def variances(kernel: Any, X: Any) -> Any:
@@ -157,6 +165,9 @@ class Sum(Kernel):
 
     def __call__(self, X, X2=None):
         return _value(self.first, X, X2) + _value(self.second, X, X2)
+
+    def noisy(self, X, noise):
+        return with_noise(self.first, X, noise) + _value(self.second, X, None)
 
     def diagonal(self, X):
         return variances(self.first, X) + variances(self.second, X)

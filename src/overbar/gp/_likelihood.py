@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from overbar import rules
 from overbar._namespace import front, known_shape, mT, namespace
-from overbar.gp._kernels import variances
+from overbar.gp._kernels import variances, with_noise
 
 __all__ = ["GPPrediction", "gp_log_marginal_likelihood", "gp_predict"]
 
@@ -231,6 +231,8 @@ def _of_shape(function, K, X, n, X2=None):
 
 
 def _covariance(function, X, kernel, noise, n):
+    if hasattr(kernel, "noisy"):
+        return _of_shape(function, with_noise(kernel, X, noise), X, n)
     return rules.add_diagonal(_of_shape(function, kernel(X), X, n), noise)
 
 
