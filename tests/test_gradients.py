@@ -397,3 +397,19 @@ def test_values_that_are_no_arrays(f, message):
     for call in (lambda: overbar.vjp(f, np.ones(2)), lambda: overbar.jvp(f, (np.ones(2),), (np.ones(2),))):
         with pytest.raises(TypeError, match=message):
             call()
+
+
+@dataclasses.dataclass(frozen=True)
+class Ordered:
+    scale: Any
+    order: float = dataclasses.field(default=2.0, metadata={"static": True})
+
+
+def test_a_static_field_of_a_dataclass_is_an_option():
+    """A number, an array or a container: it is no parameter, and a gradient has it as it was."""
+    value, bars = overbar.value_and_grad(lambda p: p.scale**3 * p.order)(Ordered(2.0, 5.0))
+    assert (float(value), float(bars.scale), bars.order) == (40.0, 60.0, 5.0)
+    vector, rebuild = overbar.flatten([Ordered(2.0, 5.0), Ordered(np.ones(2), np.arange(3))])
+    assert vector.tolist() == [2, 1, 1]
+    assert rebuild(vector)[1].order.tolist() == [0, 1, 2]
+    assert float(overbar.hvp(lambda p: p.scale**3 * p.order, (Ordered(2.0, 5.0),), Ordered(1.0, 7.0)).scale) == 60.0

@@ -111,7 +111,8 @@ def value_and_grad(
     ----------
     f : callable
         A function built from primitives that returns one real number. It may take nested dicts, lists, tuples and
-        dataclasses of arrays and numbers.
+        dataclasses of arrays and numbers. A field of a dataclass with ``metadata={"static": True}`` is an
+        option, whatever it is: the gradient has it as it was.
     argnums : int or sequence of int
         With respect to which arguments, those given by position. A whole number is taken for a real one there; within
         a container it is refused, as it may be a count.
