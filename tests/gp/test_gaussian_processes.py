@@ -480,7 +480,7 @@ def test_errors_name_the_argument_and_the_remedy(name):
             ({"y": np.array(1.0)}, r"argument y of shape \(\) does not fit"),
             ({"kernel": lambda X, X2=None: X}, r"kernel\(X\) is an array of shape \(12, 2\), and must be 12 by 12"),
             ({"kernel": gp.RBF(array(np.ones(3)))}, r"lengthscale of shape \(3,\) does not fit X"),
-            ({"noise": array(np.ones(3))}, r"noise of shape \(3,\) does not fit K"),
+            ({"noise": array(np.ones(3))}, r"noise of shape \(3,\) does not fit "),
             ({"mean": array(Y)}, r"argument mean of shape \(12,\) is neither a number.*Pass a function of the inputs"),
         ],
         "LinAlgError": [
