@@ -82,15 +82,22 @@ def variances(kernel: Any, X: Any) -> Any:
     return kernel(X[..., None, :])[..., 0, 0]  # a batch of sets of one point
 
 
-def _everywhere(variance, X):
-    """A variance that is the same at all inputs; it has the batch dimensions of the parameters."""
-    xp = namespace(X)
-    zeros = xp.zeros_like(xp.sum(X, axis=-1))
-    return zeros + (variance[..., None] if getattr(variance, "shape", ()) != () else variance)
+class _Stationary(Kernel):
+    """A covariance function of differences of inputs, as two primitives: of one set of inputs, and of two. `_given` has
+    their parameters in order, and their options."""
+
+    def __call__(self, X, X2=None):
+        arrays, options = self._given()
+        return self.own(X, *arrays, **options) if X2 is None else self.cross(X, X2, *arrays, **options)
+
+    def diagonal(self, X):
+        # the same everywhere; it has the batch dimensions of the variance
+        xp, v = namespace(X), self.variance
+        return xp.zeros_like(xp.sum(X, axis=-1)) + (v[..., None] if getattr(v, "shape", ()) != () else v)
 
 
 @dataclass(frozen=True, eq=False)
-class RBF(Kernel):
+class RBF(_Stationary):
     """The squared exponential covariance v exp(−|(x − x′)/ℓ|²/2), `overbar.rbf`.
 
     Attributes
@@ -112,17 +119,14 @@ class RBF(Kernel):
     lengthscale: Any
     variance: Any = 1.0
 
-    def __call__(self, X, X2=None):
-        if X2 is None:
-            return rules.rbf(X, self.lengthscale, self.variance)
-        return rules.rbf_cross(X, X2, self.lengthscale, self.variance)
+    own, cross = rules.rbf, rules.rbf_cross
 
-    def diagonal(self, X):
-        return _everywhere(self.variance, X)
+    def _given(self):
+        return (self.lengthscale, self.variance), {}
 
 
 @dataclass(frozen=True, eq=False)
-class Matern(Kernel):
+class Matern(_Stationary):
     """The Matérn covariance of order ν, `overbar.matern`.
 
     Attributes
@@ -147,13 +151,10 @@ class Matern(Kernel):
     variance: Any = 1.0
     nu: float = option(2.5)
 
-    def __call__(self, X, X2=None):
-        if X2 is None:
-            return rules.matern(X, self.lengthscale, self.variance, nu=self.nu)
-        return rules.matern_cross(X, X2, self.lengthscale, self.variance, nu=self.nu)
+    own, cross = rules.matern, rules.matern_cross
 
-    def diagonal(self, X):
-        return _everywhere(self.variance, X)
+    def _given(self):
+        return (self.lengthscale, self.variance), {"nu": self.nu}
 
 
 @dataclass(frozen=True, eq=False)
