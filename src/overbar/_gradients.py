@@ -15,7 +15,7 @@ import numpy as np
 from overbar._containers import Given, Leaves, Opened, arrays_of, is_container, of_parameters, sequence
 from overbar._front import NUMPY
 from overbar._namespace import namespace
-from overbar._sweep import jvp, stacked, vjp
+from overbar._sweep import jvp, stacked, value_and_bars, vjp
 from overbar._traced import Traced
 
 __all__ = ["flatten", "grad", "hessian", "hvp", "value_and_grad"]
@@ -70,7 +70,7 @@ class _Parameters(Opened):
         return build(Given([x.value[()] for x in leaves.values]))
 
     def gradient(self, *arrays):
-        return vjp(self.value, *arrays)[1](1.0)
+        return value_and_bars(self.value, arrays)[1]
 
     def inside(self, found):
         built = super().inside(found)
@@ -151,8 +151,8 @@ def value_and_grad(
     @functools.wraps(f, updated=())
     def function(*args, **kwargs):
         parameters = _Parameters("value_and_grad", f, args, kwargs, argnums, has_aux)
-        value, pullback = vjp(parameters.value, *parameters.arrays)
-        return (value, parameters.aux) if has_aux else value, parameters.inside(pullback(1.0))
+        value, bars = value_and_bars(parameters.value, parameters.arrays)
+        return (value, parameters.aux) if has_aux else value, parameters.inside(bars)
 
     return function
 

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"overbar": ROOT / "src" / "overbar", "torch_ops": ROOT / "torch_ops", "tf_ops": ROOT / "tf_ops"}
-EXTRAS = {"torch", "tf", "cli", "test", "notebooks", "docs", "all"}
+EXTRAS = {"torch", "tf", "fast", "cli", "test", "notebooks", "docs", "all"}
 
 
 def modules(packages=PACKAGES):
