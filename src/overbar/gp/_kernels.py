@@ -15,7 +15,7 @@ import numpy as np
 from overbar import rules
 from overbar._namespace import namespace
 
-__all__ = ["RBF", "Kernel", "Matern", "Product", "Sum", "variances", "with_noise"]
+__all__ = ["RBF", "Kernel", "Matern", "Product", "RationalQuadratic", "Sum", "variances", "with_noise"]
 
 
 def option(default):
@@ -90,6 +90,10 @@ class _Stationary(Kernel):
         arrays, options = self._given()
         return self.own(X, *arrays, **options) if X2 is None else self.cross(X, X2, *arrays, **options)
 
+    def noisy(self, X, noise):
+        arrays, options = self._given()
+        return self.own(X, *arrays, noise, **options)  # which makes no second matrix for it
+
     def diagonal(self, X):
         # the same everywhere; it has the batch dimensions of the variance
         xp, v = namespace(X), self.variance
@@ -155,6 +159,37 @@ class Matern(_Stationary):
 
     def _given(self):
         return (self.lengthscale, self.variance), {"nu": self.nu}
+
+
+@dataclass(frozen=True, eq=False)
+class RationalQuadratic(_Stationary):
+    """The rational quadratic covariance v (1 + |(x − x′)/ℓ|²/(2α))^−α, `overbar.rational_quadratic`: length scales of
+    many sizes, all the more of them the smaller α is.
+
+    Attributes
+    ----------
+    lengthscale : float or array
+        One for all inputs, or one for each; positive.
+    alpha, variance : float or array
+        Positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from overbar import gp
+    >>> gp.RationalQuadratic(2.0, alpha=0.5, variance=3.0)(np.array([[0.0], [2.0]])).round(3)
+    array([[3.   , 2.121],
+           [2.121, 3.   ]])
+    """
+
+    lengthscale: Any
+    alpha: Any = 1.0
+    variance: Any = 1.0
+
+    own, cross = rules.rational_quadratic, rules.rational_quadratic_cross
+
+    def _given(self):
+        return (self.lengthscale, self.alpha, self.variance), {}
 
 
 @dataclass(frozen=True, eq=False)
