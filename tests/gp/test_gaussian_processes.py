@@ -61,6 +61,32 @@ def dense_arguments(parameters=PARAMETERS):
 
 # -- kernels -----------------------------------------------------------------------------------------------------------
 
+KERNELS = {
+    "rbf": (gp.RBF, {}),
+    "matern": (gp.Matern, {"nu": 1.5}),
+    "rational_quadratic": (gp.RationalQuadratic, {}),
+}
+
+
+@pytest.mark.parametrize("name", FRONTS)
+@pytest.mark.parametrize("primitive", KERNELS)
+def test_a_kernel_is_its_two_primitives(name, primitive):
+    ops, array, back = ops_of(name)
+    kind, options = KERNELS[primitive]
+    names = [f.name for f in dataclasses.fields(kind) if f.name not in options]
+    assert names == [a for a in getattr(overbar, primitive).arguments if a not in ("X", "noise")]
+    values = [array(PARAMETERS[0] if field == "lengthscale" else np.array(0.7 + i)) for i, field in enumerate(names)]
+    kernel, x, new, noise = kind(*values, **options), array(X), array(X_NEW), array(np.arange(1.0, N + 1))
+    expected = back(getattr(ops, primitive)(x, *values, **options))
+    np.testing.assert_array_equal(back(kernel(x)), expected)
+    np.testing.assert_array_equal(
+        back(kernel(x, new)), back(getattr(ops, f"{primitive}_cross")(x, new, *values, **options))
+    )
+    np.testing.assert_allclose(back(kernel.noisy(x, noise)), expected + np.diag(back(noise)), rtol=1e-14)
+    np.testing.assert_array_equal(back(kernel.diagonal(x)), np.diag(expected))
+    if name == "numpy":
+        assert overbar.flatten(kernel)[0].size == D + len(names) - 1
+
 
 @pytest.mark.parametrize("name", FRONTS)
 def test_sums_and_products_of_kernels_and_of_other_callables(name):
@@ -69,16 +95,19 @@ def test_sums_and_products_of_kernels_and_of_other_callables(name):
     def dot(X, X2=None):  # no kernel of ours: it has no diagonal to ask for
         return X @ overbar.mT(X if X2 is None else X2)
 
-    a, b = gp.RBF(array(PARAMETERS[0]), 1.4), gp.Matern([0.9, 0.5], 2, nu=0.5)
-    values = {k: back(k(array(X), array(X_NEW))) for k in (a,)}
-    values |= {k: back(k(array(X), array(X_NEW))) for k in (b,)} if name == "numpy" else {}
+    a, b = gp.RBF(array(PARAMETERS[0]), 1.4), gp.Matern(array(PARAMETERS[0]), 2, nu=0.5)
+    x, new = array(X), array(X_NEW)
+    first, second = back(a(x, new)), back(b(x, new))
     for kernel, expected in [
-        (a + dot, values[a] + X @ X_NEW.T),
-        (dot * a, values[a] * (X @ X_NEW.T)),
-        *([(a + b * a, values[a] * (1 + values[b]))] if name == "numpy" else []),
+        (a + b * a, first + second * first),
+        (a + dot, first + X @ X_NEW.T),
+        (dot * a, first * (X @ X_NEW.T)),
+        (dot + a, first + X @ X_NEW.T),
     ]:
-        np.testing.assert_allclose(back(kernel(array(X), array(X_NEW))), expected, rtol=1e-12)
-        np.testing.assert_allclose(back(kernel.diagonal(array(X))), np.diag(back(kernel(array(X)))), rtol=1e-12)
+        np.testing.assert_allclose(back(kernel(x, new)), expected, rtol=1e-12)
+        np.testing.assert_allclose(back(kernel.diagonal(x)), np.diag(back(kernel(x))), rtol=1e-12)
+        noisy = back(kernel(x)) + np.diag(np.arange(1.0, N + 1))
+        np.testing.assert_allclose(back(kernel.noisy(x, array(np.arange(1.0, N + 1)))), noisy, rtol=1e-12)
     with pytest.raises(TypeError, match="unsupported operand"):
         a + 2.0
 
@@ -480,7 +509,7 @@ def test_errors_name_the_argument_and_the_remedy(name):
             ({"y": np.array(1.0)}, r"argument y of shape \(\) does not fit"),
             ({"kernel": lambda X, X2=None: X}, r"kernel\(X\) is an array of shape \(12, 2\), and must be 12 by 12"),
             ({"kernel": gp.RBF(array(np.ones(3)))}, r"lengthscale of shape \(3,\) does not fit X"),
-            ({"noise": array(np.ones(3))}, r"noise of shape \(3,\) does not fit K"),
+            ({"noise": array(np.ones(3))}, r"noise of shape \(3,\) does not fit "),
             ({"mean": array(Y)}, r"argument mean of shape \(12,\) is neither a number.*Pass a function of the inputs"),
         ],
         "LinAlgError": [
