@@ -1,9 +1,10 @@
-"""What libraries compute from a Cholesky factor in several steps, made one op inside of `torch_ops.reroute`.
+"""What libraries compute in several steps, made one op inside of `torch_ops.reroute`.
 
-May import torch, `overbar`, `torch_ops._front`, `_originals`, `_watching` and `_internals`. A Gaussian
+May import torch, `overbar`, `torch_ops._ops`, `_front`, `_originals`, `_watching` and `_internals`. A Gaussian
 log-likelihood is a quadratic form and a determinant, and the bar of the matrix needs no bar of the factor then: an
 inverse from the factor, 2n³/3 flops, instead of the rule of the decomposition and two triangular solves. The factor
-that the library has computed serves, so that nothing is computed twice.
+that the library has computed serves, so that nothing is computed twice. A covariance function is a product and some
+functions of each entry, whose rule needs one matrix.
 """
 
 import functools
@@ -14,6 +15,7 @@ import weakref
 import torch
 
 from overbar import rules
+from torch_ops import _ops as ops
 from torch_ops import _originals as originals
 from torch_ops._front import TORCH
 from torch_ops._internals import (
@@ -94,6 +96,8 @@ def attach(inside, fuse):
     _attach_to_torch(inside, fuse)
     if "linear_operator.operators.chol_linear_operator" in sys.modules:
         _attach_to_linear_operator(inside, fuse)
+    if "gpytorch.kernels.scale_kernel" in sys.modules:
+        _attach_to_gpytorch(inside, fuse)
 
 
 @functools.cache
@@ -160,3 +164,70 @@ def _attach_to_linear_operator(inside, fuse):
 
     LinearOperator.inv_quad_logdet = inv_quad_logdet_of_any
     CholLinearOperator.inv_quad_logdet = inv_quad_logdet_of_factor
+
+
+#: From so many entries on a covariance matrix of GPyTorch's is computed by our op. (A smaller one takes longer to call
+#: than to compute.)
+_ENTRIES = 256 * 256
+
+
+@functools.cache
+def _attach_to_gpytorch(inside, fuse):
+    from gpytorch.kernels import Kernel, MaternKernel, RBFKernel, ScaleKernel
+    from gpytorch.settings import trace_mode
+
+    def covariance(kernel, x1, x2, variance):
+        """The covariance matrix by our op, or None where GPyTorch's own way is taken."""
+        lengthscale = kernel.lengthscale
+        tensors = (x1, x2, lengthscale) if variance is None else (x1, x2, lengthscale, variance)
+        if (
+            not all(type(x) is torch.Tensor and x.dtype == x1.dtype and x.dtype in _REAL for x in tensors)
+            or x1.size(-2) * x2.size(-2) < _ENTRIES
+            or type(kernel).covar_dist is not Kernel.covar_dist
+            # whose values are GPyTorch's to 1e-8 only: it takes √ε for the distance of a point from itself
+            or getattr(kernel, "nu", None) == 0.5
+            or not are_plain(tensors)
+            or forward_mode()
+            or is_any_autocast_enabled()
+            or trace_mode.on()
+        ):
+            return None
+        arrays = (lengthscale[..., 0, :],) if variance is None else (lengthscale[..., 0, :], variance)
+        # Of two sets of inputs that are equal, both need a bar of their own.
+        own = x1 is x2 or (not (x1.requires_grad or x2.requires_grad) and torch.equal(x1, x2))
+        inputs = (x1,) if own else (x1, x2)
+        try:
+            if isinstance(kernel, MaternKernel):
+                op = ops.matern if own else ops.matern_cross
+                return fuse("gpytorch.kernels.MaternKernel", op, *inputs, *arrays, nu=kernel.nu)
+            return fuse("gpytorch.kernels.RBFKernel", ops.rbf if own else ops.rbf_cross, *inputs, *arrays)
+        except torch.linalg.LinAlgError:  # length scales or a variance that are not positive: GPyTorch has its own ways
+            return None
+
+    def exchange(kind):
+        theirs = kind.forward
+
+        @functools.wraps(theirs)
+        def forward(self, x1, x2, diag=False, **params):
+            if inside() and not diag and not any(params.values()):
+                found = covariance(self, x1, x2, None)
+                if found is not None:
+                    return found
+            return theirs(self, x1, x2, diag=diag, **params)
+
+        kind.forward = forward
+        return forward
+
+    exchanged = {exchange(kind) for kind in (RBFKernel, MaternKernel)}
+    scaled = ScaleKernel.forward
+
+    @functools.wraps(scaled)
+    def forward_scaled(self, x1, x2, last_dim_is_batch=False, diag=False, **params):
+        if inside() and not last_dim_is_batch and not diag and not any(params.values()):
+            base = self.base_kernel
+            found = covariance(base, x1, x2, self.outputscale) if type(base).forward in exchanged else None
+            if found is not None:
+                return found
+        return scaled(self, x1, x2, last_dim_is_batch=last_dim_is_batch, diag=diag, **params)
+
+    ScaleKernel.forward = forward_scaled

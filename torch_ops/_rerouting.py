@@ -89,7 +89,8 @@ def reroute(*, watch: bool = False) -> Iterator[Routes]:
     graph, such as ``A.det()``, stay rerouted outside.)
 
     The density of a `torch.distributions.MultivariateNormal` with a covariance matrix, and what GPyTorch computes of a
-    Cholesky factor for a likelihood, is one op inside, where the matrix has more than 192 rows.
+    Cholesky factor for a likelihood, is one op inside, where the matrix has more than 192 rows. So is a covariance
+    matrix of GPyTorch's `RBFKernel` and `MaternKernel` of 256 points or more, scaled or not (ν = 1/2 stays GPyTorch's).
 
     Examples
     --------
