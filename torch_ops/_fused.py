@@ -177,12 +177,13 @@ def _attach_to_gpytorch(inside, fuse):
     from gpytorch.settings import trace_mode
 
     def covariance(kernel, x1, x2, variance):
-        """The covariance matrix by our op, or None where GPyTorch's own way is taken."""
-        lengthscale = kernel.lengthscale
+        """The covariance matrix by our op, or None where GPyTorch's own way is taken. (`variance` is a function.)"""
+        if x1.size(-2) * x2.size(-2) < _ENTRIES:
+            return None
+        lengthscale, variance = kernel.lengthscale, variance and variance()
         tensors = (x1, x2, lengthscale) if variance is None else (x1, x2, lengthscale, variance)
         if (
             not all(type(x) is torch.Tensor and x.dtype == x1.dtype and x.dtype in _REAL for x in tensors)
-            or x1.size(-2) * x2.size(-2) < _ENTRIES
             or type(kernel).covar_dist is not Kernel.covar_dist
             # whose values are GPyTorch's to 1e-8 only: it takes √ε for the distance of a point from itself
             or getattr(kernel, "nu", None) == 0.5
@@ -225,7 +226,7 @@ def _attach_to_gpytorch(inside, fuse):
     def forward_scaled(self, x1, x2, last_dim_is_batch=False, diag=False, **params):
         if inside() and not last_dim_is_batch and not diag and not any(params.values()):
             base = self.base_kernel
-            found = covariance(base, x1, x2, self.outputscale) if type(base).forward in exchanged else None
+            found = covariance(base, x1, x2, lambda: self.outputscale) if type(base).forward in exchanged else None
             if found is not None:
                 return found
         return scaled(self, x1, x2, last_dim_is_batch=last_dim_is_batch, diag=diag, **params)

@@ -255,6 +255,8 @@ def _stand_in(function, op, place, name):
             inside = (_here.routes is not None or _installed is not None) and not _here.in_op
         if not inside:
             return function(*args, **kwargs)
+        if "out" in kwargs and kwargs["out"] is None:  # as libraries hand it on
+            kwargs.pop("out")
         if len(args) <= count and (not kwargs or kwargs.keys() <= by_name):
             for x in (*args, *kwargs.values()):
                 if type(x) not in _PLAIN and _overrides(x):
