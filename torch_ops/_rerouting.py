@@ -88,9 +88,10 @@ def reroute(*, watch: bool = False) -> Iterator[Routes]:
     whether it was made inside. (Where the first torch.compile of a program is called inside, methods of tensors in its
     graph, such as ``A.det()``, stay rerouted outside.)
 
-    The density of a `torch.distributions.MultivariateNormal` with a covariance matrix, and what GPyTorch computes of a
-    Cholesky factor for a likelihood, is one op inside, where the matrix has more than 192 rows. So is a covariance
-    matrix of GPyTorch's `RBFKernel` and `MaternKernel` of 256 points or more, scaled or not (ν = 1/2 stays GPyTorch's).
+    The density of a `torch.distributions.MultivariateNormal` with a covariance matrix, and what GPyTorch and Pyro's
+    `GPRegression` compute of a Cholesky factor for a likelihood, is one op inside, where the matrix has more than 192
+    rows. So is a covariance matrix, of 256 points or more, of their squared exponential and Matérn kernels, GPyTorch's
+    scaled or not (ν = 1/2 stays theirs).
 
     Examples
     --------

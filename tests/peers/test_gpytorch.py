@@ -156,6 +156,21 @@ def test_covariances(name, other, installed):
     assert routes.counts == {f"gpytorch.kernels.{'MaternKernel' if 'matern' in name else 'RBFKernel'}": 1}
 
 
+def test_noise_may_be_added_to_a_covariance_in_place(installed):
+    kernel = gpytorch.kernels.ScaleKernel(gpytorch.kernels.RBFKernel()).to(D)
+    X = data(260)[0]
+
+    def gradients():
+        K = kernel(X).to_dense()
+        K.view(-1)[:: len(X) + 1] += 0.1
+        return torch.autograd.grad(K.logdet(), [*kernel.parameters()])
+
+    expected = gradients()
+    routes = installed()
+    close(gradients(), expected)
+    assert routes.counts["gpytorch.kernels.RBFKernel"] == 1
+
+
 def test_what_a_covariance_leaves_to_gpytorch(installed):
     """Diagonals, few points, one dimension after the other, a cusp, and length scales that are no numbers."""
     kernel = gpytorch.kernels.ScaleKernel(gpytorch.kernels.RBFKernel()).to(D)

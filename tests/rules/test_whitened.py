@@ -1,5 +1,5 @@
-"""`whitened_gram`: the products of a sparse Gaussian process, with more rows than are computed at once, and observations
-in a batch beside one matrix; its bars are those of the steps one by one.
+"""`whitened_gram`: the products of a sparse Gaussian process, with more rows than are computed at once, and with many
+observations beside one matrix; its bars are those of the steps one by one.
 
 May import `overbar`.
 """
