@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import weakref
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,31 @@ def test_derivatives_of_gradients_hessians_and_jacobians():
     for expected in (np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x), np.sin):
         slope = overbar.grad(slope)
         np.testing.assert_allclose(slope(0.3), expected(0.3), rtol=1e-14)
+
+
+@pytest.mark.parametrize("derivative", [overbar.value_and_grad, overbar.grad])
+def test_what_a_step_saved_is_freed_when_the_sweep_has_passed_it(derivative):
+    """Memory of gradients of large matrices: an output that later steps saved is not held while the first are pulled
+    back. The pullback of vjp may be called again, and holds everything."""
+    saved, alive = [], []
+
+    @overbar.primitive("(n)->(n)")
+    def doubled(x):
+        y = 2 * x
+        saved.append(weakref.ref(y))
+        return y
+
+    @doubled.vjp
+    def _(y_bar, y, x):
+        alive.append([step() is not None for step in saved])
+        return (lambda: 2 * y_bar,)
+
+    derivative(lambda x: overbar.sum(doubled(doubled(doubled(x)))))(np.ones(3))
+    assert alive == [[True, True, True], [True, True, False], [True, False, False]]
+    saved.clear(), alive.clear()
+    _, pullback = overbar.vjp(lambda x: overbar.sum(doubled(doubled(doubled(x)))), np.ones(3))
+    assert np.array_equal(pullback(1.0)[0], pullback(1.0)[0])
+    assert np.all(alive)
 
 
 def test_dtypes():
@@ -371,3 +397,19 @@ def test_values_that_are_no_arrays(f, message):
     for call in (lambda: overbar.vjp(f, np.ones(2)), lambda: overbar.jvp(f, (np.ones(2),), (np.ones(2),))):
         with pytest.raises(TypeError, match=message):
             call()
+
+
+@dataclasses.dataclass(frozen=True)
+class Ordered:
+    scale: Any
+    order: float = dataclasses.field(default=2.0, metadata={"static": True})
+
+
+def test_a_static_field_of_a_dataclass_is_an_option():
+    """A number, an array or a container: it is no parameter, and a gradient has it as it was."""
+    value, bars = overbar.value_and_grad(lambda p: p.scale**3 * p.order)(Ordered(2.0, 5.0))
+    assert (float(value), float(bars.scale), bars.order) == (40.0, 60.0, 5.0)
+    vector, rebuild = overbar.flatten([Ordered(2.0, 5.0), Ordered(np.ones(2), np.arange(3))])
+    assert vector.tolist() == [2, 1, 1]
+    assert rebuild(vector)[1].order.tolist() == [0, 1, 2]
+    assert float(overbar.hvp(lambda p: p.scale**3 * p.order, (Ordered(2.0, 5.0),), Ordered(1.0, 7.0)).scale) == 60.0

@@ -14,6 +14,7 @@ import scipy.linalg
 import overbar
 from overbar._front import NUMPY, ShapeError
 from overbar._namespace import namespace
+from tests.processes import run_python
 
 
 def scaled(factor=2.0):
@@ -370,7 +371,8 @@ if sys.argv[1:]:
 def test_a_primitive_of_a_script_goes_to_other_processes():
     """By pickle where the script is there too, by cloudpickle whole."""
     pytest.importorskip("cloudpickle")
-    run = subprocess.run([sys.executable, "-W", "ignore", "-c", SCRIPT, "cloudpickle"], capture_output=True, check=True)
+    run = run_python("-W", "ignore", "-c", SCRIPT, "cloudpickle", text=False)
+    assert run.returncode == 0, run.stderr
     gram, cube = pickle.loads(run.stdout)
     A = np.arange(6.0).reshape(3, 2)
     np.testing.assert_array_equal(overbar.vjp(gram, A)[1](np.eye(2))[0], 2 * A)

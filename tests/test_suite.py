@@ -4,16 +4,14 @@ frameworks. May import `tests.conftest` and `tools`.
 
 import ast
 import datetime
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from overbar.rules import REGISTRY
 from tests import conftest
+from tests.processes import run_python
 from tools import versions
 
 TESTS = Path(__file__).parent
@@ -21,13 +19,10 @@ ROOT = TESTS.parent
 
 
 def pytest_here(*arguments, **environment):
-    path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+    return run_python(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments),
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
-        capture_output=True,
-        text=True,
+        environment=environment,
     )
 
 

@@ -10,11 +10,15 @@ except ImportError as error:
     raise ImportError('tf_ops needs TensorFlow. Install it with: pip install "overbar[tf]"') from error
 
 from tf_ops import _ops, linalg
+from tf_ops._gp import gp_fit, gp_log_marginal_likelihood, gp_predict
 from tf_ops._ops import *
 from tf_ops._rerouting import install, reroute, uninstall
 from tf_ops._wrapping import wrap
 
 __all__ = [
+    "gp_fit",
+    "gp_log_marginal_likelihood",
+    "gp_predict",
     "install",
     "linalg",
     "reroute",

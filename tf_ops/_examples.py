@@ -622,6 +622,21 @@ array([[-5. , -2.2],
 >>> tf_ops.quadratic(A, x)
 <tf.Tensor: shape=(), dtype=float64, numpy=6.0>
 """,
+    "rational_quadratic": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[0.0], [2.0]], tf.float64)
+>>> tf_ops.rational_quadratic(X, 2.0, 1.5)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[1.        , 0.64951905],
+       [0.64951905, 1.        ]])>
+""",
+    "rational_quadratic_cross": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[0.0]], tf.float64)
+>>> X2 = tf.constant([[2.0], [0.0]], tf.float64)
+>>> tf_ops.rational_quadratic_cross(X, X2, 2.0, 1.5, 3.0)
+<tf.Tensor: shape=(1, 2), dtype=float64, numpy=array([[1.94855716, 3.        ]])>
+""",
     "rbf": """\
 >>> import tensorflow as tf, tf_ops
 >>> X = tf.constant([[0.0], [2.0]], tf.float64)

@@ -403,6 +403,8 @@ qr = wrap(
     returns=_q_r,
 )
 quadratic = wrap(rules.quadratic)
+rational_quadratic = wrap(rules.rational_quadratic)
+rational_quadratic_cross = wrap(rules.rational_quadratic_cross)
 rbf = wrap(rules.rbf)
 rbf_cross = wrap(rules.rbf_cross)
 reciprocal = wrap(rules.reciprocal, builtin=tf.math.reciprocal)

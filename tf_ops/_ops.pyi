@@ -221,7 +221,9 @@ def lu_solve(lower_upper: Any, perm: Any, rhs: Any, validate_args: bool = False,
 def mask(A: Any, *, mask: Any, name: str | None = None) -> Any:
     """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
 
-def matern(X: Any, lengthscale: Any, variance: Any = None, *, nu: float = 2.5, name: str | None = None) -> Any:
+def matern(
+    X: Any, lengthscale: Any, variance: Any = None, noise: Any = None, *, nu: float = 2.5, name: str | None = None
+) -> Any:
     """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs, for ν = 1/2, 3/2 or 5/2, with their `squared_distance`
     sᵢⱼ."""
 
@@ -289,7 +291,17 @@ def qr(input: Any, full_matrices: str = False, name: str | None = None) -> tuple
 def quadratic(A: Any, x: Any, *, name: str | None = None) -> Any:
     """The quadratic form c = xᵀ A x."""
 
-def rbf(X: Any, lengthscale: Any, variance: Any = None, *, name: str | None = None) -> Any:
+def rational_quadratic(
+    X: Any, lengthscale: Any, alpha: Any = None, variance: Any = None, noise: Any = None, *, name: str | None = None
+) -> Any:
+    """The rational quadratic covariance kᵢⱼ = v (1 + sᵢⱼ/(2α))^−α of inputs, with their `squared_distance` sᵢⱼ."""
+
+def rational_quadratic_cross(
+    X: Any, X2: Any, lengthscale: Any, alpha: Any = None, variance: Any = None, *, name: str | None = None
+) -> Any:
+    """The rational quadratic covariance kᵢⱼ = v (1 + sᵢⱼ/(2α))^−α of inputs with others."""
+
+def rbf(X: Any, lengthscale: Any, variance: Any = None, noise: Any = None, *, name: str | None = None) -> Any:
     """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs, with their `squared_distance` sᵢⱼ."""
 
 def rbf_cross(X: Any, X2: Any, lengthscale: Any, variance: Any = None, *, name: str | None = None) -> Any:

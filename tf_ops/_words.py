@@ -240,6 +240,11 @@ class TensorFlowWords(Words):
             return tf.reshape(A[..., :0, :0], (*self.shape(A)[:-2], 0))  # TensorFlow has no empty diagonals
         return tf.linalg.diag_part(A, k=offset)
 
+    def fill_diagonal(self, A, d):
+        if A.shape[-1] == 0 or A.shape.rank is None or A.shape[:-1] != d.shape or None in A.shape:
+            return super().fill_diagonal(A, d)
+        return tf.linalg.set_diag(A, d)
+
     def diagonal_embed(self, d, m, n, offset=0):
         if d.shape[-1] == 0:
             return tf.zeros((*self.shape(d)[:-1], m, n), d.dtype)

@@ -13,6 +13,7 @@ except ImportError as error:
     raise ImportError('torch_ops needs PyTorch. Install it with: pip install "overbar[torch]"') from error
 
 from torch_ops import _ops, linalg
+from torch_ops._gp import gp_fit, gp_log_marginal_likelihood, gp_predict
 from torch_ops._ops import *
 from torch_ops._rerouting import install, reroute, uninstall
 from torch_ops._wrapping import wrap
@@ -21,6 +22,9 @@ if typing.TYPE_CHECKING:
     from torch_ops import library
 
 __all__ = [
+    "gp_fit",
+    "gp_log_marginal_likelihood",
+    "gp_predict",
     "install",
     "linalg",
     "reroute",

@@ -581,6 +581,20 @@ R=tensor([[-5.0000, -2.2000],
 >>> torch_ops.quadratic(A, x)
 tensor(6.)
 """,
+    "rational_quadratic": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0], [2.0]])
+>>> torch_ops.rational_quadratic(X, 2.0, 1.5)
+tensor([[1.0000, 0.6495],
+        [0.6495, 1.0000]])
+""",
+    "rational_quadratic_cross": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0]])
+>>> X2 = torch.tensor([[2.0], [0.0]])
+>>> torch_ops.rational_quadratic_cross(X, X2, 2.0, 1.5, 3.0)
+tensor([[1.9486, 3.0000]])
+""",
     "rbf": """\
 >>> import torch, torch_ops
 >>> X = torch.tensor([[0.0], [2.0]])

@@ -13,6 +13,7 @@ import torch
 
 from overbar import rules
 from overbar._functions import because, never
+from overbar.kernels._small_cholesky import for_loops
 from overbar.rules._eig import ordered
 from overbar.rules._eigen import all_outputs as all_outputs_of_eigh
 from overbar.rules._networks import with_classes
@@ -520,7 +521,8 @@ cholesky = wrap(
     'cholesky(A: Tensor, *, upper: bool = False, on_error: str = "raise") -> Tensor',
     builtin=torch.linalg.cholesky,
     # complex ones never: of a Hermitian matrix PyTorch returns a gradient that is not Hermitian
-    use_builtin_when=lambda A, **_: small(A, 192, REAL),
+    # and not where a compiled loop is faster than PyTorch's rule
+    use_builtin_when=lambda A, **_: small(A, 192, REAL) and not (for_loops(A) and are_plain((A,)) and A.is_cpu),
     own=("on_error",),
 )
 cholesky_banded = wrap(rules.cholesky_banded)
@@ -758,6 +760,8 @@ qr = wrap(
     returns=torch.return_types.linalg_qr,
 )
 quadratic = wrap(rules.quadratic)
+rational_quadratic = wrap(rules.rational_quadratic)
+rational_quadratic_cross = wrap(rules.rational_quadratic_cross)
 rbf = wrap(rules.rbf)
 rbf_cross = wrap(rules.rbf_cross)
 reciprocal = wrap(rules.reciprocal, "reciprocal(input: Tensor) -> Tensor", builtin=torch.reciprocal)

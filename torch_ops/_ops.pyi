@@ -199,7 +199,14 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
 def mask(A: Tensor, *, mask: Any) -> Tensor:
     """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
 
-def matern(X: Tensor, lengthscale: Tensor, variance: Tensor | Number | None = None, *, nu: float = 2.5) -> Tensor:
+def matern(
+    X: Tensor,
+    lengthscale: Tensor,
+    variance: Tensor | Number | None = None,
+    noise: Tensor | None = None,
+    *,
+    nu: float = 2.5,
+) -> Tensor:
     """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs, for ν = 1/2, 3/2 or 5/2, with their `squared_distance`
     sᵢⱼ."""
 
@@ -266,7 +273,25 @@ def qr(A: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]:
 def quadratic(A: Tensor, x: Tensor) -> Tensor:
     """The quadratic form c = xᵀ A x."""
 
-def rbf(X: Tensor, lengthscale: Tensor, variance: Tensor | Number | None = None) -> Tensor:
+def rational_quadratic(
+    X: Tensor,
+    lengthscale: Tensor,
+    alpha: Tensor | Number | None = None,
+    variance: Tensor | Number | None = None,
+    noise: Tensor | None = None,
+) -> Tensor:
+    """The rational quadratic covariance kᵢⱼ = v (1 + sᵢⱼ/(2α))^−α of inputs, with their `squared_distance` sᵢⱼ."""
+
+def rational_quadratic_cross(
+    X: Tensor,
+    X2: Tensor,
+    lengthscale: Tensor,
+    alpha: Tensor | Number | None = None,
+    variance: Tensor | Number | None = None,
+) -> Tensor:
+    """The rational quadratic covariance kᵢⱼ = v (1 + sᵢⱼ/(2α))^−α of inputs with others."""
+
+def rbf(X: Tensor, lengthscale: Tensor, variance: Tensor | Number | None = None, noise: Tensor | None = None) -> Tensor:
     """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs, with their `squared_distance` sᵢⱼ."""
 
 def rbf_cross(X: Tensor, X2: Tensor, lengthscale: Tensor, variance: Tensor | Number | None = None) -> Tensor:

@@ -125,6 +125,10 @@ class TorchWords(Words):
         zeros = d.new_zeros((*d.shape[:-1], m, n))
         return torch.diagonal_scatter(zeros, d, offset, -2, -1)
 
+    def fill_diagonal(self, A, d):
+        batch = np.broadcast_shapes(A.shape[:-2], d.shape[:-1])
+        return torch.diagonal_scatter(A.expand(*batch, *A.shape[-2:]), d.expand(*batch, d.shape[-1]), 0, -2, -1)
+
     def positions(self, shape, index, like):
         parts = index if isinstance(index, tuple) else (index,)
         if any(isinstance(i, (list, np.ndarray)) for i in parts):

@@ -3,8 +3,9 @@
 The primitives, by name (`help(overbar.cholesky)` has shapes, errors, derivation and an example); `vjp`, `jvp`,
 `jacobian`, `grad`, `value_and_grad`, `hessian` and `hvp` to differentiate with them in NumPy; `checkpoint`,
 `checkpoint_chain` and `reversible` to do so in little memory; `flatten` to give parameters to an optimiser; `graph` and
-`name` to look at a computation; `primitive` and `elementwise` to write one's own. The packages `torch_ops` and `tf_ops`
-make all of them ops of PyTorch and TensorFlow.
+`name` to look at a computation; `primitive` and `elementwise` to write one's own; `gp_log_marginal_likelihood`,
+`gp_predict` and `gp_fit` for Gaussian processes, with the covariance functions of `overbar.gp`. The packages
+`torch_ops` and `tf_ops` make all primitives ops of PyTorch and TensorFlow.
 """
 
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +17,7 @@ from overbar._graph import Graph, graph, name
 from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import Primitive, elementwise, once, primitive
 from overbar._sweep import jacobian, jvp, vjp
+from overbar.gp import GPFit, GPPrediction, gp_fit, gp_log_marginal_likelihood, gp_predict
 from overbar.rules import *
 
 try:
@@ -24,12 +26,13 @@ except PackageNotFoundError:  # a source tree on the path, which nobody installe
     __version__ = "unknown"
 
 __all__ = [
-    "CheckpointPlan", "Graph", "Primitive", "checkpoint", "checkpoint_chain", "checkpoint_plan", "elementwise",
-    "flatten", "front", "grad", "graph", "hessian", "hvp", "jacobian", "jvp", "mH", "mT", "name", "namespace", "once",
-    "primitive", "reversible", "value_and_grad", "vjp",
+    "CheckpointPlan", "GPFit", "GPPrediction", "Graph", "Primitive", "checkpoint", "checkpoint_chain",
+    "checkpoint_plan", "elementwise", "flatten", "front", "gp_fit", "gp_log_marginal_likelihood", "gp_predict", "grad",
+    "graph", "hessian", "hvp", "jacobian", "jvp", "mH", "mT", "name", "namespace", "once", "primitive", "reversible",
+    "value_and_grad", "vjp",
     *rules.__all__,
 ]  # fmt: skip
 
 
 def __dir__():
-    return sorted(__all__)
+    return sorted([*__all__, "gp"])

@@ -61,16 +61,26 @@ def application():
     frameworks = typer.Option(
         "--framework", "-f", metavar="NAME", help="numpy, torch or tf; may be repeated. All that are there otherwise."
     )
-    points = typer.Option("--n", "-n", help="How many of the 2,225 weekly means to use; 0 for all.")
-    picture = typer.Option("--plot", metavar="FILE", help="Where to save the picture: .png, .pdf or .svg.")
+    points = typer.Option(
+        "--n",
+        "-n",
+        help="How many of the 2,225 weekly means, 1000 by default, 0 for all; with --length-scales: 500 points.",
+    )
+    picture = typer.Option(
+        "--plot", metavar="FILE", help="Where to save the picture, .png, .pdf or .svg: overbar-co2.png in this folder."
+    )
 
     @app.command()
     def demo(
-        n: Annotated[int, points] = 1000,
+        n: Annotated[int | None, points] = None,
         full: Annotated[bool, typer.Option("--full", help="All weekly means; the same as --n 0.")] = False,
         framework: Annotated[list[str] | None, frameworks] = None,
         iterations: Annotated[int, typer.Option(help="The most that each fit may take.")] = 100,
-        plot: Annotated[Path, picture] = Path("overbar-co2.png"),
+        length_scales: Annotated[
+            int | None,
+            typer.Option(metavar="D", help="Fit D inputs with a length scale each instead, of which five matter."),
+        ] = None,
+        plot: Annotated[Path | None, picture] = None,
     ):
         """Fit a Gaussian process to the CO₂ record of Mauna Loa in all three frameworks.
 
@@ -78,16 +88,26 @@ def application():
         TensorFlow. Prints how closely they agree, how fast they are beside their own gradients, and the fitted
         hyperparameters; extrapolates ten years and saves a picture. Exits with 1 if the frameworks disagree.
 
+        With --length-scales D it fits a function of D inputs, of which five matter, with a length scale for each: in
+        all three through the functions that they share, gp_log_marginal_likelihood, gp_fit and gp_predict.
+
         **Examples**
 
             python -m overbar demo
             python -m overbar demo --full --plot co2.png
+            python -m overbar demo --length-scales 10
             python -m overbar demo --n 300 --framework numpy --framework torch
         """
         try:
             from overbar.demo.run import prepare, run
 
-            plan = prepare(n=0 if full else n, frameworks=framework, iterations=iterations, picture=plot)
+            plan = prepare(
+                n=0 if full else n,
+                frameworks=framework,
+                iterations=iterations,
+                picture=plot,
+                length_scales=length_scales,
+            )
         except (ValueError, ImportError) as error:
             fail(error)
         if not run(plan, Console()):

@@ -197,7 +197,7 @@ class _Function(_Recomputed):
         return (checkpoint(self._pulled) if watched else self._pulled)(arrays, outputs, bars)
 
     def _pulled(self, arrays, outputs, bars):
-        values, _, _, sweep = reverse(self.values, arrays)
+        values, _, _, sweep = reverse(self.values, arrays, once=True)
         _hold("checkpoint", self.f, values, outputs)
         return sweep(bars)
 

@@ -54,13 +54,15 @@ class Bars(list):
 
 
 def parts_of(tree):
-    """The parts of a container, each with the key and with the name that it has in messages; None for what is none."""
+    """The parts of a container, each with the key and with the name that it has in messages; None for what is none. A
+    field of a dataclass with ``metadata={"static": True}`` is no part: a number, say, that is an option."""
     if isinstance(tree, dict):
         return [(key, f"[{key!r}]", part) for key, part in tree.items()]
     if isinstance(tree, (list, tuple)):
         return [(i, f"[{i}]", part) for i, part in enumerate(tree)]
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        return [(f.name, f".{f.name}", getattr(tree, f.name)) for f in dataclasses.fields(tree) if f.init]
+        fields = [f for f in dataclasses.fields(tree) if f.init and not f.metadata.get("static")]
+        return [(f.name, f".{f.name}", getattr(tree, f.name)) for f in fields]
     return None
 
 

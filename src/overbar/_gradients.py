@@ -15,7 +15,7 @@ import numpy as np
 from overbar._containers import Given, Leaves, Opened, arrays_of, is_container, of_parameters, sequence
 from overbar._front import NUMPY
 from overbar._namespace import namespace
-from overbar._sweep import jvp, stacked, vjp
+from overbar._sweep import jvp, stacked, value_and_bars, vjp
 from overbar._traced import Traced
 
 __all__ = ["flatten", "grad", "hessian", "hvp", "value_and_grad"]
@@ -70,7 +70,7 @@ class _Parameters(Opened):
         return build(Given([x.value[()] for x in leaves.values]))
 
     def gradient(self, *arrays):
-        return vjp(self.value, *arrays)[1](1.0)
+        return value_and_bars(self.value, arrays)[1]
 
     def inside(self, found):
         built = super().inside(found)
@@ -111,7 +111,8 @@ def value_and_grad(
     ----------
     f : callable
         A function built from primitives that returns one real number. It may take nested dicts, lists, tuples and
-        dataclasses of arrays and numbers.
+        dataclasses of arrays and numbers. A field of a dataclass with ``metadata={"static": True}`` is an
+        option, whatever it is: the gradient has it as it was.
     argnums : int or sequence of int
         With respect to which arguments, those given by position. A whole number is taken for a real one there; within
         a container it is refused, as it may be a count.
@@ -150,8 +151,8 @@ def value_and_grad(
     @functools.wraps(f, updated=())
     def function(*args, **kwargs):
         parameters = _Parameters("value_and_grad", f, args, kwargs, argnums, has_aux)
-        value, pullback = vjp(parameters.value, *parameters.arrays)
-        return (value, parameters.aux) if has_aux else value, parameters.inside(pullback(1.0))
+        value, bars = value_and_bars(parameters.value, parameters.arrays)
+        return (value, parameters.aux) if has_aux else value, parameters.inside(bars)
 
     return function
 

@@ -94,6 +94,12 @@ def known_front(value: Any) -> Front | None:
     return None if found is _WEAK else found
 
 
+def known_shape(x: Any) -> tuple[int | None, ...] | None:
+    """The shape, with None for a size that is not known yet; None where the rank is not. What `static_shape` is, in
+    words that a compiler of Python reads before it gets to a primitive."""
+    return None if getattr(x.shape, "rank", 0) is None else tuple(x.shape)
+
+
 def front(*arrays: Any) -> Front:
     """The front of the library that the given arrays have in common.
 

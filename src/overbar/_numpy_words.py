@@ -181,6 +181,13 @@ class NumpyWords(Words):
         A[..., first : first + d.shape[-1] * (n + 1) : n + 1] = d
         return A.reshape((*d.shape[:-1], m, n))
 
+    def fill_diagonal(self, A, d):
+        n, batch = A.shape[-1], np.broadcast_shapes(A.shape[:-2], d.shape[:-1])
+        filled = np.empty((*batch, n, n), A.dtype)
+        filled[...] = A
+        filled.reshape((*batch, n * n))[..., :: n + 1] = d
+        return filled
+
     def subset(self, A, index, ndim):
         index = index if isinstance(index, tuple) else (index,)
         if _is_basic(index):

@@ -138,15 +138,22 @@ def _zeros(like):
     return np.zeros(like.shape, like.dtype)
 
 
-def pull_along(tape, slots, given, keep=False):
+def _last_first(calls):
+    while calls:
+        yield calls.pop()
+
+
+def pull_along(tape, slots, given, keep=False, once=False):
     """The reverse sweep: the bars of all arrays of a tape, by slot, None where none came, from those given for some of
-    them. Bars of what calls made are dropped on the way, unless they are to be kept."""
+    them. Bars of what calls made are dropped on the way, unless they are to be kept; so are the calls and what they
+    saved, where the tape is pulled back only `once`."""
     bars = [None] * tape.count
     for slot, bar in zip(slots, given, strict=True):
         if slot is not None and bar is not None:
             bars[slot] = bar if bars[slot] is None else bars[slot] + bar
     nested = tape.nested or any(type(bar) is Traced for bar in bars)
-    for call in reversed(tape.calls):
+    calls = tape.calls
+    for call in _last_first(calls) if once else reversed(calls):
         primitive, inputs, in_values, made, out_values, options, lacking = call
         out_bars = [bars[slot] for slot in made]
         if len(made) == 1 and out_bars[0] is None:
@@ -178,16 +185,17 @@ def push_along(tape, dots):
     return tangents
 
 
-def reverse(f, args):
+def reverse(f, args, once=False):
     """Run f: its values, whether it returned several, its arguments as arrays, and the sweep, which takes a bar for
-    each value and returns one for each argument, None where none came."""
+    each value and returns one for each argument, None where none came. A sweep that runs only `once` frees memory on
+    its way."""
     arrays, outputs, several, tape = trace(f, args)
     values = tuple([_value(x, tape) for x in outputs])
     slots = [_slot(x, tape) for x in outputs]
     del outputs  # what is traced knows the tape; the sweep needs the tape only
 
     def sweep(given):
-        return pull_along(tape, slots, given)[1 : len(arrays) + 1]
+        return pull_along(tape, slots, given, once=once)[1 : len(arrays) + 1]
 
     return values, several, arrays, sweep
 
@@ -252,11 +260,21 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     values, several, arrays, sweep = reverse(f, args)
 
     def pullback(bar):
-        bars = sweep(_given(bar if several else (bar,), values, "cotangent"))
-        return tuple([_returned(_zeros(A) if bar is None else bar) for A, bar in zip(arrays, bars, strict=True)])
+        return _bars_of(arrays, sweep(_given(bar if several else (bar,), values, "cotangent")))
 
     value = tuple([_returned(value) for value in values])
     return (value if several else value[0]), pullback
+
+
+def _bars_of(arrays, bars):
+    return tuple([_returned(_zeros(A) if bar is None else bar) for A, bar in zip(arrays, bars, strict=True)])
+
+
+def value_and_bars(f, args):
+    """The value of f, one number, and its gradient by each of the arrays: what `vjp` and one pullback give, but what
+    the function saved is freed as the sweep passes it."""
+    (value,), _, arrays, sweep = reverse(f, args, once=True)
+    return _returned(value), _bars_of(arrays, sweep(_given((1.0,), (value,), "cotangent")))
 
 
 def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tuple[Any, Any]:

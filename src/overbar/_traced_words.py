@@ -85,7 +85,7 @@ class _TraceWords(NumpyWords):
     eig = _by(rules.eig)
 
     add_product, sum_to, diagonal_embed = Words.add_product, Words.sum_to, Words.diagonal_embed
-    put_back, cho_solve = Words.put_back, Words.cho_solve
+    put_back, cho_solve, fill_diagonal = Words.put_back, Words.cho_solve, Words.fill_diagonal
 
     def detached(self, A):
         return constant(bare(A))

@@ -222,6 +222,10 @@ class Words:
         where = self.constant(self.reshape_positions(self.positions(shape, index, B)), B)
         return self.embed(self.reshape(B, (*batch, self.shape(where)[0])), where, shape)
 
+    def fill_diagonal(self, A: Any, d: Any) -> Any:
+        """The square matrix A (..., n, n) with d (..., n) on its diagonal."""
+        return self.where(self.eye_like(A) > 0, d[..., None], A)
+
     def phi(self, A: Any) -> Any:
         """Φ(A), the lower triangle of A (..., n, n) with halved diagonal."""
         return (self.tril(A) + self.tril(A, k=-1)) / 2

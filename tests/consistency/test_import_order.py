@@ -1,10 +1,11 @@
 """Triton, which comes with PyTorch's builds for CUDA, and TensorFlow in one process. May import `overbar`."""
 
 import importlib.util
-import subprocess
 import sys
 
 import pytest
+
+from tests.processes import run_python
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None or importlib.util.find_spec("tensorflow") is None,
@@ -24,13 +25,8 @@ triton_first()  # too late, and does nothing
 """
 
 
-def run(code):
-    env = {"PYTHONPATH": ":".join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
-
-
 def test_triton_first_and_then_tensorflow():
-    found = run(ORDER)
+    found = run_python("-c", ORDER)
     assert found.returncode == 0, found.stderr
     first, second = map(float, found.stdout.split())
     assert first == pytest.approx(-0.25)
@@ -43,9 +39,10 @@ def test_the_tests_themselves_do_so():
 
 def test_the_command_line_does_so_and_torch_ops_leaves_it_to_the_user():
     code = "import sys, {}; sys.exit('triton' in sys.modules)"
-    assert run(code.format("torch_ops")).returncode == 0
-    found = run(
-        "import sys, overbar.__main__ as m\ntry: m.main(['check', '--help'])\nfinally: print('triton' in sys.modules)"
+    assert run_python("-c", code.format("torch_ops")).returncode == 0
+    found = run_python(
+        "-c",
+        "import sys, overbar.__main__ as m\ntry: m.main(['check', '--help'])\nfinally: print('triton' in sys.modules)",
     )
     if "The command line needs" in found.stderr:
         pytest.skip("the command line is not installed")
@@ -54,4 +51,4 @@ def test_the_command_line_does_so_and_torch_ops_leaves_it_to_the_user():
 
 def test_the_order_still_matters():
     """Should this fail, both can be loaded in any order, and `overbar.import_order` can go."""
-    assert run("import tensorflow, triton").returncode < 0
+    assert run_python("-c", "import tensorflow, triton").returncode < 0

@@ -6,11 +6,11 @@ import importlib
 import inspect
 import multiprocessing
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+
+from tests.processes import run_python
 
 torch = pytest.importorskip("torch")
 tf = pytest.importorskip("tensorflow")
@@ -73,7 +73,8 @@ def test_what_a_script_made_goes_whole(front):
     pytest.importorskip("cloudpickle")
     script = GRAM.format(front=front) + f"import sys, cloudpickle; op = {front}.wrap(gram, 'own(A)')\n"
     script += "sys.stdout.buffer.write(cloudpickle.dumps(op))"
-    run = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, check=True)
+    run = run_python("-W", "ignore", "-c", script, text=False)
+    assert run.returncode == 0, run.stderr
     op = pickle.loads(run.stdout)
     if front == "torch_ops":
         x = torch.tensor(X, requires_grad=True)

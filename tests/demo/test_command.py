@@ -3,8 +3,6 @@ its command line."""
 
 import importlib.metadata
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,11 @@ from overbar.__main__ import application
 from overbar.bench import frameworks
 from overbar.demo import by_hand
 from overbar.demo import run as demo
+from tests.processes import run_python
 
 ROOT = Path(__file__).parents[2]
+
+NARROW = {"COLUMNS": "80"}
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +27,6 @@ def _no_time_for_comparisons(monkeypatch):
 
 def run(*arguments, columns=100):
     return CliRunner().invoke(application(), arguments, env={"COLUMNS": str(columns)})
-
-
-def python(code_or_module, *arguments, cwd):
-    """Run Python away from the repository, with this tree on its path."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
-    command = [sys.executable, *code_or_module, *arguments]
-    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "80"}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
 def png_size(path):
@@ -47,7 +40,7 @@ def png_size(path):
 
 def test_the_demo_as_a_user_runs_it(tmp_path):
     """In a process of its own: it leaves the picture where it says, and says nothing but what it has to say."""
-    result = python(["-m", "overbar"], "demo", "--n", "60", "--iterations", "3", cwd=tmp_path)
+    result = run_python("-m", "overbar", "demo", "--n", "60", "--iterations", "3", environment=NARROW, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     width, height = png_size(tmp_path / "overbar-co2.png")
@@ -157,7 +150,7 @@ WITHOUT = "import sys; sys.modules[{!r}] = None; from overbar.__main__ import ma
     ],
 )
 def test_a_missing_package_names_the_extra(package, arguments, tmp_path):
-    result = python(["-c", WITHOUT.format(package, arguments)], cwd=tmp_path)
+    result = run_python("-c", WITHOUT.format(package, arguments), environment=NARROW, cwd=tmp_path)
     assert result.returncode == 2
     assert 'pip install "overbar[cli]"' in result.stderr
     assert "Traceback" not in result.stderr
@@ -165,7 +158,7 @@ def test_a_missing_package_names_the_extra(package, arguments, tmp_path):
 
 def test_threadpoolctl_may_be_missing(tmp_path):
     arguments = ["bench", "-f", "numpy", "--sizes", "8", "--seconds", "0.01"]
-    result = python(["-c", WITHOUT.format("threadpoolctl", arguments)], cwd=tmp_path)
+    result = run_python("-c", WITHOUT.format("threadpoolctl", arguments), environment=NARROW, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 
 

@@ -8,8 +8,6 @@ import io
 import json
 import linecache
 import re
-import subprocess
-import sys
 import tomllib
 import types
 from pathlib import Path
@@ -24,6 +22,7 @@ tf = pytest.importorskip("tensorflow")
 import overbar  # noqa: E402
 import tf_ops  # noqa: E402
 import torch_ops  # noqa: E402
+from tests.processes import run_python  # noqa: E402
 from tools.docs import pages  # noqa: E402
 from tools.docs.documents import documents  # noqa: E402
 from tools.docs.passed_on import passed_on, remarks  # noqa: E402
@@ -39,6 +38,7 @@ BLOCKS = {
     "docs/conventions.md": 9,
     "docs/derivations.md": 4,
     "docs/design.md": 1,
+    "docs/gaussian_processes.md": 6,
     "docs/numpy_users.md": 12,
     "docs/peers.md": 1,
     "docs/pytorch_users.md": 5,
@@ -220,7 +220,7 @@ def test_commands_of_overbar_exist():
     named = set(commands("python -m overbar"))
     assert named == {"demo", "check", "bench"}
     for command in sorted(named):
-        result = subprocess.run([sys.executable, "-m", "overbar", command, "--help"], capture_output=True, text=True)
+        result = run_python("-m", "overbar", command, "--help")
         assert result.returncode == 0, result.stderr
 
 

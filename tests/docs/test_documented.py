@@ -4,8 +4,6 @@ import ast
 import importlib
 import inspect
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 import overbar
 from overbar._docstrings import entries, sections
 from overbar._primitive import Primitive
+from tests.processes import run_python
 
 RULES = Path(overbar.__file__).parent / "rules"
 
@@ -182,4 +181,4 @@ def test_importing_overbar_makes_no_docstrings():
     code = "import overbar, sys; assert 'overbar._documented' not in sys.modules; overbar.det.__doc__; " + (
         "assert 'overbar._documented' in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(RULES.parents[1])})
+    assert run_python("-c", code).returncode == 0

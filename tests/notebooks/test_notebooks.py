@@ -25,7 +25,7 @@ CELLS = {
     "02_matrix_rules_and_how_to_check_one.ipynb": 13,
     "03_a_network_by_hand.ipynb": 16,
     "04_cholesky_all_ways.ipynb": 14,
-    "05_gaussian_process_gradients.ipynb": 36,
+    "05_gaussian_process_gradients.ipynb": 37,
     "06_a_primitive_of_your_own.ipynb": 13,
     "07_where_built_in_gradients_fail.ipynb": 14,
     "08_bayesian_optimisation_with_botorch.ipynb": 6,

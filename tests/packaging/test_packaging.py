@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"overbar": ROOT / "src" / "overbar", "torch_ops": ROOT / "torch_ops", "tf_ops": ROOT / "tf_ops"}
-EXTRAS = {"torch", "tf", "cli", "test", "notebooks", "docs", "all"}
+EXTRAS = {"torch", "tf", "fast", "cli", "test", "notebooks", "docs", "all"}
 
 
 def modules(packages=PACKAGES):
@@ -237,18 +237,19 @@ BELOW = {
     "_containers": {"_front", "_traced"},
     "_sweep": {"_containers", "_front", "_namespace", "_traced", "_traced_words", "rules"},
     "_gradients": {"_containers", "_front", "_namespace", "_sweep", "_traced"},
+    "gp": {"_containers", "_front", "_gradients", "_namespace", "_primitive", "rules"},
     "_checkpoint": {"_namespace", "_primitive", "_sweep", "_containers", "_traced"},
     "_layout": set(),
     "_graph": {"_front", "_layout", "_primitive", "_sweep", "_containers", "_traced"},
     "verify": {"_front", "_namespace", "_primitive", "rules"},
-    "torch_ops": {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings"},
-    "tf_ops": {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings"},
+    "torch_ops": {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings", "gp"},
+    "tf_ops": {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings", "gp"},
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
-    "overbar": {"_namespace", "_primitive", "rules", "_sweep", "_gradients", "_checkpoint", "_graph", "verify"},
+    "overbar": {"_namespace", "_primitive", "rules", "_sweep", "_gradients", "gp", "_checkpoint", "_graph", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.
     "bench": {"_namespace", "_primitive", "rules", "_sweep", "verify", "torch_ops", "tf_ops", "overbar"},
     "check": {"_front", "_namespace", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench"},
-    "demo": {"_namespace", "_primitive", "rules", "_sweep", "torch_ops", "tf_ops", "overbar", "bench"},
+    "demo": {"_namespace", "_primitive", "rules", "_sweep", "gp", "torch_ops", "tf_ops", "overbar", "bench"},
     "__main__": {"import_order", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "check", "demo"},
 }
 ABOVE_FRONTS = {"bench", "check", "demo", "__main__"}

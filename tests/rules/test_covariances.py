@@ -3,30 +3,40 @@ in NumPy, PyTorch and TensorFlow. May import `torch_ops` and `tf_ops`."""
 
 import tracemalloc
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
 import overbar
+from overbar.rules import _all_pairs
 from tests.frameworks import tf, tf_ops, torch, torch_ops
 from tests.rules.test_positive_definite import gradients
 
 RNG = np.random.default_rng(17)
 
 
+def call(ops, name, *arrays, **options):
+    """A function of inputs, length scales and more; α, an array of some, is among the options here."""
+    behind = 2 + name.endswith("_cross")
+    if "alpha" in options:
+        arrays = (*arrays[:behind], options.pop("alpha"), *arrays[behind:])
+    return getattr(ops, name)(*arrays, **options)
+
+
 def values(name, *arrays, **options):
     """What a function gives in the three libraries, in a tf.function of unknown sizes as well."""
     graph = tf.function(
-        lambda *arrays: getattr(tf_ops, name)(*arrays, **options),
+        lambda *arrays: call(tf_ops, name, *arrays, **options),
         input_signature=[tf.TensorSpec([None] * np.ndim(A), tf.float64) for A in arrays],
     )
     return {
-        "numpy": getattr(overbar, name)(*arrays, **options),
-        "torch": getattr(torch_ops, name)(*map(torch.tensor, arrays), **options).numpy(),
-        "watched": getattr(torch_ops, name)(*[torch.tensor(A, requires_grad=True) for A in arrays], **options)
+        "numpy": call(overbar, name, *arrays, **options),
+        "torch": call(torch_ops, name, *map(torch.tensor, arrays), **options).numpy(),
+        "watched": call(torch_ops, name, *[torch.tensor(A, requires_grad=True) for A in arrays], **options)
         .detach()
         .numpy(),
-        "tf": getattr(tf_ops, name)(*map(tf.constant, arrays), **options).numpy(),
+        "tf": call(tf_ops, name, *map(tf.constant, arrays), **options).numpy(),
         "tf, sizes unknown": graph(*map(tf.constant, arrays)).numpy(),
     }
 
@@ -52,12 +62,14 @@ def test_distances_of_one_set_are_symmetric_and_those_of_coincident_points_are_z
         assert S.min() == S[2, 0] == S[3, 3] == 0, name
 
 
-FUNCTIONS = [("rbf", {}), *[("matern", {"nu": nu}) for nu in (0.5, 1.5, 2.5)]]
+FUNCTIONS = [("rbf", {}), *[("matern", {"nu": nu}) for nu in (0.5, 1.5, 2.5)], ("rational_quadratic", {"alpha": 0.7})]
 
 
-def exact(name, S, nu=None):
+def exact(name, S, nu=None, alpha=None):
     if name == "rbf":
         return np.exp(-S / 2)
+    if name == "rational_quadratic":
+        return (1 + S / (2 * alpha)) ** -alpha
     r = np.sqrt(2 * nu * S)
     return {0.5: 1, 1.5: 1 + r, 2.5: 1 + r + r**2 / 3}[nu] * np.exp(-r)
 
@@ -81,8 +93,8 @@ def loss(name, options, *weights):
     """A weighted sum of the entries, of the function of one set of inputs and of that of two."""
 
     def compute(ops, X, scales, v):
-        own = getattr(ops, name)(X, scales, v, **options)
-        cross = getattr(ops, f"{name}_cross")(X[:3], X, scales, v, **options)
+        own = call(ops, name, X, scales, v, **options)
+        cross = call(ops, f"{name}_cross", X[:3], X, scales, v, **options)
         W, W2 = (torch.tensor(W) if ops is torch_ops else W for W in weights)
         total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
         return total(own * W) + total(cross * W2)
@@ -111,9 +123,9 @@ def test_derivatives_at_coincident_points(name, options, D):
     cusp, fixed = options.get("nu") == 0.5, torch.tensor(X)
 
     def compute(X, scales, v):
-        own = getattr(torch_ops, name)(X[1:] if cusp else X, scales, v, **options)
+        own = call(torch_ops, name, X[1:] if cusp else X, scales, v, **options)
         X = fixed if cusp else X
-        cross = getattr(torch_ops, f"{name}_cross")(X[:3], X, scales, v, **options)
+        cross = call(torch_ops, f"{name}_cross", X[:3], X, scales, v, **options)
         return (own * weights[0][: len(own), : len(own)]).sum() + (cross * weights[1]).sum()
 
     arguments = [torch.tensor(A, dtype=torch.float64, requires_grad=True) for A in (X, scales, v)]
@@ -127,7 +139,7 @@ def test_a_cusp_has_the_mean_of_the_derivatives_from_all_sides(D):
     for name in ("matern", "matern_cross"):
 
         def compute(ops, *arrays, name=name):
-            return getattr(ops, name)(*arrays, nu=0.5)[0, 1]
+            return call(ops, name, *arrays, nu=0.5)[0, 1]
 
         arrays = (X, scales, v) if name == "matern" else (X, X.copy(), scales, v)
         for front, bars in gradients(compute, *arrays).items():
@@ -140,24 +152,133 @@ def test_a_cusp_has_the_mean_of_the_derivatives_from_all_sides(D):
 def test_an_order_that_is_not_there(nu):
     for name in ("matern", "matern_cross"):
         with pytest.raises(ValueError, match=rf"{name}: nu is .*must be 0\.5, 1\.5 or 2\.5"):
-            getattr(overbar, name)(*[np.ones((2, 1))] * (1 + (name == "matern_cross")), 1.0, nu=nu)
+            call(overbar, name, *[np.ones((2, 1))] * (1 + (name == "matern_cross")), 1.0, nu=nu)
 
 
 @pytest.mark.parametrize(("name", "options"), FUNCTIONS)
 def test_memory_does_not_grow_with_the_dimensions(name, options):
     n, D = 200, 60
     X, scales, W = RNG.normal(size=(n, D)), RNG.uniform(5, 9, D), RNG.normal(size=(n, n))
-    function = getattr(overbar, name)
-    _, pullback = overbar.vjp(lambda *arrays: function(*arrays, **options), X, scales, 1.0)
+    _, pullback = overbar.vjp(lambda *arrays: call(overbar, name, *arrays, **options), X, scales, 1.0)
     pullback(W)
     tracemalloc.start()
     try:
-        _, pullback = overbar.vjp(lambda *arrays: function(*arrays, **options), X, scales, 1.0)
+        _, pullback = overbar.vjp(lambda *arrays: call(overbar, name, *arrays, **options), X, scales, 1.0)
         pullback(W)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < (6 if name == "rbf" else 9) * n * n * 8  # matrices; the distances are kept, and there is ρ
+    assert peak < (6 if name == "rbf" else 9) * n * n * 8  # at once, as the matrices are small
+
+
+@pytest.mark.parametrize(("name", "options"), FUNCTIONS)
+def test_a_large_matrix_and_its_bars_take_no_second_one(name, options):
+    n, D = 1400, 6
+    X, scales, W = RNG.normal(size=(n, D)), RNG.uniform(5, 9, D), RNG.normal(size=(n, n))
+
+    def covariance(*arrays):
+        return call(overbar, name, *arrays, **options)
+
+    tracemalloc.start()
+    try:
+        _, pullback = overbar.vjp(covariance, X, scales, 1.0, 0.1)
+        pullback(W)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.9 * n * n * 8  # the matrix itself, and blocks
+
+
+@pytest.mark.parametrize(("name", "options"), FUNCTIONS)
+@pytest.mark.parametrize("D", [2, 5, 40])
+def test_blocks_give_what_the_whole_matrix_gives(name, options, D, monkeypatch):
+    """Bars that are not symmetric, more and fewer columns than rows, and batches."""
+    X, scales, v = inputs(9, D), RNG.uniform(0.5, 2, D) * D**0.5, np.array([1.7, 0.3])
+    noise = np.abs(RNG.normal(size=9))
+    weights = RNG.normal(size=(2, 9, 9)), RNG.normal(size=(2, 3, 9)), RNG.normal(size=(2, 9, 3))
+
+    def compute(ops, X, scales, v, noise):
+        own = call(ops, name, X, scales, v, noise, **options)
+        wide = call(ops, f"{name}_cross", X[:3], X, scales, v, **options)
+        high = call(ops, f"{name}_cross", X, X[:3], scales, v, **options)
+        S = ops.squared_distance(X, scales) + ops.squared_distance_cross(X, X + 1, scales)
+        total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
+        W = [torch.tensor(W) if ops is torch_ops else W for W in weights]
+        return total(own * W[0]) + total(wide * W[1]) + total(high * W[2]) + total(S * W[0])
+
+    whole = gradients(compute, X, scales, v, noise)
+    monkeypatch.setattr(_all_pairs, "BLOCK", 20)
+    K, small = call(overbar, name, X, scales, v, noise, **options), gradients(compute, X, scales, v, noise)
+    np.testing.assert_array_equal(K, np.swapaxes(K, -1, -2))
+    np.testing.assert_array_equal(np.diagonal(K, 0, -2, -1), v[:, None] + noise)
+    for front in ("numpy", "torch"):
+        for a, b in zip(whole[front], small[front], strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-11, atol=1e-12, err_msg=front)
+
+
+@pytest.mark.parametrize(("name", "options"), FUNCTIONS)
+@pytest.mark.parametrize("each", [False, True])
+def test_noise_is_that_of_add_diagonal_and_costs_no_digits(name, options, each):
+    X, scales, v = inputs(6, 5), RNG.uniform(0.5, 2, 5), np.array(1.7)
+    noise, W = RNG.uniform(size=6) if each else np.array(0.3), RNG.normal(size=(6, 6))
+
+    def added(ops, X, scales, v, noise):
+        K = ops.add_diagonal(call(ops, name, X, scales, v, **options), noise)
+        return weighted(ops, K)
+
+    def inside(ops, X, scales, v, noise):
+        return weighted(ops, call(ops, name, X, scales, v, noise, **options))
+
+    def weighted(ops, K):
+        total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
+        return total(K * (torch.tensor(W) if ops is torch_ops else W))
+
+    expected = gradients(added, X, scales, v, noise)
+    for size in (1, 1e14):
+        found = gradients(inside, X, scales, v, size * noise)
+        for front in found:
+            for a, b in zip(expected[front], found[front], strict=True):
+                np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-13, err_msg=front)
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 1.0, 1e4, 1e8])
+def test_a_large_alpha_costs_no_digits(alpha):
+    """Neither of the covariance nor of the bar of α, which goes to zero as 1/α²."""
+    X, scales, v = np.linspace(0, 3, 5)[:, None], np.array([0.7]), np.array(1.3)
+
+    def compute(ops, X, scales, alpha, v):
+        K = ops.rational_quadratic(X, scales, alpha, v)
+        return {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops](K)
+
+    with mpmath.workdps(40):
+        S = [[((mpmath.mpf(a) - mpmath.mpf(b)) / mpmath.mpf(0.7)) ** 2 for b in X[:, 0]] for a in X[:, 0]]
+        u = [s / (2 * mpmath.mpf(alpha)) for row in S for s in row]
+        f = [mpmath.exp(-alpha * mpmath.log1p(x)) for x in u]
+        bar = float(1.3 * mpmath.fsum(y * (x / (1 + x) - mpmath.log1p(x)) for x, y in zip(u, f, strict=True)))
+        value = float(1.3 * mpmath.fsum(f))
+    for front, bars in gradients(compute, X, scales, np.array(alpha), v).items():
+        np.testing.assert_allclose(bars[2], bar, rtol=1e-14, err_msg=front)
+        np.testing.assert_allclose(1.3 * bars[3], value, rtol=1e-14, err_msg=front)
+
+
+@pytest.mark.parametrize("D", [3, 5, 20])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_distances_of_close_points_keep_their_digits(D, offset):
+    """√s to 5e-15 where points are 1e-4 of the extent apart, and to 1e-9 where they are nearer. (From one product it
+    has an error of 1e-8: so it is where a graph does not know the dimensions.)"""
+    X = RNG.uniform(size=(20, D))
+    X[1::2] = X[::2] + RNG.normal(size=(10, D)) * 10.0 ** RNG.uniform(-12, -2, (10, 1))
+    X = X + offset  # rounds, and what is asked for is the distance of what comes out
+    expected = cdist(X, X)
+    far = expected > 1e-4
+    known = ("numpy", "torch", "watched", "tf")
+    own = values("squared_distance", X, np.array(1.0))
+    for front in known:
+        np.testing.assert_allclose(np.sqrt(own[front][far]), expected[far], rtol=0, atol=5e-15, err_msg=front)
+        np.testing.assert_allclose(np.sqrt(own[front]), expected, rtol=0, atol=1e-9, err_msg=front)
+    cross = values("squared_distance_cross", X[:7], X, np.array(1.0))
+    for front in known:
+        np.testing.assert_allclose(np.sqrt(cross[front]), expected[:7], rtol=0, atol=1e-9, err_msg=front)
 
 
 def test_errors_name_the_argument_and_the_remedy():
@@ -171,6 +292,8 @@ def test_errors_name_the_argument_and_the_remedy():
             "LinAlgError",
         ),
         ((X, 1.0, -1.0), "lengthscale or variance is not positive", "LinAlgError"),
+        ((X, 1.0, 1.0, -1.0), "noise is negative or NaN. It is a variance: parametrise", "LinAlgError"),
+        ((X, 1.0, 1.0, np.ones(2)), r"noise of shape \(2,\) does not fit X of shape \(3, 2\). Pass one", "ShapeError"),
         ((X, np.ones(3), 1.0), r"lengthscale of shape \(3,\) does not fit X of shape \(3, 2\). Pass one", "ShapeError"),
         ((X + 0j, 1.0 + 0j, 1.0 + 0j), "X has dtype.*complex128", "DtypeError"),
     ]

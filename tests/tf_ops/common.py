@@ -1,23 +1,19 @@
 """What several files of tests share. May import tensorflow and `tf_ops`."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import tensorflow as tf
 
 import tf_ops
+from tests.processes import run_python
 
 ROOT = Path(__file__).parents[2]
 
 
 def in_a_fresh_process(code, folder):
     """Run code there, with `folder` as sys.argv[1], and return what it wrote with `print(json.dumps(...))` last."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
-    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, capture_output=True, text=True)
+    done = run_python("-c", code, str(folder), environment={"CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -2,8 +2,6 @@
 
 import functools
 import gc
-import subprocess
-import sys
 import weakref
 
 import numpy as np
@@ -16,6 +14,7 @@ import torch_ops  # noqa: E402
 from overbar import mH  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from overbar.verify import call, draw_cases  # noqa: E402
+from tests.processes import run_python  # noqa: E402
 
 # torch warns of its own making while it compiles
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -80,7 +79,7 @@ def same(f, g, inputs, rtol=1e-12):
 def test_importing_the_ops_does_not_import_the_compiler():
     """It would take longer than everything else that is imported."""
     code = "import sys, torch_ops; sys.exit('torch._dynamo' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
+    assert run_python("-c", code).returncode == 0
 
 
 def test_every_primitive_is_one_call_in_the_graph(sample):
@@ -659,8 +658,7 @@ torch.compile(f, fullgraph=True, backend="aot_eager")(A)
 def test_no_forward_over_forward_in_a_compiled_function(op):
     """Should this fail for torch.linalg.cholesky, then PyTorch has learned it. (In a process of its own: after the
     failure PyTorch takes forward mode for switched on.)"""
-    code, env = FORWARD_OVER_FORWARD.format(op), {"PYTHONPATH": ":".join(sys.path)}
-    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    run = run_python("-c", FORWARD_OVER_FORWARD.format(op))
     assert run.returncode
     assert run.stdout.startswith("torch.Size([2, 2, 2, 2])")
     assert "torch._dynamo.exc" in run.stderr

@@ -3,8 +3,6 @@
 import gc
 import importlib
 import io
-import subprocess
-import sys
 import weakref
 
 import numpy as np
@@ -19,6 +17,7 @@ from overbar._front import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from tests.compare import close  # noqa: E402
 from tests.conftest import computed_on_the_host, repeats_by_numbers  # noqa: E402
+from tests.processes import run_python  # noqa: E402
 from tests.torch_ops.common import several, smooth  # noqa: E402
 from torch_ops import _blocks, library  # noqa: E402
 
@@ -76,7 +75,7 @@ def same(found, expected, rtol=1e-11):
 
 def test_the_module_is_imported_when_it_is_asked_for():
     code = "import sys, torch_ops; early = 'torch_ops.library' in sys.modules; torch_ops.library; sys.exit(early)"
-    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
+    assert run_python("-c", code).returncode == 0
     with pytest.raises(AttributeError, match="torch_ops"):
         torch_ops.libary  # noqa: B018
 
@@ -373,12 +372,7 @@ def test_loading_in_another_process(tmp_path, kept, imports):
     program = exported(model(library.custom_op(overbar.cholesky) if kept else overbar.cholesky), model_inputs())
     path = str(tmp_path / "model.pt2")
     torch.export.save(program, path)
-    run = subprocess.run(
-        [sys.executable, "-c", LOAD.format(imports, imports), path],
-        env={"PYTHONPATH": ":".join(sys.path)},
-        capture_output=True,
-        text=True,
-    )
+    run = run_python("-c", LOAD.format(imports, imports), path)
     if kept and not imports:
         assert run.returncode
         assert "overbar" in run.stderr

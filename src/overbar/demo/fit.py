@@ -99,20 +99,31 @@ class Agreement:
     terms : float
         The largest component of the gradient's two terms, added without their signs: what the gradient would be if they
         did not cancel.
+    rounding : float
+        By how much of the terms the frameworks may differ where the gradient is small.
     """
 
     values: dict
     gradients: dict
     terms: float
+    rounding: float = ROUNDING
 
     @classmethod
     def at(cls, theta, objectives, data) -> Agreement:
+        """For the model of the CO2 record."""
+        return cls.of(theta, objectives, by_hand.gradient_terms(theta, data))
+
+    @classmethod
+    def of(cls, theta, objectives, terms, condition=0.0) -> Agreement:
+        """For objectives f(θ) → (value, gradient), and the two terms that their gradient is the sum of. These may lose
+        as many digits as the condition number of the covariance has."""
         results = {name: f(theta) for name, f in objectives.items()}
-        fit_term, determinant_term = by_hand.gradient_terms(theta, data)
+        fit_term, determinant_term = terms
         return cls(
             {name: value for name, (value, _) in results.items()},
             {name: gradient for name, (_, gradient) in results.items()},
             float(np.max(np.abs(fit_term) + np.abs(determinant_term))),
+            max(ROUNDING, np.finfo(float).eps * condition),
         )
 
     def value_difference(self, name=None):
@@ -145,4 +156,4 @@ class Agreement:
     @property
     def good(self):
         """Whether they agree, or differ in a vanishing gradient by no more than rounding."""
-        return self.strict or (self.value_difference() <= AGREEMENT and self.gradient_rounding() <= ROUNDING)
+        return self.strict or (self.value_difference() <= AGREEMENT and self.gradient_rounding() <= self.rounding)

@@ -1,9 +1,12 @@
-"""The picture: the record and what the Gaussian process makes of the next years, and the three fits.
+"""The pictures: the record and what the Gaussian process makes of the next years, or the length scales of many inputs;
+and the three fits.
 
 May import NumPy, matplotlib and `overbar.demo`.
 """
 
 from __future__ import annotations
+
+import contextlib
 
 import numpy as np
 
@@ -44,17 +47,83 @@ def save(path, series, past, future, fits, labels):
     labels : dict of str
         What to call the frameworks.
     """
+    with _saved(path) as figure:
+        grid = figure.add_gridspec(2, 2, height_ratios=(1.15, 1), width_ratios=(1.25, 1))
+        _record(figure.add_subplot(grid[0, :]), series, future)
+        _zoom(figure.add_subplot(grid[1, 0]), series, past, future)
+        _fits(figure.add_subplot(grid[1, 1]), fits, labels)
+
+
+def save_length_scales(path, inputs, matter, long, scales, predicted, fits, labels):
+    """Draw and save.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    inputs : list of str
+        What they are called; the first `matter` of them are in the function.
+    matter : int
+    long : float
+        From this length scale on, an input moves the function by less than the noise does.
+    scales : dict of ndarray
+        The length scales found, by the name of the framework.
+    predicted : tuple of ndarray
+        At new inputs: the function, its predicted mean and standard deviation.
+    fits, labels
+        As for `save`.
+    """
+    with _saved(path) as figure:
+        grid = figure.add_gridspec(2, 2, height_ratios=(1.15, 1), width_ratios=(1.25, 1))
+        _scales(figure.add_subplot(grid[0, :]), inputs, matter, long, scales, labels)
+        _predictions(figure.add_subplot(grid[1, 0]), *predicted)
+        _fits(figure.add_subplot(grid[1, 1]), fits, labels)
+
+
+@contextlib.contextmanager
+def _saved(path):
+    """A figure that is saved when it is drawn."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10.5, 7.2), dpi=150, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
-        grid = figure.add_gridspec(2, 2, height_ratios=(1.15, 1), width_ratios=(1.25, 1))
-        _record(figure.add_subplot(grid[0, :]), series, future)
-        _zoom(figure.add_subplot(grid[1, 0]), series, past, future)
-        _fits(figure.add_subplot(grid[1, 1]), fits, labels)
+        yield figure
         figure.savefig(path)
+
+
+def _scales(axes, inputs, matter, long, scales, labels):
+    axes.set_title(f"A length scale for each of {len(inputs)} inputs: the lower, the more an input matters")
+    at, sizes = np.arange(len(inputs)), np.linspace(10, 5, len(scales))  # as in _fits
+    for (name, found), size in zip(scales.items(), sizes, strict=True):
+        axes.plot(
+            at,
+            found,
+            linestyle="",
+            color=COLOURS[name],
+            marker=MARKERS[name],
+            markersize=size,
+            markerfacecolor="none",
+            markeredgewidth=1.2,
+            label=labels[name],
+        )
+    axes.axvspan(-0.5, matter - 0.5, color=BLUE, alpha=0.08, linewidth=0, label="inputs of the function")
+    axes.axhline(long, color=GREY, linewidth=1, linestyle=":", label="as much as the noise")
+    axes.set_yscale("log")
+    axes.set_xlim(-0.5, len(inputs) - 0.5)
+    every = -(-len(inputs) // 25)  # more names would lie on each other
+    axes.set_xticks(at[::every], inputs[::every])
+    axes.set_ylabel("length scale")
+    axes.legend(loc="upper left", fontsize=8.5)
+
+
+def _predictions(axes, exact, mean, sd):
+    axes.set_title(f"{len(exact)} new inputs")
+    axes.errorbar(exact, mean, 2 * sd, fmt=".", color=BLUE, ecolor=BLUE, elinewidth=0.6, alpha=0.5, markersize=3)
+    ends = [min(exact.min(), mean.min()), max(exact.max(), mean.max())]
+    axes.plot(ends, ends, color=INK, linewidth=0.8)
+    axes.set_xlabel("the function")
+    axes.set_ylabel("predicted, ± 2 standard deviations")
 
 
 def _record(axes, series, future):

@@ -1,12 +1,13 @@
 """The Cholesky decomposition of banded matrices, solving with it, and what its derivative solves.
 
-May import NumPy, SciPy, `overbar._messages`, and `banded`, `kernel` and `stacks` of the kernels.
+May import NumPy, SciPy, `overbar._messages`, and `banded`, `compiled`, `kernel` and `stacks` of the kernels.
 """
 
 import numpy as np
 import scipy.linalg
 
 from overbar._messages import bad_minor
+from overbar.kernels import _compiled
 from overbar.kernels._banded import without_corners
 from overbar.kernels._kernel import kernel
 from overbar.kernels._stacks import lapack, mH, refuse_not_finite
@@ -51,6 +52,14 @@ class _BlockBand:
         return flat[:-1].reshape(self.p, self.n)
 
 
+def _cleared(band):
+    """A lower band, with zeros put into its corners, whatever was computed there."""
+    n = band.shape[1]
+    for d in range(1, len(band)):
+        band[d, max(n - d, 0) :] = 0
+    return band
+
+
 #: Up to so many rows a real band is solved for as one system of band matrices, and not block by block.
 NARROW = 7
 
@@ -75,7 +84,7 @@ def _by_entries(L, E, trans):
     rest = without_corners(E, p - 1, 0).T.reshape(n * p, 1)
     X, zero = lapack("tbtrs", L.dtype)(system.reshape(-1, n * p), rest, uplo="L", trans=trans)
     if zero:  # on the diagonal of L, of which there is then no derivative
-        return np.full_like(L, np.nan)
+        return _cleared(np.full_like(L, np.nan))
     return without_corners(X.reshape(n, p).T, p - 1, 0)
 
 
@@ -85,7 +94,7 @@ def _is_narrow(L):
 
 @kernel("(p,n),(p,n)->(p,n)", "=")
 def banded_tangent(L, E):
-    """The lower band X with X Lᴴ + L Xᴴ = E, by entries or block by block."""
+    """The lower band X with X Lᴴ + L Xᴴ = E, by entries or block by block; zero in the corners."""
     L, E = (np.asarray(A, np.result_type(L, E)) for A in (L, E))
     if _is_narrow(L):
         return _by_entries(L, E, "N")
@@ -104,12 +113,13 @@ def banded_tangent(L, E):
         XD[J] = D[J] @ (phi * rest)
         if shape.count > J + 1:
             XC[J] = trsm(1, D[J], EC[J] - C[J] @ XD[J].conj().T, lower=1, side=1, trans_a=2)
-    return shape.band(XD, XC)
+    return _cleared(shape.band(XD, XC))
 
 
 @kernel("(p,n),(p,n)->(p,n)", "=")
 def banded_cotangent(L, G):
-    """The Y for which the band of S L is G, S as in `_hermitian_times`: the adjoint of `banded_tangent`."""
+    """The Y for which the band of S L is G, S as in `_hermitian_times`: the adjoint of `banded_tangent`; zero in the
+    corners."""
     L, G = (np.asarray(A, np.result_type(L, G)) for A in (L, G))
     if _is_narrow(L):
         return _by_entries(L, G, "T")
@@ -126,7 +136,32 @@ def banded_cotangent(L, G):
         rest = trsm(1, D[J], phi * (DH[J] @ D_bar), lower=1, trans_a=2)
         rest = trsm(1, D[J], rest, lower=1, side=1)
         H[J] = (rest + rest.conj().T) / 2
-    return shape.band(2 * np.tril(H) - H * np.eye(shape.size), B)  # an entry beside the diagonal stands for two
+    return _cleared(
+        shape.band(2 * np.tril(H) - H * np.eye(shape.size), B)
+    )  # an entry beside the diagonal stands for two
+
+
+#: From so many entries on, a loop over them is worth a compiler.
+MANY = 4096
+
+
+def _by_columns(loop, L, E):
+    """What a compiled loop gives of bands, which it has by columns. Where L has a zero on its diagonal there is no
+    derivative."""
+    if not L[0].all():
+        return _cleared(np.full_like(L, np.nan, np.result_type(L, E)))
+    columns = (np.ascontiguousarray(A.T, np.result_type(L, E)) for A in (L, E))
+    return np.ascontiguousarray(loop(*columns).T)
+
+
+@banded_tangent.implemented_by(when=lambda L, E: L.size >= MANY, available=_compiled.available)
+def _(L, E):
+    return _by_columns(_compiled.loops("cholesky").banded_tangent, L, E)
+
+
+@banded_cotangent.implemented_by(when=lambda L, G: L.size >= MANY, available=_compiled.available)
+def _(L, G):
+    return _by_columns(_compiled.loops("cholesky").banded_cotangent, L, G)
 
 
 def _stored(ab, lower, kind):
@@ -139,9 +174,8 @@ def _stored(ab, lower, kind):
 @kernel("(p,n)->(p,n)", "=")
 def pbtrf(ab, *, lower):
     """LAPACK's Cholesky factor, L or U, in the storage of the band."""
-    factor = np.zeros_like(ab)
     if ab.shape[1] == 0:
-        return factor
+        return np.zeros_like(ab)
     rows, band = _stored(ab, lower, ab.dtype)
     main = 0 if lower else -1
     band[main] = band[main].real
@@ -149,6 +183,9 @@ def pbtrf(ab, *, lower):
     found, info = lapack("pbtrf", ab.dtype)(band, lower=lower, overwrite_ab=True)
     if info > 0:
         raise np.linalg.LinAlgError(bad_minor("ab", (), info).replace("cholesky:", "cholesky_banded:"))
+    if found.shape == ab.shape:
+        return found
+    factor = np.zeros_like(ab)
     factor[rows] = found
     return factor
 
@@ -167,3 +204,20 @@ def pbtrs(cb, B, *, lower):
     _, band = _stored(cb, lower, kind)
     X, _ = lapack("pbtrs", kind)(band, B, lower=lower)
     return X
+
+
+@kernel("(p,n),(n,k),(n,k)->(p,n)", "=")
+def pbtrs_cotangent(L, X, B_bar):
+    """The band L̄ = −band(B̄ (Lᴴ X)ᴴ + X (Lᴴ B̄)ᴴ), a diagonal at a time. Corners of L are not read."""
+    L_bar = np.zeros(L.shape, np.result_type(L, X, B_bar))
+    p, n = L.shape
+    pairs = []
+    for P, Q in ((B_bar, X), (X, B_bar)):
+        V = np.zeros_like(L_bar, shape=(n, Q.shape[1]))  # Lᴴ Q
+        for d in range(min(p, n)):
+            V[: n - d] += np.conj(L[d, : n - d, None]) * Q[d:]
+        pairs.append((P, np.conj(V, out=V)))
+    for d in range(min(p, n)):
+        for P, V in pairs:
+            L_bar[d, : n - d] -= np.einsum("jk,jk->j", P[d:], V[: n - d])
+    return L_bar

@@ -13,8 +13,8 @@ from overbar.rules._banded import solve_banded
 from overbar.rules._banded_cholesky import cho_solve_banded, cholesky_banded
 from overbar.rules._cholesky import cholesky
 from overbar.rules._cholesky_update import cholesky_downdate, cholesky_update
-from overbar.rules._covariances import matern, matern_cross, rbf, rbf_cross, squared_distance, squared_distance_cross
 from overbar.rules._determinant import det
+from overbar.rules._distances import squared_distance, squared_distance_cross
 from overbar.rules._eig import eig, eigvals
 from overbar.rules._eigen import eigh
 from overbar.rules._eigen_generalized import eigh_generalized
@@ -54,6 +54,7 @@ from overbar.rules._riccati import solve_continuous_are, solve_discrete_are
 from overbar.rules._safe_cholesky import safe_cholesky
 from overbar.rules._schur import schur
 from overbar.rules._spectral_function import spectral_function
+from overbar.rules._stationary import matern, matern_cross, rational_quadratic, rational_quadratic_cross, rbf, rbf_cross
 from overbar.rules._svd import svd, svdvals
 from overbar.rules._symmetric import expmh, invsqrtmh, logmh, powmh, signmh, softplusmh, sqrtmh
 from overbar.rules._toeplitz import solve_toeplitz

@@ -255,7 +255,7 @@ class _mask(Primitive):
         """The entries of A where a mask is true, zero elsewhere (whatever A holds there, NaN too)."""
 
 class _matern(Primitive):
-    def __call__(self, X: Any, lengthscale: Any, variance: Any = None, nu: float = 2.5) -> Any:
+    def __call__(self, X: Any, lengthscale: Any, variance: Any = None, noise: Any = None, nu: float = 2.5) -> Any:
         """The Matérn covariance kᵢⱼ = v f(sᵢⱼ) of inputs, for ν = 1/2, 3/2 or 5/2, with their `squared_distance`
         sᵢⱼ."""
 
@@ -317,8 +317,17 @@ class _quadratic(Primitive):
     def __call__(self, A: Any, x: Any) -> Any:
         """The quadratic form c = xᵀ A x."""
 
+class _rational_quadratic(Primitive):
+    def __call__(self, X: Any, lengthscale: Any, alpha: Any = None, variance: Any = None, noise: Any = None) -> Any:
+        """The rational quadratic covariance kᵢⱼ = v (1 + sᵢⱼ/(2α))^−α of inputs, with their `squared_distance`
+        sᵢⱼ."""
+
+class _rational_quadratic_cross(Primitive):
+    def __call__(self, X: Any, X2: Any, lengthscale: Any, alpha: Any = None, variance: Any = None) -> Any:
+        """The rational quadratic covariance kᵢⱼ = v (1 + sᵢⱼ/(2α))^−α of inputs with others."""
+
 class _rbf(Primitive):
-    def __call__(self, X: Any, lengthscale: Any, variance: Any = None) -> Any:
+    def __call__(self, X: Any, lengthscale: Any, variance: Any = None, noise: Any = None) -> Any:
         """The squared exponential covariance kᵢⱼ = v exp(−sᵢⱼ/2) of inputs, with their `squared_distance` sᵢⱼ."""
 
 class _rbf_cross(Primitive):
@@ -686,6 +695,8 @@ power: _power
 powmh: _powmh
 qr: _qr
 quadratic: _quadratic
+rational_quadratic: _rational_quadratic
+rational_quadratic_cross: _rational_quadratic_cross
 rbf: _rbf
 rbf_cross: _rbf_cross
 reciprocal: _reciprocal
@@ -844,6 +855,8 @@ __all__ = [
     "powmh",
     "qr",
     "quadratic",
+    "rational_quadratic",
+    "rational_quadratic_cross",
     "rbf",
     "rbf_cross",
     "real",

@@ -1,10 +1,12 @@
 """Noise on the diagonal of a covariance matrix, or a shift of any square matrix.
 
-May import `overbar._namespace` and `overbar._primitive`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.all_pairs` and `rules.hyperparameters`.
 """
 
 from overbar._namespace import front, namespace
 from overbar._primitive import primitive
+from overbar.rules._all_pairs import diagonal_of
+from overbar.rules._hyperparameters import noise_of_rows
 
 
 def _for_each_row(noise, K):
@@ -20,7 +22,8 @@ def add_diagonal(K, noise):
     Parameters
     ----------
     K
-        A covariance matrix, `rbf` or `matern` for instance or sums and products of them, or any square matrix.
+        A covariance matrix, sums and products of several for instance, or any square matrix. (`rbf` and its like take
+        the noise themselves.)
     noise
         The variance of the noise, real and not negative: one for all, or one for each row.
 
@@ -54,26 +57,14 @@ def add_diagonal(K, noise):
     >>> float(pullback(np.array([[1.0, 2.0], [3.0, 4.0]]))[1])
     5.0
     """
-    xp, n, k = namespace(K), K.shape[-1], noise.shape[-1]
-    if k != 1 and None not in (n, k) and k != n:
-        raise front(K).ShapeError(
-            f"add_diagonal: argument noise of shape {tuple(noise.shape)} does not fit K of shape {tuple(K.shape)}. "
-            "Pass one number, or one for each row: its last dimension counts them, batch dimensions go in front of it."
-        )
-    message = (
-        "add_diagonal: argument noise is negative or NaN. It is a variance: parametrise it as exp(θ) or softplus(θ), "
-        "so that no step of an optimiser leads there."
-    )
-    rows = noise[..., None, :]
-    noise = front(K).require(rows, xp.all(rows >= 0, axis=(-2, -1)), message, "noise")[..., 0, :]
+    xp, noise = namespace(K), noise_of_rows("add_diagonal", noise, "K", K)
     size = xp.shape(K)[-1]
     shift = _for_each_row(noise, K)
     buffer = front(K).buffer(K, shift[..., None])
     if buffer is None:
         return K + xp.diagonal_embed(shift, size, size)
     buffer[...] = K
-    flat = xp.reshape(buffer, (*buffer.shape[:-2], size * size))  # the same memory
-    flat[..., :: size + 1] += shift
+    diagonal_of(buffer)[...] += shift
     return buffer
 
 

@@ -1,12 +1,14 @@
 """The Cholesky decomposition of a banded matrix, and solving with it.
 
-May import `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, `rules.banded` and `rules.triangular`. As in
-`rules.banded`, only the band is stored.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, `rules.banded` and `rules.triangular`.
+As in `rules.banded`, only the band is stored.
 """
+
+import numpy as np
 
 from overbar._namespace import front, namespace
 from overbar._primitive import once, primitive
-from overbar.kernels._banded_cholesky import banded_cotangent, banded_tangent, pbtrf, pbtrs
+from overbar.kernels._banded_cholesky import banded_cotangent, banded_tangent, pbtrf, pbtrs, pbtrs_cotangent
 from overbar.rules._banded import (
     band_of,
     band_times,
@@ -187,7 +189,7 @@ def cholesky_banded(ab, *, lower=False):
 @cholesky_banded.vjp
 def _(C_bar, C, ab, *, lower):
     if lower:
-        return (lambda: _without_corners(cholesky_band_cotangent(C, C_bar)),)
+        return (lambda: cholesky_band_cotangent(C, C_bar),)
     return (lambda: _upper(cholesky_band_cotangent(_lower(C), _lower(C_bar))),)
 
 
@@ -200,7 +202,11 @@ def _(C, ab, *, lower):
 
 def _without_corners(ab):
     """A lower band with zeros in its corners, also where NaN or infinity was multiplied by zero."""
-    return _lower(_upper(ab))
+    xp, (p, n) = namespace(ab), ab.shape[-2:]
+    if n is None:  # while a graph is built
+        return _lower(_upper(ab))
+    inside = np.arange(p)[:, None] + np.arange(n) < n
+    return xp.where(xp.constant(inside, ab), ab, xp.zeros_like(ab[..., :1, :]))
 
 
 @cholesky_banded.samples
@@ -286,10 +292,14 @@ def cho_solve_banded(cb, b, *, lower=False):
 
 @cho_solve_banded.vjp
 def _(X_bar, X, cb, b, *, lower):
-    L, below = _without_corners(cb) if lower else _lower(cb), cb.shape[-2] - 1
+    library, below = front(cb, X, X_bar), cb.shape[-2] - 1
     b_bar = once(lambda: cho_solve_banded(cb, X_bar, lower=lower))
 
     def cb_bar():
+        if library.on_the_host(cb) and library.may_write(cb, X, X_bar):
+            (bar,) = library.compute(pbtrs_cotangent, cb if lower else _lower(cb), X, b_bar())
+            return bar if lower else _upper(bar)
+        L = _without_corners(cb) if lower else _lower(cb)
         terms = [(b_bar(), band_times(L, X, below, 0, True)), (X, band_times(L, b_bar(), below, 0, True))]
         bar = -total_of(band_of(P, Q, below, 0) for P, Q in terms)
         return bar if lower else _upper(bar)

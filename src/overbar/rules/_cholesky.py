@@ -1,11 +1,12 @@
 """The Cholesky decomposition, by the rules of Murray (2016), "Differentiation of the Cholesky decomposition",
 arXiv:1602.07527.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.failing`, `rules.halving` and `rules.masking`.
+May import `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, `rules.failing` and `rules.halving`.
 """
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
+from overbar.kernels._small_cholesky import cholesky_cotangent, for_loops
 from overbar.rules._failing import what_on_error
 from overbar.rules._halving import by_size, split_at
 
@@ -167,7 +168,11 @@ def reverse_symbolic(L, L_bar):
 
 
 def reverse(L, L_bar):
-    """The same, on blocks where L is large."""
+    """The same, on blocks where L is large; of many small matrices by a compiled loop, where there is one and nobody
+    watches."""
+    library = front(L, L_bar)
+    if for_loops(L) and library.on_the_host(L) and library.may_write(L, L_bar):
+        return library.compute(cholesky_cotangent, L, L_bar)[0]
     return by_size(reverse_recursive, L, L_bar)
 
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from overbar._namespace import front, mT, namespace
+from overbar._namespace import front, known_shape, mT, namespace
 from overbar._primitive import dtype_name, once, primitive
 from overbar.rules._exponential_sums import logsumexp, softmax
 
@@ -252,7 +252,7 @@ def with_classes(logits, targets):
     if not known.xp.is_floating(x) or not hasattr(targets, "dtype"):
         return logits, targets
     xp = known.xp
-    _check_targets(known, targets, _shape(targets), _shape(x))
+    _check_targets(known, targets, known_shape(targets), known_shape(x))
     if not _holds_integers(targets) or len(targets.shape) >= len(x.shape):
         return logits, targets
     n = xp.shape(x)[-1]
@@ -293,11 +293,6 @@ def _check_targets(known, targets, given, shape):
             f"softmax_cross_entropy: argument targets of shape {given}, beside logits of shape {shape}, {problem}: "
             f"{remedy}."
         )
-
-
-def _shape(x):
-    """The shape, None where its rank is unknown. (In words that a compiler reads before it calls the primitive.)"""
-    return None if getattr(x.shape, "rank", 0) is None else tuple(x.shape)
 
 
 def _holds_integers(x):

@@ -1,0 +1,284 @@
+"""The log marginal likelihood of a Gaussian process, and its predictions.
+
+May import `overbar._namespace`, `overbar.rules` and `gp.kernels`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from overbar import rules
+from overbar._namespace import front, known_shape, mT, namespace
+from overbar.gp._kernels import variances, with_noise
+
+__all__ = ["GPPrediction", "gp_log_marginal_likelihood", "gp_predict"]
+
+
+def gp_log_marginal_likelihood(X: Any, y: Any, kernel: Any, noise: Any, *, mean: Any = 0.0) -> Any:
+    """The logarithm of the density of data under a Gaussian process, log N(y | m(X), K), with K = k(X) + diag(noise).
+
+    Parameters
+    ----------
+    X : array (..., n, D)
+        The inputs, as rows.
+    y : array (..., n)
+        The outputs. Several for the same inputs are batch dimensions: K is factorised once.
+    kernel : callable
+        The covariance function: one of `overbar.gp`, sums and products of them, or what is called likewise.
+    noise : float or array
+        The variance of the noise, not negative: one number, or one for each row of X; batch dimensions in front.
+    mean : float, array or callable
+        The mean: a number, one for each output, (..., 1), or a function that makes an array (..., n) of the inputs.
+
+    Returns
+    -------
+    array (...)
+        One for each output. Differentiable by all arrays, those of the kernel included, to any order.
+
+    Raises
+    ------
+    LinAlgError of the array's library
+        K is not positive definite: points coincide, or nearly, and there is no noise. A length scale or a variance is
+        not positive, or the noise is negative.
+    The library's error for shapes
+        X has no rows, y another length than X, or the kernel gave no n by n array.
+
+    Notes
+    -----
+    `gaussian_logpdf` of y, the mean and `add_diagonal` of k(X), whose docstrings have the derivatives:
+    K̄ = ½ (α αᵀ − K⁻¹) with α = K⁻¹ (y − m). Source: Rasmussen & Williams (2006), equations 2.30 and 5.9. Cost: value
+    and gradient together some two or three Cholesky decompositions.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> from overbar import gp
+    >>> X, y = np.array([[0.0], [1.0], [3.0]]), np.array([0.5, 0.7, -1.0])
+    >>> def loss(kernel, noise):
+    ...     return -overbar.gp_log_marginal_likelihood(X, y, kernel, noise)
+    >>> value, (bars, noise_bar) = overbar.value_and_grad(loss, argnums=(0, 1))(gp.RBF(1.5) + gp.Matern(0.5), 0.1)
+    >>> value.round(4), bars.first.lengthscale.round(4), bars.second.variance.round(4)
+    (np.float64(4.1831), np.float64(0.0107), np.float64(0.5693))
+    """
+    known, (X, y), n = _data("gp_log_marginal_likelihood", X, y)
+    K = _covariance("gp_log_marginal_likelihood", X, kernel, noise, n)
+    m = _mean("gp_log_marginal_likelihood", mean, X, y)
+    return _factorised("gp_log_marginal_likelihood", known, lambda: rules.gaussian_logpdf(y, m, K))
+
+
+class GPPrediction(NamedTuple):
+    """What a Gaussian process says of new inputs: the distribution of its values there.
+
+    Attributes
+    ----------
+    mean : array (..., m)
+    variance : array (..., m)
+        The diagonal of the covariance, never negative.
+    covariance : array (..., m, m) or None
+        Where it was asked for, or samples.
+    samples : array (..., m) or None
+        Where they were asked for.
+    """
+
+    mean: Any
+    variance: Any
+    covariance: Any = None
+    samples: Any = None
+
+
+def gp_predict(
+    X: Any,
+    y: Any,
+    kernel: Any,
+    noise: Any,
+    X_new: Any,
+    *,
+    mean: Any = 0.0,
+    covariance: bool = False,
+    noise_new: Any = None,
+    normals: Any = None,
+) -> GPPrediction:
+    """The mean and the variance of a Gaussian process at new inputs, given data; its covariance there, and samples.
+
+    Parameters
+    ----------
+    X, y, kernel, noise, mean
+        As for `gp_log_marginal_likelihood`.
+    X_new : array (..., m, D)
+        Where to predict, as rows.
+    covariance : bool
+        Return the covariance of the predictions, too.
+    noise_new : float or array, optional
+        The variance of the noise of new observations, one number or one for each row of X_new: mean, variance,
+        covariance and samples are those of observations then. By default they are those of the function itself.
+    normals : array (..., m), optional
+        Independent standard normal numbers, from the generator of your choice: makes samples of them, as many as there
+        are. The samples depend smoothly on everything else, and are differentiable ("reparametrised").
+
+    Returns
+    -------
+    GPPrediction
+        With `mean`, `variance`, `covariance` and `samples`; the last two are None unless asked for. All are
+        differentiable by all arrays, to any order.
+
+    Raises
+    ------
+    As `gp_log_marginal_likelihood`; X_new has other columns than X.
+
+    Notes
+    -----
+    With K = L Lᵀ, V = L⁻¹ k(X, X*) and z = L⁻¹ (y − m(X)),
+
+        mean = m(X*) + Vᵀ z,    covariance = k(X*) − Vᵀ V,
+
+    so K is factorised once, and what the variance is the difference of are two sums of squares. Where rounding makes a
+    variance negative it is 0, with a derivative of zero, which is what it has where it is least.
+
+    Samples are mean + C ε, where C Cᵀ is the covariance. Near data it is singular but for rounding, so that C is
+    `safe_cholesky`'s, whose first jitter is 1e-8 of the prior variance (1e-6 in single precision).
+
+    Source: Rasmussen & Williams (2006), algorithm 2.1. Cost: one Cholesky decomposition and m solved triangles; a
+    covariance m² n operations more, samples another decomposition.
+
+    Examples
+    --------
+    >>> import numpy as np, overbar
+    >>> from overbar import gp
+    >>> X, y = np.array([[0.0], [1.0], [3.0]]), np.array([0.5, 0.7, -1.0])
+    >>> mean, variance, *_ = overbar.gp_predict(X, y, gp.RBF(1.5), 1e-6, np.array([[1.0], [2.0], [9.0]]))
+    >>> mean.round(3), variance.round(3)
+    (array([ 0.7  , -0.032, -0.001]), array([0.   , 0.045, 1.   ]))
+    """
+    known, (X, y, X_new), n = _data("gp_predict", X, y, X_new)
+    K = _covariance("gp_predict", X, kernel, noise, n)
+    L = _factorised("gp_predict", known, lambda: rules.cholesky(K))
+    V = rules.solve_triangular(L, _of_shape("gp_predict", kernel(X, X_new), X, n, X_new), upper=False)
+    z = rules.solve_triangular(L, (y - _mean("gp_predict", mean, X, y))[..., None], upper=False)
+    xp = namespace(V)
+    expected = (mT(V) @ z)[..., 0]
+    expected = expected + _mean("gp_predict", mean, X_new, expected)
+    if not covariance and normals is None:
+        prior = variances(kernel, X_new)
+        return GPPrediction(expected, _noisy(_not_negative(xp, prior - xp.sum(V * V, axis=-2)), noise_new))
+    prior = _of_shape("gp_predict", kernel(X_new), X_new, _rows(X_new))
+    scale = xp.detached(xp.power_of_two(prior))
+    C = prior - mT(V) @ V
+    if noise_new is not None:
+        C = rules.add_diagonal(C, noise_new)
+    variance = _not_negative(xp, xp.diagonal(C))
+    if normals is None:
+        return GPPrediction(expected, variance, C)
+    (normals,) = front(C, normals).as_arrays([normals])
+    shape, m = known_shape(normals), _rows(X_new)
+    if shape is not None and not (len(shape) and _agree(shape[-1], m)):
+        raise front(C).ShapeError(
+            f"gp_predict: argument normals of shape {tuple(shape)} does not fit X_new with {m} rows. Its last "
+            "dimension has a number for each new input, and the dimensions in front count the samples."
+        )
+    root, _ = rules.safe_cholesky(C / scale)
+    moved = rules.matmul(root, normals[..., None])[..., 0] * xp.sqrt(scale[..., 0])
+    return GPPrediction(expected, variance, C, expected + moved)
+
+
+# -- what both have in common ------------------------------------------------------------------------------------------
+
+
+def _rows(X):
+    shape = known_shape(X)
+    return None if shape is None else shape[-2]
+
+
+def _data(function, X, y, *new):
+    """The front of the data, the data as its arrays, and the number of rows, None where it is unknown."""
+    known = front(X, y, *new)
+    X, y, *new = known.as_arrays([X, y, *new])
+    shapes = [known_shape(A) for A in (X, *new)]
+    for argument, shape in zip(("X", "X_new"), shapes, strict=False):
+        if shape is not None and len(shape) < 2:
+            raise known.ShapeError(
+                f"{function}: argument {argument} of shape {tuple(shape)} has no rows. It needs a row for each point "
+                f"and a column for each input: {argument}[:, None] where there is one input."
+            )
+    if None not in shapes and not _agree(shapes[0][-1], shapes[-1][-1]):
+        raise known.ShapeError(
+            f"{function}: argument X_new of shape {tuple(shapes[1])} does not fit X of shape {tuple(shapes[0])}. Both "
+            "have a column for each input."
+        )
+    n, of_y = None if shapes[0] is None else shapes[0][-2], known_shape(y)
+    if of_y is not None and (len(of_y) == 0 or not _agree(of_y[-1], n)):
+        raise known.ShapeError(
+            f"{function}: argument y of shape {tuple(of_y)} does not fit X of shape {tuple(shapes[0])}. Its last "
+            f"dimension has a number for each of the {n} rows of X; several outputs are dimensions in front of it: the "
+            "transpose of a matrix with outputs as columns, y[:, 0] of one with a single column."
+        )
+    return known, [X, y, *new], n
+
+
+def _agree(size, other):
+    return size is None or other is None or size == other
+
+
+def _of_shape(function, K, X, n, X2=None):
+    """What a kernel gave, if it has the right shape."""
+    shape, m = known_shape(K), n if X2 is None else _rows(X2)
+    if shape is not None and not (len(shape) >= 2 and _agree(shape[-2], n) and _agree(shape[-1], m)):
+        what = "kernel(X)" if X2 is None else "kernel(X, X_new)"
+        raise front(K).ShapeError(
+            f"{function}: {what} is an array of shape {tuple(shape)}, and must be {n} by {m}. Argument kernel is a "
+            "function of inputs, or of two sets of them, as those of overbar.gp are."
+        )
+    return K
+
+
+def _covariance(function, X, kernel, noise, n):
+    if hasattr(kernel, "noisy"):
+        return _of_shape(function, with_noise(kernel, X, noise), X, n)
+    return rules.add_diagonal(_of_shape(function, kernel(X), X, n), noise)
+
+
+def _mean(function, mean, X, like):
+    """The mean at inputs, an array like one of outputs there."""
+    if callable(mean):
+        found = mean(X)
+        shape, n = known_shape(found), _rows(X)
+        if shape is not None and not (len(shape) and _agree(shape[-1], n)):
+            raise front(X).ShapeError(
+                f"{function}: argument mean gave an array of shape {tuple(shape)} for {n} inputs. Its last dimension "
+                "has a number for each input."
+            )
+        return found
+    shape = getattr(mean, "shape", ())
+    if len(shape) and shape[-1] != 1:
+        raise front(X).ShapeError(
+            f"{function}: argument mean of shape {tuple(shape)} is neither a number nor one for each output, with a "
+            "last dimension of 1. Pass a function of the inputs for a mean that depends on them: it is asked at new "
+            "inputs, too."
+        )
+    return mean + namespace(like).zeros_like(like)
+
+
+def _not_negative(xp, x):
+    return xp.where(x < 0, xp.zeros_like(x), x)
+
+
+def _noisy(variance, noise):
+    """The variance of observations: `add_diagonal` of matrices of one row, which looks at the noise."""
+    if noise is None:
+        return variance
+    each = noise[..., None] if getattr(noise, "shape", ()) != () else noise
+    return rules.add_diagonal(variance[..., None, None], each)[..., 0, 0]
+
+
+def _factorised(function, known, compute):
+    """``compute()``, with what can be done where K = k(X) + diag(noise) is not positive definite."""
+    try:
+        return compute()
+    except Exception as error:
+        if "not positive definite" not in str(error):
+            raise
+        raise known.LinAlgError(
+            f"{function}: the covariance of the data, kernel(X) with argument noise on its diagonal, is not positive "
+            "definite. Points in X coincide, or are near each other beside the length scale, and the noise is zero or "
+            "too small: pass a larger noise, or use safe_cholesky of the covariance, and gaussian_logpdf_cholesky, "
+            f"which add the least jitter that works. ({error})"
+        ) from error

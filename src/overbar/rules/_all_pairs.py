@@ -1,0 +1,157 @@
+"""Functions of all pairs of rows of one matrix or two, and the sums over pairs that their derivatives are.
+
+May import `overbar._namespace` and `overbar._primitive`. Where memory may be written to and nobody watches, large
+matrices are computed by blocks of rows that stay in the cache, and of a symmetric one only the blocks on and below the
+diagonal: passing through memory takes longer than all else.
+
+What is computed of pairs is an object with the rows ``Y`` and ``Z``, and ``own`` where they are one set; with ``rows(i,
+j, k)``, the matrix of the rows i to j of Y with the first k of Z, in memory of its own; and with ``all()``, the whole
+matrix, of one set of rows symmetric to the last bit.
+"""
+
+from overbar._namespace import front, mT, namespace
+from overbar._primitive import once
+
+#: The entries of a block of rows.
+BLOCK = 2**17
+
+#: For so many columns, two products take less time than one with the sum of a matrix and its transpose.
+THIN = 16
+
+
+def _blocks(n, m, own):
+    """From which row to which a block goes, and how many columns it has."""
+    rows = max(1, BLOCK // max(1, m))
+    for i in range(0, n, rows):
+        j = min(i + rows, n)
+        yield i, j, j if own else m
+
+
+def _large(n, m):
+    return None not in (n, m) and n * m > BLOCK
+
+
+def of_pairs(function, pairs, *numbers, variance=None, diagonal=None):
+    """v f(S), S the matrix of the pairs, where ``f(S, *numbers)`` is a function entry by entry; with another diagonal
+    (..., n), if one is given."""
+    xp = namespace(pairs.Y)
+    n, m = pairs.Y.shape[-2], pairs.Z.shape[-2]
+    room = None
+    if _large(n, m):
+        columns = [xp.sum(Y, axis=-1, keepdims=True) for Y in (pairs.Y, pairs.Z)]
+        others = [x for x in (*numbers, variance, None if diagonal is None else diagonal[..., None]) if x is not None]
+        room = front(*columns).buffer(columns[0], mT(columns[1]), *others)
+    if room is None:
+        K = function(pairs.all(), *numbers)
+        K = K if variance is None else variance * K
+        return K if diagonal is None else xp.fill_diagonal(K, diagonal)
+    for i, j, k in _blocks(n, m, pairs.own):
+        K = function(pairs.rows(i, j, k), *numbers)
+        if variance is not None:
+            K = K * variance
+        room[..., i:j, :k] = K
+        if pairs.own:
+            corner = xp.tril(K[..., i:])
+            room[..., i:j, i:j] = corner + mT(xp.tril(corner, k=-1))
+            room[..., :i, i:j] = mT(K[..., :i])
+    if diagonal is not None:
+        diagonal_of(room)[...] = diagonal
+    return room
+
+
+def diagonal_of(A):
+    """The diagonal of a square matrix that may be written to, to write to it."""
+    n = A.shape[-1]
+    return namespace(A).reshape(A, (*A.shape[:-2], n * n))[..., :: n + 1]
+
+
+def sums_of_pairs(K_bar, K, sets, S, pairs, given, slope=None, relative=()):
+    """Sums over the pairs, for rules. With G = K̄ ∘ K, without its diagonal in one set of rows, or G = K̄ where K is
+    None, and H = G ∘ ρ(S), where ρ is `slope`, or 1: two lists of functions.
+
+    The first gives, for each set of rows, Zᵀ Hᵀ with the row sums of H below it, and Yᵀ H with the column sums; for one
+    set Zᵀ (H + Hᵀ) with its row sums. The second gives the sum of the entries of G, and of G ∘ τ(S) for each function τ
+    among `relative`. ``sets()`` are the rows; ``S()`` is the matrix of the pairs, which can be differentiated;
+    ``pairs()`` computes a part of it; and `given` are all arrays that somebody may watch.
+    """
+    if _large(*K_bar.shape[-2:]) and front(*given).may_write(*given):
+        return _by_blocks(K_bar, K, sets, pairs, slope, relative)
+    return _at_once(K_bar, K, sets, S, slope, relative)
+
+
+def _columns(Y):
+    """The transpose of Y with a row of ones below it: the libraries multiply matrices of few rows faster than such of
+    few columns."""
+    xp = namespace(Y)
+    one = xp.ones_like(xp.sum(Y, axis=-1, keepdims=True))
+    return xp.concat([mT(Y), mT(one)], axis=-2)
+
+
+def _at_once(K_bar, K, sets, S, slope, relative):
+    xp = namespace(K_bar)
+    columns = once(lambda: [_columns(Y) for Y in sets()])
+    own = len(sets()) == 1
+
+    @once
+    def G():
+        if K is None:
+            return K_bar
+        product = K_bar * K
+        return xp.fill_diagonal(product, xp.zeros_like(product[..., 0])) if own else product
+
+    H = G if slope is None else once(lambda: slope(S()) * G())
+
+    def first():
+        Z, D = columns()[-1], sets()[0].shape[-1]
+        if not own:
+            return Z @ mT(H())
+        if D is not None and D <= THIN:
+            return Z @ mT(H()) + Z @ H()
+        return Z @ (H() + mT(H()))
+
+    products = [first] if own else [first, lambda: columns()[0] @ H()]
+    of_others = [lambda tau=tau: xp.sum(G() * tau(S()), axis=(-2, -1)) for tau in relative]
+    return products, [lambda: xp.sum(G(), axis=(-2, -1)), *of_others]
+
+
+def _by_blocks(K_bar, K, sets, pairs, slope, relative):
+    """In one pass and without a matrix beside K̄ and K."""
+    xp, own = namespace(K_bar), len(sets()) == 1
+    # reading what is above the diagonal together with what is below takes longer than another thin product
+    folded = own and (slope is not None or relative or sets()[0].shape[-1] > THIN)
+
+    @once
+    def computed():
+        columns = [_columns(Y) for Y in sets()]
+        matrix = pairs() if slope is not None or relative else None
+        products, sums = [_zeros(K_bar[..., :1], columns[0])], [0] * (1 + len(relative))
+        if not own:
+            products.append(_zeros(mT(K_bar[..., :1, :]), columns[1]))
+        for i, j, k in _blocks(*K_bar.shape[-2:], folded):
+            G = K_bar[..., i:j, :k]
+            if folded:
+                # with what is above the diagonal; the block on it is there as it is, and counts once
+                G = xp.concat([G[..., :i] + mT(K_bar[..., :i, i:j]), G[..., i:]], axis=-1)
+            if K is not None:
+                G = G * K[..., i:j, :k]
+                if own:
+                    G[..., i:j] = xp.fill_diagonal(G[..., i:j], xp.zeros_like(G[..., 0]))
+            S = matrix and matrix.rows(i, j, k)
+            for which, tau in enumerate((None, *relative)):
+                sums[which] = sums[which] + xp.sum(G if tau is None else G * tau(S), axis=(-2, -1))
+            H = G if slope is None else slope(S) * G
+            products[0][..., i:j] += columns[-1][..., :k] @ mT(H)
+            products[-1][..., :k] += columns[0][..., i:j] @ H
+        return products, sums
+
+    return (
+        [lambda which=which: computed()[0][which] for which in range(len(sets()))],
+        [lambda which=which: computed()[1][which] for which in range(1 + len(relative))],
+    )
+
+
+def _zeros(column, columns):
+    """Room for products of these columns, in as many batch dimensions as a column of the matrix has."""
+    product = front(column).buffer(mT(column), columns)
+    product[...] = 0
+    return product

@@ -1,0 +1,216 @@
+"""Kernels that numba compiles, against what computes the same without it. May import NumPy, `overbar`, the fronts and
+`tests`."""
+
+import os
+
+import numpy as np
+import pytest
+
+import overbar
+from overbar.kernels import _compiled
+from overbar.kernels._banded_cholesky import banded_cotangent, banded_tangent
+from overbar.kernels._small_cholesky import FEWEST, LARGEST, cholesky_cotangent, for_loops
+from overbar.rules._cholesky import reverse_recursive
+from tests.compare import close
+from tests.frameworks import torch, torch_ops
+from tests.processes import run_python
+
+needs_numba = pytest.mark.skipif(not _compiled.available(), reason="numba is not installed")
+
+BANDED = [banded_tangent, banded_cotangent]
+
+
+def band(p, n, dtype, rng, corners=0.0):
+    """A lower band, with something in its corners."""
+    ab = rng.normal(size=(p, n)) + (1j * rng.normal(size=(p, n)) if np.dtype(dtype).kind == "c" else 0)
+    for d in range(1, p):
+        ab[d, max(n - d, 0) :] = corners
+    return ab.astype(dtype)
+
+
+def bands(p, n, dtype, corners=np.nan):
+    """A factor, and a band with real numbers on its diagonal."""
+    rng = np.random.default_rng(p * n)
+    L, E = band(p, n, dtype, rng, corners), band(p, n, dtype, rng, corners)
+    L[0], E[0] = 2 * p + np.abs(L[0]), E[0].real
+    return L, E
+
+
+def tolerance(dtype):
+    return 200 * np.finfo(dtype).eps
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
+@pytest.mark.parametrize("shape", [(1, 6), (2, 1), (3, 50), (8, 40), (9, 33), (7, 4)])
+@pytest.mark.parametrize("kernel", BANDED)
+def test_bands(kernel, shape, dtype):
+    L, E = bands(*shape, dtype, 0.0)
+    loop, expected = kernel.others[-1].function(L, E), kernel.function(L, E)
+    assert loop.dtype == dtype
+    close(loop, expected, tolerance(dtype))
+    # what lies outside of the matrix is not read, and is zero afterwards
+    L, E = bands(*shape, dtype, np.nan)
+    np.testing.assert_array_equal(kernel.others[-1].function(L, E), loop)
+
+
+@needs_numba
+@pytest.mark.parametrize("kernel", BANDED)
+def test_a_zero_on_the_diagonal_of_a_band_leaves_no_derivative(kernel):
+    L, E = bands(4, 12, "d", 0.0)
+    L[0, 5] = 0
+    inside = np.arange(4)[:, None] + np.arange(12) < 12
+    for compute in (kernel.function, kernel.others[-1].function):
+        np.testing.assert_array_equal(np.isnan(compute(L, E)), inside)
+
+
+@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize("front", ["numpy", "torch"])
+def test_a_large_band_by_whatever_computes_it(front, lower):
+    """The reverse rule beside the forward rule, and both beside differences of values."""
+    n, p = 3000, 3
+    rng = np.random.default_rng(5)
+    ab, ab_dot, weights = (band(p, n, "d", rng) for _ in range(3))
+    ab[0] = 8 + np.abs(ab[0])
+    if not lower:
+        ab, ab_dot, weights = (A[::-1, ::-1].copy() for A in (ab, ab_dot, weights))
+
+    def f(ab):
+        return overbar.cholesky_banded(ab, lower=lower)
+
+    if front == "numpy":
+        value, pullback = overbar.vjp(f, ab)
+        bar, change = pullback(weights)[0], overbar.jvp(f, (ab,), (ab_dot,))[1]
+    else:
+        x = torch.tensor(ab, requires_grad=True)
+        value = torch_ops.cholesky_banded(x, lower=lower)
+        bar = torch.autograd.grad(value, x, torch.tensor(weights))[0].numpy()
+        change = overbar.jvp(f, (ab,), (ab_dot,))[1]
+    step = 1e-6
+    differences = (f(ab + step * ab_dot) - f(ab - step * ab_dot)) / (2 * step)
+    close(change, differences, 1e-8)
+    assert np.sum(bar * ab_dot) == pytest.approx(np.sum(weights * change), rel=1e-11)
+
+
+def factors(count, n, dtype):
+    """Factors with something above their diagonals, and bars alike."""
+    rng = np.random.default_rng(count + n)
+    X = rng.normal(size=(count, n, n))
+    L = np.linalg.cholesky(X @ X.mT + n * np.eye(n)) + np.triu(np.full((n, n), np.nan), 1)
+    L_bar = rng.normal(size=(count, n, n)) + np.triu(np.full((n, n), np.inf), 1)
+    return L.astype(dtype), L_bar.astype(dtype)
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize(("count", "n"), [(1, 1), (5, 2), (8, 3), (19, 8), (3, 33), (2, LARGEST)])
+def test_many_small_matrices(count, n, dtype):
+    """Each is computed as the rule in words has it, however many there are; the upper triangles are not read."""
+    L, L_bar = factors(count, n, dtype)
+    (A_bar,) = cholesky_cotangent(L, L_bar)
+    assert A_bar.dtype == L.dtype
+    close(A_bar, reverse_recursive(np.tril(L), np.tril(L_bar), depth=0), tolerance(dtype))
+    np.testing.assert_array_equal(A_bar, A_bar.mT)
+
+
+@needs_numba
+def test_one_matrix_without_a_derivative_leaves_the_others_theirs():
+    L, L_bar = factors(11, 4, "d")
+    L, L_bar = np.tril(L), np.tril(L_bar)
+    (expected,) = cholesky_cotangent(L, L_bar)
+    L[2, 1, 1], L_bar[5, 3, 0], L[7] = 0, np.inf, np.nan
+    (A_bar,) = cholesky_cotangent(L, L_bar)
+    lost = [2, 5, 7]
+    assert not np.isfinite(A_bar[lost]).all((-2, -1)).any()
+    np.testing.assert_array_equal(np.delete(A_bar, lost, 0), np.delete(expected, lost, 0))
+
+
+def test_where_the_loop_is_taken():
+    """For many small real matrices, where there is numba; nothing else asks for it."""
+    many = np.empty((FEWEST, 1, 1))
+    assert for_loops(many) == _compiled.available()
+    for other in (many[0], many[:-1], many.astype(complex), np.empty((2, LARGEST + 1, LARGEST + 1)), many[:, :0, :0]):
+        assert not for_loops(other)
+
+
+def definite(count, n):
+    rng = np.random.default_rng(n)
+    X = rng.normal(size=(count, n, n))
+    return X @ X.mT + n * np.eye(n), rng.normal(size=(count, n, n))
+
+
+@pytest.mark.parametrize("upper", [False, True])
+def test_derivatives_of_a_batch(upper):
+    """First and second ones, of a batch that is large enough for the loop, are those of each matrix by itself."""
+    A, weights = definite(300, 4)
+
+    def f(A):
+        return overbar.cholesky(A, upper=upper)
+
+    def gradient(A, weights):
+        return overbar.vjp(f, A)[1](weights)[0]
+
+    bars = gradient(A, weights)
+    second = overbar.vjp(gradient, A, weights)[1](weights)[0]
+    for i in (0, 7, 299):
+        close(bars[i], gradient(A[i], weights[i]), 1e-13)
+        close(second[i], overbar.vjp(gradient, A[i], weights[i])[1](weights[i])[0], 1e-12)
+
+
+def test_torch_takes_it_where_nobody_watches():
+    """A backward pass, one that will be differentiated, a forward derivative and vmap agree with PyTorch's own."""
+    A, weights = (torch.tensor(x) for x in definite(300, 4))
+    A.requires_grad_()
+
+    def derivatives(cholesky):
+        # of a symmetric matrix, which PyTorch does not know in every mode
+        def f(A):
+            return cholesky((A + A.mT) / 2)
+
+        (bar,) = torch.autograd.grad(f(A), A, weights)
+        (again,) = torch.autograd.grad(f(A), A, weights, create_graph=True)
+        (second,) = torch.autograd.grad(again, A, weights)
+        inside = torch.func.vmap(torch.func.grad(lambda A, w: (f(A) * w).sum()))(A, weights)
+        return bar, again, second, torch.func.jvp(f, (A,), (weights,))[1], inside
+
+    for ours, theirs in zip(derivatives(torch_ops.cholesky), derivatives(torch.linalg.cholesky), strict=True):
+        close(ours.detach().numpy(), theirs.detach().numpy(), 1e-12)
+    compiled = torch.compile(torch_ops.cholesky, backend="aot_eager", fullgraph=True)
+    (bar,) = torch.autograd.grad(compiled(A), A, weights)
+    close(bar.numpy(), derivatives(torch_ops.cholesky)[0].detach().numpy(), 1e-12)
+
+
+WITHOUT = """
+import sys
+import numpy as np, overbar
+A = np.eye(4) + np.ones((300, 4, 4))
+bar = overbar.vjp(overbar.cholesky, A)[1](A)[0]
+print("numba" in sys.modules, bar[0, 1, 0])
+"""
+
+
+def test_what_asks_for_no_loop_imports_no_compiler():
+    code = "import sys, overbar, numpy as np; overbar.vjp(overbar.cholesky, np.eye(3)); print('numba' in sys.modules)"
+    assert run_python("-c", code).stdout.split() == ["False"]
+
+
+def test_the_environment_switches_it_off():
+    without = run_python("-c", WITHOUT, environment={"OVERBAR_COMPILED": "0"})
+    assert without.returncode == 0, without.stderr
+    found, entry = without.stdout.split()
+    assert found == "False"
+    A = np.eye(4) + np.ones((300, 4, 4))
+    assert overbar.vjp(overbar.cholesky, A)[1](A)[0][0, 1, 0] == pytest.approx(float(entry), rel=1e-13)
+
+
+@needs_numba
+def test_where_nothing_can_be_stored_it_is_compiled_each_time(tmp_path):
+    """A package that only its owner may write to, and no home: numba finds no folder for what it has compiled."""
+    code = (
+        "import numba.core.caching as c; c.CacheImpl._locator_classes = []\n"
+        "from overbar.kernels._small_cholesky import cholesky_cotangent\nimport numpy as np\n"
+        "print(cholesky_cotangent(np.eye(2), np.eye(2))[0])"
+    )
+    found = run_python("-c", code, cwd=tmp_path, environment={"HOME": os.devnull})
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.split() == ["[[0.5", "0.", "]", "[0.", "0.5]]"]
