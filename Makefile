@@ -36,7 +36,7 @@ TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test test-rest test-all setup lint format bench docs site coverage operators notebooks clean distclean
+.PHONY: help demo quick test test-rest test-all peers setup lint format bench docs site coverage operators notebooks clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,19 @@ test-rest: $(STAMP) ## run the tests that `make test` leaves out
 
 test-all: lint ## check the style, then run every test, those of the wrappers for every primitive (an hour)
 	OVERBAR_TESTS=all $(PYTEST) $(ARGS)
+
+# A library that cannot be had is left out, and its tests are skipped. GPflow asks for a NumPy older than ours, and runs
+# beside ours.
+peers: $(STAMP) ## test models of GPyTorch, BoTorch, Pyro, GPflow and TFP on our ops, as far as these can be installed
+	@install() { \
+		$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c constraints.txt "$$@" </dev/null || \
+		echo "No $$*: what needs it is skipped." >&2; \
+	}; \
+	$(BIN)/python -c 'import tomllib; \
+	print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["peers"], sep="\n")' | \
+	while read -r wanted; do install "$$wanted"; done; \
+	install --no-deps "gpflow>=2.10"
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/peers tests/notebooks -k "peers or botorch" $(ARGS)
 
 setup: $(STAMP) ## make .venv with everything that overbar, its tests and its notebooks use
 
@@ -95,7 +108,10 @@ operators: $(STAMP) ## run PyTorch's operator database and write docs/operator_d
 # By nbclient's own interface, because its command keeps no option that leaves the times out: without them, a notebook
 # whose results did not change does not change either.
 notebooks: $(STAMP) ## execute the notebooks anew and save them with their outputs
-	@set -e; for notebook in notebooks/*.ipynb; do echo "$$notebook"; $(BIN)/python -c 'import sys, nbclient, nbformat; \
+	@set -e; for notebook in notebooks/*.ipynb; do echo "$$notebook"; \
+	case $$notebook in *botorch*) $(BIN)/python -c 'import botorch' 2>/dev/null || { \
+		echo "  is left out: botorch is not installed (make peers)"; continue; };; esac; \
+	$(BIN)/python -c 'import sys, nbclient, nbformat; \
 	book = nbformat.read(sys.argv[1], as_version=4); \
 	[cell.metadata.pop("execution", None) for cell in book.cells]; \
 	nbclient.NotebookClient(book, record_timing=False, resources={"metadata": {"path": "notebooks"}}).execute(); \

@@ -955,4 +955,16 @@ array([[0., 1.],
 >>> tf_ops.vec(A)
 <tf.Tensor: shape=(4,), dtype=float64, numpy=array([1., 3., 2., 4.])>
 """,
+    "whitened_gram": """\
+>>> import tensorflow as tf, tf_ops
+>>> L = tf.constant([[2.0, 0.0], [0.0, 1.0]], tf.float64)
+>>> W = tf.constant([[2.0, 4.0], [1.0, 0.0]], tf.float64)
+>>> R = tf.constant([[1.0], [1.0]], tf.float64)
+>>> tf_ops.whitened_gram(L, W, R)
+(<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[5., 1.],
+       [1., 1.]])>, <tf.Tensor: shape=(2, 1), dtype=float64, numpy=
+array([[3.],
+       [1.]])>)
+""",
 }

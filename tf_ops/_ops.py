@@ -481,3 +481,4 @@ tridiagonal_solve = wrap(rules.tridiagonal_solve, builtin=in_single_precision(tf
 tril = wrap(rules.tril)
 triu = wrap(rules.triu)
 vec = wrap(rules.vec)
+whitened_gram = wrap(rules.whitened_gram)

@@ -474,3 +474,6 @@ def triu(A: Any, *, diagonal: int = 0, name: str | None = None) -> Any:
 
 def vec(A: Any, *, name: str | None = None) -> Any:
     """vec(A): the columns of A stacked into one vector."""
+
+def whitened_gram(L: Any, W: Any, R: Any, *, name: str | None = None) -> tuple[Any, Any]:
+    """The products A Aᴴ and A R of A = L⁻¹ W, for a lower triangular L."""

@@ -67,6 +67,21 @@ def apply(front, primitive, arrays, options, scope=None):
     return recorded(front, primitive, outputs, arrays, options, scope, others.found() if others else ())
 
 
+def adopt(front, primitive, compute, arrays, known):
+    """What `apply` gives, where `compute` makes the outputs of the arrays and of what is known already."""
+    if tf.executing_eagerly():
+        if not could_possibly_record():
+            return compute(*arrays, *known)
+        with unrecorded():
+            outputs = compute(*arrays, *known)
+        return recorded(front, primitive, outputs, arrays, {})
+    with tf.name_scope(primitive.name) as scope:
+        arrays = [_inside(A) for A in arrays]
+        with unrecorded():
+            outputs = compute(*map(tf.identity, arrays), *map(_inside, known))
+        return recorded(front, primitive, outputs, arrays, {}, scope)
+
+
 def is_watched(tensors):
     """Whether a tape records what is done with one of the tensors, or a forward accumulator has a tangent of one."""
     return is_on_a_tape(tensors) or any(pack_tangents(tensors).indices)

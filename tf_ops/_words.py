@@ -200,7 +200,7 @@ class TensorFlowWords(Words):
             lead = len(have) - len(shape)
             axes = [i for i in range(len(have)) if i < lead or (shape[i - lead] == 1 and have[i] != 1)]
             return tf.reshape(tf.reduce_sum(A, axis=axes), shape)
-        axes = tf.raw_ops.BroadcastGradientArgs(s0=tf.convert_to_tensor(shape), s1=tf.shape(A)).r0
+        axes = tf.raw_ops.BroadcastGradientArgs(s0=tf.convert_to_tensor(shape, tf.int32), s1=tf.shape(A)).r0
         return tf.reshape(tf.reduce_sum(A, axis=axes), shape)
 
     def tril(self, A, k=0):

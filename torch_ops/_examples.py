@@ -895,4 +895,14 @@ tensor([[0., 1.],
 >>> torch_ops.vec(A)
 tensor([1., 3., 2., 4.])
 """,
+    "whitened_gram": """\
+>>> import torch, torch_ops
+>>> L = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+>>> W = torch.tensor([[2.0, 4.0], [1.0, 0.0]])
+>>> R = torch.tensor([[1.0], [1.0]])
+>>> torch_ops.whitened_gram(L, W, R)
+(tensor([[5., 1.],
+        [1., 1.]]), tensor([[3.],
+        [1.]]))
+""",
 }

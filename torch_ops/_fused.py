@@ -1,11 +1,13 @@
-"""What libraries compute from a Cholesky factor in several steps, made one op inside of `torch_ops.reroute`.
+"""What libraries compute in several steps, made one op inside of `torch_ops.reroute`.
 
-May import torch, `overbar`, `torch_ops._front`, `_originals`, `_watching` and `_internals`. A Gaussian
+May import torch, `overbar`, `torch_ops._ops`, `_front`, `_originals`, `_watching` and `_internals`. A Gaussian
 log-likelihood is a quadratic form and a determinant, and the bar of the matrix needs no bar of the factor then: an
 inverse from the factor, 2n³/3 flops, instead of the rule of the decomposition and two triangular solves. The factor
-that the library has computed serves, so that nothing is computed twice.
+that the library has computed serves, so that nothing is computed twice. A covariance function is a product and some
+functions of each entry, whose rule needs one matrix.
 """
 
+import contextlib
 import functools
 import sys
 import threading
@@ -14,6 +16,7 @@ import weakref
 import torch
 
 from overbar import rules
+from torch_ops import _ops as ops
 from torch_ops import _originals as originals
 from torch_ops._front import TORCH
 from torch_ops._internals import (
@@ -24,6 +27,26 @@ from torch_ops._internals import (
     version_of,
 )
 from torch_ops._watching import are_plain
+
+
+class _Here(threading.local):
+    """Whether this thread is where a library makes a factor for nothing but a quadratic form and a determinant.
+    (Elsewhere somebody may want the derivative with respect to the factor.)"""
+
+    factor_is_hidden = False
+
+
+_here = _Here()
+
+
+@contextlib.contextmanager
+def _hiding():
+    before, _here.factor_is_hidden = _here.factor_is_hidden, True
+    try:
+        yield
+    finally:
+        _here.factor_is_hidden = before
+
 
 #: autograd's nodes behind which a tensor has the numbers of what it was made of
 _COPIES = ("CloneBackward0",)
@@ -36,15 +59,18 @@ def remember(L, A):
     if isinstance(L, torch.Tensor) and L.grad_fn is not None and isinstance(A, torch.Tensor):
         primitive = getattr(getattr(L.grad_fn, "call", None), "primitive", None)
         if primitive is rules.cholesky and not L.grad_fn.call.options["upper"]:
-            L.grad_fn.factorised = weakref.ref(A), version_of(A)
+            L.grad_fn.factorised = weakref.ref(A), version_of(A), _here.factor_is_hidden
 
 
-def factorised(L):
-    """The matrix of which L is the lower Cholesky factor, or None where that is not known."""
+def factorised(L, hidden=False):
+    """The matrix of which L is the lower Cholesky factor, or None where that is not known, or where L has to be
+    `hidden` and somebody else than the library that made it may have it."""
     node = L.grad_fn
     while node is not None and node.name() in _COPIES:
         ((node, _),) = node.next_functions
-    reference, version = getattr(node, "factorised", (None, None))
+    reference, version, is_hidden = getattr(node, "factorised", (None, None, False))
+    if hidden and not is_hidden:
+        return None
     A = reference() if reference is not None else None
     return A if A is not None and version_of(A) == version and A.shape == L.shape and A.dtype == L.dtype else None
 
@@ -94,6 +120,10 @@ def attach(inside, fuse):
     _attach_to_torch(inside, fuse)
     if "linear_operator.operators.chol_linear_operator" in sys.modules:
         _attach_to_linear_operator(inside, fuse)
+    if "gpytorch.kernels.scale_kernel" in sys.modules:
+        _attach_to_gpytorch(inside, fuse)
+    if "pyro.contrib.gp.models.gpr" in sys.modules:
+        _attach_to_pyro(inside, fuse)
 
 
 @functools.cache
@@ -104,9 +134,10 @@ def _attach_to_torch(inside, fuse):
 
     @functools.wraps(theirs)
     def log_prob(self, value):
-        if inside() and isinstance(value, torch.Tensor) and "scale_tril" not in vars(self):
+        if inside() and isinstance(value, torch.Tensor):
             L = factor_of_normal(self)
-            A = factorised(L) if isinstance(L, torch.Tensor) and L.ndim == 2 else None
+            is_given = "scale_tril" in vars(self)
+            A = factorised(L, hidden=is_given) if isinstance(L, torch.Tensor) and L.ndim == 2 else None
             if A is not None and _can_fuse(A, L, value, self.loc):
                 validate_sample_of(self, value)
                 name = "torch.distributions.MultivariateNormal.log_prob"
@@ -114,16 +145,6 @@ def _attach_to_torch(inside, fuse):
         return theirs(self, value)
 
     MultivariateNormal.log_prob = log_prob
-
-
-class _Here(threading.local):
-    """Whether this thread is where linear_operator makes a factor for nothing but a quadratic form and a determinant.
-    (Elsewhere somebody may want the derivative with respect to the factor.)"""
-
-    factor_is_hidden = False
-
-
-_here = _Here()
 
 
 @functools.cache
@@ -134,11 +155,8 @@ def _attach_to_linear_operator(inside, fuse):
 
     @functools.wraps(base)
     def inv_quad_logdet_of_any(self, *args, **kwargs):
-        before, _here.factor_is_hidden = _here.factor_is_hidden, True
-        try:
+        with _hiding():
             return base(self, *args, **kwargs)
-        finally:
-            _here.factor_is_hidden = before
 
     @functools.wraps(theirs)
     def inv_quad_logdet_of_factor(self, inv_quad_rhs=None, logdet=False, reduce_inv_quad=True):
@@ -160,3 +178,114 @@ def _attach_to_linear_operator(inside, fuse):
 
     LinearOperator.inv_quad_logdet = inv_quad_logdet_of_any
     CholLinearOperator.inv_quad_logdet = inv_quad_logdet_of_factor
+
+
+#: From so many entries on a covariance matrix is computed by our op. (A smaller one takes longer to call than to
+#: compute.)
+_ENTRIES = 256 * 256
+
+
+def _covariance(call, nu, X, X2, lengthscale, variance=None):
+    """The covariance matrix of inputs with themselves, or with others (`X2`), by our op, which `call` calls:
+    a Matérn function, or where `nu` is None the squared exponential. None where the library's own way is taken."""
+    arrays = [x for x in (X, X2, lengthscale, variance) if x is not None]
+    if (
+        not all(isinstance(x, torch.Tensor) and x.dtype == X.dtype and x.dtype in _REAL for x in arrays)
+        or not are_plain(arrays)
+        or forward_mode()
+        or is_any_autocast_enabled()
+    ):
+        return None
+    try:
+        if nu is None:
+            K = call(ops.rbf if X2 is None else ops.rbf_cross, *arrays)
+        else:
+            K = call(ops.matern if X2 is None else ops.matern_cross, *arrays, nu=nu)
+        return K.clone() if K.requires_grad else K  # the rule needs K, and noise may be added to it in place
+    except torch.linalg.LinAlgError:  # a length scale or a variance is not positive: libraries have their own ways
+        return None
+
+
+@functools.cache
+def _attach_to_gpytorch(inside, fuse):
+    from gpytorch.kernels import Kernel, MaternKernel, RBFKernel, ScaleKernel
+    from gpytorch.settings import trace_mode
+
+    def covariance(kernel, x1, x2, variance=None):
+        if (
+            x1.size(-2) * x2.size(-2) < _ENTRIES
+            or type(kernel).covar_dist is not Kernel.covar_dist
+            # whose values are GPyTorch's to 1e-8 only: it takes √ε for the distance of a point from itself
+            or getattr(kernel, "nu", None) == 0.5
+            or trace_mode.on()
+        ):
+            return None
+        # Of two sets of inputs that are equal, both need a bar of their own.
+        own = x1 is x2 or (not (x1.requires_grad or x2.requires_grad) and torch.equal(x1, x2))
+        name = f"gpytorch.kernels.{'MaternKernel' if isinstance(kernel, MaternKernel) else 'RBFKernel'}"
+        call = functools.partial(fuse, name)
+        arrays = kernel.lengthscale[..., 0, :], variance and variance()
+        return _covariance(call, getattr(kernel, "nu", None), x1, None if own else x2, *arrays)
+
+    def exchange(kind):
+        theirs = kind.forward
+
+        @functools.wraps(theirs)
+        def forward(self, x1, x2, diag=False, **params):
+            if inside() and not diag and not any(params.values()):
+                found = covariance(self, x1, x2)
+                if found is not None:
+                    return found
+            return theirs(self, x1, x2, diag=diag, **params)
+
+        kind.forward = forward
+        return forward
+
+    exchanged = {exchange(kind) for kind in (RBFKernel, MaternKernel)}
+    scaled = ScaleKernel.forward
+
+    @functools.wraps(scaled)
+    def forward_scaled(self, x1, x2, last_dim_is_batch=False, diag=False, **params):
+        if inside() and not last_dim_is_batch and not diag and not any(params.values()):
+            base = self.base_kernel
+            found = covariance(base, x1, x2, lambda: self.outputscale) if type(base).forward in exchanged else None
+            if found is not None:
+                return found
+        return scaled(self, x1, x2, last_dim_is_batch=last_dim_is_batch, diag=diag, **params)
+
+    ScaleKernel.forward = forward_scaled
+
+
+@functools.cache
+def _attach_to_pyro(inside, fuse):
+    from pyro.contrib.gp.kernels import RBF, Matern32, Matern52
+    from pyro.contrib.gp.models import GPRegression
+
+    theirs = GPRegression.model
+
+    @functools.wraps(theirs)
+    def model(self):
+        with _hiding():
+            return theirs(self)
+
+    GPRegression.model = model
+
+    def exchange(kind, nu):
+        theirs = kind.forward
+
+        @functools.wraps(theirs)
+        def forward(self, X, Z=None, diag=False):
+            sets = (X,) if Z is None else (X, Z)
+            if inside() and not diag and all(x.ndim == 2 for x in sets) and len(X) * len(sets[-1]) >= _ENTRIES:
+                inputs = (x if x is None else x[:, self.active_dims] for x in (X, Z))
+                call = functools.partial(fuse, f"pyro.contrib.gp.kernels.{kind.__name__}")
+                found = _covariance(call, nu, *inputs, self.lengthscale, self.variance)
+                if found is not None:
+                    return found
+            return theirs(self, X, Z, diag)
+
+        kind.forward = forward
+
+    exchange(RBF, None)
+    exchange(Matern32, 1.5)
+    exchange(Matern52, 2.5)

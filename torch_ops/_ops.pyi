@@ -438,3 +438,6 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
 
 def vec(A: Tensor) -> Tensor:
     """vec(A): the columns of A stacked into one vector."""
+
+def whitened_gram(L: Tensor, W: Tensor, R: Tensor) -> tuple[Tensor, Tensor]:
+    """The products A Aᴴ and A R of A = L⁻¹ W, for a lower triangular L."""

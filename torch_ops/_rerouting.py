@@ -88,8 +88,10 @@ def reroute(*, watch: bool = False) -> Iterator[Routes]:
     whether it was made inside. (Where the first torch.compile of a program is called inside, methods of tensors in its
     graph, such as ``A.det()``, stay rerouted outside.)
 
-    The density of a `torch.distributions.MultivariateNormal` with a covariance matrix, and what GPyTorch computes of a
-    Cholesky factor for a likelihood, is one op inside, where the matrix has more than 192 rows.
+    The density of a `torch.distributions.MultivariateNormal` with a covariance matrix, and what GPyTorch and Pyro's
+    `GPRegression` compute of a Cholesky factor for a likelihood, is one op inside, where the matrix has more than 192
+    rows. So is a covariance matrix, of 256 points or more, of their squared exponential and Matérn kernels, GPyTorch's
+    scaled or not (ν = 1/2 stays theirs).
 
     Examples
     --------
@@ -254,6 +256,8 @@ def _stand_in(function, op, place, name):
             inside = (_here.routes is not None or _installed is not None) and not _here.in_op
         if not inside:
             return function(*args, **kwargs)
+        if "out" in kwargs and kwargs["out"] is None:  # as libraries hand it on
+            kwargs.pop("out")
         if len(args) <= count and (not kwargs or kwargs.keys() <= by_name):
             for x in (*args, *kwargs.values()):
                 if type(x) not in _PLAIN and _overrides(x):

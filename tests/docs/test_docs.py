@@ -40,6 +40,7 @@ BLOCKS = {
     "docs/design.md": 1,
     "docs/gaussian_processes.md": 6,
     "docs/numpy_users.md": 12,
+    "docs/peers.md": 1,
     "docs/pytorch_users.md": 5,
     "docs/tensorflow_users.md": 5,
     "docs/writing_a_rule.md": 5,

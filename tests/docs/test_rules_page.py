@@ -253,6 +253,7 @@ OUTPUTS = {
     "affine": "A", "svd": "USV",
     "eig": "wV", "eigh": "wV", "eigh_generalized": "wV", "eigvals": "w", "eigvalsh": "w", "inv_quad_logdet": "cℓ",
     "lstsq": "X", "lu": "PLU", "polar": "UP", "qr": "QR", "schur": "ZT", "slogdet": "sℓ", "svdvals": "s",
+    "whitened_gram": "Ga",
     "hessenberg": "QH",
     "cholesky": "L", "safe_cholesky": "Lc", "cholesky_update": "M", "cholesky_downdate": "M", "expm_frechet": "L",
     "pinv": "X", "softmax_cross_entropy": "c",
@@ -262,7 +263,7 @@ NAMES = {
 }  # fmt: skip
 TRIANGULAR = {
     "cho_logdet", "cho_solve", "cholesky_inverse", "cholesky_update", "cholesky_downdate", "gaussian_kl",
-    "gaussian_logpdf_cholesky", "solve_triangular",
+    "gaussian_logpdf_cholesky", "solve_triangular", "whitened_gram",
 }  # fmt: skip
 
 

@@ -69,13 +69,14 @@ def installed():
     torch_ops.uninstall()
 
 
-@pytest.mark.parametrize("n", [30, 220])
+@pytest.mark.parametrize("n", [30, 220, 260])
 def test_an_exact_process_is_trained_and_predicts_as_without_us(n, installed):
     expected = trained(n, 3)
     routes = installed()
     close(trained(n, 3), expected)
     assert routes.counts["torch.linalg.cholesky_ex"] >= 3
     assert routes.counts.get(FUSED, 0) == (3 if n > 192 else 0)  # smaller factors are PyTorch's own
+    assert (routes.counts.get("gpytorch.kernels.RBFKernel", 0) >= 3) == (n >= 256)
 
 
 def test_with_the_density_of_torch(installed):
@@ -122,6 +123,66 @@ def test_the_terms_apart(installed):
     routes = installed()
     close(gradients(), expected)
     assert routes.counts[FUSED] == 1
+
+
+KERNELS = {
+    "rbf": lambda dims: gpytorch.kernels.RBFKernel(ard_num_dims=dims),
+    "rbf, one length scale": lambda dims: gpytorch.kernels.RBFKernel(),
+    "scaled rbf": lambda dims: gpytorch.kernels.ScaleKernel(gpytorch.kernels.RBFKernel(ard_num_dims=dims)),
+    "two of them": lambda dims: gpytorch.kernels.ScaleKernel(
+        gpytorch.kernels.RBFKernel(ard_num_dims=dims, batch_shape=torch.Size([2])), batch_shape=torch.Size([2])
+    ),
+    "matern 3/2": lambda dims: gpytorch.kernels.ScaleKernel(gpytorch.kernels.MaternKernel(nu=1.5, ard_num_dims=dims)),
+    "scaled matern": lambda dims: gpytorch.kernels.ScaleKernel(gpytorch.kernels.MaternKernel(active_dims=[1])),
+}
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["itself", "others"])
+@pytest.mark.parametrize("name", KERNELS)
+def test_covariances(name, other, installed):
+    kernel = KERNELS[name](None if name == "scaled matern" else 2).to(D)
+    X, X2 = data(300)[0], 1 + data(280)[0]
+    weights = torch.rand(300, 280 if other else 300, generator=torch.Generator().manual_seed(1), dtype=D)
+
+    def value_and_gradients():
+        inputs = [X.clone().requires_grad_(), X2.clone().requires_grad_()] if other else [X]
+        K = kernel(*inputs).to_dense()
+        wanted = [*kernel.parameters(), *(inputs if other else [])]
+        return [K.detach(), *torch.autograd.grad((weights * K).sum(), wanted)]
+
+    expected = value_and_gradients()
+    routes = installed()
+    close(value_and_gradients(), expected)
+    assert routes.counts == {f"gpytorch.kernels.{'MaternKernel' if 'matern' in name else 'RBFKernel'}": 1}
+
+
+def test_noise_may_be_added_to_a_covariance_in_place(installed):
+    kernel = gpytorch.kernels.ScaleKernel(gpytorch.kernels.RBFKernel()).to(D)
+    X = data(260)[0]
+
+    def gradients():
+        K = kernel(X).to_dense()
+        K.view(-1)[:: len(X) + 1] += 0.1
+        return torch.autograd.grad(K.logdet(), [*kernel.parameters()])
+
+    expected = gradients()
+    routes = installed()
+    close(gradients(), expected)
+    assert routes.counts["gpytorch.kernels.RBFKernel"] == 1
+
+
+def test_what_a_covariance_leaves_to_gpytorch(installed):
+    """Diagonals, few points, one dimension after the other, a cusp, and length scales that are no numbers."""
+    kernel = gpytorch.kernels.ScaleKernel(gpytorch.kernels.RBFKernel()).to(D)
+    X = data(300)[0]
+    routes = installed()
+    assert torch.equal(kernel(X, diag=True), torch.full((300,), float(kernel.outputscale.detach()), dtype=D))
+    kernel(X[:50]).to_dense()
+    kernel(X, last_dim_is_batch=True).to_dense()
+    gpytorch.kernels.MaternKernel(nu=0.5).to(D)(X).to_dense()
+    assert routes.counts == {}
+    torch.nn.init.constant_(kernel.base_kernel.raw_lengthscale, float("nan"))
+    assert kernel(X).to_dense().isnan().all()
 
 
 def test_an_acquisition_function_of_botorch(installed):

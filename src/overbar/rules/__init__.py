@@ -61,6 +61,7 @@ from overbar.rules._toeplitz import solve_toeplitz
 from overbar.rules._triangles import fill_triangular, triangular_entries
 from overbar.rules._triangular import cho_logdet, cho_solve, solve_triangular
 from overbar.rules._tridiagonal import tridiagonal_solve
+from overbar.rules._whitened import whitened_gram
 
 REGISTRY = {name: p for name, p in sorted(globals().items()) if isinstance(p, Primitive) and name not in FUNCTIONS}
 

@@ -508,6 +508,10 @@ class _vec(Primitive):
     def __call__(self, A: Any) -> Any:
         """vec(A): the columns of A stacked into one vector."""
 
+class _whitened_gram(Primitive):
+    def __call__(self, L: Any, W: Any, R: Any) -> Any:
+        """The products A Aᴴ and A R of A = L⁻¹ W, for a lower triangular L."""
+
 class _abs(Primitive):
     def __call__(self, A: Any) -> Any:
         """The modulus C = |A| of each entry, real where A is complex, too."""
@@ -734,6 +738,7 @@ tridiagonal_solve: _tridiagonal_solve
 tril: _tril
 triu: _triu
 vec: _vec
+whitened_gram: _whitened_gram
 abs: _abs
 conj: _conj
 erf: _erf
@@ -904,4 +909,5 @@ __all__ = [
     "var",
     "vec",
     "where",
+    "whitened_gram",
 ]
