@@ -550,6 +550,22 @@ array([[1.],
 >>> tf_ops.norm(A)
 <tf.Tensor: shape=(), dtype=float64, numpy=5.0>
 """,
+    "periodic": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[0.0], [0.25], [5.0]], tf.float64)
+>>> tf_ops.periodic(X, 1.0, 1.0)
+<tf.Tensor: shape=(3, 3), dtype=float64, numpy=
+array([[1.        , 0.36787944, 1.        ],
+       [0.36787944, 1.        , 0.36787944],
+       [1.        , 0.36787944, 1.        ]])>
+""",
+    "periodic_cross": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[0.0]], tf.float64)
+>>> X2 = tf.constant([[0.25], [7.0]], tf.float64)
+>>> tf_ops.periodic_cross(X, X2, 1.0, 1.0, 3.0)
+<tf.Tensor: shape=(1, 2), dtype=float64, numpy=array([[1.10363832, 3.        ]])>
+""",
     "phi": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[2.0, 2.0], [2.0, 2.0]], tf.float64)

@@ -370,6 +370,8 @@ norm = wrap(
     takes=_of_columns,
     returns=_norm,
 )
+periodic = wrap(rules.periodic)
+periodic_cross = wrap(rules.periodic_cross)
 phi = wrap(rules.phi)
 pinv = wrap(
     rules.pinv,

@@ -263,6 +263,16 @@ def multiply(x: Any, y: Any, name: str | None = None) -> Any:
 def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = None, name: str | None = None) -> Any:
     """The norm ‖A‖ of a matrix: Frobenius, nuclear, spectral, or the largest sum of a column or row."""
 
+def periodic(
+    X: Any, lengthscale: Any, period: Any, variance: Any = None, noise: Any = None, *, name: str | None = None
+) -> Any:
+    """The periodic covariance kᵢⱼ = v exp(−2 Σ_d sin²(π (xᵢ_d − xⱼ_d)/p_d) / ℓ_d²) of inputs."""
+
+def periodic_cross(
+    X: Any, X2: Any, lengthscale: Any, period: Any, variance: Any = None, *, name: str | None = None
+) -> Any:
+    """The periodic covariance kᵢⱼ = v exp(−2 Σ_d sin²(π (xᵢ_d − x′ⱼ_d)/p_d) / ℓ_d²) of inputs with others."""
+
 def phi(A: Any, *, name: str | None = None) -> Any:
     """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
     decomposition."""

@@ -515,6 +515,21 @@ tensor([3., 8.])
 >>> torch_ops.multiply(A, B)
 tensor([3., 8.])
 """,
+    "periodic": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0], [0.25], [5.0]])
+>>> torch_ops.periodic(X, 1.0, 1.0)
+tensor([[1.0000, 0.3679, 1.0000],
+        [0.3679, 1.0000, 0.3679],
+        [1.0000, 0.3679, 1.0000]])
+""",
+    "periodic_cross": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0]])
+>>> X2 = torch.tensor([[0.25], [7.0]])
+>>> torch_ops.periodic_cross(X, X2, 1.0, 1.0, 3.0)
+tensor([[1.1036, 3.0000]])
+""",
     "phi": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[2.0, 2.0], [2.0, 2.0]])

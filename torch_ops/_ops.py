@@ -736,6 +736,8 @@ matrix_power = wrap(rules.matrix_power, "matrix_power(A: Tensor, n: int) -> Tens
 matrix_transpose = wrap(rules.matrix_transpose)
 mul = wrap(rules.multiply, "mul(input: Tensor, other: Tensor | Number) -> Tensor", builtin=torch.mul)
 multiply = wrap(rules.multiply, "multiply(input: Tensor, other: Tensor | Number) -> Tensor", builtin=torch.multiply)
+periodic = wrap(rules.periodic)
+periodic_cross = wrap(rules.periodic_cross)
 phi = wrap(rules.phi)
 pinv = wrap(
     rules.pinv,

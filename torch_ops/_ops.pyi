@@ -238,6 +238,16 @@ def mul(input: Tensor, other: Tensor | Number) -> Tensor:
 def multiply(input: Tensor, other: Tensor | Number) -> Tensor:
     """The product C = A ∘ B, entry by entry (Hadamard's)."""
 
+def periodic(
+    X: Tensor, lengthscale: Tensor, period: Tensor, variance: Tensor | Number | None = None, noise: Tensor | None = None
+) -> Tensor:
+    """The periodic covariance kᵢⱼ = v exp(−2 Σ_d sin²(π (xᵢ_d − xⱼ_d)/p_d) / ℓ_d²) of inputs."""
+
+def periodic_cross(
+    X: Tensor, X2: Tensor, lengthscale: Tensor, period: Tensor, variance: Tensor | Number | None = None
+) -> Tensor:
+    """The periodic covariance kᵢⱼ = v exp(−2 Σ_d sin²(π (xᵢ_d − x′ⱼ_d)/p_d) / ℓ_d²) of inputs with others."""
+
 def phi(A: Tensor) -> Tensor:
     """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
     decomposition."""

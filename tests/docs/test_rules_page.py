@@ -422,6 +422,7 @@ UNREAD = {
     **dict.fromkeys(["rbf", "rbf_cross", "squared_distance", "squared_distance_cross"], "rows are scaled and shifted"),
     **dict.fromkeys(["matern", "matern_cross"], "ρ is in the prose, the bars are those of another primitive"),
     **dict.fromkeys(["rational_quadratic", "rational_quadratic_cross"], "ρ is in the prose, and rows are scaled"),
+    **dict.fromkeys(["periodic", "periodic_cross"], "the bars are those of another primitive at points on circles"),
     "eig": "columns are normalised one by one",
     "eigh_generalized": "a diagonal has an equation of its own",
     "expm_frechet": "a second derivative",

@@ -152,6 +152,8 @@ _OWN = {
     "kron": _kronecker,
     "matern": lambda draw: _inputs(draw, 1, draw._cast(1.5), draw._cast([0.1])),
     "matern_cross": lambda draw: _inputs(draw, 2, draw._cast(1.5)),
+    "periodic": lambda draw: _inputs(draw, 1, draw._cast([3.0]), draw._cast(1.5), draw._cast([0.1])),
+    "periodic_cross": lambda draw: _inputs(draw, 2, draw._cast([3.0]), draw._cast(1.5)),
     "polar": lambda draw: draw(draw.normal(4, 3)),
     "rational_quadratic": lambda draw: _inputs(draw, 1, draw._cast(0.7), draw._cast(1.5), draw._cast([0.1])),
     "rational_quadratic_cross": lambda draw: _inputs(draw, 2, draw._cast(0.7), draw._cast(1.5)),

@@ -45,6 +45,7 @@ from overbar.rules._matrix_functions import cosm, expm, expm_frechet, matrix_pow
 from overbar.rules._matrix_roots import fractional_matrix_power, logm, sqrtm
 from overbar.rules._networks import affine, softmax_cross_entropy, squared_error
 from overbar.rules._norms import cond, matrix_norm
+from overbar.rules._periodic import periodic, periodic_cross
 from overbar.rules._polar import polar
 from overbar.rules._products import kron, matmul, trace, transpose_matmul
 from overbar.rules._qr import qr

@@ -283,6 +283,14 @@ class _multiply(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
         """The product C = A ∘ B, entry by entry (Hadamard's)."""
 
+class _periodic(Primitive):
+    def __call__(self, X: Any, lengthscale: Any, period: Any, variance: Any = None, noise: Any = None) -> Any:
+        """The periodic covariance kᵢⱼ = v exp(−2 Σ_d sin²(π (xᵢ_d − xⱼ_d)/p_d) / ℓ_d²) of inputs."""
+
+class _periodic_cross(Primitive):
+    def __call__(self, X: Any, X2: Any, lengthscale: Any, period: Any, variance: Any = None) -> Any:
+        """The periodic covariance kᵢⱼ = v exp(−2 Σ_d sin²(π (xᵢ_d − x′ⱼ_d)/p_d) / ℓ_d²) of inputs with others."""
+
 class _phi(Primitive):
     def __call__(self, A: Any) -> Any:
         """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
@@ -687,6 +695,8 @@ matrix_norm: _matrix_norm
 matrix_power: _matrix_power
 matrix_transpose: _matrix_transpose
 multiply: _multiply
+periodic: _periodic
+periodic_cross: _periodic_cross
 phi: _phi
 pinv: _pinv
 polar: _polar
@@ -846,6 +856,8 @@ __all__ = [
     "minimum",
     "multiply",
     "outer",
+    "periodic",
+    "periodic_cross",
     "phi",
     "pinv",
     "polar",
