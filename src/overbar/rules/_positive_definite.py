@@ -125,8 +125,8 @@ def _write_blocks(L, weight, out):
 
 
 def _complete(C):
-    """Make whole what `_write_blocks` has written: to the first block on the diagonal there came a product, after it was
-    written, in the lower triangle. The others are as they should be."""
+    """Make whole what `_write_blocks` has written. Only the first block on the diagonal lacks something: a product was
+    added to its lower triangle."""
     k, _ = split_at(C, None)
     if k is not None:
         _mirror(C[..., :k, :k])
