@@ -191,6 +191,12 @@ def ldl_factor(A: Any, *, hermitian: bool = False, name: str | None = None) -> t
 def ldl_solve(LD: Any, pivots: Any, B: Any, *, hermitian: bool = False, name: str | None = None) -> Any:
     """The solution X of A X = B for a symmetric or Hermitian matrix A whose factors `ldl_factor` has computed."""
 
+def linear_covariance(X: Any, variance: Any = None, noise: Any = None, *, name: str | None = None) -> Any:
+    """The linear covariance kᵢⱼ = Σ_d v_d xᵢ_d xⱼ_d of inputs: of a linear function with random coefficients."""
+
+def linear_covariance_cross(X: Any, X2: Any, variance: Any = None, *, name: str | None = None) -> Any:
+    """The linear covariance kᵢⱼ = Σ_d v_d xᵢ_d x′ⱼ_d of inputs with others."""
+
 def log(x: Any, name: str | None = None) -> Any:
     """The function C = log A, the natural logarithm of each entry."""
 
@@ -285,6 +291,16 @@ def polar(A: Any, *, side: str = "right", name: str | None = None) -> tuple[Any,
 
 def polynomial(A: Any, c: Any, *, name: str | None = None) -> Any:
     """The matrix polynomial, C = c₀ I + c₁ A + c₂ A² + … + c_(k−1) A^(k−1)."""
+
+def polynomial_covariance(
+    X: Any, variance: Any = None, offset: Any = None, noise: Any = None, *, degree: int = 3, name: str | None = None
+) -> Any:
+    """The polynomial covariance kᵢⱼ = (Σ_d v_d xᵢ_d xⱼ_d + c)^p of inputs."""
+
+def polynomial_covariance_cross(
+    X: Any, X2: Any, variance: Any = None, offset: Any = None, *, degree: int = 3, name: str | None = None
+) -> Any:
+    """The polynomial covariance kᵢⱼ = (Σ_d v_d xᵢ_d x′ⱼ_d + c)^p of inputs with others."""
 
 def pow(x: Any, y: Any, name: str | None = None) -> Any:
     """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""

@@ -667,6 +667,8 @@ ldl_solve = wrap(
     builtin=torch.linalg.ldl_solve,
     use_builtin_when=never("PyTorch has no derivative of it"),
 )
+linear_covariance = wrap(rules.linear_covariance)
+linear_covariance_cross = wrap(rules.linear_covariance_cross)
 log = wrap(rules.log, "log(input: Tensor) -> Tensor", builtin=torch.log)
 logdet = wrap(
     rules.logdet,
@@ -751,6 +753,8 @@ pinv = wrap(
 )
 polar = wrap(rules.polar)
 polynomial = wrap(rules.polynomial)
+polynomial_covariance = wrap(rules.polynomial_covariance)
+polynomial_covariance_cross = wrap(rules.polynomial_covariance_cross)
 pow = wrap(rules.power, "pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor", builtin=torch.pow)
 power = wrap(rules.power)
 powmh = wrap(rules.powmh)

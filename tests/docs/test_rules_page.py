@@ -422,6 +422,8 @@ UNREAD = {
     **dict.fromkeys(["rbf", "rbf_cross", "squared_distance", "squared_distance_cross"], "rows are scaled and shifted"),
     **dict.fromkeys(["matern", "matern_cross"], "ρ is in the prose, the bars are those of another primitive"),
     **dict.fromkeys(["rational_quadratic", "rational_quadratic_cross"], "ρ is in the prose, and rows are scaled"),
+    **dict.fromkeys(["linear_covariance", "linear_covariance_cross"], "sums over rows"),
+    **dict.fromkeys(["polynomial_covariance", "polynomial_covariance_cross"], "powers of entries"),
     **dict.fromkeys(["periodic", "periodic_cross"], "the bars are those of another primitive at points on circles"),
     "eig": "columns are normalised one by one",
     "eigh_generalized": "a diagonal has an equation of its own",

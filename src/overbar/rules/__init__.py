@@ -15,6 +15,12 @@ from overbar.rules._cholesky import cholesky
 from overbar.rules._cholesky_update import cholesky_downdate, cholesky_update
 from overbar.rules._determinant import det
 from overbar.rules._distances import squared_distance, squared_distance_cross
+from overbar.rules._dot_products import (
+    linear_covariance,
+    linear_covariance_cross,
+    polynomial_covariance,
+    polynomial_covariance_cross,
+)
 from overbar.rules._eig import eig, eigvals
 from overbar.rules._eigen import eigh
 from overbar.rules._eigen_generalized import eigh_generalized

@@ -45,6 +45,12 @@ def positive(name, inputs, vectors, **numbers):
     return *rows, *[number[..., None, None] for number in numbers]
 
 
+def not_negative(name, argument, number):
+    """A number, which must not be negative, as (..., 1, 1)."""
+    message = f"{name}: argument {argument} is negative or NaN. Parametrise it as exp(θ) or softplus(θ), {_REMEDY}"
+    return front(number).require(number[..., None, None], number >= 0, message, argument)
+
+
 def noise_of_rows(name, noise, of, B):
     """Noise (..., k) on the diagonal of a matrix with a row for each of B's, the argument `of`: a variance for all rows
     or one for each."""
