@@ -65,6 +65,9 @@ KERNELS = {
     "rbf": (gp.RBF, {}),
     "matern": (gp.Matern, {"nu": 1.5}),
     "rational_quadratic": (gp.RationalQuadratic, {}),
+    "periodic": (gp.Periodic, {}),
+    "linear_covariance": (gp.Linear, {}),
+    "polynomial_covariance": (gp.Polynomial, {"degree": 2}),
 }
 
 
@@ -75,7 +78,8 @@ def test_a_kernel_is_its_two_primitives(name, primitive):
     kind, options = KERNELS[primitive]
     names = [f.name for f in dataclasses.fields(kind) if f.name not in options]
     assert names == [a for a in getattr(overbar, primitive).arguments if a not in ("X", "noise")]
-    values = [array(PARAMETERS[0] if field == "lengthscale" else np.array(0.7 + i)) for i, field in enumerate(names)]
+    each = {"lengthscale", "period"} | ({"variance"} if kind in (gp.Linear, gp.Polynomial) else set())
+    values = [array(PARAMETERS[0] if field in each else np.array(0.7 + i)) for i, field in enumerate(names)]
     kernel, x, new, noise = kind(*values, **options), array(X), array(X_NEW), array(np.arange(1.0, N + 1))
     expected = back(getattr(ops, primitive)(x, *values, **options))
     np.testing.assert_array_equal(back(kernel(x)), expected)
@@ -83,9 +87,16 @@ def test_a_kernel_is_its_two_primitives(name, primitive):
         back(kernel(x, new)), back(getattr(ops, f"{primitive}_cross")(x, new, *values, **options))
     )
     np.testing.assert_allclose(back(kernel.noisy(x, noise)), expected + np.diag(back(noise)), rtol=1e-14)
-    np.testing.assert_array_equal(back(kernel.diagonal(x)), np.diag(expected))
+    np.testing.assert_allclose(back(kernel.diagonal(x)), np.diag(expected), rtol=1e-14)
     if name == "numpy":
-        assert overbar.flatten(kernel)[0].size == D + len(names) - 1
+        assert overbar.flatten(kernel)[0].size == sum(value.size for value in values)
+        many = kind(*[np.stack([value, 2 * value]) for value in values], **options)  # a batch of parameters
+        np.testing.assert_allclose(many.diagonal(X), np.diagonal(many(X), 0, -2, -1), rtol=1e-14)
+
+
+def test_every_covariance_function_has_a_kernel():
+    pairs = {name.removesuffix("_cross") for name in overbar.rules.REGISTRY if name.endswith("_cross")}
+    assert pairs - {"squared_distance"} == set(KERNELS)
 
 
 @pytest.mark.parametrize("name", FRONTS)
