@@ -489,7 +489,9 @@ def test_a_step_that_leaves_the_positive_definite_matrices_is_taken_back(name):
             {"fixed": ("kernel.length",)},
             r"fixed names 'kernel.length'. The parameters are kernel.lengthscale, ",
         ),
+        ({"fixed": "nois"}, "fixed names 'nois'"),
         ({"bounds": {"nois": (1, 2)}}, "bounds names 'nois'"),
+        ({"X": X[:0], "y": Y[:0]}, r"y of shape \(0,\) has no numbers"),
         ({"bounds": {"noise": (1, 2)}}, r"noise begins at 0.1, and its bounds are \(1, 2\)"),
         ({"fixed": ("kernel.lengthscale", "kernel.variance", "noise")}, "nothing to fit"),
         ({"noise": 0.0}, r"noise begins at 0.0.*fixed=\('noise',\)"),
@@ -498,7 +500,7 @@ def test_a_step_that_leaves_the_positive_definite_matrices_is_taken_back(name):
 )
 def test_a_fit_that_makes_no_sense(options, message):
     with pytest.raises(ValueError, match=message):
-        overbar.gp_fit(X, Y, **{"kernel": gp.RBF(1.0), "noise": 0.1} | options)
+        overbar.gp_fit(**{"X": X, "y": Y, "kernel": gp.RBF(1.0), "noise": 0.1} | options)
     with pytest.raises(TypeError, match="got an array whose derivative is being traced"):
         overbar.grad(lambda s: overbar.gp_fit(X, Y, gp.RBF(s), 0.1).kernel.lengthscale)(1.0)
 
