@@ -449,6 +449,18 @@ def test_the_fits_end_at_one_maximum():
         assert value == pytest.approx(values["numpy"], abs=1e-4)
 
 
+def test_a_fit_begins_at_parameters_of_a_module_and_at_variables():
+    parameters = {"torch": lambda x: torch.nn.Parameter(torch.tensor(x)), "tf": lambda x: tf.Variable(x)}
+    for name, parameter in parameters.items():
+        ops, array, back = ops_of(name)
+        kernel = gp.RBF(parameter(PARAMETERS[0]), parameter(np.array(2.0)))
+        fit = ops.gp_fit(array(X), array(Y), kernel, parameter(np.array(0.3)), iterations=2)
+        assert not np.isclose(back(fit.kernel.variance), 2.0)
+        assert not np.isclose(back(fit.noise), 0.3)
+        assert back(kernel.variance) == 2.0
+        assert not getattr(fit.kernel.variance, "requires_grad", False)
+
+
 @dataclass(frozen=True, eq=False)
 class Lowered(gp.Kernel):
     """A covariance function only while its parameter is below a limit."""

@@ -16,7 +16,7 @@ import scipy.optimize
 from overbar._containers import Given, Leaves
 from overbar._front import NUMPY
 from overbar._gradients import value_and_grad
-from overbar._namespace import front, known_front
+from overbar._namespace import front
 from overbar._primitive import dtype_name
 from overbar.gp._likelihood import gp_log_marginal_likelihood
 
@@ -149,7 +149,7 @@ def gp_fit(
     (True, True, 0.01)
     """
     fixed = (fixed,) if isinstance(fixed, str) else fixed
-    leaves = Leaves(lambda x, path: known_front(x) is not None or type(x) in (int, float))
+    leaves = Leaves(lambda x, path: hasattr(x, "dtype") or type(x) in (int, float))
     build_kernel, build_noise = leaves.collect(kernel, "kernel"), leaves.collect(noise, "noise")
     known = front(X, y, *leaves.values)
     X, y = known.as_arrays([X, y])
@@ -161,7 +161,7 @@ def gp_fit(
             raise known.DtypeError(
                 f"gp_fit: argument {argument} has dtype {dtype_name(A.dtype)}. It must be real floating point."
             )
-    starts = [np.asarray(x if known_front(x) in (None, NUMPY) else library.numpy(x), float) for x in leaves.values]
+    starts = [np.asarray(x if front(x) is NUMPY else library.numpy(x), float) for x in leaves.values]
     free = _free(leaves.paths, starts, fixed, bounds or {})
     ranges = _ranges(leaves.paths, starts, free, bounds or {})
 
