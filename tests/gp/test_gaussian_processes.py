@@ -65,6 +65,9 @@ KERNELS = {
     "rbf": (gp.RBF, {}),
     "matern": (gp.Matern, {"nu": 1.5}),
     "rational_quadratic": (gp.RationalQuadratic, {}),
+    "periodic": (gp.Periodic, {}),
+    "linear_covariance": (gp.Linear, {}),
+    "polynomial_covariance": (gp.Polynomial, {"degree": 2}),
 }
 
 
@@ -75,7 +78,8 @@ def test_a_kernel_is_its_two_primitives(name, primitive):
     kind, options = KERNELS[primitive]
     names = [f.name for f in dataclasses.fields(kind) if f.name not in options]
     assert names == [a for a in getattr(overbar, primitive).arguments if a not in ("X", "noise")]
-    values = [array(PARAMETERS[0] if field == "lengthscale" else np.array(0.7 + i)) for i, field in enumerate(names)]
+    each = {"lengthscale", "period"} | ({"variance"} if kind in (gp.Linear, gp.Polynomial) else set())
+    values = [array(PARAMETERS[0] if field in each else np.array(0.7 + i)) for i, field in enumerate(names)]
     kernel, x, new, noise = kind(*values, **options), array(X), array(X_NEW), array(np.arange(1.0, N + 1))
     expected = back(getattr(ops, primitive)(x, *values, **options))
     np.testing.assert_array_equal(back(kernel(x)), expected)
@@ -83,9 +87,16 @@ def test_a_kernel_is_its_two_primitives(name, primitive):
         back(kernel(x, new)), back(getattr(ops, f"{primitive}_cross")(x, new, *values, **options))
     )
     np.testing.assert_allclose(back(kernel.noisy(x, noise)), expected + np.diag(back(noise)), rtol=1e-14)
-    np.testing.assert_array_equal(back(kernel.diagonal(x)), np.diag(expected))
+    np.testing.assert_allclose(back(kernel.diagonal(x)), np.diag(expected), rtol=1e-14)
     if name == "numpy":
-        assert overbar.flatten(kernel)[0].size == D + len(names) - 1
+        assert overbar.flatten(kernel)[0].size == sum(value.size for value in values)
+        many = kind(*[np.stack([value, 2 * value]) for value in values], **options)  # a batch of parameters
+        np.testing.assert_allclose(many.diagonal(X), np.diagonal(many(X), 0, -2, -1), rtol=1e-14)
+
+
+def test_every_covariance_function_has_a_kernel():
+    pairs = {name.removesuffix("_cross") for name in overbar.rules.REGISTRY if name.endswith("_cross")}
+    assert pairs - {"squared_distance"} == set(KERNELS)
 
 
 @pytest.mark.parametrize("name", FRONTS)
@@ -438,6 +449,18 @@ def test_the_fits_end_at_one_maximum():
         assert value == pytest.approx(values["numpy"], abs=1e-4)
 
 
+def test_a_fit_begins_at_parameters_of_a_module_and_at_variables():
+    parameters = {"torch": lambda x: torch.nn.Parameter(torch.tensor(x)), "tf": lambda x: tf.Variable(x)}
+    for name, parameter in parameters.items():
+        ops, array, back = ops_of(name)
+        kernel = gp.RBF(parameter(PARAMETERS[0]), parameter(np.array(2.0)))
+        fit = ops.gp_fit(array(X), array(Y), kernel, parameter(np.array(0.3)), iterations=2)
+        assert not np.isclose(back(fit.kernel.variance), 2.0)
+        assert not np.isclose(back(fit.noise), 0.3)
+        assert back(kernel.variance) == 2.0
+        assert not getattr(fit.kernel.variance, "requires_grad", False)
+
+
 @dataclass(frozen=True, eq=False)
 class Lowered(gp.Kernel):
     """A covariance function only while its parameter is below a limit."""
@@ -478,7 +501,9 @@ def test_a_step_that_leaves_the_positive_definite_matrices_is_taken_back(name):
             {"fixed": ("kernel.length",)},
             r"fixed names 'kernel.length'. The parameters are kernel.lengthscale, ",
         ),
+        ({"fixed": "nois"}, "fixed names 'nois'"),
         ({"bounds": {"nois": (1, 2)}}, "bounds names 'nois'"),
+        ({"X": X[:0], "y": Y[:0]}, r"y of shape \(0,\) has no numbers"),
         ({"bounds": {"noise": (1, 2)}}, r"noise begins at 0.1, and its bounds are \(1, 2\)"),
         ({"fixed": ("kernel.lengthscale", "kernel.variance", "noise")}, "nothing to fit"),
         ({"noise": 0.0}, r"noise begins at 0.0.*fixed=\('noise',\)"),
@@ -487,7 +512,7 @@ def test_a_step_that_leaves_the_positive_definite_matrices_is_taken_back(name):
 )
 def test_a_fit_that_makes_no_sense(options, message):
     with pytest.raises(ValueError, match=message):
-        overbar.gp_fit(X, Y, **{"kernel": gp.RBF(1.0), "noise": 0.1} | options)
+        overbar.gp_fit(**{"X": X, "y": Y, "kernel": gp.RBF(1.0), "noise": 0.1} | options)
     with pytest.raises(TypeError, match="got an array whose derivative is being traced"):
         overbar.grad(lambda s: overbar.gp_fit(X, Y, gp.RBF(s), 0.1).kernel.lengthscale)(1.0)
 

@@ -15,7 +15,10 @@ import numpy as np
 from overbar import rules
 from overbar._namespace import namespace
 
-__all__ = ["RBF", "Kernel", "Matern", "Product", "RationalQuadratic", "Sum", "variances", "with_noise"]
+__all__ = [
+    "RBF", "Kernel", "Linear", "Matern", "Periodic", "Polynomial", "Product", "RationalQuadratic", "Sum", "variances",
+    "with_noise",
+]  # fmt: skip
 
 
 def option(default):
@@ -82,9 +85,9 @@ def variances(kernel: Any, X: Any) -> Any:
     return kernel(X[..., None, :])[..., 0, 0]  # a batch of sets of one point
 
 
-class _Stationary(Kernel):
-    """A covariance function of differences of inputs, as two primitives: of one set of inputs, and of two. `_given` has
-    their parameters in order, and their options."""
+class _Pair(Kernel):
+    """A covariance function as two primitives, `own` of one set of inputs and `cross` of two. `_given` has their
+    parameters in order, and their options."""
 
     def __call__(self, X, X2=None):
         arrays, options = self._given()
@@ -94,10 +97,18 @@ class _Stationary(Kernel):
         arrays, options = self._given()
         return self.own(X, *arrays, noise, **options)  # which makes no second matrix for it
 
+
+class _Stationary(_Pair):
+    """One of differences of inputs: the variance is the same everywhere."""
+
     def diagonal(self, X):
-        # the same everywhere; it has the batch dimensions of the variance
+        # it has the batch dimensions of the variance
         xp, v = namespace(X), self.variance
-        return xp.zeros_like(xp.sum(X, axis=-1)) + (v[..., None] if getattr(v, "shape", ()) != () else v)
+        return xp.zeros_like(xp.sum(X, axis=-1)) + (v[..., None] if _has_dimensions(v) else v)
+
+
+def _has_dimensions(x):
+    return getattr(x, "shape", ()) != ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +201,103 @@ class RationalQuadratic(_Stationary):
 
     def _given(self):
         return (self.lengthscale, self.alpha, self.variance), {}
+
+
+@dataclass(frozen=True, eq=False)
+class Periodic(_Stationary):
+    """The periodic covariance v exp(−2 Σ_d sin²(π (x_d − x′_d)/p_d)/ℓ_d²), `overbar.periodic`.
+
+    Attributes
+    ----------
+    lengthscale, period : float or array
+        One for all inputs, or one for each; positive.
+    variance : float or array
+        Positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from overbar import gp
+    >>> gp.Periodic(1.0, period=2.0, variance=3.0)(np.array([[0.0], [1.0], [2.0]])).round(3)
+    array([[3.   , 0.406, 3.   ],
+           [0.406, 3.   , 0.406],
+           [3.   , 0.406, 3.   ]])
+    """
+
+    lengthscale: Any
+    period: Any
+    variance: Any = 1.0
+
+    own, cross = rules.periodic, rules.periodic_cross
+
+    def _given(self):
+        return (self.lengthscale, self.period, self.variance), {}
+
+
+@dataclass(frozen=True, eq=False)
+class Linear(_Pair):
+    """The linear covariance Σ_d v_d x_d x′_d, `overbar.linear_covariance`: of a linear function.
+
+    Attributes
+    ----------
+    variance : float or array
+        That of the coefficients, one for all inputs or one for each; not negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from overbar import gp
+    >>> gp.Linear(0.5)(np.array([[1.0, 0.0], [1.0, 2.0]]))
+    array([[0.5, 0.5],
+           [0.5, 2.5]])
+    """
+
+    variance: Any = 1.0
+
+    own, cross = rules.linear_covariance, rules.linear_covariance_cross
+
+    def _given(self):
+        return (self.variance,), {}
+
+    def diagonal(self, X):
+        v = self.variance
+        return namespace(X).sum(X * X * (v[..., None, :] if _has_dimensions(v) else v), axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Polynomial(_Pair):
+    """The polynomial covariance (Σ_d v_d x_d x′_d + c)^p, `overbar.polynomial_covariance`.
+
+    Attributes
+    ----------
+    variance : float or array
+        One for all inputs, or one for each; not negative.
+    offset : float or array
+        c, not negative.
+    degree : int
+        p, from 1 on. No parameter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from overbar import gp
+    >>> gp.Polynomial(degree=2)(np.array([[1.0, 0.0], [1.0, 2.0]]))
+    array([[ 4.,  4.],
+           [ 4., 36.]])
+    """
+
+    variance: Any = 1.0
+    offset: Any = 1.0
+    degree: int = option(3)
+
+    own, cross = rules.polynomial_covariance, rules.polynomial_covariance_cross
+
+    def _given(self):
+        return (self.variance, self.offset), {"degree": self.degree}
+
+    def diagonal(self, X):
+        c = self.offset
+        return (Linear(self.variance).diagonal(X) + (c[..., None] if _has_dimensions(c) else c)) ** self.degree
 
 
 @dataclass(frozen=True, eq=False)
