@@ -46,14 +46,48 @@ def gaussian_logpdf(y, mean, A, L):
     return adopt(TENSORFLOW, rules.gaussian_logpdf, outputs, [y, mean, A], [L])[0]
 
 
+def logdet(A, L):
+    """log det A where the factor of A is known, by the rule that computes the inverse from it."""
+
+    def outputs(A, B, L):
+        logdet = 2 * tf.reduce_sum(tf.math.log(tf.linalg.diag_part(L)), axis=-1)
+        return tf.zeros_like(logdet), logdet, B, L
+
+    return adopt(TENSORFLOW, rules.inv_quad_logdet, outputs, [A, tf.zeros_like(A[..., :1])], [L])[1]
+
+
 # ---------------------------------------------------------------------------------------------------------------------
-# What is exchanged in GPflow, once, when it is there; outside it does what it did. `inside` says whether this thread is
-# inside, and `fuse` calls what is done instead, under a name.
+# What is exchanged in the libraries, once, when they are there; outside it does what it did. `inside` says whether this
+# thread is inside, and `fuse` calls what is done instead, under a name.
 
 
 def attach(inside, fuse):
     if "gpflow.models.sgpr" in sys.modules:
         _attach_to_gpflow(inside, fuse)
+    if _PROBABILITY in sys.modules:
+        _attach_to_probability(inside, fuse)
+
+
+#: where TensorFlow Probability calls `tfp.math.hpsd_logdet` itself
+_PROBABILITY = "tensorflow_probability.python.math.linalg"
+
+
+@functools.cache
+def _attach_to_probability(inside, fuse):
+    module = sys.modules[_PROBABILITY]
+    theirs = module.hpsd_logdet
+
+    # To its own rule the factor is a constant, too.
+    @functools.wraps(theirs)
+    def hpsd_logdet(matrix, cholesky_matrix=None):
+        known = (matrix, cholesky_matrix)
+        if not (inside() and all(isinstance(x, tf.Tensor) and x.dtype == matrix.dtype for x in known)):
+            return theirs(matrix, cholesky_matrix)
+        if matrix.dtype not in _REAL or matrix.shape.rank is None or matrix.shape.rank != cholesky_matrix.shape.rank:
+            return theirs(matrix, cholesky_matrix)
+        return fuse("tfp.math.hpsd_logdet", logdet, matrix, cholesky_matrix)
+
+    module.hpsd_logdet = unconverted(hpsd_logdet)
 
 
 @functools.cache

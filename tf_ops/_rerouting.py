@@ -40,8 +40,8 @@ def reroute() -> Iterator[Routes]:
     function that the strategy runs), may be nested, and may decorate a function. ``with tf_ops.reroute() as routes``
     gives what was rerouted and how often, of what is traced once: ``print(routes)``.
 
-    The likelihood of GPflow's `GPR`, and the bound of its `SGPR`, are one op inside where they have a rule of less
-    work than their steps.
+    The likelihood of GPflow's `GPR`, the products in the bound of its `SGPR`, and ``tfp.math.hpsd_logdet`` are one op
+    each inside, whose rule has less work than those of the steps.
 
     See Also
     --------

@@ -175,3 +175,4 @@ def test_a_distribution_of_tensorflow_probability(name, installed):
     routes = installed()
     close([x.numpy() for x in tf.function(value_and_gradients.python_function)()], expected)
     assert routes.counts["tf.linalg.cholesky"] == 1
+    assert routes.counts.get("tfp.math.hpsd_logdet", 0) == (name == "GaussianProcess")
