@@ -307,6 +307,41 @@ def test_periodic_at_coincident_points(each):
     assert torch.autograd.gradgradcheck(compute, arguments, atol=1e-4)
 
 
+EVERY = [*FUNCTIONS, ("periodic", {"period": 1.3}), ("linear_covariance", {}), ("polynomial_covariance", {"degree": 2})]
+
+
+def own(ops, name, options, X, noise):
+    given = {} if "covariance" in name else {"lengthscale": 1.2}
+    return getattr(ops, name)(X, **given, noise=noise, **options)
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY)
+@pytest.mark.parametrize(("n", "D"), [(0, 2), (3, 0), (0, 5)])
+def test_no_inputs_and_no_dimensions(name, options, n, D):
+    def compute(ops, X, noise):
+        total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
+        return total(own(ops, name, options, X, noise))
+
+    K = own(overbar, name, options, np.zeros((n, D)), 0.5)
+    scale = {"linear_covariance": 0}.get(name, 1)
+    np.testing.assert_array_equal(K, scale * np.ones((n, n)) + 0.5 * np.eye(n))
+    for front, (X_bar, noise_bar) in gradients(compute, np.zeros((n, D)), np.array(0.5)).items():
+        assert X_bar.shape == (n, D), front
+        assert noise_bar == n, front
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY)
+@pytest.mark.parametrize("D", [2, 5, 40])
+def test_a_nan_stays_in_its_row(name, options, D):
+    X = RNG.normal(size=(4, D))
+    X[1, -1] = np.nan
+    bad = np.zeros((4, 4), bool)
+    bad[1] = bad[:, 1] = True
+    for ops, convert in [(overbar, np.asarray), (torch_ops, torch.tensor), (tf_ops, tf.constant)]:
+        K = np.asarray(own(ops, name, options, convert(X), 0.5))
+        np.testing.assert_array_equal(np.isnan(K), bad, err_msg=ops.__name__)
+
+
 @pytest.mark.parametrize("D", [3, 5, 20])
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 def test_distances_of_close_points_keep_their_digits(D, offset):

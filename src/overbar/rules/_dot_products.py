@@ -7,7 +7,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.all_pairs`, `rules
 from overbar._namespace import mT, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._all_pairs import of_pairs, sums_of_pairs
-from overbar.rules._covariances import no_noise, one, with_noise
+from overbar.rules._covariances import no_noise, one, tangent_of_noise, with_noise
 from overbar.rules._distances import valid
 from overbar.rules._hyperparameters import not_negative
 
@@ -319,12 +319,8 @@ def _rules(function):
         def from_offset(dot):
             return along(dot[..., None, None] * xp.ones_like(K))
 
-        def from_noise(dot):
-            n = xp.shape(K)[-1]
-            return xp.diagonal_embed(dot + xp.zeros_like(K[..., 0]), n, n)
-
         from_inputs = [from_first, from_second][:sets]
-        return *from_inputs, from_variance, *[from_offset] * has_offset, *[from_noise] * own
+        return *from_inputs, from_variance, *[from_offset] * has_offset, *[lambda dot: tangent_of_noise(K, dot)] * own
 
 
 for _function in (linear_covariance, linear_covariance_cross, polynomial_covariance, polynomial_covariance_cross):

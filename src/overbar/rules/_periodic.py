@@ -1,13 +1,14 @@
 """The periodic covariance function: the squared exponential one of points on circles.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.covariances` and `rules.distances`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.all_pairs`, `rules.covariances` and `rules.distances`.
 """
 
 import math
 
 from overbar._namespace import namespace
 from overbar._primitive import once, primitive
-from overbar.rules._covariances import CROSS, OWN, bars_of_scale, off_diagonal, tangents_of_scale, with_noise
+from overbar.rules._all_pairs import off_diagonal
+from overbar.rules._covariances import CROSS, OWN, bars_of_scale, tangents_of_scale, with_noise
 from overbar.rules._distances import bars, of_distances, tangents, valid
 
 
@@ -159,7 +160,7 @@ def _periodic(name, inputs, lengthscale, period, variance, noise=None):
     lengthscale, period, variance = valid(name, inputs, vectors, variance=variance)
     diagonal = None
     if noise is not None:
-        diagonal = with_noise(name, variance[..., 0] + 0 * inputs[0][..., 0], noise, inputs[0])
+        diagonal = with_noise(name, variance[..., 0], noise, inputs[0])
     _, circles = _on_circles(inputs, period)
     return of_distances(_exponential, circles, _twice(lengthscale), variance=variance, diagonal=diagonal)
 
@@ -200,7 +201,7 @@ def _rules(function):
         xp, rows = namespace(*arrays), period[..., None, :]
         differences, circles = _on_circles(inputs, rows)
         *along, along_scales = tangents(circles, _twice(lengthscale))
-        derivative = once(lambda: off_diagonal(K / -2, sets == 1))
+        derivative = once(lambda: off_diagonal(K / -2) if sets == 1 else K / -2)
 
         def moved(which, angle_dot):
             cos, sin = _halves(circles[which])
