@@ -426,6 +426,22 @@ array([[4. , 0. ],
 >>> tf_ops.ldl_solve(LD, pivots, B)
 <tf.Tensor: shape=(2,), dtype=float64, numpy=array([3., 2.])>
 """,
+    "linear_covariance": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[1.0, 2.0], [1.0, 0.0]], tf.float64)
+>>> variance = tf.constant([1.0, 0.5], tf.float64)
+>>> tf_ops.linear_covariance(X, variance, 0.1)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[3.1, 1. ],
+       [1. , 1.1]])>
+""",
+    "linear_covariance_cross": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[1.0, 2.0]], tf.float64)
+>>> X2 = tf.constant([[1.0, 0.0], [3.0, 1.0]], tf.float64)
+>>> tf_ops.linear_covariance_cross(X, X2)
+<tf.Tensor: shape=(1, 2), dtype=float64, numpy=array([[1., 5.]])>
+""",
     "log": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([1.0, 2.0], tf.float64)
@@ -550,6 +566,22 @@ array([[1.],
 >>> tf_ops.norm(A)
 <tf.Tensor: shape=(), dtype=float64, numpy=5.0>
 """,
+    "periodic": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[0.0], [0.25], [5.0]], tf.float64)
+>>> tf_ops.periodic(X, 1.0, 1.0)
+<tf.Tensor: shape=(3, 3), dtype=float64, numpy=
+array([[1.        , 0.36787944, 1.        ],
+       [0.36787944, 1.        , 0.36787944],
+       [1.        , 0.36787944, 1.        ]])>
+""",
+    "periodic_cross": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[0.0]], tf.float64)
+>>> X2 = tf.constant([[0.25], [7.0]], tf.float64)
+>>> tf_ops.periodic_cross(X, X2, 1.0, 1.0, 3.0)
+<tf.Tensor: shape=(1, 2), dtype=float64, numpy=array([[1.10363832, 3.        ]])>
+""",
     "phi": """\
 >>> import tensorflow as tf, tf_ops
 >>> A = tf.constant([[2.0, 2.0], [2.0, 2.0]], tf.float64)
@@ -584,6 +616,21 @@ array([[3., 0.],
 <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
 array([[2., 3.],
        [0., 2.]])>
+""",
+    "polynomial_covariance": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[1.0], [-2.0]], tf.float64)
+>>> tf_ops.polynomial_covariance(X, 1.0, 1.0, degree=2)
+<tf.Tensor: shape=(2, 2), dtype=float64, numpy=
+array([[ 4.,  1.],
+       [ 1., 25.]])>
+""",
+    "polynomial_covariance_cross": """\
+>>> import tensorflow as tf, tf_ops
+>>> X = tf.constant([[1.0]], tf.float64)
+>>> X2 = tf.constant([[2.0], [-1.0]], tf.float64)
+>>> tf_ops.polynomial_covariance_cross(X, X2, degree=2)
+<tf.Tensor: shape=(1, 2), dtype=float64, numpy=array([[9., 0.]])>
 """,
     "pow": """\
 >>> import tensorflow as tf, tf_ops

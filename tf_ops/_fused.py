@@ -47,7 +47,7 @@ def gaussian_logpdf(y, mean, A, L):
 
 
 def logdet(A, L):
-    """log det A where the factor of A is known, whose rule computes the inverse from it by halves."""
+    """log det A where the factor of A is known, by the rule that computes the inverse from it."""
 
     def outputs(A, B, L):
         logdet = 2 * tf.reduce_sum(tf.math.log(tf.linalg.diag_part(L)), axis=-1)

@@ -309,6 +309,8 @@ kron = wrap(rules.kron)
 ldl = wrap(rules.ldl)
 ldl_factor = wrap(rules.ldl_factor)
 ldl_solve = wrap(rules.ldl_solve)
+linear_covariance = wrap(rules.linear_covariance)
+linear_covariance_cross = wrap(rules.linear_covariance_cross)
 log = wrap(rules.log, builtin=tf.math.log)
 logdet = wrap(
     rules.logdet,
@@ -370,6 +372,8 @@ norm = wrap(
     takes=_of_columns,
     returns=_norm,
 )
+periodic = wrap(rules.periodic)
+periodic_cross = wrap(rules.periodic_cross)
 phi = wrap(rules.phi)
 pinv = wrap(
     rules.pinv,
@@ -383,6 +387,8 @@ pinv = wrap(
 )
 polar = wrap(rules.polar)
 polynomial = wrap(rules.polynomial)
+polynomial_covariance = wrap(rules.polynomial_covariance)
+polynomial_covariance_cross = wrap(rules.polynomial_covariance_cross)
 pow = wrap(
     rules.power,
     "pow(x, y)",

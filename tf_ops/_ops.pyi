@@ -191,6 +191,12 @@ def ldl_factor(A: Any, *, hermitian: bool = False, name: str | None = None) -> t
 def ldl_solve(LD: Any, pivots: Any, B: Any, *, hermitian: bool = False, name: str | None = None) -> Any:
     """The solution X of A X = B for a symmetric or Hermitian matrix A whose factors `ldl_factor` has computed."""
 
+def linear_covariance(X: Any, variance: Any = None, noise: Any = None, *, name: str | None = None) -> Any:
+    """The linear covariance kᵢⱼ = Σ_d v_d xᵢ_d xⱼ_d of inputs: of a linear function with random coefficients."""
+
+def linear_covariance_cross(X: Any, X2: Any, variance: Any = None, *, name: str | None = None) -> Any:
+    """The linear covariance kᵢⱼ = Σ_d v_d xᵢ_d x′ⱼ_d of inputs with others."""
+
 def log(x: Any, name: str | None = None) -> Any:
     """The function C = log A, the natural logarithm of each entry."""
 
@@ -263,6 +269,16 @@ def multiply(x: Any, y: Any, name: str | None = None) -> Any:
 def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = None, name: str | None = None) -> Any:
     """The norm ‖A‖ of a matrix: Frobenius, nuclear, spectral, or the largest sum of a column or row."""
 
+def periodic(
+    X: Any, lengthscale: Any, period: Any, variance: Any = None, noise: Any = None, *, name: str | None = None
+) -> Any:
+    """The periodic covariance kᵢⱼ = v exp(−2 Σ_d sin²(π (xᵢ_d − xⱼ_d)/p_d) / ℓ_d²) of inputs."""
+
+def periodic_cross(
+    X: Any, X2: Any, lengthscale: Any, period: Any, variance: Any = None, *, name: str | None = None
+) -> Any:
+    """The periodic covariance kᵢⱼ = v exp(−2 Σ_d sin²(π (xᵢ_d − x′ⱼ_d)/p_d) / ℓ_d²) of inputs with others."""
+
 def phi(A: Any, *, name: str | None = None) -> Any:
     """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
     decomposition."""
@@ -275,6 +291,16 @@ def polar(A: Any, *, side: str = "right", name: str | None = None) -> tuple[Any,
 
 def polynomial(A: Any, c: Any, *, name: str | None = None) -> Any:
     """The matrix polynomial, C = c₀ I + c₁ A + c₂ A² + … + c_(k−1) A^(k−1)."""
+
+def polynomial_covariance(
+    X: Any, variance: Any = None, offset: Any = None, noise: Any = None, *, degree: int = 3, name: str | None = None
+) -> Any:
+    """The polynomial covariance kᵢⱼ = (Σ_d v_d xᵢ_d xⱼ_d + c)^p of inputs."""
+
+def polynomial_covariance_cross(
+    X: Any, X2: Any, variance: Any = None, offset: Any = None, *, degree: int = 3, name: str | None = None
+) -> Any:
+    """The polynomial covariance kᵢⱼ = (Σ_d v_d xᵢ_d x′ⱼ_d + c)^p of inputs with others."""
 
 def pow(x: Any, y: Any, name: str | None = None) -> Any:
     """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""

@@ -381,6 +381,21 @@ pivots=tensor([1, 2], dtype=torch.int32))
 >>> torch_ops.ldl_solve(LD, pivots, B)
 tensor([3., 2.])
 """,
+    "linear_covariance": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[1.0, 2.0], [1.0, 0.0]])
+>>> variance = torch.tensor([1.0, 0.5])
+>>> torch_ops.linear_covariance(X, variance, 0.1)
+tensor([[3.1000, 1.0000],
+        [1.0000, 1.1000]])
+""",
+    "linear_covariance_cross": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[1.0, 2.0]])
+>>> X2 = torch.tensor([[1.0, 0.0], [3.0, 1.0]])
+>>> torch_ops.linear_covariance_cross(X, X2)
+tensor([[1., 5.]])
+""",
     "log": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([1.0, 2.0])
@@ -515,6 +530,21 @@ tensor([3., 8.])
 >>> torch_ops.multiply(A, B)
 tensor([3., 8.])
 """,
+    "periodic": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0], [0.25], [5.0]])
+>>> torch_ops.periodic(X, 1.0, 1.0)
+tensor([[1.0000, 0.3679, 1.0000],
+        [0.3679, 1.0000, 0.3679],
+        [1.0000, 0.3679, 1.0000]])
+""",
+    "periodic_cross": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[0.0]])
+>>> X2 = torch.tensor([[0.25], [7.0]])
+>>> torch_ops.periodic_cross(X, X2, 1.0, 1.0, 3.0)
+tensor([[1.1036, 3.0000]])
+""",
     "phi": """\
 >>> import torch, torch_ops
 >>> A = torch.tensor([[2.0, 2.0], [2.0, 2.0]])
@@ -544,6 +574,20 @@ tensor([[1.0000, 0.0000, 0.0000],
 >>> torch_ops.polynomial(A, c)
 tensor([[2., 3.],
         [0., 2.]])
+""",
+    "polynomial_covariance": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[1.0], [-2.0]])
+>>> torch_ops.polynomial_covariance(X, 1.0, 1.0, degree=2)
+tensor([[ 4.,  1.],
+        [ 1., 25.]])
+""",
+    "polynomial_covariance_cross": """\
+>>> import torch, torch_ops
+>>> X = torch.tensor([[1.0]])
+>>> X2 = torch.tensor([[2.0], [-1.0]])
+>>> torch_ops.polynomial_covariance_cross(X, X2, degree=2)
+tensor([[9., 0.]])
 """,
     "pow": """\
 >>> import torch, torch_ops

@@ -667,6 +667,8 @@ ldl_solve = wrap(
     builtin=torch.linalg.ldl_solve,
     use_builtin_when=never("PyTorch has no derivative of it"),
 )
+linear_covariance = wrap(rules.linear_covariance)
+linear_covariance_cross = wrap(rules.linear_covariance_cross)
 log = wrap(rules.log, "log(input: Tensor) -> Tensor", builtin=torch.log)
 logdet = wrap(
     rules.logdet,
@@ -736,6 +738,8 @@ matrix_power = wrap(rules.matrix_power, "matrix_power(A: Tensor, n: int) -> Tens
 matrix_transpose = wrap(rules.matrix_transpose)
 mul = wrap(rules.multiply, "mul(input: Tensor, other: Tensor | Number) -> Tensor", builtin=torch.mul)
 multiply = wrap(rules.multiply, "multiply(input: Tensor, other: Tensor | Number) -> Tensor", builtin=torch.multiply)
+periodic = wrap(rules.periodic)
+periodic_cross = wrap(rules.periodic_cross)
 phi = wrap(rules.phi)
 pinv = wrap(
     rules.pinv,
@@ -749,6 +753,8 @@ pinv = wrap(
 )
 polar = wrap(rules.polar)
 polynomial = wrap(rules.polynomial)
+polynomial_covariance = wrap(rules.polynomial_covariance)
+polynomial_covariance_cross = wrap(rules.polynomial_covariance_cross)
 pow = wrap(rules.power, "pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor", builtin=torch.pow)
 power = wrap(rules.power)
 powmh = wrap(rules.powmh)

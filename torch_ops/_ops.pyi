@@ -171,6 +171,12 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False) -> tuple[Tensor, Tensor]:
 def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False) -> Tensor:
     """The solution X of A X = B for a symmetric or Hermitian matrix A whose factors `ldl_factor` has computed."""
 
+def linear_covariance(X: Tensor, variance: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
+    """The linear covariance kᵢⱼ = Σ_d v_d xᵢ_d xⱼ_d of inputs: of a linear function with random coefficients."""
+
+def linear_covariance_cross(X: Tensor, X2: Tensor, variance: Tensor | None = None) -> Tensor:
+    """The linear covariance kᵢⱼ = Σ_d v_d xᵢ_d x′ⱼ_d of inputs with others."""
+
 def log(input: Tensor) -> Tensor:
     """The function C = log A, the natural logarithm of each entry."""
 
@@ -238,6 +244,16 @@ def mul(input: Tensor, other: Tensor | Number) -> Tensor:
 def multiply(input: Tensor, other: Tensor | Number) -> Tensor:
     """The product C = A ∘ B, entry by entry (Hadamard's)."""
 
+def periodic(
+    X: Tensor, lengthscale: Tensor, period: Tensor, variance: Tensor | Number | None = None, noise: Tensor | None = None
+) -> Tensor:
+    """The periodic covariance kᵢⱼ = v exp(−2 Σ_d sin²(π (xᵢ_d − xⱼ_d)/p_d) / ℓ_d²) of inputs."""
+
+def periodic_cross(
+    X: Tensor, X2: Tensor, lengthscale: Tensor, period: Tensor, variance: Tensor | Number | None = None
+) -> Tensor:
+    """The periodic covariance kᵢⱼ = v exp(−2 Σ_d sin²(π (xᵢ_d − x′ⱼ_d)/p_d) / ℓ_d²) of inputs with others."""
+
 def phi(A: Tensor) -> Tensor:
     """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
     decomposition."""
@@ -257,6 +273,21 @@ def polar(A: Tensor, *, side: str = "right") -> tuple[Tensor, Tensor]:
 
 def polynomial(A: Tensor, c: Tensor) -> Tensor:
     """The matrix polynomial, C = c₀ I + c₁ A + c₂ A² + … + c_(k−1) A^(k−1)."""
+
+def polynomial_covariance(
+    X: Tensor,
+    variance: Tensor | None = None,
+    offset: Tensor | Number | None = None,
+    noise: Tensor | None = None,
+    *,
+    degree: int = 3,
+) -> Tensor:
+    """The polynomial covariance kᵢⱼ = (Σ_d v_d xᵢ_d xⱼ_d + c)^p of inputs."""
+
+def polynomial_covariance_cross(
+    X: Tensor, X2: Tensor, variance: Tensor | None = None, offset: Tensor | Number | None = None, *, degree: int = 3
+) -> Tensor:
+    """The polynomial covariance kᵢⱼ = (Σ_d v_d xᵢ_d x′ⱼ_d + c)^p of inputs with others."""
 
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """The power C = Aᵖ, entry by entry; both the base and the exponent are differentiable."""

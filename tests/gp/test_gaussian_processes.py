@@ -61,6 +61,43 @@ def dense_arguments(parameters=PARAMETERS):
 
 # -- kernels -----------------------------------------------------------------------------------------------------------
 
+KERNELS = {
+    "rbf": (gp.RBF, {}),
+    "matern": (gp.Matern, {"nu": 1.5}),
+    "rational_quadratic": (gp.RationalQuadratic, {}),
+    "periodic": (gp.Periodic, {}),
+    "linear_covariance": (gp.Linear, {}),
+    "polynomial_covariance": (gp.Polynomial, {"degree": 2}),
+}
+
+
+@pytest.mark.parametrize("name", FRONTS)
+@pytest.mark.parametrize("primitive", KERNELS)
+def test_a_kernel_is_its_two_primitives(name, primitive):
+    ops, array, back = ops_of(name)
+    kind, options = KERNELS[primitive]
+    names = [f.name for f in dataclasses.fields(kind) if f.name not in options]
+    assert names == [a for a in getattr(overbar, primitive).arguments if a not in ("X", "noise")]
+    each = {"lengthscale", "period"} | ({"variance"} if kind in (gp.Linear, gp.Polynomial) else set())
+    values = [array(PARAMETERS[0] if field in each else np.array(0.7 + i)) for i, field in enumerate(names)]
+    kernel, x, new, noise = kind(*values, **options), array(X), array(X_NEW), array(np.arange(1.0, N + 1))
+    expected = back(getattr(ops, primitive)(x, *values, **options))
+    np.testing.assert_array_equal(back(kernel(x)), expected)
+    np.testing.assert_array_equal(
+        back(kernel(x, new)), back(getattr(ops, f"{primitive}_cross")(x, new, *values, **options))
+    )
+    np.testing.assert_allclose(back(kernel.noisy(x, noise)), expected + np.diag(back(noise)), rtol=1e-14)
+    np.testing.assert_allclose(back(kernel.diagonal(x)), np.diag(expected), rtol=1e-14)
+    if name == "numpy":
+        assert overbar.flatten(kernel)[0].size == sum(value.size for value in values)
+        many = kind(*[np.stack([value, 2 * value]) for value in values], **options)  # a batch of parameters
+        np.testing.assert_allclose(many.diagonal(X), np.diagonal(many(X), 0, -2, -1), rtol=1e-14)
+
+
+def test_every_covariance_function_has_a_kernel():
+    pairs = {name.removesuffix("_cross") for name in overbar.rules.REGISTRY if name.endswith("_cross")}
+    assert pairs - {"squared_distance"} == set(KERNELS)
+
 
 @pytest.mark.parametrize("name", FRONTS)
 def test_sums_and_products_of_kernels_and_of_other_callables(name):
@@ -69,16 +106,19 @@ def test_sums_and_products_of_kernels_and_of_other_callables(name):
     def dot(X, X2=None):  # no kernel of ours: it has no diagonal to ask for
         return X @ overbar.mT(X if X2 is None else X2)
 
-    a, b = gp.RBF(array(PARAMETERS[0]), 1.4), gp.Matern([0.9, 0.5], 2, nu=0.5)
-    values = {k: back(k(array(X), array(X_NEW))) for k in (a,)}
-    values |= {k: back(k(array(X), array(X_NEW))) for k in (b,)} if name == "numpy" else {}
+    a, b = gp.RBF(array(PARAMETERS[0]), 1.4), gp.Matern(array(PARAMETERS[0]), 2, nu=0.5)
+    x, new = array(X), array(X_NEW)
+    first, second = back(a(x, new)), back(b(x, new))
     for kernel, expected in [
-        (a + dot, values[a] + X @ X_NEW.T),
-        (dot * a, values[a] * (X @ X_NEW.T)),
-        *([(a + b * a, values[a] * (1 + values[b]))] if name == "numpy" else []),
+        (a + b * a, first + second * first),
+        (a + dot, first + X @ X_NEW.T),
+        (dot * a, first * (X @ X_NEW.T)),
+        (dot + a, first + X @ X_NEW.T),
     ]:
-        np.testing.assert_allclose(back(kernel(array(X), array(X_NEW))), expected, rtol=1e-12)
-        np.testing.assert_allclose(back(kernel.diagonal(array(X))), np.diag(back(kernel(array(X)))), rtol=1e-12)
+        np.testing.assert_allclose(back(kernel(x, new)), expected, rtol=1e-12)
+        np.testing.assert_allclose(back(kernel.diagonal(x)), np.diag(back(kernel(x))), rtol=1e-12)
+        noisy = back(kernel(x)) + np.diag(np.arange(1.0, N + 1))
+        np.testing.assert_allclose(back(kernel.noisy(x, array(np.arange(1.0, N + 1)))), noisy, rtol=1e-12)
     with pytest.raises(TypeError, match="unsupported operand"):
         a + 2.0
 
@@ -409,6 +449,18 @@ def test_the_fits_end_at_one_maximum():
         assert value == pytest.approx(values["numpy"], abs=1e-4)
 
 
+def test_a_fit_begins_at_parameters_of_a_module_and_at_variables():
+    parameters = {"torch": lambda x: torch.nn.Parameter(torch.tensor(x)), "tf": lambda x: tf.Variable(x)}
+    for name, parameter in parameters.items():
+        ops, array, back = ops_of(name)
+        kernel = gp.RBF(parameter(PARAMETERS[0]), parameter(np.array(2.0)))
+        fit = ops.gp_fit(array(X), array(Y), kernel, parameter(np.array(0.3)), iterations=2)
+        assert not np.isclose(back(fit.kernel.variance), 2.0)
+        assert not np.isclose(back(fit.noise), 0.3)
+        assert back(kernel.variance) == 2.0
+        assert not getattr(fit.kernel.variance, "requires_grad", False)
+
+
 @dataclass(frozen=True, eq=False)
 class Lowered(gp.Kernel):
     """A covariance function only while its parameter is below a limit."""
@@ -449,7 +501,9 @@ def test_a_step_that_leaves_the_positive_definite_matrices_is_taken_back(name):
             {"fixed": ("kernel.length",)},
             r"fixed names 'kernel.length'. The parameters are kernel.lengthscale, ",
         ),
+        ({"fixed": "nois"}, "fixed names 'nois'"),
         ({"bounds": {"nois": (1, 2)}}, "bounds names 'nois'"),
+        ({"X": X[:0], "y": Y[:0]}, r"y of shape \(0,\) has no numbers"),
         ({"bounds": {"noise": (1, 2)}}, r"noise begins at 0.1, and its bounds are \(1, 2\)"),
         ({"fixed": ("kernel.lengthscale", "kernel.variance", "noise")}, "nothing to fit"),
         ({"noise": 0.0}, r"noise begins at 0.0.*fixed=\('noise',\)"),
@@ -458,7 +512,7 @@ def test_a_step_that_leaves_the_positive_definite_matrices_is_taken_back(name):
 )
 def test_a_fit_that_makes_no_sense(options, message):
     with pytest.raises(ValueError, match=message):
-        overbar.gp_fit(X, Y, **{"kernel": gp.RBF(1.0), "noise": 0.1} | options)
+        overbar.gp_fit(**{"X": X, "y": Y, "kernel": gp.RBF(1.0), "noise": 0.1} | options)
     with pytest.raises(TypeError, match="got an array whose derivative is being traced"):
         overbar.grad(lambda s: overbar.gp_fit(X, Y, gp.RBF(s), 0.1).kernel.lengthscale)(1.0)
 
@@ -480,7 +534,7 @@ def test_errors_name_the_argument_and_the_remedy(name):
             ({"y": np.array(1.0)}, r"argument y of shape \(\) does not fit"),
             ({"kernel": lambda X, X2=None: X}, r"kernel\(X\) is an array of shape \(12, 2\), and must be 12 by 12"),
             ({"kernel": gp.RBF(array(np.ones(3)))}, r"lengthscale of shape \(3,\) does not fit X"),
-            ({"noise": array(np.ones(3))}, r"noise of shape \(3,\) does not fit K"),
+            ({"noise": array(np.ones(3))}, r"noise of shape \(3,\) does not fit "),
             ({"mean": array(Y)}, r"argument mean of shape \(12,\) is neither a number.*Pass a function of the inputs"),
         ],
         "LinAlgError": [

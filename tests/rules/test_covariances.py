@@ -261,6 +261,87 @@ def test_a_large_alpha_costs_no_digits(alpha):
         np.testing.assert_allclose(1.3 * bars[3], value, rtol=1e-14, err_msg=front)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_many_periods_cost_no_digits(offset):
+    """Inputs that are up to 1e6 periods apart: K and its bars are those of what is left of them."""
+    X, period = RNG.uniform(0, 1e3, (7, 2)) + offset, np.array([1e-3, 0.7])
+    scales, v, W = np.array([1.2, 0.8]), np.array(1.3), RNG.normal(size=(7, 7))
+    with mpmath.workdps(40):
+        left = [
+            [mpmath.fmod(mpmath.mpf(a) - mpmath.mpf(b), p) for a, b, p in zip(x, X[0], period, strict=True)] for x in X
+        ]
+    left = np.array(left, dtype=float)
+
+    def compute(ops, X, scales, period, v):
+        own = ops.periodic(X, scales, period, v)
+        cross = ops.periodic_cross(X[:3], X, scales, period, v)
+        total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
+        weights = [torch.tensor(A) if ops is torch_ops else A for A in (W, W[:3])]
+        return total(own * weights[0]) + total(cross * weights[1])
+
+    near, far = gradients(compute, left, scales, period, v), gradients(compute, X, scales, period, v)
+    for front in near:
+        for which in (0, 1, 3):  # the bar of a period grows with the inputs
+            size = np.abs(near[front][which]).max()
+            np.testing.assert_allclose(far[front][which], near[front][which], atol=1e-11 * size, err_msg=front)
+    for front, K in values("periodic", X, scales, period, v).items():
+        np.testing.assert_allclose(K, overbar.periodic(left, scales, period, v), rtol=1e-12, err_msg=front)
+        np.testing.assert_array_equal(K, K.T, err_msg=front)
+        assert (np.diag(K) == v).all(), front
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_periodic_at_coincident_points(each):
+    X, rest = inputs(5, 2), [RNG.uniform(0.5, 2, 2 if each else 1), RNG.uniform(1, 2, 1 + each), np.array(1.7)]
+    arguments = [torch.tensor(A, dtype=torch.float64, requires_grad=True) for A in (X, *rest, np.array(0.3))]
+    weights = torch.tensor(RNG.normal(size=(5, 5))), torch.tensor(RNG.normal(size=(3, 5)))
+
+    def compute(X, scales, period, v, noise):
+        own, cross = (
+            torch_ops.periodic(X, scales, period, v, noise),
+            torch_ops.periodic_cross(X[:3], X, scales, period, v),
+        )
+        return (own * weights[0]).sum() + (cross * weights[1]).sum()
+
+    assert torch.autograd.gradcheck(compute, arguments, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(compute, arguments, atol=1e-4)
+
+
+EVERY = [*FUNCTIONS, ("periodic", {"period": 1.3}), ("linear_covariance", {}), ("polynomial_covariance", {"degree": 2})]
+
+
+def own(ops, name, options, X, noise):
+    given = {} if "covariance" in name else {"lengthscale": 1.2}
+    return getattr(ops, name)(X, **given, noise=noise, **options)
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY)
+@pytest.mark.parametrize(("n", "D"), [(0, 2), (3, 0), (0, 5)])
+def test_no_inputs_and_no_dimensions(name, options, n, D):
+    def compute(ops, X, noise):
+        total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
+        return total(own(ops, name, options, X, noise))
+
+    K = own(overbar, name, options, np.zeros((n, D)), 0.5)
+    scale = {"linear_covariance": 0}.get(name, 1)
+    np.testing.assert_array_equal(K, scale * np.ones((n, n)) + 0.5 * np.eye(n))
+    for front, (X_bar, noise_bar) in gradients(compute, np.zeros((n, D)), np.array(0.5)).items():
+        assert X_bar.shape == (n, D), front
+        assert noise_bar == n, front
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY)
+@pytest.mark.parametrize("D", [2, 5, 40])
+def test_a_nan_stays_in_its_row(name, options, D):
+    X = RNG.normal(size=(4, D))
+    X[1, -1] = np.nan
+    bad = np.zeros((4, 4), bool)
+    bad[1] = bad[:, 1] = True
+    for ops, convert in [(overbar, np.asarray), (torch_ops, torch.tensor), (tf_ops, tf.constant)]:
+        K = np.asarray(own(ops, name, options, convert(X), 0.5))
+        np.testing.assert_array_equal(np.isnan(K), bad, err_msg=ops.__name__)
+
+
 @pytest.mark.parametrize("D", [3, 5, 20])
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 def test_distances_of_close_points_keep_their_digits(D, offset):

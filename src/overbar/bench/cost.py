@@ -133,10 +133,10 @@ def _packed(draw):
     return draw(draw._cast(draw.rng.standard_normal(n * (n + 1) // 2)))
 
 
-def _inputs(draw, sets, *others):
+def _inputs(draw, sets, *others, **options):
     """As many inputs as a matrix has rows, in 8 dimensions, with a length scale for each."""
     points = draw.rng.uniform(0.5, 2, (sets, 4 * draw.factor, 8))
-    return draw(*draw._cast(points), draw._cast([2.0] * 8), *others)
+    return draw(*draw._cast(points), draw._cast([2.0] * 8), *others, **options)
 
 
 # whose samples are of a fixed size, or of a fixed rank, or would grow too large
@@ -150,9 +150,15 @@ _OWN = {
     "gaussian_logpdf_low_rank": _low_rank,
     "householder_product": _reflections,
     "kron": _kronecker,
+    "linear_covariance": lambda draw: _inputs(draw, 1, draw._cast([0.1])),
+    "linear_covariance_cross": lambda draw: _inputs(draw, 2),
     "matern": lambda draw: _inputs(draw, 1, draw._cast(1.5), draw._cast([0.1])),
     "matern_cross": lambda draw: _inputs(draw, 2, draw._cast(1.5)),
+    "periodic": lambda draw: _inputs(draw, 1, draw._cast([3.0]), draw._cast(1.5), draw._cast([0.1])),
+    "periodic_cross": lambda draw: _inputs(draw, 2, draw._cast([3.0]), draw._cast(1.5)),
     "polar": lambda draw: draw(draw.normal(4, 3)),
+    "polynomial_covariance": lambda draw: _inputs(draw, 1, draw._cast(1.5), draw._cast([0.1]), degree=3),
+    "polynomial_covariance_cross": lambda draw: _inputs(draw, 2, draw._cast(1.5), degree=3),
     "rational_quadratic": lambda draw: _inputs(draw, 1, draw._cast(0.7), draw._cast(1.5), draw._cast([0.1])),
     "rational_quadratic_cross": lambda draw: _inputs(draw, 2, draw._cast(0.7), draw._cast(1.5)),
     "rbf": lambda draw: _inputs(draw, 1, draw._cast(1.5), draw._cast([0.1])),

@@ -16,7 +16,7 @@ import scipy.optimize
 from overbar._containers import Given, Leaves
 from overbar._front import NUMPY
 from overbar._gradients import value_and_grad
-from overbar._namespace import front, known_front
+from overbar._namespace import front
 from overbar._primitive import dtype_name
 from overbar.gp._likelihood import gp_log_marginal_likelihood
 
@@ -86,7 +86,7 @@ def gp_fit(
     noise: Any,
     *,
     mean: Any = 0.0,
-    fixed: Sequence[str] = (),
+    fixed: Sequence[str] | str = (),
     bounds: Mapping[str, tuple[float, float]] | None = None,
     iterations: int = 200,
     tolerance: float = 1e-5,
@@ -103,7 +103,7 @@ def gp_fit(
         parameters are where the search begins.
     noise : float or array
         Where that of the noise begins, positive.
-    fixed : sequence of str
+    fixed : sequence of str or str
         Parameters that stay as they are: ``"noise"``, ``"kernel.variance"``, ``"kernel.first.lengthscale"``, as the
         attributes are called.
     bounds : dict, optional
@@ -148,7 +148,8 @@ def gp_fit(
     >>> fit.converged, bool(fit.kernel.lengthscale[1] > 5 * fit.kernel.lengthscale[0]), round(float(fit.noise), 3)
     (True, True, 0.01)
     """
-    leaves = Leaves(lambda x, path: known_front(x) is not None or type(x) in (int, float))
+    fixed = (fixed,) if isinstance(fixed, str) else fixed
+    leaves = Leaves(lambda x, path: hasattr(x, "dtype") or type(x) in (int, float))
     build_kernel, build_noise = leaves.collect(kernel, "kernel"), leaves.collect(noise, "noise")
     known = front(X, y, *leaves.values)
     X, y = known.as_arrays([X, y])
@@ -160,7 +161,7 @@ def gp_fit(
             raise known.DtypeError(
                 f"gp_fit: argument {argument} has dtype {dtype_name(A.dtype)}. It must be real floating point."
             )
-    starts = [np.asarray(x if known_front(x) in (None, NUMPY) else library.numpy(x), float) for x in leaves.values]
+    starts = [np.asarray(x if front(x) is NUMPY else library.numpy(x), float) for x in leaves.values]
     free = _free(leaves.paths, starts, fixed, bounds or {})
     ranges = _ranges(leaves.paths, starts, free, bounds or {})
 
@@ -173,6 +174,8 @@ def gp_fit(
 
     constants = [None if i in free else like_data(x) for i, x in enumerate(starts)]
     count = math.prod(y.shape)
+    if not count:
+        raise known.ShapeError(f"gp_fit: argument y of shape {tuple(y.shape)} has no numbers to fit to.")
 
     def loss(arrays):
         arrays, all_arrays = iter(arrays), []
@@ -181,34 +184,7 @@ def gp_fit(
         likelihoods = gp_log_marginal_likelihood(X, y, *given(all_arrays), mean=mean)
         return known.xp.sum(likelihoods) / -count
 
-    gradient = library.gradient(loss, X)
-    sizes = [starts[i].size for i in free]
-
-    def parameters(theta):
-        parts = np.split(np.exp(theta), np.cumsum(sizes)[:-1])
-        return [part.reshape(starts[i].shape) for i, part in zip(free, parts, strict=True)]
-
-    values, best, failures, done = [], None, 0, 0
-
-    def objective(theta):
-        nonlocal best, failures
-        arrays = parameters(theta)
-        try:
-            value, bars = gradient(arrays)
-        except library.error as error:
-            if not values or "not positive definite" not in str(error):
-                raise
-            value = math.nan
-        if not np.isfinite(value):
-            if not values:
-                raise ValueError(f"gp_fit: the log marginal likelihood is {-value} where it begins. Is y finite?")
-            # a step too far. The line search tries a shorter one where the value is higher than it was anywhere.
-            failures += 1
-            return 2 * max(values) - min(values) + 1, np.zeros_like(theta)
-        if not values or value < min(values):
-            best = theta.copy()
-        values.append(float(value))
-        return values[-1], np.concatenate([np.ravel(x * bar) for x, bar in zip(arrays, bars, strict=True)])
+    objective, done = _Objective(library.gradient(loss, X), library.error, [starts[i] for i in free]), 0
 
     def after(intermediate_result):
         nonlocal done
@@ -216,23 +192,60 @@ def gp_fit(
         if callback is not None:
             callback(done, -count * float(intermediate_result.fun))
 
-    best = np.concatenate([np.ravel(np.log(starts[i])) for i in free])
     options, value = {"gtol": tolerance, "ftol": 10 * known.xp.eps(X)}, math.inf
     while True:
         options["maxiter"] = iterations - done
         result = scipy.optimize.minimize(
-            objective, best, jac=True, method="L-BFGS-B", bounds=ranges, callback=after, options=options
+            objective, objective.best, jac=True, method="L-BFGS-B", bounds=ranges, callback=after, options=options
         )
-        before, value = value, min(values)
+        before, value = value, min(objective.values)
         # Where steps went too far a line search may give up although it has come down: it begins again from there.
         done += result.status == GAVE_UP
         if result.status != GAVE_UP or value > before - tolerance or done >= iterations:
             break
-    found = iter(parameters(best))
+    found = iter(objective.parameters(objective.best))
     arrays = [like_data(next(found)) if constant is None else constant for constant in constants]
+    evaluations = len(objective.values) + objective.failures
     return GPFit(
-        *given(arrays), -count * value, result.success, str(result.message), done, len(values) + failures, failures
+        *given(arrays), -count * value, result.success, str(result.message), done, evaluations, objective.failures
     )
+
+
+class _Objective:
+    """What the optimiser sees: the loss and its gradient by θ, the logarithms of the parameters. It remembers all
+    values, the θ of the least, and how often there was none."""
+
+    def __init__(self, gradient, error, starts):
+        self.gradient, self.error, self.shapes = gradient, error, [x.shape for x in starts]
+        self.ends = np.cumsum([x.size for x in starts])[:-1]
+        self.best = np.concatenate([np.ravel(np.log(x)) for x in starts])
+        self.values, self.failures = [], 0
+
+    def parameters(self, theta):
+        parts = np.split(np.exp(theta), self.ends)
+        return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def __call__(self, theta):
+        arrays = self.parameters(theta)
+        try:
+            value, bars = self.gradient(arrays)
+        except self.error as error:
+            if not self.values or "not positive definite" not in str(error):
+                raise
+            value = math.nan
+        if not np.isfinite(value):
+            return self._too_far(theta, value)
+        if not self.values or value < min(self.values):
+            self.best = theta.copy()
+        self.values.append(float(value))
+        return self.values[-1], np.concatenate([np.ravel(x * bar) for x, bar in zip(arrays, bars, strict=True)])
+
+    def _too_far(self, theta, value):
+        """A value higher than it was anywhere, for which the line search tries a shorter step."""
+        if not self.values:
+            raise ValueError(f"gp_fit: the log marginal likelihood is {-value} where it begins. Is y finite?")
+        self.failures += 1
+        return 2 * max(self.values) - min(self.values) + 1, np.zeros_like(theta)
 
 
 def _free(paths, starts, fixed, bounds):

@@ -15,7 +15,10 @@ import numpy as np
 from overbar import rules
 from overbar._namespace import namespace
 
-__all__ = ["RBF", "Kernel", "Matern", "Product", "Sum", "variances", "with_noise"]
+__all__ = [
+    "RBF", "Kernel", "Linear", "Matern", "Periodic", "Polynomial", "Product", "RationalQuadratic", "Sum", "variances",
+    "with_noise",
+]  # fmt: skip
 
 
 def option(default):
@@ -82,15 +85,34 @@ def variances(kernel: Any, X: Any) -> Any:
     return kernel(X[..., None, :])[..., 0, 0]  # a batch of sets of one point
 
 
-def _everywhere(variance, X):
-    """A variance that is the same at all inputs; it has the batch dimensions of the parameters."""
-    xp = namespace(X)
-    zeros = xp.zeros_like(xp.sum(X, axis=-1))
-    return zeros + (variance[..., None] if getattr(variance, "shape", ()) != () else variance)
+class _Pair(Kernel):
+    """A covariance function as two primitives, `own` of one set of inputs and `cross` of two. `_given` has their
+    parameters in order, and their options."""
+
+    def __call__(self, X, X2=None):
+        arrays, options = self._given()
+        return self.own(X, *arrays, **options) if X2 is None else self.cross(X, X2, *arrays, **options)
+
+    def noisy(self, X, noise):
+        arrays, options = self._given()
+        return self.own(X, *arrays, noise, **options)  # which makes no second matrix for it
+
+
+class _Stationary(_Pair):
+    """One of differences of inputs: the variance is the same everywhere."""
+
+    def diagonal(self, X):
+        # it has the batch dimensions of the variance
+        xp, v = namespace(X), self.variance
+        return xp.zeros_like(xp.sum(X, axis=-1)) + (v[..., None] if _has_dimensions(v) else v)
+
+
+def _has_dimensions(x):
+    return getattr(x, "shape", ()) != ()
 
 
 @dataclass(frozen=True, eq=False)
-class RBF(Kernel):
+class RBF(_Stationary):
     """The squared exponential covariance v exp(−|(x − x′)/ℓ|²/2), `overbar.rbf`.
 
     Attributes
@@ -112,17 +134,14 @@ class RBF(Kernel):
     lengthscale: Any
     variance: Any = 1.0
 
-    def __call__(self, X, X2=None):
-        if X2 is None:
-            return rules.rbf(X, self.lengthscale, self.variance)
-        return rules.rbf_cross(X, X2, self.lengthscale, self.variance)
+    own, cross = rules.rbf, rules.rbf_cross
 
-    def diagonal(self, X):
-        return _everywhere(self.variance, X)
+    def _given(self):
+        return (self.lengthscale, self.variance), {}
 
 
 @dataclass(frozen=True, eq=False)
-class Matern(Kernel):
+class Matern(_Stationary):
     """The Matérn covariance of order ν, `overbar.matern`.
 
     Attributes
@@ -147,13 +166,138 @@ class Matern(Kernel):
     variance: Any = 1.0
     nu: float = option(2.5)
 
-    def __call__(self, X, X2=None):
-        if X2 is None:
-            return rules.matern(X, self.lengthscale, self.variance, nu=self.nu)
-        return rules.matern_cross(X, X2, self.lengthscale, self.variance, nu=self.nu)
+    own, cross = rules.matern, rules.matern_cross
+
+    def _given(self):
+        return (self.lengthscale, self.variance), {"nu": self.nu}
+
+
+@dataclass(frozen=True, eq=False)
+class RationalQuadratic(_Stationary):
+    """The rational quadratic covariance v (1 + |(x − x′)/ℓ|²/(2α))^−α, `overbar.rational_quadratic`: length scales of
+    many sizes, all the more of them the smaller α is.
+
+    Attributes
+    ----------
+    lengthscale : float or array
+        One for all inputs, or one for each; positive.
+    alpha, variance : float or array
+        Positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from overbar import gp
+    >>> gp.RationalQuadratic(2.0, alpha=0.5, variance=3.0)(np.array([[0.0], [2.0]])).round(3)
+    array([[3.   , 2.121],
+           [2.121, 3.   ]])
+    """
+
+    lengthscale: Any
+    alpha: Any = 1.0
+    variance: Any = 1.0
+
+    own, cross = rules.rational_quadratic, rules.rational_quadratic_cross
+
+    def _given(self):
+        return (self.lengthscale, self.alpha, self.variance), {}
+
+
+@dataclass(frozen=True, eq=False)
+class Periodic(_Stationary):
+    """The periodic covariance v exp(−2 Σ_d sin²(π (x_d − x′_d)/p_d)/ℓ_d²), `overbar.periodic`.
+
+    Attributes
+    ----------
+    lengthscale, period : float or array
+        One for all inputs, or one for each; positive.
+    variance : float or array
+        Positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from overbar import gp
+    >>> gp.Periodic(1.0, period=2.0, variance=3.0)(np.array([[0.0], [1.0], [2.0]])).round(3)
+    array([[3.   , 0.406, 3.   ],
+           [0.406, 3.   , 0.406],
+           [3.   , 0.406, 3.   ]])
+    """
+
+    lengthscale: Any
+    period: Any
+    variance: Any = 1.0
+
+    own, cross = rules.periodic, rules.periodic_cross
+
+    def _given(self):
+        return (self.lengthscale, self.period, self.variance), {}
+
+
+@dataclass(frozen=True, eq=False)
+class Linear(_Pair):
+    """The linear covariance Σ_d v_d x_d x′_d, `overbar.linear_covariance`: of a linear function.
+
+    Attributes
+    ----------
+    variance : float or array
+        That of the coefficients, one for all inputs or one for each; not negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from overbar import gp
+    >>> gp.Linear(0.5)(np.array([[1.0, 0.0], [1.0, 2.0]]))
+    array([[0.5, 0.5],
+           [0.5, 2.5]])
+    """
+
+    variance: Any = 1.0
+
+    own, cross = rules.linear_covariance, rules.linear_covariance_cross
+
+    def _given(self):
+        return (self.variance,), {}
 
     def diagonal(self, X):
-        return _everywhere(self.variance, X)
+        v = self.variance
+        return namespace(X).sum(X * X * (v[..., None, :] if _has_dimensions(v) else v), axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Polynomial(_Pair):
+    """The polynomial covariance (Σ_d v_d x_d x′_d + c)^p, `overbar.polynomial_covariance`.
+
+    Attributes
+    ----------
+    variance : float or array
+        One for all inputs, or one for each; not negative.
+    offset : float or array
+        c, not negative.
+    degree : int
+        p, from 1 on. No parameter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from overbar import gp
+    >>> gp.Polynomial(degree=2)(np.array([[1.0, 0.0], [1.0, 2.0]]))
+    array([[ 4.,  4.],
+           [ 4., 36.]])
+    """
+
+    variance: Any = 1.0
+    offset: Any = 1.0
+    degree: int = option(3)
+
+    own, cross = rules.polynomial_covariance, rules.polynomial_covariance_cross
+
+    def _given(self):
+        return (self.variance, self.offset), {"degree": self.degree}
+
+    def diagonal(self, X):
+        c = self.offset
+        return (Linear(self.variance).diagonal(X) + (c[..., None] if _has_dimensions(c) else c)) ** self.degree
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,12 @@ from overbar.rules._cholesky import cholesky
 from overbar.rules._cholesky_update import cholesky_downdate, cholesky_update
 from overbar.rules._determinant import det
 from overbar.rules._distances import squared_distance, squared_distance_cross
+from overbar.rules._dot_products import (
+    linear_covariance,
+    linear_covariance_cross,
+    polynomial_covariance,
+    polynomial_covariance_cross,
+)
 from overbar.rules._eig import eig, eigvals
 from overbar.rules._eigen import eigh
 from overbar.rules._eigen_generalized import eigh_generalized
@@ -45,6 +51,7 @@ from overbar.rules._matrix_functions import cosm, expm, expm_frechet, matrix_pow
 from overbar.rules._matrix_roots import fractional_matrix_power, logm, sqrtm
 from overbar.rules._networks import affine, softmax_cross_entropy, squared_error
 from overbar.rules._norms import cond, matrix_norm
+from overbar.rules._periodic import periodic, periodic_cross
 from overbar.rules._polar import polar
 from overbar.rules._products import kron, matmul, trace, transpose_matmul
 from overbar.rules._qr import qr

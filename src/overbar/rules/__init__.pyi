@@ -216,6 +216,15 @@ class _ldl_solve(Primitive):
         """The solution X of A X = B for a symmetric or Hermitian matrix A whose factors `ldl_factor` has
         computed."""
 
+class _linear_covariance(Primitive):
+    def __call__(self, X: Any, variance: Any = None, noise: Any = None) -> Any:
+        """The linear covariance kᵢⱼ = Σ_d v_d xᵢ_d xⱼ_d of inputs: of a linear function with random
+        coefficients."""
+
+class _linear_covariance_cross(Primitive):
+    def __call__(self, X: Any, X2: Any, variance: Any = None) -> Any:
+        """The linear covariance kᵢⱼ = Σ_d v_d xᵢ_d x′ⱼ_d of inputs with others."""
+
 class _log(Primitive):
     def __call__(self, A: Any) -> Any:
         """The function C = log A, the natural logarithm of each entry."""
@@ -283,6 +292,14 @@ class _multiply(Primitive):
     def __call__(self, A: Any, B: Any) -> Any:
         """The product C = A ∘ B, entry by entry (Hadamard's)."""
 
+class _periodic(Primitive):
+    def __call__(self, X: Any, lengthscale: Any, period: Any, variance: Any = None, noise: Any = None) -> Any:
+        """The periodic covariance kᵢⱼ = v exp(−2 Σ_d sin²(π (xᵢ_d − xⱼ_d)/p_d) / ℓ_d²) of inputs."""
+
+class _periodic_cross(Primitive):
+    def __call__(self, X: Any, X2: Any, lengthscale: Any, period: Any, variance: Any = None) -> Any:
+        """The periodic covariance kᵢⱼ = v exp(−2 Σ_d sin²(π (xᵢ_d − x′ⱼ_d)/p_d) / ℓ_d²) of inputs with others."""
+
 class _phi(Primitive):
     def __call__(self, A: Any) -> Any:
         """Φ(A), the lower triangle of A with halved diagonal, which appears in every rule of the Cholesky
@@ -300,6 +317,14 @@ class _polar(Primitive):
 class _polynomial(Primitive):
     def __call__(self, A: Any, c: Any) -> Any:
         """The matrix polynomial, C = c₀ I + c₁ A + c₂ A² + … + c_(k−1) A^(k−1)."""
+
+class _polynomial_covariance(Primitive):
+    def __call__(self, X: Any, variance: Any = None, offset: Any = None, noise: Any = None, degree: int = 3) -> Any:
+        """The polynomial covariance kᵢⱼ = (Σ_d v_d xᵢ_d xⱼ_d + c)^p of inputs."""
+
+class _polynomial_covariance_cross(Primitive):
+    def __call__(self, X: Any, X2: Any, variance: Any = None, offset: Any = None, degree: int = 3) -> Any:
+        """The polynomial covariance kᵢⱼ = (Σ_d v_d xᵢ_d x′ⱼ_d + c)^p of inputs with others."""
 
 class _power(Primitive):
     def __call__(self, A: Any, p: Any) -> Any:
@@ -671,6 +696,8 @@ kron: _kron
 ldl: _ldl
 ldl_factor: _ldl_factor
 ldl_solve: _ldl_solve
+linear_covariance: _linear_covariance
+linear_covariance_cross: _linear_covariance_cross
 log: _log
 logdet: _logdet
 logm: _logm
@@ -687,10 +714,14 @@ matrix_norm: _matrix_norm
 matrix_power: _matrix_power
 matrix_transpose: _matrix_transpose
 multiply: _multiply
+periodic: _periodic
+periodic_cross: _periodic_cross
 phi: _phi
 pinv: _pinv
 polar: _polar
 polynomial: _polynomial
+polynomial_covariance: _polynomial_covariance
+polynomial_covariance_cross: _polynomial_covariance_cross
 power: _power
 powmh: _powmh
 qr: _qr
@@ -823,6 +854,8 @@ __all__ = [
     "ldl",
     "ldl_factor",
     "ldl_solve",
+    "linear_covariance",
+    "linear_covariance_cross",
     "log",
     "log1p",
     "logaddexp",
@@ -846,11 +879,15 @@ __all__ = [
     "minimum",
     "multiply",
     "outer",
+    "periodic",
+    "periodic_cross",
     "phi",
     "pinv",
     "polar",
     "polygamma",
     "polynomial",
+    "polynomial_covariance",
+    "polynomial_covariance_cross",
     "power",
     "powmh",
     "qr",

@@ -65,6 +65,12 @@ def diagonal_of(A):
     return namespace(A).reshape(A, (*A.shape[:-2], n * n))[..., :: n + 1]
 
 
+def off_diagonal(A):
+    """A square matrix with zeros on its diagonal."""
+    xp = namespace(A)
+    return xp.fill_diagonal(A, xp.zeros_like(xp.diagonal(A)))
+
+
 def sums_of_pairs(K_bar, K, sets, S, pairs, given, slope=None, relative=()):
     """Sums over the pairs, for rules. With G = K̄ ∘ K, without its diagonal in one set of rows, or G = K̄ where K is
     None, and H = G ∘ ρ(S), where ρ is `slope`, or 1: two lists of functions.
@@ -96,8 +102,7 @@ def _at_once(K_bar, K, sets, S, slope, relative):
     def G():
         if K is None:
             return K_bar
-        product = K_bar * K
-        return xp.fill_diagonal(product, xp.zeros_like(product[..., 0])) if own else product
+        return off_diagonal(K_bar * K) if own else K_bar * K
 
     H = G if slope is None else once(lambda: slope(S()) * G())
 
@@ -135,7 +140,7 @@ def _by_blocks(K_bar, K, sets, pairs, slope, relative):
             if K is not None:
                 G = G * K[..., i:j, :k]
                 if own:
-                    G[..., i:j] = xp.fill_diagonal(G[..., i:j], xp.zeros_like(G[..., 0]))
+                    G[..., i:j] = off_diagonal(G[..., i:j])
             S = matrix and matrix.rows(i, j, k)
             for which, tau in enumerate((None, *relative)):
                 sums[which] = sums[which] + xp.sum(G if tau is None else G * tau(S), axis=(-2, -1))

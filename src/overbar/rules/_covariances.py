@@ -25,14 +25,9 @@ OWN = CROSS | {"noise": no_noise}
 
 
 def with_noise(name, diagonal, noise, X):
-    """The diagonal of a covariance with the noise: one number, or one for each row."""
-    return diagonal + noise_of_rows(name, noise, "X", X)
-
-
-def off_diagonal(A, own):
-    """A, in one set of inputs without its diagonal: the covariance of an input with itself depends on v and noise."""
-    xp = namespace(A)
-    return xp.fill_diagonal(A, xp.zeros_like(A[..., 0])) if own else A
+    """The diagonal of a covariance of the rows of X with the noise, each of which is a number or one for each row."""
+    # NaN where there is a NaN in the row
+    return diagonal + noise_of_rows(name, noise, "X", X) + namespace(X).sum(0 * X, axis=-1)
 
 
 def bars_of_scale(K_bar, total, variance, own):
@@ -51,10 +46,12 @@ def tangents_of_scale(K, variance, own):
 
     def from_variance(dot):
         change = (dot / variance)[..., None, None] * K
-        return xp.fill_diagonal(change, dot[..., None] + xp.zeros_like(change[..., 0])) if own else change
+        return xp.fill_diagonal(change, dot[..., None] + xp.zeros_like(xp.diagonal(change))) if own else change
 
-    def from_noise(dot):
-        n = xp.shape(K)[-1]
-        return xp.diagonal_embed(dot + xp.zeros_like(K[..., 0]), n, n)
+    return (from_variance, lambda dot: tangent_of_noise(K, dot))[: 1 + own]
 
-    return (from_variance, from_noise)[: 1 + own]
+
+def tangent_of_noise(K, dot):
+    xp = namespace(K)
+    n = xp.shape(K)[-1]
+    return xp.diagonal_embed(dot + xp.zeros_like(xp.diagonal(K)), n, n)

@@ -21,13 +21,18 @@ FEW = 3
 MANY = 32
 
 
-def valid(name, inputs, lengthscale, **others):
-    """The length scales as rows (..., 1, l), and numbers as (..., 1, 1), after a look at all arguments."""
-    real(name, **dict(zip(("X", "X2"), inputs, strict=False)), lengthscale=lengthscale, **others)
-    dimensions = inputs[0].shape[-1]
-    each = f"one length scale, or one for each of the {dimensions} dimensions of X"
-    one_or_each(name, "lengthscale", lengthscale, "X", inputs[0], -1, each)
-    return positive(name, inputs, lengthscale, **others)
+def valid(name, inputs, vectors, **numbers):
+    """Vectors with one entry or one for each dimension of the inputs, length scales for instance, as rows (..., 1, l),
+    and
+    numbers as (..., 1, 1), both by their names, after a look at all arguments."""
+    real(name, **dict(zip(("X", "X2"), inputs, strict=False)), **vectors, **numbers)
+    for argument, vector in vectors.items():
+        words = f"one {_WORDS[argument]}, or one for each of the {inputs[0].shape[-1]} dimensions of X"
+        one_or_each(name, argument, vector, "X", inputs[0], -1, words)
+    return positive(name, inputs, vectors, **numbers)
+
+
+_WORDS = {"lengthscale": "length scale", "period": "period", "variance": "variance"}
 
 
 def ones(X):
@@ -305,7 +310,7 @@ def squared_distance(X, lengthscale=None):
     (array([[-6., -2.],
            [ 6.,  2.]]), array([-18.,  -4.]))
     """
-    return of_distances(_same, [X], valid("squared_distance", [X], lengthscale)[0])
+    return of_distances(_same, [X], valid("squared_distance", [X], {"lengthscale": lengthscale})[0])
 
 
 @primitive("(n,d),(m,d),(l?)->(n,m)", absent={"lengthscale": lambda X, X2: ones(X)})
@@ -357,7 +362,7 @@ def squared_distance_cross(X, X2, lengthscale=None):
     array([[6., 2.],
            [0., 0.]])
     """
-    return of_distances(_same, [X, X2], valid("squared_distance_cross", [X, X2], lengthscale)[0])
+    return of_distances(_same, [X, X2], valid("squared_distance_cross", [X, X2], {"lengthscale": lengthscale})[0])
 
 
 def _rules_of_squared_distances(function):

@@ -3,6 +3,9 @@
 May import `overbar._namespace` and `overbar._primitive`.
 """
 
+import functools
+import operator
+
 from overbar._namespace import front, namespace
 from overbar._primitive import dtype_name
 
@@ -29,17 +32,23 @@ def one_or_each(name, argument, A, of, B, axis, words):
         )
 
 
-def positive(name, inputs, lengthscale, **numbers):
-    """The length scales as rows (..., 1, l), and numbers, by their names, as (..., 1, 1), all of which must be
-    positive. One look finds out, as a device has to be waited for."""
-    lengthscale, names = lengthscale[..., None, :], ["lengthscale", *numbers]
-    fine, numbers = namespace(lengthscale).all(lengthscale > 0, axis=(-2, -1)), list(numbers.values())
-    for number in numbers:
-        fine = fine & (number > 0)
+def positive(name, inputs, vectors, **numbers):
+    """Vectors, length scales for instance, as rows (..., 1, l), and numbers as (..., 1, 1), both by their names, which
+    must all be positive. One look finds out, as a device has to be waited for."""
+    names, numbers = [*vectors, *numbers], list(numbers.values())
+    rows = [vector[..., None, :] for vector in vectors.values()]
+    signs = [namespace(row).all(row > 0, axis=(-2, -1)) for row in rows] + [number > 0 for number in numbers]
+    fine = functools.reduce(operator.and_, signs)
     argument = ", ".join(names[:-1]) + " or " * (len(names) > 1) + names[-1]
     message = f"{name}: argument {argument} is not positive. Parametrise it as exp(θ) or softplus(θ), {_REMEDY}"
-    lengthscale = front(*inputs, lengthscale, *numbers).require(lengthscale, fine, message, argument)
-    return lengthscale, *[number[..., None, None] for number in numbers]
+    rows[0] = front(*inputs, *rows, *numbers).require(rows[0], fine, message, argument)
+    return *rows, *[number[..., None, None] for number in numbers]
+
+
+def not_negative(name, argument, number):
+    """A number, which must not be negative, as (..., 1, 1)."""
+    message = f"{name}: argument {argument} is negative or NaN. Parametrise it as exp(θ) or softplus(θ), {_REMEDY}"
+    return front(number).require(number[..., None, None], number >= 0, message, argument)
 
 
 def noise_of_rows(name, noise, of, B):

@@ -40,8 +40,8 @@ def _halved(L, out=None, depth=None):
 
 def _weighted(L, weight, out=None, depth=None):
     if out is not None:
-        _write_blocks(L, weight, out, False)
-        _mirror(out, False)
+        _write_blocks(L, weight, out)
+        _complete(out)
         return out
     C, _ = _blocks(L, weight, depth)
     return _assembled(C)
@@ -100,23 +100,23 @@ def _plus_product(C, P, Q):
     return k, _plus_product(C11, P1, Q1), C21, _plus_product(C22, P2, Q2)
 
 
-def _write_blocks(L, weight, out, unfinished):
+def _write_blocks(L, weight, out):
     """What `_blocks` does, in the memory of the result alone: new memory costs as much as many a product. The lower
-    triangle of `out`, by blocks, becomes that of the inverse; the upper one is room for intermediates. Whole, so that
-    `_mirror` may pass it by, is the last block on the diagonal, unless the matrix is `unfinished`: if it will be added
-    to. Returns the inverses of the small blocks of L on the diagonal."""
+    triangle of `out`, by blocks, becomes that of the inverse; the upper one is room for intermediates, and only
+    `_complete` makes it that of a Hermitian matrix. Returns the inverses of the small blocks of L on the diagonal, with
+    a minus."""
     k, _ = split_at(L, None)
     if k is None:
         out[...], T = _small(L, weight)
-        return T
+        return -T
     one, two = slice(0, k), slice(k, None)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
     C11, C12, C21, C22 = out[..., one, one], out[..., one, two], out[..., two, one], out[..., two, two]
-    T1 = _write_blocks(L11, weight, C11, True)
-    T2 = _write_blocks(L22, weight, C22, unfinished)
-    _mirror(C22, unfinished)
+    T1 = _write_blocks(L11, weight, C11)
+    T2 = _write_blocks(L22, weight, C22)
+    _complete(C22)
     xp, W = namespace(L), C21
-    W[...] = -L21
+    W[...] = L21
     _divide(W, L11, T1)
     xp.product_to(C12, mH(W), C22)
     _add_product(C11, C12, W)
@@ -124,26 +124,33 @@ def _write_blocks(L, weight, out, unfinished):
     return k, T1, T2
 
 
-def _mirror(C, everywhere):
-    """Make the upper triangle that of a Hermitian matrix; in the last block on the diagonal only if `everywhere`."""
+def _complete(C):
+    """Make whole what `_write_blocks` has written. Only the first block on the diagonal lacks something: a product was
+    added to its lower triangle."""
+    k, _ = split_at(C, None)
+    if k is not None:
+        _mirror(C[..., :k, :k])
+
+
+def _mirror(C):
+    """Make the upper triangle that of a Hermitian matrix."""
     k, _ = split_at(C, None)
     if k is None:
         C[...] = hermitian_part(C)
         return
     C[..., :k, k:] = mH(C[..., k:, :k])
-    _mirror(C[..., :k, :k], True)
-    if everywhere:
-        _mirror(C[..., k:, k:], True)
+    _mirror(C[..., :k, :k])
+    _mirror(C[..., k:, k:])
 
 
 def _divide(Y, L, T):
-    """Y ← Y L⁻¹, as `_divided`."""
+    """Y ← −Y L⁻¹, as `_divided`, from the inverses with a minus."""
     if not isinstance(T, tuple):
         Y[...] = Y @ T
         return
     k, T1, T2 = T
     _divide(Y[..., k:], L[..., k:, k:], T2)
-    namespace(L).add_product_to(Y[..., :k], Y[..., k:], L[..., k:, :k], -1)
+    namespace(L).add_product_to(Y[..., :k], Y[..., k:], L[..., k:, :k], 1)
     _divide(Y[..., :k], L[..., :k, :k], T1)
 
 

@@ -1,17 +1,17 @@
 """Stationary covariance functions of Gaussian processes, of which each is a function of squared distances: the squared
 exponential, the Matérn family and the rational quadratic.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.covariances` and `rules.distances`. For K = v f(S) and
-ρ = f′/f, v f′ = ρ K: the bar of the squared distances is ρ ∘ K ∘ K̄, and a rule needs no exponential.
+May import `overbar._namespace`, `overbar._primitive`, `rules.all_pairs`, `rules.covariances` and `rules.distances`. For
+K = v f(S) and ρ = f′/f, v f′ = ρ K: the bar of the squared distances is ρ ∘ K ∘ K̄, and a rule needs no exponential.
 """
 
 from overbar._namespace import namespace
 from overbar._primitive import once, primitive
+from overbar.rules._all_pairs import off_diagonal
 from overbar.rules._covariances import (
     CROSS,
     OWN,
     bars_of_scale,
-    off_diagonal,
     one,
     tangents_of_scale,
     with_noise,
@@ -21,10 +21,10 @@ from overbar.rules._distances import bars, exact_squares, of_distances, squares_
 
 def _covariance(name, function, inputs, lengthscale, variance, noise=None, **numbers):
     """v f(S) with the noise, where ``f(S, *numbers)`` is 1 for s = 0 and each of the numbers must be positive."""
-    lengthscale, *numbers, variance = valid(name, inputs, lengthscale, **numbers, variance=variance)
+    lengthscale, *numbers, variance = valid(name, inputs, {"lengthscale": lengthscale}, **numbers, variance=variance)
     diagonal = None
     if noise is not None:
-        diagonal = with_noise(name, variance[..., 0] + 0 * inputs[0][..., 0], noise, inputs[0])
+        diagonal = with_noise(name, variance[..., 0], noise, inputs[0])
     return of_distances(function, inputs, lengthscale, *numbers, variance=variance, diagonal=diagonal)
 
 
@@ -50,10 +50,11 @@ def _rules(function, slope=None, numbers=0, relative=()):
     def _(K, *arrays, **options):
         inputs, lengthscale, variance, rho, *taus = parted(arrays, options)
         own = len(inputs) == 1
+        K0 = once(lambda: off_diagonal(K) if own else K)
         S = once(lambda: squares_of(*inputs, lengthscale))
-        derivative = once(lambda: off_diagonal(rho(S()) * K if rho else K / -2, own))
+        derivative = once(lambda: rho(S()) * K0() if rho else K0() / -2)
         along = [lambda dot, along=along: derivative() * along(dot) for along in tangents(inputs, lengthscale)]
-        others = [lambda dot, tau=tau: off_diagonal(dot[..., None, None] * tau(S()) * K, own) for tau in taus]
+        others = [lambda dot, tau=tau: dot[..., None, None] * tau(S()) * K0() for tau in taus]
         return *along, *others, *tangents_of_scale(K, variance, own)
 
 
