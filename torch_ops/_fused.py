@@ -178,6 +178,36 @@ def _attach_to_linear_operator(inside, fuse):
 
     LinearOperator.inv_quad_logdet = inv_quad_logdet_of_any
     CholLinearOperator.inv_quad_logdet = inv_quad_logdet_of_factor
+    _attach_to_noise(inside, fuse)
+
+
+def _attach_to_noise(inside, fuse):
+    """Noise on a diagonal in one copy, where linear_operator adds a matrix of zeros with it to a copy."""
+    from linear_operator.operators import AddedDiagLinearOperator, DiagLinearOperator
+    from linear_operator.utils.memoize import cached
+
+    theirs = AddedDiagLinearOperator.to_dense
+
+    def added(terms):
+        noise = [x for x in terms if isinstance(x, DiagLinearOperator)]
+        rest = [x for x in terms if not isinstance(x, DiagLinearOperator)]
+        if len(noise) != 1 or len(rest) != 1 or rest[0].size(-1) ** 2 < _ENTRIES:
+            return None
+        K, d = rest[0].to_dense(), noise[0].diagonal()
+        if K.shape[:-1] != d.shape or not _can_fuse(K, d):
+            return None
+        try:
+            return fuse("linear_operator.operators.AddedDiagLinearOperator.to_dense", ops.add_diagonal, K, d)
+        except torch.linalg.LinAlgError:  # the noise is negative, or NaN
+            return None
+
+    @cached(name=theirs.__qualname__)
+    @functools.wraps(theirs)
+    def to_dense(self):
+        found = added(self.linear_ops) if inside() else None
+        return theirs(self) if found is None else found
+
+    AddedDiagLinearOperator.to_dense = to_dense
 
 
 #: From so many entries on a covariance matrix is computed by our op. (A smaller one takes longer to call than to

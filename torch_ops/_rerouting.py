@@ -91,7 +91,7 @@ def reroute(*, watch: bool = False) -> Iterator[Routes]:
     The density of a `torch.distributions.MultivariateNormal` with a covariance matrix, and what GPyTorch and Pyro's
     `GPRegression` compute of a Cholesky factor for a likelihood, is one op inside, where the matrix has more than 192
     rows. So is a covariance matrix, of 256 points or more, of their squared exponential and Matérn kernels, GPyTorch's
-    scaled or not (ν = 1/2 stays theirs).
+    scaled or not (ν = 1/2 stays theirs), and the noise on its diagonal.
 
     Examples
     --------

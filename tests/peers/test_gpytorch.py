@@ -171,6 +171,24 @@ def test_noise_may_be_added_to_a_covariance_in_place(installed):
     assert routes.counts["gpytorch.kernels.RBFKernel"] == 1
 
 
+def test_noise_of_its_own_for_each_point(installed):
+    """In one copy, on the diagonal."""
+    X, y = data(260)
+    noise = 0.1 + torch.rand(260, generator=torch.Generator().manual_seed(1), dtype=D)
+    likelihood = gpytorch.likelihoods.FixedNoiseGaussianLikelihood(noise, learn_additional_noise=True).to(D)
+    model = GaussianProcess(X, y, likelihood).to(D)
+    marginal = gpytorch.mlls.ExactMarginalLogLikelihood(likelihood, model)
+
+    def loss_and_gradients():
+        loss = marginal(model(X), y)
+        return [loss.detach(), *torch.autograd.grad(loss, [*model.parameters()])]
+
+    expected = loss_and_gradients()
+    routes = installed()
+    close(loss_and_gradients(), expected)
+    assert routes.counts["linear_operator.operators.AddedDiagLinearOperator.to_dense"] == 1
+
+
 def test_what_a_covariance_leaves_to_gpytorch(installed):
     """Diagonals, few points, one dimension after the other, a cusp, and length scales that are no numbers."""
     kernel = gpytorch.kernels.ScaleKernel(gpytorch.kernels.RBFKernel()).to(D)

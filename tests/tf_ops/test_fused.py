@@ -10,7 +10,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 import tf_ops  # noqa: E402
-from tf_ops._fused import factorised, gaussian_logpdf  # noqa: E402
+from tf_ops._fused import factorised, gaussian_logpdf, logdet  # noqa: E402
 
 RNG = np.random.default_rng(0)
 G = RNG.normal(size=(4, 4))
@@ -48,6 +48,23 @@ def test_a_density_whose_factor_is_known(way):
         derivatives = tf.function(derivatives, input_signature=unknown, jit_compile=way == "xla")
     expected = two_derivatives(tf_ops.gaussian_logpdf)[0](*arrays)
     for a, b in zip(derivatives(*arrays), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
+def test_a_determinant_whose_factor_is_known(compiled):
+    def derivatives(function):
+        stack = tf.constant(np.stack([A, 2 * A]))
+        with tf.GradientTape() as outer:
+            outer.watch(stack)
+            with tf.GradientTape() as inner:
+                inner.watch(stack)
+                value = tf.sin(function(stack))
+            first = inner.gradient(value, stack)
+        return value, first, outer.gradient(first, stack, output_gradients=tf.sin(stack))
+
+    found = (tf.function(derivatives) if compiled else derivatives)(lambda A: logdet(A, tf.linalg.cholesky(A)))
+    for a, b in zip(found, derivatives(tf_ops.logdet), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
 
 

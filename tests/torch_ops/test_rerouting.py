@@ -343,6 +343,23 @@ def test_tensors_by_name(spelling, every_warning):
 # What there is to route
 
 
+def test_out_none_is_as_if_it_were_not_there(monkeypatch):
+    """Libraries hand it on. The op is called at once, without a mode in which PyTorch says what does not fit."""
+
+    def refuse():
+        raise AssertionError("the call went through a mode")
+
+    A = torch.eye(2, dtype=torch.float64)
+    with torch_ops.reroute() as routes:
+        monkeypatch.setattr(rerouting, "_Reroute", refuse)
+        L, info = torch.linalg.cholesky_ex(A, out=None)
+        inverse = torch.linalg.inv(A, out=None)
+    assert torch.equal(L, A)
+    assert torch.equal(inverse, A)
+    assert not info
+    assert {"torch.linalg.cholesky_ex", "torch.linalg.inv"} <= set(routes.counts)
+
+
 def test_every_function_of_torch_that_an_op_stands_for_is_routed():
     """By the names of the installed torch: in torch.linalg, in torch and as a method, under older names, too."""
     handed = {op.builtin.__name__.removeprefix("linalg_") for op in all_ops() if op.use_builtin_when is None}
