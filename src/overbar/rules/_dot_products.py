@@ -326,7 +326,7 @@ for _function in (linear_covariance, linear_covariance_cross, polynomial_covaria
 @linear_covariance.samples
 def _(case):
     yield case(case.real(4, 2) - 1, case.real(2), case.real(4))
-    yield case(case.real(3, 4) - 1, case.real(1), case.real(1))
+    yield case(case.real(4, 3) - 1, case.real(1), case.real(1))
 
 
 @linear_covariance_cross.samples

@@ -379,7 +379,7 @@ _rules(matern_cross, _matern_slope)
 def _(case):
     yield case(case.real(4, 2), case.real(2), case.real(), case.real(4), nu=2.5)
     yield case(case.real(3, 4), case.real(1), case.real(), case.real(1), nu=1.5)
-    yield case(case.real(3, 2), case.real(1), case.real(), case.real(1), nu=0.5)
+    yield case(2 * case.real(3, 2), case.real(1), case.real(), case.real(1), nu=0.5)
 
 
 @matern_cross.samples
@@ -550,8 +550,9 @@ _rules(rational_quadratic_cross, _mixture_slope, 1, [_along_alpha])
 
 @rational_quadratic.samples
 def _(case):
-    yield case(case.real(4, 2), case.real(2), case.real(), case.real(), case.real(4))
-    yield case(case.real(3, 4), case.real(1), 9 * case.real(), case.real(), case.real(1))
+    # so far apart that much depends on α
+    yield case(2 * case.real(4, 2), case.real(2), 0.15 * case.real(), case.real(), case.real(4))
+    yield case(1.5 * case.real(3, 4), case.real(1), case.real(), case.real(), case.real(1))
 
 
 @rational_quadratic_cross.samples
