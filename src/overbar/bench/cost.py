@@ -38,9 +38,12 @@ REASONS = {
     "gaussian_logpdf_cholesky": "the function solves with L for one column, the bar of L has n² entries to write",
     "kron": "the function writes each number once, the rule reads them and adds up",
     "ldl": "the function takes n³/3 flops, two triangular solves and a product of the rule 3n³ and more",
+    "linear_covariance": "the function is one thin product, the forward rule has a matrix for each of three tangents",
     "lu": "the function takes 2n³/3 flops in one call, the rule 5n³/3 in many of small blocks",
     "matrix_transpose": "function and rule are views, without any work",
     "quadratic": "the function reads the n² entries of A once, the bar of A has as many to write",
+    "rational_quadratic": "the function goes by blocks in the cache, the forward rule has a matrix for each tangent",
+    "rational_quadratic_cross": "as for rational_quadratic",
     "solve_banded": "the function is two calls of compiled code, the rule goes from diagonal to diagonal",
     "trace": "the function reads n entries of A, the bar of A has n² to write",
 }

@@ -6,7 +6,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.all_pairs` and `ru
 from overbar._namespace import front, namespace
 from overbar._primitive import primitive
 from overbar.rules._all_pairs import diagonal_of
-from overbar.rules._hyperparameters import noise_of_rows
+from overbar.rules._hyperparameters import noise_of_rows, required
 
 
 def _for_each_row(noise, K):
@@ -57,7 +57,7 @@ def add_diagonal(K, noise):
     >>> float(pullback(np.array([[1.0, 2.0], [3.0, 4.0]]))[1])
     5.0
     """
-    xp, noise = namespace(K), noise_of_rows("add_diagonal", noise, "K", K)
+    xp, noise = namespace(K), required(noise, noise_of_rows("add_diagonal", noise, "K", K))
     size = xp.shape(K)[-1]
     shift = _for_each_row(noise, K)
     buffer = front(K).buffer(K, shift[..., None])

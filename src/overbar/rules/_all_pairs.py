@@ -12,23 +12,28 @@ matrix, of one set of rows symmetric to the last bit.
 from overbar._namespace import front, mT, namespace
 from overbar._primitive import once
 
-#: The entries of a block of rows.
-BLOCK = 2**17
+#: The entries of a block of rows; on a device, where what takes time is to start a computation, not memory.
+BLOCK, ON_DEVICE = 2**17, 2**24
 
 #: For so many columns, two products take less time than one with the sum of a matrix and its transpose.
 THIN = 16
 
 
-def _blocks(n, m, own):
+def _rows_of_block(A, m):
+    """How many rows of m entries a block has that is computed from A."""
+    return max(1, (BLOCK if front(A).on_the_host(A) else ON_DEVICE) // max(1, m))
+
+
+def _blocks(A, n, m, own):
     """From which row to which a block goes, and how many columns it has."""
-    rows = max(1, BLOCK // max(1, m))
+    rows = _rows_of_block(A, m)
     for i in range(0, n, rows):
         j = min(i + rows, n)
         yield i, j, j if own else m
 
 
-def _large(n, m):
-    return None not in (n, m) and n * m > BLOCK
+def _large(A, n, m):
+    return None not in (n, m) and n > _rows_of_block(A, m)
 
 
 def of_pairs(function, pairs, *numbers, variance=None, diagonal=None):
@@ -37,7 +42,7 @@ def of_pairs(function, pairs, *numbers, variance=None, diagonal=None):
     xp = namespace(pairs.Y)
     n, m = pairs.Y.shape[-2], pairs.Z.shape[-2]
     room = None
-    if _large(n, m):
+    if _large(pairs.Y, n, m):
         columns = [xp.sum(Y, axis=-1, keepdims=True) for Y in (pairs.Y, pairs.Z)]
         others = [x for x in (*numbers, variance, None if diagonal is None else diagonal[..., None]) if x is not None]
         room = front(*columns).buffer(columns[0], mT(columns[1]), *others)
@@ -45,7 +50,7 @@ def of_pairs(function, pairs, *numbers, variance=None, diagonal=None):
         K = function(pairs.all(), *numbers)
         K = K if variance is None else variance * K
         return K if diagonal is None else xp.fill_diagonal(K, diagonal)
-    for i, j, k in _blocks(n, m, pairs.own):
+    for i, j, k in _blocks(pairs.Y, n, m, pairs.own):
         K = function(pairs.rows(i, j, k), *numbers)
         if variance is not None:
             K = K * variance
@@ -80,7 +85,7 @@ def sums_of_pairs(K_bar, K, sets, S, pairs, given, slope=None, relative=()):
     among `relative`. ``sets()`` are the rows; ``S()`` is the matrix of the pairs, which can be differentiated;
     ``pairs()`` computes a part of it; and `given` are all arrays that somebody may watch.
     """
-    if _large(*K_bar.shape[-2:]) and front(*given).may_write(*given):
+    if _large(K_bar, *K_bar.shape[-2:]) and front(*given).may_write(*given):
         return _by_blocks(K_bar, K, sets, pairs, slope, relative)
     return _at_once(K_bar, K, sets, S, slope, relative)
 
@@ -132,7 +137,7 @@ def _by_blocks(K_bar, K, sets, pairs, slope, relative):
         products, sums = [_zeros(K_bar[..., :1], columns[0])], [0] * (1 + len(relative))
         if not own:
             products.append(_zeros(mT(K_bar[..., :1, :]), columns[1]))
-        for i, j, k in _blocks(*K_bar.shape[-2:], folded):
+        for i, j, k in _blocks(K_bar, *K_bar.shape[-2:], folded):
             G = K_bar[..., i:j, :k]
             if folded:
                 # with what is above the diagonal; the block on it is there as it is, and counts once

@@ -12,7 +12,7 @@ import math
 from overbar._namespace import front, mT, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._all_pairs import of_pairs, sums_of_pairs
-from overbar.rules._hyperparameters import one_or_each, positive, real
+from overbar.rules._hyperparameters import noise_of_rows, not_negative, one_or_each, positive, real, required
 
 #: In so many dimensions distances are computed from differences, one dimension after the other, and with all digits.
 FEW = 3
@@ -21,15 +21,23 @@ FEW = 3
 MANY = 32
 
 
-def valid(name, inputs, vectors, **numbers):
+def valid(name, inputs, vectors, numbers=None, offset=None, noise=None):
     """Vectors with one entry or one for each dimension of the inputs, length scales for instance, as rows (..., 1, l),
     and
-    numbers as (..., 1, 1), both by their names, after a look at all arguments."""
-    real(name, **dict(zip(("X", "X2"), inputs, strict=False)), **vectors, **numbers)
+    numbers as (..., 1, 1), both by their names, all of them positive, after a look at all arguments."""
+    numbers, others = numbers or {}, {"offset": offset, "noise": noise}
+    real(name, **dict(zip(("X", "X2"), inputs, strict=False)), **vectors, **numbers, **others)
     for argument, vector in vectors.items():
         words = f"one {_WORDS[argument]}, or one for each of the {inputs[0].shape[-1]} dimensions of X"
         one_or_each(name, argument, vector, "X", inputs[0], -1, words)
-    return positive(name, inputs, vectors, **numbers)
+    rows = {argument: vector[..., None, :] for argument, vector in vectors.items()}
+    checks = [positive(name, rows, numbers)]
+    if offset is not None:
+        checks.append(not_negative(name, "offset", offset))
+    if noise is not None:
+        checks.append(noise_of_rows(name, noise, "X", inputs[0]))
+    first, *rest = rows.values()
+    return required(first, *checks), *rest, *[number[..., None, None] for number in numbers.values()]
 
 
 _WORDS = {"lengthscale": "length scale", "period": "period", "variance": "variance"}

@@ -1,15 +1,13 @@
 """Covariance functions of dot products: linear and polynomial.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.all_pairs`, `rules.covariances`, `rules.distances` and
-`rules.hyperparameters`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.all_pairs`, `rules.covariances` and `rules.distances`.
 """
 
 from overbar._namespace import mT, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._all_pairs import of_pairs, sums_of_pairs
-from overbar.rules._covariances import no_noise, one, tangent_of_noise, with_noise
+from overbar.rules._covariances import no_noise, one, tangent_of_noise
 from overbar.rules._distances import valid
-from overbar.rules._hyperparameters import not_negative
 
 
 def _one_variance(*arrays):
@@ -251,9 +249,8 @@ def _power(B, p):
 def _covariance(name, inputs, variance, noise=None, offset=None, degree=1):
     if degree < 1:
         raise ValueError(f"{name}: degree is {degree!r}. It must be a positive integer.")
-    (variance,), numbers, diagonal = valid(name, inputs, {"variance": variance}), [], None
-    if offset is not None:
-        numbers = [not_negative(name, "offset", offset)]
+    (variance,) = valid(name, inputs, {"variance": variance}, offset=offset, noise=noise)
+    numbers, diagonal = [] if offset is None else [offset[..., None, None]], None
 
     def of_products(B, offset=None):
         return _power(B if offset is None else B + offset, degree)
@@ -261,7 +258,7 @@ def _covariance(name, inputs, variance, noise=None, offset=None, degree=1):
     if noise is not None:
         X = inputs[0]
         squares = namespace(X).sum(X * variance * X, axis=-1)
-        diagonal = with_noise(name, of_products(squares, *[c[..., 0] for c in numbers]), noise, X)
+        diagonal = of_products(squares, *[c[..., 0] for c in numbers]) + noise
     return of_pairs(of_products, _Products(inputs, variance), *numbers, diagonal=diagonal)
 
 
@@ -285,15 +282,14 @@ def _rules(function):
         products, _ = sums_of_pairs(
             K_bar, None, lambda: inputs, B, lambda: _Products(inputs, variance), [K_bar, *arrays], slope
         )
-        # in one set of inputs each pair has been counted twice
-        part = 1 / 2 if own else 1
+        counted = 2 if own else 1  # in one set of inputs each pair has been counted twice
         of_inputs = [lambda product=product: mT(product()[..., :-1, :]) * variance for product in products]
 
         def of_variance():
-            return part * xp.sum(inputs[0] * mT(products[0]()[..., :-1, :]), axis=-2)
+            return xp.sum(inputs[0] * mT(products[0]()[..., :-1, :]), axis=-2) / counted
 
         def of_offset():
-            return part * xp.sum(products[0]()[..., -1, :], axis=-1)
+            return xp.sum(products[0]()[..., -1, :], axis=-1) / counted
 
         others = [of_offset] * has_offset + [lambda: xp.diagonal(K_bar)] * own
         return *of_inputs, of_variance, *others

@@ -9,7 +9,7 @@ import operator
 from overbar._namespace import front, namespace
 from overbar._primitive import dtype_name
 
-_REMEDY = "so that no step of an optimiser leads there."
+_REMEDY = "it as exp(θ) or softplus(θ), so that no step of an optimiser leads there."
 
 
 def real(name, **arguments):
@@ -32,32 +32,41 @@ def one_or_each(name, argument, A, of, B, axis, words):
         )
 
 
-def positive(name, inputs, vectors, **numbers):
-    """Vectors, length scales for instance, as rows (..., 1, l), and numbers as (..., 1, 1), both by their names, which
-    must all be positive. One look finds out, as a device has to be waited for."""
-    names, numbers = [*vectors, *numbers], list(numbers.values())
-    rows = [vector[..., None, :] for vector in vectors.values()]
-    signs = [namespace(row).all(row > 0, axis=(-2, -1)) for row in rows] + [number > 0 for number in numbers]
-    fine = functools.reduce(operator.and_, signs)
+def positive(name, vectors, numbers):
+    """What `required` has to look at for vectors, as rows, and numbers that must be positive, by their names."""
+    names = [*vectors, *numbers]
     argument = ", ".join(names[:-1]) + " or " * (len(names) > 1) + names[-1]
-    message = f"{name}: argument {argument} is not positive. Parametrise it as exp(θ) or softplus(θ), {_REMEDY}"
-    rows[0] = front(*inputs, *rows, *numbers).require(rows[0], fine, message, argument)
-    return *rows, *[number[..., None, None] for number in numbers]
+    signs = [namespace(row).all(row > 0, axis=(-2, -1)) for row in vectors.values()]
+    fine = functools.reduce(operator.and_, signs + [number > 0 for number in numbers.values()])
+    return fine, f"{name}: argument {argument} is not positive. Parametrise {_REMEDY}", argument
 
 
 def not_negative(name, argument, number):
-    """A number, which must not be negative, as (..., 1, 1)."""
-    message = f"{name}: argument {argument} is negative or NaN. Parametrise it as exp(θ) or softplus(θ), {_REMEDY}"
-    return front(number).require(number[..., None, None], number >= 0, message, argument)
+    """The same for a number that may be zero."""
+    return number >= 0, f"{name}: argument {argument} is negative or NaN. Parametrise {_REMEDY}", argument
 
 
 def noise_of_rows(name, noise, of, B):
-    """Noise (..., k) on the diagonal of a matrix with a row for each of B's, the argument `of`: a variance for all rows
-    or one for each."""
+    """The same for noise (..., k) on the diagonal of a matrix with a row for each of B's, the argument `of`: a variance
+    for
+    all rows or one for each."""
     one_or_each(name, "noise", noise, of, B, -2, "one number, or one for each row")
-    rows = noise[..., None, :]
-    message = (
-        f"{name}: argument noise is negative or NaN. It is a variance: parametrise it as exp(θ) or softplus(θ), "
-        f"{_REMEDY}"
-    )
-    return front(B, noise).require(rows, namespace(rows).all(rows >= 0, axis=(-2, -1)), message, "noise")[..., 0, :]
+    message = f"{name}: argument noise is negative or NaN. It is a variance: parametrise {_REMEDY}"
+    return namespace(noise).all(noise >= 0, axis=-1), message, "noise"
+
+
+def required(A, *checks):
+    """A, once all checks are known to hold, each of which says where (booleans of the batch dimensions), the message
+    and the argument that it is about. One look finds out, as a device has to be waited for. Which one failed is looked
+    for
+    afterwards; where that cannot be, in a graph, the message has them all."""
+    library, (fine, messages, arguments) = front(A), zip(*checks, strict=True)
+    if len(checks) == 1:
+        return library.require(A, fine[0], messages[0], arguments[0])
+    try:
+        return library.require(A, functools.reduce(operator.and_, fine), " Or ".join(messages), arguments[0])
+    except Exception as error:
+        if isinstance(error, type(library.LinAlgError(""))):
+            for check in checks:
+                library.require(A, *check)
+        raise

@@ -157,10 +157,10 @@ def periodic_cross(X, X2, lengthscale, period, variance=None):
 
 def _periodic(name, inputs, lengthscale, period, variance, noise=None):
     vectors = {"lengthscale": lengthscale, "period": period}
-    lengthscale, period, variance = valid(name, inputs, vectors, variance=variance)
+    lengthscale, period, variance = valid(name, inputs, vectors, {"variance": variance}, noise=noise)
     diagonal = None
     if noise is not None:
-        diagonal = with_noise(name, variance[..., 0], noise, inputs[0])
+        diagonal = with_noise(variance[..., 0], noise, inputs[0], lengthscale)
     _, circles = _on_circles(inputs, period)
     return of_distances(_exponential, circles, _twice(lengthscale), variance=variance, diagonal=diagonal)
 

@@ -21,10 +21,12 @@ from overbar.rules._distances import bars, exact_squares, of_distances, squares_
 
 def _covariance(name, function, inputs, lengthscale, variance, noise=None, **numbers):
     """v f(S) with the noise, where ``f(S, *numbers)`` is 1 for s = 0 and each of the numbers must be positive."""
-    lengthscale, *numbers, variance = valid(name, inputs, {"lengthscale": lengthscale}, **numbers, variance=variance)
+    lengthscale, *numbers, variance = valid(
+        name, inputs, {"lengthscale": lengthscale}, {**numbers, "variance": variance}, noise=noise
+    )
     diagonal = None
     if noise is not None:
-        diagonal = with_noise(name, variance[..., 0], noise, inputs[0])
+        diagonal = with_noise(variance[..., 0], noise, inputs[0], lengthscale)
     return of_distances(function, inputs, lengthscale, *numbers, variance=variance, diagonal=diagonal)
 
 
