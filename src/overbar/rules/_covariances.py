@@ -1,7 +1,7 @@
 """What covariance functions share: a variance by which they are multiplied, and noise on the diagonal.
 
-May import `overbar._namespace` and `overbar._primitive`. A covariance function comes twice: of
-one set of inputs, `own`, with noise, whose matrix is symmetric, and of two (`_cross`).
+May import `overbar._namespace` and `overbar._primitive`. A covariance function comes twice: of one set of inputs,
+`own`, with noise, whose matrix is symmetric, and of two (`_cross`).
 """
 
 from overbar._namespace import namespace

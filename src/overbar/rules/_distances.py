@@ -23,8 +23,7 @@ MANY = 32
 
 def valid(name, inputs, vectors, numbers=None, offset=None, noise=None):
     """Vectors with one entry or one for each dimension of the inputs, length scales for instance, as rows (..., 1, l),
-    and
-    numbers as (..., 1, 1), both by their names, all of them positive, after a look at all arguments."""
+    and numbers as (..., 1, 1), both by their names, all of them positive, after a look at all arguments."""
     numbers, others = numbers or {}, {"offset": offset, "noise": noise}
     real(name, **dict(zip(("X", "X2"), inputs, strict=False)), **vectors, **numbers, **others)
     for argument, vector in vectors.items():

@@ -48,8 +48,7 @@ def not_negative(name, argument, number):
 
 def noise_of_rows(name, noise, of, B):
     """The same for noise (..., k) on the diagonal of a matrix with a row for each of B's, the argument `of`: a variance
-    for
-    all rows or one for each."""
+    for all rows or one for each."""
     one_or_each(name, "noise", noise, of, B, -2, "one number, or one for each row")
     message = f"{name}: argument noise is negative or NaN. It is a variance: parametrise {_REMEDY}"
     return namespace(noise).all(noise >= 0, axis=-1), message, "noise"
@@ -58,8 +57,7 @@ def noise_of_rows(name, noise, of, B):
 def required(A, *checks):
     """A, once all checks are known to hold, each of which says where (booleans of the batch dimensions), the message
     and the argument that it is about. One look finds out, as a device has to be waited for. Which one failed is looked
-    for
-    afterwards; where that cannot be, in a graph, the message has them all."""
+    for afterwards; where that cannot be, in a graph, the message has them all."""
     library, (fine, messages, arguments) = front(A), zip(*checks, strict=True)
     if len(checks) == 1:
         return library.require(A, fine[0], messages[0], arguments[0])
