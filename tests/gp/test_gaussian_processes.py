@@ -276,6 +276,35 @@ def test_predictions_are_those_of_the_formula(name):
 
 
 @pytest.mark.parametrize("name", FRONTS)
+def test_a_kernel_that_knows_no_batches_has_its_own_variances(name):
+    ops, array, back = ops_of(name)
+    new = array(X_NEW)
+    xp = overbar.namespace(new)
+
+    def by_rows(X, X2=None):
+        X2 = X if X2 is None else X2
+        return xp.exp(xp.sum((X[:, None, :] - X2[None, :, :]) ** 2, axis=-1) / -2) * X[:, :1] ** 2 * X2[:, 0] ** 2
+
+    for kernel in (by_rows, by_rows + gp.RBF(1.0)):
+        found = ops.gp_predict(array(X), array(Y), kernel, 0.1, new)
+        whole = ops.gp_predict(array(X), array(Y), kernel, 0.1, new, covariance=True)
+        np.testing.assert_allclose(back(found.variance), np.diag(back(whole.covariance)), rtol=1e-12)
+        assert np.ptp(back(found.variance)) > 0.1
+
+
+def test_autocast_leaves_predictions_their_digits():
+    arrays = [torch.tensor(x, dtype=torch.float32) for x in (X, Y, X_NEW, NORMALS)]
+
+    def predict():
+        return torch_ops.gp_predict(*arrays[:2], gp.RBF(0.5), 0.1, arrays[2], normals=arrays[3])
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = predict()
+    for x, y in zip(found, predict(), strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FRONTS)
 def test_without_noise_predictions_interpolate_and_no_variance_is_negative(name):
     ops, array, back = ops_of(name)
     at = np.concatenate([X, X[:3] + 1e-9])  # where the variance is zero but for rounding

@@ -82,7 +82,8 @@ def variances(kernel: Any, X: Any) -> Any:
     """The diagonal of ``kernel(X)``, an array (..., n)."""
     if hasattr(kernel, "diagonal"):
         return kernel.diagonal(X)
-    return kernel(X[..., None, :])[..., 0, 0]  # a batch of sets of one point
+    # of the matrix: one point at a time would be a batch, and a callable need not know what that is
+    return namespace(X).diagonal(kernel(X))
 
 
 class _Pair(Kernel):

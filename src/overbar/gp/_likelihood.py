@@ -155,14 +155,15 @@ def gp_predict(
     V = rules.solve_triangular(L, _of_shape("gp_predict", kernel(X, X_new), X, n, X_new), upper=False)
     z = rules.solve_triangular(L, (y - _mean("gp_predict", mean, X, y))[..., None], upper=False)
     xp = namespace(V)
-    expected = (mT(V) @ z)[..., 0]
+    # The products are primitives, which PyTorch's autocast leaves their digits.
+    expected = rules.transpose_matmul(V, z)[..., 0]
     expected = expected + _mean("gp_predict", mean, X_new, expected)
     if not covariance and normals is None:
         prior = variances(kernel, X_new)
         return GPPrediction(expected, _noisy(_not_negative(xp, prior - xp.sum(V * V, axis=-2)), noise_new))
     prior = _of_shape("gp_predict", kernel(X_new), X_new, _rows(X_new))
     scale = xp.detached(xp.power_of_two(prior))
-    C = prior - mT(V) @ V
+    C = prior - rules.transpose_matmul(V, V)
     if noise_new is not None:
         C = rules.add_diagonal(C, noise_new)
     variance = _not_negative(xp, xp.diagonal(C))
@@ -176,7 +177,7 @@ def gp_predict(
             "dimension has a number for each new input, and the dimensions in front count the samples."
         )
     root, _ = rules.safe_cholesky(C / scale)
-    moved = rules.matmul(root, normals[..., None])[..., 0] * xp.sqrt(scale[..., 0])
+    moved = rules.transpose_matmul(mT(root), normals[..., None])[..., 0] * xp.sqrt(scale[..., 0])
     return GPPrediction(expected, variance, C, expected + moved)
 
 
