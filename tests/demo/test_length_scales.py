@@ -8,6 +8,7 @@ from overbar import gp
 from overbar._primitive import Primitive
 from overbar.demo.fit import Agreement
 from overbar.demo.length_scales import MATTER, ManyInputs, truth
+from overbar.demo.tables import number, span
 from tests.demo.test_command import png_size, run
 
 NAMES = ("numpy", "torch", "tf")
@@ -99,3 +100,10 @@ def test_wrong_usage(arguments, message):
     result = run("demo", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_numbers_and_times_have_no_powers_of_ten_that_a_reader_would_not_write():
+    assert [number(x) for x in (0.0123, 1.149, 99.94, 99.96, 999.6, 1000.0, 12345.6)] == [
+        "0.0123", "1.15", "99.9", "100", "1,000", "1,000", "12,346",
+    ]  # fmt: skip
+    assert (span(0.9996), span(1.5), span(3600)) == ("1,000 ms", "1.5 s", "3,600 s")

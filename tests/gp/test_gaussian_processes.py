@@ -276,6 +276,35 @@ def test_predictions_are_those_of_the_formula(name):
 
 
 @pytest.mark.parametrize("name", FRONTS)
+def test_a_kernel_that_knows_no_batches_has_its_own_variances(name):
+    ops, array, back = ops_of(name)
+    new = array(X_NEW)
+    xp = overbar.namespace(new)
+
+    def by_rows(X, X2=None):
+        X2 = X if X2 is None else X2
+        return xp.exp(xp.sum((X[:, None, :] - X2[None, :, :]) ** 2, axis=-1) / -2) * X[:, :1] ** 2 * X2[:, 0] ** 2
+
+    for kernel in (by_rows, by_rows + gp.RBF(1.0)):
+        found = ops.gp_predict(array(X), array(Y), kernel, 0.1, new)
+        whole = ops.gp_predict(array(X), array(Y), kernel, 0.1, new, covariance=True)
+        np.testing.assert_allclose(back(found.variance), np.diag(back(whole.covariance)), rtol=1e-12)
+        assert np.ptp(back(found.variance)) > 0.1
+
+
+def test_autocast_leaves_predictions_their_digits():
+    arrays = [torch.tensor(x, dtype=torch.float32) for x in (X, Y, X_NEW, NORMALS)]
+
+    def predict():
+        return torch_ops.gp_predict(*arrays[:2], gp.RBF(0.5), 0.1, arrays[2], normals=arrays[3])
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = predict()
+    for x, y in zip(found, predict(), strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FRONTS)
 def test_without_noise_predictions_interpolate_and_no_variance_is_negative(name):
     ops, array, back = ops_of(name)
     at = np.concatenate([X, X[:3] + 1e-9])  # where the variance is zero but for rounding
@@ -572,6 +601,55 @@ def test_errors_name_the_argument_and_the_remedy(name):
         ops.gp_fit(array(X), array(np.arange(N)), gp.RBF(1.0), 0.1)
     with pytest.raises(type(front.LinAlgError("")), match="noise is negative"):
         ops.gp_predict(array(X), array(Y), gp.RBF(1.0), 0.1, array(X_NEW), noise_new=-0.1)
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_errors_name_what_is_no_kernel_no_mean_and_no_number(name):
+    ops, array, _ = ops_of(name)
+    front = overbar.front(array(X))
+    holes = X.copy()
+    holes[3, 1] = np.nan
+    functions = [
+        ops.gp_log_marginal_likelihood,
+        lambda X, y, kernel, noise, **given: ops.gp_predict(X, y, kernel, noise, array(X_NEW), **given),
+        lambda X, y, kernel, noise, **given: ops.gp_fit(X, y, kernel, noise, **given),
+    ]
+    for kind, options, message in [
+        (TypeError, {"kernel": gp.RBF}, r"argument kernel is the class RBF.*gp\.RBF\(1\.0\)"),
+        (TypeError, {"kernel": "rbf"}, "argument kernel is a str"),
+        (
+            type(front.ShapeError("")),
+            {"mean": lambda X: 1.0},
+            r"argument mean gave an array of shape \(\) for 12 inputs",
+        ),
+        (type(front.DtypeError("")), {"y": array(np.arange(N))}, "argument y has dtype .*int64"),
+        (type(front.DtypeError("")), {"X": array(np.ones((N, D), int))}, "argument X has dtype .*int64"),
+        (
+            type(front.LinAlgError("")),
+            {"X": array(holes)},
+            r"^[a-z_]+: the covariance of the data.* is not finite.*argument X",
+        ),
+    ]:
+        for function in functions:
+            with pytest.raises(kind, match=message):
+                function(**{"X": array(X), "y": array(Y), "kernel": gp.RBF(1.0), "noise": 0.1} | options)
+    with pytest.raises(type(front.DtypeError("")), match=r"argument normals has dtype .*int64"):
+        functions[1](array(X), array(Y), gp.RBF(1.0), 0.1, normals=array(np.ones((2, M), int)))
+
+
+@pytest.mark.parametrize("name", ["numpy", "tf"])
+def test_lists_are_arrays_wherever_they_stand(name):
+    ops, _, back = ops_of(name)
+    kernel, noise, new = gp.RBF([1.0, 2.0]), np.linspace(0.1, 0.3, N), np.linspace(0.1, 0.3, M)
+    found = ops.gp_predict(X.tolist(), Y.tolist(), kernel, noise.tolist(), X_NEW.tolist(), noise_new=new.tolist())
+    same = ops.gp_predict(X, Y, kernel, noise, X_NEW, noise_new=new)
+    np.testing.assert_allclose(back(found.mean), back(same.mean), rtol=1e-5)
+    np.testing.assert_allclose(back(found.variance), back(same.variance), rtol=1e-5)
+    fit = ops.gp_fit(X, Y, kernel, noise.tolist(), iterations=3)
+    assert tuple(fit.noise.shape) == (N,)
+    assert fit.value == pytest.approx(ops.gp_fit(X, Y, kernel, noise, iterations=3).value, rel=1e-6)
+    with pytest.raises(type(overbar.front(fit.noise).ShapeError("")), match=r"mean of shape \(12,\) is neither"):
+        ops.gp_log_marginal_likelihood(X, Y, kernel, 0.1, mean=[1.0] * N)
 
 
 def test_in_a_graph_coincident_points_without_noise_are_an_error_when_it_runs():

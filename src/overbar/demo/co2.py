@@ -12,7 +12,7 @@ from overbar.demo.fit import fit
 from overbar.demo.forecast import forecast
 from overbar.demo.frameworks import objective
 from overbar.demo.model import PARAMETERS, START, Data
-from overbar.demo.tables import new_table
+from overbar.demo.tables import new_table, number
 
 #: how many years to extrapolate, and how many of the record to show beside the first of them
 AHEAD, BEHIND = 10, 4
@@ -73,5 +73,5 @@ def _hyperparameters(theta):
     table = new_table("The hyperparameters", "", "initial", "fitted", "")
     table.columns[-1].justify = "left"
     for parameter, value in zip(PARAMETERS, np.exp(theta), strict=True):
-        table.add_row(f"{parameter.part}, {parameter.name}", f"{parameter.start:.3g}", f"{value:.3g}", parameter.unit)
+        table.add_row(f"{parameter.part}, {parameter.name}", number(parameter.start), number(value), parameter.unit)
     return table

@@ -24,7 +24,7 @@ from overbar.bench.frameworks import front, load
 from overbar.bench.gp import built_in_loss
 from overbar.demo import plot
 from overbar.demo.fit import Fit
-from overbar.demo.tables import joined, new_table
+from overbar.demo.tables import joined, new_table, number
 
 #: how many inputs matter
 MATTER = 5
@@ -156,7 +156,7 @@ class ManyInputs:
         moving = [x for x, scale in zip(self.inputs, kernel.lengthscale, strict=True) if scale < long]
         missed = np.sqrt(np.mean((mean - exact) ** 2))
         sentence = (
-            f"Below a length scale of {long:.3g} an input moves the function by more than the noise does, over its "
+            f"Below a length scale of {number(long)} an input moves the function by more than the noise does, over its "
             f"range: {joined(moving) if moving else 'none'}. The noise has a standard deviation of "
             f"{np.sqrt(noise):.2f}, where 1 was added. At {NEW} new inputs the prediction is off by {missed:.2f} "
             f"(root mean square), beside {exact.std():.2f} for the mean alone; "
@@ -168,7 +168,7 @@ class ManyInputs:
 def _found(inputs, scales, labels):
     table = new_table("The length scales, of inputs from 0 to 1", "", "matters", *labels.values())
     for d, x in enumerate(inputs):
-        table.add_row(x, "yes" if d < MATTER else "no", *(f"{scales[name][d]:.3g}" for name in labels))
+        table.add_row(x, "yes" if d < MATTER else "no", *(number(scales[name][d]) for name in labels))
     return table
 
 

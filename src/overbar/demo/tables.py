@@ -14,9 +14,14 @@ def new_table(title, *columns):
     return table
 
 
+def number(x):
+    """Three digits, and all that are in front of the point: 1.15, 46.6, 1,000."""
+    return f"{x:,.0f}" if 99.95 <= abs(x) < 1e6 else f"{x:.3g}"
+
+
 def span(seconds):
     """A time, in a unit that fits."""
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
+    return f"{number(seconds)} s" if seconds >= 1 else f"{number(1e3 * seconds)} ms"
 
 
 def small(number):

@@ -150,6 +150,8 @@ def gp_fit(
     """
     fixed = (fixed,) if isinstance(fixed, str) else fixed
     leaves = Leaves(lambda x, path: hasattr(x, "dtype") or type(x) in (int, float))
+    if isinstance(noise, (list, tuple)):
+        _, noise = front(X, y).as_arrays([X, noise])  # one parameter, and not as many as there are numbers
     build_kernel, build_noise = leaves.collect(kernel, "kernel"), leaves.collect(noise, "noise")
     known = front(X, y, *leaves.values)
     X, y = known.as_arrays([X, y])
@@ -184,7 +186,10 @@ def gp_fit(
         likelihoods = gp_log_marginal_likelihood(X, y, *given(all_arrays), mean=mean)
         return known.xp.sum(likelihoods) / -count
 
-    objective, done = _Objective(library.gradient(loss, X), library.error, [starts[i] for i in free]), 0
+    def begin():
+        loss([like_data(starts[i]) for i in free])
+
+    objective, done = _Objective(library.gradient(loss, X), begin, library.error, [starts[i] for i in free]), 0
 
     def after(intermediate_result):
         nonlocal done
@@ -213,10 +218,10 @@ def gp_fit(
 
 class _Objective:
     """What the optimiser sees: the loss and its gradient by θ, the logarithms of the parameters. It remembers all
-    values, the θ of the least, and how often there was none."""
+    values, the θ of the least, and how often there was none. `begin` computes the loss at the first θ, not compiled."""
 
-    def __init__(self, gradient, error, starts):
-        self.gradient, self.error, self.shapes = gradient, error, [x.shape for x in starts]
+    def __init__(self, gradient, begin, error, starts):
+        self.gradient, self.begin, self.error, self.shapes = gradient, begin, error, [x.shape for x in starts]
         self.ends = np.cumsum([x.size for x in starts])[:-1]
         self.best = np.concatenate([np.ravel(np.log(x)) for x in starts])
         self.values, self.failures = [], 0
@@ -230,6 +235,8 @@ class _Objective:
         try:
             value, bars = self.gradient(arrays)
         except self.error as error:
+            if not self.values:
+                self.begin()  # a compiled function's error is that of its graph: here it is in the words of ours
             if not self.values or "not positive definite" not in str(error):
                 raise
             value = math.nan

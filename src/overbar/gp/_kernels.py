@@ -31,8 +31,9 @@ class Kernel:
     rows of X2, ``k.diagonal(X)`` the variances at the rows of X, without the matrix, and ``k.noisy(X, noise)`` the
     matrix with noise on its diagonal. ``k1 + k2`` and ``k1 * k2`` are kernels.
 
-    Functions of this package take any callable instead that has the first two forms. A class with parameters of its own
-    is a frozen dataclass:
+    Functions of this package take any callable instead that has the first two forms. They need its variances for those
+    of predictions, and take them from the whole of ``k(X)`` where it has no ``diagonal``. A class with parameters of
+    its own is a frozen dataclass:
 
     >>> from dataclasses import dataclass
     >>> import numpy as np, overbar
@@ -82,7 +83,8 @@ def variances(kernel: Any, X: Any) -> Any:
     """The diagonal of ``kernel(X)``, an array (..., n)."""
     if hasattr(kernel, "diagonal"):
         return kernel.diagonal(X)
-    return kernel(X[..., None, :])[..., 0, 0]  # a batch of sets of one point
+    # of the matrix: one point at a time would be a batch, and a callable need not know what that is
+    return namespace(X).diagonal(kernel(X))
 
 
 class _Pair(Kernel):

@@ -1,6 +1,6 @@
 """The log marginal likelihood of a Gaussian process, and its predictions.
 
-May import `overbar._namespace`, `overbar.rules` and `gp.kernels`.
+May import `overbar._namespace`, `_primitive`, `overbar.rules` and `gp.kernels`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from overbar import rules
 from overbar._namespace import front, known_shape, mT, namespace
+from overbar._primitive import dtype_name
 from overbar.gp._kernels import variances, with_noise
 
 __all__ = ["GPPrediction", "gp_log_marginal_likelihood", "gp_predict"]
@@ -155,20 +156,22 @@ def gp_predict(
     V = rules.solve_triangular(L, _of_shape("gp_predict", kernel(X, X_new), X, n, X_new), upper=False)
     z = rules.solve_triangular(L, (y - _mean("gp_predict", mean, X, y))[..., None], upper=False)
     xp = namespace(V)
-    expected = (mT(V) @ z)[..., 0]
+    # The products are primitives, which PyTorch's autocast leaves their digits.
+    expected = rules.transpose_matmul(V, z)[..., 0]
     expected = expected + _mean("gp_predict", mean, X_new, expected)
     if not covariance and normals is None:
         prior = variances(kernel, X_new)
         return GPPrediction(expected, _noisy(_not_negative(xp, prior - xp.sum(V * V, axis=-2)), noise_new))
     prior = _of_shape("gp_predict", kernel(X_new), X_new, _rows(X_new))
     scale = xp.detached(xp.power_of_two(prior))
-    C = prior - mT(V) @ V
+    C = prior - rules.transpose_matmul(V, V)
     if noise_new is not None:
         C = rules.add_diagonal(C, noise_new)
     variance = _not_negative(xp, xp.diagonal(C))
     if normals is None:
         return GPPrediction(expected, variance, C)
     (normals,) = front(C, normals).as_arrays([normals])
+    _floating("gp_predict", front(C), "normals", normals)
     shape, m = known_shape(normals), _rows(X_new)
     if shape is not None and not (len(shape) and _agree(shape[-1], m)):
         raise front(C).ShapeError(
@@ -176,7 +179,7 @@ def gp_predict(
             "dimension has a number for each new input, and the dimensions in front count the samples."
         )
     root, _ = rules.safe_cholesky(C / scale)
-    moved = rules.matmul(root, normals[..., None])[..., 0] * xp.sqrt(scale[..., 0])
+    moved = rules.transpose_matmul(mT(root), normals[..., None])[..., 0] * xp.sqrt(scale[..., 0])
     return GPPrediction(expected, variance, C, expected + moved)
 
 
@@ -192,6 +195,8 @@ def _data(function, X, y, *new):
     """The front of the data, the data as its arrays, and the number of rows, None where it is unknown."""
     known = front(X, y, *new)
     X, y, *new = known.as_arrays([X, y, *new])
+    for argument, A in zip(("X", "y", "X_new"), (X, y, *new), strict=False):
+        _floating(function, known, argument, A)
     shapes = [known_shape(A) for A in (X, *new)]
     for argument, shape in zip(("X", "X_new"), shapes, strict=False):
         if shape is not None and len(shape) < 2:
@@ -214,6 +219,14 @@ def _data(function, X, y, *new):
     return known, [X, y, *new], n
 
 
+def _floating(function, known, argument, A):
+    if not known.xp.is_floating(A):
+        raise known.DtypeError(
+            f"{function}: argument {argument} has dtype {dtype_name(A.dtype)}. It must be floating point: convert it, "
+            "to float64 for instance."
+        )
+
+
 def _agree(size, other):
     return size is None or other is None or size == other
 
@@ -231,6 +244,12 @@ def _of_shape(function, K, X, n, X2=None):
 
 
 def _covariance(function, X, kernel, noise, n):
+    if isinstance(kernel, type) or not callable(kernel):
+        what = f"the class {kernel.__name__}" if isinstance(kernel, type) else f"a {type(kernel).__name__}"
+        raise TypeError(
+            f"{function}: argument kernel is {what}. Pass a covariance function with its parameters, gp.RBF(1.0) for "
+            "instance, or a function of one or two sets of inputs."
+        )
     if hasattr(kernel, "noisy"):
         return _of_shape(function, with_noise(kernel, X, noise), X, n)
     return rules.add_diagonal(_of_shape(function, kernel(X), X, n), noise)
@@ -239,14 +258,16 @@ def _covariance(function, X, kernel, noise, n):
 def _mean(function, mean, X, like):
     """The mean at inputs, an array like one of outputs there."""
     if callable(mean):
-        found = mean(X)
-        shape, n = known_shape(found), _rows(X)
+        (_, found), n = front(X).as_arrays([X, mean(X)]), _rows(X)
+        shape = known_shape(found)
         if shape is not None and not (len(shape) and _agree(shape[-1], n)):
             raise front(X).ShapeError(
                 f"{function}: argument mean gave an array of shape {tuple(shape)} for {n} inputs. Its last dimension "
                 "has a number for each input."
             )
         return found
+    if isinstance(mean, (list, tuple)):
+        _, mean = front(X).as_arrays([X, mean])
     shape = getattr(mean, "shape", ())
     if len(shape) and shape[-1] != 1:
         raise front(X).ShapeError(
@@ -265,6 +286,8 @@ def _noisy(variance, noise):
     """The variance of observations: `add_diagonal` of matrices of one row, which looks at the noise."""
     if noise is None:
         return variance
+    if isinstance(noise, (list, tuple)):
+        _, noise = front(variance).as_arrays([variance, noise])
     each = noise[..., None] if getattr(noise, "shape", ()) != () else noise
     return rules.add_diagonal(variance[..., None, None], each)[..., 0, 0]
 
@@ -274,6 +297,11 @@ def _factorised(function, known, compute):
     try:
         return compute()
     except Exception as error:
+        if "is not finite" in str(error):
+            raise known.LinAlgError(
+                f"{function}: the covariance of the data, kernel(X) plus argument noise, is not finite. "
+                f"Are argument X, the parameters of the kernel and the noise finite? ({error})"
+            ) from error
         if "not positive definite" not in str(error):
             raise
         raise known.LinAlgError(
