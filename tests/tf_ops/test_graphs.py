@@ -383,3 +383,41 @@ def test_xla_solves_as_well_as_numpy(dtype):
     assert residual(TENSORFLOW.xp.solve) < 0.5
     if dtype == np.float64:
         assert residual(tf.linalg.solve) > 5
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What XLA gets wrong
+
+
+def normal(*shape):
+    return tf.constant(np.random.default_rng(sum(shape)).normal(size=shape))
+
+
+def test_xla_gets_a_product_of_a_concatenation_with_a_transposed_product_wrong():
+    """Should this fail, XLA has been mended, and `overbar.rules._all_pairs` may add a row of ones everywhere."""
+
+    def product(V, Z, S):
+        ones = tf.ones((1, 4), tf.float64)
+        rows = (tf.concat([V, ones], 0) @ S)[:-1]
+        return tf.concat([Z, ones], 0) @ tf.transpose(rows)
+
+    arrays = normal(12, 4), normal(2, 4), normal(4, 4)
+    wrong = tf.function(product, jit_compile=True)(*arrays)
+    assert np.abs(wrong - product(*arrays)).max() > 0.1
+
+
+@pytest.mark.parametrize("outer", ["linear_covariance", "polynomial_covariance", "rbf", "squared_distance"])
+@pytest.mark.parametrize("inner", ["rbf_cross", "matern_cross", "squared_distance_cross", "linear_covariance_cross"])
+def test_bars_of_covariances_of_covariances_are_right_under_xla(inner, outer):
+    """The bar that one rule makes by a product goes into the products of the next."""
+    options = {"degree": 2, "offset": 1.0} if outer == "polynomial_covariance" else {}
+    weights = normal(4, 4)
+
+    def f(X, X2, scale):
+        V = getattr(tf_ops, inner)(X, X2, scale)
+        return tf.reduce_sum(weights * getattr(tf_ops, outer)(tf.transpose(V), tf.constant(1.5, tf.float64), **options))
+
+    arrays = normal(12, 2), normal(4, 2), tf.constant([0.8, 1.7], tf.float64)
+    eagerly, compiled = (g(*arrays) for g in (gradient_of(f), tf.function(gradient_of(f), jit_compile=True)))
+    for bar, expected in zip(compiled, eagerly, strict=True):
+        np.testing.assert_allclose(bar, expected, rtol=1e-10, atol=1e-12 * np.abs(expected).max())

@@ -80,7 +80,7 @@ def sums_of_pairs(K_bar, K, sets, S, pairs, given, slope=None, relative=()):
     """Sums over the pairs, for rules. With G = K̄ ∘ K, without its diagonal in one set of rows, or G = K̄ where K is
     None, and H = G ∘ ρ(S), where ρ is `slope`, or 1: two lists of functions.
 
-    The first gives, for each set of rows, Zᵀ Hᵀ with the row sums of H below it, and Yᵀ H with the column sums; for one
+    The first gives, for each set of rows, Zᵀ Hᵀ and the row sums of H, as a row, and Yᵀ H with the column sums; for one
     set Zᵀ (H + Hᵀ) with its row sums. The second gives the sum of the entries of G, and of G ∘ τ(S) for each function τ
     among `relative`. ``sets()`` are the rows; ``S()`` is the matrix of the pairs, which can be differentiated;
     ``pairs()`` computes a part of it; and `given` are all arrays that somebody may watch.
@@ -99,9 +99,9 @@ def _columns(Y):
 
 
 def _at_once(K_bar, K, sets, S, slope, relative):
-    xp = namespace(K_bar)
-    columns = once(lambda: [_columns(Y) for Y in sets()])
-    own = len(sets()) == 1
+    # Not with `_columns`: XLA's simplifier makes wrong numbers, or ends the process, of the product of a concatenation
+    # with a transposed product (seen with TensorFlow 2.21; a test of graphs in tests/tf_ops has such a product).
+    xp, own = namespace(K_bar), len(sets()) == 1
 
     @once
     def G():
@@ -111,15 +111,21 @@ def _at_once(K_bar, K, sets, S, slope, relative):
 
     H = G if slope is None else once(lambda: slope(S()) * G())
 
-    def first():
-        Z, D = columns()[-1], sets()[0].shape[-1]
-        if not own:
-            return Z @ mT(H())
-        if D is not None and D <= THIN:
-            return Z @ mT(H()) + Z @ H()
-        return Z @ (H() + mT(H()))
+    def rows():
+        return xp.sum(H(), axis=-1)[..., None, :]
 
-    products = [first] if own else [first, lambda: columns()[0] @ H()]
+    def columns():
+        return xp.sum(H(), axis=-2)[..., None, :]
+
+    def first():
+        Z, D = mT(sets()[-1]), sets()[0].shape[-1]
+        if not own:
+            return Z @ mT(H()), rows()
+        if D is not None and D <= THIN:
+            return Z @ mT(H()) + Z @ H(), rows() + columns()
+        return Z @ (H() + mT(H())), rows() + columns()
+
+    products = [first] if own else [first, lambda: (mT(sets()[0]) @ H(), columns())]
     of_others = [lambda tau=tau: xp.sum(G() * tau(S()), axis=(-2, -1)) for tau in relative]
     return products, [lambda: xp.sum(G(), axis=(-2, -1)), *of_others]
 
@@ -154,8 +160,12 @@ def _by_blocks(K_bar, K, sets, pairs, slope, relative):
             products[-1][..., :k] += columns[0][..., i:j] @ H
         return products, sums
 
+    def product(which):
+        product = computed()[0][which]
+        return product[..., :-1, :], product[..., -1:, :]
+
     return (
-        [lambda which=which: computed()[0][which] for which in range(len(sets()))],
+        [lambda which=which: product(which) for which in range(len(sets()))],
         [lambda which=which: computed()[1][which] for which in range(1 + len(relative))],
     )
 

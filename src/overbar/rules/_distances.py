@@ -197,8 +197,8 @@ def bars(K_bar, K, inputs, lengthscale, slope=None, relative=(), weight=2):
 
     def bar_of(which):
         def bar():
-            product = mT(products[which]())
-            return (product[..., -1:] * sets()[which] - product[..., :-1]) * (weight / rows)
+            product, total = products[which]()
+            return (mT(total) * sets()[which] - mT(product)) * (weight / rows)
 
         return once(bar)
 

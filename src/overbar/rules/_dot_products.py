@@ -283,13 +283,13 @@ def _rules(function):
             K_bar, None, lambda: inputs, B, lambda: _Products(inputs, variance), [K_bar, *arrays], slope
         )
         counted = 2 if own else 1  # in one set of inputs each pair has been counted twice
-        of_inputs = [lambda product=product: mT(product()[..., :-1, :]) * variance for product in products]
+        of_inputs = [lambda product=product: mT(product()[0]) * variance for product in products]
 
         def of_variance():
-            return xp.sum(inputs[0] * mT(products[0]()[..., :-1, :]), axis=-2) / counted
+            return xp.sum(inputs[0] * mT(products[0]()[0]), axis=-2) / counted
 
         def of_offset():
-            return xp.sum(products[0]()[..., -1, :], axis=-1) / counted
+            return xp.sum(products[0]()[1], axis=(-2, -1)) / counted
 
         others = [of_offset] * has_offset + [lambda: xp.diagonal(K_bar)] * own
         return *of_inputs, of_variance, *others
