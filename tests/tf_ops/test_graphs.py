@@ -421,3 +421,13 @@ def test_bars_of_covariances_of_covariances_are_right_under_xla(inner, outer):
     eagerly, compiled = (g(*arrays) for g in (gradient_of(f), tf.function(gradient_of(f), jit_compile=True)))
     for bar, expected in zip(compiled, eagerly, strict=True):
         np.testing.assert_allclose(bar, expected, rtol=1e-10, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("shape", [(4,), (1,), (3, 4), (3, 1)])
+def test_noise_that_cannot_be_looked_at_adds_no_dimension(shape):
+    K, noise = normal(4, 4), tf.abs(normal(*shape))
+    compiled = tf.function(tf_ops.add_diagonal, jit_compile=True)
+    np.testing.assert_array_equal(compiled(K, noise), tf_ops.add_diagonal(K, noise))
+    with_one_negative = tf.concat([-noise[:1], noise[1:]], 0)
+    lost = np.isnan(compiled(K, with_one_negative)).any((-2, -1))
+    assert np.all(lost == ([True, False, False] if len(shape) == 2 else True))

@@ -57,7 +57,8 @@ def add_diagonal(K, noise):
     >>> float(pullback(np.array([[1.0, 2.0], [3.0, 4.0]]))[1])
     5.0
     """
-    xp, noise = namespace(K), required(noise, noise_of_rows("add_diagonal", noise, "K", K))
+    rows = required(noise[..., None, :], noise_of_rows("add_diagonal", noise, "K", K))  # which is of matrices
+    xp, noise = namespace(K), rows[..., 0, :]
     size = xp.shape(K)[-1]
     shift = _for_each_row(noise, K)
     buffer = front(K).buffer(K, shift[..., None])

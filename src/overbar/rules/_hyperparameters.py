@@ -55,9 +55,9 @@ def noise_of_rows(name, noise, of, B):
 
 
 def required(A, *checks):
-    """A, once all checks are known to hold, each of which says where (booleans of the batch dimensions), the message
-    and the argument that it is about. One look finds out, as a device has to be waited for. Which one failed is looked
-    for afterwards; where that cannot be, in a graph, the message has them all."""
+    """The matrices A, once all checks are known to hold, each of which says where (booleans of the batch
+    dimensions), the message and the argument that it is about. One look finds out, as a device has to be waited
+    for. Which one failed is looked for afterwards; where that cannot be, in a graph, the message has them all."""
     library, (fine, messages, arguments) = front(A), zip(*checks, strict=True)
     if len(checks) == 1:
         return library.require(A, fine[0], messages[0], arguments[0])
