@@ -2,7 +2,6 @@
 
 import ast
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from tests.processes import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"overbar": ROOT / "src" / "overbar", "torch_ops": ROOT / "torch_ops", "tf_ops": ROOT / "tf_ops"}
@@ -172,10 +173,7 @@ def _hook():
 
 def run(code, cwd):
     """Run the code in a Python of its own, away from the repository, with this tree on its path."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "default"}
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    return run_python("-c", code, cwd=cwd, environment={"PYTHONWARNINGS": "default"})
 
 
 def test_core_imports_nothing_heavy(tmp_path):
@@ -184,6 +182,7 @@ def test_core_imports_nothing_heavy(tmp_path):
     loaded = set(result.stdout.split())
     assert "overbar" in loaded
     heavy = {"torch", "tensorflow", "mpmath", "matplotlib", "statsmodels", "pandas", "typer", "rich", "threadpoolctl"}
+    heavy |= {"numba", "scipy.optimize"}
     assert not loaded & {*heavy, "torch_ops", "tf_ops", "benchmarks"}
 
 

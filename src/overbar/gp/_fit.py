@@ -1,6 +1,7 @@
 """Fitting the parameters of a Gaussian process, in the library of the data.
 
-May import NumPy, SciPy, `overbar._containers`, `_front`, `_gradients`, `_namespace`, `_primitive` and `gp.likelihood`.
+May import NumPy, `overbar._containers`, `_front`, `_gradients`, `_namespace`, `_primitive` and `gp.likelihood`, and
+inside a function SciPy's optimisers.
 Value and gradient are computed in the library that the data are arrays of (`FITTING`), and L-BFGS-B is SciPy's.
 """
 
@@ -11,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.optimize
 
 from overbar._containers import Given, Leaves
 from overbar._front import NUMPY
@@ -196,6 +196,8 @@ def gp_fit(
         done += 1
         if callback is not None:
             callback(done, -count * float(intermediate_result.fun))
+
+    import scipy.optimize  # which would take half of the time that importing overbar takes
 
     options, value = {"gtol": tolerance, "ftol": 10 * known.xp.eps(X)}, math.inf
     while True:

@@ -243,7 +243,7 @@ class Linear(_Pair):
     Attributes
     ----------
     variance : float or array
-        That of the coefficients, one for all inputs or one for each; not negative.
+        That of the coefficients, one for all inputs or one for each; positive.
 
     Examples
     --------
@@ -273,7 +273,7 @@ class Polynomial(_Pair):
     Attributes
     ----------
     variance : float or array
-        One for all inputs, or one for each; not negative.
+        One for all inputs, or one for each; positive.
     offset : float or array
         c, not negative.
     degree : int

@@ -11,13 +11,19 @@ from overbar.kernels._stacks import lapack
 
 def without_corners(ab, lower, upper, out=None):
     """A copy in which what lies outside the matrix is zero, in `out` where that is given."""
-    n, out = ab.shape[1], np.empty_like(ab) if out is None else out
+    out = np.empty_like(ab) if out is None else out
     out[...] = ab
+    return cleared(out, lower, upper)
+
+
+def cleared(ab, lower, upper):
+    """The same in its own memory."""
+    n = ab.shape[1]
     for d in range(1, upper + 1):
-        out[upper - d, :d] = 0
+        ab[upper - d, :d] = 0
     for d in range(1, lower + 1):
-        out[upper + d, max(n - d, 0) :] = 0
-    return out
+        ab[upper + d, max(n - d, 0) :] = 0
+    return ab
 
 
 @kernel("(p,n),(n,k)->(n,k)", "=")

@@ -8,7 +8,7 @@ import scipy.linalg
 
 from overbar._messages import bad_minor
 from overbar.kernels import _compiled
-from overbar.kernels._banded import without_corners
+from overbar.kernels._banded import cleared, without_corners
 from overbar.kernels._kernel import kernel
 from overbar.kernels._stacks import lapack, mH, refuse_not_finite
 
@@ -54,10 +54,7 @@ class _BlockBand:
 
 def _cleared(band):
     """A lower band, with zeros put into its corners, whatever was computed there."""
-    n = band.shape[1]
-    for d in range(1, len(band)):
-        band[d, max(n - d, 0) :] = 0
-    return band
+    return cleared(band, len(band) - 1, 0)
 
 
 #: Up to so many rows a real band is solved for as one system of band matrices, and not block by block.

@@ -19,6 +19,11 @@ def no_noise(*arrays):
     return 0 * one(*arrays)[..., None]
 
 
+def exponential(S):
+    """The squared exponential, of squared distances."""
+    return namespace(S).exp(S / -2)
+
+
 CROSS = {"variance": one}
 OWN = CROSS | {"noise": no_noise}
 

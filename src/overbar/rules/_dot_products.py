@@ -268,8 +268,7 @@ def _rules(function):
 
     def parted(arrays, degree):
         """The inputs, the variances as rows, B without the offset, to be differentiated, and p B^(p−1) of it, None
-        where
-        that is 1."""
+        where that is 1."""
         inputs, variance = arrays[:sets], arrays[sets][..., None, :]
         offset = arrays[sets + 1][..., None, None] if has_offset else 0
         slope = None if degree == 1 else lambda B: degree * _power(B + offset, degree - 1)

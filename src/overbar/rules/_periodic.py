@@ -8,7 +8,7 @@ import math
 from overbar._namespace import namespace
 from overbar._primitive import once, primitive
 from overbar.rules._all_pairs import off_diagonal
-from overbar.rules._covariances import CROSS, OWN, bars_of_scale, tangents_of_scale, with_noise
+from overbar.rules._covariances import CROSS, OWN, bars_of_scale, exponential, tangents_of_scale, with_noise
 from overbar.rules._distances import bars, of_distances, tangents, valid
 
 
@@ -162,11 +162,7 @@ def _periodic(name, inputs, lengthscale, period, variance, noise=None):
     if noise is not None:
         diagonal = with_noise(variance[..., 0], noise, inputs[0], lengthscale)
     _, circles = _on_circles(inputs, period)
-    return of_distances(_exponential, circles, _twice(lengthscale), variance=variance, diagonal=diagonal)
-
-
-def _exponential(S):
-    return namespace(S).exp(S / -2)
+    return of_distances(exponential, circles, _twice(lengthscale), variance=variance, diagonal=diagonal)
 
 
 def _rules(function):

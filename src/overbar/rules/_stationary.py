@@ -8,14 +8,7 @@ K = v f(S) and ρ = f′/f, v f′ = ρ K: the bar of the squared distances is �
 from overbar._namespace import namespace
 from overbar._primitive import once, primitive
 from overbar.rules._all_pairs import off_diagonal
-from overbar.rules._covariances import (
-    CROSS,
-    OWN,
-    bars_of_scale,
-    one,
-    tangents_of_scale,
-    with_noise,
-)
+from overbar.rules._covariances import CROSS, OWN, bars_of_scale, exponential, one, tangents_of_scale, with_noise
 from overbar.rules._distances import bars, exact_squares, of_distances, squares_of, tangents, valid
 
 
@@ -120,7 +113,7 @@ def rbf(X, lengthscale, variance=None, noise=None):
     (array([[ 0.91],
            [-0.91]]), 0.91, 0.607)
     """
-    return _covariance("rbf", _exponential, [X], lengthscale, variance, noise)
+    return _covariance("rbf", exponential, [X], lengthscale, variance, noise)
 
 
 @primitive("(n,d),(m,d),(l?),()->(n,m)", absent=CROSS)
@@ -170,11 +163,7 @@ def rbf_cross(X, X2, lengthscale, variance=None):
     >>> pullback(np.ones((1, 1)))[0].round(3)
     array([[0.303]])
     """
-    return _covariance("rbf_cross", _exponential, [X, X2], lengthscale, variance)
-
-
-def _exponential(S):
-    return namespace(S).exp(S / -2)
+    return _covariance("rbf_cross", exponential, [X, X2], lengthscale, variance)
 
 
 _rules(rbf)
