@@ -128,11 +128,15 @@ def application():
         gp: Annotated[
             bool, typer.Option("--gp", help="A Gaussian process: value and gradient beside one Cholesky decomposition.")
         ] = False,
+        scaling: Annotated[
+            bool, typer.Option("--scaling", help="Time against n, beside a matrix product; and peak memory.")
+        ] = False,
+        full: Annotated[bool, typer.Option("--full", help="All of these one after the other (an hour).")] = False,
         sizes: Annotated[
             str | None,
             typer.Option(
                 help="Sizes, with commas between: 256,512,1024,2048; --every: 2,8,32,128,512; --rules: 500; "
-                "--structured: 2000; --gp: 1000,2000; --models: 1, how many times as large."
+                "--structured: 2000; --gp: 1000,2000; --scaling: 64 to 4096; --models: 1, how many times as large."
             ),
         ] = None,
         framework: Annotated[list[str] | None, frameworks] = None,
@@ -142,6 +146,12 @@ def application():
             typer.Option(help="How long each comparison may take: 3 seconds; --gp: 5; --every: 1; others: 0.5."),
         ] = None,
         json: Annotated[Path | None, typer.Option(metavar="FILE", help="Save all that was measured here.")] = None,
+        plot: Annotated[
+            Path | None, typer.Option(metavar="FILE", help="With --scaling: a picture, .png, .pdf or .svg.")
+        ] = None,
+        output: Annotated[
+            Path, typer.Option(metavar="FOLDER", help="With --full: where tables, JSON and picture go.")
+        ] = Path("build/bench"),
         strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a target is missed.")] = False,
     ):
         """Time overbar beside what the frameworks have built in: the reverse rule of the Cholesky decomposition, or
@@ -149,7 +159,8 @@ def application():
         with --structured the functions of structured matrices beside SciPy's, and their rules beside them; with
         --models a Kalman filter, a Gaussian process and a network in NumPy, value and gradient beside the value; with
         --gp the log marginal likelihood of a Gaussian process and its gradient beside one bare Cholesky decomposition,
-        and beside the framework's own functions.
+        and beside the framework's own functions; with --scaling how time and memory grow with n. With --full all of
+        these, and a folder with the tables as text, all figures as JSON, and the picture.
 
         PyTorch: the backward pass alone. TensorFlow: forward and gradient in a tf.function. NumPy, which has no
         gradient: the reverse rule against the function. Each also at n = 8, which shows what surrounds the rule. Both
@@ -165,46 +176,45 @@ def application():
             python -m overbar bench --structured
             python -m overbar bench --models
             python -m overbar bench --gp --sizes 1000,2000,4000
+            python -m overbar bench --scaling --plot scaling.png
+            python -m overbar bench --full --output build/bench
         """
-        from overbar.bench import cholesky, cost, overhead, report
-        from overbar.bench import gp as of_processes
-        from overbar.bench import models as of_models
-        from overbar.bench import structured as of_structure
+        from overbar.bench import run as benches
         from overbar.bench.frameworks import choose, how_to_add
 
+        asked = {
+            "every": every, "rules": rules, "structured": structured, "models": models, "gp": gp, "scaling": scaling,
+        }  # fmt: skip
+        names = [name for name, wanted in asked.items() if wanted]
         try:
             found, missing = choose(framework)
-            tables = {overhead: every, cost: rules, of_structure: structured, of_models: models, of_processes: gp}
-            if sum(tables.values()) > 1:
+            if len(names) + full > 1:
                 raise ValueError(
-                    "--every, --rules, --structured, --models and --gp are different tables: ask for one of them."
+                    "--every, --rules, --structured, --models, --gp, --scaling and --full are different tables: ask "
+                    "for one of them."
                 )
-            kind = next((table for table, wanted in tables.items() if wanted), cholesky)
-            usual = {overhead: 1.0, cholesky: 3.0, of_processes: 5.0}.get(kind, 0.5)
-            chosen = tuple(kind.SIZES) if sizes is None else _sizes(sizes)
-            seconds = usual if seconds is None else seconds
-            if dtype not in ("float64", "float32"):
-                raise ValueError(f"--dtype is float64 or float32, not {dtype!r}.")
-            if seconds <= 0:
-                raise ValueError(f"--seconds must be positive, not {seconds:g}.")
-            if json is not None and (json.is_dir() or not json.parent.is_dir()):
-                raise ValueError(f"the results cannot be saved as {json}: that is no file in a folder that exists.")
-            jobs = kind.jobs(found, chosen, dtype)
+            if full and (sizes is not None or json is not None or plot is not None):
+                raise ValueError("--full has sizes of its own, and saves all in --output.")
+            if plot is not None and not scaling:
+                raise ValueError("--plot draws what --scaling measures: ask for both.")
+            for file, what in ((json, "results"), (plot, "picture")):
+                if file is not None and (file.is_dir() or not file.parent.is_dir()):
+                    raise ValueError(f"the {what} cannot be saved as {file}: that is no file in a folder that exists.")
+            if full and output.exists() and not output.is_dir():
+                raise ValueError(f"--output is a folder, and {output} is a file.")
+            chosen = None if sizes is None else _sizes(sizes)
+            kind = names[0] if names else "cholesky"
+            plans = benches.plans(list(benches.KINDS) if full else [kind], found, chosen, dtype, seconds)
         except ValueError as error:
             fail(error)
-        console = Console()
+        console = benches.CopyingConsole()
         for name in missing:
             console.print(how_to_add(name), markup=False)
-        results, where = report.run(jobs, console, seconds=seconds)
-        for line in () if kind is cholesky else kind.reasons(results):
-            console.print(line, highlight=False)
-        if json is not None:
-            import json as format
-
-            record = {"environment": where, "dtype": dtype, "results": [result.as_dict() for result in results]}
-            json.write_text(format.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            console.print(f"The measurements are in {json}", markup=False, soft_wrap=True)
-        if strict and any(result.met is False and not (every and overhead.excused(result)) for result in results):
+        if full:
+            right = benches.run_all(plans, console, output)
+        else:
+            right = benches.run(plans[0], console, json=json, picture=plot)
+        if strict and not right:
             raise typer.Exit(1)
 
     @app.command()

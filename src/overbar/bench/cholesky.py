@@ -21,6 +21,9 @@ SIZES = (256, 512, 1024, 2048)
 #: A matrix so small that only what surrounds the rule is timed.
 SMALL = 8
 
+#: How many times as large as the lower end of a ratio's interval the upper may be.
+SPREAD = 1.5
+
 
 @dataclass(frozen=True)
 class Job:
@@ -77,9 +80,15 @@ class Result:
         return self.comparison.ratio(ours, other) if self.job.cost else self.comparison.ratio(other, ours)
 
     @property
+    def too_busy(self) -> bool:
+        """Whether the interval of the ratio is so wide that the ratio says nothing: something else kept the machine
+        busy."""
+        return self.ratio.high > SPREAD * self.ratio.low
+
+    @property
     def met(self) -> bool | None:
-        """Whether the target is met; None where there is none."""
-        if self.job.target is None:
+        """Whether the target is met; None where there is none, or the machine was too busy to know."""
+        if self.job.target is None or self.too_busy:
             return None
         return self.ratio.median <= self.job.target if self.job.cost else self.ratio.median >= self.job.target
 
@@ -94,6 +103,7 @@ class Result:
             **asdict(self.ratio),
             "target": self.job.target,
             "met": self.met,
+            "too busy": self.too_busy,
             "timings": self.comparison.as_dict(),
         }
 
