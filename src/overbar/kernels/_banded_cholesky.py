@@ -148,7 +148,7 @@ def _by_columns(loop, L, E):
     if not L[0].all():
         return _cleared(np.full_like(L, np.nan, np.result_type(L, E)))
     columns = (np.ascontiguousarray(A.T, np.result_type(L, E)) for A in (L, E))
-    return np.ascontiguousarray(loop(*columns).T)
+    return loop(*columns).T
 
 
 @banded_tangent.implemented_by(when=lambda L, E: L.size >= MANY, available=_compiled.available)
@@ -207,7 +207,7 @@ def pbtrs(cb, B, *, lower):
 def pbtrs_cotangent(L, X, B_bar):
     """The band L̄ = −band(B̄ (Lᴴ X)ᴴ + X (Lᴴ B̄)ᴴ). Corners of L are not read."""
     (p, n), kind = L.shape, np.result_type(L, X, B_bar)
-    by = _by_windows if p * X.shape[1] >= 32 else _by_diagonals
+    by = _by_windows if X.shape[1] >= 4 or n < 4096 else _by_diagonals  # one makes copies, the other many calls
     L_bar = np.zeros((p, n), kind)
     L_bar[: min(p, n)] = by(L[: min(p, n)], X, B_bar, kind)
     return without_corners(L_bar, p - 1, 0, out=L_bar)
@@ -238,3 +238,10 @@ def _by_diagonals(L, X, B_bar, kind):
         for P, V in pairs:
             L_bar[d, : n - d] -= np.einsum("jk,jk->j", P[d:], V[: n - d])
     return L_bar
+
+
+@pbtrs_cotangent.implemented_by(when=lambda L, X, B_bar: L.size * X.shape[1] >= MANY, available=_compiled.available)
+def _(L, X, B_bar):
+    kind = np.result_type(L, X, B_bar)
+    columns = (np.ascontiguousarray(A.T, kind) for A in (L, X, B_bar))  # LAPACK's factors are stored so already
+    return _compiled.loops("cholesky").solution_cotangent(*columns).T
