@@ -74,7 +74,7 @@ def is_private(name):
 
 
 def files(front):
-    return [file for file in sorted((ROOT / front).glob("*.py")) if file.name != "_internals.py"]
+    return [file for file in sorted((ROOT / front).rglob("*.py")) if file.name != "_internals.py"]
 
 
 def is_there(name):

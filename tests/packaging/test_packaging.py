@@ -135,7 +135,7 @@ def test_sdist_holds_what_a_reader_needs(distribution):
     assert wanted <= names
     this = Path(__file__).relative_to(ROOT).as_posix()
     assert this in names
-    for folder in ("benchmarks", "docs", "notebooks"):
+    for folder in ("benchmarks", "docs", "examples", "notebooks"):
         for file in (ROOT / folder).glob("*.*"):
             assert f"{folder}/{file.name}" in names
     assert not [name for name in names if ".venv" in name or "__pycache__" in name]
@@ -213,6 +213,7 @@ else:
 # Layers and imports
 
 WORDS = {"_words", "_numpy_words", "_front", "_namespace"}
+FRONT = {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings", "gp"}
 BELOW = {
     "_messages": set(),
     "_refinement": {"_messages"},
@@ -241,8 +242,8 @@ BELOW = {
     "_layout": set(),
     "_graph": {"_front", "_layout", "_primitive", "_sweep", "_containers", "_traced"},
     "verify": {"_front", "_namespace", "_primitive", "rules"},
-    "torch_ops": {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings", "gp"},
-    "tf_ops": {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings", "gp"},
+    "torch_ops": {*FRONT, "_containers"},
+    "tf_ops": FRONT,
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
     "overbar": {"_namespace", "_primitive", "rules", "_sweep", "_gradients", "gp", "_checkpoint", "_graph", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.
