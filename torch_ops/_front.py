@@ -21,7 +21,7 @@ from torch_ops._blocks import as_one_op
 from torch_ops._function import adopt, record
 from torch_ops._graphs import in_graph, key_of
 from torch_ops._internals import is_any_autocast_enabled, level_of, set_forward_mode, unpack_dual
-from torch_ops._watching import are_plain, transformed
+from torch_ops._watching import are_plain, transformed, watched
 from torch_ops._words import TorchWords, failure_of, first_failure
 
 
@@ -170,6 +170,11 @@ class TorchFront(Front):
 
     def on_the_host(self, A):
         return A.device.type == "cpu"
+
+    def may_compute(self, *arrays):
+        if watched(arrays) or not are_plain(arrays) or torch.jit.is_tracing():  # which would keep what came out
+            return False
+        return all(A.device.type == "cpu" for A in arrays)
 
 
 @getrf.implemented_by(place="torch")

@@ -248,6 +248,11 @@ class Front:
         """Whether the array lies where kernels run, so that one may be used instead of a function of the library."""
         return False
 
+    def may_compute(self, *arrays: Any) -> bool:
+        """Whether a kernel, which has no derivative, may do here what words do that have one: the numbers are there, on
+        the host, and nobody watches."""
+        return False
+
 
 def _users_level():
     """The level in the stack of the first function that is not ours nor a framework's, as `warnings` counts them for
@@ -308,6 +313,9 @@ class NumpyFront(Front):
         return kernel(*arrays, **options)
 
     def on_the_host(self, A):
+        return True
+
+    def may_compute(self, *arrays):
         return True
 
 

@@ -347,6 +347,9 @@ class _TraceFront(NumpyFront):
     def on_the_host(self, A):
         return False
 
+    def may_compute(self, *arrays):
+        return False
+
     def compute(self, kernel, *arrays, **options):
         if any(map(moves, arrays)):
             raise TypeError(

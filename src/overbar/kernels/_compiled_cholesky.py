@@ -1,12 +1,9 @@
-"""Loops for Cholesky decompositions of bands and of many small matrices. May import NumPy, numba, which compiles them,
-and `compiled` of the kernels. How they follow from the equations is said at the kernels that call them."""
+"""Loops for the rules of Cholesky decompositions of bands. May import NumPy, numba, which compiles them, and `compiled`
+of the kernels. How they follow from the equations is said at the kernels that call them."""
 
 import numpy as np
 
 from overbar.kernels._compiled import compiled
-
-#: So many small matrices are computed side by side, an entry of all of them in one wide vector.
-LANES = 8
 
 
 @compiled
@@ -85,48 +82,3 @@ def solution_cotangent(L, X, B_bar):
             for d in range(m):
                 L_bar[j, d] -= B_bar[c, j + d] * of_X + X[c, j + d] * of_B
     return L_bar
-
-
-@compiled
-def cotangent(L, L_bar):
-    """Ā of many small real matrices (count, n, n) from L̄, whose lower triangles are read.
-
-    The adjoint of the decomposition column by column (Murray 2016, section 4.1), the last column first.
-    """
-    count, n, _ = L.shape
-    A_bar = np.empty_like(L_bar)
-    C, P = np.zeros((n, n, LANES), L.dtype), np.zeros((n, n, LANES), L_bar.dtype)
-    row = np.zeros(LANES, L_bar.dtype)
-    for i in range(n):
-        C[i, i] = 1  # in lanes that stay empty
-    for first in range(0, count, LANES):
-        used = min(LANES, count - first)
-        for w in range(used):
-            for i in range(n):
-                for j in range(i + 1):
-                    C[i, j, w], P[i, j, w] = L[first + w, i, j], L_bar[first + w, i, j]
-        for j in range(n - 1, -1, -1):
-            # the column C[i, j] = (A[i, j] − …)/C[j, j], and the pivot, the root of A[j, j] − …
-            for i in range(j + 1, n):
-                for w in range(LANES):
-                    P[i, j, w] /= C[j, j, w]
-                    P[j, j, w] -= P[i, j, w] * C[i, j, w]
-            for w in range(LANES):
-                P[j, j, w] /= C[j, j, w]
-            # what was taken from column j before: Σₖ C[i, k] C[j, k] over the columns k to its left
-            for k in range(j):
-                for w in range(LANES):
-                    row[w] = P[j, k, w] - P[j, j, w] * C[j, k, w]
-                for i in range(j + 1, n):
-                    for w in range(LANES):
-                        row[w] -= P[i, j, w] * C[i, k, w]
-                        P[i, k, w] -= P[i, j, w] * C[j, k, w]
-                for w in range(LANES):
-                    P[j, k, w] = row[w]
-        for w in range(used):
-            for i in range(n):
-                A_bar[first + w, i, i] = P[i, i, w] / 2
-                for j in range(i):
-                    # the bar of both triangles together: each gets half
-                    A_bar[first + w, i, j] = A_bar[first + w, j, i] = P[i, j, w] / 2
-    return A_bar
