@@ -17,7 +17,7 @@ import numpy as np
 from overbar import rules
 from overbar._containers import Opened, is_container, parts_of, sequence
 from overbar._front import NUMPY
-from overbar._namespace import front
+from overbar._namespace import as_array, front, namespace
 from overbar._traced import Tape, Traced, bare, constant, without_constants
 from overbar._traced_words import TRACE
 
@@ -31,11 +31,12 @@ def _pull(call, bars, nested):
     """The bars of a call's arrays. Its rule is traced where one of the arrays is, by a sweep around this one."""
     primitive, needed, arrays, _, outputs, options, lacking = call
     (_, inputs), (_, results) = lacking or _NOTHING
+    library = TRACE if nested else front(*[x for x in (*bars, *outputs, *arrays) if x is not None])
     found = primitive.pull(
-        TRACE if nested else NUMPY,
-        _for_rules(bars, results, nested),
-        _for_rules(outputs, results, nested),
-        _for_rules(arrays, inputs, nested),
+        library,
+        _for_rules(bars, results, library),
+        _for_rules(outputs, results, library),
+        _for_rules(arrays, inputs, library),
         options,
         needed,
     )
@@ -45,21 +46,27 @@ def _pull(call, bars, nested):
 def push_call(call, dots, nested):
     """The tangents of a call's outputs, in the same way."""
     primitive, _, arrays, _, outputs, options, lacking = call
-    if not nested and not lacking:
+    library = TRACE if nested else front(*[x for x in (*dots, *outputs, *arrays) if x is not None])
+    if library is NUMPY and not lacking:
         return primitive.push(NUMPY, dots, outputs, arrays, options)
     (_, inputs), (_, results) = lacking or _NOTHING
     found = primitive.push(
-        TRACE if nested else NUMPY,
-        _for_rules(dots, inputs, nested),
-        _for_rules(outputs, results, nested),
-        _for_rules(arrays, inputs, nested),
+        library,
+        _for_rules(dots, inputs, library),
+        _for_rules(outputs, results, library),
+        _for_rules(arrays, inputs, library),
         options,
     )
     return _from_rules(found, outputs, results, nested)
 
 
-def _for_rules(arrays, lacking, nested):
-    arrays = [constant(A) for A in arrays] if nested else list(arrays)
+def _for_rules(arrays, lacking, library):
+    if library is TRACE:
+        arrays = [constant(A) for A in arrays]
+    elif library is NUMPY:
+        arrays = list(arrays)
+    else:  # there may be NumPy's among them
+        arrays = [A if A is None else library.as_arrays([A])[0] for A in arrays]
     for i, index in enumerate(lacking or ()):
         if index is not None and arrays[i] is not None:
             arrays[i] = arrays[i][index]
@@ -102,7 +109,7 @@ def _value(x, tape):
             f"the function returned a {type(x).__name__} as one of its values. Return an array, or a tuple of arrays: "
             "return d['a'], d['b'] instead of d."
         )
-    array = np.asarray(x)  # of a number, or a list of numbers, too
+    array = as_array(x)  # of a number, or a list of numbers, too
     if array.dtype.kind not in "biufc":
         raise TypeError(
             f"the function returned {x!r}, and must return an array, or a tuple of arrays."
@@ -116,7 +123,7 @@ def _slot(x, tape):
 
 
 def _returned(x):
-    return x if type(x) is Traced else x[()]  # a scalar of NumPy's where there is no dimension
+    return x[()] if isinstance(x, np.ndarray) else x  # a scalar of NumPy's where there is no dimension
 
 
 def _given(bars, values, what):
@@ -126,7 +133,7 @@ def _given(bars, values, what):
     checked = []
     for i, (bar, value) in enumerate(zip(bars, values, strict=True)):
         if bar is not None:
-            bar = bar if type(bar) is Traced else np.asarray(bar)
+            bar = as_array(bar)
             if bar.shape != value.shape:
                 raise NUMPY.ShapeError(f"{what} {i} has shape {bar.shape}, but its array has {value.shape}.")
             bar = front(bar).xp.cast(bar, value)
@@ -135,7 +142,8 @@ def _given(bars, values, what):
 
 
 def _zeros(like):
-    return np.zeros(like.shape, like.dtype)
+    xp = namespace(bare(like))
+    return np.zeros(like.shape, like.dtype) if xp is NUMPY.xp else xp.zeros_like(bare(like))
 
 
 def _last_first(calls):
@@ -152,6 +160,7 @@ def pull_along(tape, slots, given, keep=False, once=False):
         if slot is not None and bar is not None:
             bars[slot] = bar if bars[slot] is None else bars[slot] + bar
     nested = tape.nested or any(type(bar) is Traced for bar in bars)
+    foreign = tape.foreign or any(bar is not None and type(bar) is not np.ndarray for bar in bars)
     calls = tape.calls
     for call in _last_first(calls) if once else reversed(calls):
         primitive, inputs, in_values, made, out_values, options, lacking = call
@@ -161,7 +170,7 @@ def pull_along(tape, slots, given, keep=False, once=False):
         if not keep:
             for slot in made:
                 bars[slot] = None
-        if nested or lacking:
+        if nested or foreign or lacking:
             pulled = _pull(call, out_bars, nested)
         else:
             pulled = primitive.pull(NUMPY, out_bars, out_values, in_values, options, inputs)
@@ -372,7 +381,7 @@ def _rows(value, pullback, arrays, wanted):
     """The derivatives of a value by some of the arrays, from unit cotangents."""
     if isinstance(value, tuple):
         raise TypeError("jacobian takes a function of one output. Select one: lambda A: f(A)[0].")
-    if value.dtype.kind == "c" or any(np.asarray(bare(a)).dtype.kind == "c" for a in arrays):
+    if value.dtype.kind == "c" or any(as_array(bare(a)).dtype.kind == "c" for a in arrays):
         raise TypeError("jacobian is for real arrays. For complex ones use vjp or jvp.")
     rows = []
     for i in np.ndindex(value.shape):
