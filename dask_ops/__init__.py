@@ -11,6 +11,11 @@ like, too. What comes back are such arrays, lazily: value and derivatives are on
     value, bars = dask.compute(value, bars)
 """
 
+try:
+    import dask.array
+except ImportError as error:
+    raise ImportError('dask_ops needs Dask. Install it with: pip install "overbar[dask]"') from error
+
 from dask_ops._front import DASK
 
 __all__ = ["DASK"]

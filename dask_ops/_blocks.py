@@ -1,27 +1,27 @@
 """Functions that are computed chunk by chunk, by NumPy's own rules, with derivatives of every order.
 
-May import NumPy, Dask and `overbar`. A matrix function of a batch that is chunked along its batch dimensions only is one
-of them, and so is a covariance matrix of rows that are chunked. What such a function is made of: tasks, each of which
-computes a function g of some chunks, and for each array a map that says which chunk a task takes or gives. The bars of
-a function of this kind are one, too: a task pulls g back, the maps change sides, and where several tasks give to one
-chunk they are added. So no rule is run on Dask's arrays at all: it is NumPy's, within the task.
+May import NumPy, Dask and `overbar`. A matrix function of a batch that is chunked along its batch dimensions only is
+one of them, and so is a covariance matrix of rows that are chunked. What such a function is made of: tasks, each of
+which computes a function g of some chunks, and for each array a map that says which chunk a task takes or gives. The
+bars of a function of this kind are one, too: a task pulls g back, the maps change sides, and where several tasks give
+to one chunk they are added. So no rule is run on Dask's arrays at all: it is NumPy's, within the task.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import dask.array as da
 import numpy as np
 from dask.base import tokenize
 from numpy.linalg import LinAlgError
 
-import overbar
 from dask_ops._graphs import Ref, Task, array, named, summed
 from overbar._front import NUMPY
 from overbar._namespace import namespace
+from overbar._sweep import jvp, vjp
 from overbar._traced import Traced, constant
 from overbar._traced_words import TRACE
 
@@ -32,12 +32,16 @@ class Map(NamedTuple):
     """Which chunk of an array a task takes, or gives: for each dimension of the array the place of its number in the
     index of the task, or None for the only chunk. The array is the one of this number among the arguments.
 
-    The map of a symmetric matrix, `mirror`, is that of the tasks (i, j) with j <= i. They give the chunk (i, j), and its
-    transpose as the chunk (j, i); they take the sum of both, since the entries of both depend on them."""
+    The map of a symmetric matrix, `mirror`, is that of the tasks (i, j) with j <= i. They give the chunk (i, j), and
+    its transpose as the chunk (j, i); they take the sum of both, since the entries of both depend on them."""
 
     axes: tuple[int | None, ...]
     array: int = 0
     mirror: bool = False
+
+    def of(self, array):
+        """The same of another array."""
+        return Map(self.axes, array, self.mirror)
 
     def key(self, name, index):
         return (name, *[0 if axis is None else index[axis] for axis in self.axes])
@@ -53,8 +57,8 @@ class Spec(NamedTuple):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The functions g of tasks: ``g(same, *chunks)``, of NumPy's arrays or traced ones, gives a tuple. `same` says whether the
-# first two numbers in the index of the task are equal, for what is computed of a set of rows and itself.
+# The functions g of tasks: ``g(same, *chunks)``, of NumPy's arrays or traced ones, gives a tuple. `same` says whether
+# the first two numbers in the index of the task are equal, for what is computed of a set of rows and itself.
 
 
 class Of(NamedTuple):
@@ -141,7 +145,7 @@ class PulledBack(NamedTuple):
             return tuple([out for out, there in zip(outputs, self.present, strict=True) if there])
 
         moving = [A for A, w in zip(arrays, self.wanted, strict=True) if w]
-        return overbar.vjp(function, *moving)[1](tuple(bars))
+        return vjp(function, *moving)[1](tuple(bars))
 
 
 class PushedForward(NamedTuple):
@@ -161,7 +165,7 @@ class PushedForward(NamedTuple):
             return tuple([out for out, wanted in zip(outputs, self.wanted, strict=True) if wanted])
 
         moving = [A for A, w in zip(arrays, self.present, strict=True) if w]
-        return overbar.jvp(function, tuple(moving), tuple(dots))[1]
+        return jvp(function, tuple(moving), tuple(dots))[1]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -214,10 +218,9 @@ def _mirrored(A):
 
 
 class Blocks:
-    """A function that is computed chunk by chunk, as a primitive: `apply`, `pull` and `push` are what sweeps ask for."""
+    """A function that is computed chunk by chunk. To sweeps it is a primitive, with `apply`, `pull` and `push`."""
 
-    defaults: dict[str, Any] = {}
-    switches = counts = ()
+    defaults: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, name, g, tasks, takes, gives, specs, hidden=0, residuals=0, keeps=False):
         self.name, self.g = name, g
@@ -258,6 +261,8 @@ class Blocks:
                 places[give.array].setdefault(key, []).append((index, which, False))
                 if give.mirror and index[0] != index[1]:
                     places[give.array].setdefault(key[::-1], []).append((index, which, True))
+        if self.keeps:  # what several tasks give then is the same, a residual of one matrix for many right-hand sides
+            places = [{key: found[:1] for key, found in of.items()} for of in places]
         sums = any(len(found) > 1 for of in places for found in of.values())
         direct = single and not sums and len(self.gives) == 1
         base = token if direct else f"{token}-tasks"
@@ -277,7 +282,7 @@ class Blocks:
                     doubled.append("both")
                     chunks.append(Ref((A.name, index[1], index[0])))
             same = len(index) > 1 and index[0] == index[1]
-            batch = tuple(int(of[i]) for of, i in zip(offsets, index)) if offsets else None
+            batch = tuple(int(of[i]) for of, i in zip(offsets, index, strict=True)) if offsets else None
             tasks.append(Task(key, _computed, self.g, direct, same, tuple(doubled), batch, *chunks))
         if direct:
             for key, ((index, _, mirrored),) in places[0].items():
@@ -286,7 +291,7 @@ class Blocks:
             found = array(token, tasks, arrays, self.specs[0].chunks, self.specs[0].dtype)
             found.is_hermitian = self.gives[0].mirror
             return (found,)
-        sizes = tuple((1,) * (1 + max(axis)) for axis in zip(*self.tasks)) if self.tasks and self.tasks[0] else ()
+        sizes = tuple((1,) * (1 + max(axis)) for axis in zip(*self.tasks, strict=True))
         common = array(base, tasks, arrays, sizes, object)
         outputs = []
         for k, spec in enumerate(self.specs):
@@ -312,9 +317,9 @@ class Blocks:
     def pull(self, front, bars, outputs, arrays, options, needed=None):
         bars = bars[: self.differentiable]
         present = tuple([bar is not None for bar in bars] + [False] * (self.outputs - self.differentiable))
-        wanted = tuple([
-            (needed is None or bool(needed[i])) and spec.dtype.kind in "fc" for i, spec in enumerate(self.inputs)
-        ])
+        wanted = tuple(
+            [(needed is None or bool(needed[i])) and spec.dtype.kind in "fc" for i, spec in enumerate(self.inputs)]
+        )
         found = [None] * len(arrays)
         if not any(present) or not any(wanted):
             return found
@@ -326,9 +331,7 @@ class Blocks:
 
     def push(self, front, dots, outputs, arrays, options):
         present = tuple([dot is not None for dot in dots])
-        wanted = tuple([
-            i < self.differentiable and spec.dtype.kind in "fc" for i, spec in enumerate(self.specs)
-        ])
+        wanted = tuple([i < self.differentiable and spec.dtype.kind in "fc" for i, spec in enumerate(self.specs)])
         if not any(present):
             return [_zeros_like(out) if w else None for out, w in zip(outputs, wanted, strict=True)]
         op = self._derived(False, present, wanted)
@@ -346,25 +349,21 @@ class Blocks:
         into = self.gives if reverse else self.takes
         for i, there in enumerate(present):
             if there:
-                takes += [m._replace(array=len(specs)) for m in into if m.array == i]
+                takes += [m.of(len(specs)) for m in into if m.array == i]
                 specs.append(moved[i])
         if self.keeps:
             for k, spec in enumerate(self.specs):
-                takes += [m._replace(array=len(specs), mirror=False) for m in self.gives if m.array == k]
+                takes += [m.of(len(specs)) for m in self.gives if m.array == k]
                 specs.append(spec)
-        takes += [m._replace(array=m.array + len(specs)) for m in self.takes]
+        takes += [m.of(m.array + len(specs)) for m in self.takes]
         specs += self.inputs
         out_of = self.takes if reverse else self.gives
         number = {i: k for k, i in enumerate(i for i, w in enumerate(wanted) if w)}
-        gives = [m._replace(array=number[m.array]) for m in out_of if m.array in number]
+        gives = [m.of(number[m.array]) for m in out_of if m.array in number]
         found = [spec for spec, w in zip(self.inputs if reverse else self.specs, wanted, strict=True) if w]
         given, asked = (self.gives, self.takes) if reverse else (self.takes, self.gives)
-        g = self._rules[reverse](
-            self.g, tuple(present[m.array] for m in given), tuple(wanted[m.array] for m in asked)
-        )
-        op = type(self)(
-            f"{self.name}-{'bars' if reverse else 'tangents'}", g, self.tasks, takes, gives, (specs, found)
-        )
+        g = self._rules[reverse](self.g, tuple(present[m.array] for m in given), tuple(wanted[m.array] for m in asked))
+        op = type(self)(f"{self.name}-{'bars' if reverse else 'tangents'}", g, self.tasks, takes, gives, (specs, found))
         op.batch = getattr(self, "batch", ())
         return op
 

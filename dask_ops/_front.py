@@ -18,12 +18,14 @@ from dask_ops._words import DaskWords, NoTiles
 from overbar import rules
 from overbar._front import NUMPY, Front
 from overbar._namespace import register
-from overbar.rules import _cholesky, _entries, _positive_definite, _triangular
+from overbar.rules._cholesky import forward_recursive, reverse_recursive
+from overbar.rules._positive_definite import _halved, _weighted
+from overbar.rules._triangular import _tril_of_product
 
 __all__ = ["DASK"]
 
 
-def _tril_of_product(H, L):
+def _by_tiles(H, L):
     """tril((H + Hᴴ) tril(L))."""
     xp = DASK.xp
     return xp.tril(_tiled.add_product(xp.matmul(H, xp.tril(L)), xp.mH(H), xp.tril(L), 1))
@@ -31,11 +33,11 @@ def _tril_of_product(H, L):
 
 #: what goes by blocks of large matrices, as a graph of tiles
 _AS_ONE = {
-    _cholesky.reverse_recursive: _tiled.bar_of_factor,
-    _cholesky.forward_recursive: _tiled.tangent_of_factor,
-    _positive_definite._halved: _tiled.inverse_of_factor,
-    _positive_definite._weighted: _tiled.inverse_of_factor,
-    _triangular._tril_of_product: _tril_of_product,
+    reverse_recursive: _tiled.bar_of_factor,
+    forward_recursive: _tiled.tangent_of_factor,
+    _halved: _tiled.inverse_of_factor,
+    _weighted: _tiled.inverse_of_factor,
+    _tril_of_product: _by_tiles,
 }
 
 #: primitives whose function is a product, in tiles
@@ -84,7 +86,8 @@ class DaskFront(Front):
             f"{primitive.argument(i)} of shape {A.shape} in chunks {A.chunks}" for i, A in enumerate(arrays)
         )
         return NoTiles(
-            f"{primitive.name} is not computed by tiles of a matrix: there is no way by tiles for {error}. It got {given}. "
+            f"{primitive.name} is not computed by tiles of a matrix: there is no way by tiles for {error}. It got "
+            f"{given}. "
             "Give each matrix one chunk (batch dimensions may have many), A.rechunk({-2: -1, -1: -1}), or compute it, "
             "A.compute()."
         )
@@ -134,9 +137,11 @@ class DaskFront(Front):
 
 
 def _same_ndim(fine, A):
-    return fine.reshape((1,) * (A.ndim - fine.ndim) + fine.shape) if fine.ndim < A.ndim and not fine.ndim else fine[
-        (..., *[None] * (A.ndim - fine.ndim))
-    ]
+    return (
+        fine.reshape((1,) * (A.ndim - fine.ndim) + fine.shape)
+        if fine.ndim < A.ndim and not fine.ndim
+        else fine[(..., *[None] * (A.ndim - fine.ndim))]
+    )
 
 
 def _required(A, fine, message, argument):

@@ -1,6 +1,6 @@
 """Graphs of tasks on the chunks of arrays, by hand.
 
-May import NumPy, Dask and `overbar`'s errors. A task is named by its array and the place of its chunk, and so is what it
+May import NumPy and Dask. A task is named by its array and the place of its chunk, and so is what it
 depends on; what nobody asks for is never computed.
 """
 
@@ -12,13 +12,12 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
-from dask._task_spec import Alias, Task, TaskRef
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
-__all__ = ["Alias", "Ref", "Task", "array", "named", "refuse_unknown", "summed", "zeros"]
+from dask_ops._internals import Alias, Ref, Task
 
-Ref = TaskRef
+__all__ = ["Alias", "Ref", "Task", "array", "named", "refuse_unknown", "summed", "zeros"]
 
 #: how many terms of a sum a task adds
 FAN = 8

@@ -1,17 +1,18 @@
 """Covariance matrices of inputs whose rows are chunked, tile by tile, and their derivatives.
 
-May import Dask and `overbar`. A tile off the diagonal is the covariance of two sets of inputs, `rbf_cross` for `rbf`, and
-one on the diagonal is that of one set, with the noise; the rule of a tile is NumPy's. Only the lower tiles are
-computed: those above are their transposes, which somebody has to ask for. A rule keeps no tile, but computes it again:
-so a covariance matrix is in memory only until it is factorised.
+May import NumPy, Dask and `overbar`. A tile off the diagonal is the covariance of two sets of inputs, `rbf_cross` for
+`rbf`, and one on the diagonal is that of one set, with the noise; the rule of a tile is NumPy's. Only the lower tiles
+are computed: those above are their transposes, which somebody has to ask for. A rule keeps no tile, but computes it
+again: so a covariance matrix is in memory only until it is factorised.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from dask_ops._blocks import Blocks, Map, Of, Spec
-from overbar import rules
 from overbar.rules import REGISTRY
 
 __all__ = ["of_pairs"]
@@ -47,7 +48,7 @@ def of_pairs(primitive, arrays, options):
     cross = _cross_of(primitive)
     if cross is not None:
         sets, g = 1, _Tile(primitive, cross, options)
-    elif primitive.name.endswith("_cross") and REGISTRY.get(primitive.name) is primitive:
+    elif primitive.arguments[:2] == ("X", "X2") and REGISTRY.get(primitive.name) is primitive:
         sets, g = 2, Of(primitive, options)
     else:
         return None
@@ -72,12 +73,6 @@ def of_pairs(primitive, arrays, options):
     columns = inputs[-1].chunks[0]
     N, M = len(rows), len(columns)
     tasks = tuple((i, j) for i in range(N) for j in range(i + 1 if sets == 1 else M))
-    dtype = _dtype(arrays)
+    dtype = np.result_type(*[A.dtype for A in arrays])
     gives = [Map((0, 1), 0, mirror=sets == 1)]
     return Blocks(primitive.name, g, tasks, takes, gives, (specs, [Spec((rows, columns), dtype)]))
-
-
-def _dtype(arrays):
-    import numpy as np
-
-    return np.result_type(*[A.dtype for A in arrays])

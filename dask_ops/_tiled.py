@@ -172,9 +172,7 @@ def bar_of_factor(L: da.Array, L_bar: da.Array) -> da.Array:
             if i == j:
                 chain.put((both, j, j), _tiles.bar_of_diagonal, Ref((L.name, j, j)), C)
             else:
-                chain.put(
-                    (both, i, j), _tiles.solved, Ref((L.name, j, j)), C, False, False, False, False, 0, False
-                )
+                chain.put((both, i, j), _tiles.solved, Ref((L.name, j, j)), C, False, False, False, False, 0, False)
             chain.put((name, i, j), _halved, Ref((both, i, j)))
             if i != j:
                 chain.put((name, j, i), _adjoint, Ref((name, i, j)))
@@ -194,7 +192,7 @@ def _adjoint(A):
 def tangent_of_factor(L: da.Array, A_dot: da.Array) -> da.Array:
     """The forward rule of `cholesky` by tiles, first column first, for Hermitian Ȧ:
 
-        Ȧᵢⱼ ← Ȧᵢⱼ − Σ_{k<j} (L̇ᵢₖ Lⱼₖᴴ + Lᵢₖ L̇ⱼₖᴴ),    L̇ⱼⱼ = chol_dot(Lⱼⱼ, Ȧⱼⱼ),    L̇ᵢⱼ = (Ȧᵢⱼ − Lᵢⱼ L̇ⱼⱼᴴ) Lⱼⱼ⁻ᴴ."""
+    Ȧᵢⱼ ← Ȧᵢⱼ − Σ_{k<j} (L̇ᵢₖ Lⱼₖᴴ + Lᵢₖ L̇ⱼₖᴴ),    L̇ⱼⱼ = chol_dot(Lⱼⱼ, Ȧⱼⱼ),    L̇ᵢⱼ = (Ȧᵢⱼ − Lᵢⱼ L̇ⱼⱼᴴ) Lⱼⱼ⁻ᴴ."""
     L = square(L, "cholesky", "L")
     A_dot = A_dot if A_dot.chunks == L.chunks else A_dot.rechunk(L.chunks)
     sizes, dtype = L.chunks[0], np.result_type(L, A_dot)

@@ -17,7 +17,7 @@ from dask_ops import _tiled
 from overbar._front import NUMPY
 from overbar._words import Words
 
-__all__ = ["NoTiles", "DaskWords"]
+__all__ = ["DaskWords", "NoTiles"]
 
 
 class NoTiles(NotImplementedError):
@@ -94,9 +94,6 @@ class DaskWords(Words):
 
     def real(self, A):
         return da.real(A) if self.is_complex(A) else A
-
-    def _of_scipy(self, function, A):
-        return da.map_blocks(_of_scipy, A, function=function, dtype=A.dtype)
 
     def erf(self, A):
         return da.map_blocks(NUMPY.xp.erf, A, dtype=A.dtype)

@@ -98,11 +98,16 @@ class _TraceWords(NumpyWords):
     slogdet = _by(rules.slogdet)
     eig = _by(rules.eig)
 
-    add_product, sum_to, diagonal_embed = Words.add_product, Words.sum_to, Words.diagonal_embed
+    add_product, sum_to = Words.add_product, Words.sum_to
     put_back, cho_solve, fill_diagonal = Words.put_back, Words.cho_solve, Words.fill_diagonal
 
     def detached(self, A):
         return constant(bare(A))
+
+    def diagonal_embed(self, d, m, n, offset=0):
+        if m == n == d.shape[-1] + abs(offset):
+            return rules.diag_embed(d, offset=offset)
+        return Words.diagonal_embed(self, d, m, n, offset)
 
     def count(self, n, like):
         return _words(like).count(n, bare(like))
@@ -304,7 +309,7 @@ class _TraceFront(NumpyFront):
                 if own is not None:
                     tape, slot = own, a.slot
                 a = value
-            if type(a) is not np.ndarray:
+            if type(a) is not np.ndarray and a is not None:
                 plain = False
             values.append(a)
             slots.append(slot)
@@ -356,7 +361,7 @@ class _TraceFront(NumpyFront):
     def _computed(self, tape, primitive, values, options):
         """A call with plain arrays, of NumPy or of the library of one of them, which may compute it by a primitive of
         its own."""
-        library = front(*values)
+        library = front(*[a for a in values if a is not None])
         found, values, outputs, lacking = library.recorded(primitive, values, options)
         if library is not NUMPY and tape is not None:
             tape.foreign = True
