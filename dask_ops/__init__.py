@@ -16,6 +16,7 @@ try:
 except ImportError as error:
     raise ImportError('dask_ops needs Dask. Install it with: pip install "overbar[dask]"') from error
 
+from dask_ops import _gp
 from dask_ops._front import DASK
 
 __all__ = ["DASK"]

@@ -403,7 +403,7 @@ def batched(primitive, arrays, options):
         takes.append(Map((*axes, *[None] * (A.ndim - lead)), k))
         inputs.append(Spec((*chunks, *A.chunks[lead:]), A.dtype))
     gives, specs = [], []
-    for k, (lead, core, dtype) in enumerate(_outputs(primitive, arrays, options, leads, ndim)):
+    for k, (lead, core, dtype) in enumerate(_known_outputs(primitive, arrays, options, leads, ndim)):
         axes = [(i if sum(batch[i]) != 1 else None) for i in range(ndim - lead, ndim)]
         chunks = [(batch[i] if i is not None else (1,)) for i in axes]
         gives.append(Map((*axes, *[None] * len(core)), k))
@@ -431,6 +431,21 @@ def _common(arrays, leads, ndim, axis):
         return found.pop()
     edges = sorted(set().union(*[np.cumsum(sizes).tolist() for sizes in found]))
     return tuple(np.diff([0, *edges]).tolist())
+
+
+def _known_outputs(primitive, *given):
+    """What `_outputs` says, kept for the next call with such arrays."""
+    arrays, options, *_ = given
+    known = primitive.recorded.setdefault("dask", {})
+    key = (*[(A.shape, A.dtype) for A in arrays], *options.items())
+    try:
+        if key not in known:
+            if len(known) >= 256:
+                known.clear()
+            known[key] = list(_outputs(primitive, *given))
+        return known[key]
+    except TypeError:  # an option that cannot be looked up
+        return list(_outputs(primitive, *given))
 
 
 def _outputs(primitive, arrays, options, leads, ndim):

@@ -245,7 +245,7 @@ BELOW = {
     "torch_ops": {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings", "gp"},
     "tf_ops": {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings", "gp"},
     # Dask differentiates nothing: overbar's sweeps do, in the tasks as well.
-    "dask_ops": {*WORDS, "_messages", "_primitive", "rules", "_traced", "_traced_words", "_sweep", "gp"},
+    "dask_ops": {*WORDS, "_messages", "rules", "_traced", "_traced_words", "_sweep", "_gradients", "gp"},
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
     "overbar": {"_namespace", "_primitive", "rules", "_sweep", "_gradients", "gp", "_checkpoint", "_graph", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.
