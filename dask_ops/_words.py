@@ -74,18 +74,18 @@ class DaskWords(Words):
         return A.astype(like.dtype)
 
     def zeros_like(self, A):
-        return da.zeros(A.shape, A.dtype, chunks=A.chunks)
+        return da.zeros(A.shape, dtype=A.dtype, chunks=A.chunks)
 
     def ones_like(self, A):
-        return da.ones(A.shape, A.dtype, chunks=A.chunks)
+        return da.ones(A.shape, dtype=A.dtype, chunks=A.chunks)
 
     def full_like(self, A, value):
-        return da.full(A.shape, value, A.dtype, chunks=A.chunks)
+        return da.full(A.shape, value, dtype=A.dtype, chunks=A.chunks)
 
     def eye_like(self, A):
         if A.ndim != 2 or A.chunks[0] != A.chunks[1]:
             raise NoTiles("an identity matrix of such chunks")
-        return _tiled.diagonal_embed(da.ones(A.shape[:1], A.dtype, chunks=A.chunks[:1]))
+        return _tiled.diagonal_embed(da.ones(A.shape[:1], dtype=A.dtype, chunks=A.chunks[:1]))
 
     # -- elementwise
 

@@ -28,15 +28,14 @@ _NOTHING = (None, None), (None, None)
 
 
 def _pull(call, bars, nested):
-    """The bars of a call's arrays. Its rule is traced where one of the arrays is, by a sweep around this one."""
+    """The bars of a call's arrays. Its rule is run on traced arrays, `nested`, where `_watched` says so."""
     primitive, needed, arrays, _, outputs, options, lacking = call
     (_, inputs), (_, results) = lacking or _NOTHING
-    library = TRACE if nested else front(*[x for x in (*bars, *outputs, *arrays) if x is not None])
     found = primitive.pull(
-        library,
-        _for_rules(bars, results, library),
-        _for_rules(outputs, results, library),
-        _for_rules(arrays, inputs, library),
+        TRACE if nested else NUMPY,
+        _for_rules(bars, results, nested),
+        _for_rules(outputs, results, nested),
+        _for_rules(arrays, inputs, nested),
         options,
         needed,
     )
@@ -46,27 +45,21 @@ def _pull(call, bars, nested):
 def push_call(call, dots, nested):
     """The tangents of a call's outputs, in the same way."""
     primitive, _, arrays, _, outputs, options, lacking = call
-    library = TRACE if nested else front(*[x for x in (*dots, *outputs, *arrays) if x is not None])
-    if library is NUMPY and not lacking:
+    if not nested and not lacking:
         return primitive.push(NUMPY, dots, outputs, arrays, options)
     (_, inputs), (_, results) = lacking or _NOTHING
     found = primitive.push(
-        library,
-        _for_rules(dots, inputs, library),
-        _for_rules(outputs, results, library),
-        _for_rules(arrays, inputs, library),
+        TRACE if nested else NUMPY,
+        _for_rules(dots, inputs, nested),
+        _for_rules(outputs, results, nested),
+        _for_rules(arrays, inputs, nested),
         options,
     )
     return _from_rules(found, outputs, results, nested)
 
 
-def _for_rules(arrays, lacking, library):
-    if library is TRACE:
-        arrays = [constant(A) for A in arrays]
-    elif library is NUMPY:
-        arrays = list(arrays)
-    else:  # there may be NumPy's among them
-        arrays = [A if A is None else library.as_arrays([A])[0] for A in arrays]
+def _for_rules(arrays, lacking, nested):
+    arrays = [constant(A) for A in arrays] if nested else list(arrays)
     for i, index in enumerate(lacking or ()):
         if index is not None and arrays[i] is not None:
             arrays[i] = arrays[i][index]
@@ -134,6 +127,8 @@ def _given(bars, values, what):
     for i, (bar, value) in enumerate(zip(bars, values, strict=True)):
         if bar is not None:
             bar = as_array(bar)
+            if type(bar) is np.ndarray and type(value) is not np.ndarray:  # an array of the library of its own
+                bar = front(bare(value)).as_arrays([bar])[0]
             if bar.shape != value.shape:
                 raise NUMPY.ShapeError(f"{what} {i} has shape {bar.shape}, but its array has {value.shape}.")
             bar = front(bar).xp.cast(bar, value)
@@ -144,6 +139,12 @@ def _given(bars, values, what):
 def _zeros(like):
     xp = namespace(bare(like))
     return np.zeros(like.shape, like.dtype) if xp is NUMPY.xp else xp.zeros_like(bare(like))
+
+
+def _watched(tape, given):
+    """Whether rules are run on traced arrays: where a sweep around this one differentiates them, and of arrays that are
+    not NumPy's. Then every step of a rule is a primitive, computed as primitives of that library are."""
+    return tape.nested or tape.foreign or any(x is not None and type(x) is not np.ndarray for x in given)
 
 
 def _last_first(calls):
@@ -159,8 +160,7 @@ def pull_along(tape, slots, given, keep=False, once=False):
     for slot, bar in zip(slots, given, strict=True):
         if slot is not None and bar is not None:
             bars[slot] = bar if bars[slot] is None else bars[slot] + bar
-    nested = tape.nested or any(type(bar) is Traced for bar in bars)
-    foreign = tape.foreign or any(bar is not None and type(bar) is not np.ndarray for bar in bars)
+    nested = _watched(tape, bars)
     calls = tape.calls
     for call in _last_first(calls) if once else reversed(calls):
         primitive, inputs, in_values, made, out_values, options, lacking = call
@@ -170,7 +170,7 @@ def pull_along(tape, slots, given, keep=False, once=False):
         if not keep:
             for slot in made:
                 bars[slot] = None
-        if nested or foreign or lacking:
+        if nested or lacking:
             pulled = _pull(call, out_bars, nested)
         else:
             pulled = primitive.pull(NUMPY, out_bars, out_values, in_values, options, inputs)
@@ -185,7 +185,7 @@ def push_along(tape, dots):
     """The forward sweep: the tangents of all arrays of a tape, by slot, from those of the first ones, None where none
     moves."""
     tangents = [None, *dots, *[None] * (tape.count - 1 - len(dots))]
-    nested = tape.nested or any(type(dot) is Traced for dot in dots)
+    nested = _watched(tape, dots)
     for call in tape.calls:
         in_dots = [None if slot is None else tangents[slot] for slot in call[1]]
         if any(dot is not None for dot in in_dots):

@@ -98,11 +98,16 @@ class _TraceWords(NumpyWords):
     slogdet = _by(rules.slogdet)
     eig = _by(rules.eig)
 
-    add_product, sum_to = Words.add_product, Words.sum_to
+    sum_to = Words.sum_to
     put_back, cho_solve, fill_diagonal = Words.put_back, Words.cho_solve, Words.fill_diagonal
 
     def detached(self, A):
         return constant(bare(A))
+
+    def add_product(self, C, A, B, scale):
+        if not any(map(moves, (C, A, B))) and (xp := _words(C, A, B)) is not NUMPY.xp:
+            return lifted(xp.add_product(bare(C), bare(A), bare(B), scale))
+        return Words.add_product(self, C, A, B, scale)
 
     def diagonal_embed(self, d, m, n, offset=0):
         if m == n == d.shape[-1] + abs(offset):
@@ -135,6 +140,8 @@ class _TraceWords(NumpyWords):
         return rules.imag(A) if A.dtype.kind == "c" else self.zeros_like(A)
 
     def mH(self, A):
+        if not moves(A) and (xp := _words(A)) is not NUMPY.xp:
+            return lifted(xp.mH(bare(A)))
         return self.conj(rules.matrix_transpose(A))
 
     def sign(self, A):
@@ -375,6 +382,23 @@ class _TraceFront(NumpyFront):
                     "is differentiated with respect to its arrays only. Make it an array, in front of the `*` and in "
                     "the signature."
                 )
+
+    def fits(self, bar, array):
+        return super().fits(bar, array) and (type(bar) is not Traced or type(bar.value) in _ARRAYS)
+
+    def project(self, bar, array, primitive, i):
+        bar = super().project(bar, array, primitive, i)
+        if type(bar) is Traced and type(bar.value) not in _ARRAYS:  # an array of a library that may know more of it
+            if bar.tape is None:
+                return lifted(front(bar.value).project(bar.value, bare(array), primitive, i))
+        return bar
+
+    def as_one(self, function, *arrays):
+        plain = [as_array(bare(A)) for A in arrays]
+        library = front(*plain)
+        if library is NUMPY or any(map(moves, arrays)):
+            return super().as_one(function, *arrays)
+        return lifted(library.as_one(function, *plain))
 
     def buffer(self, *arrays):
         return None
