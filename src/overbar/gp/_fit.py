@@ -16,7 +16,7 @@ import numpy as np
 from overbar._containers import Given, Leaves
 from overbar._front import NUMPY
 from overbar._gradients import value_and_grad
-from overbar._namespace import front
+from overbar._namespace import front, namespace
 from overbar._primitive import dtype_name
 from overbar.gp._likelihood import gp_log_marginal_likelihood
 
@@ -187,7 +187,7 @@ def gp_fit(
         for constant in constants:
             all_arrays.append(next(arrays) if constant is None else constant)
         likelihoods = gp_log_marginal_likelihood(X, y, *given(all_arrays), mean=mean)
-        return known.xp.sum(likelihoods) / -count
+        return namespace(likelihoods).sum(likelihoods) / -count
 
     def begin():
         loss([like_data(starts[i]) for i in free])
