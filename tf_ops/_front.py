@@ -23,6 +23,11 @@ from tf_ops._words import TensorFlowWords, first_place, or_nan
 _HALF = (tf.float16, tf.bfloat16)
 
 
+@functools.cache
+def _gpus():
+    return len(tf.config.list_physical_devices("GPU"))  # does not start them
+
+
 class TensorFlowFront(Front):
     ShapeError = staticmethod(shape_error)
     DtypeError = staticmethod(dtype_error)
@@ -168,6 +173,11 @@ class TensorFlowFront(Front):
     def on_the_host(self, A):
         # a graph may be compiled by XLA, or saved, and a kernel cannot
         return tf.executing_eagerly() and "CPU" in A.device
+
+    def device_type(self, A):
+        # in a graph nobody knows before it runs: TensorFlow takes the first GPU where there is one
+        place = A.device if tf.executing_eagerly() else ""
+        return "gpu" if "GPU" in place or (not place and _gpus()) else "cpu"
 
     def may_compute(self, *arrays):
         return all(map(_at_hand, arrays)) and not is_watched(arrays)

@@ -171,6 +171,9 @@ class TorchFront(Front):
     def on_the_host(self, A):
         return A.device.type == "cpu"
 
+    def device_type(self, A):
+        return A.device.type
+
     def may_compute(self, *arrays):
         if watched(arrays) or not are_plain(arrays) or torch.jit.is_tracing():  # which would keep what came out
             return False

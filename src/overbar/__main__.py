@@ -4,6 +4,7 @@ May import everything of overbar, the fronts and what the extra `cli` brings, ea
 core works without them, and so does the sentence that says what to install.
 """
 
+import math
 import sys
 
 from overbar.import_order import triton_first
@@ -61,6 +62,7 @@ def application():
     frameworks = typer.Option(
         "--framework", "-f", metavar="NAME", help="numpy, torch or tf; may be repeated. All that are there otherwise."
     )
+    on_device = typer.Option(metavar="NAME", help="Where PyTorch and TensorFlow compute: cpu, cuda, cuda:1, mps.")
     points = typer.Option(
         "--n",
         "-n",
@@ -141,6 +143,7 @@ def application():
         ] = None,
         framework: Annotated[list[str] | None, frameworks] = None,
         dtype: Annotated[str, typer.Option(help="float64 or float32. The targets are for float64.")] = "float64",
+        device: Annotated[str, on_device] = "cpu",
         seconds: Annotated[
             float | None,
             typer.Option(help="How long each comparison may take: 3 seconds; --gp: 5; --every: 1; others: 0.5."),
@@ -180,7 +183,7 @@ def application():
             python -m overbar bench --full --output build/bench
         """
         from overbar.bench import run as benches
-        from overbar.bench.frameworks import choose, how_to_add
+        from overbar.bench.frameworks import choose, how_to_add, use_device
 
         asked = {
             "every": every, "rules": rules, "structured": structured, "models": models, "gp": gp, "scaling": scaling,
@@ -188,6 +191,7 @@ def application():
         names = [name for name, wanted in asked.items() if wanted]
         try:
             found, missing = choose(framework)
+            found = use_device(found, device)
             if len(names) + full > 1:
                 raise ValueError(
                     "--every, --rules, --structured, --models, --gp, --scaling and --full are different tables: ask "
@@ -218,6 +222,51 @@ def application():
             raise typer.Exit(1)
 
     @app.command()
+    def tune(
+        framework: Annotated[
+            str, typer.Option("--framework", "-f", metavar="NAME", help="numpy, torch or tf.")
+        ] = "numpy",
+        device: Annotated[str, on_device] = "cpu",
+        seconds: Annotated[float, typer.Option(help="How long each size of matrices may take.")] = 10.0,
+        save: Annotated[bool, typer.Option(help="Store the result, for all that runs on this machine.")] = True,
+    ):
+        """Measure which size of blocks suits this machine, and store it for its user.
+
+        Rules of factorisations go by halves down to blocks of some size: of 72 on CPUs, 512 elsewhere. Larger ones
+        suit devices, and several threads that share their cores with other programs. What is measured is the reverse
+        rule of the Cholesky decomposition at n = 512, 1024 and 2048, with as many threads as this command has and
+        beside whatever else runs: run it as your programs run. The file is the one that OVERBAR_SETTINGS names, or in
+        the folder where the system keeps your settings.
+
+        **Examples**
+
+            python -m overbar tune
+            python -m overbar tune --framework torch --device cuda
+            python -m overbar tune --no-save
+        """
+        from overbar import _settings
+        from overbar.bench import report
+        from overbar.bench.frameworks import choose, use_device
+        from overbar.bench.tune import best
+
+        try:
+            if seconds <= 0:
+                raise ValueError(f"--seconds must be positive, not {seconds:g}.")
+            choose([framework])
+            use_device([framework], device)
+        except ValueError as error:
+            fail(error)
+        console = Console()
+        kind = device.partition(":")[0]
+        kind = "gpu" if framework == "tf" and kind != "cpu" else kind
+        block, times = best(report.run_tuning(framework, kind, console, seconds=seconds))
+        console.print(f"Blocks of {block} take the least time on {kind!r}.", highlight=False)
+        if times.get(_settings.stored().get(kind, 0), math.inf) < 1.03:
+            console.print("What is stored is as good, and stays.")
+        elif save:
+            console.print(f"Stored in {_settings.store(kind, block)}", markup=False, soft_wrap=True)
+
+    @app.command()
     def check(
         names: Annotated[
             list[str] | None, typer.Argument(metavar="[NAME]...", help="Primitives, such as cholesky. All otherwise.")
@@ -229,6 +278,7 @@ def application():
         dtype: Annotated[
             str, typer.Option(help="With --oracles: float32, float64, complex64, complex128.")
         ] = "float64",
+        device: Annotated[str, on_device] = "cpu",
         seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
         save: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown, too.")] = None,
     ):
@@ -244,7 +294,7 @@ def application():
             python -m overbar check cholesky eigh --framework torch
             python -m overbar check cholesky solve_triangular --oracles --dtype complex128
         """
-        from overbar.bench.frameworks import choose, how_to_add
+        from overbar.bench.frameworks import choose, how_to_add, use_device
         from overbar.rules import REGISTRY
 
         unknown = [name for name in names or () if name not in REGISTRY]
@@ -265,6 +315,7 @@ def application():
         else:
             try:
                 found, missing = choose(framework)
+                found = use_device(found, device)
             except ValueError as error:
                 fail(error)
             for name in missing:

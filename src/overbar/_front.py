@@ -261,6 +261,10 @@ class Front:
         """Whether the array lies where kernels run, so that one may be used instead of a function of the library."""
         return False
 
+    def device_type(self, A: Any) -> str:
+        """The type of the device that computes with this array, "cpu" or as the library calls others."""
+        return "cpu"
+
     def may_compute(self, *arrays: Any) -> bool:
         """Whether a kernel, which has no derivative, may do here what words do that have one: the numbers are there, on
         the host, and nobody watches."""

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 import overbar
-from overbar.bench.frameworks import front, load
+from overbar.bench.frameworks import front, load, waited
 from overbar.bench.harness import Comparison, Ratio, Timing, compare
 
 #: The sizes that `bench` runs where nothing is said. The targets are for the last, float64 and two threads.
@@ -127,7 +127,7 @@ def jobs(frameworks, sizes=SIZES, dtype="float64") -> list[Job]:
 
 def measure(job, seconds=3.0, **options) -> Result:
     """Run a job for about so many seconds, three to fifty rounds. `options` go to `harness.compare`."""
-    things = dict(zip(job.names, job.things(), strict=True))
+    things = {name: waited(job.framework, thing) for name, thing in zip(job.names, job.things(), strict=True)}
     return Result(job, compare(things, seconds=seconds, **{"least": 3, "most": 50, **job.options, **options}))
 
 
@@ -136,6 +136,11 @@ def matrices(n, dtype):
     rng = np.random.default_rng(n)
     X = rng.standard_normal((n, n))
     return (X @ X.T / n + np.eye(n)).astype(dtype), np.tril(rng.standard_normal((n, n))).astype(dtype)
+
+
+def backward(framework, n, dtype="float64"):
+    """A function without arguments that computes overbar's reverse rule in a framework; TensorFlow's with the value."""
+    return waited(framework, _LARGE[framework][2](n, dtype)[0])
 
 
 def _numpy(n, dtype):
@@ -147,7 +152,7 @@ def _numpy(n, dtype):
 
 def _torch(n, dtype):
     torch = load("torch")
-    A, L_bar = map(torch.from_numpy, matrices(n, dtype))
+    A, L_bar = map(torch.tensor, matrices(n, dtype))
     A.requires_grad_()
 
     def backward(cholesky):
@@ -159,7 +164,7 @@ def _torch(n, dtype):
 
 def _torch_small(n, dtype):
     torch = load("torch")
-    A, L_bar = map(torch.from_numpy, matrices(n, dtype))
+    A, L_bar = map(torch.tensor, matrices(n, dtype))
     A.requires_grad_()
 
     def both(cholesky):

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from overbar.bench import tune
 from overbar.bench.cholesky import SPREAD, measure
 from overbar.bench.frameworks import FRAMEWORKS
 from overbar.bench.harness import environment
@@ -69,6 +70,28 @@ def run_curves(jobs, console: Console, *, seconds: float):
         f"of t ~ nᵖ is fitted to the sizes from {LARGE} on."
     )
     return found, where
+
+
+def run_tuning(framework, device, console: Console, *, seconds: float):
+    """Measure the reverse rule with each size of blocks, and print the table. Returns the comparisons, by n."""
+    show_load(console)
+    found = {}
+    with _progress(console) as progress:
+        task = progress.add_task(FRAMEWORKS[framework].label, total=len(tune.SIZES))
+        for n in tune.SIZES:
+            found[n] = tune.measure(framework, device, n, seconds)
+            progress.advance(task)
+    _, means = tune.best(found)
+    table = _empty_table(f"{FRAMEWORKS[framework].label}: the reverse rule of Cholesky, by the size of blocks")
+    table.add_column("blocks of", justify="right")
+    for n in found:
+        table.add_column(f"n = {n}", justify="right")
+    table.add_column("beside the best", justify="right")
+    for block, mean in means.items():
+        times = [_time(comparison[str(block)].median) for comparison in found.values()]
+        table.add_row(str(block), *times, f"[bold]{mean:.2f}[/bold]" if mean == 1 else f"{mean:.2f}")
+    console.print(table)
+    return found
 
 
 def _curve_table(curve):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from overbar.bench import cholesky
-from overbar.bench.frameworks import FRAMEWORKS, choose, load
+from overbar.bench.frameworks import FRAMEWORKS, choose, load, waited
 from overbar.bench.harness import Comparison, compare
 from overbar.bench.memory import peak
 
@@ -110,7 +110,7 @@ def _of(names, make, framework, sizes, dtype):
 
 
 def _measure(framework, n, matrix, things, seconds):
-    things = things(n)
+    things = {name: waited(framework, thing) for name, thing in things(n).items()}
     comparison = compare(things, seconds=seconds, least=3, most=50)
     memory = {}
     if (
@@ -129,7 +129,7 @@ def _numpy_product(n, dtype):
 
 def _torch_product(n, dtype):
     torch = load("torch")
-    A, B = map(torch.from_numpy, cholesky.matrices(n, dtype))
+    A, B = map(torch.tensor, cholesky.matrices(n, dtype))
     return lambda: A @ B
 
 
