@@ -84,6 +84,7 @@ class _TraceWords(NumpyWords):
     slogdet = _by(rules.slogdet)
     eig = _by(rules.eig)
 
+    batch_last = Words.batch_last
     add_product, sum_to, diagonal_embed = Words.add_product, Words.sum_to, Words.diagonal_embed
     put_back, cho_solve, fill_diagonal = Words.put_back, Words.cho_solve, Words.fill_diagonal
 
