@@ -5,6 +5,7 @@ does not know TensorFlow, so the names of the array API that rules use are liste
 graph is built: `shape` then gives scalar tensors.
 """
 
+import functools
 import math
 
 import ml_dtypes
@@ -501,14 +502,15 @@ def _without_nan(A):
     return tf.where(bad, tf.eye(tf.shape(A)[-1], dtype=A.dtype), A), tf.cast(nan, A.dtype)
 
 
-def only_the_host():
-    """Whether whatever a graph computes is computed on the host."""
-    return len(tf.config.list_physical_devices()) == len(tf.config.list_physical_devices("CPU"))
+@functools.cache
+def gpus():
+    """How many there are. It does not start them."""
+    return len(tf.config.list_physical_devices("GPU"))
 
 
 def in_vectors(n, count, of_factor=False):
     """`Front.prefers_vectors`; or the same of the factor itself, for which TensorFlow has a quick loop, unlike XLA."""
-    if tf.executing_eagerly() or not only_the_host():
+    if tf.executing_eagerly() or gpus():
         return False
     if compiled_by_xla():
         return n <= 16

@@ -19,7 +19,7 @@ from torch_ops._rerouting import install, reroute, uninstall
 from torch_ops._wrapping import wrap
 
 if typing.TYPE_CHECKING:
-    from torch_ops import library
+    from torch_ops import distributed, library
 
 __all__ = [
     "gp_fit",
@@ -33,13 +33,16 @@ __all__ = [
     *sorted(name for name, value in vars(_ops).items() if hasattr(value, "primitive")),
 ]
 
+_LATE = ("distributed", "library")
+
 if not typing.TYPE_CHECKING:  # a type checker would take it for an attribute of any name
 
     def __getattr__(name):
-        if name == "library":  # imported when it is asked for: registering the ops takes longer than most programs want
-            return importlib.import_module("torch_ops.library")
+        # imported when they are asked for: registering the ops, and DTensor, take longer than most programs want
+        if name in _LATE:
+            return importlib.import_module(f"torch_ops.{name}")
         raise AttributeError(f"module 'torch_ops' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*__all__, "library"])
+    return sorted([*__all__, *_LATE])

@@ -171,8 +171,11 @@ class TorchFront(Front):
     def on_the_host(self, A):
         return A.device.type == "cpu"
 
+    def device_type(self, A):
+        return A.device.type
+
     def prefers_vectors(self, A, n, count):
-        return n <= 8 and count >= 64 * n and A.device.type == "cpu" and not torch.compiler.is_compiling()
+        return n <= 8 and count >= 64 * n and self.device_type(A) == "cpu" and not torch.compiler.is_compiling()
 
     def may_compute(self, *arrays):
         if watched(arrays) or not are_plain(arrays) or torch.jit.is_tracing():  # which would keep what came out

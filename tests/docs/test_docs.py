@@ -38,6 +38,7 @@ BLOCKS = {
     "docs/conventions.md": 9,
     "docs/derivations.md": 4,
     "docs/design.md": 1,
+    "docs/distributed.md": 4,
     "docs/gaussian_processes.md": 6,
     "docs/numpy_users.md": 12,
     "docs/peers.md": 1,

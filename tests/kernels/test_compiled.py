@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import overbar
+from overbar.kernels import _banded_cholesky as of_bands
 from overbar.kernels import _compiled
-from overbar.kernels._banded_cholesky import banded_cotangent, banded_tangent
+from overbar.kernels._banded_cholesky import banded_cotangent, banded_tangent, pbtrs_cotangent
 from overbar.kernels._small_cholesky import FEWEST, LARGEST, for_loops, small_cholesky, small_cholesky_cotangent
 from overbar.rules._cholesky import reverse_recursive
 from tests.compare import close
@@ -62,6 +63,32 @@ def test_a_zero_on_the_diagonal_of_a_band_leaves_no_derivative(kernel):
     inside = np.arange(4)[:, None] + np.arange(12) < 12
     for compute in (kernel.function, kernel.others[-1].function):
         np.testing.assert_array_equal(np.isnan(compute(L, E)), inside)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
+@pytest.mark.parametrize(("p", "n", "k"), [(1, 6, 2), (3, 50, 1), (8, 40, 5), (7, 4, 2), (2, 1, 1)])
+def test_the_bar_of_a_factor_in_a_system_by_each_of_three_ways(p, n, k, dtype):
+    """L̄ = −band(B̄ (Lᴴ X)ᴴ + X (Lᴴ B̄)ᴴ), beside the full matrices."""
+    rng = np.random.default_rng(p * n)
+    L = band(p, n, dtype, rng)
+    X, B_bar = (band(n, k, dtype, rng, 1.0) for _ in range(2))
+    full = sum(np.diag(L[d, : n - d], -d) for d in range(min(p, n)))
+    full_bar = -(B_bar @ (full.conj().T @ X).conj().T + X @ (full.conj().T @ B_bar).conj().T)
+    expected = np.zeros_like(L)
+    for d in range(min(p, n)):
+        expected[d, : n - d] = np.diagonal(full_bar, -d)
+    ways = [
+        lambda L, X, B_bar, by=by: by(L[:n], X, B_bar, L.dtype) for by in (of_bands._by_windows, of_bands._by_diagonals)
+    ]
+    ways += [kernel.function for kernel in pbtrs_cotangent.others if _compiled.available()]
+    assert len(ways) == 2 + _compiled.available()
+    for corners in (0.0, np.nan):
+        for d in range(1, p):
+            L[d, max(n - d, 0) :] = corners
+        for way in (pbtrs_cotangent.function, *ways):
+            found = way(L, X, B_bar)
+            assert found.dtype == dtype
+            close(found, expected[: len(found)], tolerance(dtype))
 
 
 @pytest.mark.parametrize("lower", [False, True])
