@@ -18,14 +18,9 @@ from tf_ops._errors import dtype_error, linalg_error, shape_error
 from tf_ops._internals import compiled_by_xla, mark_as_unsaveable, set_converter, stacked, unconverted, unrecorded
 from tf_ops._recording import apply, is_watched
 from tf_ops._vectorizing import aligned
-from tf_ops._words import TensorFlowWords, first_place, or_nan
+from tf_ops._words import TensorFlowWords, first_place, gpus, in_vectors, or_nan
 
 _HALF = (tf.float16, tf.bfloat16)
-
-
-@functools.cache
-def _gpus():
-    return len(tf.config.list_physical_devices("GPU"))  # does not start them
 
 
 class TensorFlowFront(Front):
@@ -177,7 +172,13 @@ class TensorFlowFront(Front):
     def device_type(self, A):
         # in a graph nobody knows before it runs: TensorFlow takes the first GPU where there is one
         place = A.device if tf.executing_eagerly() else ""
-        return "gpu" if "GPU" in place or (not place and _gpus()) else "cpu"
+        return "gpu" if "GPU" in place or (not place and gpus()) else "cpu"
+
+    def prefers_vectors(self, A, n, count):
+        return in_vectors(n, count)
+
+    def prefers_pieces(self, A, n):
+        return n > 8 and self.device_type(A) == "cpu" and not compiled_by_xla()
 
     def may_compute(self, *arrays):
         return all(map(_at_hand, arrays)) and not is_watched(arrays)

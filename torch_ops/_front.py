@@ -180,6 +180,9 @@ class TorchFront(Front):
     def device_type(self, A):
         return A.device.type
 
+    def prefers_vectors(self, A, n, count):
+        return n <= 8 and count >= 64 * n and self.device_type(A) == "cpu" and not torch.compiler.is_compiling()
+
     def may_compute(self, *arrays):
         if watched(arrays) or not are_plain(arrays) or torch.jit.is_tracing():  # which would keep what came out
             return False

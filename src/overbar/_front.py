@@ -265,6 +265,16 @@ class Front:
         """The type of the device that computes with this array, "cpu" or as the library calls others."""
         return "cpu"
 
+    def prefers_vectors(self, A: Any, n: int, count: int) -> bool:
+        """Of many small matrices A: whether it is quicker where they are to have a step of all of them as one call on
+        long vectors than the library's loop over `count` matrices of order n. Not where nobody has measured it."""
+        return False
+
+    def prefers_pieces(self, A: Any, n: int) -> bool:
+        """Of many matrices A of order n: whether it is quicker there to compute them by pieces, whose intermediate
+        results stay in the cache and are not new memory each time."""
+        return False
+
     def may_compute(self, *arrays: Any) -> bool:
         """Whether a kernel, which has no derivative, may do here what words do that have one: the numbers are there, on
         the host, and nobody watches."""
@@ -332,6 +342,12 @@ class NumpyFront(Front):
         return kernel(*arrays, **options)
 
     def on_the_host(self, A):
+        return True
+
+    def prefers_vectors(self, A, n, count):
+        return True
+
+    def prefers_pieces(self, A, n):
         return True
 
     def may_compute(self, *arrays):

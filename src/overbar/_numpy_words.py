@@ -82,6 +82,9 @@ class NumpyWords(Words):
     def mH(self, A):
         return self.conj(A.swapaxes(-1, -2))
 
+    def batch_last(self, A):
+        return np.ascontiguousarray(A.transpose(1, 2, 0))
+
     def conj(self, A):
         return A.conj() if A.dtype.kind == "c" else A
 

@@ -244,18 +244,19 @@ def write(T, A, first):
 
 
 @compiled
-def less_products(T, i, j, S, R, row, begin, end):
-    """T[i, j] − Σₖ S[i, k] R[row, k] for k from `begin` to `end`."""
-    a = load(T, i, j)
+def less_products(T, i, j, scale, S, R, row, begin, end):
+    """T[i, j] times a scale − Σₖ S[i, k] R[row, k] for k from `begin` to `end`."""
+    a = times(load(T, i, j), scale)
     for k in range(begin, end):
         a = less_product(a, load(S, i, k), load(R, row, k))
     return a
 
 
 @compiled
-def four_less_products(T, i, j, S, R, row, begin, end):
+def four_less_products(T, i, j, scale, S, R, row, begin, end):
     """The same for i and the three rows below it: what is read of R serves four."""
-    a, b, c, d = load(T, i, j), load(T, i + 1, j), load(T, i + 2, j), load(T, i + 3, j)
+    a, b = times(load(T, i, j), scale), times(load(T, i + 1, j), scale)
+    c, d = times(load(T, i + 2, j), scale), times(load(T, i + 3, j), scale)
     for k in range(begin, end):
         r = load(R, row, k)
         a = less_product(a, load(S, i, k), r)
@@ -272,26 +273,26 @@ def decomposition(A, upper, L, failed):
     count, n, _ = A.shape
     T, zero, one = np.zeros((n, n, LANES), A.dtype), A.dtype.type(0), A.dtype.type(1)
     signs = np.zeros((1, 1, LANES), A.dtype)
-    zeros = load(signs, 0, 0)
+    zeros, ones = load(signs, 0, 0), load(np.ones((1, 1, LANES), A.dtype), 0, 0)
     for first in range(0, count, LANES):
         first = min(first, count - LANES)
         read(A, first, T, upper, upper)
         sign = zeros  # times a pivot and its inverse: NaN if one is not finite
         for j in range(n):
-            pivot = root(less_products(T, j, j, T, T, j, 0, j))
+            pivot = root(less_products(T, j, j, ones, T, T, j, 0, j))
             inverse = over(one, pivot)
             sign = less_product(less_product(sign, zeros, pivot), zeros, inverse)
             store(T, j, j, pivot)
             i = j + 1
             while i + 4 <= n:
-                a, b, c, d = four_less_products(T, i, j, T, T, j, 0, j)
+                a, b, c, d = four_less_products(T, i, j, ones, T, T, j, 0, j)
                 store(T, i, j, times(a, inverse))
                 store(T, i + 1, j, times(b, inverse))
                 store(T, i + 2, j, times(c, inverse))
                 store(T, i + 3, j, times(d, inverse))
                 i += 4
             while i < n:
-                store(T, i, j, times(less_products(T, i, j, T, T, j, 0, j), inverse))
+                store(T, i, j, times(less_products(T, i, j, ones, T, T, j, 0, j), inverse))
                 i += 1
             for k in range(j):
                 store(T, k, j, zeros)
@@ -307,8 +308,7 @@ def cotangent(L, upper, L_bar, upper_bar, A_bar):
     their transposes."""
     count, n, _ = L.shape
     C, S = np.zeros((n, n, LANES), L.dtype), np.zeros((n, n, LANES), L.dtype)
-    one, halves = L.dtype.type(1), np.full((1, 1, LANES), 0.5).astype(L.dtype)
-    half = load(halves, 0, 0)
+    one, halves = L.dtype.type(1), load(np.full((1, 1, LANES), 0.5).astype(L.dtype), 0, 0)
     for first in range(0, count, LANES):
         first = min(first, count - LANES)
         read(L, first, C, upper, not upper)
@@ -317,7 +317,7 @@ def cotangent(L, upper, L_bar, upper_bar, A_bar):
             inverse = over(one, load(C, j, j))
             i = j + 1
             while i + 4 <= n:
-                a, b, c, d = four_less_products(S, i, j, S, C, j, j + 1, n)
+                a, b, c, d = four_less_products(S, i, j, halves, S, C, j, j + 1, n)
                 a, b, c, d = times(a, inverse), times(b, inverse), times(c, inverse), times(d, inverse)
                 store(S, i, j, a)
                 store(S, i + 1, j, b)
@@ -329,13 +329,10 @@ def cotangent(L, upper, L_bar, upper_bar, A_bar):
                 store(S, j, i + 3, d)
                 i += 4
             while i < n:
-                a = times(less_products(S, i, j, S, C, j, j + 1, n), inverse)
+                a = times(less_products(S, i, j, halves, S, C, j, j + 1, n), inverse)
                 store(S, i, j, a)
                 store(S, j, i, a)
                 i += 1
-            store(S, j, j, times(less_products(S, j, j, S, C, j, j + 1, n), inverse))
-        for i in range(n):
-            for j in range(n):
-                store(S, i, j, times(load(S, i, j), half))
+            store(S, j, j, times(less_products(S, j, j, halves, S, C, j, j + 1, n), inverse))
         write(S, A_bar, first)
     return A_bar

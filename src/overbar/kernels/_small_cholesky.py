@@ -44,12 +44,12 @@ def small_cholesky_cotangent(L, L_bar):
     """Ā from the lower triangles of real L and L̄, each entry beside the diagonal half of the bar of both. By numba
     alone: `for_loops` says where.
 
-    The reverse sweep of `small_cholesky`, the last column first. With S = 2 Ā, symmetric, a column of the factor has
-    its bar from every line in which it stood, and passes it on:
+    The reverse sweep of `small_cholesky`, the last column first. A column of the factor has its bar from every line in
+    which it stood; divided by the pivot it is twice a column of Ā, which is symmetric:
 
-        Sᵢⱼ = (L̄ᵢⱼ − Σₖ Sᵢₖ Lₖⱼ)/Lⱼⱼ    for i ≥ j, the sum over k > j.
+        Āᵢⱼ = (L̄ᵢⱼ/2 − Σₖ Āᵢₖ Lₖⱼ)/Lⱼⱼ    for i ≥ j, the sum over k > j.
 
-    (This is the unblocked algorithm of Murray 2016, section 4.1, with the sums gathered: an entry of S is written
+    (This is the unblocked algorithm of Murray 2016, section 4.1, with the sums gathered: an entry of Ā is written
     once.) n³/3 multiplications, as many as the function has flops.
     """
     loops, dtype, count = _compiled.loops("small"), np.result_type(L, L_bar), len(L)

@@ -1,7 +1,8 @@
 """The Cholesky decomposition, by the rules of Murray (2016), "Differentiation of the Cholesky decomposition",
 arXiv:1602.07527.
 
-May import `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, `rules.failing` and `rules.halving`.
+May import `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, `rules.failing`, `rules.halving` and
+`rules.many_small`.
 """
 
 from overbar._namespace import front, mH, namespace
@@ -9,6 +10,7 @@ from overbar._primitive import primitive
 from overbar.kernels._small_cholesky import for_loops, small_cholesky, small_cholesky_cotangent
 from overbar.rules._failing import what_on_error
 from overbar.rules._halving import by_size, split_at
+from overbar.rules._many_small import are_quicker_otherwise, as_stacks, reverse_in_vectors
 
 
 @primitive("(n,n)->(n,n)", hermitian=("A",))
@@ -183,6 +185,8 @@ def reverse(L, L_bar):
     library = front(L, L_bar)
     if for_loops(L) and library.may_compute(L, L_bar):
         return library.compute(small_cholesky_cotangent, L, L_bar)[0]
+    if len(L.shape) > 2 and are_quicker_otherwise(L, L_bar):
+        return as_stacks(reverse_in_vectors, reverse_symbolic, L, L_bar)
     return by_size(reverse_recursive, L, L_bar)
 
 
