@@ -1,7 +1,7 @@
 """Matrices that are spread over ranks: the numbers of one process, on every rank, and errors on every rank.
 
-May import `overbar`, torch and `torch_ops`. A job is a function that every rank runs. Two processes run all of them,
-and leave what they have found for the tests; four do so for the slow tests.
+May import `overbar`, `tools.scale`, torch and `torch_ops`. A job is a function that every rank runs. Two processes run
+all of them, and leave what they have found for the tests; four do so for the slow tests.
 """
 
 import contextlib
@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 import torch_ops  # noqa: E402
 from overbar import gp  # noqa: E402
 from tests.processes import ROOT, run_python  # noqa: E402
+from tools.scale import Ranks  # noqa: E402
 
 if torch.distributed.is_available():
     import torch.distributed as dist
@@ -501,28 +502,30 @@ def held_in_a_grid(rank):
     return held(rank, mesh=init_device_mesh("cpu", (2, 2)))
 
 
-def check_what_is_held_and_sent(ranks, words):
-    """Two parts and some panels on each rank, the parts a p-th of the matrix each; and so many words in all."""
-    assert sum(rank["part"] for rank in ranks) == N * (N + BLOCK) / 2
+def check_what_is_held_and_sent(ranks, grid):
+    """Two parts and some panels on each rank, the parts a p-th of the matrix each, as the model on paper says; and so
+    many words in all."""
+    model = Ranks(N, BLOCK, *grid)
+    assert [rank["part"] for rank in ranks] == model.parts
     for rank in ranks:
         assert rank["part"] < 1.15 * N * (N + BLOCK) / 2 / len(ranks)
-        assert 2 * rank["part"] < rank["most"] < 2 * rank["part"] + 7 * N * BLOCK
-    assert sum(rank["words"] for rank in ranks) == pytest.approx(words, rel=0.1)
+        assert 2 * rank["part"] < rank["most"] < model.memory / 8
+    assert sum(rank["words"] for rank in ranks) == pytest.approx(model.words * len(ranks), rel=0.1)
 
 
 def test_memory_of_one_rank(alone):
     torch.manual_seed(0)
-    check_what_is_held_and_sent([held(0)], 0)
+    check_what_is_held_and_sent([held(0)], (1, 1))
 
 
 def test_memory_falls_as_the_number_of_ranks_and_words_are_as_the_model_says(two):
-    check_what_is_held_and_sent(two["held"], 3 * N**2 / 2)
+    check_what_is_held_and_sent(two["held"], (1, 2))
 
 
 @pytest.mark.slow
 def test_memory_and_words_of_four_ranks(four):
-    check_what_is_held_and_sent(four["held"], 3 * 3 * N**2 / 2)
-    check_what_is_held_and_sent(four["held_in_a_grid"], 4 * 3 * N**2 / 4)
+    check_what_is_held_and_sent(four["held"], (1, 4))
+    check_what_is_held_and_sent(four["held_in_a_grid"], (2, 2))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
