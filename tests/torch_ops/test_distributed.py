@@ -340,6 +340,9 @@ def failures(rank):
     def half_a_tile(rows, columns, X):
         return (X[rows] @ X[columns].mT).half()
 
+    def dtype_of_rank(rows, columns, X):
+        return torch_ops.rbf_cross(X[rows], X[columns], 1.0).to(torch.float32 if rank else torch.float64)
+
     def closed_over(rows, columns, X):
         return gp.RBF(length)(X[rows], X[columns])
 
@@ -351,6 +354,10 @@ def failures(rank):
     def forward_mode():
         with torch.autograd.forward_ad.dual_level():
             return td.covariance(layout, gp.RBF(torch.autograd.forward_ad.make_dual(length.detach(), length)), X)
+
+    def two_losses():
+        value, _ = gaussian_process(layout, X, y)
+        (value * (1 + rank)).backward()
 
     def again():
         value, (scales, _) = gaussian_process(layout, X, y)
@@ -387,6 +394,8 @@ def failures(rank):
         "rows of X": refused(lambda: td.covariance(layout, gp.RBF(1.0), X[:5])),
         "torch.func": refused(lambda: torch.func.grad(lambda A: td.logdet(td.distribute(A, layout)))(A)),
         "forward mode": refused(forward_mode),
+        "two losses": refused(two_losses),
+        "dtype on one rank": refused(lambda: td.matrix(layout, dtype_of_rank, X)),
         "second derivative": refused(again),
         "second derivative of the factor": refused(again_of_factor),
         "placement": refused(lambda: td.to_dtensor(K, init_device_mesh("cpu", (2,)), ["columns"])),
@@ -418,6 +427,8 @@ EXPECTED = {
     "rows of X": ("ValueError", "23 rows"),
     "torch.func": ("NotImplementedError", "torch.func"),
     "forward mode": ("NotImplementedError", "forward mode"),
+    "two losses": ("ValueError", "the derivative by its result is not what it is on the first rank"),
+    "dtype on one rank": ("TypeError", "float32 on a rank"),
     "second derivative": ("NotImplementedError", "derivative of a derivative"),
     "second derivative of the factor": ("NotImplementedError", "derivative of a derivative"),
     "placement": ("ValueError", "neither Shard nor Replicate"),
@@ -457,6 +468,38 @@ def test_without_a_process_group_there_is_no_layout():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Parts
+
+
+def test_the_bar_of_a_part_is_the_derivative_by_its_entries(alone):
+    """With tiles of one entry, each of which stands for itself and for its mirror image."""
+    layout, y = td.BlockCyclic(5, 1), numbers(5)
+    part = td.distribute(definite(5), layout).part.requires_grad_()
+
+    def logpdf(part):
+        return td.gaussian_logpdf(y, 0.0, td.DistributedMatrix(layout, part))
+
+    def factor(part):
+        return td.cholesky(td.DistributedMatrix(layout, part)).part
+
+    for function in (logpdf, factor):
+        assert torch.autograd.gradcheck(function, (part,))
+
+
+def test_the_tiles_of_a_matrix_are_views_of_its_part(alone):
+    layout, A = td.BlockCyclic(11, 4), definite(11)
+    A = (A + A.mT) / 2
+    K, seen = td.distribute(A, layout), torch.zeros(11, 11)
+    for rows, columns, tile in K.tiles():
+        assert torch.equal(tile, A[rows, columns])
+        seen[rows, columns] += 1
+        if rows == columns:
+            tile.diagonal().add_(1)
+    assert torch.equal(seen.tril(), torch.ones(11, 11).tril())
+    assert torch.equal(td.gather(K), A + torch.eye(11))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # What a rank holds and sends
 
 
@@ -474,7 +517,7 @@ class Held(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         out = function(*args, **(kwargs or {}))
         for x in out if isinstance(out, (tuple, list)) else [out]:
-            if isinstance(x, torch.Tensor) and x.is_floating_point():
+            if isinstance(x, torch.Tensor):
                 self.count(x.untyped_storage())
         return out
 

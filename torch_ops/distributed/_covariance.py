@@ -15,7 +15,7 @@ import torch
 from overbar._containers import Given, Leaves
 from overbar.gp._kernels import with_noise
 from torch_ops._front import TORCH
-from torch_ops.distributed._functions import backward_of, forward_of, same
+from torch_ops.distributed._functions import backward_of, forward_of, same, same_bar
 from torch_ops.distributed._layout import DTYPES, BlockCyclic, DistributedMatrix
 from torch_ops.distributed._together import agreed, on_all_ranks
 
@@ -37,19 +37,24 @@ class _Tiles(torch.autograd.Function):
 
         def compute():
             part = None
-            for rows, columns, entries in layout.tiles_of(torch.arange(layout.numbers)):
+            for rows, columns, place in layout.places():
                 tile = _tile(layout, function, name, rows, columns, tensors)
                 if part is None:
                     part = layout.empty(tile.dtype)
                 elif tile.dtype != part.dtype:
                     raise TypeError(f"{name}: the function returns tiles of {tile.dtype} and of {part.dtype}.")
-                start = entries[0, 0].item()
-                part[start : start + tile.numel()] = tile.reshape(-1)
+                part[place] = tile.reshape(-1)
             return part
 
         part = agreed(layout.grid, layout.device, name, compute)
-        dtypes = [dtype for dtype in layout.grid.gathered(None if part is None else part.dtype) if dtype is not None]
-        return layout.empty(dtypes[0]) if part is None else part
+        # a rank without tiles learns the dtype from the others
+        found = torch.tensor([part is not None and part.dtype == dtype for dtype in DTYPES], device=layout.device)
+        found = layout.grid.total(found.to(torch.int64), "MAX").tolist()
+        if sum(found) > 1:
+            raise TypeError(
+                f"{name}: the function returns tiles of {DTYPES[0]} on a rank and of {DTYPES[1]} on another."
+            )
+        return layout.empty(DTYPES[found.index(1)]) if part is None else part
 
     @backward_of
     def backward(ctx, bar):
@@ -214,6 +219,7 @@ class _Gather(torch.autograd.Function):
 
     @backward_of
     def backward(ctx, bar):
+        bar = same_bar(ctx.layout, "gather", bar)
         part = ctx.layout.empty(bar.dtype)
         for rows, columns, tile in ctx.layout.tiles_of(part):
             tile[...] = bar[rows, columns]
