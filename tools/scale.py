@@ -132,7 +132,7 @@ class Tiled:
     SCHEDULER = 0.6e-3
     WORKER = 2.3e-3
     #: bytes of a worker without a matrix
-    BASE = 0.25 * GB
+    BASE = 0.12 * GB
 
     @property
     def tiles(self):
@@ -141,9 +141,9 @@ class Tiled:
     @property
     def tasks(self):
         """Three sums of N³/6 products, four in a task; and the tasks that finish a tile, of the covariance, its factor,
-        the inverse and the bars."""
+        the inverse and the bars, as many as Dask leaves after it has joined those in a row: counted for N up to 32."""
         N = self.tiles
-        return round(N**3 / 8 + 5.7 * N**2 + 20 * N)
+        return round(N**3 / 8 + 2.67 * N**2 + 16 * N + 25)
 
     @property
     def scheduler(self):
@@ -334,7 +334,7 @@ def measured_ranks(n=4000, block=200):
     yield _where(f"Tiles of {block}, one thread for each rank, gloo")
 
 
-def measured_dask(cases=((8000, 800),), workers=4, memory="1GB"):
+def measured_dask(cases=((2560, 80), (4000, 400), (8000, 800)), workers=4, memory="1GB"):
     """Workers of Dask on this machine."""
     from dask.distributed import Client, LocalCluster
 

@@ -126,7 +126,7 @@ def matrix(layout: BlockCyclic, function: Callable[..., Any], *arguments: Any) -
     return _matrix("matrix", layout, function, arguments)
 
 
-def _matrix(name, layout, function, arguments):
+def _matrix(name, layout, function, arguments, check=lambda: None):
     leaves = Leaves(lambda x, path: isinstance(x, torch.Tensor))
     builders = [leaves.collect(x, f"argument {i}") for i, x in enumerate(arguments)]
 
@@ -139,7 +139,7 @@ def _matrix(name, layout, function, arguments):
         ("what requires a gradient", [x.requires_grad for x in leaves.values]),
         ("torch.is_grad_enabled()", torch.is_grad_enabled()),
     ]
-    agreed(layout.grid, layout.device, name, lambda: None, shared)
+    agreed(layout.grid, layout.device, name, check, shared)
     tensors = same(layout, name, *zip(leaves.paths, leaves.values, strict=True))
     return DistributedMatrix(layout, _Tiles.apply(layout, whole, name, *tensors))
 
@@ -169,20 +169,22 @@ def covariance(layout: BlockCyclic, kernel: Any, X: torch.Tensor, noise: Any = 0
     """
     if not isinstance(layout, BlockCyclic):
         raise TypeError(f"covariance: argument layout is a {type(layout).__name__} and must be a BlockCyclic.")
-    if not callable(kernel):
-        raise TypeError(
-            f"covariance: argument kernel is a {type(kernel).__name__}, and must be callable: overbar.gp.RBF(2.0)."
-        )
-    if not isinstance(X, torch.Tensor) or X.ndim != 2 or len(X) != layout.n:
-        found = f"has shape {tuple(X.shape)}" if isinstance(X, torch.Tensor) else f"is a {type(X).__name__}"
-        raise ValueError(
-            f"covariance: argument X {found} and must be a tensor of {layout.n} rows, the size of the layout."
-        )
-    if isinstance(noise, torch.Tensor) and noise.shape not in ((), (1,), (layout.n,)):
-        raise ValueError(
-            f"covariance: argument noise has shape {tuple(noise.shape)}. It is a number, or one for each of the "
-            f"{layout.n} rows of X."
-        )
+
+    def check():
+        if not callable(kernel):
+            raise TypeError(
+                f"covariance: argument kernel is a {type(kernel).__name__}, and must be callable: overbar.gp.RBF(2.0)."
+            )
+        if not isinstance(X, torch.Tensor) or X.ndim != 2 or len(X) != layout.n:
+            found = f"has shape {tuple(X.shape)}" if isinstance(X, torch.Tensor) else f"is a {type(X).__name__}"
+            raise ValueError(
+                f"covariance: argument X {found} and must be a tensor of {layout.n} rows, the size of the layout."
+            )
+        if isinstance(noise, torch.Tensor) and noise.shape not in ((), (1,), (layout.n,)):
+            raise ValueError(
+                f"covariance: argument noise has shape {tuple(noise.shape)}. It is a number, or one for each of the "
+                f"{layout.n} rows of X."
+            )
 
     def tile(rows, columns, kernel, X, noise):
         if rows != columns:
@@ -190,7 +192,7 @@ def covariance(layout: BlockCyclic, kernel: Any, X: torch.Tensor, noise: Any = 0
         one_each = isinstance(noise, torch.Tensor) and noise.shape == (layout.n,)
         return with_noise(kernel, X[rows], noise[rows] if one_each else noise)
 
-    return _matrix("covariance", layout, tile, (kernel, X, noise))
+    return _matrix("covariance", layout, tile, (kernel, X, noise), check)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
