@@ -37,7 +37,7 @@ def cluster():
 @pytest.fixture
 def client(cluster):
     with distributed.Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=120)
+        client.wait_for_workers(2)
         yield client
 
 
@@ -93,10 +93,9 @@ def test_a_worker_that_dies_changes_no_bit(client):
 
     futures = client.compute(flat(overbar.value_and_grad(nll)(parameters)))
     victim = next(iter(client.run(os.getpid).values()))
-    deadline = time.monotonic() + 60
-    while client.run_on_scheduler(_in_memory) < 20 and time.monotonic() < deadline:
+    while client.run_on_scheduler(_in_memory) < 20 and not futures[0].done():
         time.sleep(0.01)
-    assert client.run_on_scheduler(_in_memory) >= 20
+    assert not futures[0].done()
     os.kill(victim, signal.SIGKILL)
     assert same_bits(client.gather(futures))
 
