@@ -398,8 +398,10 @@ class _OfBatch(Blocks):
 def batched(primitive, arrays, options):
     """The function by chunks that a primitive is for such arrays; None where a core dimension is in several chunks."""
     cores = primitive.signature.inputs
-    if primitive.signature.whole or any(isinstance(value, da.Array) for value in options.values()):
+    if any(isinstance(value, da.Array) for value in options.values()):
         return None
+    if primitive.signature.whole:
+        return _in_one_task(primitive, arrays, options)
     for A, core in zip(arrays, cores, strict=True):
         if any(len(sizes) != 1 for sizes in A.chunks[A.ndim - len(core) :]):
             return None
@@ -426,6 +428,19 @@ def batched(primitive, arrays, options):
     )  # fmt: skip
     op.batch = tuple(batch)
     return op
+
+
+def _in_one_task(primitive, arrays, options):
+    """A function of whole arrays, each of which is in one chunk; None where one is not."""
+    if any(size != 1 for A in arrays for size in A.numblocks):
+        return None
+    inputs = [Spec(A.chunks, A.dtype) for A in arrays]
+    outputs = primitive.apply(NUMPY, [np.ones(A.shape, A.dtype) for A in arrays], options, True)[1]
+    specs = [Spec(tuple((n,) for n in out.shape), out.dtype) for out in outputs]
+    takes, gives = ([Map((None,) * len(spec.chunks), k) for k, spec in enumerate(of)] for of in (inputs, specs))
+    hidden, residuals = primitive.differentiable - primitive.public, primitive.outputs - primitive.differentiable
+    g = Of(primitive, options)
+    return _OfBatch(primitive.name, g, ((),), takes, gives, (inputs, specs), hidden, residuals, keeps=True)
 
 
 def _common(arrays, leads, ndim, axis):

@@ -240,7 +240,7 @@ BELOW = {
     "gp": {"_containers", "_front", "_gradients", "_namespace", "_primitive", "rules"},
     "_checkpoint": {"_namespace", "_primitive", "_sweep", "_containers", "_traced"},
     "_layout": set(),
-    "_graph": {"_front", "_layout", "_primitive", "_sweep", "_containers", "_traced"},
+    "_graph": {"_front", "_namespace", "_layout", "_primitive", "_sweep", "_containers", "_traced"},
     "verify": {"_front", "_namespace", "_primitive", "rules"},
     "torch_ops": {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings", "gp"},
     "tf_ops": {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings", "gp"},
