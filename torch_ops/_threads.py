@@ -1,8 +1,8 @@
 """How many threads a rule of many steps has. May import torch.
 
-A rule that goes by blocks is many products, most of them small, and each waits for the last of its threads. Beside other
-programs that thread has to wait for a core: with two threads on two cores, two busy processes beside them, the backward
-pass of a Cholesky decomposition with n = 512 took 124 ms instead of 4, and in one thread 10.
+A rule that goes by blocks is many products, most of them small, and each waits for the last of its threads. Beside
+other programs that thread has to wait for a core: with two threads on two cores, two busy processes beside them, the
+backward pass of a Cholesky decomposition with n = 512 took 124 ms instead of 4, and in one thread 10.
 """
 
 import os
