@@ -11,7 +11,7 @@ import torch
 
 __all__ = ["alone"]
 
-#: The largest matrix for which one thread is tried. In larger ones the products are long, and threads worth their waits.
+#: The largest matrix for which one thread is tried: the products of larger ones are long, and threads worth a wait.
 LARGEST = 2048
 
 #: As many threads as were measured. More of them do more than one even on a busy machine.

@@ -23,12 +23,12 @@ N, TILE = 360, 40
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two workers, which are processes with one thread each, and no dashboard."""
+    """Two workers, which are processes with one thread each, and a dashboard at any port that is free."""
     quiet = {"distributed.worker.profile.enabled": False, "distributed.comm.timeouts.connect": "60s"}
     with (
         dask.config.set(quiet),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0, silence_logs=50
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", memory_limit=0, silence_logs=50
         ) as cluster,
     ):
         yield cluster
