@@ -36,7 +36,7 @@ TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test test-rest test-all peers setup lint format bench docs site coverage operators notebooks clean distclean
+.PHONY: help demo quick test test-rest test-all peers setup lint format bench bench-full docs site coverage operators notebooks clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' Makefile
@@ -89,6 +89,9 @@ format: $(STAMP) ## correct the style where that can be done automatically
 
 bench: $(STAMP) ## time overbar side by side with what the frameworks have built in
 	$(BIN)/python -m overbar bench $(ARGS)
+
+bench-full: $(STAMP) ## all benchmarks one after the other (an hour): tables, figures and a picture in build/bench
+	$(BIN)/python -m overbar bench --full $(ARGS)
 
 docs: $(STAMP) ## write what is generated: pages, tables, stubs, examples; then build the site, in build/site
 	$(BIN)/python -m tools.docs

@@ -16,9 +16,9 @@ from overbar._namespace import front, mH, mT, namespace, register
 from overbar._primitive import Primitive
 from tf_ops._errors import dtype_error, linalg_error, shape_error
 from tf_ops._internals import compiled_by_xla, mark_as_unsaveable, set_converter, stacked, unconverted, unrecorded
-from tf_ops._recording import apply
+from tf_ops._recording import apply, is_watched
 from tf_ops._vectorizing import aligned
-from tf_ops._words import TensorFlowWords, first_place, or_nan
+from tf_ops._words import TensorFlowWords, first_place, gpus, in_vectors, or_nan
 
 _HALF = (tf.float16, tf.bfloat16)
 
@@ -168,6 +168,20 @@ class TensorFlowFront(Front):
     def on_the_host(self, A):
         # a graph may be compiled by XLA, or saved, and a kernel cannot
         return tf.executing_eagerly() and "CPU" in A.device
+
+    def device_type(self, A):
+        # in a graph nobody knows before it runs: TensorFlow takes the first GPU where there is one
+        place = A.device if tf.executing_eagerly() else ""
+        return "gpu" if "GPU" in place or (not place and gpus()) else "cpu"
+
+    def prefers_vectors(self, A, n, count):
+        return in_vectors(n, count)
+
+    def prefers_pieces(self, A, n):
+        return n > 8 and self.device_type(A) == "cpu" and not compiled_by_xla()
+
+    def may_compute(self, *arrays):
+        return all(map(_at_hand, arrays)) and not is_watched(arrays)
 
     def compute(self, kernel, *arrays, **options):
         if tf.executing_eagerly():

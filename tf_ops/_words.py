@@ -5,6 +5,7 @@ does not know TensorFlow, so the names of the array API that rules use are liste
 graph is built: `shape` then gives scalar tensors.
 """
 
+import functools
 import math
 
 import ml_dtypes
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, singular
 from overbar._words import Words
+from overbar.rules._many_small import are_many_small, factor_in_vectors
 from tf_ops import _jacobi as jacobi
 from tf_ops._errors import linalg_error, shape_error
 from tf_ops._internals import compiled_by_xla
@@ -302,7 +304,7 @@ class TensorFlowWords(Words):
     def cholesky(self, A, argument="A", on_error="raise"):
         # TensorFlow's kernel does not raise where there is no factor: it leaves NaN on and below the diagonal, zeros
         # where A is complex, and memory that nobody wrote above it.
-        L = tf.linalg.cholesky(A)
+        L = _factor(A)
         ok = _is_factor(L)
         if on_error == "nan":
             return or_nan(ok, L)
@@ -498,6 +500,30 @@ def _without_nan(A):
         return A, None
     nan = tf.where(bad, tf.constant(math.nan, A.dtype.real_dtype), tf.constant(0, A.dtype.real_dtype))
     return tf.where(bad, tf.eye(tf.shape(A)[-1], dtype=A.dtype), A), tf.cast(nan, A.dtype)
+
+
+@functools.cache
+def gpus():
+    """How many there are. It does not start them."""
+    return len(tf.config.list_physical_devices("GPU"))
+
+
+def in_vectors(n, count, of_factor=False):
+    """`Front.prefers_vectors`; or the same of the factor itself, for which TensorFlow has a quick loop, unlike XLA."""
+    if tf.executing_eagerly() or gpus():
+        return False
+    if compiled_by_xla():
+        return n <= 16
+    return n <= (4 if of_factor else 8) and count >= 64 * n
+
+
+def _factor(A):
+    """tf.linalg.cholesky."""
+    if are_many_small(A):
+        n, count = A.shape[-1], math.prod(A.shape[:-2])
+        if in_vectors(n, count, of_factor=True):
+            return tf.reshape(factor_in_vectors(tf.reshape(A, (count, n, n))), A.shape)
+    return tf.linalg.cholesky(A)
 
 
 def _is_factor(L):

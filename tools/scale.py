@@ -344,7 +344,7 @@ def measured_dask(cases=((2560, 80), (4000, 400), (8000, 800)), workers=4, memor
         "n", "tile", "workers", "tasks", "by the model", "sent, all workers", "by the model", "peak of a worker",
         "by the model", "flops per CPU second, with the scheduler", "spilled",
     )  # fmt: skip
-    limits = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": memory, "dashboard_address": None}
+    limits = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": memory, "dashboard_address": ":0"}
     with LocalCluster(**limits) as cluster, Client(cluster) as client:
         for n, tile in cases:
             model, found = Tiled(n, tile, workers), measure(client, n, tile)

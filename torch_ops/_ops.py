@@ -16,6 +16,7 @@ from overbar._functions import because, never
 from overbar.kernels._small_cholesky import for_loops
 from overbar.rules._eig import ordered
 from overbar.rules._eigen import all_outputs as all_outputs_of_eigh
+from overbar.rules._many_small import are_quicker_otherwise
 from overbar.rules._networks import with_classes
 from overbar.rules._norms import two_dimensions
 from overbar.rules._phases import OF_EIGENVECTORS, OF_SINGULAR_VECTORS
@@ -502,6 +503,11 @@ def _matrix_of_right_hand_sides(LU, pivots, B, **_):
     return B.ndim > 1 and LU.dtype in FULL and not forward_mode()
 
 
+def _are_quicker_here(A):
+    """Whether these are many small matrices which a compiled loop, or long vectors, take less time for than PyTorch."""
+    return (for_loops(A) and are_plain((A,)) and A.is_cpu) or are_quicker_otherwise(A)
+
+
 def _few_reflections(A, tau, **_):
     # PyTorch's derivative takes one reflection after the other, but of all matrices of a batch
     return tau.size(-1) <= (4 if A.ndim == 2 else 8) and A.dtype in FULL and A.shape[:-2] == tau.shape[:-1]
@@ -521,8 +527,7 @@ cholesky = wrap(
     'cholesky(A: Tensor, *, upper: bool = False, on_error: str = "raise") -> Tensor',
     builtin=torch.linalg.cholesky,
     # complex ones never: of a Hermitian matrix PyTorch returns a gradient that is not Hermitian
-    # and not where a compiled loop is faster than PyTorch's rule
-    use_builtin_when=lambda A, **_: small(A, 192, REAL) and not (for_loops(A) and are_plain((A,)) and A.is_cpu),
+    use_builtin_when=lambda A, **_: small(A, 192, REAL) and not (A.ndim > 2 and _are_quicker_here(A)),
     own=("on_error",),
 )
 cholesky_banded = wrap(rules.cholesky_banded)

@@ -83,6 +83,9 @@ class TorchWords(Words):
     def mH(self, A):
         return A.mH
 
+    def batch_last(self, A):
+        return A.permute(1, 2, 0).contiguous()
+
     def cumulative_sum(self, A, axis):
         return torch.cumsum(A, axis)
 

@@ -4,6 +4,7 @@ May import everything of overbar, the fronts and what the extra `cli` brings, ea
 core works without them, and so does the sentence that says what to install.
 """
 
+import math
 import sys
 
 from overbar.import_order import triton_first
@@ -61,6 +62,7 @@ def application():
     frameworks = typer.Option(
         "--framework", "-f", metavar="NAME", help="numpy, torch or tf; may be repeated. All that are there otherwise."
     )
+    on_device = typer.Option(metavar="NAME", help="Where PyTorch and TensorFlow compute: cpu, cuda, cuda:1, mps.")
     points = typer.Option(
         "--n",
         "-n",
@@ -128,20 +130,31 @@ def application():
         gp: Annotated[
             bool, typer.Option("--gp", help="A Gaussian process: value and gradient beside one Cholesky decomposition.")
         ] = False,
+        scaling: Annotated[
+            bool, typer.Option("--scaling", help="Time against n, beside a matrix product; and peak memory.")
+        ] = False,
+        full: Annotated[bool, typer.Option("--full", help="All of these one after the other (an hour).")] = False,
         sizes: Annotated[
             str | None,
             typer.Option(
                 help="Sizes, with commas between: 256,512,1024,2048; --every: 2,8,32,128,512; --rules: 500; "
-                "--structured: 2000; --gp: 1000,2000; --models: 1, how many times as large."
+                "--structured: 2000; --gp: 1000,2000; --scaling: 64 to 4096; --models: 1, how many times as large."
             ),
         ] = None,
         framework: Annotated[list[str] | None, frameworks] = None,
         dtype: Annotated[str, typer.Option(help="float64 or float32. The targets are for float64.")] = "float64",
+        device: Annotated[str, on_device] = "cpu",
         seconds: Annotated[
             float | None,
             typer.Option(help="How long each comparison may take: 3 seconds; --gp: 5; --every: 1; others: 0.5."),
         ] = None,
         json: Annotated[Path | None, typer.Option(metavar="FILE", help="Save all that was measured here.")] = None,
+        plot: Annotated[
+            Path | None, typer.Option(metavar="FILE", help="With --scaling: a picture, .png, .pdf or .svg.")
+        ] = None,
+        output: Annotated[
+            Path, typer.Option(metavar="FOLDER", help="With --full: where tables, JSON and picture go.")
+        ] = Path("build/bench"),
         strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a target is missed.")] = False,
     ):
         """Time overbar beside what the frameworks have built in: the reverse rule of the Cholesky decomposition, or
@@ -149,7 +162,8 @@ def application():
         with --structured the functions of structured matrices beside SciPy's, and their rules beside them; with
         --models a Kalman filter, a Gaussian process and a network in NumPy, value and gradient beside the value; with
         --gp the log marginal likelihood of a Gaussian process and its gradient beside one bare Cholesky decomposition,
-        and beside the framework's own functions.
+        and beside the framework's own functions; with --scaling how time and memory grow with n. With --full all of
+        these, and a folder with the tables as text, all figures as JSON, and the picture.
 
         PyTorch: the backward pass alone. TensorFlow: forward and gradient in a tf.function. NumPy, which has no
         gradient: the reverse rule against the function. Each also at n = 8, which shows what surrounds the rule. Both
@@ -165,47 +179,92 @@ def application():
             python -m overbar bench --structured
             python -m overbar bench --models
             python -m overbar bench --gp --sizes 1000,2000,4000
+            python -m overbar bench --scaling --plot scaling.png
+            python -m overbar bench --full --output build/bench
         """
-        from overbar.bench import cholesky, cost, overhead, report
-        from overbar.bench import gp as of_processes
-        from overbar.bench import models as of_models
-        from overbar.bench import structured as of_structure
-        from overbar.bench.frameworks import choose, how_to_add
+        from overbar.bench import run as benches
+        from overbar.bench.frameworks import choose, how_to_add, use_device
 
+        asked = {
+            "every": every, "rules": rules, "structured": structured, "models": models, "gp": gp, "scaling": scaling,
+        }  # fmt: skip
+        names = [name for name, wanted in asked.items() if wanted]
         try:
             found, missing = choose(framework)
-            tables = {overhead: every, cost: rules, of_structure: structured, of_models: models, of_processes: gp}
-            if sum(tables.values()) > 1:
+            found = use_device(found, device)
+            if len(names) + full > 1:
                 raise ValueError(
-                    "--every, --rules, --structured, --models and --gp are different tables: ask for one of them."
+                    "--every, --rules, --structured, --models, --gp, --scaling and --full are different tables: ask "
+                    "for one of them."
                 )
-            kind = next((table for table, wanted in tables.items() if wanted), cholesky)
-            usual = {overhead: 1.0, cholesky: 3.0, of_processes: 5.0}.get(kind, 0.5)
-            chosen = tuple(kind.SIZES) if sizes is None else _sizes(sizes)
-            seconds = usual if seconds is None else seconds
-            if dtype not in ("float64", "float32"):
-                raise ValueError(f"--dtype is float64 or float32, not {dtype!r}.")
+            if full and (sizes is not None or json is not None or plot is not None):
+                raise ValueError("--full has sizes of its own, and saves all in --output.")
+            if plot is not None and not scaling:
+                raise ValueError("--plot draws what --scaling measures: ask for both.")
+            for file, what in ((json, "results"), (plot, "picture")):
+                if file is not None and (file.is_dir() or not file.parent.is_dir()):
+                    raise ValueError(f"the {what} cannot be saved as {file}: that is no file in a folder that exists.")
+            if full and output.exists() and not output.is_dir():
+                raise ValueError(f"--output is a folder, and {output} is a file.")
+            chosen = None if sizes is None else _sizes(sizes)
+            kind = names[0] if names else "cholesky"
+            plans = benches.plans(list(benches.KINDS) if full else [kind], found, chosen, dtype, seconds)
+        except ValueError as error:
+            fail(error)
+        console = benches.CopyingConsole()
+        for name in missing:
+            console.print(how_to_add(name), markup=False)
+        if full:
+            right = benches.run_all(plans, console, output)
+        else:
+            right = benches.run(plans[0], console, json=json, picture=plot)
+        if strict and not right:
+            raise typer.Exit(1)
+
+    @app.command()
+    def tune(
+        framework: Annotated[
+            str, typer.Option("--framework", "-f", metavar="NAME", help="numpy, torch or tf.")
+        ] = "numpy",
+        device: Annotated[str, on_device] = "cpu",
+        seconds: Annotated[float, typer.Option(help="How long each size of matrices may take.")] = 10.0,
+        save: Annotated[bool, typer.Option(help="Store the result, for all that runs on this machine.")] = True,
+    ):
+        """Measure which size of blocks suits this machine, and store it for its user.
+
+        Rules of factorisations go by halves down to blocks of some size: of 72 on CPUs, 512 elsewhere. Larger ones
+        suit devices, and several threads that share their cores with other programs. What is measured is the reverse
+        rule of the Cholesky decomposition at n = 512, 1024 and 2048, with as many threads as this command has and
+        beside whatever else runs: run it as your programs run. The file is the one that OVERBAR_SETTINGS names, or in
+        the folder where the system keeps your settings.
+
+        **Examples**
+
+            python -m overbar tune
+            python -m overbar tune --framework torch --device cuda
+            python -m overbar tune --no-save
+        """
+        from overbar import _settings
+        from overbar.bench import report
+        from overbar.bench.frameworks import choose, use_device
+        from overbar.bench.tune import best
+
+        try:
             if seconds <= 0:
                 raise ValueError(f"--seconds must be positive, not {seconds:g}.")
-            if json is not None and (json.is_dir() or not json.parent.is_dir()):
-                raise ValueError(f"the results cannot be saved as {json}: that is no file in a folder that exists.")
-            jobs = kind.jobs(found, chosen, dtype)
+            choose([framework])
+            use_device([framework], device)
         except ValueError as error:
             fail(error)
         console = Console()
-        for name in missing:
-            console.print(how_to_add(name), markup=False)
-        results, where = report.run(jobs, console, seconds=seconds)
-        for line in () if kind is cholesky else kind.reasons(results):
-            console.print(line, highlight=False)
-        if json is not None:
-            import json as format
-
-            record = {"environment": where, "dtype": dtype, "results": [result.as_dict() for result in results]}
-            json.write_text(format.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            console.print(f"The measurements are in {json}", markup=False, soft_wrap=True)
-        if strict and any(result.met is False and not (every and overhead.excused(result)) for result in results):
-            raise typer.Exit(1)
+        kind = device.partition(":")[0]
+        kind = "gpu" if framework == "tf" and kind != "cpu" else kind
+        block, times = best(report.run_tuning(framework, kind, console, seconds=seconds))
+        console.print(f"Blocks of {block} take the least time on {kind!r}.", highlight=False)
+        if times.get(_settings.stored().get(kind, 0), math.inf) < 1.03:
+            console.print("What is stored is as good, and stays.")
+        elif save:
+            console.print(f"Stored in {_settings.store(kind, block)}", markup=False, soft_wrap=True)
 
     @app.command()
     def check(
@@ -219,6 +278,7 @@ def application():
         dtype: Annotated[
             str, typer.Option(help="With --oracles: float32, float64, complex64, complex128.")
         ] = "float64",
+        device: Annotated[str, on_device] = "cpu",
         seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
         save: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown, too.")] = None,
     ):
@@ -234,7 +294,7 @@ def application():
             python -m overbar check cholesky eigh --framework torch
             python -m overbar check cholesky solve_triangular --oracles --dtype complex128
         """
-        from overbar.bench.frameworks import choose, how_to_add
+        from overbar.bench.frameworks import choose, how_to_add, use_device
         from overbar.rules import REGISTRY
 
         unknown = [name for name in names or () if name not in REGISTRY]
@@ -255,6 +315,7 @@ def application():
         else:
             try:
                 found, missing = choose(framework)
+                found = use_device(found, device)
             except ValueError as error:
                 fail(error)
             for name in missing:

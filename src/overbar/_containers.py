@@ -1,7 +1,7 @@
 """Containers of arrays: nested dicts, lists, tuples and dataclasses of them.
 
-May import NumPy, `overbar._front` and `_traced`. A model has its parameters in such containers. Their arrays and
-numbers, the leaves, are the arguments of a sweep, and what comes back is put into the same containers.
+May import NumPy, `overbar._front`, `_namespace` and `_traced`. A model has its parameters in such containers. Their
+arrays and numbers, the leaves, are the arguments of a sweep, and what comes back is put into the same containers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from overbar._front import NUMPY
+from overbar._namespace import known_front
 from overbar._traced import Traced
 
 __all__ = ["Bars", "Given", "Leaves", "Opened", "arrays_of", "is_container", "of_parameters", "parts_of", "sequence"]
@@ -85,7 +86,8 @@ def of_parameters(otherwise):
     def has_derivative(x, path):
         if x is None or isinstance(x, (str, bytes, bool, np.bool_)) or (callable(x) and not hasattr(x, "dtype")):
             return False
-        array = isinstance(x, (np.ndarray, np.generic))
+        library = known_front(x)
+        array = isinstance(x, (np.ndarray, np.generic)) or (library is not None and library.swept)
         if isinstance(x, (float, complex, Traced)) or (array and NUMPY.xp.is_floating(x)):
             return True
         if isinstance(x, int) or (array and x.dtype.kind in "biu"):

@@ -89,6 +89,8 @@ class Front:
     DtypeError: Callable[[str], Exception] = DtypeError
     LinAlgError: Callable[[str], Exception] = LinAlgError
     promotes = True
+    #: whether arrays of this library are differentiated by overbar's own sweeps (`overbar.vjp`), as NumPy's are
+    swept = False
     #: what a user does about a size that is not known while a graph is built, as a sentence of messages
     tell_sizes = ""
 
@@ -114,6 +116,17 @@ class Front:
             A = arrays[0]
             return self, type(A), A.dtype, shape(A)
         return self, *[(type(A), A.dtype, shape(A)) for A in arrays]
+
+    def takes(self, other: Front) -> bool:
+        """Whether arrays of another library may stand beside arrays of this one in a call, which is then of this
+        library: it converts them, or says why not."""
+        return other is NUMPY
+
+    def recorded(self, primitive: Any, arrays: Any, options: Any) -> tuple[Any, ...]:
+        """For sweeps over arrays of this library: the primitive to write down, its arrays, outputs and what vectors
+        among them lack (`Primitive.apply` with `whole`). A library that computes a primitive by another one of its own,
+        whose rules are computed likewise, says so here."""
+        return primitive, *primitive.apply(self, arrays, options, True)
 
     def as_arrays(self, values: Sequence[Any]) -> Sequence[Any]:
         """The given arrays, Python numbers and nested lists as arrays of this library. Numbers adopt the dtype of an
@@ -248,6 +261,25 @@ class Front:
         """Whether the array lies where kernels run, so that one may be used instead of a function of the library."""
         return False
 
+    def device_type(self, A: Any) -> str:
+        """The type of the device that computes with this array, "cpu" or as the library calls others."""
+        return "cpu"
+
+    def prefers_vectors(self, A: Any, n: int, count: int) -> bool:
+        """Of many small matrices A: whether it is quicker where they are to have a step of all of them as one call on
+        long vectors than the library's loop over `count` matrices of order n. Not where nobody has measured it."""
+        return False
+
+    def prefers_pieces(self, A: Any, n: int) -> bool:
+        """Of many matrices A of order n: whether it is quicker there to compute them by pieces, whose intermediate
+        results stay in the cache and are not new memory each time."""
+        return False
+
+    def may_compute(self, *arrays: Any) -> bool:
+        """Whether a kernel, which has no derivative, may do here what words do that have one: the numbers are there, on
+        the host, and nobody watches."""
+        return False
+
 
 def _users_level():
     """The level in the stack of the first function that is not ours nor a framework's, as `warnings` counts them for
@@ -260,11 +292,13 @@ def _users_level():
     return level
 
 
-_INSIDE = {"overbar", "torch_ops", "tf_ops", "torch", "tensorflow", "functools", "contextlib"}
+_INSIDE = {"overbar", "torch_ops", "tf_ops", "dask_ops", "torch", "tensorflow", "functools", "contextlib"}
 
 
 class NumpyFront(Front):
     """NumPy, which differentiates nothing by itself: `overbar.vjp` and its like do."""
+
+    swept = True
 
     def key(self, arrays):
         if len(arrays) == 2:  # one flat tuple, for the most frequent calls
@@ -308,6 +342,15 @@ class NumpyFront(Front):
         return kernel(*arrays, **options)
 
     def on_the_host(self, A):
+        return True
+
+    def prefers_vectors(self, A, n, count):
+        return True
+
+    def prefers_pieces(self, A, n):
+        return True
+
+    def may_compute(self, *arrays):
         return True
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from overbar._containers import Given, Leaves, Opened, arrays_of, is_container, of_parameters, sequence
 from overbar._front import NUMPY
-from overbar._namespace import namespace
+from overbar._namespace import as_array, namespace
 from overbar._sweep import jvp, stacked, value_and_bars, vjp
 from overbar._traced import Traced
 
@@ -54,7 +54,7 @@ class _Parameters(Opened):
                 f"{self.name}: the function returned {_kind(value)}, and not one real number."
                 + (" With has_aux=True it may return more, beside the number." if self.name.endswith("grad") else "")
             )
-        value = value if isinstance(value, Traced) else np.asarray(value)
+        value = as_array(value)
         if value.shape != () or value.dtype.kind == "c":
             raise TypeError(
                 f"{self.name}: the function returned an array of shape {value.shape} and dtype {value.dtype}. It must "
@@ -67,7 +67,7 @@ class _Parameters(Opened):
         """The numbers of arrays that are traced here, in whatever containers; those of a sweep around this one stay."""
         leaves = Leaves(lambda x, path: type(x) is Traced and x.tape in (None, arrays[0].tape))
         build = leaves.collect(aux, "")
-        return build(Given([x.value[()] for x in leaves.values]))
+        return build(Given([x.value[()] if isinstance(x.value, np.ndarray) else x.value for x in leaves.values]))
 
     def gradient(self, *arrays):
         return value_and_bars(self.value, arrays)[1]
@@ -356,7 +356,7 @@ def flatten(tree: Any) -> tuple[Any, Callable[[Any], Any]]:
     count = int(vector.shape[0])
 
     def rebuild(vector):
-        vector = vector if isinstance(vector, Traced) else np.asarray(vector)
+        vector = as_array(vector)
         if vector.shape != (count,):
             raise NUMPY.ShapeError(f"rebuild: got an array of shape {vector.shape}. The vector has shape ({count},).")
         if vector.dtype.kind == "c":

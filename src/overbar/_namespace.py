@@ -14,7 +14,7 @@ import numpy as np
 from overbar._front import NUMPY, PYTHON, Front
 from overbar._words import Words
 
-__all__ = ["NUMPY", "front", "mH", "mT", "namespace", "register"]
+__all__ = ["NUMPY", "as_array", "front", "mH", "mT", "namespace", "register"]
 
 _WEAK = object()
 
@@ -25,13 +25,12 @@ _known = {np.ndarray: NUMPY, np.generic: NUMPY} | dict.fromkeys(PYTHON, _WEAK)
 _found = dict(_known)
 
 
-_fronts = {"torch": "torch_ops", "tensorflow": "tf_ops", "keras": "tf_ops"}
+_fronts = {"torch": "torch_ops", "tensorflow": "tf_ops", "keras": "tf_ops", "dask": "dask_ops"}
 
 
 _without_front = {
     "jax": "JAX",
     "jaxlib": "JAX",
-    "dask": "Dask",
     "cupy": "CuPy",
 }
 
@@ -39,8 +38,6 @@ _without_front = {
 _remedies = {
     "JAX": "jax.grad would differentiate the steps of the function, without overbar's rule. Convert it with "
     "numpy.asarray where no transform of JAX's is at work",
-    "Dask": "Its matrices are spread over chunks, of which overbar's functions know nothing. Compute it first, "
-    "A.compute()",
     "CuPy": "Convert it with cupy.asnumpy, or use torch_ops on the device, torch.from_dlpack(A)",
 }
 
@@ -94,6 +91,14 @@ def known_front(value: Any) -> Front | None:
     return None if found is _WEAK else found
 
 
+def as_array(x: Any) -> Any:
+    """An array of a library that overbar's sweeps differentiate as it is; anything else as one of NumPy's."""
+    if type(x) is np.ndarray:
+        return x
+    found = next((_known[base] for base in type(x).__mro__ if base in _known), None)
+    return x if isinstance(found, Front) and found is not NUMPY and found.swept else np.asarray(x)
+
+
 def known_shape(x: Any) -> tuple[int | None, ...] | None:
     """The shape, with None for a size that is not known yet; None where the rank is not. What `static_shape` is, in
     words that a compiler of Python reads before it gets to a primitive."""
@@ -112,9 +117,9 @@ def front(*arrays: Any) -> Front:
         found = _found.get(type(array)) or _find(array)
         if found is _WEAK or found is common:
             continue
-        if common is None or common is NUMPY:
+        if common is None or common is NUMPY or found.takes(common):
             common = found
-        elif found is not NUMPY:
+        elif not common.takes(found):
             raise TypeError(f"got arrays of {common.name} and of {found.name} in one call. Convert one of them first.")
     return NUMPY if common is None else common
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 
 import numpy as np
 from numpy.linalg import LinAlgError
@@ -17,6 +18,19 @@ from overbar._refinement import refined
 from overbar._words import Words
 
 __all__ = ["NumpyWords", "pairs_of", "power_of_two"]
+
+
+def _one_thread():
+    """Whether BLAS starts no threads, as far as the environment of this process tells: OpenBLAS reads it when it is
+    loaded, and there is one for NumPy and one for SciPy."""
+    for name in ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"):
+        if (value := os.environ.get(name, "")).isdigit():
+            return value == "1"
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) == 1
+
+
+#: Where threads are started, SciPy's BLAS is taken for what is small only: see `_substitute`.
+ONE_THREAD = _one_thread()
 
 _SMALL = 48  # the size up to which NumPy solves triangular systems without halving them
 _IN_ONE_THREAD = 1023  # the entries of B up to which trsm is sure to start no threads: OpenBLAS does from 1,024 on
@@ -67,6 +81,9 @@ class NumpyWords(Words):
 
     def mH(self, A):
         return self.conj(A.swapaxes(-1, -2))
+
+    def batch_last(self, A):
+        return np.ascontiguousarray(A.transpose(1, 2, 0))
 
     def conj(self, A):
         return A.conj() if A.dtype.kind == "c" else A
@@ -214,8 +231,9 @@ class NumpyWords(Words):
         return A.reshape((*B.shape[:-1], *shape))
 
     def cholesky(self, A, argument="A", on_error="raise"):
-        if A.ndim == 2 and 0 < len(A) <= _SMALL:
-            # one call of LAPACK, which stores by columns: the upper factor U of Aᵀ = conj(A) = Uᴴ U, and L = Uᵀ
+        if A.ndim == 2 and len(A) > 0 and (ONE_THREAD or len(A) <= _SMALL):
+            # One call of LAPACK, without NumPy's copies. It stores by columns: the upper factor U of Aᵀ = conj(A) =
+            # Uᴴ U, and L = Uᵀ.
             U, info = _POTRF[A.dtype.char](A.T, lower=0, clean=1)
             if not info and np.isfinite(np.add.reduce(U.diagonal())):
                 return U.T
@@ -343,7 +361,8 @@ class NumpyWords(Words):
 
         SciPy has trsm, which does this in one call, but from a BLAS of its own beside NumPy's. When the two take turns,
         the threads of one still wait busily while those of the other work: on two cores the reverse rule of Cholesky
-        took several times as long. SciPy's is taken where it is sure to work in one thread, as for few entries of B.
+        took several times as long. SciPy's is taken where it is sure to work in one thread, as for few entries of B, or
+        where the environment says that there is no other.
         """
         n = T.shape[-1]
         if _starts_no_threads(T, B):
@@ -377,7 +396,7 @@ def _starts_no_threads(A, B):
     """Whether a triangular system is one that SciPy's BLAS solves in one thread."""
     if A.ndim != 2 or B.ndim != 2 or A.dtype != B.dtype:
         return False
-    if B.size == len(A):  # one right-hand side
+    if B.size == len(A) or ONE_THREAD:  # one right-hand side, or no threads
         return B.size > 0
     return len(A) <= _SMALL and 0 < B.size <= _IN_ONE_THREAD
 

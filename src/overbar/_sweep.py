@@ -17,7 +17,7 @@ import numpy as np
 from overbar import rules
 from overbar._containers import Opened, is_container, parts_of, sequence
 from overbar._front import NUMPY
-from overbar._namespace import front
+from overbar._namespace import as_array, front, namespace
 from overbar._traced import Tape, Traced, bare, constant, without_constants
 from overbar._traced_words import TRACE
 
@@ -28,7 +28,7 @@ _NOTHING = (None, None), (None, None)
 
 
 def _pull(call, bars, nested):
-    """The bars of a call's arrays. Its rule is traced where one of the arrays is, by a sweep around this one."""
+    """The bars of a call's arrays. Its rule is run on traced arrays, `nested`, where `_watched` says so."""
     primitive, needed, arrays, _, outputs, options, lacking = call
     (_, inputs), (_, results) = lacking or _NOTHING
     found = primitive.pull(
@@ -102,7 +102,7 @@ def _value(x, tape):
             f"the function returned a {type(x).__name__} as one of its values. Return an array, or a tuple of arrays: "
             "return d['a'], d['b'] instead of d."
         )
-    array = np.asarray(x)  # of a number, or a list of numbers, too
+    array = as_array(x)  # of a number, or a list of numbers, too
     if array.dtype.kind not in "biufc":
         raise TypeError(
             f"the function returned {x!r}, and must return an array, or a tuple of arrays."
@@ -116,7 +116,7 @@ def _slot(x, tape):
 
 
 def _returned(x):
-    return x if type(x) is Traced else x[()]  # a scalar of NumPy's where there is no dimension
+    return x[()] if isinstance(x, np.ndarray) else x  # a scalar of NumPy's where there is no dimension
 
 
 def _given(bars, values, what):
@@ -126,7 +126,9 @@ def _given(bars, values, what):
     checked = []
     for i, (bar, value) in enumerate(zip(bars, values, strict=True)):
         if bar is not None:
-            bar = bar if type(bar) is Traced else np.asarray(bar)
+            bar = as_array(bar)
+            if type(bar) is np.ndarray and type(value) is not np.ndarray:  # an array of the library of its own
+                bar = front(bare(value)).as_arrays([bar])[0]
             if bar.shape != value.shape:
                 raise NUMPY.ShapeError(f"{what} {i} has shape {bar.shape}, but its array has {value.shape}.")
             bar = front(bar).xp.cast(bar, value)
@@ -135,7 +137,14 @@ def _given(bars, values, what):
 
 
 def _zeros(like):
-    return np.zeros(like.shape, like.dtype)
+    xp = namespace(bare(like))
+    return np.zeros(like.shape, like.dtype) if xp is NUMPY.xp else xp.zeros_like(bare(like))
+
+
+def _watched(tape, given):
+    """Whether rules are run on traced arrays: where a sweep around this one differentiates them, and of arrays that are
+    not NumPy's. Then every step of a rule is a primitive, computed as primitives of that library are."""
+    return tape.nested or tape.foreign or any(x is not None and type(x) is not np.ndarray for x in given)
 
 
 def _last_first(calls):
@@ -151,7 +160,7 @@ def pull_along(tape, slots, given, keep=False, once=False):
     for slot, bar in zip(slots, given, strict=True):
         if slot is not None and bar is not None:
             bars[slot] = bar if bars[slot] is None else bars[slot] + bar
-    nested = tape.nested or any(type(bar) is Traced for bar in bars)
+    nested = _watched(tape, bars)
     calls = tape.calls
     for call in _last_first(calls) if once else reversed(calls):
         primitive, inputs, in_values, made, out_values, options, lacking = call
@@ -176,7 +185,7 @@ def push_along(tape, dots):
     """The forward sweep: the tangents of all arrays of a tape, by slot, from those of the first ones, None where none
     moves."""
     tangents = [None, *dots, *[None] * (tape.count - 1 - len(dots))]
-    nested = tape.nested or any(type(dot) is Traced for dot in dots)
+    nested = _watched(tape, dots)
     for call in tape.calls:
         in_dots = [None if slot is None else tangents[slot] for slot in call[1]]
         if any(dot is not None for dot in in_dots):
@@ -372,7 +381,7 @@ def _rows(value, pullback, arrays, wanted):
     """The derivatives of a value by some of the arrays, from unit cotangents."""
     if isinstance(value, tuple):
         raise TypeError("jacobian takes a function of one output. Select one: lambda A: f(A)[0].")
-    if value.dtype.kind == "c" or any(np.asarray(bare(a)).dtype.kind == "c" for a in arrays):
+    if value.dtype.kind == "c" or any(as_array(bare(a)).dtype.kind == "c" for a in arrays):
         raise TypeError("jacobian is for real arrays. For complex ones use vjp or jvp.")
     rows = []
     for i in np.ndindex(value.shape):

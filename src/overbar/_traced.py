@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 from overbar import rules
-from overbar._namespace import namespace
+from overbar._namespace import as_array, namespace
 from overbar._traced_functions import INSTEAD, METHODS, OF_NUMBERS, STEPS
 
 #: NumPy's ufuncs by name and its functions, in the words of traced arrays: `overbar._traced_words` fills them in
@@ -27,11 +27,13 @@ class Tape:
     """What was computed, in order: the calls of primitives. Arrays are numbered, and the tape does not know them
     otherwise: so nothing that is traced refers to itself, and all of it is freed with the last reference to it.
 
+    The arrays may be those of another library that has no derivatives of its own (`Front.swept`).
+
     Where one sweep runs inside another, the tape that was begun later has the higher level. A call is written down on
     the highest tape among those of its arrays; to that one the arrays of the others are constants, and the call goes on
     with them to the next tape below."""
 
-    __slots__ = ("calls", "count", "level", "nested")
+    __slots__ = ("calls", "count", "foreign", "level", "nested")
 
     _levels = itertools.count()
 
@@ -40,11 +42,13 @@ class Tape:
         self.calls, self.count, self.level = [], 1, next(self._levels)
         #: whether arrays of a lower tape are among those of the calls
         self.nested = False
+        #: whether there are arrays among them that are not NumPy's
+        self.foreign = False
 
 
 class Traced:
-    """An array whose way through primitives is being written down on a tape. Its value is NumPy's, or traced by a tape
-    of a lower level.
+    """An array whose way through primitives is being written down on a tape. Its value is NumPy's, or of
+    another library without derivatives of its own, or traced by a tape of a lower level.
 
     Without a tape it is a constant. Rules that are themselves traced get all their arrays so, and need not care which
     of them move."""
@@ -289,7 +293,7 @@ def bare(x):
 
 def constant(x):
     """An array as rules that are traced get it, traced too."""
-    return x if x is None or type(x) is Traced else Traced(np.asarray(x))
+    return x if x is None or type(x) is Traced else Traced(as_array(x))
 
 
 def without_constants(x):
@@ -299,19 +303,28 @@ def without_constants(x):
 def floating(arrays):
     """The operands of NumPy's arithmetic, arrays of integers and booleans in the dtype that NumPy gives the result."""
     for A in arrays:
-        if type(A) is not Traced and isinstance(A, (np.ndarray, np.generic)) and A.dtype.kind in "biu":
+        if type(A) is not Traced and _of_integers(A):
             break
     else:
         return arrays
-    dtype = np.result_type(*[bare(A) for A in arrays])
-    return [A.astype(dtype) if isinstance(A, (np.ndarray, np.generic)) and A.dtype.kind in "biu" else A for A in arrays]
+    dtype = np.result_type(*[A if isinstance(A, _NUMBERS) else bare(A).dtype for A in arrays])
+    return [A.astype(dtype) if type(A) is not Traced and _of_integers(A) else A for A in arrays]
+
+
+_NUMBERS = (bool, int, float, complex)
+
+
+def _of_integers(A):
+    return hasattr(A, "dtype") and A.dtype.kind in "biu"
 
 
 def lifted(x):
     """What was computed of numbers alone: a constant of whoever traces. Integers and booleans stay as they are."""
     if isinstance(x, tuple):
         return tuple(map(lifted, x))
-    return Traced(np.asarray(x)) if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc" else x
+    if isinstance(x, (np.ndarray, np.generic)) or (hasattr(x, "dtype") and type(x) is not Traced):
+        return Traced(as_array(x)) if x.dtype.kind in "fc" else x
+    return x
 
 
 def moves(x):

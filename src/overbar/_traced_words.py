@@ -12,7 +12,7 @@ import numpy as np
 
 from overbar import rules
 from overbar._front import NUMPY, Front, NumpyFront
-from overbar._namespace import register
+from overbar._namespace import as_array, front, namespace, register
 from overbar._numpy_words import NumpyWords
 from overbar._traced import (
     FUNCTIONS,
@@ -33,11 +33,25 @@ from overbar.rules import _entries, _ufuncs
 from overbar.rules._complex_parts import unit
 
 
+def _words(*args):
+    """The words of the numbers in traced arrays, and in sequences of them: NumPy's, or those of another library."""
+    found = NUMPY.xp
+    for x in args:
+        if isinstance(x, (list, tuple)):
+            other = _words(*x)
+        elif hasattr(x, "dtype"):
+            other = namespace(as_array(bare(x)))
+        else:
+            continue
+        found = found if other is NUMPY.xp else other
+    return found
+
+
 def _of_numbers(name):
     """A word whose value changes in steps only, or not at all: computed of the numbers alone."""
 
     def word(self, *args, **kwargs):
-        return lifted(getattr(NUMPY.xp, name)(*map(bare_all, args), **kwargs))
+        return lifted(getattr(_words(*args), name)(*map(bare_all, args), **kwargs))
 
     return word
 
@@ -63,7 +77,7 @@ class _TraceWords(NumpyWords):
                     f"{name} got an array whose derivative is being traced, and is no primitive. Take another word, or "
                     "make it a primitive with its own rule."
                 )
-            return lifted(word(*map(bare_all, args), **kwargs))
+            return lifted(getattr(_words(*args), name)(*map(bare_all, args), **kwargs))
 
         return of_constants
 
@@ -84,17 +98,28 @@ class _TraceWords(NumpyWords):
     slogdet = _by(rules.slogdet)
     eig = _by(rules.eig)
 
-    add_product, sum_to, diagonal_embed = Words.add_product, Words.sum_to, Words.diagonal_embed
+    batch_last = Words.batch_last
+    sum_to = Words.sum_to
     put_back, cho_solve, fill_diagonal = Words.put_back, Words.cho_solve, Words.fill_diagonal
 
     def detached(self, A):
         return constant(bare(A))
 
+    def add_product(self, C, A, B, scale):
+        if not any(map(moves, (C, A, B))) and (xp := _words(C, A, B)) is not NUMPY.xp:
+            return lifted(xp.add_product(bare(C), bare(A), bare(B), scale))
+        return Words.add_product(self, C, A, B, scale)
+
+    def diagonal_embed(self, d, m, n, offset=0):
+        if m == n == d.shape[-1] + abs(offset):
+            return rules.diag_embed(d, offset=offset)
+        return Words.diagonal_embed(self, d, m, n, offset)
+
     def count(self, n, like):
-        return np.arange(n)
+        return _words(like).count(n, bare(like))
 
     def constant(self, value, like):
-        return lifted(np.asarray(value))
+        return lifted(_words(like).constant(np.asarray(value), bare(like)))
 
     def cast(self, A, like):
         return self.astype(A if self.is_complex(like) else self.real(A), like.dtype)
@@ -103,7 +128,7 @@ class _TraceWords(NumpyWords):
         if A.dtype == dtype:
             return A
         if not moves(A) or np.dtype(dtype).kind not in "fc":
-            return lifted(np.asarray(bare(A), dtype))
+            return lifted(_words(A).astype(as_array(bare(A)), dtype))
         return _entries.converted(A, dtype=np.dtype(dtype))
 
     def conj(self, A):
@@ -116,26 +141,29 @@ class _TraceWords(NumpyWords):
         return rules.imag(A) if A.dtype.kind == "c" else self.zeros_like(A)
 
     def mH(self, A):
+        if not moves(A) and (xp := _words(A)) is not NUMPY.xp:
+            return lifted(xp.mH(bare(A)))
         return self.conj(rules.matrix_transpose(A))
 
     def sign(self, A):
         if A.dtype.kind != "c":
-            return lifted(np.sign(bare(A)))
+            return lifted(_words(A).sign(bare(A)))
         return unit(A)
 
     def polygamma(self, n, A):
         return rules.polygamma(A, n=n)
 
     def where(self, mask, A, B):
-        mask = np.asarray(bare(mask), bool)
+        xp, mask = _words(mask, A, B), as_array(bare(mask))
         if not any(map(moves, (A, B))):
-            return lifted(np.where(mask, bare(A), bare(B)))
+            return lifted(xp.where(mask, bare(A), bare(B)))
+        mask = xp.astype(mask, bool)
         A, B = floating((A, B))
         shape = np.broadcast_shapes(*(np.shape(bare(x)) for x in (A, B)))
         wide = np.broadcast_shapes(mask.shape, shape)
         if wide != shape:  # the primitive takes a mask of the shape of its result
             A, B = (self.broadcast_to(x, wide) if isinstance(x, _ARRAYS) else x for x in (A, B))
-        return _entries.selected(A, B, mask=np.broadcast_to(mask, wide))
+        return _entries.selected(A, B, mask=xp.broadcast_to(mask, wide))
 
     def max(self, A, axis=None, keepdims=False):
         return self._first(A, np.argmax, axis, keepdims, "max")
@@ -146,7 +174,7 @@ class _TraceWords(NumpyWords):
     def _first(self, A, find, axis, keepdims, name):
         """The entry that is found first, along some dimensions."""
         if not moves(A):
-            return lifted(getattr(np, name)(bare(A), axis=axis, keepdims=keepdims))
+            return lifted(getattr(_words(A), name)(bare(A), axis=axis, keepdims=keepdims))
         axes = range(A.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         axes = tuple(i % A.ndim for i in axes)
         numbers = np.moveaxis(bare(A), axes, range(-len(axes), 0))
@@ -158,11 +186,11 @@ class _TraceWords(NumpyWords):
 
     def sum(self, A, axis=None, keepdims=False, **kwargs):
         if not moves(A):
-            return lifted(np.sum(bare(A), axis=axis, keepdims=keepdims, **kwargs))
+            return lifted(_words(A).sum(bare(A), axis=axis, keepdims=keepdims, **kwargs))
         return rules.sum(A, axis=axis, keepdims=keepdims)
 
     def reshape(self, A, shape, copy=None):
-        return rules.reshape(A, shape=shape) if type(A) is Traced else np.reshape(A, shape)
+        return rules.reshape(A, shape=shape) if type(A) is Traced else _words(A).reshape(A, shape)
 
     def expand_dims(self, A, axis=0):
         place = range(A.ndim + 1)[axis]
@@ -177,15 +205,15 @@ class _TraceWords(NumpyWords):
     def broadcast_to(self, A, shape):
         shape = tuple(shape)
         if type(A) is not Traced:
-            return lifted(np.broadcast_to(A, shape))
+            return lifted(_words(A).broadcast_to(as_array(A), shape))
         return A if A.shape == shape else _entries.broadcast(A, shape=shape)
 
     def permute_dims(self, A, axes):
-        return _entries.permuted(A, axes=tuple(axes)) if type(A) is Traced else np.transpose(A, tuple(axes))
+        return _entries.permuted(A, axes=tuple(axes)) if type(A) is Traced else _words(A).permute_dims(A, tuple(axes))
 
     def concat(self, arrays, axis=0):
         if not any(map(moves, arrays)):
-            return lifted(np.concatenate([bare(A) for A in arrays], axis=axis))
+            return lifted(_words(arrays).concat([bare(A) for A in arrays], axis=axis))
         return rules.concatenate(list(arrays), axis=axis)
 
     def stack(self, arrays, axis=0):
@@ -257,10 +285,14 @@ class _TraceWords(NumpyWords):
 
 
 class _TraceFront(NumpyFront):
-    """NumPy, watched: a call computes by NumPy and is written down on the tape."""
+    """NumPy, watched: a call computes by NumPy and is written down on the tape. So are those of another library whose
+    arrays have no derivatives of their own (`Front.swept`)."""
+
+    def takes(self, other):
+        return other.swept
 
     def as_arrays(self, values):
-        return [v if isinstance(v, Traced) else np.asarray(v) for v in Front.as_arrays(self, values)]
+        return [v if isinstance(v, Traced) else as_array(v) for v in Front.as_arrays(self, values)]
 
     def _from_python(self, value, like):
         return super()._from_python(value, bare(like))
@@ -274,60 +306,74 @@ class _TraceFront(NumpyFront):
         sees their numbers."""
         if options is not primitive.defaults:
             self._refuse_options(primitive, options)
-        tape, values, slots = None, [], []
+        tape, values, slots, plain = None, [], [], True
         for a in arrays:
             slot = None
             if type(a) is Traced:
                 own, value = a.tape, a.value
                 if type(value) is Traced or (own is not tape and own is not None and tape is not None):
-                    tape, values, slots, outputs, lacking = self._below(primitive, arrays, options)
+                    tape, values, slots, outputs, lacking, primitive, options = self._below(primitive, arrays, options)
                     break
                 if own is not None:
                     tape, slot = own, a.slot
                 a = value
+            if type(a) is not np.ndarray and a is not None:
+                plain = False
             values.append(a)
             slots.append(slot)
         else:  # one sweep alone, as most are
-            values, outputs, lacking = primitive.apply(NUMPY, values, options, True)
+            if plain:
+                values, outputs, lacking = primitive.apply(NUMPY, values, options, True)
+            else:
+                primitive, values, outputs, lacking, options = self._computed(tape, primitive, values, options)
         # a call in tuples: of numbers and arrays alone, the garbage collector does not look at them
         if len(outputs) == 1:  # as most have: what follows, without its loops
             (out,) = outputs
             if type(out) not in _ARRAYS:
-                out = np.asarray(out)
+                out = as_array(out)
             traced = Traced(out, tape)
             if tape is not None:
                 tape.calls.append((primitive, tuple(slots), tuple(values), (traced.slot,), (out,), options, lacking))
-            return values, (traced,), lacking
-        outputs = tuple([out if type(out) in _ARRAYS else np.asarray(out) for out in outputs])
+            return values, (traced,), lacking, primitive, options
+        outputs = tuple([out if type(out) in _ARRAYS else as_array(out) for out in outputs])
         traced = tuple([Traced(out, tape) for out in outputs])
         if tape is not None:
             made = tuple([out.slot for out in traced])
             tape.calls.append((primitive, tuple(slots), tuple(values), made, outputs, options, lacking))
-        return values, traced, lacking
+        return values, traced, lacking, primitive, options
 
     def _below(self, primitive, arrays, options):
         """A call where sweeps are inside one another: the innermost one's tape, and what it writes down. To the tape
         below, arrays of lower tapes are as they are, and constants plain."""
         tapes = [a.tape for a in arrays if type(a) is Traced and a.tape is not None]
         tape = max(tapes, key=lambda tape: tape.level, default=None)
-        values, slots, below = [], [], NUMPY
+        values, slots, below = [], [], False
         for a in arrays:
             slot = None
             if type(a) is Traced:
                 if a.tape is tape or a.tape is None:
                     a, slot = a.value, a.slot
                 if type(a) is Traced:
-                    below = self
+                    below = True
             values.append(a)
             slots.append(slot)
-        if below is NUMPY:
-            values, outputs, lacking = primitive.apply(NUMPY, values, options, True)
+        if not below:
+            primitive, values, outputs, lacking, options = self._computed(tape, primitive, values, options)
         else:
-            arrays, outputs, lacking = self.record(primitive, values, options)
+            arrays, outputs, lacking, primitive, options = self.record(primitive, values, options)
             values = [v if type(v) is Traced else a for v, a in zip(values, arrays, strict=True)]
             if tape is not None:
                 tape.nested = True
-        return tape, values, slots, outputs, lacking
+        return tape, values, slots, outputs, lacking, primitive, options
+
+    def _computed(self, tape, primitive, values, options):
+        """A call with plain arrays, of NumPy or of the library of one of them, which may compute it by a primitive of
+        its own."""
+        library = front(*[a for a in values if a is not None])
+        found, values, outputs, lacking = library.recorded(primitive, values, options)
+        if library is not NUMPY and tape is not None:
+            tape.foreign = True
+        return found, values, outputs, lacking, options if found is primitive else found.defaults
 
     def _refuse_options(self, primitive, options):
         for name, value in options.items():
@@ -338,6 +384,23 @@ class _TraceFront(NumpyFront):
                     "the signature."
                 )
 
+    def fits(self, bar, array):
+        return super().fits(bar, array) and (type(bar) is not Traced or type(bar.value) in _ARRAYS)
+
+    def project(self, bar, array, primitive, i):
+        bar = super().project(bar, array, primitive, i)
+        if type(bar) is Traced and bar.tape is None and type(bar.value) not in _ARRAYS:
+            # of a library that may know more of it
+            return lifted(front(bar.value).project(bar.value, bare(array), primitive, i))
+        return bar
+
+    def as_one(self, function, *arrays):
+        plain = [as_array(bare(A)) for A in arrays]
+        library = front(*plain)
+        if library is NUMPY or any(map(moves, arrays)):
+            return super().as_one(function, *arrays)
+        return lifted(library.as_one(function, *plain))
+
     def buffer(self, *arrays):
         return None
 
@@ -347,13 +410,17 @@ class _TraceFront(NumpyFront):
     def on_the_host(self, A):
         return False
 
+    def may_compute(self, *arrays):
+        return False
+
     def compute(self, kernel, *arrays, **options):
         if any(map(moves, arrays)):
             raise TypeError(
                 f"the kernel {kernel.name} got an array whose derivative is being traced. A kernel has none: a rule "
                 "that is to be differentiated calls a primitive around it."
             )
-        return lifted(tuple(NUMPY.compute(kernel, *map(bare, arrays), **options)))
+        plain = [as_array(bare(A)) for A in arrays]
+        return lifted(tuple(front(*plain).compute(kernel, *plain, **options)))
 
     def constant_function(self, function, arrays, message):
         value = function(*arrays)

@@ -161,6 +161,10 @@ class Words:
         """The conjugate transpose (..., n, m) of the last two dimensions of A (..., m, n)."""
         return self.conj(self.mT(A))
 
+    def batch_last(self, A: Any) -> Any:
+        """A stack of matrices (k, m, n) as (m, n, k), in memory, too: an entry of all of them is one vector."""
+        return self.permute_dims(A, (1, 2, 0))
+
     def block(self, rows: Any) -> Any:
         """The block matrix [[A, B], [C, D]] of matrices (..., m, n)."""
         return self.concat([self.concat(row, axis=-1) for row in rows], axis=-2)

@@ -114,13 +114,28 @@ def test_sums_and_products_of_kernels_and_of_other_callables(name):
         (a + dot, first + X @ X_NEW.T),
         (dot * a, first * (X @ X_NEW.T)),
         (dot + a, first + X @ X_NEW.T),
+        (2 * a + b, 2 * first + second),
+        (a + 0.5, first + 0.5),
+        (a * gp.Constant(array(np.array(2.5))), 2.5 * first),
+        (sum([a, b, a]), 2 * first + second),
     ]:
         np.testing.assert_allclose(back(kernel(x, new)), expected, rtol=1e-12)
         np.testing.assert_allclose(back(kernel.diagonal(x)), np.diag(back(kernel(x))), rtol=1e-12)
         noisy = back(kernel(x)) + np.diag(np.arange(1.0, N + 1))
         np.testing.assert_allclose(back(kernel.noisy(x, array(np.arange(1.0, N + 1)))), noisy, rtol=1e-12)
+        np.testing.assert_array_equal(back(kernel.noisy(x, None)), back(kernel(x)))
     with pytest.raises(TypeError, match="unsupported operand"):
-        a + 2.0
+        a + "noise"
+    for wrong, message in ((lambda: a + 0.0, "added to 0.0"), (lambda: -1 * a, "multiplied by -1")):
+        with pytest.raises(ValueError, match=message):
+            wrong()
+
+
+def test_a_number_among_kernels_is_a_parameter():
+    fit = overbar.gp_fit(X, 10 * Y, 2 * gp.RBF(1.0), 0.1, fixed="kernel.second.variance")
+    alone = overbar.gp_fit(X, 10 * Y, gp.RBF(1.0, 2.0), 0.1)
+    assert fit.value == pytest.approx(alone.value, rel=1e-8)
+    assert float(fit.kernel.first.variance) == pytest.approx(float(alone.kernel.variance), rel=1e-3)
 
 
 def test_a_kernel_is_a_container_of_its_parameters():
@@ -454,6 +469,15 @@ def test_the_fit_finds_the_variance_that_has_a_formula(name):
     assert fit.value == pytest.approx(dense_likelihood(Y, 0, back(fit.kernel.variance) * C), rel=1e-9)
     np.testing.assert_array_equal(back(fit.kernel.lengthscale), PARAMETERS[0])
     assert (fit.kernel.nu, float(fit.noise), fit.failures) == (0.5, 0.0, 0)
+
+
+def test_a_fit_that_ends_at_a_bound_says_of_which_parameter():
+    fit = overbar.gp_fit(X, Y, gp.RBF([1.0, 1.0]), 0.1, bounds={"noise": (0.05, 1), "kernel.variance": (0.7, 3)})
+    free = overbar.gp_fit(X, Y, gp.RBF([1.0, 1.0]), 0.1)
+    assert float(free.noise) < 0.05
+    assert float(free.kernel.variance) < 0.7
+    assert fit.message.endswith("; at a bound: kernel.variance, noise")
+    assert "bound" not in free.message
 
 
 def test_the_fits_end_at_one_maximum():

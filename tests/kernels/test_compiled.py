@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import overbar
+from overbar.kernels import _banded_cholesky as of_bands
 from overbar.kernels import _compiled
-from overbar.kernels._banded_cholesky import banded_cotangent, banded_tangent
-from overbar.kernels._small_cholesky import FEWEST, LARGEST, cholesky_cotangent, for_loops
+from overbar.kernels._banded_cholesky import banded_cotangent, banded_tangent, pbtrs_cotangent
+from overbar.kernels._small_cholesky import FEWEST, LARGEST, for_loops, small_cholesky, small_cholesky_cotangent
 from overbar.rules._cholesky import reverse_recursive
 from tests.compare import close
-from tests.frameworks import torch, torch_ops
+from tests.frameworks import tf, tf_ops, torch, torch_ops
 from tests.processes import run_python
 
 needs_numba = pytest.mark.skipif(not _compiled.available(), reason="numba is not installed")
@@ -64,6 +65,32 @@ def test_a_zero_on_the_diagonal_of_a_band_leaves_no_derivative(kernel):
         np.testing.assert_array_equal(np.isnan(compute(L, E)), inside)
 
 
+@pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
+@pytest.mark.parametrize(("p", "n", "k"), [(1, 6, 2), (3, 50, 1), (8, 40, 5), (7, 4, 2), (2, 1, 1)])
+def test_the_bar_of_a_factor_in_a_system_by_each_of_three_ways(p, n, k, dtype):
+    """L̄ = −band(B̄ (Lᴴ X)ᴴ + X (Lᴴ B̄)ᴴ), beside the full matrices."""
+    rng = np.random.default_rng(p * n)
+    L = band(p, n, dtype, rng)
+    X, B_bar = (band(n, k, dtype, rng, 1.0) for _ in range(2))
+    full = sum(np.diag(L[d, : n - d], -d) for d in range(min(p, n)))
+    full_bar = -(B_bar @ (full.conj().T @ X).conj().T + X @ (full.conj().T @ B_bar).conj().T)
+    expected = np.zeros_like(L)
+    for d in range(min(p, n)):
+        expected[d, : n - d] = np.diagonal(full_bar, -d)
+    ways = [
+        lambda L, X, B_bar, by=by: by(L[:n], X, B_bar, L.dtype) for by in (of_bands._by_windows, of_bands._by_diagonals)
+    ]
+    ways += [kernel.function for kernel in pbtrs_cotangent.others if _compiled.available()]
+    assert len(ways) == 2 + _compiled.available()
+    for corners in (0.0, np.nan):
+        for d in range(1, p):
+            L[d, max(n - d, 0) :] = corners
+        for way in (pbtrs_cotangent.function, *ways):
+            found = way(L, X, B_bar)
+            assert found.dtype == dtype
+            close(found, expected[: len(found)], tolerance(dtype))
+
+
 @pytest.mark.parametrize("lower", [False, True])
 @pytest.mark.parametrize("front", ["numpy", "torch"])
 def test_a_large_band_by_whatever_computes_it(front, lower):
@@ -92,37 +119,117 @@ def test_a_large_band_by_whatever_computes_it(front, lower):
     assert np.sum(bar * ab_dot) == pytest.approx(np.sum(weights * change), rel=1e-11)
 
 
-def factors(count, n, dtype):
-    """Factors with something above their diagonals, and bars alike."""
+def factors(count, n, dtype, beyond=np.nan):
+    """Matrices, their factors, and bars, with something above their diagonals."""
     rng = np.random.default_rng(count + n)
     X = rng.normal(size=(count, n, n))
-    L = np.linalg.cholesky(X @ X.mT + n * np.eye(n)) + np.triu(np.full((n, n), np.nan), 1)
-    L_bar = rng.normal(size=(count, n, n)) + np.triu(np.full((n, n), np.inf), 1)
-    return L.astype(dtype), L_bar.astype(dtype)
+    A, above = X @ X.mT + n * np.eye(n), np.triu(np.full((n, n), beyond), 1)
+    L, L_bar = np.linalg.cholesky(A), rng.normal(size=(count, n, n))
+    return [np.where(np.tri(n, dtype=bool), B, above).astype(dtype) for B in (A, L, L_bar)]
+
+
+def of_columns(A):
+    """The same stack, stored by columns."""
+    return A.mT.copy().mT
 
 
 @needs_numba
 @pytest.mark.parametrize("dtype", ["f", "d"])
-@pytest.mark.parametrize(("count", "n"), [(1, 1), (5, 2), (8, 3), (19, 8), (3, 33), (2, LARGEST)])
+@pytest.mark.parametrize(("count", "n"), [(1, 1), (5, 2), (8, 3), (19, 8), (9, 13), (3, 33), (2, LARGEST)])
 def test_many_small_matrices(count, n, dtype):
-    """Each is computed as the rule in words has it, however many there are; the upper triangles are not read."""
-    L, L_bar = factors(count, n, dtype)
-    (A_bar,) = cholesky_cotangent(L, L_bar)
-    assert A_bar.dtype == L.dtype
-    close(A_bar, reverse_recursive(np.tril(L), np.tril(L_bar), depth=0), tolerance(dtype))
-    np.testing.assert_array_equal(A_bar, A_bar.mT)
+    """Each is computed as by LAPACK and by the rule in words, however many there are and however they are stored; the
+    upper triangles are not read."""
+    A, L, L_bar = factors(count, n, dtype)
+    for stored in (A, of_columns(A)):
+        found, failed = small_cholesky(stored)
+        assert found.dtype == A.dtype
+        close(found, np.tril(L), tolerance(dtype))
+        np.testing.assert_array_equal(failed, 0)
+    expected = reverse_recursive(np.tril(L), np.tril(L_bar), depth=0)
+    for stored in ((L, L_bar), (of_columns(L), L_bar), (L, of_columns(L_bar)), (of_columns(L), of_columns(L_bar))):
+        (A_bar,) = small_cholesky_cotangent(*stored)
+        assert A_bar.dtype == A.dtype
+        close(A_bar, expected, tolerance(dtype))
+        np.testing.assert_array_equal(A_bar, A_bar.mT)
 
 
 @needs_numba
-def test_one_matrix_without_a_derivative_leaves_the_others_theirs():
-    L, L_bar = factors(11, 4, "d")
-    L, L_bar = np.tril(L), np.tril(L_bar)
-    (expected,) = cholesky_cotangent(L, L_bar)
+@pytest.mark.parametrize("n", [4, 12])
+def test_one_matrix_without_a_derivative_leaves_the_others_theirs(n):
+    _, L, L_bar = factors(11, n, "d", 0.0)
+    (expected,) = small_cholesky_cotangent(L, L_bar)
     L[2, 1, 1], L_bar[5, 3, 0], L[7] = 0, np.inf, np.nan
-    (A_bar,) = cholesky_cotangent(L, L_bar)
+    (A_bar,) = small_cholesky_cotangent(L, L_bar)
     lost = [2, 5, 7]
     assert not np.isfinite(A_bar[lost]).all((-2, -1)).any()
     np.testing.assert_array_equal(np.delete(A_bar, lost, 0), np.delete(expected, lost, 0))
+
+
+def spoiled(A):
+    """The batch with matrices that have no factor, and which these are."""
+    A, n = A.copy(), A.shape[-1]
+    A[1, n - 1, n - 1] = -1.0  # of the last minor
+    A[3, 0, 0] = 0.0
+    A[6, n - 1, 0] = np.nan
+    A[9, 1, 0] = np.inf
+    A[10, 1, 1] = np.inf
+    return A, [1, 3, 6, 9, 10]
+
+
+@needs_numba
+@pytest.mark.parametrize("n", [3, 9])
+def test_matrices_that_have_no_factor(n):
+    A = factors(13, n, "d", 0.0)[0]
+    expected = small_cholesky(A)[0]
+    A, lost = spoiled(A)
+    L, failed = small_cholesky(A)
+    np.testing.assert_array_equal(np.flatnonzero(failed), lost)
+    np.testing.assert_array_equal(np.delete(L, lost, 0), np.delete(expected, lost, 0))
+
+
+@pytest.mark.parametrize("front", ["numpy", "torch", "tensorflow"])
+def test_a_batch_says_which_matrix_has_no_factor(front):
+    """As a single matrix, and a batch too small for a loop, say it; or it has NaN, and the others theirs."""
+    A = definite(300, 4)[0]
+    A[7, 3, 3], A[8, 3, 0] = -1.0, np.nan
+    batches = [A, np.concatenate([A[8:], A[:8]])]
+    if front == "numpy":
+        make, cholesky, errors = np.asarray, overbar.cholesky, np.linalg.LinAlgError
+    elif front == "torch":
+        make, cholesky, errors = torch.tensor, torch_ops.cholesky, torch.linalg.LinAlgError
+    else:
+        make, cholesky, errors = tf.constant, tf_ops.cholesky, tf.errors.InvalidArgumentError
+    words = [r"matrix 7 of the batch\).*minor of order 4", r"matrix 0 of the batch\).*entry \(3, 0\) is nan"]
+    for batch, message in zip(batches, words, strict=True):
+        with pytest.raises(errors, match=message):
+            cholesky(make(batch))
+    L = np.asarray(cholesky(make(A), on_error="nan"))
+    assert np.isnan(L[7:9]).all()
+    close(np.delete(L, [7, 8], 0), np.linalg.cholesky(np.delete(A, [7, 8], 0)), 1e-13)
+
+
+def test_functions_of_many_small_matrices():
+    """What is made of such factors: each matrix of a batch as by itself."""
+    A, weights = definite(300, 4)
+    near = A.copy()
+    near[5] = np.ones((4, 4))  # singular
+    for f, K, rtol in (
+        (lambda K: overbar.gaussian_logpdf(weights[: len(K), 0], weights[: len(K), 1], K), A, 1e-12),
+        (lambda K: overbar.inv_quad(K, weights[: len(K)]), A, 1e-12),
+        (lambda K: overbar.safe_cholesky(K)[0], near, 1e-6),
+    ):
+        value, pullback = overbar.vjp(f, K)
+        (bar,) = pullback(np.ones_like(value))
+        some, pullback = overbar.vjp(f, K[:6])
+        close(value[:6], some, rtol)
+        close(bar[:6], pullback(np.ones_like(some))[0], rtol)
+
+
+@pytest.mark.filterwarnings("ignore")  # that a trace is not what PyTorch recommends
+def test_a_trace_of_torchs_keeps_no_numbers():
+    A, _ = (torch.tensor(x) for x in definite(300, 4))
+    traced = torch.jit.trace(torch_ops.cholesky, A, check_trace=False)
+    torch.testing.assert_close(traced(2 * A), torch.linalg.cholesky(2 * A))
 
 
 def test_where_the_loop_is_taken():
@@ -208,8 +315,8 @@ def test_where_nothing_can_be_stored_it_is_compiled_each_time(tmp_path):
     """A package that only its owner may write to, and no home: numba finds no folder for what it has compiled."""
     code = (
         "import numba.core.caching as c; c.CacheImpl._locator_classes = []\n"
-        "from overbar.kernels._small_cholesky import cholesky_cotangent\nimport numpy as np\n"
-        "print(cholesky_cotangent(np.eye(2), np.eye(2))[0])"
+        "from overbar.kernels._small_cholesky import small_cholesky_cotangent\nimport numpy as np\n"
+        "print(small_cholesky_cotangent(np.eye(2), np.eye(2))[0])"
     )
     found = run_python("-c", code, cwd=tmp_path, environment={"HOME": os.devnull})
     assert found.returncode == 0, found.stderr

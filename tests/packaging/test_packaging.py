@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 from tests.processes import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = {"overbar": ROOT / "src" / "overbar", "torch_ops": ROOT / "torch_ops", "tf_ops": ROOT / "tf_ops"}
-EXTRAS = {"torch", "tf", "fast", "cli", "test", "notebooks", "docs", "all"}
+PACKAGES = {"overbar": ROOT / "src" / "overbar"} | {name: ROOT / name for name in ("torch_ops", "tf_ops", "dask_ops")}
+EXTRAS = {"torch", "tf", "dask", "fast", "cli", "test", "notebooks", "docs", "all"}
 
 
 def modules(packages=PACKAGES):
@@ -56,7 +56,7 @@ def metadata(wheel):
     return Parser().parsestr(wheel.read(name).decode())
 
 
-def test_wheel_installs_three_packages_and_nothing_else(wheel, metadata):
+def test_wheel_installs_four_packages_and_nothing_else(wheel, metadata):
     top = {name.split("/")[0] for name in wheel.namelist()}
     assert top == {*PACKAGES, f"overbar-{metadata['Version']}.dist-info"}
 
@@ -71,7 +71,7 @@ def test_wheel_holds_every_module(wheel, package):
     assert f"{package}/py.typed" in wheel.namelist()
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", ["overbar", "torch_ops", "tf_ops"])
 def test_wheel_and_sdist_hold_the_types(wheel, distribution, package):
     folder = PACKAGES[package]
     stubs = {file.relative_to(folder).as_posix() for file in folder.rglob("*.pyi")}
@@ -182,8 +182,8 @@ def test_core_imports_nothing_heavy(tmp_path):
     loaded = set(result.stdout.split())
     assert "overbar" in loaded
     heavy = {"torch", "tensorflow", "mpmath", "matplotlib", "statsmodels", "pandas", "typer", "rich", "threadpoolctl"}
-    heavy |= {"numba", "scipy.optimize"}
-    assert not loaded & {*heavy, "torch_ops", "tf_ops", "benchmarks"}
+    heavy |= {"numba", "scipy.optimize", "dask", "distributed"}
+    assert not loaded & {*heavy, "torch_ops", "tf_ops", "dask_ops", "benchmarks"}
 
 
 @pytest.mark.parametrize(
@@ -191,6 +191,7 @@ def test_core_imports_nothing_heavy(tmp_path):
     [
         ("torch_ops", "torch", 'pip install "overbar[torch]"'),
         ("tf_ops", "tensorflow", 'pip install "overbar[tf]"'),
+        ("dask_ops", "dask.array", 'pip install "overbar[dask]"'),
     ],
 )
 def test_missing_framework_names_the_extra(package, framework, command, tmp_path):
@@ -217,6 +218,7 @@ FRONT = {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", 
 BELOW = {
     "_messages": set(),
     "_refinement": {"_messages"},
+    "_settings": set(),
     "_signature": set(),
     "_words": set(),
     "_numpy_words": {"_messages", "_refinement", "_words"},
@@ -230,31 +232,44 @@ BELOW = {
     "_jets": {"_namespace"},
     "kernels": {"_signature", "_messages", "_numpy_words", "_jets"},
     "import_order": set(),
-    "rules": {"_namespace", "_primitive", "_jets", "kernels", "_messages"},
+    "rules": {"_namespace", "_primitive", "_jets", "kernels", "_messages", "_settings"},
     "_traced_functions": {"rules"},
     "_traced": {"_namespace", "_traced_functions", "rules"},
     "_traced_words": {*WORDS, "_traced", "_traced_functions", "rules"},
-    "_containers": {"_front", "_traced"},
+    "_containers": {"_front", "_namespace", "_traced"},
     "_sweep": {"_containers", "_front", "_namespace", "_traced", "_traced_words", "rules"},
     "_gradients": {"_containers", "_front", "_namespace", "_sweep", "_traced"},
     "gp": {"_containers", "_front", "_gradients", "_namespace", "_primitive", "rules"},
     "_checkpoint": {"_namespace", "_primitive", "_sweep", "_containers", "_traced"},
     "_layout": set(),
-    "_graph": {"_front", "_layout", "_primitive", "_sweep", "_containers", "_traced"},
+    "_graph": {"_front", "_namespace", "_layout", "_primitive", "_sweep", "_containers", "_traced"},
     "verify": {"_front", "_namespace", "_primitive", "rules"},
     "torch_ops": {*FRONT, "_containers"},
     "tf_ops": FRONT,
+    # Dask differentiates nothing: overbar's sweeps do, in the tasks as well.
+    "dask_ops": {*WORDS, "_messages", "rules", "_traced", "_traced_words", "_sweep", "_gradients", "gp"},
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
     "overbar": {"_namespace", "_primitive", "rules", "_sweep", "_gradients", "gp", "_checkpoint", "_graph", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.
-    "bench": {"_namespace", "_primitive", "rules", "_sweep", "verify", "torch_ops", "tf_ops", "overbar"},
+    "bench": {
+        "_settings",
+        "_namespace",
+        "_primitive",
+        "rules",
+        "_sweep",
+        "verify",
+        "torch_ops",
+        "tf_ops",
+        "dask_ops",
+        "overbar",
+    },
     "check": {"_front", "_namespace", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench"},
     "demo": {"_namespace", "_primitive", "rules", "_sweep", "gp", "torch_ops", "tf_ops", "overbar", "bench"},
     "__main__": {"import_order", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "check", "demo"},
 }
 ABOVE_FRONTS = {"bench", "check", "demo", "__main__"}
-OURS = {"overbar", "torch_ops", "tf_ops", "notebooks", "tests", "tools"}
-FRAMEWORKS = {"torch", "tensorflow"}
+OURS = {"overbar", "torch_ops", "tf_ops", "dask_ops", "notebooks", "tests", "tools"}
+FRAMEWORKS = {"torch", "tensorflow", "dask", "distributed"}
 
 
 def layer(module):
@@ -378,6 +393,7 @@ def house(tmp_path):
         "torch_ops/__init__.py": "import torch\nfrom overbar.rules import *\nfrom torch_ops._front import TORCH\n",
         "torch_ops/_wrapper.py": "import torch\nfrom overbar._namespace import register\n",
         "tf_ops/__init__.py": "import tensorflow as tf\nfrom overbar._primitive import Primitive\n",
+        "dask_ops/__init__.py": "import dask\nfrom overbar._sweep import vjp\n",
     }
     for name, text in files.items():
         file = tmp_path / name
@@ -418,6 +434,9 @@ def test_a_house_in_order_passes(house):
         ("torch_ops/_wrapper.py", "from overbar import jvp"),
         ("torch_ops/_wrapper.py", "import overbar.bench.harness"),
         ("tf_ops/__init__.py", "from torch_ops._front import TORCH"),
+        ("overbar/_sweep.py", "import dask_ops"),
+        ("dask_ops/__init__.py", "import tf_ops"),
+        ("dask_ops/__init__.py", "from overbar.verify import check"),
         ("tf_ops/__init__.py", "import overbar._sweep as s"),
         ("tf_ops/__init__.py", "from overbar.__main__ import main"),
     ],

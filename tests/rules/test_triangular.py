@@ -93,6 +93,7 @@ def test_the_blas_of_scipy_is_called_where_it_starts_no_threads(monkeypatch):
         asked.append((trsm, *B.shape))
         return trsm(alpha, T, B, **options)
 
+    monkeypatch.setattr(_numpy_words, "ONE_THREAD", False)
     monkeypatch.setitem(_numpy_words._SOLVERS, "d", (one, some))
     for n in (3, 40, 300):
         A = np.eye(n) * 2 + np.ones((n, n)) / n

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 import overbar
-from overbar.bench.frameworks import front, load
+from overbar.bench.frameworks import front, load, waited
 from overbar.bench.harness import Comparison, Ratio, Timing, compare
 
 #: The sizes that `bench` runs where nothing is said. The targets are for the last, float64 and two threads.
@@ -20,6 +20,9 @@ SIZES = (256, 512, 1024, 2048)
 
 #: A matrix so small that only what surrounds the rule is timed.
 SMALL = 8
+
+#: How many times as large as the lower end of a ratio's interval the upper may be.
+SPREAD = 1.5
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,15 @@ class Result:
         return self.comparison.ratio(ours, other) if self.job.cost else self.comparison.ratio(other, ours)
 
     @property
+    def too_busy(self) -> bool:
+        """Whether the interval of the ratio is so wide that the ratio says nothing: something else kept the machine
+        busy."""
+        return self.ratio.high > SPREAD * self.ratio.low
+
+    @property
     def met(self) -> bool | None:
-        """Whether the target is met; None where there is none."""
-        if self.job.target is None:
+        """Whether the target is met; None where there is none, or the machine was too busy to know."""
+        if self.job.target is None or self.too_busy:
             return None
         return self.ratio.median <= self.job.target if self.job.cost else self.ratio.median >= self.job.target
 
@@ -94,6 +103,7 @@ class Result:
             **asdict(self.ratio),
             "target": self.job.target,
             "met": self.met,
+            "too busy": self.too_busy,
             "timings": self.comparison.as_dict(),
         }
 
@@ -117,7 +127,7 @@ def jobs(frameworks, sizes=SIZES, dtype="float64") -> list[Job]:
 
 def measure(job, seconds=3.0, **options) -> Result:
     """Run a job for about so many seconds, three to fifty rounds. `options` go to `harness.compare`."""
-    things = dict(zip(job.names, job.things(), strict=True))
+    things = {name: waited(job.framework, thing) for name, thing in zip(job.names, job.things(), strict=True)}
     return Result(job, compare(things, seconds=seconds, **{"least": 3, "most": 50, **job.options, **options}))
 
 
@@ -126,6 +136,11 @@ def matrices(n, dtype):
     rng = np.random.default_rng(n)
     X = rng.standard_normal((n, n))
     return (X @ X.T / n + np.eye(n)).astype(dtype), np.tril(rng.standard_normal((n, n))).astype(dtype)
+
+
+def backward(framework, n, dtype="float64"):
+    """A function without arguments that computes overbar's reverse rule in a framework; TensorFlow's with the value."""
+    return waited(framework, _LARGE[framework][2](n, dtype)[0])
 
 
 def _numpy(n, dtype):
@@ -137,7 +152,7 @@ def _numpy(n, dtype):
 
 def _torch(n, dtype):
     torch = load("torch")
-    A, L_bar = map(torch.from_numpy, matrices(n, dtype))
+    A, L_bar = map(torch.tensor, matrices(n, dtype))
     A.requires_grad_()
 
     def backward(cholesky):
@@ -149,7 +164,7 @@ def _torch(n, dtype):
 
 def _torch_small(n, dtype):
     torch = load("torch")
-    A, L_bar = map(torch.from_numpy, matrices(n, dtype))
+    A, L_bar = map(torch.tensor, matrices(n, dtype))
     A.requires_grad_()
 
     def both(cholesky):

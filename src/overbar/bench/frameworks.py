@@ -71,6 +71,41 @@ def front(name: str):
     return importlib.import_module(FRAMEWORKS[name].front)
 
 
+def use_device(names, device: str) -> list[str]:
+    """From now on these frameworks compute on a device, called as PyTorch calls it. Returns those that can: NumPy
+    computes on the CPU only, TensorFlow on the first GPU, where it has one. Raises ValueError where none can."""
+    if device == "cpu":
+        return list(names)
+    found = []
+    if "torch" in names:
+        torch = load("torch")
+        try:
+            torch.empty(1, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"PyTorch has no device {device!r} here: {str(error).partition(chr(10))[0]}") from None
+        torch.set_default_device(device)
+        found.append("torch")
+    if "tf" in names and load("tf").config.list_physical_devices("GPU"):
+        found.append("tf")  # it takes the first one by itself
+    if not found:
+        raise ValueError(f"neither PyTorch nor TensorFlow is here with a device {device!r}. NumPy has the CPU only.")
+    return found
+
+
+def waited(name: str, thing):
+    """A thing to time that ends when the device has done what it was given. (TensorFlow's wait for their results.)"""
+    if name != "torch" or load("torch").get_default_device().type == "cpu":
+        return thing
+    torch = load("torch")
+
+    def run():
+        result = thing()
+        torch.accelerator.synchronize()
+        return result
+
+    return run
+
+
 @contextlib.contextmanager
 def _silence():
     """TensorFlow reports on processor and drivers while it is imported. These remarks come from C++ before any setting

@@ -95,8 +95,8 @@ def value_and_gradient(name, n, D, dtype, built_in=False):
     xp, ops = load(name), front(name)
     of = functools.partial(built_in_loss, xp) if built_in else functools.partial(loss, ops, xp)
     if name == "torch":
-        X, y, K = map(xp.from_numpy, (X, y, K))
-        theta = {key: xp.from_numpy(x).requires_grad_() for key, x in theta.items()}
+        X, y, K = map(xp.tensor, (X, y, K))
+        theta = {key: xp.tensor(x).requires_grad_() for key, x in theta.items()}
 
         def step():
             value = of(X, y, theta)

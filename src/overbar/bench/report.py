@@ -12,23 +12,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from overbar.bench.cholesky import measure
+from overbar.bench import tune
+from overbar.bench.cholesky import SPREAD, measure
 from overbar.bench.frameworks import FRAMEWORKS
 from overbar.bench.harness import environment
+from overbar.bench.scaling import LARGE, Curve
 
 
 def run(jobs, console: Console, *, seconds: float):
     """Measure the jobs with a progress bar and print their tables. Returns results and environment."""
     results = []
     show_load(console)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    ) as progress:
+    with _progress(console) as progress:
         task = progress.add_task("", total=len(jobs))
         for title, those in itertools.groupby(jobs, key=lambda job: job.table):
             found = []
@@ -44,7 +39,92 @@ def run(jobs, console: Console, *, seconds: float):
         "Times are medians. A ratio is the median of the ratios of single rounds, in each of which both sides ran in "
         "turn; beside it is its 95 % interval."
     )
+    if busy := sum(result.too_busy for result in results):
+        console.print(
+            f"[yellow]Too busy to measure[/yellow]: in {busy} of {len(results)} rows the upper end of that interval is "
+            f"more than {SPREAD} times the lower one. Run it again on a quiet machine, or with more --seconds.",
+            highlight=False,
+        )
     return results, where
+
+
+def run_curves(jobs, console: Console, *, seconds: float):
+    """Measure what `scaling.curves` found with a progress bar and print the tables. Returns curves and environment."""
+    found = []
+    show_load(console)
+    with _progress(console) as progress:
+        task = progress.add_task("", total=sum(len(sizes) for _, _, sizes in jobs.values()))
+        for name, (label, what, sizes) in jobs.items():
+            points = []
+            for measure_size in sizes:
+                progress.update(task, description=label)
+                points.append(measure_size(seconds))
+                progress.advance(task)
+            found.append(Curve(name, label, what, tuple(points)))
+            console.print(_curve_table(found[-1]))
+    where = environment()
+    show_environment(where, console)
+    console.print(
+        "Times are medians. The share is that of the speed of a product A B of the same size: the flops of what is "
+        "timed in its time, over those of the product in its. Memory is the peak, in matrices n × n. The exponent p "
+        f"of t ~ nᵖ is fitted to the sizes from {LARGE} on."
+    )
+    return found, where
+
+
+def run_tuning(framework, device, console: Console, *, seconds: float):
+    """Measure the reverse rule with each size of blocks, and print the table. Returns the comparisons, by n."""
+    show_load(console)
+    found = {}
+    with _progress(console) as progress:
+        task = progress.add_task(FRAMEWORKS[framework].label, total=len(tune.SIZES))
+        for n in tune.SIZES:
+            found[n] = tune.measure(framework, device, n, seconds)
+            progress.advance(task)
+    _, means = tune.best(found)
+    table = _empty_table(f"{FRAMEWORKS[framework].label}: the reverse rule of Cholesky, by the size of blocks")
+    table.add_column("blocks of", justify="right")
+    for n in found:
+        table.add_column(f"n = {n}", justify="right")
+    table.add_column("beside the best", justify="right")
+    for block, mean in means.items():
+        times = [_time(comparison[str(block)].median) for comparison in found.values()]
+        table.add_row(str(block), *times, f"[bold]{mean:.2f}[/bold]" if mean == 1 else f"{mean:.2f}")
+    console.print(table)
+    return found
+
+
+def _curve_table(curve):
+    table = _empty_table(f"{curve.label}: {curve.what}")
+    table.add_column("n", justify="right")
+    for side in (*curve.sides, "A @ B"):
+        table.add_column(side, justify="right")
+    for side in curve.sides:
+        table.add_column(f"share,\n{side}", justify="right")
+    with_memory = [side for side in curve.sides if any(side in point.memory for point in curve.points)]
+    for side in with_memory:
+        table.add_column(f"memory,\n{side}", justify="right")
+    for i, point in enumerate(curve.points):
+        times = [_time(point.comparison[side].median) for side in (*curve.sides, "product")]
+        shares = [f"{100 * curve.shares(side)[i]:.0f} %" for side in curve.sides]
+        memory = [f"{point.memory[side]:.1f}" if side in point.memory else "" for side in with_memory]
+        table.add_row(str(point.n), *times, *shares, *memory)
+    exponents = [curve.exponent(side) for side in curve.sides]
+    if None not in exponents:
+        rest = [""] * (1 + len(curve.sides) + len(with_memory))
+        table.add_row("p", *[f"{p:.2f}" for p in exponents], *rest, style="dim")
+    return table
+
+
+def _progress(console):
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
 
 
 def show_load(console: Console):
@@ -72,7 +152,7 @@ def show_environment(where: dict, console: Console):
 def _table(title, results):
     ours, other = results[0].job.names
     cost = results[0].job.cost
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = _empty_table(title)
     table.add_column("", min_width=max(len(word) for result in results for word in result.job.what.split()))
     for column in (ours, other, f"{ours} :\n{other}" if cost else f"{other} :\n{ours}", "95 %"):
         table.add_column(column, justify="right")
@@ -81,15 +161,19 @@ def _table(title, results):
     for result in results:
         ratio = result.ratio
         times = _time(result.ours.median), _time(result.other.median)
-        shown = f"[bold]{ratio.median:.2f}[/bold]"
+        shown = "[yellow]too busy[/yellow]" if result.too_busy else f"[bold]{ratio.median:.2f}[/bold]"
         target = [_target(result)] if aims else []
         table.add_row(result.job.what, *times, shown, f"{ratio.low:.2f} to {ratio.high:.2f}", *target)
     return table
 
 
+def _empty_table(title):
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
 def _target(result):
     if result.met is None:
-        return ""
+        return "" if result.job.target is None else f"{result.job.target:.2f} ?"
     word = "[green]met[/green]" if result.met else "[red]missed[/red]"
     return f"{result.job.target:.2f} {word}"
 

@@ -158,7 +158,7 @@ def in_torch(primitive, case, to, wrap=lambda f: f, second=True) -> Found:
         inner = sum((bar.conj() * dot).real.sum() for bar, dot in zip(bars, dots, strict=True))
         twice = torch.autograd.grad(inner, [*x, *b], materialize_grads=True)
         groups += [tangents, twice[: len(x)], twice[len(x) :]]
-    found = [[t.detach().resolve_conj().numpy() for t in group] for group in groups]
+    found = [[t.detach().resolve_conj().cpu().numpy() for t in group] for group in groups]
     return Found(*found, *[None] * (5 - len(found)))
 
 

@@ -1,35 +1,14 @@
 """The pictures: the record and what the Gaussian process makes of the next years, or the length scales of many inputs;
 and the three fits.
 
-May import NumPy, matplotlib and `overbar.demo`.
+May import NumPy, matplotlib, `overbar.bench` and `overbar.demo`.
 """
 
 from __future__ import annotations
 
-import contextlib
-
 import numpy as np
 
-INK, GREY, BLUE, RED = "#222222", "#8a8a8a", "#1f6fb4", "#c8442b"
-COLOURS = {"numpy": "#1f6fb4", "torch": "#d9541e", "tf": "#3a8f4d"}
-MARKERS = {"numpy": "o", "torch": "s", "tf": "^"}
-STYLE = {
-    "font.size": 9.5,
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.6,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "text.color": INK,
-    "legend.frameon": False,
-}
+from overbar.bench.drawing import BLUE, COLOURS, GREY, INK, MARKERS, RED, saved
 
 
 def save(path, series, past, future, fits, labels):
@@ -47,7 +26,7 @@ def save(path, series, past, future, fits, labels):
     labels : dict of str
         What to call the frameworks.
     """
-    with _saved(path) as figure:
+    with saved(path) as figure:
         grid = figure.add_gridspec(2, 2, height_ratios=(1.15, 1), width_ratios=(1.25, 1))
         _record(figure.add_subplot(grid[0, :]), series, future)
         _zoom(figure.add_subplot(grid[1, 0]), series, past, future)
@@ -72,24 +51,11 @@ def save_length_scales(path, inputs, matter, long, scales, predicted, fits, labe
     fits, labels
         As for `save`.
     """
-    with _saved(path) as figure:
+    with saved(path) as figure:
         grid = figure.add_gridspec(2, 2, height_ratios=(1.15, 1), width_ratios=(1.25, 1))
         _scales(figure.add_subplot(grid[0, :]), inputs, matter, long, scales, labels)
         _predictions(figure.add_subplot(grid[1, 0]), *predicted)
         _fits(figure.add_subplot(grid[1, 1]), fits, labels)
-
-
-@contextlib.contextmanager
-def _saved(path):
-    """A figure that is saved when it is drawn."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10.5, 7.2), dpi=150, layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
-        yield figure
-        figure.savefig(path)
 
 
 def _scales(axes, inputs, matter, long, scales, labels):

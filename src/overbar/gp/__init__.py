@@ -6,10 +6,21 @@ library the arrays belong to, to any order.
 """
 
 from overbar.gp._fit import GPFit, gp_fit
-from overbar.gp._kernels import RBF, Kernel, Linear, Matern, Periodic, Polynomial, Product, RationalQuadratic, Sum
+from overbar.gp._kernels import (
+    RBF,
+    Constant,
+    Kernel,
+    Linear,
+    Matern,
+    Periodic,
+    Polynomial,
+    Product,
+    RationalQuadratic,
+    Sum,
+)
 from overbar.gp._likelihood import GPPrediction, gp_log_marginal_likelihood, gp_predict
 
 __all__ = [
-    "RBF", "GPFit", "GPPrediction", "Kernel", "Linear", "Matern", "Periodic", "Polynomial", "Product",
+    "RBF", "Constant", "GPFit", "GPPrediction", "Kernel", "Linear", "Matern", "Periodic", "Polynomial", "Product",
     "RationalQuadratic", "Sum", "gp_fit", "gp_log_marginal_likelihood", "gp_predict",
 ]  # fmt: skip

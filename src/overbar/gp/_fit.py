@@ -16,7 +16,7 @@ import numpy as np
 from overbar._containers import Given, Leaves
 from overbar._front import NUMPY
 from overbar._gradients import value_and_grad
-from overbar._namespace import front
+from overbar._namespace import front, namespace
 from overbar._primitive import dtype_name
 from overbar.gp._likelihood import gp_log_marginal_likelihood
 
@@ -24,6 +24,9 @@ __all__ = ["FITTING", "Fitting", "GPFit", "gp_fit"]
 
 #: by how much, as a factor, a parameter may move away from where it starts, in either direction
 RANGE = 1e5
+
+#: how near to the logarithm of a bound that of a parameter is at it
+AT_BOUND = 1e-6
 
 #: what SciPy says where a line search finds no lower value
 GAVE_UP = 2
@@ -63,7 +66,7 @@ class GPFit(NamedTuple):
         The log marginal likelihood there, of all outputs together.
     converged : bool
     message : str
-        What the optimiser says about the end.
+        What the optimiser says about the end, and which parameters ended at a bound: the data would have them beyond.
     iterations, evaluations : int
     failures : int
         How many of the evaluations found a covariance that is not positive definite, and stepped back.
@@ -184,7 +187,7 @@ def gp_fit(
         for constant in constants:
             all_arrays.append(next(arrays) if constant is None else constant)
         likelihoods = gp_log_marginal_likelihood(X, y, *given(all_arrays), mean=mean)
-        return known.xp.sum(likelihoods) / -count
+        return namespace(likelihoods).sum(likelihoods) / -count
 
     def begin():
         loss([like_data(starts[i]) for i in free])
@@ -213,9 +216,11 @@ def gp_fit(
     found = iter(objective.parameters(objective.best))
     arrays = [like_data(next(found)) if constant is None else constant for constant in constants]
     evaluations = len(objective.values) + objective.failures
-    return GPFit(
-        *given(arrays), -count * value, result.success, str(result.message), done, evaluations, objective.failures
-    )
+    message = str(result.message)
+    at_bounds = (np.abs(objective.best[:, None] - ranges) <= AT_BOUND).any(-1)
+    if ended := [leaves.paths[i] for i, at in zip(free, objective.split(at_bounds), strict=True) if at.any()]:
+        message += f"; at a bound: {', '.join(ended)}"
+    return GPFit(*given(arrays), -count * value, result.success, message, done, evaluations, objective.failures)
 
 
 class _Objective:
@@ -228,9 +233,12 @@ class _Objective:
         self.best = np.concatenate([np.ravel(np.log(x)) for x in starts])
         self.values, self.failures = [], 0
 
+    def split(self, theta):
+        """What belongs to each parameter."""
+        return [part.reshape(shape) for part, shape in zip(np.split(theta, self.ends), self.shapes, strict=True)]
+
     def parameters(self, theta):
-        parts = np.split(np.exp(theta), self.ends)
-        return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return self.split(np.exp(theta))
 
     def __call__(self, theta):
         arrays = self.parameters(theta)

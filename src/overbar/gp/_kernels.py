@@ -16,8 +16,8 @@ from overbar import rules
 from overbar._namespace import namespace
 
 __all__ = [
-    "RBF", "Kernel", "Linear", "Matern", "Periodic", "Polynomial", "Product", "RationalQuadratic", "Sum", "variances",
-    "with_noise",
+    "RBF", "Constant", "Kernel", "Linear", "Matern", "Periodic", "Polynomial", "Product", "RationalQuadratic", "Sum",
+    "variances", "with_noise",
 ]  # fmt: skip
 
 
@@ -29,7 +29,8 @@ def option(default):
 class Kernel:
     """A covariance function. ``k(X)`` is the covariance matrix of the rows of X, ``k(X, X2)`` that of rows of X with
     rows of X2, ``k.diagonal(X)`` the variances at the rows of X, without the matrix, and ``k.noisy(X, noise)`` the
-    matrix with noise on its diagonal. ``k1 + k2`` and ``k1 * k2`` are kernels.
+    matrix with noise on its diagonal. ``k1 + k2`` and ``k1 * k2`` are kernels; a positive number among them stands for
+    `Constant`, and ``sum([k1, k2])`` adds kernels up.
 
     Functions of this package take any callable instead that has the first two forms. They need its variances for those
     of predictions, and take them from the whole of ``k(X)`` where it has no ``diagonal``. A class with parameters of
@@ -59,24 +60,41 @@ class Kernel:
                 object.__setattr__(self, field.name, np.asarray(value, float))
 
     def noisy(self, X, noise):
-        return rules.add_diagonal(self(X), noise)
+        return self(X) if noise is None else rules.add_diagonal(self(X), noise)
 
     def __add__(self, other):
-        return Sum(self, other) if callable(other) else NotImplemented
+        return _combined(Sum, self, other)
 
     def __mul__(self, other):
-        return Product(self, other) if callable(other) else NotImplemented
+        return _combined(Product, self, other)
 
     def __radd__(self, other):
-        return Sum(other, self) if callable(other) else NotImplemented
+        if type(other) is int and other == 0:  # where Python's sum begins
+            return self
+        return _combined(Sum, other, self)
 
     def __rmul__(self, other):
-        return Product(other, self) if callable(other) else NotImplemented
+        return _combined(Product, other, self)
+
+
+def _combined(pair, first, second):
+    """The sum or the product of two kernels, one of which may be a number."""
+    both = []
+    for kernel in (first, second):
+        if isinstance(kernel, (int, float)) and not isinstance(kernel, bool):
+            if not kernel > 0:
+                word = "added to" if pair is Sum else "multiplied by"
+                raise ValueError(f"a kernel is {word} {kernel}, and covariance functions are not negative or zero.")
+            kernel = Constant(kernel)
+        elif not callable(kernel):
+            return NotImplemented
+        both.append(kernel)
+    return pair(*both)
 
 
 def with_noise(kernel: Any, X: Any, noise: Any) -> Any:
     """``kernel(X)`` with noise on its diagonal, an array (..., n, n)."""
-    return kernel.noisy(X, noise) if hasattr(kernel, "noisy") else rules.add_diagonal(kernel(X), noise)
+    return kernel.noisy(X, noise) if hasattr(kernel, "noisy") else Kernel.noisy(kernel, X, noise)
 
 
 def variances(kernel: Any, X: Any) -> Any:
@@ -104,9 +122,13 @@ class _Stationary(_Pair):
     """One of differences of inputs: the variance is the same everywhere."""
 
     def diagonal(self, X):
-        # it has the batch dimensions of the variance
-        xp, v = namespace(X), self.variance
-        return xp.zeros_like(xp.sum(X, axis=-1)) + (v[..., None] if _has_dimensions(v) else v)
+        return _variance(self.variance, X)
+
+
+def _variance(v, X):
+    """v for each row of X, in the batch dimensions of both."""
+    xp = namespace(X)
+    return xp.zeros_like(xp.sum(X, axis=-1)) + (v[..., None] if _has_dimensions(v) else v)
 
 
 def _has_dimensions(x):
@@ -234,6 +256,33 @@ class Periodic(_Stationary):
 
     def _given(self):
         return (self.lengthscale, self.period, self.variance), {}
+
+
+@dataclass(frozen=True, eq=False)
+class Constant(Kernel):
+    """The same covariance v of all inputs: in a sum that of an unknown constant, in a product a factor.
+
+    Attributes
+    ----------
+    variance : float or array
+        Positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from overbar import gp
+    >>> (2.0 * gp.RBF(1.0) + 0.5)(np.array([[0.0], [1.0]])).round(3)
+    array([[2.5  , 1.713],
+           [1.713, 2.5  ]])
+    """
+
+    variance: Any = 1.0
+
+    def __call__(self, X, X2=None):
+        return self.diagonal(X)[..., None] + _variance(0.0, X if X2 is None else X2)[..., None, :]
+
+    def diagonal(self, X):
+        return _variance(self.variance, X)
 
 
 @dataclass(frozen=True, eq=False)

@@ -148,7 +148,7 @@ def _by_columns(loop, L, E):
     if not L[0].all():
         return _cleared(np.full_like(L, np.nan, np.result_type(L, E)))
     columns = (np.ascontiguousarray(A.T, np.result_type(L, E)) for A in (L, E))
-    return np.ascontiguousarray(loop(*columns).T)
+    return loop(*columns).T
 
 
 @banded_tangent.implemented_by(when=lambda L, E: L.size >= MANY, available=_compiled.available)
@@ -205,16 +205,43 @@ def pbtrs(cb, B, *, lower):
 
 @kernel("(p,n),(n,k),(n,k)->(p,n)", "=")
 def pbtrs_cotangent(L, X, B_bar):
-    """The band L̄ = −band(B̄ (Lᴴ X)ᴴ + X (Lᴴ B̄)ᴴ), a diagonal at a time. Corners of L are not read."""
-    L_bar = np.zeros(L.shape, np.result_type(L, X, B_bar))
-    p, n = L.shape
+    """The band L̄ = −band(B̄ (Lᴴ X)ᴴ + X (Lᴴ B̄)ᴴ). Corners of L are not read."""
+    (p, n), kind = L.shape, np.result_type(L, X, B_bar)
+    by = _by_windows if X.shape[1] >= 4 or n < 4096 else _by_diagonals  # one makes copies, the other many calls
+    L_bar = np.zeros((p, n), kind)
+    L_bar[: min(p, n)] = by(L[: min(p, n)], X, B_bar, kind)
+    return without_corners(L_bar, p - 1, 0, out=L_bar)
+
+
+def _by_windows(L, X, B_bar, kind):
+    """Column j of L meets the rows j to j + p − 1 of X and B̄: a product of small matrices for each j."""
+    p, k = len(L), X.shape[1]
+    rows = np.zeros((X.shape[0] + p - 1, 2 * k), kind)
+    rows[: len(X), :k], rows[: len(X), k:] = B_bar, X
+    windows = np.lib.stride_tricks.sliding_window_view(rows, p, axis=0)
+    # a corner of L may hold anything, and meets a row of zeros
+    below = without_corners(L, p - 1, 0, out=np.empty_like(L, kind)).T[:, :, None]
+    V = np.conj(windows @ np.conj(below))  # conj(Lᴴ B̄), conj(Lᴴ X)
+    V = np.concatenate([V[:, k:], V[:, :k]], axis=1)
+    return -(windows.transpose(0, 2, 1) @ V)[..., 0].T
+
+
+def _by_diagonals(L, X, B_bar, kind):
+    (p, n), L_bar = L.shape, np.zeros(L.shape, kind)
     pairs = []
     for P, Q in ((B_bar, X), (X, B_bar)):
-        V = np.zeros_like(L_bar, shape=(n, Q.shape[1]))  # Lᴴ Q
-        for d in range(min(p, n)):
+        V = np.zeros((n, Q.shape[1]), kind)  # Lᴴ Q
+        for d in range(p):
             V[: n - d] += np.conj(L[d, : n - d, None]) * Q[d:]
         pairs.append((P, np.conj(V, out=V)))
-    for d in range(min(p, n)):
+    for d in range(p):
         for P, V in pairs:
             L_bar[d, : n - d] -= np.einsum("jk,jk->j", P[d:], V[: n - d])
     return L_bar
+
+
+@pbtrs_cotangent.implemented_by(when=lambda L, X, B_bar: L.size * X.shape[1] >= MANY, available=_compiled.available)
+def _(L, X, B_bar):
+    kind = np.result_type(L, X, B_bar)
+    columns = (np.ascontiguousarray(A.T, kind) for A in (L, X, B_bar))  # LAPACK's factors are stored so already
+    return _compiled.loops("cholesky").solution_cotangent(*columns).T

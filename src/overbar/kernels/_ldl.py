@@ -49,8 +49,11 @@ def ldl_order(pivots):
             raise np.linalg.LinAlgError(
                 f"pivot {k + 1} is {pivots[k]}, which belongs to no factorisation. Take those that ldl_factor returns."
             )
-        perm[[i, j]] = perm[[j, i]]
-        rows[[i, j], :k] = rows[[j, i], :k]
+        if i != j:
+            perm[[i, j]] = perm[[j, i]]
+            rows[[i, j], :k] = rows[[j, i], :k]
         double[k] = two
         k += 1 + two
-    return perm, rows, rows.argsort(0), double
+    back = np.empty_like(rows)
+    np.put_along_axis(back, rows, np.arange(n)[:, None], 0)
+    return perm, rows, back, double

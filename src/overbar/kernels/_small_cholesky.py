@@ -1,4 +1,4 @@
-"""The reverse rule of the Cholesky decompositions of many small matrices.
+"""The Cholesky decompositions of many small matrices, and their reverse rule: by compiled loops, where there is numba.
 
 May import NumPy, `compiled` and `kernel` of the kernels.
 """
@@ -10,22 +10,63 @@ import numpy as np
 from overbar.kernels import _compiled
 from overbar.kernels._kernel import kernel
 
-#: The largest matrices for which the loop is faster than products and triangular solves, and the fewest numbers for
-#: which that is worth a compiler.
+#: The largest matrices for which the loops are faster than LAPACK, products and triangular solves, and the fewest
+#: numbers for which that is worth a compiler.
 LARGEST, FEWEST = 64, 4096
 
 
-def for_loops(L):
-    """Whether `cholesky_cotangent` can take a stack of factors, and is faster than the rule in words."""
-    shape = L.shape
+def for_loops(A):
+    """Whether the kernels of this file can take a stack of matrices, and are faster than words."""
+    shape = A.shape
     if len(shape) < 3 or None in shape or not 0 < shape[-1] <= LARGEST or math.prod(shape) < FEWEST:
         return False
-    return str(L.dtype).endswith(("float32", "float64")) and _compiled.available()
+    dtype = getattr(A.dtype, "name", str(A.dtype))
+    return dtype.endswith(("float32", "float64")) and _compiled.available()
+
+
+@kernel("(n,n)->(n,n),()", "=i", stacked=True)
+def small_cholesky(A):
+    """The lower Cholesky factors of real matrices, whose lower triangles are read, and for each 0; 1 where it has none,
+    or one that is not finite, and what stands there is no factor. By numba alone: `for_loops` says where.
+
+    Column by column: Lⱼⱼ is the root of what is left of Aⱼⱼ, Aⱼⱼ − Σₖ Lⱼₖ² for k < j, and Lᵢⱼ = (Aᵢⱼ − Σₖ Lᵢₖ Lⱼₖ)/Lⱼⱼ.
+    """
+    loops, count = _compiled.loops("small"), len(A)
+    (A,) = _filled(loops.LANES, A)
+    A, upper = _rows(A)
+    L, failed = np.empty(A.shape, A.dtype), np.empty(len(A), np.int64)
+    loops.decomposition(A, upper, L, failed)
+    return L[:count], failed[:count]
 
 
 @kernel("(n,n),(n,n)->(n,n)", stacked=True)
-def cholesky_cotangent(L, L_bar):
+def small_cholesky_cotangent(L, L_bar):
     """Ā from the lower triangles of real L and L̄, each entry beside the diagonal half of the bar of both. By numba
-    alone: `for_loops` says where."""
-    dtype = np.result_type(L, L_bar)
-    return _compiled.loops("cholesky").cotangent(*(np.ascontiguousarray(A, dtype) for A in (L, L_bar)))
+    alone: `for_loops` says where.
+
+    The reverse sweep of `small_cholesky`, the last column first. A column of the factor has its bar from every line in
+    which it stood; divided by the pivot it is twice a column of Ā, which is symmetric:
+
+        Āᵢⱼ = (L̄ᵢⱼ/2 − Σₖ Āᵢₖ Lₖⱼ)/Lⱼⱼ    for i ≥ j, the sum over k > j.
+
+    (This is the unblocked algorithm of Murray 2016, section 4.1, with the sums gathered: an entry of Ā is written
+    once.) n³/3 multiplications, as many as the function has flops.
+    """
+    loops, dtype, count = _compiled.loops("small"), np.result_type(L, L_bar), len(L)
+    L, L_bar = _filled(loops.LANES, L.astype(dtype, copy=False), L_bar.astype(dtype, copy=False))
+    (L, upper), (L_bar, upper_bar) = _rows(L), _rows(L_bar)
+    return loops.cotangent(L, upper, L_bar, upper_bar, np.empty(L.shape, dtype))[:count]
+
+
+def _filled(least, *stacks):
+    """The stacks, the last matrix repeated where there are fewer than that."""
+    count = len(stacks[0])
+    return [A if count >= least else np.concatenate([A, *[A[-1:]] * (least - count)]) for A in stacks]
+
+
+def _rows(A):
+    """A stack without gaps, and whether it has the transposes: those of a transposed stack are there already."""
+    turned = A.mT
+    if turned.flags.c_contiguous and not A.flags.c_contiguous:
+        return turned, True
+    return np.ascontiguousarray(A), False

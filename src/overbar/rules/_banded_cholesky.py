@@ -296,7 +296,7 @@ def _(X_bar, X, cb, b, *, lower):
     b_bar = once(lambda: cho_solve_banded(cb, X_bar, lower=lower))
 
     def cb_bar():
-        if library.on_the_host(cb) and library.may_write(cb, X, X_bar):
+        if library.may_compute(cb, X, X_bar):
             (bar,) = library.compute(pbtrs_cotangent, cb if lower else _lower(cb), X, b_bar())
             return bar if lower else _upper(bar)
         L = _without_corners(cb) if lower else _lower(cb)

@@ -1,14 +1,16 @@
 """The Cholesky decomposition, by the rules of Murray (2016), "Differentiation of the Cholesky decomposition",
 arXiv:1602.07527.
 
-May import `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, `rules.failing` and `rules.halving`.
+May import `overbar._namespace`, `overbar._primitive`, `overbar.kernels`, `rules.failing`, `rules.halving` and
+`rules.many_small`.
 """
 
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
-from overbar.kernels._small_cholesky import cholesky_cotangent, for_loops
+from overbar.kernels._small_cholesky import for_loops, small_cholesky, small_cholesky_cotangent
 from overbar.rules._failing import what_on_error
 from overbar.rules._halving import by_size, split_at
+from overbar.rules._many_small import are_quicker_otherwise, as_stacks, reverse_in_vectors
 
 
 @primitive("(n,n)->(n,n)", hermitian=("A",))
@@ -91,7 +93,7 @@ def cholesky(A, *, upper=False, on_error="raise"):
     >>> L[:, 0, 0], np.isnan(L).any((-2, -1))
     (array([ 2., nan,  3.]), array([False,  True, False]))
     """
-    L = namespace(A).cholesky(A, argument="A", on_error=what_on_error("cholesky", on_error))
+    L = factor(A, on_error=what_on_error("cholesky", on_error))
     return mH(L) if upper else L
 
 
@@ -103,6 +105,16 @@ def _(L_bar, L, A, *, upper, on_error):
 @cholesky.jvp
 def _(L, A, *, upper, on_error):
     return (lambda A_dot: mH(forward(mH(L), A_dot)) if upper else forward(L, A_dot),)
+
+
+def factor(A, argument="A", on_error="raise"):
+    """`Words.cholesky`, of many small matrices by a compiled loop, where there is one and nobody watches."""
+    library = front(A)
+    if for_loops(A) and library.may_compute(A):
+        L, failed = library.compute(small_cholesky, A)
+        if not library.may_hold(failed > 0):
+            return L  # else LAPACK, too, has its say, and the library its error
+    return library.xp.cholesky(A, argument=argument, on_error=on_error)
 
 
 def forward_symbolic(L, A_dot):
@@ -171,8 +183,10 @@ def reverse(L, L_bar):
     """The same, on blocks where L is large; of many small matrices by a compiled loop, where there is one and nobody
     watches."""
     library = front(L, L_bar)
-    if for_loops(L) and library.on_the_host(L) and library.may_write(L, L_bar):
-        return library.compute(cholesky_cotangent, L, L_bar)[0]
+    if for_loops(L) and library.may_compute(L, L_bar):
+        return library.compute(small_cholesky_cotangent, L, L_bar)[0]
+    if len(L.shape) > 2 and are_quicker_otherwise(L, L_bar):
+        return as_stacks(reverse_in_vectors, reverse_symbolic, L, L_bar)
     return by_size(reverse_recursive, L, L_bar)
 
 

@@ -1,13 +1,15 @@
 """Gaussian densities, from a covariance matrix, from its Cholesky factor, or of low rank plus a diagonal; how far one
 Gaussian is from another.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values` and `rules.positive_definite`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.cholesky`, `rules.equal_values` and
+`rules.positive_definite`.
 """
 
 import math
 
 from overbar._namespace import mH, mT, namespace
 from overbar._primitive import once, primitive
+from overbar.rules._cholesky import factor
 from overbar.rules._equal_values import hermitian_part
 from overbar.rules._positive_definite import inverse_with_factor, solve_with_factor, summed_product
 
@@ -99,7 +101,7 @@ def gaussian_logpdf(y, mean, K):
     """
     xp = namespace(K)
     r = (y - mean)[..., None]
-    L = xp.cholesky(K, argument="K")
+    L = factor(K, argument="K")
     z = xp.solve_triangular(L, r, upper=False)
     alpha = xp.solve_with_factor(K, L, r, z)
     return _logpdf(xp, z[..., 0], L), alpha[..., 0], L

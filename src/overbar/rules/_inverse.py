@@ -1,11 +1,12 @@
 """Inverses and systems of equations: A⁻¹, A⁻¹B, and what Gaussian processes want of A⁻¹.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values`, `rules.failing`,
+May import `overbar._namespace`, `overbar._primitive`, `rules.cholesky`, `rules.equal_values`, `rules.failing`,
 `rules.positive_definite` and `rules.triangular`.
 """
 
 from overbar._namespace import mH, mT, namespace
 from overbar._primitive import once, primitive
+from overbar.rules._cholesky import factor
 from overbar.rules._equal_values import hermitian_part
 from overbar.rules._failing import what_on_error
 from overbar.rules._positive_definite import inverse_of_factor, inverse_with_factor, solve_with_factor, summed_product
@@ -275,7 +276,7 @@ def _inner(xp, X, Y):
 def _by_cholesky(A, B):
     """The factor L of A, tr(Bᴴ A⁻¹ B) and A⁻¹ B."""
     xp = namespace(A)
-    L = xp.cholesky(A)
+    L = factor(A)
     half = xp.solve_triangular(L, B, upper=False)
     return L, _squares(xp, half), xp.solve_with_factor(A, L, B, half)
 

@@ -134,7 +134,7 @@ def _permuted(A, p):
 def product_of(X, Y, lower):
     """X Y for triangular matrices of one kind, by halves: half of the flops of a product of full matrices, and less."""
     xp, n = namespace(X), X.shape[-1]
-    if n is None or n <= halving.BASE:
+    if n is None or n <= halving.base(X):
         return X @ Y
     one, two = slice(0, n // 2), slice(n // 2, n)
     X11, X22, Y11, Y22 = X[..., one, one], X[..., two, two], Y[..., one, one], Y[..., two, two]

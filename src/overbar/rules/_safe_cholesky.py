@@ -9,7 +9,7 @@ import numpy as np
 
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
-from overbar.rules._cholesky import forward, reverse
+from overbar.rules._cholesky import factor, forward, reverse
 from overbar.rules._failing import what_on_error
 
 #: the most tries: so many powers of ten are in the precision of no dtype
@@ -110,7 +110,7 @@ def safe_cholesky(A, *, jitter=None, max_tries=5, upper=False, on_error="raise")
     def climb(L, used, failed, rungs):
         def on():
             c, *higher = rungs
-            tried = xp.cholesky(A + c * xp.eye_like(A), on_error="nan")
+            tried = factor(A + c * xp.eye_like(A), on_error="nan")
             still = failed & without_factor(tried)
             return climb(
                 xp.where(failed[..., None, None], tried, L),
@@ -121,7 +121,7 @@ def safe_cholesky(A, *, jitter=None, max_tries=5, upper=False, on_error="raise")
 
         return known.choose(~failed, lambda: (L, used, failed), on, wait) if rungs else (L, used, failed)
 
-    L = xp.cholesky(A, on_error="nan")
+    L = factor(A, on_error="nan")
     L, used, failed = climb(L, xp.zeros_like(xp.sum(xp.abs(xp.diagonal(L)), axis=-1)), without_factor(L), ladder)
     nan = math.nan * xp.ones_like(used)
     used = xp.where(failed, nan, used)

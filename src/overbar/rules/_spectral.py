@@ -10,7 +10,7 @@ import operator
 
 import numpy as np
 
-from overbar._namespace import front, mH, namespace
+from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import primitive
 from overbar.rules._equal_values import from_eigen, hermitian_part
 from overbar.rules._scalars import NODES
@@ -97,7 +97,9 @@ class _Pairs:
         xp, safe = self.xp, self.xp.where(self.equal, self.xp.ones_like(self.gap), self.gap)
         fx, fy = self.ends(0)
         quotient = (fx - fy) / safe
-        mean = sum(c * self.between(1, t) for t, c in NODES)
+        # the nodes lie symmetrically: one at 1 − t for a pair is one at t for the pair the other way round
+        half = sum(c * self.between(1, t) for t, c in NODES if t < 1 / 2)
+        mean = half + mT(half)
         slope_x, slope_y = self.slopes
         size = xp.abs(fx) + xp.abs(fy) + xp.abs(self.x * slope_x) + xp.abs(self.y * slope_y)
         rounding = 8 * xp.eps(self.w) * size / xp.abs(safe)
