@@ -78,9 +78,16 @@ def ideal_bytes(n: int, workers: int, itemsize: int = 8) -> float:
 
 
 def measure(
-    client: Any, n: int, tile: int, dimensions: int = 4, seed: int = 0, during: Callable[[], None] | None = None
+    client: Any,
+    n: int,
+    tile: int,
+    dimensions: int = 4,
+    seed: int = 0,
+    during: Callable[[], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
-    """Value and gradient at n points on the workers of a client. `during` is called as soon as they compute."""
+    """Value and gradient at n points on the workers of a client. `during` is called as soon as they compute; `progress`
+    again and again until they have, with the number of tasks that are done and of those that there are."""
     from distributed.diagnostics.plugin import SchedulerPlugin
 
     class Count(SchedulerPlugin):
@@ -100,6 +107,9 @@ def measure(
     futures = client.compute(list(_flat(graph(X, y, parameters, tile))))
     if during is not None:
         during()
+    while progress is not None and not all(future.done() for future in futures):
+        progress(*client.run_on_scheduler(_done))
+        time.sleep(0.2)
     value, *bars = client.gather(futures)
     seconds = time.perf_counter() - started
     pid, cpu = client.run_on_scheduler(_process)
@@ -138,6 +148,12 @@ def _process():
 
 def _count(dask_scheduler):
     return dask_scheduler.plugins["overbar-tasks"].count
+
+
+def _done(dask_scheduler):
+    plugin = dask_scheduler.plugins["overbar-tasks"]
+    plugin.most = max(getattr(plugin, "most", 0), len(dask_scheduler.tasks))  # they are forgotten when they are done
+    return plugin.count, plugin.most
 
 
 def _warm():
