@@ -209,8 +209,15 @@ def _in_whole_batch(message, batch):
     return message[: match.start()] + f" (matrix {place} of the batch)" + message[match.end() :]
 
 
-def _part(outputs, which, mirrored):
-    return outputs[which].T.copy() if mirrored else outputs[which]
+class _Part(NamedTuple):
+    """One of the chunks that a task gives, or its transpose."""
+
+    which: int
+    mirrored: bool
+
+    def __call__(self, outputs):
+        part = outputs if isinstance(outputs, np.ndarray) else outputs[self.which]
+        return part.T.copy() if self.mirrored else part
 
 
 def _mirrored(A):
@@ -297,13 +304,16 @@ class Blocks:
         for k, spec in enumerate(self.specs):
             name, tasks = f"{token}-{k}", []
             for key, found in places[k].items():
-                parts = []
+                parts = {(which, mirrored) for _, which, mirrored in found}
+                terms = [Ref((base, *index)) for index, _, _ in found]
+                if len(parts) == 1:  # of all tasks the same
+                    tasks += summed(name, (name, *key), terms, _Part(*parts.pop()))
+                    continue
+                terms = []
                 for index, which, mirrored in found:
-                    whole = (name, *key) if len(found) == 1 else (f"{name}-part", *index, which, mirrored)
-                    tasks.append(Task(whole, _part, Ref((base, *index)), which, mirrored))
-                    parts.append(Ref(whole))
-                if len(parts) > 1:
-                    tasks += summed(name, (name, *key), parts)
+                    terms.append(Ref((f"{name}-part", *index, which, mirrored)))
+                    tasks.append(Task(terms[-1].key, _Part(which, mirrored), Ref((base, *index))))
+                tasks += summed(name, (name, *key), terms)
             outputs.append(array(name, tasks, [common], spec.chunks, spec.dtype))
             outputs[-1].is_hermitian = any(give.mirror for give in self.gives if give.array == k)
         return tuple(outputs)
@@ -388,8 +398,10 @@ class _OfBatch(Blocks):
 def batched(primitive, arrays, options):
     """The function by chunks that a primitive is for such arrays; None where a core dimension is in several chunks."""
     cores = primitive.signature.inputs
-    if primitive.signature.whole or any(isinstance(value, da.Array) for value in options.values()):
+    if any(isinstance(value, da.Array) for value in options.values()):
         return None
+    if primitive.signature.whole:
+        return _in_one_task(primitive, arrays, options)
     for A, core in zip(arrays, cores, strict=True):
         if any(len(sizes) != 1 for sizes in A.chunks[A.ndim - len(core) :]):
             return None
@@ -416,6 +428,19 @@ def batched(primitive, arrays, options):
     )  # fmt: skip
     op.batch = tuple(batch)
     return op
+
+
+def _in_one_task(primitive, arrays, options):
+    """A function of whole arrays, each of which is in one chunk; None where one is not."""
+    if any(size != 1 for A in arrays for size in A.numblocks):
+        return None
+    inputs = [Spec(A.chunks, A.dtype) for A in arrays]
+    outputs = primitive.apply(NUMPY, [np.ones(A.shape, A.dtype) for A in arrays], options, True)[1]
+    specs = [Spec(tuple((n,) for n in out.shape), out.dtype) for out in outputs]
+    takes, gives = ([Map((None,) * len(spec.chunks), k) for k, spec in enumerate(of)] for of in (inputs, specs))
+    hidden, residuals = primitive.differentiable - primitive.public, primitive.outputs - primitive.differentiable
+    g = Of(primitive, options)
+    return _OfBatch(primitive.name, g, ((),), takes, gives, (inputs, specs), hidden, residuals, keeps=True)
 
 
 def _common(arrays, leads, ndim, axis):

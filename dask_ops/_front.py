@@ -85,11 +85,14 @@ class DaskFront(Front):
         given = ", ".join(
             f"{primitive.argument(i)} of shape {A.shape} in chunks {A.chunks}" for i, A in enumerate(arrays)
         )
+        if primitive.signature.whole:
+            what, remedy = "of an array in several chunks", "Give each array one chunk, A.rechunk(-1)"
+        else:
+            what = "by tiles of a matrix"
+            remedy = "Give each matrix one chunk (batch dimensions may have many), A.rechunk({-2: -1, -1: -1})"
         return NoTiles(
-            f"{primitive.name} is not computed by tiles of a matrix: there is no way by tiles for {error}. It got "
-            f"{given}. "
-            "Give each matrix one chunk (batch dimensions may have many), A.rechunk({-2: -1, -1: -1}), or compute it, "
-            "A.compute()."
+            f"{primitive.name} is not computed {what}: there is no way by tiles for {error}. It got {given}. {remedy}, "
+            "or compute it, A.compute()."
         )
 
     def recorded(self, primitive, arrays, options):

@@ -39,30 +39,28 @@ def zeros(name: str, i: int, j: int, shape: tuple[int, int], dtype: Any) -> Task
     return Task((name, i, j), np.zeros, shape, dtype)
 
 
-def _sum(*terms):
-    total = terms[0] + terms[1]
+def _sum(take, *terms):
+    total = take(terms[0]) if len(terms) == 1 else take(terms[0]) + take(terms[1])
     for x in terms[2:]:
-        total += x
+        total += take(x)
     return total
 
 
-def summed(name: str, key: Any, terms: Sequence[Any]) -> list[Task]:
-    """Tasks that add arrays, given by references, as a tree in a fixed order, and put the sum under a key."""
+def _itself(x):
+    return x
+
+
+def summed(name: str, key: Any, terms: Sequence[Any], take: Any = _itself) -> list[Task]:
+    """Tasks that add ``take(x)`` of what references give, as a tree in a fixed order, and put the sum under a key."""
     tasks: list[Task] = []
     level = 0
     while len(terms) > FAN:
         found = []
         for start in range(0, len(terms), FAN):
-            some = terms[start : start + FAN]
-            if len(some) == 1:
-                found.append(some[0])
-                continue
-            tasks.append(Task((f"{name}-sum", *key[1:], level, start), _sum, *some))
+            tasks.append(Task((f"{name}-sum", *key[1:], level, start), _sum, take, *terms[start : start + FAN]))
             found.append(Ref(tasks[-1].key))
-        terms, level = found, level + 1
-    if len(terms) == 1:
-        return [*tasks, Alias(key, terms[0])]
-    return [*tasks, Task(key, _sum, *terms)]
+        terms, level, take = found, level + 1, _itself
+    return [*tasks, Task(key, _sum, take, *terms)]
 
 
 def refuse_unknown(A: da.Array, error: Any) -> None:

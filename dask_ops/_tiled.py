@@ -108,17 +108,32 @@ class _Chain:
         self.tasks.append(Task(key, function, *args))
         return Ref(key)
 
-    def add(self, key: tuple[Any, ...], C: Any, shape: Any, scale: Any, pairs: Sequence[Any], last: Any = None) -> Any:
-        """A reference to C + scale Σ op(A) op(B), for pairs (form, A, B) of references, in this order. The tile is
-        `last`, if there is one, or one of its own."""
+    def add(
+        self,
+        key: tuple[Any, ...],
+        C: Any,
+        shape: Any,
+        scale: Any,
+        pairs: Sequence[Any],
+        *,
+        first: Any = None,
+        then: Any = None,
+        of: Sequence[Any] = (),
+    ) -> Any:
+        """The tile of this key: C + scale Σ op(A) op(B), for pairs (form, A, B) of references, in this order.
+
+        The first task calls ``first[0](C, *first[1:])``, where that is given, and the last one ``then[0](sum, *of,
+        *then[1:])``: a task more for each would cost the scheduler as much as the products do."""
         scale = complex(scale) if self.dtype.kind == "c" else float(scale)
-        for start in range(0, len(pairs), PRODUCTS):
+        for start in range(0, max(1, len(pairs)), PRODUCTS):
             some = pairs[start : start + PRODUCTS]
-            own = last if last is not None and start + PRODUCTS >= len(pairs) else (f"{self.name}-sum", *key, start)
+            end = start + PRODUCTS >= len(pairs)
+            own = (self.name, *key) if end else (f"{self.name}-sum", *key, start)
             tiles = [tile for _, *both in some for tile in both]
-            C = self.put(own, _tiles.added, C, shape, self.dtype, scale, tuple(form for form, *_ in some), *tiles)
-        if not pairs and last is not None:
-            C = self.put(last, _tiles.added, C, shape, self.dtype, scale, ())
+            forms = tuple(form for form, *_ in some)
+            last = (then, of) if end else (None, ())
+            C = self.put(own, _tiles.step, C, first, shape, self.dtype, scale, forms, last[0], *tiles, *last[1])
+            first = None
         return C
 
 
@@ -135,17 +150,13 @@ def cholesky(A: da.Array, argument: str = "A") -> da.Array:
     chain = _Chain(name, A.dtype)
     for j in range(len(sizes)):
         for i in range(j, len(sizes)):
-            C = chain.put(
-                (f"{name}-of", i, j), _tiles.checked, Ref((A.name, i, j)), argument, starts[i], starts[j], i == j
-            )
             pairs = [("nh", Ref((name, i, k)), Ref((name, j, k))) for k in range(j)]
-            C = chain.add((i, j), C, (sizes[i], sizes[j]), -1, pairs)
+            first = (_tiles.checked, argument, starts[i], starts[j], i == j)
             if i == j:
-                chain.put((name, j, j), _tiles.factor, C, argument, starts[j])
+                then, of = (_tiles.factor, argument, starts[j]), ()
             else:
-                chain.put(
-                    (name, i, j), _tiles.solved, Ref((name, j, j)), C, False, False, True, False, starts[j], False
-                )
+                then, of = (_tiles.divided, False, False, True, False), [Ref((name, j, j))]
+            chain.add((i, j), Ref((A.name, i, j)), (sizes[i], sizes[j]), -1, pairs, first=first, then=then, of=of)
         chain.tasks += [zeros(name, i, j, (sizes[i], sizes[j]), A.dtype) for i in range(j)]
     L = array(name, chain.tasks, [A], A.chunks, A.dtype)
     L.is_lower = True
@@ -162,17 +173,15 @@ def bar_of_factor(L: da.Array, L_bar: da.Array) -> da.Array:
     sizes, dtype = L.chunks[0], np.result_type(L, L_bar)
     name = named("cholesky-bar", L, L_bar)
     both = f"{name}-both"
-    chain = _Chain(name, dtype)
+    chain = _Chain(both, dtype)
     N = len(sizes)
     for j in reversed(range(N)):
         for i in reversed(range(j, N)):
             pairs = [("hn", Ref((both, m, i)), Ref((L.name, m, j))) for m in reversed(range(i + 1, N))]
             pairs += [("nn", Ref((both, i, p)), Ref((L.name, p, j))) for p in reversed(range(j + 1, i + 1))]
-            C = chain.add((i, j), Ref((L_bar.name, i, j)), (sizes[i], sizes[j]), -1, pairs)
-            if i == j:
-                chain.put((both, j, j), _tiles.bar_of_diagonal, Ref((L.name, j, j)), C)
-            else:
-                chain.put((both, i, j), _tiles.solved, Ref((L.name, j, j)), C, False, False, False, False, 0, False)
+            then = (_tiles.bar_of_diagonal,) if i == j else (_tiles.divided, False, False, False, False)
+            C = Ref((L_bar.name, i, j))
+            chain.add((i, j), C, (sizes[i], sizes[j]), -1, pairs, then=then, of=[Ref((L.name, j, j))])
             chain.put((name, i, j), _halved, Ref((both, i, j)))
             if i != j:
                 chain.put((name, j, i), _adjoint, Ref((name, i, j)))
@@ -206,11 +215,9 @@ def tangent_of_factor(L: da.Array, A_dot: da.Array) -> da.Array:
                 pairs.append(("nh", Ref((L.name, i, k)), Ref((name, j, k))))
             if i > j:
                 pairs.append(("nh", Ref((L.name, i, j)), Ref((name, j, j))))
-            C = chain.add((i, j), Ref((A_dot.name, i, j)), (sizes[i], sizes[j]), -1, pairs)
-            if i == j:
-                chain.put((name, j, j), _tiles.tangent_of_diagonal, Ref((L.name, j, j)), C)
-            else:
-                chain.put((name, i, j), _tiles.solved, Ref((L.name, j, j)), C, False, False, True, False, 0, False)
+            then = (_tiles.tangent_of_diagonal,) if i == j else (_tiles.divided, False, False, True, False)
+            C = Ref((A_dot.name, i, j))
+            chain.add((i, j), C, (sizes[i], sizes[j]), -1, pairs, then=then, of=[Ref((L.name, j, j))])
         chain.tasks += [zeros(name, i, j, (sizes[i], sizes[j]), dtype) for i in range(j)]
     L_dot = array(name, chain.tasks, [L, A_dot], L.chunks, dtype)
     L_dot.is_lower = True
@@ -227,28 +234,30 @@ def inverse_of_factor(L: da.Array, weight: da.Array | None = None) -> da.Array:
     sizes, N = L.chunks[0], len(L.chunks[0])
     name = named("inverse", L, weight)
     inverse = f"{name}-factor"
-    chain = _Chain(name, L.dtype)
+    chain = _Chain(inverse, L.dtype)
     for i in range(N):
         chain.put((inverse, i, i), _tiles.inverse_of_triangle, Ref((L.name, i, i)))
         for j in range(i):
             pairs = [("nn", Ref((L.name, i, k)), Ref((inverse, k, j))) for k in range(j, i)]
-            C = chain.add((0, i, j), None, (sizes[i], sizes[j]), -1, pairs)
-            chain.put((inverse, i, j), _tiles.solved, Ref((L.name, i, i)), C, False, True, False, False, 0, False)
+            then = (_tiles.divided, False, True, False, False)
+            chain.add((i, j), None, (sizes[i], sizes[j]), -1, pairs, then=then, of=[Ref((L.name, i, i))])
+    tasks, chain = chain.tasks, _Chain(name, L.dtype)
     for i in range(N):
         for j in range(i + 1):
             pairs = [("hn", Ref((inverse, k, i)), Ref((inverse, k, j))) for k in range(i, N)]
-            C = chain.add((1, i, j), None, (sizes[i], sizes[j]), 1, pairs)
-            weights = () if weight is None else (Ref((weight.name, 0, 0)),)
-            chain.put((name, i, j), _finished, i == j, C, *weights)
+            then = None if weight is None and i != j else (_finished, i == j)
+            of = () if weight is None else [Ref((weight.name, 0, 0))]
+            chain.add((i, j), None, (sizes[i], sizes[j]), 1, pairs, then=then, of=of)
             if i != j:
                 chain.put((name, j, i), _adjoint, Ref((name, i, j)))
-    found = array(name, chain.tasks, [L] if weight is None else [L, weight], L.chunks, L.dtype)
+    found = array(name, tasks + chain.tasks, [L] if weight is None else [L, weight], L.chunks, L.dtype)
     found.is_hermitian = True
     return found
 
 
-def _finished(diagonal, C, *weight):
+def _finished(C, *weight_and_diagonal):
     """Hermitian to the last bit, and weighted."""
+    *weight, diagonal = weight_and_diagonal
     if diagonal:
         C = (C + _adjoint(C)) / 2
     return C * weight[0].astype(C.dtype) if weight else C
@@ -295,10 +304,8 @@ def solve_triangular(
                 other = Ref((name, k, c)) if left else Ref((name, c, k))
                 pairs.append((f"{form}n", tile, other) if left else (f"n{form}", other, tile))
             shape = (chunks[0][place[0]], chunks[1][place[1]])
-            C = chain.add(place, Ref((B.name, *place)), shape, -1, pairs)
-            chain.put(
-                (name, *place), _tiles.solved, Ref((A.name, i, i)), C, upper, left, adjoint, unitriangular, starts[i]
-            )
+            then = (_tiles.divided, upper, left, adjoint, unitriangular, starts[i])
+            chain.add(place, Ref((B.name, *place)), shape, -1, pairs, then=then, of=[Ref((A.name, i, i))])
     return array(name, chain.tasks, [A, B], chunks, dtype)
 
 
@@ -329,7 +336,7 @@ def add_product(C: da.Array | None, A: da.Array, B: da.Array, scale: Any = 1) ->
                 right = (Q.name, k, j) if how2 == "n" else (Q.name, j, k)
                 pairs.append((how + how2, Ref(left), Ref(right)))
             start = None if C is None else Ref((C.name, i, j))
-            chain.add((i, j), start, (chunks[0][i], chunks[1][j]), scale, pairs, last=(name, i, j))
+            chain.add((i, j), start, (chunks[0][i], chunks[1][j]), scale, pairs)
     return array(name, chain.tasks, [P, Q] if C is None else [P, Q, C], chunks, dtype)
 
 

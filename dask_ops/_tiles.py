@@ -15,7 +15,17 @@ from scipy.linalg import blas, lapack
 from overbar._messages import bad_minor, not_finite
 from overbar.rules._cholesky import forward, reverse
 
-__all__ = ["added", "bar_of_diagonal", "checked", "factor", "inverse_of_triangle", "solved", "tangent_of_diagonal"]
+__all__ = [
+    "added",
+    "bar_of_diagonal",
+    "checked",
+    "divided",
+    "factor",
+    "inverse_of_triangle",
+    "solved",
+    "step",
+    "tangent_of_diagonal",
+]
 
 _GEMM = {"f": blas.sgemm, "d": blas.dgemm, "F": blas.cgemm, "D": blas.zgemm}
 _TRSM = {"f": blas.strsm, "d": blas.dtrsm, "F": blas.ctrsm, "D": blas.ztrsm}
@@ -24,6 +34,16 @@ _POTRF = {"f": lapack.spotrf, "d": lapack.dpotrf, "F": lapack.cpotrf, "D": lapac
 
 def _stored(A, dtype=None):
     return np.require(A, dtype, requirements=("C", "A"))
+
+
+def step(C, first, shape, dtype, scale, forms, then, *tiles):
+    """A task of a chain: `added`, after ``first[0](C, *first[1:])`` and before ``then[0](sum, *others, *then[1:])``, of
+    the tiles behind those of the products."""
+    if first is not None:
+        C = first[0](C, *first[1:])
+    if forms or C is None:
+        C = added(C, shape, dtype, scale, forms, *tiles)
+    return C if then is None else then[0](C, *tiles[2 * len(forms) :], *then[1:])
 
 
 def added(C, shape, dtype, scale, forms, *tiles):
@@ -93,17 +113,22 @@ def solved(T, B, upper, left, adjoint, unitriangular, row, check=True):
     return trsm(1.0, T.T, B.T, side=int(left), lower=int(upper), trans_a=how, diag=int(unitriangular)).T
 
 
+def divided(B, T, upper, left, adjoint, unitriangular, row=None):
+    """`solved`, where a zero on the diagonal is looked for if it is said which row is the first."""
+    return solved(T, B, upper, left, adjoint, unitriangular, row, check=row is not None)
+
+
 def inverse_of_triangle(T):
     """T⁻¹ of a lower tile on the diagonal."""
     return np.tril(solved(T, np.eye(len(T), dtype=T.dtype), False, True, False, False, 0, check=False))
 
 
-def bar_of_diagonal(L, L_bar):
+def bar_of_diagonal(L_bar, L):
     """Twice the bar of a tile on the diagonal, for its Cholesky factor: `overbar.cholesky`'s rule."""
     return 2 * reverse(_stored(L), _stored(L_bar, L.dtype))
 
 
-def tangent_of_diagonal(L, A_dot):
+def tangent_of_diagonal(A_dot, L):
     """The tangent of the factor of a tile on the diagonal, of whose tangent only the lower triangle is right."""
     A_dot = _stored(A_dot, L.dtype)
     low = np.tril(A_dot, -1)

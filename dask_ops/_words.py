@@ -179,8 +179,10 @@ class DaskWords(Words):
         return _tiled.fill_diagonal(A, d)
 
     def subset(self, A, index, ndim):
-        index = index if isinstance(index, tuple) else (index,)
-        return A[(slice(None),) * (A.ndim - ndim) + index]
+        index = [_numbers(i) for i in (index if isinstance(index, tuple) else (index,))]
+        if sum(isinstance(i, np.ndarray) for i in index) > 1:
+            raise NoTiles("an index by several arrays")
+        return A[(*[slice(None)] * (A.ndim - ndim), *index)]
 
     def put_back(self, B, index, shape, batch):
         index = index if isinstance(index, tuple) else (index,)
@@ -214,6 +216,17 @@ class DaskWords(Words):
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         return _tiled.solve_triangular(A, B, upper, left, adjoint, unitriangular)
+
+
+def _numbers(i):
+    """An entry of an index, with a mask as the places where it holds: else a size would not be known."""
+    if isinstance(i, list):
+        i = np.asarray(i)
+    if not isinstance(i, np.ndarray):
+        return i
+    if i.ndim > 1:
+        raise NoTiles("an index by an array of several dimensions")
+    return np.flatnonzero(i) if i.dtype == bool else i
 
 
 def _no_word(name):

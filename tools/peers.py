@@ -5,8 +5,9 @@
 
 Each step is the loss and its gradient, in double precision; the figure is how many times as much CPU time it takes
 without the line. The two are timed by turns in one process, and the least time of each counts: what else a machine does
-makes a step slower, and never faster. `--save` writes the tables into the page. May import NumPy,
-`overbar`, and the frameworks, the fronts and the libraries inside functions; a library that is not there is left out.
+makes a step slower, and never faster. `--save` writes the tables into the page. May import NumPy, `overbar`,
+`tools.marked`, and the frameworks, the fronts and the libraries inside functions; a library that is not there is left
+out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
-import re
 import time
 import warnings
 from collections.abc import Callable
@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from overbar.bench.harness import environment, package_version
+from tools.marked import saved
 
 ROUNDS = 9
 #: A step is called so many times in a row that it takes as long as this, in seconds.
@@ -291,19 +292,6 @@ def case_framework(library):
     return next(case.framework for case in CASES if case.library == library)
 
 
-def saved(page, library, lines):
-    """The page with other lines between the marks of a library."""
-    begin, end = f"<!-- figures of {library}: python -m tools.peers -->", f"<!-- end of {library} -->"
-    text = page.read_text(encoding="utf-8")
-    body = "\n".join(lines).strip()
-    found, count = re.subn(
-        f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n\n{body}\n\n{end}", text, flags=re.DOTALL
-    )
-    if not count:
-        raise SystemExit(f"{page} has no marks for {library}: {begin} and {end}")
-    page.write_text(found, encoding="utf-8")
-
-
 def main():
     libraries = list(dict.fromkeys(case.library for case in CASES))
     parser = argparse.ArgumentParser(prog="python -m tools.peers", description=__doc__.partition("\n")[0])
@@ -322,7 +310,7 @@ def main():
             print(line, flush=True)
             lines.append(line)
         if arguments.save:
-            saved(arguments.save, library, lines)
+            saved(arguments.save, f"figures of {library}", lines, "python -m tools.peers")
 
 
 if __name__ == "__main__":

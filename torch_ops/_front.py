@@ -1,7 +1,7 @@
 """PyTorch's front: how a primitive is called, recorded and given to compilers there.
 
 May import torch, array-api-compat, `overbar` and the neighbours below it: `_words`, `_function`, `_graphs`, `_blocks`,
-`_host`, `_watching`, `_internals`, `_originals`.
+`_host`, `_threads`, `_watching`, `_internals`, `_originals`.
 """
 
 import functools
@@ -21,6 +21,7 @@ from torch_ops._blocks import as_one_op
 from torch_ops._function import adopt, record
 from torch_ops._graphs import in_graph, key_of
 from torch_ops._internals import is_any_autocast_enabled, level_of, set_forward_mode, unpack_dual
+from torch_ops._threads import alone
 from torch_ops._watching import are_plain, transformed, watched
 from torch_ops._words import TorchWords, failure_of, first_failure
 
@@ -146,7 +147,12 @@ class TorchFront(Front):
 
     def as_one(self, function, *arrays):
         if not torch.compiler.is_compiling():
-            return function(*arrays, out=self.buffer(*arrays))
+            threads = alone(arrays[0].shape[-1], arrays[0].device)
+            try:
+                return function(*arrays, out=self.buffer(*arrays))
+            finally:
+                if threads:
+                    torch.set_num_threads(threads)
         # the graphs of torch.export hold PyTorch's own ops
         if torch.is_grad_enabled() or transformed(arrays) or torch.compiler.is_exporting():
             return function(*arrays)

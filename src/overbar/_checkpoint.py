@@ -59,14 +59,19 @@ def _is_traced(x):
 
 
 def _refuse_frameworks(name, tree):
-    remedies = {"torch_ops": "torch.utils.checkpoint.checkpoint", "tf_ops": "tf.recompute_grad"}
+    inside = "There, use {}: overbar's primitives work inside it."
+    remedies = {
+        "torch_ops": inside.format("torch.utils.checkpoint.checkpoint"),
+        "tf_ops": inside.format("tf.recompute_grad"),
+        "dask_ops": "Leave it out: Dask's workers write what they have no room for to their disks.",
+    }
     for x in _apart(tree, lambda entry: hasattr(entry, "dtype"))[0]:
-        library = front(x)
+        library = front(bare(x))
         package = type(library).__module__.partition(".")[0]
         if package in remedies:
             raise TypeError(
                 f"overbar.{name} is for the sweeps in NumPy and got an array of {library.name}, whose tape it does not "
-                f"know. There, use {remedies[package]}: overbar's primitives work inside it."
+                f"know. {remedies[package]}"
             )
 
 

@@ -1,7 +1,7 @@
 """Containers of arrays: nested dicts, lists, tuples and dataclasses of them.
 
-May import NumPy, `overbar._front` and `_traced`. A model has its parameters in such containers. Their arrays and
-numbers, the leaves, are the arguments of a sweep, and what comes back is put into the same containers.
+May import NumPy, `overbar._front`, `_namespace` and `_traced`. A model has its parameters in such containers. Their
+arrays and numbers, the leaves, are the arguments of a sweep, and what comes back is put into the same containers.
 """
 
 from __future__ import annotations

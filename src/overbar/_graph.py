@@ -1,8 +1,8 @@
 """The graph of a computation: its quantities, how they depend on each other, and their dots and bars.
 
-May import NumPy, `overbar._front`, `_layout`, `_primitive`, `_sweep`, `_containers` and `_traced`. For looking at, as
-the lecture note draws it: a node is a quantity, an edge says which quantity was computed from which, and by which
-primitive.
+May import NumPy, `overbar._front`, `_namespace`, `_layout`, `_primitive`, `_sweep`, `_containers` and `_traced`. For
+looking at, as the lecture note draws it: a node is a quantity, an edge says which quantity was computed from which,
+and by which primitive.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from overbar._containers import Given, Leaves
 from overbar._front import NUMPY
 from overbar._layout import drawn
+from overbar._namespace import known_front
 from overbar._primitive import Primitive
 from overbar._sweep import pull_along, push_along, push_call, trace
 from overbar._traced import Traced, bare, without_constants
@@ -335,6 +336,9 @@ def _is_array(x):
             "graph: an argument is an array whose derivative is being traced, by a sweep around the graph. A graph is "
             "of numbers: make it outside of the function."
         )
+    library = known_front(x)
+    if library is not None and library is not NUMPY and library.swept:
+        raise TypeError(f"graph: an argument is an array of {library.name}. A graph is of numbers: compute it first.")
     return isinstance(x, (float, complex)) or (isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc")
 
 

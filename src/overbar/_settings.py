@@ -17,8 +17,8 @@ SMALLEST, LARGEST = 8, 16384
 
 
 def path() -> Path:
-    """The file of measured sizes: what OVERBAR_SETTINGS names (os.devnull for none), or ``overbar/settings.json`` where the system keeps a
-    user's settings."""
+    """The file of measured sizes: what OVERBAR_SETTINGS names (os.devnull for none), or ``overbar/settings.json`` where
+    the system keeps a user's settings."""
     if given := os.environ.get("OVERBAR_SETTINGS"):
         return Path(given)
     home = os.environ.get("APPDATA") or os.environ.get("XDG_CONFIG_HOME")

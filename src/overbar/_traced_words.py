@@ -389,9 +389,9 @@ class _TraceFront(NumpyFront):
 
     def project(self, bar, array, primitive, i):
         bar = super().project(bar, array, primitive, i)
-        if type(bar) is Traced and type(bar.value) not in _ARRAYS:  # an array of a library that may know more of it
-            if bar.tape is None:
-                return lifted(front(bar.value).project(bar.value, bare(array), primitive, i))
+        if type(bar) is Traced and bar.tape is None and type(bar.value) not in _ARRAYS:
+            # of a library that may know more of it
+            return lifted(front(bar.value).project(bar.value, bare(array), primitive, i))
         return bar
 
     def as_one(self, function, *arrays):

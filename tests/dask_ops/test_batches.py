@@ -73,6 +73,29 @@ def test_value_and_reverse_rule(name, batch):
     assert any(max(A.numblocks, default=1) > 1 for A in found) or not any(A.ndim for A in found)
 
 
+#: what rearranges an array in ways that do not go by chunks: refused of several
+OF_ONE_CHUNK = {("embed", 1), ("reshape", 0), ("subset", 2)}
+
+
+@pytest.mark.parametrize("size", [-1, 2], ids=["in one chunk", "in several"])
+@pytest.mark.parametrize("name", [name for name, primitive in REGISTRY.items() if primitive.signature.whole])
+def test_functions_of_whole_arrays(name, size):
+    primitive = REGISTRY[name]
+    for k, case in enumerate(draw_cases(primitive)):
+        f = called(primitive, case.options)
+        arrays = [da.from_array(A, chunks=size) for A in case.arrays]
+        if size == 2 and (name, k) in OF_ONE_CHUNK:
+            with pytest.raises(NotImplementedError):
+                f(*arrays)
+            continue
+        value, pull = overbar.vjp(f, *case.arrays)
+        bars = bars_of(value, np.random.default_rng(0))
+        found, pulled = overbar.vjp(f, *arrays)
+        computed = dask.compute(*as_list(found), *pulled(bars))
+        for A, wanted in zip(computed, [*as_list(value), *pull(bars)], strict=True):
+            close(A, wanted, 1e-13)
+
+
 def test_second_derivatives_and_forward_mode(sample):
     primitive = sample.primitive
     if primitive.signature.whole:

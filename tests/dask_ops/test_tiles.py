@@ -1,6 +1,7 @@
 """Matrices in tiles: values, both rules and second derivatives are NumPy's; and what they cost. May import Dask."""
 
 import functools
+import re
 import warnings
 
 import numpy as np
@@ -174,7 +175,7 @@ def tasks(*arrays):
     return len(keys)
 
 
-@pytest.mark.parametrize("count", [4, 8, 12])
+@pytest.mark.parametrize("count", [6, 8, 12])
 def test_a_likelihood_takes_no_more_tasks_than_it_may(count):
     n = 20 * count
     X, y = da.from_array(np.arange(2.0 * n).reshape(n, 2), chunks=(20, 2)), da.ones(n, chunks=20)
@@ -268,8 +269,8 @@ def test_the_leading_minor_is_counted_over_the_whole_matrix(order):
     with pytest.raises(np.linalg.LinAlgError) as caught:
         overbar.cholesky(in_tiles(A)).compute()
     assert str(caught.value) == message
+    y = da.ones(N, chunks=TILE)
     with pytest.raises(np.linalg.LinAlgError, match=rf"argument K .*order {order} "):
-        y = da.ones(N, chunks=TILE)
         overbar.gaussian_logpdf(y, 0 * y, in_tiles(A)).compute()
 
 
@@ -315,9 +316,8 @@ def test_sizes_that_are_not_known_are_refused():
 @pytest.mark.parametrize("name", ["svd", "eigh", "qr", "inv", "logdet", "expm", "lu", "schur", "sqrtmh"])
 def test_what_has_no_way_by_tiles_is_refused_by_name(name):
     A = in_tiles(definite(np.float64))
-    with pytest.raises(
-        NotImplementedError, match=rf"^{name} is not computed by tiles.*rechunk\(\{{-2: -1, -1: -1\}}\)"
-    ):
+    remedy = re.escape("A.rechunk({-2: -1, -1: -1})")
+    with pytest.raises(NotImplementedError, match=rf"^{name} is not computed by tiles.*{remedy}"):
         getattr(overbar, name)(A)
     found = dask.compute(getattr(overbar, name)(A.rechunk({-2: -1, -1: -1})))[0]
     wanted = getattr(overbar, name)(definite(np.float64))
@@ -333,7 +333,7 @@ def test_a_batch_of_tiles_is_refused():
 
 def test_shapes_and_dtypes_are_looked_at_before_anything_is_computed():
     A = da.from_array(np.ones((4, 3)), chunks=2)
-    with pytest.raises(np.linalg.LinAlgError, match="argument A of shape .* is not square"):
+    with pytest.raises(np.linalg.LinAlgError, match=r"argument A of shape .* is not square"):
         overbar.cholesky(A)
     with pytest.raises(TypeError, match="argument A has dtype int64"):
         overbar.cholesky(da.from_array(np.eye(4, dtype=int), chunks=2))

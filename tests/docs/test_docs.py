@@ -36,6 +36,7 @@ BLOCKS = {
     "README.md": 10,
     "CONTRIBUTING.md": 5,
     "docs/conventions.md": 9,
+    "docs/dask_users.md": 7,
     "docs/derivations.md": 4,
     "docs/design.md": 1,
     "docs/distributed.md": 4,

@@ -242,7 +242,7 @@ BELOW = {
     "gp": {"_containers", "_front", "_gradients", "_namespace", "_primitive", "rules"},
     "_checkpoint": {"_namespace", "_primitive", "_sweep", "_containers", "_traced"},
     "_layout": set(),
-    "_graph": {"_front", "_layout", "_primitive", "_sweep", "_containers", "_traced"},
+    "_graph": {"_front", "_namespace", "_layout", "_primitive", "_sweep", "_containers", "_traced"},
     "verify": {"_front", "_namespace", "_primitive", "rules"},
     "torch_ops": {*FRONT, "_containers"},
     "tf_ops": FRONT,

@@ -26,7 +26,8 @@ HERE = Path(__file__).resolve().parent
 CONTENTS = {
     "Guides": [
         *("docs/numpy_users.md", "docs/pytorch_users.md", "docs/tensorflow_users.md"),
-        *("docs/gaussian_processes.md", "docs/distributed.md", "docs/peers.md", "docs/writing_a_rule.md"),
+        *("docs/dask_users.md", "docs/gaussian_processes.md", "docs/distributed.md", "docs/scale.md"),
+        *("docs/peers.md", "docs/writing_a_rule.md"),
     ],
     "Reference": [
         *("docs/ops.md", "docs/functions.md", "functions/index.md", "docs/rules.md", "docs/conventions.md"),

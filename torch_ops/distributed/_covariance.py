@@ -15,7 +15,7 @@ import torch
 from overbar._containers import Given, Leaves
 from overbar.gp._kernels import with_noise
 from torch_ops._front import TORCH
-from torch_ops.distributed._functions import backward_of, forward_of, same
+from torch_ops.distributed._functions import backward_of, forward_of, same, same_bar
 from torch_ops.distributed._layout import DTYPES, BlockCyclic, DistributedMatrix
 from torch_ops.distributed._together import agreed, on_all_ranks
 
@@ -37,19 +37,24 @@ class _Tiles(torch.autograd.Function):
 
         def compute():
             part = None
-            for rows, columns, entries in layout.tiles_of(torch.arange(layout.numbers)):
+            for rows, columns, place in layout.places():
                 tile = _tile(layout, function, name, rows, columns, tensors)
                 if part is None:
                     part = layout.empty(tile.dtype)
                 elif tile.dtype != part.dtype:
                     raise TypeError(f"{name}: the function returns tiles of {tile.dtype} and of {part.dtype}.")
-                start = entries[0, 0].item()
-                part[start : start + tile.numel()] = tile.reshape(-1)
+                part[place] = tile.reshape(-1)
             return part
 
         part = agreed(layout.grid, layout.device, name, compute)
-        dtypes = [dtype for dtype in layout.grid.gathered(None if part is None else part.dtype) if dtype is not None]
-        return layout.empty(dtypes[0]) if part is None else part
+        # a rank without tiles learns the dtype from the others
+        found = torch.tensor([part is not None and part.dtype == dtype for dtype in DTYPES], device=layout.device)
+        found = layout.grid.total(found.to(torch.int64), "MAX").tolist()
+        if sum(found) > 1:
+            raise TypeError(
+                f"{name}: the function returns tiles of {DTYPES[0]} on a rank and of {DTYPES[1]} on another."
+            )
+        return layout.empty(DTYPES[found.index(1)]) if part is None else part
 
     @backward_of
     def backward(ctx, bar):
@@ -121,7 +126,7 @@ def matrix(layout: BlockCyclic, function: Callable[..., Any], *arguments: Any) -
     return _matrix("matrix", layout, function, arguments)
 
 
-def _matrix(name, layout, function, arguments):
+def _matrix(name, layout, function, arguments, check=lambda: None):
     leaves = Leaves(lambda x, path: isinstance(x, torch.Tensor))
     builders = [leaves.collect(x, f"argument {i}") for i, x in enumerate(arguments)]
 
@@ -134,7 +139,7 @@ def _matrix(name, layout, function, arguments):
         ("what requires a gradient", [x.requires_grad for x in leaves.values]),
         ("torch.is_grad_enabled()", torch.is_grad_enabled()),
     ]
-    agreed(layout.grid, layout.device, name, lambda: None, shared)
+    agreed(layout.grid, layout.device, name, check, shared)
     tensors = same(layout, name, *zip(leaves.paths, leaves.values, strict=True))
     return DistributedMatrix(layout, _Tiles.apply(layout, whole, name, *tensors))
 
@@ -164,20 +169,22 @@ def covariance(layout: BlockCyclic, kernel: Any, X: torch.Tensor, noise: Any = 0
     """
     if not isinstance(layout, BlockCyclic):
         raise TypeError(f"covariance: argument layout is a {type(layout).__name__} and must be a BlockCyclic.")
-    if not callable(kernel):
-        raise TypeError(
-            f"covariance: argument kernel is a {type(kernel).__name__}, and must be callable: overbar.gp.RBF(2.0)."
-        )
-    if not isinstance(X, torch.Tensor) or X.ndim != 2 or len(X) != layout.n:
-        found = f"has shape {tuple(X.shape)}" if isinstance(X, torch.Tensor) else f"is a {type(X).__name__}"
-        raise ValueError(
-            f"covariance: argument X {found} and must be a tensor of {layout.n} rows, the size of the layout."
-        )
-    if isinstance(noise, torch.Tensor) and noise.shape not in ((), (1,), (layout.n,)):
-        raise ValueError(
-            f"covariance: argument noise has shape {tuple(noise.shape)}. It is a number, or one for each of the "
-            f"{layout.n} rows of X."
-        )
+
+    def check():
+        if not callable(kernel):
+            raise TypeError(
+                f"covariance: argument kernel is a {type(kernel).__name__}, and must be callable: overbar.gp.RBF(2.0)."
+            )
+        if not isinstance(X, torch.Tensor) or X.ndim != 2 or len(X) != layout.n:
+            found = f"has shape {tuple(X.shape)}" if isinstance(X, torch.Tensor) else f"is a {type(X).__name__}"
+            raise ValueError(
+                f"covariance: argument X {found} and must be a tensor of {layout.n} rows, the size of the layout."
+            )
+        if isinstance(noise, torch.Tensor) and noise.shape not in ((), (1,), (layout.n,)):
+            raise ValueError(
+                f"covariance: argument noise has shape {tuple(noise.shape)}. It is a number, or one for each of the "
+                f"{layout.n} rows of X."
+            )
 
     def tile(rows, columns, kernel, X, noise):
         if rows != columns:
@@ -185,7 +192,7 @@ def covariance(layout: BlockCyclic, kernel: Any, X: torch.Tensor, noise: Any = 0
         one_each = isinstance(noise, torch.Tensor) and noise.shape == (layout.n,)
         return with_noise(kernel, X[rows], noise[rows] if one_each else noise)
 
-    return _matrix("covariance", layout, tile, (kernel, X, noise))
+    return _matrix("covariance", layout, tile, (kernel, X, noise), check)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -214,6 +221,7 @@ class _Gather(torch.autograd.Function):
 
     @backward_of
     def backward(ctx, bar):
+        bar = same_bar(ctx.layout, "gather", bar)
         part = ctx.layout.empty(bar.dtype)
         for rows, columns, tile in ctx.layout.tiles_of(part):
             tile[...] = bar[rows, columns]

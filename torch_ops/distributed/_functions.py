@@ -74,6 +74,14 @@ def backward_of(method):
     return staticmethod(backward)
 
 
+def same_bar(layout, function, bar):
+    """The bar of what every rank has. On ranks with other ones, parts of a gradient would not fit."""
+    values = same_values(
+        layout.grid, layout.device, f"{function}, in backward", [("the derivative by its result", bar)]
+    )
+    return bar if values is None else values[0]
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Functions of parts
 
@@ -106,6 +114,7 @@ class _SolveTriangular(torch.autograd.Function):
     @backward_of
     def backward(ctx, X_bar):
         L, X = ctx.saved_tensors
+        X_bar = same_bar(ctx.layout, "solve_triangular", X_bar)
         B_bar = algorithms.solve(ctx.layout, L, X_bar, not ctx.adjoint)
         L_bar = None
         if ctx.needs_input_grad[1]:
@@ -129,6 +138,7 @@ class _LogDiagonal(torch.autograd.Function):
     @backward_of
     def backward(ctx, c_bar):
         (L,) = ctx.saved_tensors
+        c_bar = same_bar(ctx.layout, "logdet", c_bar)
         L_bar = torch.zeros_like(L)
         tiles = zip(ctx.layout.diagonals_of(L_bar), ctx.layout.diagonals_of(L), strict=True)
         for (_, bar), (_, tile) in tiles:
@@ -158,6 +168,7 @@ class _GaussianLogpdf(torch.autograd.Function):
     @backward_of
     def backward(ctx, c_bar):
         A, _, alpha = ctx.saved_tensors
+        c_bar = same_bar(ctx.layout, "gaussian_logpdf", c_bar)
         weighted, A_bar = alpha * c_bar, None
         if ctx.needs_input_grad[1]:
             A_bar, ctx.L = (_factor(ctx.layout, A) if ctx.L is None else ctx.L), None

@@ -48,7 +48,7 @@ class BlockCyclic:
     numbers : int
         How many entries this rank's part has: about n²/2 divided by the number of ranks.
     words : int
-        How many numbers this rank has exchanged with others so far, by any layout of the same object.
+        How many numbers this rank has got from others, or given away to be summed, since the layout was made.
 
     Raises
     ------
@@ -97,15 +97,6 @@ class BlockCyclic:
     def words(self) -> int:
         return self.grid.words
 
-    def like(self, other: Any) -> bool:
-        """Whether parts by another layout lie as those by this one."""
-        return self is other or (
-            isinstance(other, BlockCyclic)
-            and (self.n, self.block, self.device) == (other.n, other.block, other.device)
-            and self.grid.along_row.group is other.grid.along_row.group
-            and self.grid.along_column.group is other.grid.along_column.group
-        )
-
     # -- sizes and places
 
     def span(self, I: int) -> slice:
@@ -143,13 +134,19 @@ class BlockCyclic:
         """For each column of tiles on this rank its number, and the view of `panel`."""
         return [(J, self.panel(part, J)) for J in self.columns]
 
+    def places(self):
+        """For each tile of this rank the rows and the columns of the matrix, as slices, and where in a part it lies."""
+        for J in self.columns:
+            start, width = self.starts[J], self.size(J)
+            for I in self.rows_of(J):
+                stop = start + self.size(I) * width
+                yield self.span(I), self.span(J), slice(start, stop)
+                start = stop
+
     def tiles_of(self, part: torch.Tensor):
         """For each tile of a part the rows and the columns of the matrix, as slices, and a view of the tile."""
-        for J, panel in self.panels(part):
-            rows = self.rows_of(J)
-            for I in rows:
-                start = (I - rows.start) // self.grid.rows * self.block
-                yield self.span(I), self.span(J), panel[start : start + self.size(I)]
+        for rows, columns, place in self.places():
+            yield rows, columns, part[place].view(-1, columns.stop - columns.start)
 
     def diagonals_of(self, part: torch.Tensor):
         """For each tile of a part on the diagonal its number and a view of it."""

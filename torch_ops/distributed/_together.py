@@ -104,7 +104,8 @@ def same_values(grid, device, function, named):
             if not close:
                 raise ValueError(
                     f"{function}: {name} is not what it is on the first rank of the group. It must be the same on "
-                    "every rank: make it from one seed, or send it with torch.distributed.broadcast first."
+                    "every rank: make it from one seed, or send it with torch.distributed.broadcast first; and every "
+                    "rank calls backward of the same number."
                 )
 
     agreed(grid, device, function, check)

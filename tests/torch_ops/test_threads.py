@@ -1,0 +1,74 @@
+"""On a busy machine a rule of many steps runs in one thread, and PyTorch has its threads again afterwards. May import
+`torch_ops`."""
+
+import os
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torch_ops  # noqa: E402
+from tests.compare import close  # noqa: E402
+from torch_ops import _threads  # noqa: E402
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """For how many threads PyTorch is asked, one call after the other, on a machine that is busy. It has two."""
+    calls, before, given = [], torch.get_num_threads(), torch.set_num_threads
+    monkeypatch.setattr(_threads, "is_busy", lambda: True)
+    given(2)
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: calls.append(threads) or given(threads))
+    yield calls
+    given(before)
+
+
+def bar(n, scale=1.0):
+    X = np.random.default_rng(n).normal(size=(n, n))
+    A = torch.tensor(X @ X.T / n + np.eye(n), requires_grad=True)
+    (found,) = torch.autograd.grad((torch_ops.cholesky(A) * torch.tensor(scale * X)).sum(), A)
+    return found.numpy()
+
+
+def test_one_thread_and_then_as_many_as_before(asked, monkeypatch):
+    found = bar(200)
+    assert asked == [1, 2]
+    assert torch.get_num_threads() == 2
+    monkeypatch.setattr(_threads, "is_busy", lambda: False)
+    close(found, bar(200), 1e-13)
+    assert asked == [1, 2]
+
+
+def test_an_error_leaves_the_threads_as_they_were(asked, monkeypatch):
+    def failing(*arrays, out):
+        assert torch.get_num_threads() == 1
+        raise RuntimeError("no memory")
+
+    with pytest.raises(RuntimeError, match="no memory"):
+        torch_ops._front.TORCH.as_one(failing, torch.eye(100))
+    assert asked == [1, 2]
+
+
+@pytest.mark.parametrize("why", ["large", "many threads", "one thread", "deterministic", "small"])
+def test_where_all_threads_work(asked, monkeypatch, why):
+    n = 200
+    if why == "large":
+        monkeypatch.setattr(_threads, "LARGEST", 150)
+    elif why == "small":
+        n = 40  # one step
+    elif why == "deterministic":
+        monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+    else:
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 1 if why == "one thread" else _threads.MOST + 1)
+    bar(n)
+    assert asked == []
+
+
+def test_a_machine_is_busy_where_more_threads_want_to_run_than_it_has_cores(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    for load, expected in ((0.5, False), (4.4, False), (6.0, True)):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 1.0, 1.0))
+        assert _threads.is_busy() == expected
+    monkeypatch.delattr(os, "getloadavg")
+    assert not _threads.is_busy()
