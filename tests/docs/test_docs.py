@@ -220,7 +220,7 @@ def test_programs_exist():
 
 def test_commands_of_overbar_exist():
     named = set(commands("python -m overbar"))
-    assert named == {"demo", "check", "bench"}
+    assert named == {"demo", "check", "bench", "tune"}
     for command in sorted(named):
         result = run_python("-m", "overbar", command, "--help")
         assert result.returncode == 0, result.stderr
