@@ -163,6 +163,9 @@ def application():
         gp: Annotated[
             bool, typer.Option("--gp", help="A Gaussian process: value and gradient beside one Cholesky decomposition.")
         ] = False,
+        small: Annotated[
+            bool, typer.Option("--small", help="Many small matrices: value and gradient of a batch.")
+        ] = False,
         scaling: Annotated[
             bool, typer.Option("--scaling", help="Time against n, beside a matrix product; and peak memory.")
         ] = False,
@@ -171,7 +174,8 @@ def application():
             str | None,
             typer.Option(
                 help="Sizes, with commas between: 256,512,1024,2048; --every: 2,8,32,128,512; --rules: 500; "
-                "--structured: 2000; --gp: 1000,2000; --scaling: 64 to 4096; --models: 1, how many times as large."
+                "--structured: 2000; --gp: 1000,2000; --small: 4,8,16,32; --scaling: 64 to 4096; --models: 1, how many "
+                "times as large."
             ),
         ] = None,
         framework: Annotated[list[str] | None, frameworks] = None,
@@ -179,7 +183,9 @@ def application():
         device: Annotated[str, on_device] = "cpu",
         seconds: Annotated[
             float | None,
-            typer.Option(help="How long each comparison may take: 3 seconds; --gp: 5; --every: 1; others: 0.5."),
+            typer.Option(
+                help="How long each comparison may take: 3 seconds; --gp: 5; --every, --small: 1; others: 0.5."
+            ),
         ] = None,
         json: Annotated[Path | None, typer.Option(metavar="FILE", help="Save all that was measured here.")] = None,
         plot: Annotated[
@@ -195,8 +201,9 @@ def application():
         with --structured the functions of structured matrices beside SciPy's, and their rules beside them; with
         --models a Kalman filter, a Gaussian process and a network in NumPy, value and gradient beside the value; with
         --gp the log marginal likelihood of a Gaussian process and its gradient beside one bare Cholesky decomposition,
-        and beside the framework's own functions; with --scaling how time and memory grow with n. With --full all of
-        these, and a folder with the tables as text, all figures as JSON, and the picture.
+        and beside the framework's own functions; with --small Cholesky decompositions of thousands of small matrices,
+        and their logarithms; with --scaling how time and memory grow with n. With --full all of these, and a folder
+        with the tables as text, all figures as JSON, and the picture.
 
         PyTorch: the backward pass alone. TensorFlow: forward and gradient in a tf.function. NumPy, which has no
         gradient: the reverse rule against the function. Each also at n = 8, which shows what surrounds the rule. Both
@@ -212,6 +219,7 @@ def application():
             python -m overbar bench --structured
             python -m overbar bench --models
             python -m overbar bench --gp --sizes 1000,2000,4000
+            python -m overbar bench --small
             python -m overbar bench --scaling --plot scaling.png
             python -m overbar bench --full --output build/bench
         """
@@ -219,7 +227,8 @@ def application():
         from overbar.bench.frameworks import choose, how_to_add, use_device
 
         asked = {
-            "every": every, "rules": rules, "structured": structured, "models": models, "gp": gp, "scaling": scaling,
+            "every": every, "rules": rules, "structured": structured, "models": models, "gp": gp, "small": small,
+            "scaling": scaling,
         }  # fmt: skip
         names = [name for name, wanted in asked.items() if wanted]
         try:
@@ -227,8 +236,8 @@ def application():
             found = use_device(found, device)
             if len(names) + full > 1:
                 raise ValueError(
-                    "--every, --rules, --structured, --models, --gp, --scaling and --full are different tables: ask "
-                    "for one of them."
+                    "--every, --rules, --structured, --models, --gp, --small, --scaling and --full are different "
+                    "tables: ask for one of them."
                 )
             if full and (sizes is not None or json is not None or plot is not None):
                 raise ValueError("--full has sizes of its own, and saves all in --output.")

@@ -252,6 +252,10 @@ class Front:
         """Whether a rule may write into an array that it has computed itself, from these: as for `buffer`."""
         return False
 
+    def threads(self) -> int:
+        """How many threads a kernel may have that works on many matrices."""
+        return 1
+
     def compute(self, kernel: Any, *arrays: Any, **options: Any) -> tuple[Any, ...]:
         """All outputs of a kernel (`overbar.kernels`) as a tuple: what no word computes."""
         found = kernel(*(np.asarray(A) for A in arrays), **options)

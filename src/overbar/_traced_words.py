@@ -413,6 +413,14 @@ class _TraceFront(NumpyFront):
     def may_compute(self, *arrays):
         return False
 
+    def prefers_vectors(self, A, n, count):
+        A = bare(A)
+        return front(A).prefers_vectors(A, n, count)
+
+    def prefers_pieces(self, A, n):
+        A = bare(A)
+        return front(A).prefers_pieces(A, n)
+
     def compute(self, kernel, *arrays, **options):
         if any(map(moves, arrays)):
             raise TypeError(

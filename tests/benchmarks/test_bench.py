@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import overbar
 from overbar.__main__ import application
-from overbar.bench import cholesky, frameworks, overhead
+from overbar.bench import cholesky, frameworks, overhead, small
 from overbar.bench.cholesky import Job, Result
 from overbar.bench.harness import Comparison, Timing
 
@@ -182,3 +182,47 @@ def test_a_missing_framework_is_left_out_and_named(monkeypatch):
     result = run("--framework", "tf")
     assert result.exit_code == 2
     assert 'pip install "overbar[tf]"' in result.stderr
+
+
+# -- many small matrices -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "tf"])
+def test_both_sides_of_many_small_matrices_do_the_same(name):
+    for job in small.jobs([name], sizes=(60,)):
+        ours, others = (np.asarray(side()) for side in job.things())
+        assert ours.ndim == 3
+        # the naive derivative in float32 loses digits where eigenvalues are close
+        np.testing.assert_allclose(ours, others, rtol=1e-9, atol=1e-3 if job.names[1] == "naive" else 1e-12)
+
+
+def test_targets_of_many_small_matrices(monkeypatch):
+    def targets(dtype="float64"):
+        found = small.jobs(["numpy", "torch", "tf"], dtype=dtype)
+        return {job.framework: job.target for job in found if job.names[1] == "built-in"}
+
+    monkeypatch.setattr(small._compiled, "available", lambda: True)
+    assert targets() == {"numpy": 3.0, "torch": 5.0, "tf": 1.5}
+    monkeypatch.setattr(small._compiled, "available", lambda: False)
+    assert targets() == {"numpy": 1.0, "torch": 2.5, "tf": 1.5}
+    assert set(targets("float32").values()) == {None}
+    jobs = [job for job in small.jobs(["torch"]) if job.names[1] == "built-in"]
+    assert [job.what for job in jobs] == [
+        "10,000 × 4 × 4", "10,000 × 8 × 8", "10,000 × 16 × 16", "2,000 × 32 × 32",
+    ]  # fmt: skip
+
+
+def test_the_table_of_many_small_matrices():
+    result = run("--small", "--sizes", "100", "-f", "torch", "--seconds", "0.001")
+    assert result.exit_code == 0, result.output
+    for text in ("200 × 100 × 100", "Cholesky decompositions", "the logarithm of 2,000 matrices"):
+        assert text in " ".join(result.output.split())
+    assert "different tables" in run("--small", "--gp").output
+
+
+def test_what_is_said_of_targets_that_many_small_matrices_miss():
+    job = small.jobs(["torch"], (4,))[-1]
+    timings = {name: Timing(name, (1.0,) * 6) for name in job.names}
+    (line,) = small.reasons([Result(job, Comparison(timings))])
+    assert "eigenvalues" in line
+    assert small.reasons([]) == []

@@ -2,13 +2,15 @@
 `tests`."""
 
 import os
+import threading
+import time
 
 import numpy as np
 import pytest
 
 import overbar
 from overbar.kernels import _banded_cholesky as of_bands
-from overbar.kernels import _compiled
+from overbar.kernels import _compiled, _small_cholesky
 from overbar.kernels._banded_cholesky import banded_cotangent, banded_tangent, pbtrs_cotangent
 from overbar.kernels._small_cholesky import FEWEST, LARGEST, for_loops, small_cholesky, small_cholesky_cotangent
 from overbar.rules._cholesky import reverse_recursive
@@ -163,6 +165,70 @@ def test_one_matrix_without_a_derivative_leaves_the_others_theirs(n):
     lost = [2, 5, 7]
     assert not np.isfinite(A_bar[lost]).all((-2, -1)).any()
     np.testing.assert_array_equal(np.delete(A_bar, lost, 0), np.delete(expected, lost, 0))
+
+
+@needs_numba
+@pytest.mark.parametrize("n", [3, 16])
+def test_threads_compute_the_same(n, monkeypatch):
+    """Whatever part each of them takes, and however few matrices are left for the last."""
+    monkeypatch.setattr(_small_cholesky, "SHARED", 0)
+    monkeypatch.setattr(_small_cholesky, "PART", 20 * n**2)
+    A, L, L_bar = factors(123, n, "d", 0.0)
+    A[77, 1, 1] = -1
+    expected = *small_cholesky(A), *small_cholesky_cotangent(L, L_bar)
+    for threads in (2, 5):
+        found = *small_cholesky(A, threads=threads), *small_cholesky_cotangent(L, L_bar, threads=threads)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_parts_are_shared_among_threads():
+    """Each is computed once, those that begin late find less to do, and an error comes out where it belongs."""
+    done, names = [], set()
+
+    def compute(first):
+        done.append(first)
+        names.add(threading.get_ident())
+        time.sleep(2e-3)
+
+    _compiled.in_parts(compute, 100, 3, 4)
+    assert sorted(done) == list(range(0, 100, 3))
+    assert len(names) > 1
+    done.clear()
+    _compiled.in_parts(compute, 5, 5, 4)
+    assert done == [0]
+
+    def fails(first):
+        if first == 30:
+            raise ArithmeticError(f"at {first}")
+
+    for threads in (1, 3):
+        with pytest.raises(ArithmeticError, match="at 30"):
+            _compiled.in_parts(fails, 100, 3, threads)
+
+
+def test_a_thread_that_gets_no_core_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(_compiled._thread, "start_new_thread", lambda work, args: None)
+    done = []
+    _compiled.in_parts(done.append, 10, 2, 3)
+    assert done == [0, 2, 4, 6, 8]
+
+    def refuse(work, args):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_compiled._thread, "start_new_thread", refuse)
+    _compiled.in_parts(done.append, 4, 2, 3)
+    assert done[5:] == [0, 2]
+
+
+def test_how_many_threads_there_are(monkeypatch):
+    """As many as PyTorch has, but one beside other programs; NumPy's functions of batches have one."""
+    assert overbar.front(np.ones(1)).threads() == 1
+    library = overbar.front(torch.ones(1))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    for busy, threads in ((False, 5), (True, 1)):
+        monkeypatch.setattr(torch_ops._front, "is_busy", lambda busy=busy: busy)
+        assert library.threads() == threads
 
 
 def spoiled(A):

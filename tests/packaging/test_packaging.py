@@ -255,6 +255,7 @@ BELOW = {
         "_settings",
         "_namespace",
         "_primitive",
+        "kernels",
         "rules",
         "_sweep",
         "verify",

@@ -13,7 +13,7 @@ from types import ModuleType
 from rich.console import Console
 from rich.table import Table
 
-from overbar.bench import cholesky, cost, gp, models, overhead, report, scaling, structured
+from overbar.bench import cholesky, cost, gp, models, overhead, report, scaling, small, structured
 
 __all__ = ["KINDS", "CopyingConsole", "Plan", "plans", "run", "run_all"]
 
@@ -31,6 +31,7 @@ KINDS = {
     "cholesky": Kind(cholesky, 3.0),
     "scaling": Kind(scaling, 3.0),
     "gp": Kind(gp, 5.0),
+    "small": Kind(small, 1.0),
     "every": Kind(overhead, 1.0),
     "rules": Kind(cost, 0.5),
     "structured": Kind(structured, 0.5),

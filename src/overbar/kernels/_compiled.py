@@ -8,13 +8,15 @@ meets a dtype, which takes about a second, and stored on disk for the next proce
 
 from __future__ import annotations
 
+import _thread
 import functools
 import importlib
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["available", "compiled", "loops"]
+__all__ = ["available", "compiled", "in_parts", "loops"]
 
 #: Sums may be taken in another order, by wide vectors. NaN and infinity stay what they are.
 _REORDERED = {"reassoc", "contract", "nsz"}
@@ -47,3 +49,43 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return jit(cache=True)(function)
     except RuntimeError:  # there is no folder to store it in
         return jit()(function)
+
+
+def in_parts(compute: Callable[[int], None], count: int, step: int, threads: int) -> None:
+    """``compute(first)`` for first = 0, step, 2 step, ... below `count`, on so many threads: loops that let other
+    threads run, each for a part of an array.
+
+    Whichever thread is free takes the next part. One that gets no core, on a machine that is busy, takes none, and is
+    not waited for. There is no pool, which would have to survive a fork.
+    """
+    compute(0)  # by one thread, which compiles
+    starts, lock, errors = iter(range(step, count, step)), threading.Condition(), []
+    working = 0
+
+    def work():
+        nonlocal working
+        while True:
+            with lock:
+                start = None if errors else next(starts, None)
+                if start is None:
+                    return
+                working += 1
+            try:
+                compute(start)
+            except BaseException as error:  # it belongs to the thread that asked
+                errors.append(error)
+            finally:
+                with lock:
+                    working -= 1
+                    lock.notify_all()
+
+    for _ in range(min(threads, -(-count // step)) - 1):
+        try:
+            _thread.start_new_thread(work, ())  # unlike threading.Thread it does not wait until the thread has begun
+        except RuntimeError:  # there are as many as there may be
+            break
+    work()
+    with lock:
+        lock.wait_for(lambda: not working)
+    if errors:
+        raise errors[0]

@@ -335,4 +335,3 @@ def cotangent(L, upper, L_bar, upper_bar, A_bar):
                 i += 1
             store(S, j, j, times(less_products(S, j, j, halves, S, C, j, j + 1, n), inverse))
         write(S, A_bar, first)
-    return A_bar

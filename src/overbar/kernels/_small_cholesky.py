@@ -14,6 +14,9 @@ from overbar.kernels._kernel import kernel
 #: numbers for which that is worth a compiler.
 LARGEST, FEWEST = 64, 4096
 
+#: So many numbers are one part of the work of a thread, and from so many on it is shared among threads.
+PART, SHARED = 2**16, 2_000_000
+
 
 def for_loops(A):
     """Whether the kernels of this file can take a stack of matrices, and are faster than words."""
@@ -25,7 +28,7 @@ def for_loops(A):
 
 
 @kernel("(n,n)->(n,n),()", "=i", stacked=True)
-def small_cholesky(A):
+def small_cholesky(A, threads=1):
     """The lower Cholesky factors of real matrices, whose lower triangles are read, and for each 0; 1 where it has none,
     or one that is not finite, and what stands there is no factor. By numba alone: `for_loops` says where.
 
@@ -35,12 +38,16 @@ def small_cholesky(A):
     (A,) = _filled(loops.LANES, A)
     A, upper = _rows(A)
     L, failed = np.empty(A.shape, A.dtype), np.empty(len(A), np.int64)
-    loops.decomposition(A, upper, L, failed)
+
+    def compute(first, end):
+        loops.decomposition(A[first:end], upper, L[first:end], failed[first:end])
+
+    _by_parts(compute, A, loops.LANES, threads)
     return L[:count], failed[:count]
 
 
 @kernel("(n,n),(n,n)->(n,n)", stacked=True)
-def small_cholesky_cotangent(L, L_bar):
+def small_cholesky_cotangent(L, L_bar, threads=1):
     """Ā from the lower triangles of real L and L̄, each entry beside the diagonal half of the bar of both. By numba
     alone: `for_loops` says where.
 
@@ -55,7 +62,25 @@ def small_cholesky_cotangent(L, L_bar):
     loops, dtype, count = _compiled.loops("small"), np.result_type(L, L_bar), len(L)
     L, L_bar = _filled(loops.LANES, L.astype(dtype, copy=False), L_bar.astype(dtype, copy=False))
     (L, upper), (L_bar, upper_bar) = _rows(L), _rows(L_bar)
-    return loops.cotangent(L, upper, L_bar, upper_bar, np.empty(L.shape, dtype))[:count]
+    A_bar = np.empty(L.shape, dtype)
+
+    def compute(first, end):
+        loops.cotangent(L[first:end], upper, L_bar[first:end], upper_bar, A_bar[first:end])
+
+    _by_parts(compute, L, loops.LANES, threads)
+    return A_bar[:count]
+
+
+def _by_parts(compute, A, least, threads):
+    """``compute(first, end)`` for all matrices of the stack A, at least so many at a time."""
+    count, _, n = A.shape
+    step = count if threads == 1 or A.size < SHARED else max(least, PART // n**2)
+
+    def part(first):
+        end = min(first + step, count)
+        compute(min(first, end - least), end)
+
+    _compiled.in_parts(part, count, step, threads)
 
 
 def _filled(least, *stacks):

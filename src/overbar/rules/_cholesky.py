@@ -111,7 +111,7 @@ def factor(A, argument="A", on_error="raise"):
     """`Words.cholesky`, of many small matrices by a compiled loop, where there is one and nobody watches."""
     library = front(A)
     if for_loops(A) and library.may_compute(A):
-        L, failed = library.compute(small_cholesky, A)
+        L, failed = library.compute(small_cholesky, A, threads=library.threads())
         if not library.may_hold(failed > 0):
             return L  # else LAPACK, too, has its say, and the library its error
     return library.xp.cholesky(A, argument=argument, on_error=on_error)
@@ -184,7 +184,7 @@ def reverse(L, L_bar):
     watches."""
     library = front(L, L_bar)
     if for_loops(L) and library.may_compute(L, L_bar):
-        return library.compute(small_cholesky_cotangent, L, L_bar)[0]
+        return library.compute(small_cholesky_cotangent, L, L_bar, threads=library.threads())[0]
     if len(L.shape) > 2 and are_quicker_otherwise(L, L_bar):
         return as_stacks(reverse_in_vectors, reverse_symbolic, L, L_bar)
     return by_size(reverse_recursive, L, L_bar)
