@@ -18,6 +18,7 @@ from dask_ops._words import DaskWords, NoTiles
 from overbar import rules
 from overbar._front import NUMPY, Front
 from overbar._namespace import register
+from overbar.rules import REGISTRY
 from overbar.rules._cholesky import forward_recursive, reverse_recursive
 from overbar.rules._positive_definite import _halved, _weighted
 from overbar.rules._triangular import _tril_of_product
@@ -109,7 +110,10 @@ class DaskFront(Front):
         return False
 
     def project(self, bar, array, primitive, i):
-        hermitian = getattr(bar, "is_hermitian", False) or primitive.argument(i) in primitive.hermitian
+        # The bar of an argument that is Hermitian is so, too, in the collection; a rule of somebody else's need not
+        # make it so, as long as it is right for tangents that are.
+        ours = REGISTRY.get(primitive.name) is primitive and primitive.argument(i) in primitive.hermitian
+        hermitian = ours or getattr(bar, "is_hermitian", False)
         bar = super().project(bar, array, primitive, i)
         if hermitian and bar.ndim == 2:
             bar.is_hermitian = True
