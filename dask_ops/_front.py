@@ -58,15 +58,12 @@ class DaskFront(Front):
         return self, *[(A.dtype, A.shape) for A in arrays]
 
     def as_arrays(self, values):
-        found = [v if isinstance(v, da.Array) else da.asarray(v) for v in self._of_python(values)]
+        like = next((v for v in values if hasattr(v, "dtype")), None)
+        beside = [] if like is None else [np.empty(0, like.dtype)]  # numbers take the dtype of an array beside them
+        found = [da.asarray(v if hasattr(v, "dtype") else NUMPY.as_arrays([v, *beside])[0]) for v in values]
         for A in found:
             refuse_unknown(A, self.ShapeError)
         return found
-
-    def _of_python(self, values):
-        like = next((v for v in values if hasattr(v, "dtype")), None)
-        return [v if hasattr(v, "dtype") else NUMPY.as_arrays([v] if like is None else [v, np.empty(0, like.dtype)])[0]
-                for v in values]  # fmt: skip
 
     def call(self, primitive, arrays, options):
         op = self._by_chunks(primitive, arrays, options)
