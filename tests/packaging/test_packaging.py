@@ -252,7 +252,7 @@ BELOW = {
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
     "overbar": {"_namespace", "_primitive", "rules", "_sweep", "_gradients", "gp", "_checkpoint", "_graph", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.
-    "bench": {"_settings", "_namespace", "_primitive", "_sweep", "verify", *ABOVE_RULES},
+    "bench": {"_settings", "_namespace", "_primitive", "kernels", "_sweep", "verify", *ABOVE_RULES},
     "check": {"_front", "_namespace", "verify", "bench", *ABOVE_RULES},
     "demo": {"_namespace", "_primitive", "_sweep", "gp", "bench", *ABOVE_RULES},
     "__main__": {"_settings", "import_order", "verify", "bench", "check", "demo", *ABOVE_RULES},

@@ -17,10 +17,10 @@ from torch_ops._internals import are_transforms_active, is_compiler_in_use
 _KINDS = {kind.__name__.lstrip("_"): kind for kind in (torch.linalg.LinAlgError, TypeError, ValueError)}
 
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def on_all_ranks(function: _Function) -> _Function:
+def on_all_ranks(function: Function) -> Function:
     """A function that every rank calls, in the same order as the others. No compiler traces it, and no transform of
     torch.func, which would go another way through it."""
 
@@ -38,7 +38,7 @@ def on_all_ranks(function: _Function) -> _Function:
             )
         return function(*args, **options)
 
-    return cast(_Function, call)
+    return cast(Function, call)
 
 
 def agreed(grid, device, function, check, shared=()):
