@@ -129,6 +129,19 @@ class Traced:
             f"derivative would be lost. {remedy}."
         )
 
+    def to_dask_array(self, *args, **kwargs):
+        """Dask asks for this where it makes an array of what it was given, and would make one of a traced array that
+        has forgotten its derivative."""
+        return self._refuse("a function of Dask's")
+
+    def __dask_tokenize__(self):
+        """And for this where it takes it for a constant of a graph."""
+        return self._refuse("a function of Dask's")
+
+    def __dask_graph__(self):
+        """And for this wherever it looks for collections among its arguments."""
+        return self._refuse("a function of Dask's")
+
     def _refuse(self, name, how=""):
         ours, numpys = name.rpartition(".")[2], name.removeprefix("numpy.")
         if numpys in INSTEAD:
@@ -315,7 +328,7 @@ _NUMBERS = (bool, int, float, complex)
 
 
 def _of_integers(A):
-    return hasattr(A, "dtype") and A.dtype.kind in "biu"
+    return getattr(getattr(A, "dtype", None), "kind", "") in ("b", "i", "u")
 
 
 def lifted(x):

@@ -78,3 +78,31 @@ def test_parameters_of_numpys_beside_data_of_dasks():
 def test_what_is_refused(refused, message):
     with pytest.raises((TypeError, NotImplementedError, np.linalg.LinAlgError), match=message):
         refused()
+
+
+def _by_name(x):
+    return overbar.sum(da.map_blocks(np.exp, x, name="by-a-name", dtype=float))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: overbar.sum(da.asarray(x) ** 2),
+        lambda x: overbar.sum(da.ones(5, chunks=2).dot(x)),
+        lambda x: overbar.sum(da.map_blocks(np.exp, x)),
+        lambda x: overbar.sum(da.where(x > 0, x, 0)),
+        lambda x: da.mean(x),
+        lambda x: overbar.sum(da.from_array(x)),
+        _by_name,
+    ],
+)
+@pytest.mark.parametrize(
+    "differentiate", [overbar.grad, overbar.hessian, lambda f: lambda x: overbar.jvp(f, (x,), (x,))]
+)
+def test_functions_of_dask_get_no_array_whose_derivative_is_traced(function, differentiate):
+    """They would make a constant of it, and the derivative would be zero without a word."""
+    for x in (np.arange(5.0), da.arange(5.0, chunks=2)):
+        with pytest.raises(
+            TypeError, match=r"a function of Dask's got an array whose derivative is being traced.*overbar"
+        ):
+            differentiate(function)(x)

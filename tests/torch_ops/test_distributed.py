@@ -321,6 +321,33 @@ def test_arguments_that_were_rounded_differently_do_not_part_the_ranks(two):
     assert torch.allclose(zero_bar, one_bar, rtol=1e-13)
 
 
+def numbers_that_differ(rank):
+    """What each rank raises where what is no tensor is not the same on them."""
+    layout, X = td.BlockCyclic(9, 2), numbers(9, 2)
+
+    def scaled(rows, columns, factor):
+        return factor * torch.eye(9, dtype=torch.float64)[rows, columns]
+
+    given = [
+        (gp.RBF(0.5 + 0.1 * rank), 2.0),
+        (gp.RBF(0.5), 2.0 + rank),
+        (gp.RBF(0.5) if rank else gp.Matern(0.5), 2.0),
+        (gp.Matern(0.5, nu=0.5 + rank) + gp.RBF(1.0), 2.0),
+    ]
+    found = [refused(lambda kernel=k, noise=s: td.covariance(layout, kernel, X, noise)) for k, s in given]
+    found += [refused(lambda f=f: td.matrix(layout, scaled, f)) for f in (1.0 + rank, {"a": [1 + rank]})]
+    # other functions at other addresses are the same where their names are
+    td.covariance(layout, lambda X, X2=None: torch.exp(-torch.cdist(X, X if X2 is None else X2)), X, 1.0)
+    return found
+
+
+def test_numbers_and_options_that_differ_between_ranks_are_an_error_on_each(two):
+    for zero, one in zip(*two["numbers_that_differ"], strict=True):
+        assert zero == one
+        assert zero[0] == "ValueError"
+        assert "besides tensors is not the same on every rank" in zero[1]
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Second derivatives of a likelihood
 
@@ -779,7 +806,8 @@ def test_compiled_programs_run_it_outside_of_their_graphs(four):
 
 
 TWO = [
-    same_numbers, same_numbers_in_single_precision, wrong_numbers, repeated, rounded, failures, held, dtensors,
+    same_numbers, same_numbers_in_single_precision, wrong_numbers, repeated, rounded, numbers_that_differ,
+    failures, held, dtensors,
     beside_data_parallel, under_autocast, hessian_products, wrong_hessian_products,
 ]  # fmt: skip
 FOUR = [in_a_grid, in_a_row_of_a_mesh, held, held_in_a_grid, compiled, hessian_products_in_a_grid]

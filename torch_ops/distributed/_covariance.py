@@ -17,7 +17,7 @@ from overbar.gp._kernels import with_noise
 from torch_ops._front import TORCH
 from torch_ops.distributed._functions import backward_of, forward_of, same, same_bar
 from torch_ops.distributed._layout import DTYPES, BlockCyclic, DistributedMatrix
-from torch_ops.distributed._together import agreed, on_all_ranks, same_values
+from torch_ops.distributed._together import agreed, described, on_all_ranks, same_values
 
 __all__ = ["covariance", "distribute", "gather", "matrix"]
 
@@ -172,10 +172,11 @@ def matrix(layout: BlockCyclic, function: Callable[..., Any], *arguments: Any) -
     """
     if not isinstance(layout, BlockCyclic):
         raise TypeError(f"matrix: argument layout is a {type(layout).__name__} and must be a BlockCyclic.")
-    return _matrix("matrix", layout, function, arguments)
+    called = [f"argument {i} of the function" for i in range(len(arguments))]
+    return _matrix("matrix", layout, function, arguments, called)
 
 
-def _matrix(name, layout, function, arguments, check=lambda: None):
+def _matrix(name, layout, function, arguments, called, check=lambda: None):
     leaves = Leaves(lambda x, path: isinstance(x, torch.Tensor))
     builders = [leaves.collect(x, f"argument {i}") for i, x in enumerate(arguments)]
 
@@ -187,6 +188,10 @@ def _matrix(name, layout, function, arguments, check=lambda: None):
         ("the layout", (layout.n, layout.block, layout.grid.rows, layout.grid.columns)),
         ("what requires a gradient", [x.requires_grad for x in leaves.values]),
         ("torch.is_grad_enabled()", torch.is_grad_enabled()),
+        *[
+            (f"what {argument} has besides tensors", described(x))
+            for argument, x in zip(called, arguments, strict=True)
+        ],
     ]
     agreed(layout.grid, layout.device, name, check, shared)
     tensors = same(layout, name, *zip(leaves.paths, leaves.values, strict=True))
@@ -241,7 +246,7 @@ def covariance(layout: BlockCyclic, kernel: Any, X: torch.Tensor, noise: Any = 0
         one_each = isinstance(noise, torch.Tensor) and noise.shape == (layout.n,)
         return with_noise(kernel, X[rows], noise[rows] if one_each else noise)
 
-    return _matrix("covariance", layout, tile, (kernel, X, noise), check)
+    return _matrix("covariance", layout, tile, (kernel, X, noise), ("kernel", "X", "noise"), check)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,14 +1,16 @@
 """What ranks agree on before they compute: that no argument is wrong anywhere, and that what should be the same is.
 
-May import torch and `torch_ops._internals`. An error on one rank alone would leave the others in a
+May import NumPy, torch and `torch_ops._internals`. An error on one rank alone would leave the others in a
 sum or a broadcast that it never comes to. So arguments are looked at in `agreed`, and every rank raises.
 """
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import numpy as np
 import torch
 
 from torch_ops._internals import are_transforms_active, is_compiler_in_use
@@ -70,6 +72,23 @@ def agreed(grid, device, function, check, shared=()):
                 f"{function}: {name} is not the same on every rank of the group: {', '.join(map(str, found))}."
             )
     return value
+
+
+def described(x):
+    """What can be compared between ranks of an argument: its numbers, words and options, in containers too, the bits of
+    NumPy's arrays, and of what else there is the kind. (Tensors are looked at by `same_values`.)"""
+    if x is None or isinstance(x, (bool, int, float, complex, str)):
+        return x
+    kind = f"{type(x).__module__}.{type(x).__qualname__}"
+    if isinstance(x, (np.ndarray, np.generic)):
+        return kind, x.shape, str(x.dtype), x.tobytes()
+    if isinstance(x, dict):
+        return kind, [(described(key), described(value)) for key, value in x.items()]
+    if isinstance(x, (list, tuple)):
+        return kind, [described(value) for value in x]
+    if dataclasses.is_dataclass(x) and not isinstance(x, type):
+        return kind, [(field.name, described(getattr(x, field.name))) for field in dataclasses.fields(x)]
+    return kind, getattr(x, "__qualname__", None)  # a function's address is another in each process
 
 
 def _mark(thing):
