@@ -266,7 +266,18 @@ BELOW = {
     },
     "check": {"_front", "_namespace", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench"},
     "demo": {"_namespace", "_primitive", "rules", "_sweep", "gp", "torch_ops", "tf_ops", "overbar", "bench"},
-    "__main__": {"_settings", "import_order", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench", "check", "demo"},
+    "__main__": {
+        "_settings",
+        "import_order",
+        "rules",
+        "verify",
+        "torch_ops",
+        "tf_ops",
+        "overbar",
+        "bench",
+        "check",
+        "demo",
+    },
 }
 ABOVE_FRONTS = {"bench", "check", "demo", "__main__"}
 OURS = {"overbar", "torch_ops", "tf_ops", "dask_ops", "notebooks", "tests", "tools"}
