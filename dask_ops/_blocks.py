@@ -175,20 +175,20 @@ class PushedForward(NamedTuple):
 _PLACE = re.compile(r" \(matrix \(?([\d, ]+?),?\)? of the batch\)")
 
 
-def _computed(g, single, same, doubled, batch, *chunks):
+def _computed(g, single, same, how, batch, *chunks):
     """The chunks that a task gives, a tuple, or the only one."""
     chunks, found = iter(chunks), []
-    for how in doubled:
+    for taken in how:
         A = next(chunks)
-        if how == "twice":
+        if taken == "twice":
             A = 2 * A
-        elif how == "both":
+        elif taken == "both":
             A = A + next(chunks).conj().T
         found.append(A)
     try:
         outputs = g(same, *found)
     except LinAlgError as error:
-        if batch is None:
+        if not batch:
             raise
         message = _in_whole_batch(str(error), batch)
         if message is None:
@@ -217,11 +217,11 @@ class _Part(NamedTuple):
 
     def __call__(self, outputs):
         part = outputs if isinstance(outputs, np.ndarray) else outputs[self.which]
-        return part.T.copy() if self.mirrored else part
+        return _mirrored(part) if self.mirrored else part
 
 
 def _mirrored(A):
-    return A.T.copy()
+    return np.ascontiguousarray(A.conj().T)
 
 
 class Blocks:
@@ -259,9 +259,21 @@ class Blocks:
     def _graph(self, arrays):
         if not self.specs:
             return ()
-        token = named(self.name, tokenize(self.g, self.takes, self.gives), *arrays)
-        single = len(self.specs) == 1
-        places = [{} for _ in self.specs]  # for each output, by chunk: who gives it
+        known = [getattr(A, "is_hermitian", False) for A in arrays]
+        token = named(self.name, tokenize(self.g, self.takes, self.gives, known), *arrays)
+        places = self._places()
+        if len(self.specs) == len(self.gives) == 1 and all(len(found) == 1 for found in places[0].values()):
+            return (self._only_output(token, arrays, places[0]),)
+        base = f"{token}-tasks"
+        tasks = [self._task((base, *index), index, arrays, False) for index in self.tasks]
+        sizes = tuple((1,) * (1 + max(axis)) for axis in zip(*self.tasks, strict=True))
+        common = array(base, tasks, arrays, sizes, object)
+        return tuple([self._output(f"{token}-{k}", k, common, places[k]) for k in range(self.outputs)])
+
+    def _places(self):
+        """For each output, and each of its chunks, who gives it: the index of the task, which of the chunks that the
+        task gives, and whether its transpose."""
+        places = [{} for _ in self.specs]
         for index in self.tasks:
             for which, give in enumerate(self.gives):
                 key = give.key(None, index)[1:]
@@ -270,57 +282,55 @@ class Blocks:
                     places[give.array].setdefault(key[::-1], []).append((index, which, True))
         if self.keeps:  # what several tasks give then is the same, a residual of one matrix for many right-hand sides
             places = [{key: found[:1] for key, found in of.items()} for of in places]
-        sums = any(len(found) > 1 for of in places for found in of.values())
-        direct = single and not sums and len(self.gives) == 1
-        base = token if direct else f"{token}-tasks"
-        offsets = [np.cumsum([0, *sizes]) for sizes in self._batch()]
-        tasks = []
-        for index in self.tasks:
-            key = self.gives[0].key(base, index) if direct else (base, *index)
-            doubled, chunks = [], []
-            for take in self.takes:
-                A = arrays[take.array]
-                chunks.append(Ref(take.key(A.name, index)))
-                if not take.mirror or index[0] == index[1]:
-                    doubled.append("")
-                elif getattr(A, "is_hermitian", False):
-                    doubled.append("twice")
-                else:
-                    doubled.append("both")
-                    chunks.append(Ref((A.name, index[1], index[0])))
-            same = len(index) > 1 and index[0] == index[1]
-            batch = tuple(int(of[i]) for of, i in zip(offsets, index, strict=True)) if offsets else None
-            tasks.append(Task(key, _computed, self.g, direct, same, tuple(doubled), batch, *chunks))
-        if direct:
-            for key, ((index, _, mirrored),) in places[0].items():
-                if mirrored:
-                    tasks.append(Task((token, *key), _mirrored, Ref(self.gives[0].key(base, index))))
-            found = array(token, tasks, arrays, self.specs[0].chunks, self.specs[0].dtype)
-            found.is_hermitian = self.gives[0].mirror
-            return (found,)
-        sizes = tuple((1,) * (1 + max(axis)) for axis in zip(*self.tasks, strict=True))
-        common = array(base, tasks, arrays, sizes, object)
-        outputs = []
-        for k, spec in enumerate(self.specs):
-            name, tasks = f"{token}-{k}", []
-            for key, found in places[k].items():
-                parts = {(which, mirrored) for _, which, mirrored in found}
-                terms = [Ref((base, *index)) for index, _, _ in found]
-                if len(parts) == 1:  # of all tasks the same
-                    tasks += summed(name, (name, *key), terms, _Part(*parts.pop()))
-                    continue
-                terms = []
-                for index, which, mirrored in found:
-                    terms.append(Ref((f"{name}-part", *index, which, mirrored)))
-                    tasks.append(Task(terms[-1].key, _Part(which, mirrored), Ref((base, *index))))
-                tasks += summed(name, (name, *key), terms)
-            outputs.append(array(name, tasks, [common], spec.chunks, spec.dtype))
-            outputs[-1].is_hermitian = any(give.mirror for give in self.gives if give.array == k)
-        return tuple(outputs)
+        return places
 
-    def _batch(self):
-        """The chunks of the batch dimensions, where the tasks are those of a batch."""
-        return ()
+    def _task(self, key, index, arrays, single):
+        how, chunks = [], []
+        for take in self.takes:
+            A = arrays[take.array]
+            chunks.append(Ref(take.key(A.name, index)))
+            if not take.mirror or index[0] == index[1]:
+                how.append("")
+            elif getattr(A, "is_hermitian", False):
+                how.append("twice")
+            else:
+                how.append("both")
+                chunks.append(Ref((A.name, index[1], index[0])))
+        same = len(index) > 1 and index[0] == index[1]
+        return Task(key, _computed, self.g, single, same, tuple(how), self._first_of_batch(index), *chunks)
+
+    def _only_output(self, name, arrays, places):
+        """Where each task gives one chunk: its task is the chunk's."""
+        (give,), (spec,) = self.gives, self.specs
+        tasks = [self._task(give.key(name, index), index, arrays, True) for index in self.tasks]
+        for key, ((index, _, mirrored),) in places.items():
+            if mirrored:
+                tasks.append(Task((name, *key), _mirrored, Ref(give.key(name, index))))
+        found = array(name, tasks, arrays, spec.chunks, spec.dtype)
+        found.is_hermitian = give.mirror
+        return found
+
+    def _output(self, name, k, common, places):
+        """The k-th output, from what the tasks give, added where several give to one chunk."""
+        tasks = []
+        for key, found in places.items():
+            parts = {(which, mirrored) for _, which, mirrored in found}
+            if len(parts) == 1:
+                take, terms = _Part(*parts.pop()), [Ref((common.name, *index)) for index, _, _ in found]
+                tasks += summed(name, (name, *key), terms, take)
+                continue
+            terms = [Ref((f"{name}-part", *index, which, mirrored)) for index, which, mirrored in found]
+            for term, (index, which, mirrored) in zip(terms, found, strict=True):
+                tasks.append(Task(term.key, _Part(which, mirrored), Ref((common.name, *index))))
+            tasks += summed(name, (name, *key), terms)
+        spec = self.specs[k]
+        output = array(name, tasks, [common], spec.chunks, spec.dtype)
+        output.is_hermitian = any(give.mirror for give in self.gives if give.array == k)
+        return output
+
+    def _first_of_batch(self, index):
+        """Where the first matrix of a task lies in the whole batch; None where tasks are not those of a batch."""
+        return None
 
     # -- derivatives ------------------------------------------------------------------------------------------------
 
@@ -387,8 +397,8 @@ class _OfBatch(Blocks):
 
     batch: tuple[tuple[int, ...], ...] = ()
 
-    def _batch(self):
-        return self.batch
+    def _first_of_batch(self, index):
+        return tuple(sum(sizes[:i]) for sizes, i in zip(self.batch, index, strict=True))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from dask_ops._words import DaskWords, NoTiles
 from overbar import rules
 from overbar._front import NUMPY, Front
 from overbar._namespace import register
+from overbar.rules import REGISTRY
 from overbar.rules._cholesky import forward_recursive, reverse_recursive
 from overbar.rules._positive_definite import _halved, _weighted
 from overbar.rules._triangular import _tril_of_product
@@ -57,15 +58,12 @@ class DaskFront(Front):
         return self, *[(A.dtype, A.shape) for A in arrays]
 
     def as_arrays(self, values):
-        found = [v if isinstance(v, da.Array) else da.asarray(v) for v in self._of_python(values)]
+        like = next((v for v in values if hasattr(v, "dtype")), None)
+        beside = [] if like is None else [np.empty(0, like.dtype)]  # numbers take the dtype of an array beside them
+        found = [da.asarray(v if hasattr(v, "dtype") else NUMPY.as_arrays([v, *beside])[0]) for v in values]
         for A in found:
             refuse_unknown(A, self.ShapeError)
         return found
-
-    def _of_python(self, values):
-        like = next((v for v in values if hasattr(v, "dtype")), None)
-        return [v if hasattr(v, "dtype") else NUMPY.as_arrays([v] if like is None else [v, np.empty(0, like.dtype)])[0]
-                for v in values]  # fmt: skip
 
     def call(self, primitive, arrays, options):
         op = self._by_chunks(primitive, arrays, options)
@@ -109,7 +107,10 @@ class DaskFront(Front):
         return False
 
     def project(self, bar, array, primitive, i):
-        hermitian = getattr(bar, "is_hermitian", False) or primitive.argument(i) in primitive.hermitian
+        # The bar of an argument that is Hermitian is so, too, in the collection; a rule of somebody else's need not
+        # make it so, as long as it is right for tangents that are.
+        ours = REGISTRY.get(primitive.name) is primitive and primitive.argument(i) in primitive.hermitian
+        hermitian = ours or getattr(bar, "is_hermitian", False)
         bar = super().project(bar, array, primitive, i)
         if hermitian and bar.ndim == 2:
             bar.is_hermitian = True

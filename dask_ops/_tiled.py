@@ -311,14 +311,10 @@ def solve_triangular(
 
 def add_product(C: da.Array | None, A: da.Array, B: da.Array, scale: Any = 1) -> da.Array:
     """C + scale · A B, or the product alone. What `transposed` made is read where it lies."""
+    if B.chunks[0] != A.chunks[1]:  # the one that has more entries stays as it is
+        A, B = (A.rechunk({1: B.chunks[0]}), B) if B.size > A.size else (A, B.rechunk({0: A.chunks[1]}))
     (P, how), (Q, how2) = operand(A), operand(B)
     inner = A.chunks[1]
-    if B.chunks[0] != inner:  # the one that has more entries stays as it is
-        if B.size > A.size:
-            inner = B.chunks[0]
-            P, how = A.rechunk({1: inner}), "n"
-        else:
-            Q, how2 = B.rechunk({0: inner}), "n"
     chunks = (A.chunks[0], B.chunks[1])
     dtype = np.result_type(*[x.dtype for x in (A, B, C) if x is not None])
     if C is not None and C.chunks != chunks:

@@ -162,8 +162,9 @@ class Tiled:
 
     @property
     def memory(self):
-        """Bytes of a worker: two triangles at a time, dealt out, and what it has anyway."""
-        return self.BASE + WORD * self.n**2 / self.workers
+        """Bytes of a worker that spills nothing: five triangles, of the covariance, its factor, the inverse of that,
+        the gradient and what came from others, and what it has anyway."""
+        return self.BASE + 5 / 2 * WORD * self.n**2 / self.workers
 
     def seconds(self, machine):
         """Seconds of the products, of the workers' own, of the network, and of the scheduler, which is at work

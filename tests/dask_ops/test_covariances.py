@@ -13,6 +13,7 @@ import dask_ops  # noqa: E402, F401 - makes the primitives take Dask's arrays
 import overbar  # noqa: E402
 from overbar import gp  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
+from overbar.verify import draw_cases  # noqa: E402
 from tests.compare import close  # noqa: E402
 
 PAIRS = [name for name in REGISTRY if f"{name}_cross" in REGISTRY]
@@ -69,6 +70,44 @@ def test_only_what_is_asked_for_is_in_the_graph():
     (found,) = dask.optimize(bar)
     assert bar.shape == ()
     assert len(found.__dask_graph__()) < 6 * 6
+
+
+@overbar.primitive("(n,n)->()", hermitian=("A",))
+def total(A):
+    return overbar.namespace(A).sum(A, axis=(-2, -1))
+
+
+@total.vjp
+def _(c_bar, c, A):
+    """Right for tangents that are symmetric, and not symmetric itself."""
+    xp = overbar.namespace(A)
+    ones = c_bar[..., None, None] * xp.ones_like(A)
+    return (lambda: xp.tril(ones) + xp.tril(ones, k=-1),)
+
+
+def test_a_rule_of_ones_own_need_not_give_a_symmetric_bar():
+    X = np.random.default_rng(0).normal(size=(N, 2))
+    wanted = overbar.grad(lambda scale: total(overbar.rbf(X, scale)))(1.5)
+    Xd = da.from_array(X, chunks=(ROWS, 2))
+    close(overbar.grad(lambda scale: total(overbar.rbf(Xd, scale)))(1.5).compute(), wanted, 1e-13)
+
+
+def test_the_bars_of_hermitian_arguments_are_so_in_the_collection():
+    """What the sums of tiles above and below the diagonal go by."""
+    for primitive in REGISTRY.values():
+        for case in draw_cases(primitive, np.complex128) if primitive.hermitian else ():
+            value, pull = overbar.vjp(lambda *arrays: primitive(*arrays, **case.options), *case.arrays)  # noqa: B023
+            rng = np.random.default_rng(0)
+            bars = [rng.normal(size=np.shape(x)) * (1 + 1j * (x.dtype.kind == "c")) for x in _several(value)]
+            for argument, bar in zip(
+                primitive.arguments, pull(tuple(bars) if isinstance(value, tuple) else bars[0]), strict=True
+            ):
+                if argument in primitive.hermitian:
+                    close(bar, bar.conj().mT, 1e-12)
+
+
+def _several(value):
+    return value if isinstance(value, tuple) else (value,)
 
 
 def test_errors_are_those_of_the_function():

@@ -156,6 +156,19 @@ def test_any_size_of_tiles_and_single_precision(tile):
     close(computed[1], pull(A)[0], 1e-5)
 
 
+@pytest.mark.parametrize("sizes", [(20, 60), (60, 20)])
+def test_products_of_factors_with_matrices_in_other_tiles(sizes):
+    """That tiles above the diagonal are zero is known of tiles as they were, and not of those that are cut anew."""
+    L, B = lower(np.float64), draw(np.float64, N, N + 10)
+    of_tiles = overbar.cholesky(in_tiles(definite(np.float64)))
+    big, small = da.from_array(B, chunks=(sizes, N + 10)), da.from_array(B[:, :9], chunks=(sizes, 9))
+    for factor, wanted in ((of_tiles, L), (overbar.tril(of_tiles), L)):
+        close(overbar.matmul(factor, big).compute(), wanted @ B)
+        close(overbar.matmul(factor, small).compute(), wanted @ B[:, :9])
+        close(overbar.matmul(da.from_array(B.T, chunks=(N + 10, sizes)), factor).compute(), B.T @ wanted)
+        close(overbar.matmul(da.from_array(B.T[:9], chunks=(9, sizes)), factor).compute(), B.T[:9] @ wanted)
+
+
 def test_tiles_of_different_sizes():
     A, sizes = definite(np.float64), (11, 40, 3, 26)
     found, pulled = overbar.vjp(overbar.cholesky, da.from_array(A, chunks=(sizes, sizes)))
@@ -285,6 +298,15 @@ def test_a_number_that_is_not_finite_is_found(place, number):
     A[place[::-1]] = number  # of the upper triangle nothing is read
     if place[0] != place[1]:
         close(overbar.cholesky(in_tiles(A)).compute(), lower(np.float64), 1e-13)
+
+
+def test_noise_that_is_negative_is_found_in_its_task():
+    A, noise = in_tiles(definite(np.float64)), np.full(N, 0.1)
+    noise[70] = -1
+    with pytest.raises(np.linalg.LinAlgError, match="argument noise is negative"):
+        overbar.add_diagonal(A, in_tiles(noise)).compute()
+    with pytest.raises(np.linalg.LinAlgError, match="argument noise is negative"):
+        overbar.add_diagonal(A, -1.0).compute()
 
 
 def test_a_singular_triangle_says_where():

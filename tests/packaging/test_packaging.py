@@ -215,6 +215,7 @@ else:
 
 WORDS = {"_words", "_numpy_words", "_front", "_namespace"}
 FRONT = {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings", "gp"}
+ABOVE_RULES = {"rules", "torch_ops", "tf_ops", "dask_ops", "overbar"}
 BELOW = {
     "_messages": set(),
     "_refinement": {"_messages"},
@@ -251,33 +252,10 @@ BELOW = {
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.
     "overbar": {"_namespace", "_primitive", "rules", "_sweep", "_gradients", "gp", "_checkpoint", "_graph", "verify"},
     # Above the fronts: what runs all frameworks side by side. A framework is imported in the function that needs it.
-    "bench": {
-        "_settings",
-        "_namespace",
-        "_primitive",
-        "kernels",
-        "rules",
-        "_sweep",
-        "verify",
-        "torch_ops",
-        "tf_ops",
-        "dask_ops",
-        "overbar",
-    },
-    "check": {"_front", "_namespace", "rules", "verify", "torch_ops", "tf_ops", "overbar", "bench"},
-    "demo": {"_namespace", "_primitive", "rules", "_sweep", "gp", "torch_ops", "tf_ops", "overbar", "bench"},
-    "__main__": {
-        "_settings",
-        "import_order",
-        "rules",
-        "verify",
-        "torch_ops",
-        "tf_ops",
-        "overbar",
-        "bench",
-        "check",
-        "demo",
-    },
+    "bench": {"_settings", "_namespace", "_primitive", "kernels", "_sweep", "verify", *ABOVE_RULES},
+    "check": {"_front", "_namespace", "verify", "bench", *ABOVE_RULES},
+    "demo": {"_namespace", "_primitive", "_sweep", "gp", "bench", *ABOVE_RULES},
+    "__main__": {"_settings", "import_order", "verify", "bench", "check", "demo", *ABOVE_RULES},
 }
 ABOVE_FRONTS = {"bench", "check", "demo", "__main__"}
 OURS = {"overbar", "torch_ops", "tf_ops", "dask_ops", "notebooks", "tests", "tools"}

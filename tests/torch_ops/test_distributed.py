@@ -322,6 +322,69 @@ def test_arguments_that_were_rounded_differently_do_not_part_the_ranks(two):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Second derivatives of a likelihood
+
+
+def second_differences(mesh=None):
+    """How far gradients of a Gaussian process, and products with the Hessian, are from those of one process."""
+    return [x for n, block in [(37, 5), (12, 12)] for x in hessian_difference(td.BlockCyclic(n, block, mesh))]
+
+
+def hessian_difference(layout):
+    n, weights = layout.n, torch.tensor([0.7, -0.4], dtype=torch.float64)
+    inputs = [numbers(n, 2), numbers(2, n), numbers(2).exp(), torch.tensor([1.3, 0.2, 0.3], dtype=torch.float64)]
+    directions = [torch.randn_like(x) for x in inputs]
+
+    def kernel(scales, variance):
+        return gp.RBF(scales, variance) + gp.Matern(scales)
+
+    def spread(X, y, scales, others):
+        variance, noise, mean = others
+        return td.gaussian_logpdf(y, mean, td.covariance(layout, kernel(scales, variance), X, noise))
+
+    def single(X, y, scales, others):
+        variance, noise, mean = others
+        return torch_ops.gp_log_marginal_likelihood(X, y, kernel(scales, variance), noise, mean=mean)
+
+    results = []
+    for function in (spread, single):
+        given = [x.clone().requires_grad_() for x in inputs]
+        values = function(*given)
+        bars = torch.autograd.grad(weights @ values + values.prod(), given, create_graph=True)
+        along = sum((bar * d).sum() for bar, d in zip(bars, directions, strict=True))
+        results.append([*bars, *torch.autograd.grad(along, given)])
+    return [((a - b).abs().max() / b.abs().max()).item() for a, b in zip(*results, strict=True)]
+
+
+def hessian_products(rank):
+    return second_differences()
+
+
+def hessian_products_in_a_grid(rank):
+    return second_differences(init_device_mesh("cpu", (2, 2)))
+
+
+def wrong_hessian_products(rank):
+    with pytest.MonkeyPatch.context() as patch:
+        right = algorithms.forward
+        patch.setattr(algorithms, "forward", lambda L, A_dot: right(L, A_dot) * (1 + 1e-6 * rank))
+        return second_differences()
+
+
+def test_products_with_the_hessian_are_those_of_one_process(two):
+    for found in two["hessian_products"]:
+        assert len(found) == 16
+        assert max(found) < 1e-12
+    assert max(two["wrong_hessian_products"][0]) > 1e-8
+
+
+@pytest.mark.slow
+def test_products_with_the_hessian_in_a_grid(four):
+    for found in four["hessian_products_in_a_grid"]:
+        assert max(found) < 1e-12
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Errors, on every rank
 
 
@@ -359,10 +422,12 @@ def failures(rank):
         value, _ = gaussian_process(layout, X, y)
         (value * (1 + rank)).backward()
 
-    def again():
+    def three_times():
         value, (scales, _) = gaussian_process(layout, X, y)
-        (bar,) = torch.autograd.grad(value, scales, create_graph=True)
-        return torch.autograd.grad(bar.sum(), scales, allow_unused=True)
+        for _ in range(2):
+            (bar,) = torch.autograd.grad(value, scales, create_graph=True)
+            value = bar.square().sum()
+        return torch.autograd.grad(value, scales, allow_unused=True)
 
     def again_of_factor():
         A_watched = A.clone().requires_grad_()
@@ -396,7 +461,7 @@ def failures(rank):
         "forward mode": refused(forward_mode),
         "two losses": refused(two_losses),
         "dtype on one rank": refused(lambda: td.matrix(layout, dtype_of_rank, X)),
-        "second derivative": refused(again),
+        "third derivative": refused(three_times),
         "second derivative of the factor": refused(again_of_factor),
         "placement": refused(lambda: td.to_dtensor(K, init_device_mesh("cpu", (2,)), ["columns"])),
     }  # fmt: skip
@@ -429,8 +494,8 @@ EXPECTED = {
     "forward mode": ("NotImplementedError", "forward mode"),
     "two losses": ("ValueError", "the derivative by its result is not what it is on the first rank"),
     "dtype on one rank": ("TypeError", "float32 on a rank"),
-    "second derivative": ("NotImplementedError", "derivative of a derivative"),
-    "second derivative of the factor": ("NotImplementedError", "derivative of a derivative"),
+    "third derivative": ("NotImplementedError", "second ones of gaussian_logpdf"),
+    "second derivative of the factor": ("NotImplementedError", "second ones of gaussian_logpdf"),
     "placement": ("ValueError", "neither Shard nor Replicate"),
 }
 
@@ -715,6 +780,6 @@ def test_compiled_programs_run_it_outside_of_their_graphs(four):
 
 TWO = [
     same_numbers, same_numbers_in_single_precision, wrong_numbers, repeated, rounded, failures, held, dtensors,
-    beside_data_parallel, under_autocast,
+    beside_data_parallel, under_autocast, hessian_products, wrong_hessian_products,
 ]  # fmt: skip
-FOUR = [in_a_grid, in_a_row_of_a_mesh, held, held_in_a_grid, compiled]
+FOUR = [in_a_grid, in_a_row_of_a_mesh, held, held_in_a_grid, compiled, hessian_products_in_a_grid]

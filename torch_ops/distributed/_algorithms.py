@@ -7,7 +7,7 @@ bits.
 
 import torch
 
-from overbar.rules._cholesky import reverse
+from overbar.rules._cholesky import forward, reverse
 from torch_ops import _originals as originals
 
 
@@ -151,6 +151,99 @@ def factor_cotangent(layout, L, out, diagonal=None):
         tile /= 2
 
 
+def factor_tangent(layout, L, out):
+    """Write L̇ over Ȧ, of which tiles on the diagonal count as their symmetric part: the forward sweep of `factor`,
+
+    L̇_JJ = chol_dot(L_JJ, Ȧ_JJ),    L̇_IJ = (Ȧ_IJ − L_IJ L̇_JJᵀ) L_JJ⁻ᵀ,    Ȧ_IK −= L̇_IJ L_KJᵀ + L_IJ L̇_KJᵀ.
+    """
+    grid = layout.grid
+    for J in range(layout.tiles):
+        if grid.column == J % grid.columns:
+            panel, first = layout.panel(out, J), layout.size(J) if layout.owns_diagonal(J) else 0
+            D = _shared_diagonal(layout, L, J)
+            if first:
+                panel[:first] = forward(D, panel[:first])
+            D_dot = _shared_diagonal(layout, out, J)
+            below = torch.addmm(panel[first:], layout.panel(L, J)[first:], D_dot.mT, alpha=-1)
+            panel[first:] = originals.linalg.solve_triangular(D.mT, below, upper=True, left=False)
+        R, C = spread(layout, L, J)
+        R_dot, C_dot = spread(layout, out, J)
+        for _, panel, start, tile in _updates(layout, out, J):
+            panel.addmm_(R_dot[start:], C[tile].mT, alpha=-1)
+            panel.addmm_(R[start:], C_dot[tile].mT, alpha=-1)
+
+
+def inverse_tangent(layout, L, L_dot, scale):
+    """The tangent of what `factor_cotangent` gives for the bar L̄ = diag(scale / Lᵢᵢ), ½ scale A⁻¹, along L̇: each line
+    of that by the product rule."""
+    grid = layout.grid
+    out, out_dot = torch.zeros_like(L), torch.zeros_like(L)
+    for J in reversed(range(layout.tiles)):
+        R, C = spread(layout, L, J)
+        R_dot, C_dot = spread(layout, L_dot, J)
+        R_bar, C_bar, R_bar_dot, C_bar_dot = map(torch.zeros_like, (R, C, R, C))
+        for K, panel, start, tile in _updates(layout, out, J):
+            panel_dot = layout.panel(out_dot, K)
+            R_bar[start:].addmm_(panel, C[tile], alpha=-1)
+            R_bar_dot[start:].addmm_(panel_dot, C[tile], alpha=-1)
+            R_bar_dot[start:].addmm_(panel, C_dot[tile], alpha=-1)
+            below = layout.size(K) if layout.owns_diagonal(K) else 0
+            C_bar[tile].addmm_(panel[below:].mT, R[start + below :], alpha=-1)
+            C_bar_dot[tile].addmm_(panel_dot[below:].mT, R[start + below :], alpha=-1)
+            C_bar_dot[tile].addmm_(panel[below:].mT, R_dot[start + below :], alpha=-1)
+        collect(layout, R_bar, C_bar, J)
+        collect(layout, R_bar_dot, C_bar_dot, J)
+        if grid.column != J % grid.columns:
+            continue
+        first = layout.size(J) if layout.owns_diagonal(J) else 0
+        D, D_dot = _shared_diagonal(layout, L, J), _shared_diagonal(layout, L_dot, J)
+        below = originals.linalg.solve_triangular(D, R_bar, upper=False, left=False)
+        change = torch.addmm(R_bar_dot, below, D_dot, alpha=-1)
+        below_dot = originals.linalg.solve_triangular(D, change, upper=False, left=False)
+        sums = torch.stack([below.mT @ R, below_dot.mT @ R + below.mT @ R_dot])
+        grid.along_column.sum_to(sums, J % grid.rows)
+        panel, panel_dot = layout.panel(out, J), layout.panel(out_dot, J)
+        if first:
+            d, d_dot = D.diagonal(), D_dot.diagonal()
+            D_bar = torch.diag(scale / d) - sums[0]
+            D_bar_dot = torch.diag(-scale * d_dot / d**2) - sums[1]
+            panel[:first] = 2 * reverse(D, D_bar)
+            panel_dot[:first] = 2 * _reverse_tangent(D, D_dot, D_bar, D_bar_dot)
+        panel[first:], panel_dot[first:] = below, below_dot
+    for _, tile in layout.diagonals_of(out_dot):
+        tile /= 2
+    return out_dot
+
+
+def _reverse_tangent(L, L_dot, L_bar, L_bar_dot):
+    """The tangent of Ā = sym(Z), Z = L⁻ᵀ P L⁻¹ with P = Φ(Lᵀ L̄):  Ż = L⁻ᵀ Ṗ L⁻¹ − L⁻ᵀ L̇ᵀ Z − Z L̇ L⁻¹."""
+
+    def phi(X):
+        return X.tril() - torch.diag(X.diagonal() / 2)
+
+    def divided(X, left):
+        A = L.mT if left else L
+        return originals.linalg.solve_triangular(A, X, upper=left, left=left)
+
+    L_bar, L_bar_dot = L_bar.tril(), L_bar_dot.tril()
+    Z = divided(divided(phi(L.mT @ L_bar), True), False)
+    Z_dot = divided(divided(phi(L_dot.mT @ L_bar + L.mT @ L_bar_dot), True), False)
+    Z_dot = Z_dot - divided(L_dot.mT @ Z, True) - divided(Z @ L_dot, False)
+    return (Z_dot + Z_dot.mT) / 2
+
+
+def product(layout, part, X):
+    """A X of a symmetric matrix, for an X (n, k) that is the same on every rank; and so is the result."""
+    out = torch.zeros_like(X)
+    for rows, columns, tile in layout.tiles_of(part):
+        if rows == columns:
+            tile = (tile + tile.mT) / 2
+        else:
+            out[columns] += tile.mT @ X[rows]
+        out[rows] += tile @ X[columns]
+    return layout.grid.total(out)
+
+
 def solve(layout, L, B, adjoint=False):
     """L⁻¹ B or L⁻ᵀ B, for a B (n, k) that is the same on every rank; and so is the result."""
     grid, X = layout.grid, torch.empty_like(B)
@@ -188,6 +281,15 @@ def log_diagonal(layout, L):
     total = L.new_zeros(())
     for _, tile in layout.diagonals_of(L):
         total += tile.diagonal().abs().log().sum()
+    return layout.grid.total(total)
+
+
+def log_diagonal_tangent(layout, L, L_dot):
+    """Σ L̇ᵢᵢ / Lᵢᵢ, the same on every rank."""
+    total = L.new_zeros(())
+    tiles = zip(layout.diagonals_of(L), layout.diagonals_of(L_dot), strict=True)
+    for (_, tile), (_, dot) in tiles:
+        total += (dot.diagonal() / tile.diagonal()).sum()
     return layout.grid.total(total)
 
 

@@ -17,7 +17,7 @@ from overbar.gp._kernels import with_noise
 from torch_ops._front import TORCH
 from torch_ops.distributed._functions import backward_of, forward_of, same, same_bar
 from torch_ops.distributed._layout import DTYPES, BlockCyclic, DistributedMatrix
-from torch_ops.distributed._together import agreed, on_all_ranks
+from torch_ops.distributed._together import agreed, on_all_ranks, same_values
 
 __all__ = ["covariance", "distribute", "gather", "matrix"]
 
@@ -56,23 +56,72 @@ class _Tiles(torch.autograd.Function):
             )
         return layout.empty(DTYPES[found.index(1)]) if part is None else part
 
-    @backward_of
+    @staticmethod
     def backward(ctx, bar):
-        tensors, wanted = ctx.saved_tensors, ctx.needs_input_grad[3:]
-        leaves = [x.detach().requires_grad_(want) for x, want in zip(tensors, wanted, strict=True)]
-        sources = [x for x in leaves if x.requires_grad]
+        wanted = ctx.needs_input_grad[3:]
+        found = iter(_TilesBars.apply(ctx.layout, ctx.function, wanted, bar, *ctx.saved_tensors))
+        return None, None, None, *[next(found) if want else None for want in wanted]
+
+
+class _TilesBars(torch.autograd.Function):
+    """The bars of the tensors of `_Tiles` that are wanted, as a function of the bar of the part and of the tensors."""
+
+    @forward_of
+    def forward(ctx, layout, function, wanted, bar, *tensors):
+        ctx.layout, ctx.function, ctx.wanted = layout, function, wanted
+        ctx.save_for_backward(bar, *tensors)
+        leaves, sources = _leaves(tensors, wanted)
         bars = [torch.zeros_like(x, memory_format=torch.contiguous_format) for x in sources]
-        for rows, columns, tile_bar in ctx.layout.tiles_of(bar):
+        for rows, columns, tile_bar in layout.tiles_of(bar):
             with torch.enable_grad():
-                tile = ctx.function(rows, columns, *leaves)
+                tile = function(rows, columns, *leaves)
                 if not tile.requires_grad:
                     continue
                 found = torch.autograd.grad(tile, sources, tile_bar, allow_unused=True)
-            for total, term in zip(bars, found, strict=True):
-                if term is not None:
-                    total += term
+            _accumulate(bars, found)
+        return tuple([layout.grid.total(x) for x in bars])
+
+    @backward_of
+    def backward(ctx, *given):
+        bar, *tensors = ctx.saved_tensors
+        values = same_values(
+            ctx.layout.grid,
+            ctx.layout.device,
+            "matrix, in backward",
+            [("what a gradient is used for", x) for x in given],
+        )
+        given = given if values is None else values
+        leaves, sources = _leaves(tensors, ctx.wanted)
+        bars = [torch.zeros_like(x, memory_format=torch.contiguous_format) for x in sources]
+        part = torch.zeros_like(bar, memory_format=torch.contiguous_format)
+        for (rows, columns, tile_bar), (_, _, out) in zip(
+            ctx.layout.tiles_of(bar), ctx.layout.tiles_of(part), strict=True
+        ):
+            with torch.enable_grad():
+                tile_bar = tile_bar.detach().requires_grad_()
+                tile = ctx.function(rows, columns, *leaves)
+                if not tile.requires_grad:
+                    continue
+                found = torch.autograd.grad(tile, sources, tile_bar, allow_unused=True, create_graph=True)
+                along = sum((x * y).sum() for x, y in zip(found, given, strict=True) if x is not None)
+                change, *found = torch.autograd.grad(along, [tile_bar, *sources], allow_unused=True)
+            if change is not None:
+                out += change
+            _accumulate(bars, found)
         found = iter([ctx.layout.grid.total(x) for x in bars])
-        return None, None, None, *[next(found) if want else None for want in wanted]
+        return None, None, None, part, *[next(found) if want else None for want in ctx.wanted]
+
+
+def _leaves(tensors, wanted):
+    """The tensors as leaves of a graph of their own, and those of them that are wanted."""
+    leaves = [x.detach().requires_grad_(want) for x, want in zip(tensors, wanted, strict=True)]
+    return leaves, [x for x in leaves if x.requires_grad]
+
+
+def _accumulate(totals, terms):
+    for total, term in zip(totals, terms, strict=True):
+        if term is not None:
+            total += term
 
 
 def _tile(layout, function, name, rows, columns, tensors):

@@ -26,8 +26,9 @@ from torch_ops.distributed._together import agreed, on_all_ranks, same_values
 __all__ = ["cho_logdet", "cholesky", "cholesky_solve", "gaussian_logpdf", "logdet", "solve_triangular"]
 
 _AGAIN = (
-    "torch_ops.distributed: a derivative of a derivative was asked for, which there is not for matrices that are "
-    "spread over ranks. Take first derivatives, without create_graph=True, or use the op of torch_ops on one machine."
+    "torch_ops.distributed: a derivative was asked for that there is not for matrices on several ranks. There are "
+    "first derivatives of all functions, and second ones of gaussian_logpdf and of matrix and covariance. Take "
+    "the gradient without create_graph=True, or use the op of torch_ops on one machine."
 )
 
 
@@ -165,21 +166,66 @@ class _GaussianLogpdf(torch.autograd.Function):
         constant = algorithms.log_diagonal(layout, L) + layout.n * (math.log(2 * math.pi) / 2)
         return -(Z * Z).sum(0) / 2 - constant
 
-    @backward_of
+    @staticmethod
     def backward(ctx, c_bar):
-        A, _, alpha = ctx.saved_tensors
-        c_bar = same_bar(ctx.layout, "gaussian_logpdf", c_bar)
+        A, r, alpha = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[1]
+        held, ctx.L = [ctx.L], None  # the gradient is written over it
+        return (None, *_LogpdfBars.apply(ctx.layout, A if wanted else A.detach(), r, c_bar, alpha.detach(), held))
+
+
+class _LogpdfBars(torch.autograd.Function):
+    """The bars Ā and r̄ of `_GaussianLogpdf`, as a function of A, r and c̄. With a symmetric G and h for their bars,
+
+        ⟨G, Ā⟩ + ⟨h, r̄⟩ = Σ c̄ (½ αᵀ G α − ½ tr(A⁻¹ G) − hᵀ α),
+
+    and with q = G α − h and w = A⁻¹ q, the bars of A, r and c̄ are
+
+        ½ (Σ c̄) A⁻¹ G A⁻¹ − sym(Σ c̄ w αᵀ),    c̄ w,    ½ αᵀ G α − ½ tr(A⁻¹ G) − hᵀ α.
+
+    The first is the tangent of −½ (Σ c̄) A⁻¹ along G, and the trace is that of log det A: both come from L̇ of Ȧ = G.
+    """
+
+    @forward_of
+    def forward(ctx, layout, A, r, c_bar, alpha, held):
+        ctx.layout = layout
+        ctx.save_for_backward(A, r, c_bar, alpha)
+        c_bar = same_bar(layout, "gaussian_logpdf", c_bar)
         weighted, A_bar = alpha * c_bar, None
         if ctx.needs_input_grad[1]:
-            A_bar, ctx.L = (_factor(ctx.layout, A) if ctx.L is None else ctx.L), None
-            scale = -c_bar.sum()
-            algorithms.factor_cotangent(ctx.layout, A_bar, A_bar, lambda D: torch.diag(scale / D.diagonal()))
-            for _, tile in ctx.layout.diagonals_of(A_bar):
-                tile *= 2
-            algorithms.add_outer(ctx.layout, A_bar, weighted, alpha)
-            for _, tile in ctx.layout.diagonals_of(A_bar):
-                tile /= 2
-        return None, A_bar, -weighted.mT
+            L, scale = held.pop(), -c_bar.sum()
+            A_bar = _factor(layout, A) if L is None else L
+            algorithms.factor_cotangent(layout, A_bar, A_bar, lambda D: torch.diag(scale / D.diagonal()))
+            _add_symmetric(layout, A_bar, (weighted, alpha))
+        return A_bar, -weighted.mT
+
+    @backward_of
+    def backward(ctx, G, h):
+        A, _, c_bar, alpha = ctx.saved_tensors
+        layout, q = ctx.layout, -h.mT
+        L, trace, A_bar = _factor(layout, A), 0, None
+        if ctx.needs_input_grad[1]:
+            q = q + algorithms.product(layout, G, alpha)
+            L_dot = G.clone(memory_format=torch.contiguous_format)
+            algorithms.factor_tangent(layout, L, L_dot)
+            trace = algorithms.log_diagonal_tangent(layout, L, L_dot)
+        w = algorithms.solve(layout, L, algorithms.solve(layout, L, q), adjoint=True)
+        if ctx.needs_input_grad[1]:
+            A_bar = algorithms.inverse_tangent(layout, L, L_dot, -c_bar.sum())
+            weighted = w * (-c_bar / 2)
+            _add_symmetric(layout, A_bar, (weighted, 2 * alpha), (2 * alpha, weighted))
+        along = (q * alpha).sum(0)
+        return None, A_bar, (w * c_bar).mT, (along - (h.mT * alpha).sum(0)) / 2 - trace, None, None
+
+
+def _add_symmetric(layout, part, *pairs):
+    """Add the bars of a part that are ½ U Vᵀ, summed over the pairs (U, V), if that is symmetric."""
+    for _, tile in layout.diagonals_of(part):
+        tile *= 2
+    for U, V in pairs:
+        algorithms.add_outer(layout, part, U, V)
+    for _, tile in layout.diagonals_of(part):
+        tile /= 2
 
 
 def _factor(layout, A):
@@ -257,11 +303,11 @@ def _is(x):
 class _AsOnFirst(torch.autograd.Function):
     """A tensor as it is on the first rank, `value`. Its bar goes to each rank's own."""
 
-    @forward_of
+    @staticmethod
     def forward(ctx, x, value):
         return value.clone()
 
-    @backward_of
+    @staticmethod
     def backward(ctx, bar):
         return bar, None
 

@@ -6,6 +6,8 @@ so that two groups serve, and a group in one row is a grid like others.
 
 from __future__ import annotations
 
+import torch
+
 try:
     import torch.distributed as dist
     from torch.distributed.device_mesh import DeviceMesh
@@ -82,7 +84,9 @@ class Grid:
                     "that this one is in, or a DeviceMesh."
                 )
             groups = [dist.group.WORLD if mesh is None else mesh]
-            self.device_type = "cuda" if "nccl" in dist.get_backend(groups[0]) else "cpu"
+            # init_process_group() without a backend makes one of both kinds, also where there is no GPU
+            on_gpu = "nccl" in dist.get_backend(groups[0]) and torch.cuda.is_available()
+            self.device_type = "cuda" if on_gpu else "cpu"
         # in one dimension, the matrix is cut into block columns: a single row of processes
         self.along_row = Line(groups[-1])
         self.along_column = Line(groups[0]) if len(groups) == 2 else Line()

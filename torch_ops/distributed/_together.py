@@ -6,6 +6,8 @@ sum or a broadcast that it never comes to. So arguments are looked at in `agreed
 
 import functools
 import hashlib
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -15,7 +17,10 @@ from torch_ops._internals import are_transforms_active, is_compiler_in_use
 _KINDS = {kind.__name__.lstrip("_"): kind for kind in (torch.linalg.LinAlgError, TypeError, ValueError)}
 
 
-def on_all_ranks(function):
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def on_all_ranks(function: Function) -> Function:
     """A function that every rank calls, in the same order as the others. No compiler traces it, and no transform of
     torch.func, which would go another way through it."""
 
@@ -33,7 +38,7 @@ def on_all_ranks(function):
             )
         return function(*args, **options)
 
-    return call
+    return cast(Function, call)
 
 
 def agreed(grid, device, function, check, shared=()):
