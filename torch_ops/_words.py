@@ -86,6 +86,9 @@ class TorchWords(Words):
     def batch_last(self, A):
         return A.permute(1, 2, 0).contiguous()
 
+    def batch_first(self, A):
+        return A.permute(2, 0, 1).contiguous()
+
     def cumulative_sum(self, A, axis):
         return torch.cumsum(A, axis)
 

@@ -85,6 +85,9 @@ class NumpyWords(Words):
     def batch_last(self, A):
         return np.ascontiguousarray(A.transpose(1, 2, 0))
 
+    def batch_first(self, A):
+        return np.ascontiguousarray(A.transpose(2, 0, 1))
+
     def conj(self, A):
         return A.conj() if A.dtype.kind == "c" else A
 

@@ -98,7 +98,7 @@ class _TraceWords(NumpyWords):
     slogdet = _by(rules.slogdet)
     eig = _by(rules.eig)
 
-    batch_last = Words.batch_last
+    batch_last, batch_first = Words.batch_last, Words.batch_first
     sum_to = Words.sum_to
     put_back, cho_solve, fill_diagonal = Words.put_back, Words.cho_solve, Words.fill_diagonal
 

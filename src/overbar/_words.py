@@ -165,6 +165,10 @@ class Words:
         """A stack of matrices (k, m, n) as (m, n, k), in memory, too: an entry of all of them is one vector."""
         return self.permute_dims(A, (1, 2, 0))
 
+    def batch_first(self, A: Any) -> Any:
+        """The way back: (m, n, k) as a stack of matrices (k, m, n), in memory, too."""
+        return self.permute_dims(A, (2, 0, 1))
+
     def block(self, rows: Any) -> Any:
         """The block matrix [[A, B], [C, D]] of matrices (..., m, n)."""
         return self.concat([self.concat(row, axis=-1) for row in rows], axis=-2)

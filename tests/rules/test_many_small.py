@@ -49,6 +49,7 @@ def test_both_functions(n, dtype):
     given = L_bar + above
     A_bar = many_small.reverse_in_vectors(L + above, given)
     assert A_bar.dtype == dtype
+    assert A_bar.flags.c_contiguous
     close(A_bar, reverse_recursive(L, np.tril(L_bar), depth=0), 200 * np.finfo(dtype).eps)
     np.testing.assert_array_equal(given, L_bar + above)  # as it came, though written in place
     close(many_small.factor_in_vectors(A + above), L, 50 * np.finfo(dtype).eps)
@@ -96,6 +97,7 @@ def test_in_torch(n, upper, calls):
     (found,) = torch.autograd.grad(torch_ops.cholesky(A, upper=upper), A, weights)
     (expected,) = torch.autograd.grad(torch.linalg.cholesky(A, upper=upper), A, weights)
     close(found.numpy(), expected.numpy(), 1e-12)
+    assert found.is_contiguous()
     vmapped = torch.func.vmap(torch.func.grad(lambda A, w: (torch_ops.cholesky(A, upper=upper) * w).sum()))
     close(vmapped(A.detach(), weights).numpy(), expected.numpy(), 1e-12)
 

@@ -72,8 +72,8 @@ def factor_in_vectors(A):
             below = column[1:, ...]
             rest = rest[1:, 1:, ...] - below[:, None, ...] * below[None, ...]
     zero = xp.zeros_like(columns[0][:1, ...])
-    rows = [xp.concat([*[zero] * j, column], axis=0) for j, column in enumerate(columns)]
-    return xp.permute_dims(xp.stack(rows, axis=0), (2, 1, 0))
+    columns = [xp.concat([*[zero] * j, column], axis=0) for j, column in enumerate(columns)]
+    return xp.batch_first(xp.stack(columns, axis=1))
 
 
 def reverse_in_vectors(L, L_bar):
@@ -99,4 +99,4 @@ def reverse_in_vectors(L, L_bar):
         else:
             whole = xp.concat([corner, column], axis=0)
             A_bar = xp.concat([whole[:, None, ...], xp.concat([column[None, ...], A_bar], axis=0)], axis=1)
-    return xp.permute_dims(half if in_place else A_bar, (2, 0, 1))
+    return xp.batch_first(half if in_place else A_bar)
