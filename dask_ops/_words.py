@@ -184,22 +184,23 @@ class DaskWords(Words):
             raise NoTiles("an index by several arrays")
         return A[(*[slice(None)] * (A.ndim - ndim), *index)]
 
+    def positions(self, shape, index, like):
+        # for its shape alone: of a matrix in tiles nobody holds the positions
+        return np.broadcast_to(np.intp(0), shape)[index]
+
     def put_back(self, B, index, shape, batch):
-        index = index if isinstance(index, tuple) else (index,)
-        if any(not isinstance(i, (int, np.integer, slice)) or i is True or i is False for i in index):
-            raise NoTiles("the derivative of an index of other than numbers and slices")
-        widths, at = [(0, 0)] * len(batch), len(batch)
-        for i, n in zip((*index, *[slice(None)] * (len(shape) - len(index))), shape, strict=True):
+        axis, rest = len(batch), iter(shape)
+        for i in _every_axis(index, len(shape)):
+            if i is None:
+                B = da.squeeze(B, axis)
+                continue
+            n = next(rest)
             if isinstance(i, slice):
-                start, stop, step = i.indices(n)
-                if step != 1:
-                    raise NoTiles("the derivative of an index with steps")
-                widths.append((start, n - max(start, stop)))
+                B = _put_along(B, axis, i, n)
             else:
-                B = da.expand_dims(B, at)
-                widths.append((int(i) % n, n - 1 - int(i) % n))
-            at += 1
-        return da.pad(B, widths)
+                B = _padded(da.expand_dims(B, axis), axis, int(i) % n, n)
+            axis += 1
+        return B
 
     # -- linear algebra
 
@@ -216,6 +217,44 @@ class DaskWords(Words):
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         return _tiled.solve_triangular(A, B, upper, left, adjoint, unitriangular)
+
+
+def _every_axis(index, ndim):
+    """An index with an entry for each dimension, of numbers and slices, and None for new dimensions."""
+    index = list(index) if isinstance(index, tuple) else [index]
+    for i in index:
+        if i is not None and i is not ... and (isinstance(i, bool) or not isinstance(i, (int, np.integer, slice))):
+            raise NoTiles("the derivative of an index of other than numbers and slices")
+    lacking = [slice(None)] * (ndim - sum(i is not None and i is not ... for i in index))
+    at = next((k for k, i in enumerate(index) if i is ...), len(index))
+    return index[:at] + lacking + index[at + 1 :]
+
+
+def _put_along(B, axis, i, n):
+    """Zeros of size n along an axis, but for B at a slice."""
+    count, (start, _, step) = B.shape[axis], i.indices(n)
+    if not count:
+        start, step = 0, 1
+    if step < 0:
+        B, start, step = da.flip(B, axis), start + (count - 1) * step, -step
+    if step > 1:  # zeros behind each entry
+        B = da.stack([B, *[da.zeros_like(B)] * (step - 1)], axis=axis + 1)
+        B = B.reshape((*B.shape[:axis], count * step, *B.shape[axis + 2 :]))
+        B = B[(*[slice(None)] * axis, slice(n - start))]
+    return _padded(B, axis, start, n)
+
+
+def _padded(B, axis, before, n):
+    """B with zeros before and behind it along an axis, which has n entries then."""
+
+    def zeros(count):
+        shape = (*B.shape[:axis], count, *B.shape[axis + 1 :])
+        return da.zeros(shape, dtype=B.dtype, chunks=(*B.chunks[:axis], (count,), *B.chunks[axis + 1 :]))
+
+    count = B.shape[axis]
+    parts = [zeros(before), B, zeros(n - before - count)]
+    parts = [part for part in parts if part.shape[axis]]
+    return da.concatenate(parts, axis=axis) if parts else B
 
 
 def _numbers(i):
@@ -239,6 +278,6 @@ def _no_word(name):
 
 for _name in (
     "solve", "inv", "inverse", "slogdet", "qr", "eigh", "eig", "svd", "permutation_matrix", "take_rows", "first",
-    "embed", "positions", "near_pairs", "over_gaps", "expm_along", "without_singular",
+    "embed", "near_pairs", "over_gaps", "expm_along", "without_singular",
 ):  # fmt: skip
     setattr(DaskWords, _name, _no_word(_name))

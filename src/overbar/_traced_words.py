@@ -100,7 +100,7 @@ class _TraceWords(NumpyWords):
 
     batch_last, batch_first = Words.batch_last, Words.batch_first
     sum_to = Words.sum_to
-    put_back, cho_solve, fill_diagonal = Words.put_back, Words.cho_solve, Words.fill_diagonal
+    cho_solve, fill_diagonal = Words.cho_solve, Words.fill_diagonal
 
     def detached(self, A):
         return constant(bare(A))
@@ -230,6 +230,9 @@ class _TraceWords(NumpyWords):
 
     def subset(self, A, index, ndim):
         return rules.subset(A, index=index, batch_ndim=A.ndim - ndim)
+
+    def put_back(self, B, index, shape, batch):
+        return rules.embed(B, index=index, shape=tuple(shape), batch_ndim=len(batch))
 
     def embed(self, B, where, shape):
         where, size = np.asarray(bare(where)), math.prod(shape)

@@ -10,6 +10,7 @@ import dask  # noqa: E402
 
 import dask_ops  # noqa: E402, F401 - makes the primitives take Dask's arrays
 import overbar  # noqa: E402
+from overbar import gp  # noqa: E402
 from tests.compare import close  # noqa: E402
 
 A = np.array([[4.0, 2.0, 1.0], [2.0, 5.0, 0.5], [1.0, 0.5, 3.0]])
@@ -106,3 +107,42 @@ def test_functions_of_dask_get_no_array_whose_derivative_is_traced(function, dif
             TypeError, match=r"a function of Dask's got an array whose derivative is being traced.*overbar"
         ):
             differentiate(function)(x)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        slice(2, 5), (slice(None), 3), slice(None, None, 2), (slice(None, None, -1), slice(1, 6, 2)), slice(7, 0, -3),
+        (slice(None), None, 2), (..., None, 2), -1, slice(3, 3), (slice(1, None), slice(-3, None)),
+    ],
+)  # fmt: skip
+def test_indices_of_chunks_have_derivatives_of_any_order(index):
+    rng = np.random.default_rng(0)
+    A, direction = rng.normal(size=(2, 9, 7))
+
+    def f(A):
+        return overbar.sum(A[index] ** 3) + overbar.sum(A**2)
+
+    def of_gradient(A):
+        return overbar.sum(overbar.grad(f)(A) ** 3)
+
+    of_chunks = da.from_array(A, chunks=(4, 3))
+    for derivative in (overbar.grad(f), overbar.grad(of_gradient), lambda A: overbar.hvp(f, (A,), direction)):
+        close(np.asarray(derivative(of_chunks)), derivative(A), 1e-13)
+    with pytest.raises(NotImplementedError, match="the derivative of an index of other than numbers and slices"):
+        overbar.grad(lambda A: overbar.sum(A[[0, 3]] ** 2))(of_chunks)
+
+
+def test_kernels_with_numbers_and_second_derivatives_of_a_likelihood():
+    rng = np.random.default_rng(1)
+    X = rng.uniform(-2, 2, (40, 2))
+    y, start = np.sin(X[:, 0]), np.array([1.0, 1.5, 0.8, 0.1])
+
+    def loss(p, X, y):
+        kernel = gp.RBF(p[:2]) * p[2] + 0.5
+        return -overbar.gp_log_marginal_likelihood(X, y, kernel, p[3])
+
+    in_chunks = da.from_array(X, chunks=(15, -1)), da.from_array(y, chunks=15)
+    for differentiate in (overbar.grad, overbar.hessian):
+        found, wanted = (differentiate(lambda p, d=d: loss(p, *d))(start) for d in (in_chunks, (X, y)))
+        close(np.asarray(found), wanted, 1e-10)

@@ -131,6 +131,17 @@ def test_sums_and_products_of_kernels_and_of_other_callables(name):
             wrong()
 
 
+@pytest.mark.parametrize("name", FRONTS)
+def test_lists_and_numbers_of_a_library_in_kernels(name):
+    ops, array, back = ops_of(name)
+    kernel = gp.RBF([0.8, 1.7], 1.4) * array(np.array(2.5)) + array(np.array(0.5))
+    found = ops.gp_log_marginal_likelihood(array(X), array(Y), kernel, 0.1)
+    expected = overbar.gp_log_marginal_likelihood(X, Y, 2.5 * gp.RBF(np.array([0.8, 1.7]), 1.4) + 0.5, 0.1)
+    assert float(found) == pytest.approx(float(expected), rel=1e-12)
+    single = gp.RBF([0.8, 1.7])(array(X.astype(np.float32)))
+    assert back(single).dtype == (np.float64 if name == "numpy" else np.float32)  # NumPy promotes
+
+
 def test_a_number_among_kernels_is_a_parameter():
     fit = overbar.gp_fit(X, 10 * Y, 2 * gp.RBF(1.0), 0.1, fixed="kernel.second.variance")
     alone = overbar.gp_fit(X, 10 * Y, gp.RBF(1.0, 2.0), 0.1)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from overbar import rules
-from overbar._namespace import namespace
+from overbar._namespace import NUMPY, front, namespace
 
 __all__ = [
     "RBF", "Constant", "Kernel", "Linear", "Matern", "Periodic", "Polynomial", "Product", "RationalQuadratic", "Sum",
@@ -86,6 +86,8 @@ def _combined(pair, first, second):
                 word = "added to" if pair is Sum else "multiplied by"
                 raise ValueError(f"a kernel is {word} {kernel}, and covariance functions are not negative or zero.")
             kernel = Constant(kernel)
+        elif tuple(getattr(kernel, "shape", (0,))) == () and hasattr(kernel, "dtype"):  # a number of any library
+            kernel = Constant(kernel)
         elif not callable(kernel):
             return NotImplemented
         both.append(kernel)
@@ -110,12 +112,21 @@ class _Pair(Kernel):
     parameters in order, and their options."""
 
     def __call__(self, X, X2=None):
-        arrays, options = self._given()
+        arrays, options = self._for(X)
         return self.own(X, *arrays, **options) if X2 is None else self.cross(X, X2, *arrays, **options)
 
     def noisy(self, X, noise):
-        arrays, options = self._given()
+        arrays, options = self._for(X)
         return self.own(X, *arrays, noise, **options)  # which makes no second matrix for it
+
+    def _for(self, X):
+        """What is given, with lists of numbers, which are arrays of NumPy's by now, as arrays like X."""
+        arrays, options = self._given()
+        library = front(X)
+        if library is not NUMPY and any(type(x) is np.ndarray for x in arrays):
+            xp = library.xp
+            arrays = [xp.cast(xp.constant(x, X), X) if type(x) is np.ndarray else x for x in arrays]
+        return arrays, options
 
 
 class _Stationary(_Pair):
