@@ -35,6 +35,10 @@ if "RANK" in os.environ:  # torchrun has started several processes
 else:
     dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
 
+if arguments.grid and arguments.grid[0] * arguments.grid[1] != dist.get_world_size():
+    parser.error(
+        f"--grid {' '.join(map(str, arguments.grid))} is no grid of {dist.get_world_size()} ranks: see torchrun"
+    )
 n, first = arguments.points, dist.get_rank() == 0
 shape = tuple(arguments.grid) if arguments.grid else (dist.get_world_size(),)
 layout = td.BlockCyclic(n, arguments.block, init_device_mesh("cuda" if on_gpu else "cpu", shape))

@@ -307,6 +307,8 @@ def application():
             console.print("What is stored is as good, and stays.")
         elif save:
             console.print(f"Stored in {_settings.store(kind, block)}", markup=False, soft_wrap=True)
+        else:
+            console.print("Nothing was stored.")
 
     @app.command()
     def check(
