@@ -24,8 +24,8 @@ BESIDE = 3000
 #: How closely value and gradient of these agree, relative to the largest entry.
 AGREEMENT = 1e-10
 
-#: Between these are the sizes of tiles that are chosen where nothing is said, for some twenty of them in a row.
-SMALLEST, LARGEST, IN_A_ROW = 250, 2000, 16
+#: Between these are the sizes of tiles that are chosen where nothing is said, for sixteen of them in a row.
+SMALLEST, LARGEST, IN_A_ROW = 500, 2000, 16
 
 
 @dataclass(frozen=True)
