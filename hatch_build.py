@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-LINK = re.compile(r"\[([^\]\n]+)\]\(([^)\s#]*)(#[^)\s]*)?\)")
+LINK = re.compile(r"(!?)\[([^\]\n]+)\]\(([^)\s#]*)(#[^)\s]*)?\)")
 
 
 def for_an_index(text: str, root: Path, address: str | None) -> str:
@@ -18,12 +18,13 @@ def for_an_index(text: str, root: Path, address: str | None) -> str:
     to the repository at this address, or taken out."""
 
     def link(found):
-        shown, path, heading = found[1], found[2], found[3] or ""
+        image, shown, path, heading = found[1], found[2], found[3], found[4] or ""
         if "://" in path or not (path or heading) or not (root / path).exists():
             return found[0]  # elsewhere, or no link at all: a call of an element, in code
         if address is None:
-            return shown
-        return f"[{shown}]({address.rstrip('/')}/blob/HEAD/{path or 'README.md'}{heading})"
+            return "" if image else shown
+        kind = "raw" if image else "blob"  # an index draws the file itself, and not the page about it
+        return f"{image}[{shown}]({address.rstrip('/')}/{kind}/HEAD/{path or 'README.md'}{heading})"
 
     return LINK.sub(link, text)
 

@@ -158,6 +158,10 @@ def test_links_lead_to_the_repository_whose_address_is_known():
         "[c](https://d.e/f) `x[1](y)` [g](https://h.example/i/blob/HEAD/docs)"
     )
     assert _hook().for_an_index(text, ROOT, None) == "a b [c](https://d.e/f) `x[1](y)` g"
+    picture = "![p](benchmarks/scaling-float64.png) and"
+    assert _hook().for_an_index(picture, ROOT, None) == " and"
+    drawn = "![p](https://h.example/i/raw/HEAD/benchmarks/scaling-float64.png) and"
+    assert _hook().for_an_index(picture, ROOT, "https://h.example/i") == drawn
 
 
 def _hook():
