@@ -147,7 +147,7 @@ def test_no_link_of_the_page_on_an_index_leads_nowhere(metadata):
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert "docs/ops.md lists them" in page
     hook = _hook()
-    targets = [found[2] + (found[3] or "") for found in hook.LINK.finditer(page)]
+    targets = [found[3] + (found[4] or "") for found in hook.LINK.finditer(page)]
     assert not [target for target in targets if target.startswith("#") or (ROOT / target.partition("#")[0]).exists()]
 
 
