@@ -12,6 +12,7 @@ from overbar import _settings
 from overbar.__main__ import application
 from overbar.bench import frameworks, tune
 from overbar.bench.harness import Comparison, Timing
+from overbar.rules import _cholesky as of_cholesky
 from overbar.rules import _halving as halving
 from tests.frameworks import torch
 
@@ -120,3 +121,19 @@ def jobs_on(framework):
     from overbar.bench import cholesky, gp
 
     return [*cholesky.jobs([framework], sizes=(40,)), *gp.jobs([framework], sizes=(30,))[:1]]
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch", "tf"])
+def test_each_size_of_blocks_is_one_of_its_own(framework, monkeypatch):
+    """In a graph of TensorFlow the size with which it was traced stays. (Small matrices are passed to PyTorch.)"""
+    asked = set()
+    monkeypatch.setattr(tune, "BLOCKS", {"cpu": (48, 72)})
+    split_at = halving.split_at
+
+    def seen(A, depth):
+        asked.add(halving.base(A))
+        return split_at(A, depth)
+
+    monkeypatch.setattr(of_cholesky, "split_at", seen)
+    tune.measure(framework, "cpu", 200, 0.02)
+    assert asked == {48, 72}

@@ -39,9 +39,10 @@ def _with(block):
 
 def measure(framework: str, device: str, n: int, seconds: float) -> Comparison:
     """The reverse rule at one size with each size of blocks that is smaller, by turns."""
-    rule = backward(framework, n)
 
     def with_blocks(block):
+        rule = backward(framework, n)  # for each of them: a graph keeps the blocks with which it was traced
+
         def thing():
             with _with(block):
                 rule()
