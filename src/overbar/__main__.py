@@ -405,20 +405,13 @@ def _cells(primitives, frameworks, seed, save, console):
 def _oracles(primitives, dtype, seed, console):
     """Check primitives with a progress bar, print the table, and return whether all are right."""
     from rich import box
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.table import Table
 
+    from overbar.bench.progress import progress_bar
     from overbar.verify import VerificationError, check
 
     oracles, found, failures = [], {}, {}
-    with Progress(
-        TextColumn("{task.description:<18}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    ) as progress:
+    with progress_bar(console, width=18) as progress:
         task = progress.add_task("", total=len(primitives))
         for name, primitive in primitives.items():
             progress.update(task, description=name)

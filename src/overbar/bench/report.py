@@ -9,13 +9,13 @@ import itertools
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from overbar.bench import tune
 from overbar.bench.cholesky import SPREAD, measure
 from overbar.bench.frameworks import FRAMEWORKS
 from overbar.bench.harness import environment
+from overbar.bench.progress import progress_bar
 from overbar.bench.scaling import LARGE, Curve
 
 
@@ -23,7 +23,7 @@ def run(jobs, console: Console, *, seconds: float):
     """Measure the jobs with a progress bar and print their tables. Returns results and environment."""
     results = []
     show_load(console)
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task("", total=len(jobs))
         for title, those in itertools.groupby(jobs, key=lambda job: job.table):
             found = []
@@ -52,7 +52,7 @@ def run_curves(jobs, console: Console, *, seconds: float):
     """Measure what `scaling.curves` found with a progress bar and print the tables. Returns curves and environment."""
     found = []
     show_load(console)
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task("", total=sum(len(sizes) for _, _, sizes in jobs.values()))
         for name, (label, what, sizes) in jobs.items():
             points = []
@@ -76,7 +76,7 @@ def run_tuning(framework, device, console: Console, *, seconds: float):
     """Measure the reverse rule with each size of blocks, and print the table. Returns the comparisons, by n."""
     show_load(console)
     found = {}
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task(FRAMEWORKS[framework].label, total=len(tune.SIZES))
         for n in tune.SIZES:
             found[n] = tune.measure(framework, device, n, seconds)
@@ -114,17 +114,6 @@ def _curve_table(curve):
         rest = [""] * (1 + len(curve.sides) + len(with_memory))
         table.add_row("p", *[f"{p:.2f}" for p in exponents], *rest, style="dim")
     return table
-
-
-def _progress(console):
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
 
 
 def show_load(console: Console):

@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator
 import threadpoolctl
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from overbar.bench.frameworks import FRAMEWORKS
 from overbar.bench.harness import package_version
+from overbar.bench.progress import progress_bar
 from overbar.check.cells import COLUMNS, LETTERS, Cell, measure
 from overbar.check.peers import PEERS, VERSIONS
 
@@ -32,14 +32,7 @@ PROCESSES = {"torch": 1, "tf": 2}
 def run(names: Iterable[str], frameworks: Iterable[str], console: Console, seed: int = 0) -> list[Cell]:
     """Measure and print. Returns the cells, in the order of the table."""
     names, frameworks, found = list(names), list(frameworks), []
-    with Progress(
-        TextColumn("{task.description:<38}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    ) as progress:
+    with progress_bar(console, width=38) as progress:
         task = progress.add_task("", total=len(names) * len(frameworks))
         for cell in cells(names, frameworks, seed):
             found.append(cell)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from overbar.bench.distributed import Measured, ideal_bytes, measure, on_one_thread
+from overbar.bench.progress import progress_bar
 from overbar.bench.report import show_load
 from overbar.demo.tables import new_table
 
@@ -129,7 +129,7 @@ def _run(plan, console):
         console.print(f"The dashboard of the cluster: {client.dashboard_link}", highlight=False, soft_wrap=True)
         beside = min(plan.n, BESIDE)
         agreement, rate = _agreement(client, beside, console)
-        with _progress(console) as progress:
+        with progress_bar(console, unit="tasks") as progress:
             task = progress.add_task("value and gradient", total=None)
             found = measure(
                 client,
@@ -160,17 +160,6 @@ def _agreement(client, n, console):
     for name, bar in gradient.items():
         errors.append(np.max(np.abs(found.gradient[name] - bar)) / np.max(np.abs(bar)))
     return float(max(errors)), n**3 / seconds
-
-
-def _progress(console):
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.completed:.0f} of {task.total} tasks"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
 
 
 def _print(plan: Plan, found: Measured, rate: float, beside: int, console: Console):
