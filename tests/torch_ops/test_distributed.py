@@ -23,7 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 import torch_ops  # noqa: E402
 from overbar import gp  # noqa: E402
-from tests.processes import ROOT, run_python  # noqa: E402
+from tests.processes import ROOT, run_python, run_ranks  # noqa: E402
 from tools.scale import Ranks  # noqa: E402
 
 if torch.distributed.is_available():
@@ -68,16 +68,8 @@ def work(rank, world, folder, jobs):
 
 
 def run_jobs(world, folder, jobs):
-    """What each rank has found in each job, by its name. No process is left behind where one fails."""
-    context = torch.multiprocessing.spawn(work, args=(world, str(folder), jobs), nprocs=world, join=False)
-    try:
-        while not context.join():
-            pass
-    finally:
-        for child in context.processes:
-            if child.is_alive():
-                child.kill()
-            child.join()
+    """What each rank has found in each job, by its name."""
+    run_ranks(work, (world, str(folder), jobs), world)
     return {
         job.__name__: [torch.load(f"{folder}/{job.__name__}-{rank}.pt", weights_only=False) for rank in range(world)]
         for job in jobs

@@ -24,6 +24,7 @@ from torch.nn.utils import parametrize  # noqa: E402
 import torch_ops  # noqa: E402
 from overbar import rules  # noqa: E402
 from overbar.verify import call  # noqa: E402
+from tests.processes import run_ranks  # noqa: E402
 from torch_ops._rerouting import ROUTES  # noqa: E402
 
 N = 200
@@ -616,23 +617,10 @@ def process(rank, folder):
         torch.distributed.destroy_process_group()
 
 
-def run_processes(function, args):
-    """Run the function in processes of its own, and leave none behind where one fails or the test is stopped."""
-    context = torch.multiprocessing.spawn(function, args=args, nprocs=WORLD, join=False)
-    try:
-        while not context.join():
-            pass
-    finally:
-        for child in context.processes:
-            if child.is_alive():
-                child.kill()
-            child.join()
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch was built without torch.distributed")
 def test_data_parallel_processes_train_as_with_the_functions_of_torch(tmp_path):
-    run_processes(process, (str(tmp_path),))
+    run_ranks(process, (str(tmp_path),), WORLD)
     zero, one = (torch.load(tmp_path / f"{rank}.pt") for rank in range(WORLD))
     for rank in (zero, one):
         assert difference(rank["ours"]["record"], rank["theirs"]["record"]) < 1e-12

@@ -163,19 +163,28 @@ def _torch(n, dtype):
 
 
 def _torch_small(n, dtype):
+    return torch_sides(*matrices(n, dtype))
+
+
+def torch_sides(A, L_bar):
+    """Value and gradient in PyTorch, by overbar's op and by the built-in function."""
     torch = load("torch")
-    A, L_bar = map(torch.tensor, matrices(n, dtype))
-    A.requires_grad_()
+    A, L_bar = torch.tensor(A, requires_grad=True), torch.tensor(L_bar)
 
     def both(cholesky):
-        return lambda: torch.autograd.grad(cholesky(A), A, L_bar)
+        return lambda: torch.autograd.grad(cholesky(A), A, L_bar)[0]
 
     return both(front("torch").cholesky), both(torch.linalg.cholesky)
 
 
 def _tensorflow(n, dtype):
+    return tensorflow_sides(*matrices(n, dtype))
+
+
+def tensorflow_sides(A, L_bar):
+    """The same in TensorFlow, in a `tf.function` that returns both."""
     tf = load("tf")
-    A, L_bar = map(tf.constant, matrices(n, dtype))
+    A, L_bar = tf.constant(A), tf.constant(L_bar)
 
     def both(cholesky):
         @tf.function

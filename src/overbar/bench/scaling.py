@@ -112,13 +112,8 @@ def _of(names, make, framework, sizes, dtype):
 def _measure(framework, n, matrix, things, seconds):
     things = {name: waited(framework, thing) for name, thing in things(n).items()}
     comparison = compare(things, seconds=seconds, least=3, most=50)
-    memory = {}
-    if (
-        n >= LARGE
-        and framework in _SEEN
-        and (peaks := {name: peak(thing) for name, thing in things.items()})["product"]
-    ):
-        memory = {name: round(most / matrix, 2) for name, most in peaks.items()}
+    peaks = {name: peak(thing) for name, thing in things.items()} if n >= LARGE and framework in _SEEN else {}
+    memory = {name: round(most / matrix, 2) for name, most in peaks.items() if most is not None}
     return Point(n, comparison, memory)
 
 

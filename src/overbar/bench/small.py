@@ -10,7 +10,7 @@ import functools
 import numpy as np
 
 import overbar
-from overbar.bench.cholesky import Job
+from overbar.bench.cholesky import Job, tensorflow_sides, torch_sides
 from overbar.bench.frameworks import FRAMEWORKS, front, load
 from overbar.kernels import _compiled
 
@@ -82,33 +82,6 @@ def _numpy(A, L_bar):
     return ours, by_hand
 
 
-def _torch(A, L_bar):
-    torch = load("torch")
-    A, L_bar = torch.tensor(A, requires_grad=True), torch.tensor(L_bar)
-
-    def both(cholesky):
-        return lambda: torch.autograd.grad(cholesky(A), A, L_bar)[0]
-
-    return both(front("torch").cholesky), both(torch.linalg.cholesky)
-
-
-def _tensorflow(A, L_bar):
-    tf = load("tf")
-    A, L_bar = tf.constant(A), tf.constant(L_bar)
-
-    def both(cholesky):
-        @tf.function
-        def step(A):
-            with tf.GradientTape() as tape:
-                tape.watch(A)
-                L = cholesky(A)
-            return tape.gradient(L, A, output_gradients=L_bar)
-
-        return lambda: step(A)
-
-    return both(front("tf").cholesky), both(tf.linalg.cholesky)
-
-
 def _logarithm(A, bar):
     torch = load("torch")
     A, bar = torch.tensor(A, requires_grad=True), torch.tensor(bar)
@@ -126,6 +99,6 @@ def _logarithm(A, bar):
 #: for each framework: what is compared with what, and the functions
 _WHAT = {
     "numpy": ("value and gradient beside the symbolic rule", _numpy),
-    "torch": ("value and gradient", _torch),
-    "tf": ("value and gradient in a tf.function", _tensorflow),
+    "torch": ("value and gradient", torch_sides),
+    "tf": ("value and gradient in a tf.function", tensorflow_sides),
 }

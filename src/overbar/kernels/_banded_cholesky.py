@@ -210,7 +210,7 @@ def pbtrs_cotangent(L, X, B_bar):
     by = _by_windows if X.shape[1] >= 4 or n < 4096 else _by_diagonals  # one makes copies, the other many calls
     L_bar = np.zeros((p, n), kind)
     L_bar[: min(p, n)] = by(L[: min(p, n)], X, B_bar, kind)
-    return without_corners(L_bar, p - 1, 0, out=L_bar)
+    return _cleared(L_bar)
 
 
 def _by_windows(L, X, B_bar, kind):
