@@ -309,6 +309,14 @@ def test_every_page_is_in_the_menu():
     assert {f"functions/{name}.md" for name in overbar.__all__ if name not in REGISTRY} <= pages
 
 
+def test_the_pictures_of_the_pages_are_in_the_site(tmp_path):
+    shown = staging.pictures(staging.sources())
+    assert "benchmarks/scaling-float64.png" in shown, "the README shows it"
+    staging.stage(tmp_path)
+    for picture in shown:
+        assert (tmp_path / picture).is_file(), picture
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     pytest.importorskip("sphinx")

@@ -10,6 +10,7 @@ May import its neighbours.
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -122,6 +123,17 @@ def relinked(page, text, pages):
     return "".join(pieces)
 
 
+def pictures(pages):
+    """Paths of the pictures that the pages show from the repository."""
+    shown = (
+        normpath(f"{PurePosixPath(page).parent}/{target}")
+        for page, text in pages.items()
+        for image, _, target in LINK.findall(text)
+        if image and not re.match(r"\w+:", target)
+    )
+    return sorted(set(shown))
+
+
 def stage(folder):
     """Write the sources of the site into a folder."""
     pages = sources()
@@ -129,6 +141,9 @@ def stage(folder):
         path = folder / page
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(with_tex(relinked(page, text, pages)), encoding="utf-8")
+    for picture in pictures(pages):
+        (folder / picture).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / picture, folder / picture)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         for cell in notebook["cells"]:
