@@ -10,6 +10,7 @@ to one chunk they are added. So no rule is run on Dask's arrays at all: it is Nu
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,6 +20,7 @@ from dask.base import tokenize
 from numpy.linalg import LinAlgError
 
 from dask_ops._graphs import Ref, Task, array, named, summed
+from dask_ops._memory import enough
 from overbar._front import NUMPY
 from overbar._namespace import namespace
 from overbar._sweep import jvp, vjp
@@ -175,8 +177,11 @@ class PushedForward(NamedTuple):
 _PLACE = re.compile(r" \(matrix \(?([\d, ]+?),?\)? of the batch\)")
 
 
-def _computed(g, single, same, how, batch, *chunks):
-    """The chunks that a task gives, a tuple, or the only one."""
+def _computed(g, single, same, how, batch, gives, *chunks):
+    """The chunks that a task gives, a tuple, or the only one; `gives` is what the largest is, its shape, and how many
+    bytes they are together."""
+    shape, size = gives
+    enough(size + sum([A.nbytes for A in chunks]), max([shape, *[A.shape for A in chunks]], key=math.prod))
     chunks, found = iter(chunks), []
     for taken in how:
         A = next(chunks)
@@ -297,7 +302,18 @@ class Blocks:
                 how.append("both")
                 chunks.append(Ref((A.name, index[1], index[0])))
         same = len(index) > 1 and index[0] == index[1]
-        return Task(key, _computed, self.g, single, same, tuple(how), self._first_of_batch(index), *chunks)
+        batch, gives = self._first_of_batch(index), self._size(index)
+        return Task(key, _computed, self.g, single, same, tuple(how), batch, gives, *chunks)
+
+    def _size(self, index):
+        """Of the chunks that a task gives, the shape of the largest, and how many bytes they are together."""
+        shapes, total = [], 0
+        for give in self.gives:
+            spec = self.specs[give.array]
+            numbers = give.key(None, index)[1:]
+            shapes.append(tuple([sizes[i] for sizes, i in zip(spec.chunks, numbers, strict=True)]))
+            total += math.prod(shapes[-1]) * np.dtype(spec.dtype).itemsize
+        return max(shapes, key=math.prod), total
 
     def _only_output(self, name, arrays, places):
         """Where each task gives one chunk: its task is the chunk's."""

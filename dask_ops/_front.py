@@ -12,7 +12,7 @@ import numpy as np
 
 from dask_ops import _tiled
 from dask_ops._blocks import Blocks, batched
-from dask_ops._graphs import refuse_unknown
+from dask_ops._graphs import in_words, refuse_unknown
 from dask_ops._pairs import of_pairs
 from dask_ops._words import DaskWords, NoTiles
 from overbar import rules
@@ -81,7 +81,7 @@ class DaskFront(Front):
 
     def _refusal(self, primitive, error, arrays):
         given = ", ".join(
-            f"{primitive.argument(i)} of shape {A.shape} in chunks {A.chunks}" for i, A in enumerate(arrays)
+            f"{primitive.argument(i)} of shape {A.shape} in chunks {in_words(A.chunks)}" for i, A in enumerate(arrays)
         )
         if primitive.signature.whole:
             what, remedy = "of an array in several chunks", "Give each array one chunk, A.rechunk(-1)"

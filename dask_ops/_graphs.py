@@ -17,7 +17,7 @@ from dask.highlevelgraph import HighLevelGraph
 
 from dask_ops._internals import Alias, Ref, Task
 
-__all__ = ["Alias", "Ref", "Task", "array", "named", "refuse_unknown", "summed", "zeros"]
+__all__ = ["Alias", "Ref", "Task", "array", "in_words", "named", "refuse_unknown", "summed", "zeros"]
 
 #: how many terms of a sum a task adds
 FAN = 8
@@ -61,6 +61,11 @@ def summed(name: str, key: Any, terms: Sequence[Any], take: Any = _itself) -> li
             found.append(Ref(tasks[-1].key))
         terms, level, take = found, level + 1, _itself
     return [*tasks, Task(key, _sum, take, *terms)]
+
+
+def in_words(chunks: tuple[tuple[int, ...], ...]) -> str:
+    """The chunks of an array for a message: (2, 2, 1) as they are, and many as 40 of at most 500."""
+    return " by ".join([str(sizes) if len(sizes) <= 3 else f"{len(sizes)} of {max(sizes)}" for sizes in chunks])
 
 
 def refuse_unknown(A: da.Array, error: Any) -> None:

@@ -8,10 +8,13 @@ functions of BLAS for such, with other last bits.)
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import blas, lapack
 
+from dask_ops._memory import enough
 from overbar._messages import bad_minor, not_finite
 from overbar.rules._cholesky import forward, reverse
 
@@ -39,6 +42,8 @@ def _stored(A, dtype=None):
 def step(C, first, shape, dtype, scale, forms, then, *tiles):
     """A task of a chain: `added`, after ``first[0](C, *first[1:])`` and before ``then[0](sum, *others, *then[1:])``, of
     the tiles behind those of the products."""
+    given = sum([x.nbytes for x in tiles]) + (0 if C is None else C.nbytes)
+    enough(given + math.prod(shape) * np.dtype(dtype).itemsize, shape)
     if first is not None:
         C = first[0](C, *first[1:])
     if forms or C is None:

@@ -111,3 +111,21 @@ def test_a_workers_error_is_numpys(client, number, words):
     future = client.compute(overbar.cholesky(da.from_array(A, chunks=70)))
     with pytest.raises(np.linalg.LinAlgError, match=words):
         future.result()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_chunks_that_no_worker_holds_are_a_memory_error():
+    """Without it, workers would be killed and started again until Dask gives up, with an error that names no memory."""
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=":0", memory_limit="400MB", silence_logs=50
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        rows = da.ones((6500, 1), chunks=(6500, 1))
+        many = da.stack([da.eye(4400, chunks=4400)] * 2)
+        for much in (overbar.rbf(rows, np.ones(1)), overbar.inv(many)):
+            with pytest.raises(MemoryError, match=r"chunks of shape \(.*smaller chunks, such as \(.*more memory"):
+                client.compute(much.sum()).result(timeout=120)
+        few = client.compute(overbar.rbf(rows[:500], np.ones(1)).sum()).result(timeout=120)
+        assert few == 250_000
