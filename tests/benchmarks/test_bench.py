@@ -192,8 +192,9 @@ def test_both_sides_of_many_small_matrices_do_the_same(name):
     for job in small.jobs([name], sizes=(60,)):
         ours, others = (np.asarray(side()) for side in job.things())
         assert ours.ndim == 3
-        # the naive derivative in float32 loses digits where eigenvalues are close
-        np.testing.assert_allclose(ours, others, rtol=1e-9, atol=1e-3 if job.names[1] == "naive" else 1e-12)
+        # the naive derivative in float32 loses digits where eigenvalues are close, and so do vectors in any precision
+        tolerance = {"naive": 1e-3, "torch.linalg": 1e-7}.get(job.names[1], 1e-12)
+        np.testing.assert_allclose(ours, others, rtol=1e-9, atol=tolerance)
 
 
 def test_targets_of_many_small_matrices(monkeypatch):
@@ -215,13 +216,15 @@ def test_targets_of_many_small_matrices(monkeypatch):
 def test_the_table_of_many_small_matrices():
     result = run("--small", "--sizes", "100", "-f", "torch", "--seconds", "0.001")
     assert result.exit_code == 0, result.output
-    for text in ("200 × 100 × 100", "Cholesky decompositions", "the logarithm of 2,000 matrices"):
+    for text in (
+        "200 × 100 × 100", "Cholesky decompositions", "the logarithm of 2,000 matrices", "polar factors of 20,000",
+    ):  # fmt: skip
         assert text in " ".join(result.output.split())
     assert "different tables" in run("--small", "--gp").output
 
 
 def test_what_is_said_of_targets_that_many_small_matrices_miss():
-    job = small.jobs(["torch"], (4,))[-1]
+    job = next(job for job in small.jobs(["torch"], (4,)) if job.names[1] == "naive")
     timings = {name: Timing(name, (1.0,) * 6) for name in job.names}
     (line,) = small.reasons([Result(job, Comparison(timings))])
     assert "eigenvalues" in line

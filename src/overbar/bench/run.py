@@ -73,7 +73,7 @@ def run(plan: Plan, console: Console, *, json: Path | None = None, picture: Path
         module = KINDS[plan.kind].module
         results, where = report.run(plan.jobs, console, seconds=plan.seconds)
         for line in () if module is cholesky else module.reasons(results):
-            console.print(line, highlight=False)
+            console.print(line, highlight=False, markup=False)
         missed = [result for result in results if result.met is False]
         right = all(module is overhead and overhead.excused(result) for result in missed)
     if json is not None:

@@ -40,6 +40,10 @@ def jobs(frameworks, sizes=tuple(SIZES), dtype="float64") -> list[Job]:
         title = "PyTorch: the logarithm of 2,000 matrices, value and gradient, beside V log(w) Vᵀ"
         things = functools.partial(_logarithm, *matrices(2000, 20, "float32"))
         found.append(Job("torch", title, "20 × 20, float32", 20, ("ours", "naive"), things, target=1.5, options=_OFTEN))
+        for title, things in _OF_TWO.items():
+            things = functools.partial(things, *matrices(20_000, 2, "float64"))
+            names = ("ours", "torch.linalg")
+            found.append(Job("torch", title, "20,000 × 2 × 2", 2, names, things, target=1.0, options=_OFTEN))
     return found
 
 
@@ -94,6 +98,36 @@ def _logarithm(A, bar):
         return lambda: torch.autograd.grad(log(A), A, bar)[0]
 
     return both(front("torch").logmh), both(naive)
+
+
+def _eigenvectors(A, bar):
+    torch = load("torch")
+    A, bar = torch.tensor(A, requires_grad=True), torch.tensor(bar)
+
+    def both(eigh):  # of squares, since the signs of vectors are free
+        return lambda: torch.autograd.grad(eigh(A)[1] ** 2, A, bar)[0]
+
+    return both(front("torch").eigh), both(torch.linalg.eigh)
+
+
+def _rotations(A, bar):
+    torch = load("torch")
+    A, bar = torch.tensor(A, requires_grad=True), torch.tensor(bar)
+
+    def by_svd(A):
+        W, _, Vh = torch.linalg.svd(A)
+        return (W @ Vh,)
+
+    def both(polar):
+        return lambda: torch.autograd.grad(polar(A)[0], A, bar)[0]
+
+    return both(front("torch").polar), both(by_svd)
+
+
+_OF_TWO = {
+    "PyTorch: eigenvectors of 20,000 matrices of order two, value and gradient": _eigenvectors,
+    "PyTorch: polar factors of 20,000 matrices of order two, value and gradient, beside W Vᴴ": _rotations,
+}
 
 
 #: for each framework: what is compared with what, and the functions

@@ -1,7 +1,7 @@
 """Eigenvalues and eigenvectors of symmetric (Hermitian) matrices.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.phases`, `rules.equal_values` and `rules.eigenvectors`.
-The rules of eigenvalues are here, too: their derivatives decompose a matrix again.
+May import `overbar._namespace`, `overbar._primitive`, `rules.phases`, `rules.equal_values`, `rules.eigenvectors` and
+`rules.two_by_two`. The rules of eigenvalues are here, too: their derivatives decompose a matrix again.
 """
 
 import functools
@@ -33,6 +33,7 @@ from overbar.rules._equal_values import (
     unpacked,
 )
 from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
+from overbar.rules._two_by_two import are_of_two, eigh_of_two
 
 
 @primitive("(n,n)->(n),(n,n),(n,n),(n)", intermediates=2, hermitian=("A",))
@@ -117,7 +118,10 @@ def decomposed(name, A, UPLO="L"):
     """Eigenvalues, vectors, and the intermediates by which second derivatives tell of a basis, see `eigvalsh`."""
     if UPLO not in ("L", "U", "l", "u"):
         raise ValueError(f'{name}: UPLO is {UPLO!r}. Choose "L" for the lower triangle or "U" for the upper one.')
-    w, V = namespace(A).eigh(A if UPLO in "Ll" else mH(A))
+    A = A if UPLO in "Ll" else mH(A)
+    if are_of_two(A):
+        return all_outputs(*eigh_of_two(A))
+    w, V = namespace(A).eigh(A)
     return all_outputs(w, fixed(V))
 
 

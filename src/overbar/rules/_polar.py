@@ -1,7 +1,7 @@
 """The polar decomposition, A = U P.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.eigen`, `rules.equal_values`, `rules.singular_vectors` and
-`rules.svd`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.eigen`, `rules.equal_values`, `rules.singular_vectors`,
+`rules.svd` and `rules.two_by_two`.
 """
 
 from overbar._namespace import front, mH, namespace
@@ -13,6 +13,7 @@ from overbar.rules._equal_values import (
 )
 from overbar.rules._singular_vectors import reciprocal
 from overbar.rules._svd import distinct
+from overbar.rules._two_by_two import are_of_two, polar_of_two
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The polar decomposition
@@ -121,6 +122,8 @@ def polar(A, *, side="right"):
     if side not in ("right", "left"):
         raise ValueError(f'polar: side must be "right" or "left", not {side!r}.')
     xp = namespace(A)
+    if are_of_two(A):
+        return polar_of_two(A, side)
     W, S, Vh = xp.svd(A)
     m, n = xp.shape(A)[-2:]
     P = from_eigen(S, mH(Vh) if side == "right" else W)
