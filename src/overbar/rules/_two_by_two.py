@@ -105,4 +105,4 @@ def polar_of_two(A, side):
     P = (P + mH(P)) / 2
     w, V = eigh_of_two(P)
     w = xp.maximum(w, xp.zeros_like(w))
-    return U, P, xp.flip(w, axis=-1), xp.flip(V, axis=-1)
+    return U, P, xp.stack([w[..., 1], w[..., 0]], axis=-1), xp.stack([V[..., 1], V[..., 0]], axis=-1)
