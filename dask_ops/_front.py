@@ -44,6 +44,16 @@ _AS_ONE = {
 #: primitives whose function is a product, in tiles
 _PRODUCTS = {rules.matmul: lambda A, B: _tiled.add_product(None, A, B)}
 
+#: what a positive definite matrix may be given to instead of what has no way by tiles
+_OF_DEFINITE = {
+    "det": "exp(cho_logdet(cholesky(A)))",
+    "inv": "cholesky_inverse(cholesky(A))",
+    "logdet": "cho_logdet(cholesky(A))",
+    "safe_cholesky": "cholesky(A), after a jitter on the diagonal by add_diagonal(A, jitter),",
+    "slogdet": "cho_logdet(cholesky(A))",
+    "solve": "cho_solve(cholesky(A), B)",
+}
+
 
 class DaskFront(Front):
     """Dask. An array in one chunk but for its batch dimensions is computed by chunks; a matrix in tiles by the words of
@@ -88,9 +98,11 @@ class DaskFront(Front):
         else:
             what = "by tiles of a matrix"
             remedy = "Give each matrix one chunk (batch dimensions may have many), A.rechunk({-2: -1, -1: -1})"
+        other = _OF_DEFINITE.get(primitive.name)
+        instead = f" For a positive definite matrix {other} goes by tiles." if other else ""
         return NoTiles(
             f"{primitive.name} is not computed {what}: there is no way by tiles for {error}. It got {given}. {remedy}, "
-            "or compute it, A.compute()."
+            f"or compute it, A.compute().{instead}"
         )
 
     def recorded(self, primitive, arrays, options):

@@ -348,6 +348,29 @@ def test_what_has_no_way_by_tiles_is_refused_by_name(name):
         close(x, w, 1e-13)
 
 
+@pytest.mark.parametrize(
+    "name, instead",
+    [
+        ("det", lambda A, B: overbar.exp(overbar.cho_logdet(overbar.cholesky(A)))),
+        ("inv", lambda A, B: overbar.cholesky_inverse(overbar.cholesky(A))),
+        ("logdet", lambda A, B: overbar.cho_logdet(overbar.cholesky(A))),
+        ("safe_cholesky", lambda A, B: overbar.cholesky(overbar.add_diagonal(A, 0.0))),
+        ("slogdet", lambda A, B: overbar.cho_logdet(overbar.cholesky(A))),
+        ("solve", lambda A, B: overbar.cho_solve(overbar.cholesky(A), B)),
+    ],
+)
+def test_a_refusal_says_what_a_definite_matrix_may_be_given_to(name, instead):
+    A = definite(np.float64) / N
+    others = (np.ones((N, 2)),) if name == "solve" else ()
+    with pytest.raises(NotImplementedError, match=r"For a positive definite matrix .* goes by tiles") as caught:
+        getattr(overbar, name)(in_tiles(A), *others)
+    for word in re.findall(r"(\w+)\(", str(caught.value).partition("definite matrix")[2]):
+        assert hasattr(overbar, word)
+    expected = getattr(overbar, name)(A, *others)
+    expected = {"slogdet": lambda: expected[1], "safe_cholesky": lambda: expected[0]}.get(name, lambda: expected)()
+    close(instead(in_tiles(A), in_tiles(np.ones((N, 2)))).compute(), expected, 1e-10)
+
+
 def test_a_refusal_does_not_list_thousands_of_chunks():
     with pytest.raises(NotImplementedError, match=r"in chunks 900 of 1 by \(900,\)\.") as caught:
         overbar.expm(da.ones((900, 900), chunks=(1, -1)))
