@@ -51,3 +51,34 @@ def split_at(A, depth):
     while 2 * k < n:  # the smallest base · 2ʲ that is at least half of n, which keeps the blocks aligned
         k *= 2
     return k, None
+
+
+def inverses_of_blocks(L):
+    """The inverses of the blocks on the diagonal of a lower triangular matrix that `split_at` leaves whole."""
+    xp, size = namespace(L), base(L)
+    blocks = [L[..., i : i + size, i : i + size] for i in range(0, L.shape[-1], size)]
+    return [xp.solve_triangular(block, xp.eye_like(block), upper=False) for block in blocks]
+
+
+def divide(B, L, inverses, adjoint=False):
+    """B ← B L⁻¹, or B L⁻ᴴ, in the memory of B, for a lower triangular matrix and the `inverses_of_blocks` of it: by
+    products of matrices, which take two thirds of the time of a library's substitution.
+
+    With halves of L, the columns of X = B L⁻¹ are X₂ = B₂ L₂₂⁻¹ and X₁ = (B₁ − X₂ L₂₁) L₁₁⁻¹; those of B L⁻ᴴ are
+    X₁ = B₁ L₁₁⁻ᴴ and X₂ = (B₂ − X₁ L₂₁ᴴ) L₂₂⁻ᴴ."""
+    xp = namespace(B)
+    if len(inverses) == 1:
+        B[...] = B @ (xp.mH(inverses[0]) if adjoint else inverses[0])
+        return
+    count = 1 << ((len(inverses) - 1).bit_length() - 1)  # the largest power of 2 below
+    k = sum(block.shape[-1] for block in inverses[:count])
+    one, two = slice(0, k), slice(k, None)
+    L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
+    if adjoint:
+        divide(B[..., one], L11, inverses[:count], adjoint)
+        xp.add_product_to(B[..., two], B[..., one], xp.mH(L21), -1)
+        divide(B[..., two], L22, inverses[count:], adjoint)
+    else:
+        divide(B[..., two], L22, inverses[count:])
+        xp.add_product_to(B[..., one], B[..., two], L21, -1)
+        divide(B[..., one], L11, inverses[:count])
