@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from overbar._messages import bad_minor, no_inverse, not_finite, singular
-from overbar._numpy_words import pairs_of
+from overbar._numpy_words import ONE_THREAD, factor_in_one_call, pairs_of
 from overbar._words import Words
 from torch_ops import _originals as originals
 from torch_ops._internals import (
@@ -22,7 +22,16 @@ from torch_ops._internals import (
     is_legacy_batched,
     raise_linalg_errors,
 )
-from torch_ops._watching import are_plain, transformed
+from torch_ops._watching import are_plain, transformed, watched
+
+#: The order from which SciPy's LAPACK was measured to be quicker than torch's at a Cholesky factor.
+_LAPACK = 64
+
+#: NumPy's names of the dtypes.
+_NUMPY = {torch.float32: "f", torch.float64: "d", torch.complex64: "F", torch.complex128: "D"}
+
+#: So many entries are a large tensor: from four megabytes on NumPy has large pages.
+_LARGE = 2**19
 
 
 class TorchWords(Words):
@@ -196,6 +205,10 @@ class TorchWords(Words):
         torch.matmul(A, B, out=C)
 
     def cholesky(self, A, argument="A", on_error="raise"):
+        if A.ndim == 2 and A.shape[-1] >= _LAPACK and are_for_numpy((A,)):
+            L = factor_in_one_call(as_numpys(A))
+            if L is not None:
+                return torch.from_numpy(L)
         L, info = originals.linalg.cholesky_ex(A)
         if on_error == "nan":
             return torch.where((info == 0)[..., None, None], L, math.nan)
@@ -298,6 +311,31 @@ class TorchWords(Words):
             rows = B.reshape(math.prod(B.shape[:-1]), B.shape[-1])
             return originals.linalg.solve_triangular(A, rows, left=False, **options).reshape(B.shape)
         return originals.linalg.solve_triangular(A, B, left=left, **options)
+
+
+def room(like, shape):
+    """A new tensor of this shape to write into, with the dtype and the device of another one. On the host, that of a
+    large one comes from NumPy, which asks the system for large pages: to get them takes a fraction of the time that
+    small ones take, which is as long as many a product."""
+    if math.prod(shape) < _LARGE or like.device.type != "cpu" or not are_plain((like,)):
+        return like.new_empty(shape)
+    return torch.from_numpy(np.empty(shape, _NUMPY[like.dtype]))
+
+
+def are_for_numpy(tensors):
+    """Whether NumPy and SciPy may compute with the memory of these tensors, which torch does not share out among
+    threads: nobody watches, and no threads wait, of SciPy's BLAS for torch's or the other way round."""
+    if not ONE_THREAD or torch.get_num_threads() != 1:
+        return False
+    for A in tensors:
+        if A.device.type != "cpu" or A.dtype not in _NUMPY:
+            return False
+    return not (watched(tensors) or count_dispatch_modes() or torch.jit.is_tracing()) and are_plain(tensors)
+
+
+def as_numpys(A):
+    """The memory of such a tensor as an array of NumPy's."""
+    return A.detach().resolve_conj().resolve_neg().numpy()
 
 
 _halves = {}  # ones with halves on the diagonal, by size, dtype and device

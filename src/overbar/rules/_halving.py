@@ -45,9 +45,15 @@ def split_at(A, depth):
     """Where to halve a matrix, None where it stays whole, and the depth of the halves."""
     if depth is not None:
         return (namespace(A).shape(A)[-1] // 2, depth - 1) if depth else (None, None)
-    n, k = A.shape[-1], base(A)
-    if n <= k:
-        return None, None
-    while 2 * k < n:  # the smallest base · 2ʲ that is at least half of n, which keeps the blocks aligned
+    return half(A.shape[-1], base(A)), None
+
+
+def half(n, base):
+    """Where to halve a matrix of order n, None where it stays whole: the smallest base · 2ʲ that is at least half of n,
+    which keeps the blocks aligned."""
+    if n <= base:
+        return None
+    k = base
+    while 2 * k < n:
         k *= 2
-    return k, None
+    return k

@@ -9,7 +9,7 @@ import operator
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._equal_values import hermitian_part
-from overbar.rules._halving import by_size, split_at
+from overbar.rules._halving import base, by_size, half, split_at
 
 
 def inverse_of_factor(L, weight=None):
@@ -40,8 +40,7 @@ def _halved(L, out=None, depth=None):
 
 def _weighted(L, weight, out=None, depth=None):
     if out is not None:
-        _write_blocks(L, weight, out)
-        _complete(out)
+        _Written(L, weight, out)
         return out
     C, _ = _blocks(L, weight, depth)
     return _assembled(C)
@@ -100,69 +99,87 @@ def _plus_product(C, P, Q):
     return k, _plus_product(C11, P1, Q1), C21, _plus_product(C22, P2, Q2)
 
 
-def _write_blocks(L, weight, out):
-    """What `_blocks` does, in the memory of the result alone: new memory costs as much as many a product. The lower
-    triangle of `out`, by blocks, becomes that of the inverse; the upper one is room for intermediates, and only
-    `_complete` makes it that of a Hermitian matrix. Returns the inverses of the small blocks of L on the diagonal, with
-    a minus."""
-    k, _ = split_at(L, None)
-    if k is None:
-        out[...], T = _small(L, weight)
-        return -T
-    one, two = slice(0, k), slice(k, None)
-    L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
-    C11, C12, C21, C22 = out[..., one, one], out[..., one, two], out[..., two, one], out[..., two, two]
-    T1 = _write_blocks(L11, weight, C11)
-    T2 = _write_blocks(L22, weight, C22)
-    _complete(C22)
-    xp, W = namespace(L), C21
-    W[...] = L21
-    _divide(W, L11, T1)
-    xp.product_to(C12, mH(W), C22)
-    _add_product(C11, C12, W)
-    C21[...] = mH(C12)
-    return k, T1, T2
+class _Written:
+    """What `_blocks` does, in the memory `out` of the result alone: new memory costs as much as many a product. Blocks
+    are given by the rows where they begin and end, from 0 on.
 
+    The lower triangle, by blocks, becomes that of the inverse; the upper one is room for intermediates, and only
+    `complete` makes it that of a Hermitian matrix.
+    """
 
-def _complete(C):
-    """Make whole what `_write_blocks` has written. Only the first block on the diagonal lacks something: a product was
-    added to its lower triangle."""
-    k, _ = split_at(C, None)
-    if k is not None:
-        _mirror(C[..., :k, :k])
+    def __init__(self, L, weight, out):
+        self.L, self.out, self.xp, self.base = L, out, namespace(L), base(L)
+        self.weight = None if weight is None else self.xp.cast(weight, L)
+        self.minus_one = -self.xp.eye_like(L[..., : self.base, : self.base])
+        self.T = {}  # the inverses of the small blocks of L on the diagonal, with a minus
+        n = L.shape[-1]
+        self.write(0, n)
+        self.complete(0, n)
 
+    def write(self, i, j):
+        """The lower triangle of a block on the diagonal."""
+        k = self.middle(i, j)
+        if k is None:
+            return self.write_small(i, j)
+        self.write(i, k)
+        self.write(k, j)
+        self.complete(k, j)
+        xp, out, one, two = self.xp, self.out, slice(i, k), slice(k, j)
+        C12, W = out[..., one, two], out[..., two, one]
+        W[...] = self.L[..., two, one]
+        self.divide(two, i, k)
+        xp.product_to(C12, xp.mH(W), out[..., two, two])
+        self.add_product(i, k, two)
+        W[...] = xp.mH(C12)
 
-def _mirror(C):
-    """Make the upper triangle that of a Hermitian matrix."""
-    k, _ = split_at(C, None)
-    if k is None:
-        C[...] = hermitian_part(C)
-        return
-    C[..., :k, k:] = mH(C[..., k:, :k])
-    _mirror(C[..., :k, :k])
-    _mirror(C[..., k:, k:])
+    def middle(self, i, j):
+        k = half(j - i, self.base)
+        return k and i + k
 
+    def write_small(self, i, j):
+        xp, n = self.xp, j - i
+        T = xp.solve_triangular(self.L[..., i:j, i:j], self.minus_one[..., :n, :n], upper=False)
+        xp.product_to(self.out[..., i:j, i:j], xp.mH(T), T if self.weight is None else T * self.weight)
+        self.T[i] = T
 
-def _divide(Y, L, T):
-    """Y ← −Y L⁻¹, as `_divided`, from the inverses with a minus."""
-    if not isinstance(T, tuple):
-        Y[...] = Y @ T
-        return
-    k, T1, T2 = T
-    _divide(Y[..., k:], L[..., k:, k:], T2)
-    namespace(L).add_product_to(Y[..., :k], Y[..., k:], L[..., k:, :k], 1)
-    _divide(Y[..., :k], L[..., :k, :k], T1)
+    def divide(self, rows, i, j):
+        """Y ← −Y L⁻¹ for these rows of the columns from i to j, and that block of L on the diagonal."""
+        k = self.middle(i, j)
+        if k is None:
+            Y = self.out[..., rows, i:j]
+            Y[...] = Y @ self.T[i]
+            return
+        self.divide(rows, k, j)
+        self.xp.add_product_to(self.out[..., rows, i:k], self.out[..., rows, k:j], self.L[..., k:j, i:k], 1)
+        self.divide(rows, i, k)
 
+    def add_product(self, i, j, inner):
+        """Add to the lower triangle of a block on the diagonal the product of what is right of it and below it, in
+        these columns and rows."""
+        k = self.middle(i, j)
+        first, second = slice(i, k or j), slice(k or i, j)
+        if k is not None:
+            self.add_product(i, k, inner)
+            self.add_product(k, j, inner)
+        out = self.out
+        self.xp.add_product_to(out[..., second, first], out[..., second, inner], out[..., inner, first], 1)
 
-def _add_product(C, P, Q):
-    """C ← C + P Q in the lower triangle of C, by blocks."""
-    k, _ = split_at(C, None)
-    if k is None:
-        namespace(C).add_product_to(C, P, Q, 1)
-        return
-    _add_product(C[..., :k, :k], P[..., :k, :], Q[..., :k])
-    _add_product(C[..., k:, k:], P[..., k:, :], Q[..., k:])
-    namespace(C).add_product_to(C[..., k:, :k], P[..., k:, :], Q[..., :k], 1)
+    def complete(self, i, j):
+        """Make a block whole that `write` has written, in which the first block on the diagonal lacks something: a
+        product was added to its lower triangle."""
+        k = self.middle(i, j)
+        self.mirror(i, k or j)
+
+    def mirror(self, i, j):
+        """Make the upper triangle that of a Hermitian matrix."""
+        k, out = self.middle(i, j), self.out
+        if k is None:
+            C = out[..., i:j, i:j]
+            C[...] = hermitian_part(C)
+            return
+        out[..., i:k, k:j] = self.xp.mH(out[..., k:j, i:k])
+        self.mirror(i, k)
+        self.mirror(k, j)
 
 
 @primitive("(n,n),(n,k),(n,n)->(n,k)", hermitian=("A",))
