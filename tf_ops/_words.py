@@ -301,6 +301,11 @@ class TensorFlowWords(Words):
 
     # -- linear algebra
 
+    def add_product(self, C, A, B, scale):
+        if A.shape[-1] == 1:  # the kernel of matrix products takes longer for one column
+            return C + (A if scale == 1 else scale * A) * B
+        return super().add_product(C, A, B, scale)
+
     def cholesky(self, A, argument="A", on_error="raise"):
         # TensorFlow's kernel does not raise where there is no factor: it leaves NaN on and below the diagonal, zeros
         # where A is complex, and memory that nobody wrote above it.

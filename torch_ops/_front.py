@@ -23,7 +23,7 @@ from torch_ops._graphs import in_graph, key_of
 from torch_ops._internals import is_any_autocast_enabled, level_of, set_forward_mode, unpack_dual
 from torch_ops._threads import alone, is_busy
 from torch_ops._watching import are_plain, transformed, watched
-from torch_ops._words import TorchWords, are_for_numpy, as_numpys, failure_of, first_failure, room
+from torch_ops._words import TorchWords, failure_of, first_failure, room
 
 
 class ShapeError(torch.linalg.LinAlgError, ValueError):
@@ -157,11 +157,6 @@ class TorchFront(Front):
         if torch.is_grad_enabled() or transformed(arrays) or torch.compiler.is_exporting():
             return function(*arrays)
         return as_one_op(function, arrays)
-
-    def by_numpy(self, function, *arrays):
-        if not are_for_numpy(arrays):
-            return function(*arrays)
-        return torch.from_numpy(function(*map(as_numpys, arrays)))
 
     def may_write(self, *arrays):
         return not watched(arrays)

@@ -1,7 +1,7 @@
 """The words of `overbar._words` in PyTorch.
 
-May import torch and `overbar`. Nothing here knows a derivative: these are the words in which the rules are spoken to
-torch. Where array-api-compat's wrapper fails under a transform of torch.func, torch's own
+May import torch, `overbar` and the neighbours below it. Nothing here knows a derivative: these are the words in which
+the rules are spoken to torch. Where array-api-compat's wrapper fails under a transform of torch.func, torch's own
 function stands in its place (concat and diagonal under legacy vmap, eye under linearize).
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from overbar._messages import bad_minor, no_inverse, not_finite, singular
-from overbar._numpy_words import ONE_THREAD, factor_in_one_call, pairs_of
+from overbar._numpy_words import factor_in_one_call, pairs_of
 from overbar._words import Words
 from torch_ops import _originals as originals
 from torch_ops._internals import (
@@ -22,13 +22,11 @@ from torch_ops._internals import (
     is_legacy_batched,
     raise_linalg_errors,
 )
-from torch_ops._watching import are_plain, transformed, watched
+from torch_ops._numpy import DTYPES, are_for_numpy, as_array
+from torch_ops._watching import are_plain, transformed
 
 #: The order from which SciPy's LAPACK was measured to be quicker than torch's at a Cholesky factor.
 _LAPACK = 64
-
-#: NumPy's names of the dtypes.
-_NUMPY = {torch.float32: "f", torch.float64: "d", torch.complex64: "F", torch.complex128: "D"}
 
 #: So many entries are a large tensor: from four megabytes on NumPy has large pages.
 _LARGE = 2**19
@@ -206,7 +204,7 @@ class TorchWords(Words):
 
     def cholesky(self, A, argument="A", on_error="raise"):
         if A.ndim == 2 and A.shape[-1] >= _LAPACK and are_for_numpy((A,)):
-            L = factor_in_one_call(as_numpys(A))
+            L = factor_in_one_call(as_array(A))
             if L is not None:
                 return torch.from_numpy(L)
         L, info = originals.linalg.cholesky_ex(A)
@@ -319,23 +317,7 @@ def room(like, shape):
     small ones take, which is as long as many a product."""
     if math.prod(shape) < _LARGE or like.device.type != "cpu" or not are_plain((like,)):
         return like.new_empty(shape)
-    return torch.from_numpy(np.empty(shape, _NUMPY[like.dtype]))
-
-
-def are_for_numpy(tensors):
-    """Whether NumPy and SciPy may compute with the memory of these tensors, which torch does not share out among
-    threads: nobody watches, and no threads wait, of SciPy's BLAS for torch's or the other way round."""
-    if not ONE_THREAD or torch.get_num_threads() != 1:
-        return False
-    for A in tensors:
-        if A.device.type != "cpu" or A.dtype not in _NUMPY:
-            return False
-    return not (watched(tensors) or count_dispatch_modes() or torch.jit.is_tracing()) and are_plain(tensors)
-
-
-def as_numpys(A):
-    """The memory of such a tensor as an array of NumPy's."""
-    return A.detach().resolve_conj().resolve_neg().numpy()
+    return torch.from_numpy(np.empty(shape, DTYPES[like.dtype]))
 
 
 _halves = {}  # ones with halves on the diagonal, by size, dtype and device

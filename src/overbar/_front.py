@@ -243,11 +243,6 @@ class Front:
         would be without the compiler."""
         return function(*arrays, out=self.buffer(*arrays))
 
-    def by_numpy(self, function: Callable[..., Any], *arrays: Any) -> Any:
-        """``function(*arrays)``, one new array that is made entry by entry: by NumPy's front, which computes in the
-        memory of these arrays, where the library would take longer and nobody watches."""
-        return function(*arrays)
-
     def buffer(self, *arrays: Any) -> Any:
         """An array like the first of `arrays` to write results into; None where arrays cannot be written to, or where a
         computation with these arrays is watched by somebody who differentiates it."""

@@ -176,17 +176,8 @@ def _from_products(products, least):
 
 def of_distances(function, inputs, lengthscale, *numbers, variance=None, diagonal=None):
     """``v f(S, *numbers)`` of the squared distances S, as `of_pairs`."""
-    sets, others = len(inputs), [x for x in (variance, diagonal) if x is not None]
-
-    def compute(*arrays):
-        *found, scales = arrays[: sets + 1]
-        rest = list(arrays[sets + 1 :])
-        numbers = [rest.pop(0) for _ in range(len(rest) - len(others))]
-        v, d = (None if x is None else rest.pop(0) for x in (variance, diagonal))
-        return of_pairs(function, Distances(*scaled(found, scales)), *numbers, variance=v, diagonal=d)
-
-    given = *inputs, lengthscale, *numbers, *others
-    return front(*given).by_numpy(compute, *given)
+    distances = Distances(*scaled(inputs, lengthscale))
+    return of_pairs(function, distances, *numbers, variance=variance, diagonal=diagonal)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
