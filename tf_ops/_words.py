@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, singular
 from overbar._words import Words
+from overbar.rules._halving import cholesky_by_halves
 from overbar.rules._many_small import are_many_small, factor_in_vectors
 from tf_ops import _jacobi as jacobi
 from tf_ops._errors import linalg_error, shape_error
@@ -301,6 +302,11 @@ class TensorFlowWords(Words):
 
     # -- linear algebra
 
+    def add_product(self, C, A, B, scale):
+        if A.shape[-1] == 1:  # the kernel of matrix products takes longer for one column
+            return C + (A if scale == 1 else scale * A) * B
+        return super().add_product(C, A, B, scale)
+
     def cholesky(self, A, argument="A", on_error="raise"):
         # TensorFlow's kernel does not raise where there is no factor: it leaves NaN on and below the diagonal, zeros
         # where A is complex, and memory that nobody wrote above it.
@@ -517,8 +523,16 @@ def in_vectors(n, count, of_factor=False):
     return n <= (4 if of_factor else 8) and count >= 64 * n
 
 
+#: From this order on a factor goes by halves, and blocks up to that one do not: TensorFlow's kernel has one thread, and
+#: a quarter of the speed of its products.
+_LARGE, _BLOCK = 512, 288
+
+
 def _factor(A):
     """tf.linalg.cholesky."""
+    n = A.shape[-1] if A.shape.rank == 2 else None
+    if n is not None and n >= _LARGE and A.dtype.is_floating and not (compiled_by_xla() or gpus()):
+        return cholesky_by_halves(A, tf.linalg.cholesky, _BLOCK)
     if are_many_small(A):
         n, count = A.shape[-1], math.prod(A.shape[:-2])
         if in_vectors(n, count, of_factor=True):

@@ -1,8 +1,8 @@
 """The log marginal likelihood of a Gaussian process and its gradient in other libraries, beside ours: gpflash, a C++
-library; scikit-learn; and JAX.
+library; scikit-learn; JAX; GPyTorch; and GPflow.
 
     python -m tools.gp_libraries
-    python -m tools.gp_libraries --library scikit-learn --sizes 1000 --inputs 8
+    python -m tools.gp_libraries --library GPyTorch GPflow --sizes 200 500
 
 For an RBF kernel with a length scale for each input and noise, as `overbar bench --gp` has it. The gradients have to be
 equal to 1e-8; then all are timed by turns, in CPU seconds: run it with OMP_NUM_THREADS=1. A library that is not
@@ -22,7 +22,6 @@ from overbar.bench.gp import data, value_and_gradient
 from overbar.bench.harness import compare, environment, package_version
 
 TOLERANCE = 1e-8
-FRONTS = ("numpy", "torch")
 
 
 def of_gpflash(n, D):
@@ -97,11 +96,92 @@ def of_jax(n, D):
     return lambda: jax.block_until_ready(gradient(theta))
 
 
-#: by what they are called: the module, the package, and what makes a function
+def of_gpytorch(n, D):
+    """The same, by an `ExactGP` and its Cholesky decomposition."""
+    import gpytorch
+    import torch
+
+    X, y, theta = data(n, D)
+    X, y = torch.from_numpy(X), torch.from_numpy(y)
+    variance, noise = (float(np.exp(2 * theta[name])) for name in ("scale", "noise"))
+
+    class Model(gpytorch.models.ExactGP):
+        def __init__(self):
+            super().__init__(X, y, gpytorch.likelihoods.GaussianLikelihood())
+            self.mean = gpytorch.means.ZeroMean()
+            self.kernel = gpytorch.kernels.ScaleKernel(gpytorch.kernels.RBFKernel(ard_num_dims=D))
+
+        def forward(self, X):
+            return gpytorch.distributions.MultivariateNormal(self.mean(X), self.kernel(X))
+
+    model = Model().double()
+    model.kernel.base_kernel.lengthscale = torch.from_numpy(np.exp(theta["length"]))
+    # tensors, as numbers would be rounded to single precision
+    model.kernel.outputscale, model.likelihood.noise = (torch.tensor(x, dtype=X.dtype) for x in (variance, noise))
+    likelihood = gpytorch.mlls.ExactMarginalLogLikelihood(model.likelihood, model)
+    parts = [model.kernel.base_kernel, model.kernel, model.likelihood.noise_covar]
+    names = ["raw_lengthscale", "raw_outputscale", "raw_noise"]
+    raw = [getattr(part, name) for part, name in zip(parts, names, strict=True)]
+
+    def step():
+        with gpytorch.settings.max_cholesky_size(n + 1):
+            value = -n * likelihood(model(X), y)  # it divides by n
+            bars = torch.autograd.grad(value, raw)
+        return value.detach(), bars
+
+    def gradient():
+        value, bars = step()
+        slopes = []
+        for part, name, x, bar, weight in zip(parts, names, raw, bars, (1, 2, 2), strict=True):
+            constraint = getattr(part, f"{name}_constraint")
+            point = x.detach().clone().requires_grad_()
+            value_of = constraint.transform(point)
+            (slope,) = torch.autograd.grad(value_of.sum(), point)
+            slopes.append((weight * bar * value_of.detach() / slope).numpy().ravel())
+        return value, dict(zip(("length", "scale", "noise"), slopes, strict=True))
+
+    return step, gradient
+
+
+def of_gpflow(n, D):
+    """The same, by a `GPR` in a `tf.function`."""
+    import gpflow
+    import tensorflow as tf
+
+    X, y, theta = data(n, D)
+    variance, noise = (float(np.exp(2 * theta[name])) for name in ("scale", "noise"))
+    kernel = gpflow.kernels.RBF(variance=variance, lengthscales=np.exp(theta["length"]))
+    model = gpflow.models.GPR((X, y[:, None]), kernel, noise_variance=noise)
+    given = {"length": kernel.lengthscales, "scale": kernel.variance, "noise": model.likelihood.variance}
+    raw = {name: parameter.unconstrained_variable for name, parameter in given.items()}
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            value = model.training_loss()
+        return value, tape.gradient(value, raw)
+
+    def gradient():
+        value, bars = step()
+        slopes = {}
+        for name, parameter in given.items():
+            with tf.GradientTape() as tape:
+                point = parameter.transform.forward(raw[name])
+            slope = tape.gradient(point, raw[name])
+            slopes[name] = np.ravel((1 if name == "length" else 2) * bars[name] * point / slope)
+        return value, slopes
+
+    return step, gradient
+
+
+#: by what they are called: the module, what makes a function, or one to time and one whose gradient is by the
+#: logarithms, and the ops beside which they are timed
 LIBRARIES = {
-    "gpflash": ("gpflash", of_gpflash),
-    "scikit-learn": ("sklearn", of_scikit_learn),
-    "JAX": ("jax", of_jax),
+    "gpflash": ("gpflash", of_gpflash, "torch"),
+    "scikit-learn": ("sklearn", of_scikit_learn, "torch"),
+    "JAX": ("jax", of_jax, "torch"),
+    "GPyTorch": ("gpytorch", of_gpytorch, "torch"),
+    "GPflow": ("gpflow", of_gpflow, "tf"),
 }
 
 
@@ -115,18 +195,20 @@ def difference(found, expected):
 
 
 def row(library, n, D, seconds):
-    things = {library: LIBRARIES[library][1](n, D)}
-    for name in FRONTS:
+    _, make, ops = LIBRARIES[library]
+    made, things = make(n, D), {}
+    things[library], gradient = made if isinstance(made, tuple) else (made, made)
+    for name in ("numpy", ops):
         things[name], cholesky = value_and_gradient(name, n, D, "float64")
     things["Cholesky"] = cholesky
     expected = things["numpy"]()
-    off = max(difference(things[name](), expected) for name in (library, "torch"))
+    off = max(difference(found(), expected) for found in (gradient, things[ops]))
     if not off < TOLERANCE:
         raise SystemExit(f"{library}, n = {n}, {D} inputs: the gradients differ by {off:.1e}")
     comparison = compare(things, seconds=seconds, least=7, clock=time.process_time)
-    ratios = [f"{comparison.ratio(library, name)}" for name in FRONTS]
-    multiples = [f"{comparison.ratio(name, 'Cholesky').median:.2f}" for name in (library, *FRONTS)]
-    return f"| {library} | {n} | {D} | {' | '.join(ratios)} | {' | '.join(multiples)} | {off:.0e} |"
+    ratios = [f"{comparison.ratio(library, name)}" for name in ("numpy", ops)]
+    multiples = [f"{comparison.ratio(name, 'Cholesky').median:.2f}" for name in (library, "numpy", ops)]
+    return f"| {library} | {n} | {D} | {' | '.join(ratios)} | {ops}_ops | {' | '.join(multiples)} | {off:.0e} |"
 
 
 def main():
@@ -142,9 +224,9 @@ def main():
         print(f"{name} is not installed.")
     print("A library's time over ours (median, and an interval for it), and each in bare Cholesky decompositions\n")
     print(
-        "| library | n | inputs | over overbar | over torch_ops | itself | overbar | torch_ops | gradients differ by |"
+        "| library | n | inputs | over overbar | over the ops | of | itself | overbar | the ops | gradients differ by |"
     )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in installed:
         for n in arguments.sizes:
             for D in arguments.inputs:

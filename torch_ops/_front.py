@@ -23,7 +23,7 @@ from torch_ops._graphs import in_graph, key_of
 from torch_ops._internals import is_any_autocast_enabled, level_of, set_forward_mode, unpack_dual
 from torch_ops._threads import alone, is_busy
 from torch_ops._watching import are_plain, transformed, watched
-from torch_ops._words import TorchWords, failure_of, first_failure
+from torch_ops._words import TorchWords, failure_of, first_failure, room
 
 
 class ShapeError(torch.linalg.LinAlgError, ValueError):
@@ -159,7 +159,7 @@ class TorchFront(Front):
         return as_one_op(function, arrays)
 
     def may_write(self, *arrays):
-        return not (torch.is_grad_enabled() or transformed(arrays) or torch.compiler.is_compiling())
+        return not watched(arrays)
 
     def buffer(self, *arrays):
         if not self.may_write(*arrays):
@@ -168,7 +168,7 @@ class TorchFront(Front):
         for A in arrays:
             if A.shape != shape:  # torch.broadcast_shapes imports sympy
                 shape = np.broadcast_shapes(shape, A.shape)
-        return arrays[0].new_empty(shape)
+        return room(arrays[0], shape)
 
     def compute(self, kernel, *arrays, **options):
         own = kernel.chosen("torch", arrays, options)

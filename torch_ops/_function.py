@@ -1,14 +1,16 @@
 """A primitive as a torch.autograd.Function.
 
-May import torch, `torch_ops._batching`, `_watching` and `_internals`. The one place where rules meet autograd: no op
-has code of its own here. What a Function must do to be at home under every transform is listed, with the reasons, at
-the methods below. Each step is there for a reason, too: a small matrix takes no longer than five of them.
+May import torch, `overbar._front`, `torch_ops._batching`, `_numpy`, `_watching` and `_internals`. The one place where
+rules meet autograd: no op has code of its own here. What a Function must do to be at home under every transform is
+listed, with the reasons, at the methods below. Each step is there for a reason, too: a small matrix takes no longer
+than five of them.
 """
 
 import types
 
 import torch
 
+from overbar._front import NUMPY
 from torch_ops._batching import batched, mapped
 from torch_ops._internals import (
     apply_outside_transforms,
@@ -21,6 +23,7 @@ from torch_ops._internals import (
     unpack_dual,
     unwrap_if_dead,
 )
+from torch_ops._numpy import quicker
 from torch_ops._watching import transformed
 
 
@@ -53,7 +56,9 @@ class PrimitiveFunction(torch.autograd.Function):
         if is_any_autocast_enabled():
             outputs = without_autocast(lambda: call.primitive.function(*inputs, **call.options), *inputs)
         else:
-            outputs = call.primitive.function(*inputs, **call.options)
+            outputs = quicker(call.primitive, lambda *arrays: call.primitive.function(*arrays, **call.options), inputs)
+            if outputs is None:
+                outputs = call.primitive.function(*inputs, **call.options)
         if not isinstance(outputs, tuple):
             outputs = (outputs,)
         # An output must not be an input, nor a view of one: autograd would refuse tangents and in-place use.
@@ -87,10 +92,17 @@ class PrimitiveFunction(torch.autograd.Function):
         call = ctx.call
         saved = ctx.saved_tensors  # once: activation checkpoints recompute them at the first look and refuse a second
         count = len(saved) - call.primitive.outputs
-        arguments = call.front, bars, saved[count:], saved[:count], call.options, ctx.needs_input_grad[1:]
+        needed = ctx.needs_input_grad[1:]
+        arguments = call.front, bars, saved[count:], saved[:count], call.options, needed
         if is_any_autocast_enabled():
             return (None, *without_autocast(lambda: call.primitive.pull(*arguments), *bars))
-        return (None, *call.primitive.pull(*arguments))
+
+        def pull(*arrays):
+            some, rest = arrays[: len(bars)], arrays[len(bars) :]
+            return call.primitive.pull(NUMPY, some, rest[count:], rest[:count], call.options, needed)
+
+        found = quicker(call.primitive, pull, (*bars, *saved))
+        return (None, *(call.primitive.pull(*arguments) if found is None else found))
 
     @staticmethod
     def jvp(ctx, _, *dots):

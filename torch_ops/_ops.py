@@ -28,7 +28,7 @@ from torch_ops._internals import det_with_factors, forward_mode
 from torch_ops._norms import vector_norm
 from torch_ops._signs import can_turn, turn
 from torch_ops._watching import are_plain
-from torch_ops._words import failure_of
+from torch_ops._words import failure_of, quicker_factor
 from torch_ops._wrapping import FULL, REAL, small, wrap
 
 
@@ -534,6 +534,7 @@ cholesky = wrap(
     builtin=torch.linalg.cholesky,
     # complex ones never: of a Hermitian matrix PyTorch returns a gradient that is not Hermitian
     use_builtin_when=lambda A, **_: small(A, 192, REAL) and not (A.ndim > 2 and _are_quicker_here(A)),
+    unwatched=lambda A, **_: quicker_factor(A) is None,
     own=("on_error",),
 )
 cholesky_banded = wrap(rules.cholesky_banded)

@@ -1,7 +1,7 @@
 """The words of `overbar._words` in PyTorch.
 
-May import torch and `overbar`. Nothing here knows a derivative: these are the words in which the rules are spoken to
-torch. Where array-api-compat's wrapper fails under a transform of torch.func, torch's own
+May import torch, `overbar` and the neighbours below it. Nothing here knows a derivative: these are the words in which
+the rules are spoken to torch. Where array-api-compat's wrapper fails under a transform of torch.func, torch's own
 function stands in its place (concat and diagonal under legacy vmap, eye under linearize).
 """
 
@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from overbar._messages import bad_minor, no_inverse, not_finite, singular
-from overbar._numpy_words import pairs_of
+from overbar._numpy_words import factor_in_one_call, pairs_of
 from overbar._words import Words
+from overbar.rules._halving import BASE, cholesky_by_halves
 from torch_ops import _originals as originals
 from torch_ops._internals import (
     are_transforms_active,
@@ -22,7 +23,19 @@ from torch_ops._internals import (
     is_legacy_batched,
     raise_linalg_errors,
 )
-from torch_ops._watching import are_plain, transformed
+from torch_ops._numpy import DTYPES, are_for_numpy, as_array
+from torch_ops._threads import alone
+from torch_ops._watching import are_plain, transformed, watched
+
+#: The order from which SciPy's LAPACK was measured to be quicker than torch's at a Cholesky factor.
+_LAPACK = 64
+
+#: The order from which torch's own products of halves were measured to be quicker than torch's factorisation, which has
+#: a third of their speed.
+_HALVES = 320
+
+#: So many entries are a large tensor: from four megabytes on NumPy has large pages.
+_LARGE = 2**19
 
 
 class TorchWords(Words):
@@ -196,6 +209,10 @@ class TorchWords(Words):
         torch.matmul(A, B, out=C)
 
     def cholesky(self, A, argument="A", on_error="raise"):
+        if factor := quicker_factor(A):
+            L = factor(A)
+            if L is not None:
+                return L
         L, info = originals.linalg.cholesky_ex(A)
         if on_error == "nan":
             return torch.where((info == 0)[..., None, None], L, math.nan)
@@ -298,6 +315,58 @@ class TorchWords(Words):
             rows = B.reshape(math.prod(B.shape[:-1]), B.shape[-1])
             return originals.linalg.solve_triangular(A, rows, left=False, **options).reshape(B.shape)
         return originals.linalg.solve_triangular(A, B, left=left, **options)
+
+
+def quicker_factor(A):
+    """A function that computes the Cholesky factor of A in less time than torch's, or returns None where there is no
+    factor; None where there is no such function."""
+    n = A.shape[-1] if A.ndim == 2 else 0
+    if n < _LAPACK:
+        return None
+    if are_for_numpy((A,)):
+        return _factor_by_scipy
+    real = A.dtype in (torch.float32, torch.float64)
+    if n < _HALVES or not (real and A.is_cpu) or torch.jit.is_tracing() or watched((A,)) or count_dispatch_modes():
+        return None
+    return _factor_by_halves if are_plain((A,)) else None
+
+
+def _factor_by_scipy(A):
+    L = factor_in_one_call(as_array(A))
+    return None if L is None else torch.from_numpy(L)
+
+
+def _factor_by_halves(A):
+    """The Cholesky factor of one real matrix on the host; None where there is none, or a number that is not finite."""
+
+    def factor(block):
+        L, info = originals.linalg.cholesky_ex(block)
+        if info:
+            raise _NoFactorError
+        return L
+
+    threads = alone(A.shape[-1], A.device)
+    try:
+        L = cholesky_by_halves(A, factor, BASE, room(A, A.shape))
+    except _NoFactorError:
+        return None
+    finally:
+        if threads:
+            torch.set_num_threads(threads)
+    return L if bool(L.diagonal().sum().isfinite()) else None
+
+
+class _NoFactorError(Exception):
+    """A block is not positive definite."""
+
+
+def room(like, shape):
+    """A new tensor of this shape to write into, with the dtype and the device of another one. On the host, that of a
+    large one comes from NumPy, which asks the system for large pages: to get them takes a fraction of the time that
+    small ones take, which is as long as many a product."""
+    if math.prod(shape) < _LARGE or like.device.type != "cpu" or not are_plain((like,)):
+        return like.new_empty(shape)
+    return torch.from_numpy(np.empty(shape, DTYPES[like.dtype]))
 
 
 _halves = {}  # ones with halves on the diagonal, by size, dtype and device

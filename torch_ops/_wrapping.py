@@ -36,7 +36,7 @@ def wrap(
     builtin: Callable[..., typing.Any] | None = None,
     corrected_builtin: Callable[..., typing.Any] | None = None,
     use_builtin_when: Callable[..., bool] | None = None,
-    unwatched: bool = True,
+    unwatched: bool | Callable[..., bool] = True,
     own: tuple[str, ...] = (),
     returns: Callable[..., typing.Any] | None = None,
     takes: Callable[..., typing.Any] | None = None,
@@ -60,9 +60,10 @@ def wrap(
         What stands in for `builtin` where somebody takes a derivative, because that of `builtin` is wrong.
     use_builtin_when : callable, optional
         Of the call's arguments: whether the call is passed to PyTorch.
-    unwatched : bool
-        Whether calls of which nobody takes a derivative are passed on, too. Where ours and PyTorch's choose other
-        signs or another order, they must not be: a result does not depend on who watches.
+    unwatched : bool or callable
+        Whether calls of which nobody takes a derivative are passed on, too, or of the call's arguments whether this one
+        is. Where ours and PyTorch's choose other signs or another order, they must not be: a result does not depend on
+        who watches.
     own : tuple of str
         The options that `builtin` does not have: a call that gives one of them is never passed on.
     returns : callable, optional
@@ -186,7 +187,7 @@ def _either(rule_op, builtin, corrected_builtin, use_builtin_when, unwatched, ow
                 selected = _fails(rule_op, args, kwargs)
             if selected:
                 chosen = corrected_builtin
-            elif unwatched and not watched(given):
+            elif unwatched and not watched(given) and (unwatched is True or unwatched(*args, **kwargs)):
                 chosen = builtin if all(x.dtype in FULL for x in given if isinstance(x, torch.Tensor)) else None
         refused = None
         if chosen is not None:

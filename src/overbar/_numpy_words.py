@@ -17,7 +17,7 @@ from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, s
 from overbar._refinement import refined
 from overbar._words import Words
 
-__all__ = ["NumpyWords", "pairs_of", "power_of_two"]
+__all__ = ["ONE_THREAD", "NumpyWords", "factor_in_one_call", "pairs_of", "power_of_two"]
 
 
 def _one_thread():
@@ -37,6 +37,7 @@ _IN_ONE_THREAD = 1023  # the entries of B up to which trsm is sure to start no t
 _LITTLE = 256  # the entries of a matrix up to which those outside a triangle are faster written one by one
 _IN_CACHE = 2**17  # the entries of a product that are still in the cache when it is added to something
 _EASY = 1e3  # the condition of a factor's diagonal up to which a solution with it is taken as it is
+_GER = {"f": blas.sger, "d": blas.dger, "F": blas.cgeru, "D": blas.zgeru}
 _POTRF = {"f": lapack.spotrf, "d": lapack.dpotrf, "F": lapack.cpotrf, "D": lapack.zpotrf}
 _POTRS = {"f": lapack.spotrs, "d": lapack.dpotrs, "F": lapack.cpotrs, "D": lapack.zpotrs}
 _SOLVERS = {
@@ -171,6 +172,12 @@ class NumpyWords(Words):
         return product
 
     def add_product_to(self, C, A, B, scale):
+        if A.shape[-1] == 1 and C.ndim == A.ndim == B.ndim == 2 and ONE_THREAD:
+            ger = _GER.get(C.dtype.char)
+            if ger and A.dtype == B.dtype == C.dtype and C.flags.c_contiguous and C.size:
+                # NumPy has no BLAS for products of one column; by columns this is Cᵀ + c B₁ A₁ᵀ, in place
+                ger(scale, B[0], A[:, 0], a=C.T, overwrite_a=1)
+                return
         rows = max(1, _IN_CACHE // max(1, C.shape[-1]))
         for i in range(0, C.shape[-2], rows):  # the product would be new memory, and pass through it twice
             some = C[..., i : i + rows, :]
@@ -235,11 +242,9 @@ class NumpyWords(Words):
 
     def cholesky(self, A, argument="A", on_error="raise"):
         if A.ndim == 2 and len(A) > 0 and (ONE_THREAD or len(A) <= _SMALL):
-            # One call of LAPACK, without NumPy's copies. It stores by columns: the upper factor U of Aᵀ = conj(A) =
-            # Uᴴ U, and L = Uᵀ.
-            U, info = _POTRF[A.dtype.char](A.T, lower=0, clean=1)
-            if not info and np.isfinite(np.add.reduce(U.diagonal())):
-                return U.T
+            L = factor_in_one_call(A)
+            if L is not None:
+                return L
         try:
             L = np.linalg.cholesky(A)
         except LinAlgError:
@@ -407,6 +412,16 @@ def _starts_no_threads(A, B):
 def _is_basic(index):
     """Whether an index takes each entry at most once, as a view does."""
     return all(isinstance(i, (int, slice)) and i is not True and i is not False for i in index)
+
+
+def factor_in_one_call(A: np.ndarray) -> np.ndarray | None:
+    """The Cholesky factor of one matrix, which has rows, in memory of its own, by one call of SciPy's LAPACK without
+    NumPy's copies; None where there is none, or a number that is not finite. For where `ONE_THREAD` holds, or A is
+    small."""
+    # LAPACK stores by columns: the upper factor U of Aᵀ = conj(A) = Uᴴ U, and L = Uᵀ.
+    U, info = _POTRF[A.dtype.char](A.T, lower=0, clean=1)
+    # NaN in the triangle that is read reaches the diagonal
+    return None if info or not np.isfinite(np.add.reduce(U.diagonal())) else U.T
 
 
 def power_of_two(A: np.ndarray) -> np.ndarray:

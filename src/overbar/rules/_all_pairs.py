@@ -56,8 +56,8 @@ def of_pairs(function, pairs, *numbers, variance=None, diagonal=None):
             K = K * variance
         room[..., i:j, :k] = K
         if pairs.own:
-            corner = xp.tril(K[..., i:])
-            room[..., i:j, i:j] = corner + mT(xp.tril(corner, k=-1))
+            corner = K[..., i:] * 0.5
+            room[..., i:j, i:j] = corner + mT(corner)
             room[..., :i, i:j] = mT(K[..., :i])
     if diagonal is not None:
         diagonal_of(room)[...] = diagonal
@@ -151,7 +151,8 @@ def _by_blocks(K_bar, K, sets, pairs, slope, relative):
             if K is not None:
                 G = G * K[..., i:j, :k]
                 if own:
-                    G[..., i:j] = off_diagonal(G[..., i:j])
+                    # the diagonal of the block of the columns from i on
+                    xp.reshape(G, (*G.shape[:-2], (j - i) * k))[..., i :: k + 1] = 0
             S = matrix and matrix.rows(i, j, k)
             for which, tau in enumerate((None, *relative)):
                 sums[which] = sums[which] + xp.sum(G if tau is None else G * tau(S), axis=(-2, -1))

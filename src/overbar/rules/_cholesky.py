@@ -9,7 +9,7 @@ from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 from overbar.kernels._small_cholesky import for_loops, small_cholesky, small_cholesky_cotangent
 from overbar.rules._failing import what_on_error
-from overbar.rules._halving import by_size, divide, inverses_of_blocks, split_at
+from overbar.rules._halving import added, by_size, divided, inverses_of_blocks, parts, split_at, updated
 from overbar.rules._many_small import are_quicker_otherwise, as_stacks, reverse_in_vectors
 
 
@@ -149,7 +149,7 @@ def forward_recursive(L, A_dot, updates=(), out=None, depth=None, inverses=None)
     xp = namespace(L)
 
     def update(block, products, out):
-        return _updated(xp, block, [(P, xp.mH(Q)) for P, Q in products], out)
+        return updated(block, [(P, xp.mH(Q)) for P, Q in products], out)
 
     k, depth = split_at(L, depth)
     if k is None:
@@ -160,13 +160,13 @@ def forward_recursive(L, A_dot, updates=(), out=None, depth=None, inverses=None)
         return L_dot
     one, two, inverses1, inverses2 = _halves(L, k, inverses, out)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
-    out11, out21, out22 = _parts(out, one, two)
+    out11, out21, out22 = parts(out, one, two)
 
     updates11 = [(P[..., one, :], Q[..., one, :]) for P, Q in updates]
     L11_dot = forward_recursive(L11, A_dot[..., one, one], updates11, out11, depth, inverses1)
     L21_dot = update(A_dot[..., two, one], [(P[..., two, :], Q[..., one, :]) for P, Q in updates], out21)
-    L21_dot = _added(xp, L21_dot, L21, mH(L11_dot), -1, out21)
-    L21_dot = _divided(xp, L21_dot, L11, inverses1, True, out21)
+    L21_dot = added(L21_dot, L21, mH(L11_dot), -1, out21)
+    L21_dot = divided(L21_dot, L11, inverses1, True, out21)
     updates22 = [(P[..., two, :], Q[..., two, :]) for P, Q in updates] + [(L21_dot, L21), (L21, L21_dot)]
     L22_dot = forward_recursive(L22, A_dot[..., two, two], updates22, out22, depth, inverses2)
 
@@ -212,7 +212,7 @@ def reverse_recursive(L, L_bar, updates=(), out=None, depth=None, inverses=None)
     xp = namespace(L)
 
     def update(block, products, out):
-        return _updated(xp, block, [(xp.mH(P), Q) for P, Q in products], out)
+        return updated(block, [(xp.mH(P), Q) for P, Q in products], out)
 
     k, depth = split_at(L, depth)
     if k is None:
@@ -223,14 +223,14 @@ def reverse_recursive(L, L_bar, updates=(), out=None, depth=None, inverses=None)
         return A_bar
     one, two, inverses1, inverses2 = _halves(L, k, inverses, out)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
-    out11, out21, out22 = _parts(out, one, two)
+    out11, out21, out22 = parts(out, one, two)
 
     L21_bar = update(L_bar[..., two, one], [(P[..., two], Q[..., one]) for P, Q in updates], out21)
     updates22 = [(P[..., two], Q[..., two]) for P, Q in updates]
     updates11 = [(P[..., one], Q[..., one]) for P, Q in updates]
     A22_bar = reverse_recursive(L22, L_bar[..., two, two], updates22, out22, depth, inverses2)
-    L21_bar = _added(xp, L21_bar, A22_bar, L21, -2, out21)
-    A21_bar = _divided(xp, L21_bar, L11, inverses1, False, out21)
+    L21_bar = added(L21_bar, A22_bar, L21, -2, out21)
+    A21_bar = divided(L21_bar, L11, inverses1, False, out21)
     updates11.append((A21_bar, L21))
     A11_bar = reverse_recursive(L11, L_bar[..., one, one], updates11, out11, depth, inverses1)
 
@@ -251,36 +251,6 @@ def _halves(L, k, inverses, out):
         return one, two, None, None
     count = k // inverses[0].shape[-1]
     return one, two, inverses[:count], inverses[count:]
-
-
-def _parts(out, one, two):
-    return (None, None, None) if out is None else (out[..., one, one], out[..., two, one], out[..., two, two])
-
-
-def _updated(xp, block, products, out):
-    """The block less a sum of products: in the memory `out`, where there is one."""
-    if out is not None:
-        out[...] = block
-        block = out
-    for A, B in products:
-        block = _added(xp, block, A, B, -1, out)
-    return block
-
-
-def _added(xp, C, A, B, scale, out):
-    """C + scale A B: in the memory of C, where it is `out`."""
-    if out is None:
-        return xp.add_product(C, A, B, scale)
-    xp.add_product_to(out, A, B, scale)
-    return out
-
-
-def _divided(xp, B, L, inverses, adjoint, out):
-    """B L⁻¹, or B L⁻ᴴ: in the memory of B, where it is `out`."""
-    if out is None:
-        return xp.solve_triangular(L, B, upper=False, adjoint=adjoint, left=False)
-    divide(out, L, inverses, adjoint)
-    return out
 
 
 @cholesky.samples

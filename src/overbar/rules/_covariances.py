@@ -21,7 +21,7 @@ def no_noise(*arrays):
 
 def exponential(S):
     """The squared exponential, of squared distances."""
-    return namespace(S).exp(S / -2)
+    return namespace(S).exp(S * -0.5)  # a division takes longer
 
 
 CROSS = {"variance": one}

@@ -45,12 +45,18 @@ def split_at(A, depth):
     """Where to halve a matrix, None where it stays whole, and the depth of the halves."""
     if depth is not None:
         return (namespace(A).shape(A)[-1] // 2, depth - 1) if depth else (None, None)
-    n, k = A.shape[-1], base(A)
-    if n <= k:
-        return None, None
-    while 2 * k < n:  # the smallest base · 2ʲ that is at least half of n, which keeps the blocks aligned
+    return half(A.shape[-1], base(A)), None
+
+
+def half(n, base):
+    """Where to halve a matrix of order n, None where it stays whole: the smallest base · 2ʲ that is at least half of n,
+    which keeps the blocks aligned."""
+    if n <= base:
+        return None
+    k = base
+    while 2 * k < n:
         k *= 2
-    return k, None
+    return k
 
 
 def inverses_of_blocks(L):
@@ -82,3 +88,69 @@ def divide(B, L, inverses, adjoint=False):
         divide(B[..., two], L22, inverses[count:])
         xp.add_product_to(B[..., one], B[..., two], L21, -1)
         divide(B[..., one], L11, inverses[:count])
+
+
+def parts(out, one, two):
+    """The blocks (1, 1), (2, 1) and (2, 2) of memory to write into, if there is any."""
+    return (None, None, None) if out is None else (out[..., one, one], out[..., two, one], out[..., two, two])
+
+
+def updated(block, products, out):
+    """The block less a sum of products: in the memory `out`, where there is any."""
+    if out is not None:
+        out[...] = block
+        block = out
+    for A, B in products:
+        block = added(block, A, B, -1, out)
+    return block
+
+
+def added(C, A, B, scale, out):
+    """C + scale A B: in the memory of C, where it is `out`."""
+    if out is None:
+        return namespace(C).add_product(C, A, B, scale)
+    namespace(C).add_product_to(out, A, B, scale)
+    return out
+
+
+def divided(B, L, inverses, adjoint, out):
+    """B L⁻¹, or B L⁻ᴴ: in the memory of B, where it is `out`, by the inverses of the blocks on the diagonal of L."""
+    if out is None:
+        return namespace(B).solve_triangular(L, B, upper=False, adjoint=adjoint, left=False)
+    divide(out, L, inverses, adjoint)
+    return out
+
+
+def cholesky_by_halves(A, factor, size, out=None, updates=()):
+    """The lower Cholesky factor, by ``factor(A)`` of blocks up to a size that are Hermitian in their lower triangle,
+    and products of halves: where a library's own factorisation is far from the speed of its products. `updates` are
+    what is still to be taken from A, Σ X Xᴴ, and `out` is memory for the result."""
+    L, _ = _factor_and_inverses(A, factor, size, out, updates, last=True)
+    return L
+
+
+def _factor_and_inverses(A, factor, size, out, updates, last):
+    """The factor, and the inverses of the blocks on its diagonal, where there is memory to use them in: those that come
+    last divide nothing."""
+    xp, k = namespace(A), half(A.shape[-1], size)
+    if k is None:
+        L = factor(updated(A, [(X, xp.mH(X)) for X in updates], out))
+        if out is None or last:
+            inverses = []
+        else:
+            inverses = [xp.solve_triangular(L, xp.eye_like(L), upper=False)]
+        if out is None:
+            return L, inverses
+        out[...] = L
+        return out, inverses
+    one, two = slice(0, k), slice(k, None)
+    out11, out21, out22 = parts(out, one, two)
+    L11, inverses1 = _factor_and_inverses(A[one, one], factor, size, out11, [X[one] for X in updates], False)
+    L21 = updated(A[two, one], [(X[two], xp.mH(X[one])) for X in updates], out21)
+    L21 = divided(L21, L11, inverses1, True, out21)
+    rest = [*[X[two] for X in updates], L21]
+    L22, inverses2 = _factor_and_inverses(A[two, two], factor, size, out22, rest, last)
+    if out is None:
+        return xp.block([[L11, xp.zeros_like(xp.mH(L21))], [L21, L22]]), inverses1 + inverses2
+    out[one, two] = 0
+    return out, inverses1 + inverses2

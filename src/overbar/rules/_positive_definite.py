@@ -9,7 +9,7 @@ import operator
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._equal_values import hermitian_part
-from overbar.rules._halving import by_size, split_at
+from overbar.rules._halving import base, by_size, half
 
 
 def inverse_of_factor(L, weight=None):
@@ -40,129 +40,171 @@ def _halved(L, out=None, depth=None):
 
 def _weighted(L, weight, out=None, depth=None):
     if out is not None:
-        _write_blocks(L, weight, out)
-        _complete(out)
+        _Written(L, weight, out)
         return out
-    C, _ = _blocks(L, weight, depth)
-    return _assembled(C)
+    return _Computed(L, weight).whole(depth)
 
 
-def _small(L, weight):
-    """The inverse of a small matrix, and that of its factor."""
-    xp = namespace(L)
-    T = xp.solve_triangular(L, xp.eye_like(L), upper=False)
-    C = hermitian_part(mH(T) @ T)
-    return C if weight is None else C * xp.cast(weight, C), T
+class _Computed:
+    """The inverse as a matrix made of blocks, which are computed once and put together once.
+
+    A block on the diagonal is (k, C₁₁, C₁₂, C₂₂, whole), with such blocks of order k for C₁₁ and the rest for C₂₂, and
+    C₂₂ as one matrix, or None; or it is one small matrix that is Hermitian but for rounding. `depth` is that of
+    `halving.split_at`. Slices are taken of matrices that nobody has sliced, as a slice may be a copy; one of rows is
+    none.
+    """
+
+    def __init__(self, L, weight):
+        self.L, self.xp, self.base = L, namespace(L), base(L)
+        self.weight = None if weight is None else self.xp.cast(weight, L)
+
+    def whole(self, depth):
+        C, _ = self.triangle(0, self.xp.shape(self.L)[-1], depth)
+        return self.assembled(C)
+
+    def middle(self, i, j, depth):
+        """The row where to divide a block, None where it stays whole, and the depth of its parts."""
+        if depth is not None:
+            return (i + (j - i) // 2, depth - 1) if depth else (None, None)
+        k = half(j - i, self.base)
+        return k and i + k, None
+
+    def triangle(self, i, j, depth):
+        """A block, and the inverses of the small blocks of L on its diagonal, with a minus: one, or (k, those of L₁₁,
+        those of L₂₂)."""
+        k, depth = self.middle(i, j, depth)
+        if k is None:
+            return self.small(i, j)
+        xp = self.xp
+        C22, T2 = self.triangle(k, j, depth)
+        C11, T1 = self.triangle(i, k, depth)
+        whole, W = self.assembled(C22), self.joined(self.divided(self.L[..., k:j, :], 0, i, k, T1))
+        C12 = xp.mH(whole @ W)
+        return (k - i, self.plus_product(C11, C12, W, 0, k - i), C12, C22, whole), (k, T1, T2)
+
+    def small(self, i, j):
+        xp, L = self.xp, self.L[..., i:j, i:j]
+        T = xp.solve_triangular(L, -xp.eye_like(L), upper=False)
+        return xp.mH(T) @ (T if self.weight is None else T * self.weight), T
+
+    def divided(self, Y, first, i, j, T):
+        """−Y L⁻¹ for the columns of Y from i to j, of which `first` is the first that Y has, and that block of L on the
+        diagonal: matrices beside each other."""
+        if not isinstance(T, tuple):
+            return [Y[..., i - first : j - first] @ T]
+        k, T1, T2 = T
+        right = self.joined(self.divided(Y, first, k, j, T2))
+        left = self.xp.add_product(Y[..., i - first : k - first], right, self.L[..., k:j, i:k], 1)
+        return [*self.divided(left, i, i, k, T1), right]
+
+    def joined(self, columns):
+        return columns[0] if len(columns) == 1 else self.xp.concat(columns, axis=-1)
+
+    def plus_product(self, C, P, Q, i, j):
+        """C + P Q, which is Hermitian, of these rows of P and columns of Q."""
+        if not isinstance(C, tuple):
+            return self.xp.add_product(C, P[..., i:j, :], Q[..., i:j], 1)
+        n, C11, C12, C22, _ = C
+        k = i + n
+        C11, C22 = self.plus_product(C11, P, Q, i, k), self.plus_product(C22, P, Q, k, j)
+        return n, C11, self.xp.add_product(C12, P[..., i:k, :], Q[..., k:j], 1), C22, None
+
+    def assembled(self, C):
+        """A block as a whole."""
+        bands = self.bands(C, [])
+        return bands[0] if len(bands) == 1 else self.xp.concat(bands, axis=-2)
+
+    def bands(self, C, right):
+        """Matrices above each other that make C with what is right of it."""
+        if not isinstance(C, tuple):
+            return [self.joined([hermitian_part(C), *right])]
+        k, C11, C12, C22, whole = C
+        whole = self.assembled(C22) if whole is None else whole
+        above, below = [A[..., :k, :] for A in right], [A[..., k:, :] for A in right]
+        return [*self.bands(C11, [C12, *above]), self.joined([self.xp.mH(C12), whole, *below])]
 
 
-def _blocks(L, weight, depth):
-    """The lower triangle of the inverse, (k, C₁₁, C₂₁, C₂₂) with such triangles for C₁₁ and C₂₂, or one small block,
-    whole; and the inverses of the small blocks of L on the diagonal: one, or (k, those of L₁₁, those of L₂₂). `depth`
-    is that of `halving.split_at`."""
-    k, depth = split_at(L, depth)
-    if k is None:
-        return _small(L, weight)
-    one, two = slice(0, k), slice(k, None)
-    L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
-    C22, T2 = _blocks(L22, weight, depth)
-    C11, T1 = _blocks(L11, weight, depth)
-    W = _divided(-L21, L11, T1)
-    C21 = _assembled(C22) @ W
-    return (k, _plus_product(C11, W, C21), C21, C22), (k, T1, T2)
+class _Written:
+    """What `_Computed` does, in the memory `out` of the result alone: new memory costs as much as many a product.
+    Blocks are given by the rows where they begin and end, from 0 on.
 
+    The lower triangle, by blocks, becomes that of the inverse; the upper one is room for intermediates, and only
+    `complete` makes it that of a Hermitian matrix.
+    """
 
-def _assembled(C):
-    """The whole matrix of which `_blocks` gave the lower triangle."""
-    if not isinstance(C, tuple):
-        return C
-    _, C11, C21, C22 = C
-    return namespace(C21).block([[_assembled(C11), mH(C21)], [C21, _assembled(C22)]])
+    def __init__(self, L, weight, out):
+        self.L, self.out, self.xp, self.base = L, out, namespace(L), base(L)
+        self.weight = None if weight is None else self.xp.cast(weight, L)
+        self.minus_one = -self.xp.eye_like(L[..., : self.base, : self.base])
+        self.T = {}  # the inverses of the small blocks of L on the diagonal, with a minus
+        n = L.shape[-1]
+        self.write(0, n)
+        self.complete(0, n)
 
+    def write(self, i, j):
+        """The lower triangle of a block on the diagonal."""
+        k = self.middle(i, j)
+        if k is None:
+            return self.write_small(i, j)
+        self.write(i, k)
+        self.write(k, j)
+        self.complete(k, j)
+        xp, out, one, two = self.xp, self.out, slice(i, k), slice(k, j)
+        C12, W = out[..., one, two], out[..., two, one]
+        W[...] = self.L[..., two, one]
+        self.divide(two, i, k)
+        xp.product_to(C12, xp.mH(W), out[..., two, two])
+        self.add_product(i, k, two)
+        W[...] = xp.mH(C12)
 
-def _divided(Y, L, T):
-    """Y L⁻¹, from the inverses of blocks of L."""
-    if not isinstance(T, tuple):
-        return Y @ T
-    k, T1, T2 = T
-    xp, one, two = namespace(L), slice(0, k), slice(k, None)
-    second = _divided(Y[..., two], L[..., two, two], T2)
-    first = xp.add_product(Y[..., one], second, L[..., two, one], -1)
-    return xp.concat([_divided(first, L[..., one, one], T1), second], axis=-1)
+    def middle(self, i, j):
+        k = half(j - i, self.base)
+        return k and i + k
 
+    def write_small(self, i, j):
+        xp, n = self.xp, j - i
+        T = xp.solve_triangular(self.L[..., i:j, i:j], self.minus_one[..., :n, :n], upper=False)
+        xp.product_to(self.out[..., i:j, i:j], xp.mH(T), T if self.weight is None else T * self.weight)
+        self.T[i] = T
 
-def _plus_product(C, P, Q):
-    """C + Pᴴ Q, which is Hermitian, in the form that `_blocks` gives it."""
-    if not isinstance(C, tuple):
-        return C + hermitian_part(mH(P) @ Q)
-    k, C11, C21, C22 = C
-    P1, P2, Q1, Q2 = P[..., :k], P[..., k:], Q[..., :k], Q[..., k:]
-    C21 = namespace(P).add_product(C21, mH(P2), Q1, 1)
-    return k, _plus_product(C11, P1, Q1), C21, _plus_product(C22, P2, Q2)
+    def divide(self, rows, i, j):
+        """Y ← −Y L⁻¹ for these rows of the columns from i to j, and that block of L on the diagonal."""
+        k = self.middle(i, j)
+        if k is None:
+            Y = self.out[..., rows, i:j]
+            Y[...] = Y @ self.T[i]
+            return
+        self.divide(rows, k, j)
+        self.xp.add_product_to(self.out[..., rows, i:k], self.out[..., rows, k:j], self.L[..., k:j, i:k], 1)
+        self.divide(rows, i, k)
 
+    def add_product(self, i, j, inner):
+        """Add to the lower triangle of a block on the diagonal the product of what is right of it and below it, in
+        these columns and rows."""
+        k = self.middle(i, j)
+        first, second = slice(i, k or j), slice(k or i, j)
+        if k is not None:
+            self.add_product(i, k, inner)
+            self.add_product(k, j, inner)
+        out = self.out
+        self.xp.add_product_to(out[..., second, first], out[..., second, inner], out[..., inner, first], 1)
 
-def _write_blocks(L, weight, out):
-    """What `_blocks` does, in the memory of the result alone: new memory costs as much as many a product. The lower
-    triangle of `out`, by blocks, becomes that of the inverse; the upper one is room for intermediates, and only
-    `_complete` makes it that of a Hermitian matrix. Returns the inverses of the small blocks of L on the diagonal, with
-    a minus."""
-    k, _ = split_at(L, None)
-    if k is None:
-        out[...], T = _small(L, weight)
-        return -T
-    one, two = slice(0, k), slice(k, None)
-    L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
-    C11, C12, C21, C22 = out[..., one, one], out[..., one, two], out[..., two, one], out[..., two, two]
-    T1 = _write_blocks(L11, weight, C11)
-    T2 = _write_blocks(L22, weight, C22)
-    _complete(C22)
-    xp, W = namespace(L), C21
-    W[...] = L21
-    _divide(W, L11, T1)
-    xp.product_to(C12, mH(W), C22)
-    _add_product(C11, C12, W)
-    C21[...] = mH(C12)
-    return k, T1, T2
+    def complete(self, i, j):
+        """Make a block whole that `write` has written, in which the first block on the diagonal lacks something: a
+        product was added to its lower triangle."""
+        k = self.middle(i, j)
+        self.mirror(i, k or j)
 
-
-def _complete(C):
-    """Make whole what `_write_blocks` has written. Only the first block on the diagonal lacks something: a product was
-    added to its lower triangle."""
-    k, _ = split_at(C, None)
-    if k is not None:
-        _mirror(C[..., :k, :k])
-
-
-def _mirror(C):
-    """Make the upper triangle that of a Hermitian matrix."""
-    k, _ = split_at(C, None)
-    if k is None:
-        C[...] = hermitian_part(C)
-        return
-    C[..., :k, k:] = mH(C[..., k:, :k])
-    _mirror(C[..., :k, :k])
-    _mirror(C[..., k:, k:])
-
-
-def _divide(Y, L, T):
-    """Y ← −Y L⁻¹, as `_divided`, from the inverses with a minus."""
-    if not isinstance(T, tuple):
-        Y[...] = Y @ T
-        return
-    k, T1, T2 = T
-    _divide(Y[..., k:], L[..., k:, k:], T2)
-    namespace(L).add_product_to(Y[..., :k], Y[..., k:], L[..., k:, :k], 1)
-    _divide(Y[..., :k], L[..., :k, :k], T1)
-
-
-def _add_product(C, P, Q):
-    """C ← C + P Q in the lower triangle of C, by blocks."""
-    k, _ = split_at(C, None)
-    if k is None:
-        namespace(C).add_product_to(C, P, Q, 1)
-        return
-    _add_product(C[..., :k, :k], P[..., :k, :], Q[..., :k])
-    _add_product(C[..., k:, k:], P[..., k:, :], Q[..., k:])
-    namespace(C).add_product_to(C[..., k:, :k], P[..., k:, :], Q[..., :k], 1)
+    def mirror(self, i, j):
+        """Make the upper triangle that of a Hermitian matrix."""
+        k, out = self.middle(i, j), self.out
+        if k is None:
+            C = out[..., i:j, i:j]
+            C[...] = hermitian_part(C)
+            return
+        out[..., i:k, k:j] = self.xp.mH(out[..., k:j, i:k])
+        self.mirror(i, k)
+        self.mirror(k, j)
 
 
 @primitive("(n,n),(n,k),(n,n)->(n,k)", hermitian=("A",))

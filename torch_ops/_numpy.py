@@ -1,0 +1,62 @@
+"""Where NumPy computes in the memory of tensors, which are arrays to it: on one thread its loops and SciPy's LAPACK
+take less time there than torch's.
+
+May import torch, NumPy, `overbar`, `torch_ops._watching` and `_internals`. What is here has no derivative: it is for
+what nobody watches.
+"""
+
+import numpy as np
+import torch
+
+from overbar._numpy_words import ONE_THREAD
+from torch_ops._internals import count_dispatch_modes
+from torch_ops._watching import are_plain, watched
+
+#: NumPy's names of the dtypes.
+DTYPES = {torch.float32: "f", torch.float64: "d", torch.complex64: "F", torch.complex128: "D"}
+
+#: The primitives whose functions and rules were measured to be quicker in NumPy: of one matrix.
+QUICKER = {"gaussian_logpdf", "matern", "rational_quadratic", "rbf"}
+
+
+def are_for_numpy(tensors):
+    """Whether NumPy and SciPy may compute with these tensors: nobody watches, and no threads wait, of SciPy's BLAS for
+    torch's or the other way round."""
+    if not ONE_THREAD or torch.get_num_threads() != 1:
+        return False
+    for A in tensors:
+        if A.device.type != "cpu" or A.dtype not in DTYPES:
+            return False
+    return not (watched(tensors) or count_dispatch_modes() or torch.jit.is_tracing()) and are_plain(tensors)
+
+
+def as_array(A):
+    """The memory of a tensor as an array of NumPy's."""
+    return A.detach().resolve_conj().resolve_neg().numpy()
+
+
+def as_tensor(out, arrays):
+    """What was computed of these arrays as a tensor, in memory that is nobody else's: what shares it with an array
+    would change with it."""
+    out = np.asarray(out)
+    copy = not out.flags.writeable or any(np.may_share_memory(out, A) for A in arrays)
+    return torch.from_numpy(out.copy() if copy else out)
+
+
+def quicker(primitive, compute, tensors):
+    """``compute(*arrays)``, several outputs of a primitive or of its rule, by NumPy, as tensors; None where that is not
+    quicker, or not possible, or fails: then torch says it in its own words. Those that are None stay so."""
+    if primitive.name not in QUICKER:
+        return None
+    known = [A for A in tensors if A is not None]
+    if any(A.ndim > 2 for A in known) or not are_for_numpy(known):
+        return None
+    arrays = [None if A is None else as_array(A) for A in tensors]
+    try:
+        with np.errstate(all="ignore"):
+            outputs = compute(*arrays)
+    except np.linalg.LinAlgError:
+        return None
+    given = [A for A in arrays if A is not None]
+    outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+    return tuple(None if out is None else as_tensor(out, given) for out in outputs)
