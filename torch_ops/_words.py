@@ -320,8 +320,10 @@ class TorchWords(Words):
 def quicker_factor(A):
     """A function that computes the Cholesky factor of A in less time than torch's, or returns None where there is no
     factor; None where there is no such function."""
-    n = A.shape[-1] if A.ndim == 2 else 0
-    if n < _LAPACK:
+    if A.ndim != 2 or torch.compiler.is_compiling():  # a compiler would make a graph for each answer about the size
+        return None
+    n = A.shape[-1]
+    if type(n) is not int or n < _LAPACK:
         return None
     if are_for_numpy((A,)):
         return _factor_by_scipy
