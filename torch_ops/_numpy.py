@@ -32,7 +32,9 @@ def are_for_numpy(tensors):
 
 def as_array(A):
     """The memory of a tensor as an array of NumPy's."""
-    return A.detach().resolve_conj().resolve_neg().numpy()
+    if A.requires_grad:
+        A = A.detach()
+    return A.resolve_conj().resolve_neg().numpy()
 
 
 def as_tensor(out, arrays):
