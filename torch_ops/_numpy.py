@@ -32,14 +32,17 @@ def are_for_numpy(tensors):
 
 def as_array(A):
     """The memory of a tensor as an array of NumPy's."""
-    return A.detach().resolve_conj().resolve_neg().numpy()
+    if A.requires_grad:
+        A = A.detach()
+    return A.resolve_conj().resolve_neg().numpy()
 
 
 def as_tensor(out, arrays):
     """What was computed of these arrays as a tensor, in memory that is nobody else's: what shares it with an array
     would change with it."""
     out = np.asarray(out)
-    copy = not out.flags.writeable or any(np.may_share_memory(out, A) for A in arrays)
+    backwards = any(stride < 0 for stride in out.strides)  # which torch has not
+    copy = backwards or not out.flags.writeable or any(np.may_share_memory(out, A) for A in arrays)
     return torch.from_numpy(out.copy() if copy else out)
 
 

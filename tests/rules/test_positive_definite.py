@@ -50,6 +50,24 @@ def test_an_inverse_by_halves(n, kind):
         np.testing.assert_array_equal(C, C.conj().swapaxes(-1, -2), err_msg=name)
 
 
+@pytest.mark.parametrize("one_thread", [True, False])
+@pytest.mark.parametrize("kind", ["f", "d", "F", "D"])
+def test_a_product_of_one_column_is_added(monkeypatch, kind, one_thread):
+    monkeypatch.setattr(overbar._numpy_words, "ONE_THREAD", one_thread)
+    parts = [RNG.normal(size=shape) + 1j * RNG.normal(size=shape) for shape in ((5, 4), (5, 1), (1, 4))]
+    C, A, B = ((X if kind in "FD" else X.real).astype(kind) for X in parts)
+    expected = C - 0.5 * (A @ B)
+    tolerance = 1e-6 if kind in "fF" else 1e-15
+    for there in (C, np.asfortranarray(C), np.stack([C, C], axis=1)[:, 0]):  # by rows, by columns, with gaps
+        written, beside = there.copy(order="K") if there.flags.forc else np.stack([C, C], axis=1)[:, 0], A.copy()
+        overbar.namespace(C).add_product_to(written, A, B, -0.5)
+        np.testing.assert_allclose(written, expected, atol=tolerance)
+        np.testing.assert_array_equal(A, beside)
+    for scale in (1, -0.5):
+        found = tf_ops._front.TENSORFLOW.xp.add_product(tf.constant(C), tf.constant(A), tf.constant(B), scale)
+        np.testing.assert_allclose(found.numpy(), C + scale * (A @ B), atol=tolerance)
+
+
 def test_a_matrix_is_factorised_once_for_derivatives_of_every_order(monkeypatch):
     n, count = 150, []
     A, H, b = positive_definite(n), positive_definite(n), RNG.normal(size=n)
