@@ -44,6 +44,7 @@ _POTRS = {"f": lapack.spotrs, "d": lapack.dpotrs, "F": lapack.cpotrs, "D": lapac
 # in double precision, single precision too, as in NumPy's linear algebra
 _LU = {"f": (lapack.dgetrf, lapack.dgetrs), "F": (lapack.zgetrf, lapack.zgetrs)}
 _LU |= {"d": _LU["f"], "D": _LU["F"]}
+_GETRI = {"f": lapack.dgetri, "d": lapack.dgetri, "F": lapack.zgetri, "D": lapack.zgetri}
 _SOLVERS = {
     "f": (lapack.strtrs, blas.strsm),
     "d": (lapack.dtrtrs, blas.dtrsm),
@@ -316,6 +317,26 @@ class NumpyWords(Words):
                 X[index] = solved(factors[index], pivots[index], of[index])
         X = X.astype(A.dtype, copy=False)
         return refined(lambda A, R, X: again(A, R), self.mH(A) if adjoint else A, B, X, name)
+
+    def slogdet_by_factors(self, A):
+        if not (ONE_THREAD and A.ndim == 2 and len(A) >= _SINGLE and A.dtype.char in _LU):
+            return super().slogdet_by_factors(A)
+        factors, pivots, singular = _LU[A.dtype.char][0](A)
+        if singular:
+            return super().slogdet_by_factors(A)
+        d = factors.diagonal()
+        size = np.abs(d)
+        sign = np.multiply.reduce(d / size) * (-1) ** np.count_nonzero(pivots != np.arange(len(A)))
+        logabsdet = np.add.reduce(np.log(size))
+        return sign.astype(A.dtype), logabsdet.astype(A.real.dtype), factors, pivots.astype(factors.dtype)
+
+    def inverse_with_factors(self, A, factors, pivots):
+        if factors.shape[-1] == 0:
+            return self.inverse(A)
+        # without room for blocks, which SciPy does not give it by itself, LAPACK works with vectors
+        C, _ = _GETRI[A.dtype.char](factors, pivots.real.astype(np.int32), lwork=64 * len(A))
+        C = C.astype(A.dtype, copy=False)
+        return refined(lambda A, R, X: X @ R, A, np.eye(len(A), dtype=A.dtype), C, "")
 
     def inv(self, A, warn=False, regular=False):
         try:

@@ -315,6 +315,15 @@ class Words:
         host need not wait for the device to know."""
         return self.solve(A, self.eye_like(A) + self.zeros_like(A), check=False)
 
+    def inverse_with_factors(self, A: Any, factors: Any, pivots: Any) -> Any:
+        """`inverse`, with what `slogdet_by_factors` has kept of A."""
+        return self.inverse(A)
+
+    def slogdet_by_factors(self, A: Any) -> tuple[Any, Any, Any, Any]:
+        """`slogdet`, and what it was found from, for `inverse_with_factors`, as `solve_by_factors` has it."""
+        factors = A[..., :0]
+        return *self.slogdet(A), factors, self.sum(factors, axis=-2)
+
     def slogdet(self, A: Any) -> tuple[Any, Any]:
         """The sign (or phase) of det A, and log |det A|, which is −∞ where A is singular."""
         return tuple(self.base.linalg.slogdet(A))

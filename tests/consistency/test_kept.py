@@ -218,6 +218,39 @@ def test_numpy_factorises_a_system_once(monkeypatch):
         assert len(count) == factorised
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("name", ["slogdet", "logdet", "det"])
+def test_a_determinant_and_its_gradient_have_one_factorisation(name, dtype, monkeypatch):
+    A, E = _system(64, dtype, columns=64)
+    A, E = (A @ A.conj().T / 500).astype(dtype), E.astype(dtype)  # whose determinant is in the range of numbers
+    f = {"slogdet": lambda A: overbar.slogdet(A)[1]}.get(name, getattr(overbar, name))
+
+    def twice():
+        def gradient(A):
+            c, pullback = overbar.vjp(f, A)
+            return pullback(bare(c) / abs(bare(c)))[0]
+
+        bare = lambda c: getattr(c, "value", c)  # noqa: E731
+        if name == "det":  # whose second derivative is another function of A
+            return f(A), gradient(A)
+        G, pullback = overbar.vjp(gradient, A)
+        return f(A), G, pullback(E)[0]
+
+    expected = twice()
+    count, words = [], overbar._numpy_words
+    monkeypatch.setattr(words, "ONE_THREAD", True)
+    for own in ("inv", "slogdet"):
+        monkeypatch.setattr(np.linalg, own, lambda A: pytest.fail("factorised again"))
+    getrf, getrs = words._LU[A.dtype.char]
+    monkeypatch.setitem(words._LU, A.dtype.char, (lambda A: count.append(A) or getrf(A), getrs))
+    for one, other in zip(twice(), expected, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(
+            one, other, rtol=1e4 * np.finfo(dtype).eps, atol=1e3 * np.finfo(dtype).eps * abs(other).max()
+        )
+    assert len(count) == 2  # in f(A) once more
+
+
 def test_numpy_does_not_call_scipy_where_it_would_start_threads(monkeypatch):
     words = overbar._numpy_words
     monkeypatch.setattr(words, "ONE_THREAD", False)

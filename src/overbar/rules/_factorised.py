@@ -1,4 +1,4 @@
-"""Solutions of the systems of a general matrix whose factors are known.
+"""Solutions of the systems of a general matrix whose factors are known, and its inverse.
 
 May import `overbar._namespace` and `overbar._primitive`.
 """
@@ -51,3 +51,19 @@ def moved(A_dot, B_dot, X, left, adjoint):
     """Ḃ − op(Ȧ) X or Ḃ − X op(Ȧ)."""
     A_dot = mH(A_dot) if adjoint else A_dot
     return B_dot - (A_dot @ X if left else X @ A_dot)
+
+
+@primitive("(n,n),(n,r),(s)->(n,n)")
+def inverse_with_factors(A, factors, pivots):
+    """The inverse C = A⁻¹, from what `Words.slogdet_by_factors` has kept of A: a function of A, with `inv`'s rules."""
+    return namespace(A).inverse_with_factors(A, factors, pivots)
+
+
+@inverse_with_factors.vjp
+def _(C_bar, C, A, factors, pivots):
+    return lambda: -(mH(C) @ C_bar @ mH(C)), None, None
+
+
+@inverse_with_factors.jvp
+def _(C, A, factors, pivots):
+    return lambda A_dot: -(C @ A_dot @ C), None, None
