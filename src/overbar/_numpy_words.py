@@ -36,6 +36,7 @@ _SMALL = 48  # the size up to which NumPy solves triangular systems without halv
 _IN_ONE_THREAD = 1023  # the entries of B up to which trsm is sure to start no threads: OpenBLAS does from 1,024 on
 _LU_IN_ONE_THREAD = 199  # the size up to which getrf starts no threads
 _SINGLE = 64  # the size from which on a call for each matrix of a batch is no slower than NumPy's loop
+_KEPT_MASK = 72**2  # the entries of masks that are kept: rules go by blocks of 72 rows (`rules.halving`)
 _LITTLE = 256  # the entries of a matrix up to which those outside a triangle are faster written one by one
 _IN_CACHE = 2**17  # the entries of a product that are still in the cache when it is added to something
 _EASY = 1e3  # the condition of a factor's diagonal up to which a solution with it is taken as it is
@@ -139,7 +140,12 @@ class NumpyWords(Words):
             A = A.copy()
             A.put(_outside(*A.shape, k, False), 0)
             return A
-        return np.where(triangle(*A.shape[-2:], k), A, A.dtype.type(0))
+        inside = triangle(*A.shape[-2:], k)
+        if A.ndim > 2:
+            return np.where(inside, A, A.dtype.type(0))
+        found = np.zeros(A.shape, A.dtype)  # which one matrix takes less time for
+        np.copyto(found, A, where=inside)
+        return found
 
     def triu(self, A, k=0):
         if A.ndim == 2 and A.size <= _LITTLE:
@@ -154,7 +160,7 @@ class NumpyWords(Words):
             A = A * _half_diagonal(n, A.dtype)
             A.put(_outside(n, n, 0, False), 0)
             return A
-        return self.tril(A) * _half_diagonal(n, A.dtype) if n <= 64 else super().phi(A)
+        return self.tril(A) * _half_diagonal(n, A.dtype) if n * n <= _KEPT_MASK else super().phi(A)
 
     def sum_to(self, A, shape):
         return super().sum_to(np.asarray(A), shape)
@@ -527,7 +533,7 @@ def _half_diagonal(n, dtype):
 
 def triangle(m, n, k):
     """Which entries of an m by n matrix lie on or below its k-th diagonal; read-only where the matrix is small."""
-    return _small_triangle(m, n, k) if m * n <= 4096 else np.tri(m, n, k, bool)
+    return _small_triangle(m, n, k) if m * n <= _KEPT_MASK else np.tri(m, n, k, bool)
 
 
 def _first_singular(A):
