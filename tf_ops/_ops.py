@@ -103,17 +103,18 @@ def _pseudoinverse(C, *, validate_args=False):
 def _equation(matrix, rhs, *, l2_regularizer, fast):
     """As in TensorFlow, `l2_regularizer` is ignored unless `fast` is true. It may be a tensor, and has a derivative
     then, where it is positive."""
+    options = {"l2_regularizer": 0.0, "singular_values": False}
     if not fast:
-        return matrix, rhs, {"l2_regularizer": 0.0}
+        return matrix, rhs, options
     if not isinstance(l2_regularizer, (tf.Tensor, tf.Variable)):
-        return matrix, rhs, {"l2_regularizer": float(l2_regularizer)}
+        return matrix, rhs, {**options, "l2_regularizer": float(l2_regularizer)}
     # that of the matrix on top of √l2_regularizer times the identity
     A, B = TENSORFLOW.as_arrays([matrix, rhs])
     rows = tf.shape(A)[-1]
     weight = tf.cast(tf.sqrt(tf.cast(l2_regularizer, A.dtype.real_dtype)), A.dtype)
     identity = tf.eye(rows, batch_shape=tf.shape(A)[:-2], dtype=A.dtype)
     nothing = tf.zeros(tf.concat([tf.shape(B)[:-2], [rows], tf.shape(B)[-1:]], axis=0), B.dtype)
-    return tf.concat([A, weight * identity], -2), tf.concat([B, nothing], -2), {"l2_regularizer": 0.0}
+    return tf.concat([A, weight * identity], -2), tf.concat([B, nothing], -2), options
 
 
 def _solution(solution, residuals, rank, singular_values):

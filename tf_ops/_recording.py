@@ -7,6 +7,7 @@ TensorFlow: no op has code of its own here.
 import contextlib
 import itertools
 import math
+import threading
 import weakref
 
 import numpy as np
@@ -53,7 +54,7 @@ def apply(front, primitive, arrays, options, scope=None):
             unwatched = [tf.identity(A) for A in arrays]
     if not eager:
         others = _Others(primitive, [*unwatched, *tensors_in(options)], options)
-    with VariableWatcher() as variables:
+    with VariableWatcher() as variables, _watching(unwatched is not arrays):
         outputs = primitive.run(unwatched, options)
     read = [f"the tf.Variable {variable.name}" for variable in variables.watched_variables()]
     if not read and is_watched(outputs):
@@ -85,6 +86,24 @@ def adopt(front, primitive, compute, arrays, known):
 def is_watched(tensors):
     """Whether a tape records what is done with one of the tensors, or a forward accumulator has a tangent of one."""
     return is_on_a_tape(tensors) or any(pack_tangents(tensors).indices)
+
+
+_state = threading.local()
+
+
+@contextlib.contextmanager
+def _watching(watched):
+    before, _state.watched = somebody_watches(), watched
+    try:
+        yield
+    finally:
+        _state.watched = before
+
+
+def somebody_watches():
+    """Whether a tape or an accumulator watches the arrays of the primitive that is being computed, whose steps nobody
+    watches. What is around a tf.function does not, yet, when its graph is built."""
+    return getattr(_state, "watched", False)
 
 
 class _Others:

@@ -19,7 +19,7 @@ from overbar.rules._many_small import are_many_small, factor_in_vectors
 from tf_ops import _jacobi as jacobi
 from tf_ops._errors import linalg_error, shape_error
 from tf_ops._internals import compiled_by_xla
-from tf_ops._recording import is_watched
+from tf_ops._recording import is_watched, somebody_watches
 
 # Functions of the array API standard that TensorFlow calls otherwise, or whose arguments are others there.
 _OTHER_NAME = {
@@ -64,6 +64,10 @@ def _clip(x, low, high):
 def _axes(x, axis):
     return list(range(x.shape.rank)) if axis is None else [axis] if isinstance(axis, int) else list(axis)
 
+
+# From this size on, two solutions with one LU decomposition take less time than two of tf.linalg.solve, in a graph and
+# eagerly: TensorFlow's kernel that gives out the factors takes longer than the one that does not.
+_KEPT, _KEPT_EAGERLY = 64, 256
 
 # Up to this size a batch of matrices is looked at for a singular one, in a graph, before it is solved with.
 _SMALL = 32
@@ -345,12 +349,59 @@ class TensorFlowWords(Words):
         if compiled_by_xla():
             # XLA's own solver takes no complex matrices, and where the condition number is 10⁸ its residual is 10⁵
             # times as large as that of this, which is what a solution by rounded operations has.
-            Q, R = tf.linalg.qr(A)
-            return tf.linalg.triangular_solve(R, self.mH(Q) @ B, lower=False)
+            return self.solve_by_factors(A, B)[0]
         words = "argument A is singular, so that there is no A⁻¹ B."
         # the kernel's error shows the name
         solve = lambda A: tf.linalg.solve(A, B, name="solve_A")  # noqa: E731
         return self._looked_at(A, check, words, solve, is_watched([A, B]))
+
+    def solve_by_factors(self, A, B, left=True, adjoint=False, check=True):
+        if compiled_by_xla():
+            factors = tf.concat(tf.linalg.qr(A), -1)
+            pivots = tf.reduce_sum(factors[..., :0], axis=-2)
+            return self.solve_with_factors(A, factors, pivots, B, left, adjoint), factors, pivots
+        if not _is_kept(A, B):
+            return super().solve_by_factors(A, B, left, adjoint, check)
+
+        def factorised(A):
+            factors, pivots = tf.linalg.lu(A, name="solve_A")
+            pivots = tf.cast(pivots, A.dtype)
+            return self.solve_with_factors(A, factors, pivots, B, left, adjoint), factors, pivots
+
+        def careful():
+            regular, nan = _without_nan(A)
+            X, factors, pivots = factorised(regular)
+            return X + nan, factors + nan, pivots
+
+        if not tf.executing_eagerly():
+            return tf.cond(tf.reduce_all(tf.equal(A, A)), lambda: factorised(A), careful)
+        try:
+            return factorised(A)
+        except tf.errors.InvalidArgumentError:
+            # whether A is singular or has a NaN is found out there
+            return super().solve_by_factors(A, B, left, adjoint, check)
+
+    def solve_with_factors(self, A, factors, pivots, B, left=True, adjoint=False):
+        kept = factors.shape[-1]
+        if kept == 0 or (kept is None and not compiled_by_xla()):
+            return super().solve_with_factors(A, factors, pivots, B, left, adjoint)
+        if not left:  # X op(A) = B  is  op(A)ᴴ Xᴴ = Bᴴ
+            return self.mH(self.solve_with_factors(A, factors, pivots, self.mH(B), True, not adjoint))
+        if pivots.shape[-1] in (0, None):
+            n = self.shape(A)[-1]
+            Q, R = factors[..., :n], factors[..., n:]
+            batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(B)[:-2])
+            Q, R, B = (tf.broadcast_to(M, tf.concat([batch, tf.shape(M)[-2:]], 0)) for M in (Q, R, B))
+            if adjoint:
+                return Q @ tf.linalg.triangular_solve(R, B, lower=False, adjoint=True)
+            return tf.linalg.triangular_solve(R, self.mH(Q) @ B, lower=False)
+        p = tf.cast(self.real(pivots), tf.int32)
+        if adjoint:
+            half = self.solve_triangular(factors, B, upper=True, adjoint=True)
+            half = self.solve_triangular(factors, half, upper=False, adjoint=True, unitriangular=True)
+            return self.take_rows(half, self.argsort(p))
+        half = self.solve_triangular(factors, self.take_rows(B, p), upper=False, unitriangular=True)
+        return self.solve_triangular(factors, half, upper=True)
 
     def inv(self, A, warn=False, regular=False):
         return self._inverse(A, None if regular else True)
@@ -464,6 +515,21 @@ class TensorFlowWords(Words):
         if not left:  # X op(A) = B  is  op(A)ᴴ Xᴴ = Bᴴ
             return self.mH(self.solve_triangular(A, self.mH(B), upper=upper, adjoint=not adjoint))
         return tf.linalg.triangular_solve(A, B, lower=not upper, adjoint=adjoint)
+
+
+def _is_kept(A, B):
+    """Whether the factors of A are kept: where somebody differentiates, who will ask for another solution."""
+    n, batch = A.shape[-1], A.shape[:-2]
+    size = _KEPT_EAGERLY if tf.executing_eagerly() else _KEPT
+    return (
+        somebody_watches()
+        and n is not None
+        and n >= size
+        and A.dtype == B.dtype
+        and batch.is_fully_defined()
+        and batch == B.shape[:-2]
+        and not gpus()
+    )
 
 
 def _static(i):

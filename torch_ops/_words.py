@@ -236,10 +236,20 @@ class TorchWords(Words):
             X = originals.linalg.solve_triangular(U, Y, upper=True)
         else:
             X, info = originals.linalg.solve_ex(A, B)
-        if check and (failure := failure_of(info, "torch.linalg.solve")):
-            index, _ = first_failure(info)
-            raise torch.linalg.LinAlgError(f"{failure}\n{singular('A', index)}")
+        if check:
+            _refuse_singular(info)
         return X
+
+    def solve_by_factors(self, A, B, left=True, adjoint=False, check=True):
+        # What torch.linalg.solve does. Only primitives ask for it, so that nobody differentiates it (see `solve`).
+        factors, pivots, info = originals.linalg.lu_factor_ex(A)
+        X = _with_factors(factors, pivots, B, left, adjoint)
+        if check:
+            _refuse_singular(info)
+        return X, factors, pivots.to(A.dtype)
+
+    def solve_with_factors(self, A, factors, pivots, B, left=True, adjoint=False):
+        return _with_factors(factors, self.real(pivots).to(torch.int32), B, left, adjoint)
 
     def inv(self, A, warn=False, regular=False):
         X, info = originals.linalg.inv_ex(A)
@@ -380,6 +390,15 @@ def _half_diagonal(n, dtype, device):
     return halves
 
 
+def _with_factors(factors, pivots, B, left, adjoint):
+    if factors.ndim == 2 and B.ndim > 2 and left:
+        return _with_columns(lambda columns: _with_factors(factors, pivots, columns, left, adjoint), B)
+    if factors.ndim == 2 and B.ndim > 2:
+        rows = B.reshape(math.prod(B.shape[:-1]), B.shape[-1])
+        return _with_factors(factors, pivots, rows, left, adjoint).reshape(B.shape)
+    return originals.linalg.lu_solve(factors, pivots, B, left=left, adjoint=adjoint).resolve_conj()
+
+
 def _with_columns(solve, B):
     """One factor, many right-hand sides: B (..., n, k) as the columns of one system takes one call of LAPACK."""
     n, k = B.shape[-2:]
@@ -433,6 +452,12 @@ def failure_of(info, name):
             raise  # what a compiler's tensors cannot do
         return str(error)
     return None
+
+
+def _refuse_singular(info):
+    if failure := failure_of(info, "torch.linalg.solve"):
+        index, _ = first_failure(info)
+        raise torch.linalg.LinAlgError(f"{failure}\n{singular('A', index)}")
 
 
 def first_failure(info):

@@ -34,12 +34,19 @@ ONE_THREAD = _one_thread()
 
 _SMALL = 48  # the size up to which NumPy solves triangular systems without halving them
 _IN_ONE_THREAD = 1023  # the entries of B up to which trsm is sure to start no threads: OpenBLAS does from 1,024 on
+_LU_IN_ONE_THREAD = 199  # the size up to which getrf starts no threads
+_SINGLE = 64  # the size from which on a call for each matrix of a batch is no slower than NumPy's loop
+_KEPT_MASK = 72**2  # the entries of masks that are kept: rules go by blocks of 72 rows (`rules.halving`)
 _LITTLE = 256  # the entries of a matrix up to which those outside a triangle are faster written one by one
 _IN_CACHE = 2**17  # the entries of a product that are still in the cache when it is added to something
 _EASY = 1e3  # the condition of a factor's diagonal up to which a solution with it is taken as it is
 _GER = {"f": blas.sger, "d": blas.dger, "F": blas.cgeru, "D": blas.zgeru}
 _POTRF = {"f": lapack.spotrf, "d": lapack.dpotrf, "F": lapack.cpotrf, "D": lapack.zpotrf}
 _POTRS = {"f": lapack.spotrs, "d": lapack.dpotrs, "F": lapack.cpotrs, "D": lapack.zpotrs}
+# in double precision, single precision too, as in NumPy's linear algebra
+_LU = {"f": (lapack.dgetrf, lapack.dgetrs), "F": (lapack.zgetrf, lapack.zgetrs)}
+_LU |= {"d": _LU["f"], "D": _LU["F"]}
+_GETRI = {"f": lapack.dgetri, "d": lapack.dgetri, "F": lapack.zgetri, "D": lapack.zgetri}
 _SOLVERS = {
     "f": (lapack.strtrs, blas.strsm),
     "d": (lapack.dtrtrs, blas.dtrsm),
@@ -134,7 +141,12 @@ class NumpyWords(Words):
             A = A.copy()
             A.put(_outside(*A.shape, k, False), 0)
             return A
-        return np.where(triangle(*A.shape[-2:], k), A, A.dtype.type(0))
+        inside = triangle(*A.shape[-2:], k)
+        if A.ndim > 2:
+            return np.where(inside, A, A.dtype.type(0))
+        found = np.zeros(A.shape, A.dtype)  # which one matrix takes less time for
+        np.copyto(found, A, where=inside)
+        return found
 
     def triu(self, A, k=0):
         if A.ndim == 2 and A.size <= _LITTLE:
@@ -149,7 +161,7 @@ class NumpyWords(Words):
             A = A * _half_diagonal(n, A.dtype)
             A.put(_outside(n, n, 0, False), 0)
             return A
-        return self.tril(A) * _half_diagonal(n, A.dtype) if n <= 64 else super().phi(A)
+        return self.tril(A) * _half_diagonal(n, A.dtype) if n * n <= _KEPT_MASK else super().phi(A)
 
     def sum_to(self, A, shape):
         return super().sum_to(np.asarray(A), shape)
@@ -259,14 +271,83 @@ class NumpyWords(Words):
         return L
 
     def solve(self, A, B, check=True):
-        if A.ndim == 2 and B.ndim > 2:  # one matrix, many right-hand sides: as columns of one system
-            n, k = B.shape[-2:]
-            X = self.solve(A, np.moveaxis(B, -2, 0).reshape(n, math.prod(B.shape[:-2]) * k))
-            return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
+        if A.ndim == 2 and B.ndim > 2:
+            return _by_columns(lambda columns: self.solve(A, columns), B)
         try:
             return refined(lambda A, R, X: np.linalg.solve(A, R), A, B, np.linalg.solve(A, B), "solve" if check else "")
         except LinAlgError:
             raise LinAlgError(singular("A", _first_singular(A))) from None
+
+    def solve_by_factors(self, A, B, left=True, adjoint=False, check=True):
+        if not _is_factorised(A, B):
+            return super().solve_by_factors(A, B, left, adjoint, check)
+        getrf, _ = _LU[A.dtype.char]
+        if A.ndim == 2:
+            factors, pivots, info = getrf(A)
+            if info:
+                raise LinAlgError(singular("A", ()))
+            pivots = pivots.astype(factors.dtype)
+        else:
+            factors = np.empty(A.shape, np.result_type(A.dtype, np.float64)).swapaxes(-1, -2)  # by columns
+            pivots = np.empty(A.shape[:-1], factors.dtype)
+            for index in np.ndindex(A.shape[:-2]):
+                factors[index], pivots[index], info = getrf(A[index])
+                if info:
+                    raise LinAlgError(singular("A", index))
+        return self._with_factors(A, factors, pivots, B, left, adjoint, "solve" if check else ""), factors, pivots
+
+    def solve_with_factors(self, A, factors, pivots, B, left=True, adjoint=False):
+        if factors.shape[-1] == 0 or not _is_factorised(A, B):
+            return super().solve_with_factors(A, factors, pivots, B, left, adjoint)
+        return self._with_factors(A, factors, pivots, B, left, adjoint, "")
+
+    def _with_factors(self, A, factors, pivots, B, left, adjoint, name):
+        """The solution from the factors of A, corrected as that of `solve`."""
+        if not left:  # X op(A) = B  is  op(A)ᴴ Xᴴ = Bᴴ
+            return self.mH(self._with_factors(A, factors, pivots, self.mH(B), True, not adjoint, name))
+        if A.ndim == 2 and B.ndim > 2:
+            return _by_columns(lambda columns: self._with_factors(A, factors, pivots, columns, True, adjoint, name), B)
+        _, getrs = _LU[A.dtype.char]
+        pivots = pivots.real.astype(np.int32)
+
+        def solved(factors, pivots, B):
+            return getrs(factors, pivots, B, 2 if adjoint else 0)[0]
+
+        again = np.linalg.solve
+        if A.ndim == 2:
+            X = solved(factors, pivots, B)
+            again = lambda A, R: solved(factors, pivots, R[0])[None]  # noqa: E731
+        else:
+            batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+            X = np.empty((*batch, *B.shape[-2:]), factors.dtype)
+            factors, pivots, of = (
+                np.broadcast_to(M, (*batch, *M.shape[M.ndim - core :]))
+                for M, core in ((factors, 2), (pivots, 1), (B, 2))
+            )
+            for index in np.ndindex(batch):
+                X[index] = solved(factors[index], pivots[index], of[index])
+        X = X.astype(A.dtype, copy=False)
+        return refined(lambda A, R, X: again(A, R), self.mH(A) if adjoint else A, B, X, name)
+
+    def slogdet_by_factors(self, A):
+        if not (ONE_THREAD and A.ndim == 2 and len(A) >= _SINGLE and A.dtype.char in _LU):
+            return super().slogdet_by_factors(A)
+        factors, pivots, singular = _LU[A.dtype.char][0](A)
+        if singular:
+            return super().slogdet_by_factors(A)
+        d = factors.diagonal()
+        size = np.abs(d)
+        sign = np.multiply.reduce(d / size) * (-1) ** np.count_nonzero(pivots != np.arange(len(A)))
+        logabsdet = np.add.reduce(np.log(size))
+        return sign.astype(A.dtype), logabsdet.astype(A.real.dtype), factors, pivots.astype(factors.dtype)
+
+    def inverse_with_factors(self, A, factors, pivots):
+        if factors.shape[-1] == 0:
+            return self.inverse(A)
+        # without room for blocks, which SciPy does not give it by itself, LAPACK works with vectors
+        C, _ = _GETRI[A.dtype.char](factors, pivots.real.astype(np.int32), lwork=64 * len(A))
+        C = C.astype(A.dtype, copy=False)
+        return refined(lambda A, R, X: X @ R, A, np.eye(len(A), dtype=A.dtype), C, "")
 
     def inv(self, A, warn=False, regular=False):
         try:
@@ -311,11 +392,8 @@ class NumpyWords(Words):
             return self._substitute(A, B.swapaxes(-1, -2), upper, unitriangular).swapaxes(-1, -2)
         if adjoint:
             A, upper = self.mH(A), not upper
-        if A.ndim == 2 and B.ndim > 2:  # one factor, many right-hand sides: as columns of one system
-            n, k = B.shape[-2:]
-            columns = np.moveaxis(B, -2, 0).reshape(n, math.prod(B.shape[:-2]) * k)
-            X = self._substitute(A, columns, upper, unitriangular)
-            return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
+        if A.ndim == 2 and B.ndim > 2:
+            return _by_columns(lambda columns: self._substitute(A, columns, upper, unitriangular), B)
         return self._substitute(A, B, upper, unitriangular)
 
     def cho_solve(self, L, B, *, upper=False):
@@ -409,6 +487,22 @@ def _starts_no_threads(A, B):
     return len(A) <= _SMALL and 0 < B.size <= _IN_ONE_THREAD
 
 
+def _is_factorised(A, B):
+    """Whether SciPy's LU decomposition solves a system, which can be kept; that of NumPy cannot. Not where SciPy's
+    BLAS would start threads (see `_substitute`), nor for many small matrices, of which NumPy has the quicker loop."""
+    n = A.shape[-1]
+    if not B.size or A.dtype != B.dtype or A.dtype.char not in _LU or (A.ndim > 2 and n < _SINGLE):
+        return False
+    return ONE_THREAD or (n <= _LU_IN_ONE_THREAD and (B.size == n or B.size <= _IN_ONE_THREAD))
+
+
+def _by_columns(solve, B):
+    """One matrix, many right-hand sides B (..., n, k): as the columns of one system."""
+    n, k = B.shape[-2:]
+    X = solve(np.moveaxis(B, -2, 0).reshape(n, math.prod(B.shape[:-2]) * k))
+    return np.moveaxis(X.reshape(n, *B.shape[:-2], k), 0, -2)
+
+
 def _is_basic(index):
     """Whether an index takes each entry at most once, as a view does."""
     return all(isinstance(i, (int, slice)) and i is not True and i is not False for i in index)
@@ -454,7 +548,7 @@ def _half_diagonal(n, dtype):
 
 def triangle(m, n, k):
     """Which entries of an m by n matrix lie on or below its k-th diagonal; read-only where the matrix is small."""
-    return _small_triangle(m, n, k) if m * n <= 4096 else np.tri(m, n, k, bool)
+    return _small_triangle(m, n, k) if m * n <= _KEPT_MASK else np.tri(m, n, k, bool)
 
 
 def _first_singular(A):

@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import scipy.linalg
+from scipy.linalg import blas
 
 from overbar._messages import which_matrix
 
@@ -17,6 +18,7 @@ _ILL_CONDITIONED = 2e9  # seven digits of sixteen are left
 
 
 _MOST_STEPS = 5
+_LITTLE = 4096  # the entries of which BLAS finds the largest sooner than NumPy, and starts no threads for it
 
 
 def refined(solve, A, B, X, name):
@@ -30,6 +32,8 @@ def refined(solve, A, B, X, name):
     needs none of it, which NumPy's linear algebra computes in double.
     """
     if not X.size or A.dtype.char in "fF" or B.dtype.char in "fF":
+        return X
+    if A.ndim == B.ndim == 2 and not _largest(A) * _largest(X) > _ILL_CONDITIONED * _largest(B):
         return X
     with np.errstate(all="ignore"):
         lost = largest_entry(A) * largest_entry(X) > _ILL_CONDITIONED * largest_entry(B)
@@ -57,6 +61,15 @@ def refined(solve, A, B, X, name):
         )
     X[lost] = Y
     return X
+
+
+def _largest(A):
+    """`largest_entry` of one matrix, as a number of Python's, in less time. A NaN may be overlooked, and the largest of
+    complex numbers by a factor of √2."""
+    if A.size > _LITTLE:
+        return float(max(A.max(), -A.min())) if A.dtype.char == "d" else float(np.abs(A).max())
+    entries = A.ravel("K")
+    return abs(entries.item((blas.idamax if A.dtype.char == "d" else blas.izamax)(entries)))
 
 
 def largest_entry(A):

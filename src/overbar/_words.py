@@ -282,6 +282,28 @@ class Words:
         solved with A before, a singular A need not raise: looking for one makes the host wait for the device."""
         return self.base.linalg.solve(A, B)
 
+    def solve_by_factors(
+        self, A: Any, B: Any, left: bool = True, adjoint: bool = False, check: bool = True
+    ) -> tuple[Any, Any, Any]:
+        """The solution of op(A) X = B, or of X op(A) = B where `left` is false, as `solve` finds it, with op(A) = Aᴴ
+        where `adjoint` is true, and what it was found from, for `solve_with_factors`: the factors of A in one array
+        (..., n, r) and their pivots (..., s), in a form of the library's own. Both have size 0 where none are kept,
+        because the library solves quicker without."""
+        factors = A[..., :0]
+        return self._solve_op(A, B, left, adjoint, check), factors, self.sum(factors, axis=-2)
+
+    def solve_with_factors(
+        self, A: Any, factors: Any, pivots: Any, B: Any, left: bool = True, adjoint: bool = False
+    ) -> Any:
+        """Another such solution with what `solve_by_factors` has kept of A, which is factorised again if that is
+        nothing. A singular A need not raise."""
+        return self._solve_op(A, B, left, adjoint, check=False)
+
+    def _solve_op(self, A, B, left, adjoint, check):
+        if adjoint:
+            A = self.mH(A)
+        return self.solve(A, B, check=check) if left else self.mT(self.solve(self.mT(A), self.mT(B), check=check))
+
     def inv(self, A: Any, warn: bool = False, regular: bool = False) -> Any:
         """A⁻¹. Raises this library's LinAlgError, naming the matrix of the batch, where there is none. With `warn`,
         NumPy warns where no digit is certain. With `regular`, it is known that all matrices have an inverse, and need
@@ -292,6 +314,15 @@ class Words:
         """A⁻¹ for rules whose function has looked at A before: it may be NaN or infinite where A is singular, and the
         host need not wait for the device to know."""
         return self.solve(A, self.eye_like(A) + self.zeros_like(A), check=False)
+
+    def inverse_with_factors(self, A: Any, factors: Any, pivots: Any) -> Any:
+        """`inverse`, with what `slogdet_by_factors` has kept of A."""
+        return self.inverse(A)
+
+    def slogdet_by_factors(self, A: Any) -> tuple[Any, Any, Any, Any]:
+        """`slogdet`, and what it was found from, for `inverse_with_factors`, as `solve_by_factors` has it."""
+        factors = A[..., :0]
+        return *self.slogdet(A), factors, self.sum(factors, axis=-2)
 
     def slogdet(self, A: Any) -> tuple[Any, Any]:
         """The sign (or phase) of det A, and log |det A|, which is −∞ where A is singular."""

@@ -176,3 +176,166 @@ def test_a_matrix_is_decomposed_once_for_all_derivatives(name, monkeypatch):
     (twice,) = torch.autograd.grad(once[0, 0], A)
     assert twice.abs().max() > 1e-4
     assert len(count) == 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The factors of a system
+
+KINDS = [{}, {"left": False}, {"adjoint": True}, {"left": False, "adjoint": True}]
+
+
+def _system(n, dtype=np.float64, batch=(), columns=2):
+    rng = np.random.default_rng(n)
+    A, B = rng.standard_normal((2, *batch, n, n)) + 2j * rng.standard_normal((2, *batch, n, n))
+    A = A + 3 * n**0.5 * np.eye(n)
+    return (A if dtype == np.complex128 else A.real), (B if dtype == np.complex128 else B.real)[..., :columns]
+
+
+def _sides(B, left=True, **_):
+    return B if left else np.swapaxes(B, -1, -2)
+
+
+def _twice(A, B, **options):
+    """The gradient and a second derivative of Re Σ solve(A, B)³ in NumPy."""
+
+    def gradient(A):
+        X, pullback = overbar.vjp(lambda A: overbar.solve(A, B, **options), A)
+        return pullback(namespace(A).conj(3 * X**2))[0]
+
+    G, pullback = overbar.vjp(gradient, A)
+    return G, pullback(G)[0]
+
+
+def test_numpy_factorises_a_system_once(monkeypatch):
+    count, words = [], overbar._numpy_words
+    getrf, getrs = words._LU["d"]
+    monkeypatch.setattr(words, "ONE_THREAD", True)
+    monkeypatch.setattr(np.linalg, "solve", lambda *args: pytest.fail("factorised again"))
+    monkeypatch.setitem(words._LU, "d", (lambda A: count.append(A) or getrf(A), getrs))
+    for (A, B), factorised in ((_system(5), 1), (_system(64, batch=(2,)), 2)):
+        count.clear()
+        _twice(A, B)
+        assert len(count) == factorised
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("name", ["slogdet", "logdet", "det"])
+def test_a_determinant_and_its_gradient_have_one_factorisation(name, dtype, monkeypatch):
+    A, E = _system(64, dtype, columns=64)
+    A, E = (A @ A.conj().T / 500).astype(dtype), E.astype(dtype)  # whose determinant is in the range of numbers
+    f = {"slogdet": lambda A: overbar.slogdet(A)[1]}.get(name, getattr(overbar, name))
+
+    def twice():
+        def gradient(A):
+            c, pullback = overbar.vjp(f, A)
+            return pullback(bare(c) / abs(bare(c)))[0]
+
+        bare = lambda c: getattr(c, "value", c)  # noqa: E731
+        if name == "det":  # whose second derivative is another function of A
+            return f(A), gradient(A)
+        G, pullback = overbar.vjp(gradient, A)
+        return f(A), G, pullback(E)[0]
+
+    expected = twice()
+    count, words = [], overbar._numpy_words
+    monkeypatch.setattr(words, "ONE_THREAD", True)
+    for own in ("inv", "slogdet"):
+        monkeypatch.setattr(np.linalg, own, lambda A: pytest.fail("factorised again"))
+    getrf, getrs = words._LU[A.dtype.char]
+    monkeypatch.setitem(words._LU, A.dtype.char, (lambda A: count.append(A) or getrf(A), getrs))
+    for one, other in zip(twice(), expected, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(
+            one, other, rtol=1e4 * np.finfo(dtype).eps, atol=1e3 * np.finfo(dtype).eps * abs(other).max()
+        )
+    assert len(count) == 2  # in f(A) once more
+
+
+def test_numpy_does_not_call_scipy_where_it_would_start_threads(monkeypatch):
+    words = overbar._numpy_words
+    monkeypatch.setattr(words, "ONE_THREAD", False)
+    monkeypatch.setattr(words, "_LU", dict.fromkeys("fdFD", (None, None)))
+    for A, B in (_system(300, columns=1), _system(100, columns=40), _system(4, batch=(2,))):
+        np.testing.assert_array_equal(overbar.solve(A, B), np.linalg.solve(A, B))
+
+
+@pytest.mark.parametrize("options", KINDS, ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("shape", [(), (2,)], ids=str)
+def test_solutions_with_factors_are_those_without(shape, dtype, options, monkeypatch):
+    A, B = _system(64, dtype, batch=shape)
+    A, B = A.astype(dtype), _sides(B, **options).astype(dtype)
+    monkeypatch.setattr(overbar._numpy_words, "ONE_THREAD", True)
+    found = overbar.solve(A, B, **options), *_twice(A, B, **options)
+    monkeypatch.setattr(overbar._numpy_words, "_is_factorised", lambda A, B: False)
+    for one, other in zip(found, (overbar.solve(A, B, **options), *_twice(A, B, **options)), strict=True):
+        assert one.dtype == other.dtype == dtype
+        np.testing.assert_allclose(one, other, rtol=2000 * np.finfo(dtype).eps, atol=200 * np.finfo(dtype).eps)
+
+
+def test_pytorch_factorises_a_system_once(monkeypatch):
+    count = []
+    for name in ("lu_factor_ex", "solve_ex"):
+        own = getattr(originals.linalg, name)
+        monkeypatch.setattr(originals.linalg, name, lambda *args, own=own, **kw: count.append(own) or own(*args, **kw))
+    A, B = map(torch.tensor, _system(5))
+    A.requires_grad_()
+    (once,) = torch.autograd.grad((torch_ops.solve.rule_op(A, B) ** 3).sum(), A, create_graph=True)
+    (twice,) = torch.autograd.grad((once * once.detach()).sum(), A)
+    assert len(count) == 1
+    for found, expected in zip((once, twice), _twice(A.detach().numpy(), B.numpy()), strict=True):
+        np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-10)
+
+
+def _ops(graph):
+    """The types of all ops of a graph, in its branches too."""
+    definition = graph.as_graph_def()
+    return [node.op for node in [*definition.node, *[n for f in definition.library.function for n in f.node_def]]]
+
+
+def _in_tensorflow(A, B, **options):
+    """`_twice` in TensorFlow."""
+    with tf.GradientTape() as outer:
+        outer.watch(A)
+        with tf.GradientTape() as tape:
+            tape.watch(A)
+            X = tf_ops.wrap(overbar.rules.solve)(A, B, **options)
+        G = tape.gradient(X, A, tf.math.conj(3 * X**2))
+    return G, outer.gradient(G, A, tf.stop_gradient(G))
+
+
+@pytest.mark.parametrize("options", KINDS, ids=str)
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+@pytest.mark.parametrize("mode", ["eager", "graph", "XLA"])
+def test_tensorflow_factorises_a_system_once(mode, dtype, options):
+    A, B = _system(256 if mode == "eager" else 64, dtype)
+    B = _sides(B, **options)
+    expected, run = _twice(A, B, **options), _in_tensorflow
+    A, B = tf.constant(A), tf.constant(B)
+    if mode != "eager":
+        run = tf.function(lambda A, B: _in_tensorflow(A, B, **options), jit_compile=mode == "XLA" or None)
+        ops = _ops(run.get_concrete_function(A, B).graph)
+        # two: of A, and of what stands for it where it has a NaN
+        assert (ops.count("Qr") == 1) if mode == "XLA" else (ops.count("Lu") == 2)
+        assert "MatrixSolve" not in ops
+    found = run(A, B, **({} if mode != "eager" else options))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.numpy(), other, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_tensorflow_knows_a_system_that_is_singular_or_has_a_nan(in_graph):
+    A, B = _system(256)
+    run = tf.function(_in_tensorflow) if in_graph else _in_tensorflow
+    A[3, 4] = math.nan
+    for found in run(tf.constant(A), tf.constant(B)):
+        assert np.isnan(found.numpy()).all()
+    A[3] = 0
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not invertible" if in_graph else "A is singular"):
+        run(tf.constant(A), tf.constant(B))
+
+
+def test_tensorflow_has_the_value_of_its_own_solver_where_nobody_watches():
+    A, B = map(tf.constant, _system(256))
+    np.testing.assert_array_equal(tf_ops.solve(A, B).numpy(), tf.linalg.solve(A, B).numpy())
+    assert "Lu" not in _ops(tf.function(tf_ops.solve).get_concrete_function(A, B).graph)

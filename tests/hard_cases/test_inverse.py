@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 
 import overbar
+from overbar.rules import _adjugate
 from tests.compare import error
 from tests.frameworks import tf, tf_ops, torch, torch_ops
 
@@ -305,3 +306,24 @@ def test_solve_takes_a_batch_of_vectors_as_torch_does():
     torch.testing.assert_close(torch_ops.solve(A, b), expected)
     torch.testing.assert_close(torch_ops.solve(A.clone().requires_grad_(), b).detach(), expected)
     assert torch.func.jvp(lambda b: torch_ops.solve(A, b), (b,), (b,))[1].shape == (3, 2)
+
+
+@pytest.mark.parametrize("condition", [10, 1e3, 1e5, 1e12])
+@pytest.mark.parametrize("scale", [1e-120, 1.0, 1e120])
+@pytest.mark.parametrize("xp", [np, torch], ids=["NumPy", "PyTorch"])
+def test_the_derivative_of_the_adjugate_by_the_inverse_is_that_by_blocks(xp, scale, condition):
+    n = 3  # of which the result is in the range of numbers
+    A = scale * (orthogonal(n) * np.geomspace(1, 1 / condition, n)) @ orthogonal(n)
+    A_dot = RNG.standard_normal((n, n)) * scale**-0.5
+    if xp is torch:
+        A, A_dot = torch.tensor(A), torch.tensor(A_dot)
+    found, expected = (f(A, A_dot) for f in (_adjugate._derivative, _adjugate._derivative_by_blocks))
+    assert abs(found - expected).max() <= 1e-11 * abs(expected).max()
+
+
+def test_the_derivative_of_the_adjugate_of_a_well_conditioned_matrix_takes_no_blocks(monkeypatch):
+    monkeypatch.setattr(_adjugate, "_derivative_by_blocks", None)
+    A, E = orthogonal(5) + 2 * np.eye(5), RNG.standard_normal((5, 5))
+    step = 1e-5
+    difference = (overbar.adjugate(A + step * E) - overbar.adjugate(A - step * E)) / (2 * step)
+    np.testing.assert_allclose(overbar.jvp(overbar.adjugate, (A,), (E,))[1], difference, rtol=1e-7, atol=1e-7)

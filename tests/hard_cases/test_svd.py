@@ -437,3 +437,60 @@ def test_norms_along_other_dimensions(ord):
             message = "dim" if front is torch_ops else "dim must be two different dimensions of the array, which has 4"
             with pytest.raises(errors, match=message):
                 front.matrix_norm(tensor_of(front, A), ord, dim)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Least squares without singular values
+
+
+def _of_condition(m, n, condition, dtype=np.float64):
+    rng, k = np.random.default_rng(m + n), min(m, n)
+    U, V = (np.linalg.qr(rng.standard_normal((size, k)) + 1j * rng.standard_normal((size, k)))[0] for size in (m, n))
+    if dtype == np.float64:
+        U, V = np.linalg.qr(U.real)[0], np.linalg.qr(V.real)[0]
+    return (U * np.geomspace(1, 1 / condition, k)) @ V.conj().T, rng.standard_normal((m, 2)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+@pytest.mark.parametrize("shape", [(6, 4), (4, 4), (4, 6)], ids=str)
+@pytest.mark.parametrize("condition", [10, 1e4, 1e9])
+def test_least_squares_lose_no_digits_without_singular_values(condition, shape, dtype):
+    A, B = _of_condition(*shape, condition, dtype)
+
+    def gradient(A, **options):
+        X, pullback = overbar.vjp(lambda A: overbar.lstsq(A, B, **options)[0], A)
+        return X, pullback(X)[0]
+
+    for found, expected in zip(gradient(A, singular_values=False), gradient(A), strict=True):
+        assert abs(found - expected).max() < 1e-13 * condition * abs(expected).max()
+
+
+def test_no_singular_values_are_computed_where_no_matrix_is_nearly_singular(monkeypatch):
+    count, own = [], np.linalg.svd
+    monkeypatch.setattr(np.linalg, "svd", lambda *args, **kwargs: count.append(args) or own(*args, **kwargs))
+    (A, B), (bad, _) = _of_condition(6, 4, 10), _of_condition(6, 4, 1e9)
+    X, _, rank, S = overbar.lstsq(A, B, singular_values=False)
+    assert (int(rank), S.shape, count) == (4, (0,), [])
+    np.testing.assert_allclose(X, np.linalg.pinv(A) @ B, rtol=1e-12)
+    count.clear()
+    overbar.lstsq(np.stack([A, bad]), B, singular_values=False)
+    assert len(count) == 1
+    for scale in (1e200, 1e-200):
+        np.testing.assert_allclose(overbar.lstsq(scale * A, B, singular_values=False)[0] * scale, X, rtol=1e-12)
+    assert len(count) == 1
+
+
+@pytest.mark.parametrize("jit_compile", [None, True])
+def test_least_squares_in_a_graph_of_tensorflow_at_any_rank(jit_compile):
+    A, B = _of_condition(6, 4, 10)
+    A = np.stack([A, A])
+    solve = tf.function(lambda A: tf_ops.lstsq(A, np.stack([B, B])), jit_compile=jit_compile)
+    for rank in (4, 2):
+        A[1, :, rank:] = A[1, :, :1]
+        with tf.GradientTape() as tape:
+            x = tf.constant(A)
+            tape.watch(x)
+            X = solve(x)
+        expected, pullback = overbar.vjp(lambda A: overbar.lstsq(A, np.stack([B, B]))[0], A)
+        np.testing.assert_allclose(X, expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(tape.gradient(X, x, X), pullback(expected)[0], rtol=1e-8, atol=1e-11)

@@ -187,7 +187,7 @@ def in_every_matrix(primitive, outputs):
     cores = [out.ndim - len(core) for out, core in zip(outputs, primitive.signature.outputs, strict=True)]
     batch = outputs[0].shape[: cores[0]]
     return [
-        out if i < primitive.differentiable or not out.size else np.broadcast_to(out, (*batch, *out.shape[core:]))
+        out if i < primitive.differentiable else np.broadcast_to(out, (*batch, *out.shape[core:]))
         for i, (out, core) in enumerate(zip(outputs, cores, strict=True))
     ]
 
@@ -587,7 +587,10 @@ def test_a_primitive_needs_no_more_than_the_array_api(sample, dtype, batch):
     in_dots = [strict.asarray(dot) for dot in tangents(case, primitive, rng)]
     bars = primitive.pull(strict_front, out_bars, outputs, arrays, case.options)
     dots = primitive.push(strict_front, in_dots, outputs, arrays, case.options)
-    for found, wanted in zip(itertools.chain(outputs, bars, dots), itertools.chain(*expected), strict=True):
+    smooth = primitive.differentiable  # what a library keeps besides is in a form of its own
+    expected = expected[0][:smooth], expected[1], expected[2][:smooth]
+    computed = itertools.chain(outputs[:smooth], bars, dots[:smooth])
+    for found, wanted in zip(computed, itertools.chain(*expected), strict=True):
         if wanted is None:  # the tangent of integers
             assert found is None
             continue

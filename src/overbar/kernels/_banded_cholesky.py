@@ -5,6 +5,7 @@ May import NumPy, SciPy, `overbar._messages`, and `banded`, `compiled`, `kernel`
 
 import numpy as np
 import scipy.linalg
+from scipy.linalg import blas
 
 from overbar._messages import bad_minor
 from overbar.kernels import _compiled
@@ -201,6 +202,25 @@ def pbtrs(cb, B, *, lower):
     _, band = _stored(cb, lower, kind)
     X, _ = lapack("pbtrs", kind)(band, B, lower=lower)
     return X
+
+
+@kernel("(p,n),(n,k),(p,n),(n,k)->(n,k)", "=")
+def pbtrs_tangent(cb, X, cb_dot, B_dot, *, lower):
+    """Ẋ = A⁻¹ (Ḃ − L̇ Lᴴ X − L L̇ᴴ X), with L = Uᴴ for an upper band: a column at a time, by BLAS."""
+    kind = np.result_type(cb, X, cb_dot, B_dot)
+    if X.size == 0:
+        return np.zeros(X.shape, kind)
+    bands = [_stored(band, lower, kind)[1] for band in (cb, cb_dot)]
+    tbmv, p = _TBMV[kind.char], len(bands[0])
+    right = np.array(B_dot, kind, order="F")
+    for j, x in enumerate(X.T.astype(kind)):
+        for L, R in (bands, bands[::-1]):
+            half = tbmv(p - 1, R, x, lower=lower, trans=2 if lower else 0)
+            right[:, j] -= tbmv(p - 1, L, half, lower=lower, trans=0 if lower else 2, overwrite_x=1)
+    return lapack("pbtrs", kind)(bands[0], right, lower=lower)[0]
+
+
+_TBMV = {"f": blas.stbmv, "d": blas.dtbmv, "F": blas.ctbmv, "D": blas.ztbmv}
 
 
 @kernel("(p,n),(n,k),(n,k)->(p,n)", "=")

@@ -1,10 +1,11 @@
-"""The factorisation of symmetric indefinite matrices by Bunch and Kaufman's pivots, and what these say.
+"""The factorisation of symmetric indefinite matrices by Bunch and Kaufman's pivots, what these say, and derivatives.
 
 May import NumPy, SciPy, and `kernel` and `stacks` of the kernels.
 """
 
 import numpy as np
 import scipy.linalg
+from scipy.linalg import blas
 
 from overbar.kernels._kernel import kernel
 from overbar.kernels._stacks import lapack, refuse_not_finite
@@ -40,8 +41,20 @@ def ldl_order(pivots):
     LAPACK exchanges rows of what is left of A, and not those of the columns that it has done."""
     pivots = np.rint(pivots.real).astype(int)
     n = len(pivots)
-    perm, rows, double = np.arange(n), np.arange(n)[:, None] + np.zeros((1, n), int), np.zeros(n, int)
-    k = 0
+    swaps, double = exchanges(pivots)
+    perm, rows = order(n, swaps), np.arange(n)[:, None] + np.zeros((1, n), int)
+    for i, j, k in swaps:
+        rows[[i, j], :k] = rows[[j, i], :k]
+    back = np.empty_like(rows)
+    np.put_along_axis(back, rows, np.arange(n)[:, None], 0)
+    return perm, rows, back, double
+
+
+def exchanges(pivots):
+    """The pairs of rows that were exchanged, each with the number of columns that were done before, and a 1 where a
+    block of two begins."""
+    n, found, double, k = len(pivots), [], np.zeros(len(pivots), int), 0
+    pivots = pivots.tolist()
     while k < n:
         two = pivots[k] < 0
         i, j = (k + 1, -pivots[k] - 1) if two else (k, pivots[k] - 1)
@@ -50,10 +63,128 @@ def ldl_order(pivots):
                 f"pivot {k + 1} is {pivots[k]}, which belongs to no factorisation. Take those that ldl_factor returns."
             )
         if i != j:
-            perm[[i, j]] = perm[[j, i]]
-            rows[[i, j], :k] = rows[[j, i], :k]
+            found.append((i, j, k))
         double[k] = two
         k += 1 + two
-    back = np.empty_like(rows)
-    np.put_along_axis(back, rows, np.arange(n)[:, None], 0)
-    return perm, rows, back, double
+    return found, double
+
+
+def order(n, swaps):
+    perm = list(range(n))
+    for i, j, _ in swaps:
+        perm[i], perm[j] = perm[j], perm[i]
+    return np.array(perm, int)
+
+
+class _Factors:
+    """T, D and the order of the rows of `ldl_factor`, A[perm][:, perm] = T D T′, and what its rules do with them.
+
+    The rules are those of `rules.ldl_compact` in words, but each triangular product or solution is one call of BLAS,
+    for half of the flops. BLAS stores by columns, so that it gets the transposes, and Tᵀ is upper triangular."""
+
+    def __init__(self, LD, pivots, hermitian):
+        n = len(LD)
+        self.swaps, double = exchanges(np.rint(pivots.real).astype(int))
+        self.pairs, self.hermitian = np.flatnonzero(double), hermitian
+        self.perm = order(n, self.swaps)
+        self.T = self.below(LD)
+        self.T.flat[:: n + 1] = 1
+        self.trmm, self.trsm = _BLAS[LD.dtype.char]
+        self.over = self._inverse_of_D(LD)
+
+    def prime(self, X):
+        return X.conj().T if self.hermitian else X.T
+
+    def below(self, LD):
+        """What an array like LD holds of T, by rows as T has them."""
+        L = np.tril(LD, -1)
+        L[self.pairs + 1, self.pairs] = 0
+        for i, j, k in self.swaps:
+            row = L[i, :k].copy()
+            L[i, :k] = L[j, :k]
+            L[j, :k] = row
+        return L
+
+    def packed(self, T, F):
+        """An array like LD from one like T, and the blocks of F."""
+        L = np.tril(T, -1)
+        for i, j, k in reversed(self.swaps):
+            row = L[i, :k].copy()
+            L[i, :k] = L[j, :k]
+            L[j, :k] = row
+        self.put_blocks(L, F)
+        return L
+
+    def put_blocks(self, X, F):
+        """Make the blocks on the diagonal of X, of which the lower triangle is stored, those of F."""
+        d, n = F.diagonal(), len(F)
+        X.flat[:: n + 1] = d.real if self.hermitian else d
+        X[self.pairs + 1, self.pairs] = F[self.pairs + 1, self.pairs]
+
+    def _inverse_of_D(self, LD):
+        """The diagonal of D⁻¹, 1 for the last pivot, and what is beside it. A block is |b| times [[α, ū], [u, γ]]."""
+        d, i = LD.diagonal().copy(), self.pairs
+        if self.hermitian:
+            d = d.real.astype(d.dtype)
+        beside = LD[i + 1, i]
+        size = np.abs(beside)
+        alpha, gamma, u = d[i] / size, d[i + 1] / size, beside / size
+        above = u.conj() if self.hermitian else u
+        factor = 1 / (size * (alpha * gamma - u * above))
+        d[i], d[i + 1] = 1, 1
+        d[-1] = 1
+        diagonal = 1 / d
+        diagonal[i], diagonal[i + 1] = gamma * factor, alpha * factor
+        return diagonal, -u * factor, -above * factor
+
+    def over_D(self, X, conj=False):
+        """below(X) D⁻¹, or with the conjugate of D⁻¹."""
+        diagonal, low, high = (x.conj() if conj else x for x in self.over)
+        X, i = np.tril(X, -1), self.pairs
+        X[i + 1, i] = 0
+        first, second = X[:, i], X[:, i + 1]
+        X *= diagonal
+        X[:, i] += second * low
+        X[:, i + 1] += first * high
+        X[i + 1, i] = 0
+        return X
+
+
+_BLAS = {
+    kind: (getattr(blas, f"{name}trmm"), getattr(blas, f"{name}trsm"))
+    for kind, name in zip("fdFD", "sdcz", strict=True)
+}
+
+
+@kernel("(n,n),(n),(n,n)->(n,n)", "=")
+def ldl_factor_cotangent(LD, pivots, LD_bar, *, hermitian):
+    """The reverse rule of `ldl_factor`."""
+    of = _Factors(LD, pivots, hermitian)
+    Tt = of.T.T
+    through = of.trmm(1.0, Tt, of.below(LD_bar).T, side=1, trans_a=2, diag=1, overwrite_b=1).T  # Tᴴ T̄
+    F_bar = of.over_D(through, conj=not hermitian)
+    of.put_blocks(F_bar, LD_bar)
+    bar = of.trsm(1.0, Tt, F_bar.T, side=1, trans_a=2, diag=1, overwrite_b=1)
+    if hermitian or bar.dtype.kind != "c":
+        bar = of.trsm(1.0, Tt, bar, diag=1, overwrite_b=1)
+    else:
+        bar = of.trsm(1.0, Tt, bar.conj(), diag=1, overwrite_b=1).conj()
+    bar = bar.T
+    bar = (bar + of.prime(bar)) / 2
+    if not of.swaps:
+        return bar
+    back = np.argsort(of.perm)
+    return bar[back].take(back, 1)
+
+
+@kernel("(n,n),(n),(n,n)->(n,n)", "=")
+def ldl_factor_tangent(LD, pivots, A_dot, *, hermitian):
+    """The forward rule of `ldl_factor`."""
+    of = _Factors(LD, pivots, hermitian)
+    Tt, F = of.T.T, (A_dot + of.prime(A_dot)) / 2
+    if of.swaps:
+        F = F[of.perm].take(of.perm, 1)
+    F = of.trsm(1.0, Tt, F.T, side=1, diag=1, overwrite_b=1)
+    F = of.trsm(1.0, Tt, F, trans_a=2 if hermitian else 1, diag=1, overwrite_b=1).T
+    T_dot = of.trmm(1.0, Tt, of.over_D(F).T, side=1, diag=1, overwrite_b=1).T
+    return of.packed(T_dot, F)

@@ -244,7 +244,9 @@ class _logmh(Primitive):
         A."""
 
 class _lstsq(Primitive):
-    def __call__(self, A: Any, B: Any, rcond: float | None = None, l2_regularizer: float = 0.0) -> Any:
+    def __call__(
+        self, A: Any, B: Any, rcond: float | None = None, l2_regularizer: float = 0.0, singular_values: bool = True
+    ) -> Any:
         """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank."""
 
 class _lu(Primitive):

@@ -8,7 +8,14 @@ import numpy as np
 
 from overbar._namespace import front, namespace
 from overbar._primitive import once, primitive
-from overbar.kernels._banded_cholesky import banded_cotangent, banded_tangent, pbtrf, pbtrs, pbtrs_cotangent
+from overbar.kernels._banded_cholesky import (
+    banded_cotangent,
+    banded_tangent,
+    pbtrf,
+    pbtrs,
+    pbtrs_cotangent,
+    pbtrs_tangent,
+)
 from overbar.rules._banded import (
     band_of,
     band_times,
@@ -312,6 +319,8 @@ def _(X, cb, b, *, lower):
     L, below = _without_corners(cb) if lower else _lower(cb), cb.shape[-2] - 1
 
     def X_dot(cb_dot, b_dot):
+        if front(cb, X).may_compute(cb, X, cb_dot, b_dot):
+            return front(cb, X).compute(pbtrs_tangent, cb, X, cb_dot, b_dot, lower=bool(lower))[0]
         L_dot = _without_corners(cb_dot) if lower else _lower(cb_dot)
         first = band_times(L_dot, band_times(L, X, below, 0, True), below, 0)
         second = band_times(L, band_times(L_dot, X, below, 0, True), below, 0)

@@ -6,7 +6,7 @@ May import NumPy, `overbar._namespace`, `overbar._primitive`, `rules.singular_ve
 
 import numpy as np
 
-from overbar._namespace import front, mH, namespace
+from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._singular_vectors import reciprocal
 from overbar.rules._svd import decomposed, decomposed_bar, decomposed_dots, distinct
@@ -160,7 +160,7 @@ def _(mp, A, *, atol, rtol, hermitian):
 
 
 @primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p),(q,p),(p,n),(q,n),(p),(n,r)", intermediates=5, steps=("rcond",))
-def lstsq(A, B, *, rcond=None, l2_regularizer=0.0):
+def lstsq(A, B, *, rcond=None, l2_regularizer=0.0, singular_values=True):
     """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank.
 
     Parameters
@@ -169,6 +169,9 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0):
         Singular values up to rcond σ₁ count as zero, where σ₁ is the largest; by default max(m, n) ε.
     l2_regularizer : float
         Minimise ‖A X − B‖² + l2_regularizer ‖X‖² instead.
+    singular_values : bool
+        False: leave them out, their array is empty. Then they are computed only where a matrix of the batch is nearly
+        singular, which takes several times as long as the rest.
 
     Returns
     -------
@@ -205,6 +208,11 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0):
     intermediate, with the rules of `pinv`, which makes second derivatives right at any constant rank. (Where one A
     stands for a batch, there is no copy for each of the batch: the rules compute it again.)
 
+    Without singular values, A⁺ of a tall A is P = (Aᴴ A)⁻¹ Aᴴ, corrected once by P ← 2 P − (P A) P. If it came from
+    rounding to A⁺ + E, the next error is −E A E: of P, whose relative error is κ² ε, a step of Newton's method squares
+    that (Schulz 1933). It is taken where ‖A‖ ‖P‖ < ε^(−1/3), so that what is left is not larger than κ ε. A wide A is
+    the adjoint of a tall one.
+
     Cost: products with k columns, and two of them with m or n columns instead.
 
     Examples
@@ -216,17 +224,49 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0):
     """
     xp = namespace(A)
     A, B = _regularised(xp, A, B, l2_regularizer)
-    U, S, Vh, *others = decomposed(A, full_matrices=False)
-    inverse, zero = _inverse_by_svd(xp, A, (U, S, Vh), None, rcond)
+    if singular_values:
+        U, S, Vh, *others = decomposed(A, full_matrices=False)
+        inverse, rank = _inverse_and_rank(xp, A, (U, S, Vh), rcond)
+    else:
+        inverse, rank = _without_svd(xp, A, rcond)
+        U, Vh, S = inverse[..., :0, :0], mT(inverse[..., :0]), xp.real(xp.sum(inverse[..., :0], axis=-2))
+        others = Vh, S
     X = inverse @ B
     residuals = xp.sum(xp.abs(B - A @ X) ** 2, axis=-2)
-    rank = xp.sum(xp.astype(S > 0, xp.int64) * xp.astype(~zero, xp.int64), axis=-1)
     batch = xp.shape(X)[:-2]
     if not _is_for_each(xp, inverse, X):
         inverse = xp.broadcast_to(inverse[..., :0], (*batch, xp.shape(X)[-2], 0))
     hidden = zip((S, U, Vh, *others, inverse), (1, 2, 2, 2, 1, 2), strict=True)
     hidden = (xp.broadcast_to(C, (*batch, *xp.shape(C)[-core:])) for C, core in hidden)
     return X, residuals, xp.broadcast_to(rank, batch), *hidden
+
+
+def _inverse_and_rank(xp, A, factors, rcond):
+    inverse, zero = _inverse_by_svd(xp, A, factors, None, rcond)
+    return inverse, xp.sum(xp.astype(factors[1] > 0, xp.int64) * xp.astype(~zero, xp.int64), axis=-1)
+
+
+def _without_svd(xp, A, rcond):
+    """A⁺ and the rank, by a singular value decomposition only where a matrix may be nearly singular."""
+
+    def by_svd():
+        return _inverse_and_rank(xp, A, xp.svd(A), rcond)
+
+    m, n = A.shape[-2:]
+    if rcond is not None or not m or not n:
+        return by_svd()
+    c = xp.cast(xp.power_of_two(A), A)
+    inverse = _full_rank_inverse(xp, A / c) / c
+    size = xp.sum_of_squares(A / c, inverse * c)
+    full = xp.astype(xp.zeros_like(size) + min(m, n), xp.int64)
+    return front(A).choose(size < xp.eps(A) ** (-2 / 3), lambda: (inverse, full), by_svd)
+
+
+def _full_rank_inverse(xp, A):
+    if _is_wide(A):
+        return mH(_full_rank_inverse(xp, mH(A)))
+    P = xp.cho_solve(xp.cholesky(mH(A) @ A, on_error="nan"), mH(A))
+    return 2 * P - (P @ A) @ P
 
 
 def _is_for_each(xp, inverse, X):
@@ -259,7 +299,7 @@ def _of_svd(outputs):
 
 
 @lstsq.vjp
-def _(bars, outputs, A, B, *, rcond, l2_regularizer):
+def _(bars, outputs, A, B, *, rcond, l2_regularizer, singular_values):
     (X_bar, r_bar, _, *of_svd, P_bar), (X, *_, P), xp = bars, outputs, namespace(A)
     m = xp.shape(A)[-2]
     A, B = _regularised(xp, A, B, l2_regularizer)
@@ -287,7 +327,7 @@ def _(bars, outputs, A, B, *, rcond, l2_regularizer):
             bar = R() @ mH(inverse() @ from_X()) - from_X() @ mH(X) + Y @ (G - (G @ inverse()) @ A)
         if r_bar is not None:
             bar = bar - from_r() @ mH(X)
-        if any(of_factor is not None for of_factor in of_svd):
+        if singular_values and any(of_factor is not None for of_factor in of_svd):
             bar = bar + decomposed_bar("lstsq", _of_svd(bars), _of_svd(outputs), A, full_matrices=False)
         if P_bar is not None and P.shape[-1] != 0:
             bar = bar + _pinv_reverse(P_bar, P, A)
@@ -306,7 +346,7 @@ def _(bars, outputs, A, B, *, rcond, l2_regularizer):
 
 
 @lstsq.jvp
-def _(outputs, A, B, *, rcond, l2_regularizer):
+def _(outputs, A, B, *, rcond, l2_regularizer, singular_values):
     (X, *_, P), xp = outputs, namespace(A)
     A, B = _regularised(xp, A, B, l2_regularizer)
 
@@ -319,6 +359,8 @@ def _(outputs, A, B, *, rcond, l2_regularizer):
         X_dot = inverse @ change + inverse @ (mH(inverse) @ (mH(A_dot) @ R)) + Z - inverse @ (A @ Z)
         r_dot = 2 * xp.sum(xp.real(xp.conj(R) * change), axis=-2)
         P_dot = None if P.shape[-1] == 0 else _pinv_forward(A_dot, P, A)
+        if not singular_values:
+            return X_dot, r_dot, *[None] * 6, P_dot
         U_dot, S_dot, Vh_dot, *none = decomposed_dots(A_dot, _of_svd(outputs), A)
         return X_dot, r_dot, None, S_dot, U_dot, Vh_dot, *none, P_dot
 
@@ -329,13 +371,15 @@ def _(outputs, A, B, *, rcond, l2_regularizer):
 def _(case):
     yield case(distinct(case, 4, 3), case.normal(4, 2))
     yield case(distinct(case, 2, 3), case.normal(2, 2), l2_regularizer=0.5)
+    yield case(distinct(case, 4, 3), case.normal(4, 2), singular_values=False)
 
 
 @lstsq.reference
-def _(mp, A, B, *, rcond, l2_regularizer):
+def _(mp, A, B, *, rcond, l2_regularizer, singular_values):
     n = A.shape[1]
     if l2_regularizer:
         weight = mp.sqrt(mp.array(np.float64(l2_regularizer)))
         A, B = np.concatenate([A, weight * mp.eye(n)]), np.concatenate([B, mp.zeros((n, B.shape[1]))])
     X = mp.solve(mp.mH(A) @ A, mp.mH(A) @ B)
-    return X, (mp.abs(B - A @ X) ** 2).sum(0), len(mp.svd(A)[1]), mp.svd(A)[1]
+    S = mp.svd(A)[1]
+    return X, (mp.abs(B - A @ X) ** 2).sum(0), len(S), S if singular_values else S[:0]
