@@ -392,7 +392,7 @@ class TensorFlowWords(Words):
 
     def eigh(self, A):
         if compiled_by_xla():
-            return jacobi.eigh(A)
+            return jacobi.eigh(A, in_parallel=bool(gpus()))
         try:
             w, V = tf.linalg.eigh(A)
         except tf.errors.InvalidArgumentError as error:
