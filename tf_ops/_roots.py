@@ -17,9 +17,8 @@ from overbar.rules._frechet import each_kernel
 from tf_ops._in_xla import cast, loop, sizes, way_of
 from tf_ops._schur import schur_forms, triangular_root, triangular_sylvester
 
-# A number between the matrix and the power of two from which root after root comes near I: 2¹⁰²⁴ needs ten, and more
-# are needed only by matrices far from normal.
-_ROOTS = 100
+# A root halves an entry beside the diagonal, which is less than 2¹⁰²⁴, at least. (Eigenvalues need some ten.)
+_ROOTS = 1100
 
 # The imaginary part of what should be real, relative to it, from which eigenvalues are taken for negative ones.
 _IMAGINARY = 1e-3

@@ -71,7 +71,7 @@ def _tridiagonal(H):
 
 def _iterated(d, e):
     """Sᵀ of T = S diag(w) Sᵀ, for real T with the diagonal d and e beside it: the QR iteration with Wilkinson's shifts
-    (Golub and Van Loan, 2013, section 8.3)."""
+    (Golub and Van Loan, 2013, section 8.3). NaN where it does not converge."""
     k, n = sizes(d)
     i, eps, tiny = tf.range(n), eps_of(d), float(np.finfo(d.dtype.as_numpy_dtype).tiny)
     at = lambda x, j: tf.gather(x, j, axis=1, batch_dims=1)  # noqa: E731
@@ -119,4 +119,5 @@ def _iterated(d, e):
     St.set_shape([d.shape[0], d.shape[1], n + APART if isinstance(n, int) else None])
     e, start, end = split(d, e)
     going_on = lambda count, St, d, e, start, end: tf.reduce_any(end > 0) & (count < SWEEPS * n)  # noqa: E731
-    return loop(going_on, sweep, [0, St, d, e, start, end])[1][..., :n]
+    _, St, *_, end = loop(going_on, sweep, [0, St, d, e, start, end])
+    return tf.where(tf.equal(end, 0)[:, None, None], St[..., :n], tf.constant(np.nan, d.dtype))

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import overbar
 from tests.compare import error
+from tf_ops import _jacobi, _schur, _tridiagonal
 from tf_ops._schur import schur_forms
 
 DTYPES = [np.float64, np.float32, np.complex128, np.complex64]
@@ -159,6 +160,14 @@ def test_a_defective_matrix_has_no_derivative():
     found = under_xla(gradient, A)
     assert np.isnan(found[0]).any()
     assert np.isfinite(found[1]).all()
+
+
+def test_iterations_that_do_not_converge_are_nan(monkeypatch):
+    A = normal(1, 6, 6)
+    for module in (_schur, _tridiagonal):
+        monkeypatch.setattr(module, "SWEEPS", 1)  # six for six eigenvalues
+    for found in under_xla(lambda A: [*schur_forms(tf.cast(A, tf.complex128)), *_jacobi.eigh(A, False)], A):
+        assert np.isnan(found).all()
 
 
 # -- matrix equations --------------------------------------------------------------------------------------------------
