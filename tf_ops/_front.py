@@ -14,7 +14,9 @@ from overbar._front import Front
 from overbar._functions import as_function
 from overbar._namespace import front, mH, mT, namespace, register
 from overbar._primitive import Primitive
+from tf_ops import _equations, _roots  # noqa: F401  (for what they say of kernels)
 from tf_ops._errors import dtype_error, linalg_error, shape_error
+from tf_ops._in_xla import XLA
 from tf_ops._internals import compiled_by_xla, mark_as_unsaveable, set_converter, stacked, unconverted, unrecorded
 from tf_ops._recording import apply, is_watched
 from tf_ops._vectorizing import aligned
@@ -191,6 +193,9 @@ class TensorFlowFront(Front):
                 raise self.LinAlgError(str(error)) from None
             return tuple(tf.convert_to_tensor(x) for x in found)
         if compiled_by_xla():
+            own = kernel.chosen(XLA, arrays, options)
+            if own is not None:
+                return own.function(*arrays, **options)
             raise NotImplementedError(
                 f"{kernel.name} is computed on the host, which a program of XLA cannot call: leave out jit_compile."
             )

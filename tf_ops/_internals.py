@@ -6,6 +6,7 @@ frame.
 """
 
 import tensorflow as tf
+from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 from tensorflow.python.eager import forwardprop_util
 from tensorflow.python.eager import record as _record
 from tensorflow.python.framework.ops import gradient_registry
@@ -90,3 +91,10 @@ def stacked(tensor):
 LogMatrixDeterminant = gen_linalg_ops._LogMatrixDeterminantOutput
 Lu = gen_linalg_ops._LuOutput
 Qr = gen_linalg_ops._QrOutput
+
+# ---------------------------------------------------------------------------------------------------------------------
+# XLA
+
+#: `update_slice(input, update, indices)`: a tensor with a part of it replaced, in place where XLA can, as in loops.
+#: (tf.tensor_scatter_nd_update becomes a loop over the entries.)
+update_slice = gen_xla_ops.xla_dynamic_update_slice

@@ -16,7 +16,9 @@ from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, s
 from overbar._words import Words
 from overbar.rules._halving import cholesky_by_halves
 from overbar.rules._many_small import are_many_small, factor_in_vectors
+from tf_ops import _elimination as elimination
 from tf_ops import _jacobi as jacobi
+from tf_ops import _schur as schur
 from tf_ops._errors import linalg_error, shape_error
 from tf_ops._internals import compiled_by_xla
 from tf_ops._recording import is_watched, somebody_watches
@@ -427,7 +429,7 @@ class TensorFlowWords(Words):
         return self._looked_at(A, check, words, lambda A: tf.linalg.inv(A, name="inv_A"), is_watched([A]))
 
     def slogdet(self, A):
-        sign, logabsdet = _eliminated(A) if compiled_by_xla() else tf.linalg.slogdet(A)
+        sign, logabsdet = elimination.slogdet(A) if compiled_by_xla() else tf.linalg.slogdet(A)
         return sign, tf.math.real(logabsdet)  # TensorFlow's is complex where A is
 
     def permutation_matrix(self, p, like):
@@ -438,14 +440,16 @@ class TensorFlowWords(Words):
             batch = tf.broadcast_dynamic_shape(tf.shape(A)[:-2], tf.shape(p)[:-1])
             A = tf.broadcast_to(A, tf.concat([batch, tf.shape(A)[-2:]], axis=0))
             p = tf.broadcast_to(p, tf.concat([batch, tf.shape(p)[-1:]], axis=0))
-        return tf.gather(A, p, axis=-2, batch_dims=A.shape.rank - 2)
+        taken = tf.gather(A, p, axis=-2, batch_dims=A.shape.rank - 2)
+        # XLA takes another row instead of one that there is not; which can be the case where it could raise no error
+        return or_nan(p >= 0, taken[..., None])[..., 0] if compiled_by_xla() else taken
 
     def qr(self, A, mode="reduced"):
         return tuple(tf.linalg.qr(A, full_matrices=mode == "complete"))
 
     def eigh(self, A):
         if compiled_by_xla():
-            return jacobi.eigh(A)
+            return jacobi.eigh(A, in_parallel=bool(gpus()))
         try:
             w, V = tf.linalg.eigh(A)
         except tf.errors.InvalidArgumentError as error:
@@ -454,10 +458,7 @@ class TensorFlowWords(Words):
 
     def eig(self, A):
         if compiled_by_xla():
-            raise NotImplementedError(
-                "eig: XLA has no eigenvalues of general matrices. Leave out jit_compile; for a symmetric or Hermitian "
-                "matrix, eigh has them."
-            )
+            return schur.eig(A)
         try:
             return tuple(tf.linalg.eig(A))
         except tf.errors.InvalidArgumentError as error:
@@ -536,31 +537,6 @@ def _static(i):
     """A tensor in an index as an array of NumPy's, where its numbers are known while a graph is built."""
     value = tf.get_static_value(i) if isinstance(i, tf.Tensor) else None
     return i if value is None else value
-
-
-def _eliminated(A):
-    """slogdet for XLA, which has no kernel for it: Gaussian elimination with partial pivoting, a column at a time. Rows
-    are not swapped, but free until they have been a pivot's; each free one above a pivot's turns the sign."""
-    n = tf.shape(A)[-1]
-    free = tf.ones_like(tf.reduce_sum(tf.math.real(A), axis=-1))
-    logarithm = tf.zeros_like(tf.reduce_sum(free, axis=-1))
-
-    def step(j, A, free, sign, logarithm):
-        column = tf.gather(A, j, axis=-1)
-        row = tf.argmax(tf.where(free > 0, tf.abs(column), -tf.ones_like(free)), axis=-1, output_type=tf.int32)
-        hot = tf.one_hot(row, n, dtype=free.dtype)
-        chosen = tf.cast(hot, A.dtype)
-        pivot = tf.reduce_sum(chosen * column, axis=-1)
-        above = tf.reduce_sum(free * (1 - tf.cumsum(hot, axis=-1)), axis=-1)
-        turned = tf.cast(1 - 2 * tf.math.floormod(above, tf.constant(2, above.dtype)), A.dtype)
-        free = free - hot
-        factor = column / tf.where(tf.equal(pivot, 0), tf.ones_like(pivot), pivot)[..., None] * tf.cast(free, A.dtype)
-        A = A - factor[..., :, None] * tf.reduce_sum(chosen[..., :, None] * A, axis=-2, keepdims=True)
-        return j + 1, A, free, sign * turned * tf.sign(pivot), logarithm + tf.math.log(tf.abs(pivot))
-
-    state = (tf.constant(0), A, free, tf.cast(tf.ones_like(logarithm), A.dtype), logarithm)
-    _, _, _, sign, logarithm = tf.while_loop(lambda j, *_: j < n, step, state)
-    return sign, logarithm
 
 
 def _without_nan(A):

@@ -272,29 +272,51 @@ def test_what_is_not_finite(name):
     assert (found if isinstance(found, torch.Tensor) else found[0])[1].isnan().any()
 
 
+# by a tridiagonal form on a CPU, by rotations of many pairs at once on a GPU
+both_ways = pytest.mark.parametrize("in_parallel", [False, True], ids=["tridiagonal", "jacobi"])
+
+
+@both_ways
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
-def test_xla_has_residuals_of_rounding(dtype):
+def test_xla_has_residuals_of_rounding(dtype, in_parallel):
     gaps = [0, 1e-12, 1e-9, 1e-6, 1e-4, 1]
     spectra = [np.array([1, 1 + gap, 1 + 2 * gap, 2, 3, 3 + gap, 5]) for gap in gaps]
-    _residuals_of_rounding(np.stack([hermitian(w, dtype) for w in spectra]), unknown=dtype == "float64")
+    _residuals_of_rounding(np.stack([hermitian(w, dtype) for w in spectra]), in_parallel, unknown=dtype == "float64")
 
 
+@both_ways
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("n", [1, 2, 3, 60])
-def test_xla_has_residuals_of_rounding_for_spectra_over_twelve_decades(n, dtype):
+def test_xla_has_residuals_of_rounding_for_spectra_over_twelve_decades(n, dtype, in_parallel):
     # dozens of eigenvalues that are as near to each other as XLA's own rounding is
     w = 10 ** -np.random.default_rng(n).uniform(0, 12, n)
-    _residuals_of_rounding(np.stack([hermitian(w, dtype), np.zeros((n, n), dtype), hermitian(-(w**0), dtype)]))
+    _residuals_of_rounding(
+        np.stack([hermitian(w, dtype), np.zeros((n, n), dtype), hermitian(-(w**0), dtype)]), in_parallel
+    )
+
+
+@both_ways
+def test_xla_has_residuals_of_rounding_for_special_forms(in_parallel):
+    """Diagonal and tridiagonal ones, that of Wilkinson with pairs of eigenvalues equal to rounding, blocks that fall
+    apart at once, entries over many decades in both directions, one that is tiny; in one batch."""
+    n, i = 21, np.arange(21.0)
+    beside = lambda e: np.diag(e * np.ones(n - 1), 1) + np.diag(e * np.ones(n - 1), -1)  # noqa: E731
+    graded = 10.0 ** -(i[:, None] + i) * hermitian(1 + i, "float64")
+    forms = [np.diag(i - 7), beside(1.0), np.diag(abs(i - 10)) + beside(1.0), np.diag(i % 3) + beside(i[:-1] % 2)]
+    forms += [graded, graded[::-1, ::-1], hermitian(i, "float64") * 1e-300, np.ones((n, n))]
+    _residuals_of_rounding(np.stack(forms), in_parallel)
 
 
 def eigh_of_namespace(A):
     return overbar.namespace(A).eigh(A)
 
 
-def _residuals_of_rounding(A, unknown=False):
+def _residuals_of_rounding(A, in_parallel, unknown=False):
     """`unknown`: the sizes, while the graph is built."""
     shape = [None, None, None] if unknown else A.shape
-    decompose = tf.function(eigh_of_namespace, [tf.TensorSpec(shape, A.dtype)], jit_compile=True)
+    decompose = tf.function(
+        lambda A: tf_ops._jacobi.eigh(A, in_parallel), [tf.TensorSpec(shape, A.dtype)], jit_compile=True
+    )
     w, V = (x.numpy() for x in decompose(tf.constant(A)))
     rounding = 45 * np.finfo(A.dtype).eps * max(1, A.shape[-1] / 10)
     wide = np.complex128 if A.dtype.kind == "c" else np.float64

@@ -250,7 +250,7 @@ BELOW = {
     "_graph": {"_front", "_namespace", "_layout", "_primitive", "_sweep", "_containers", "_traced"},
     "verify": {"_front", "_namespace", "_primitive", "rules"},
     "torch_ops": {*FRONT, "_containers"},
-    "tf_ops": FRONT,
+    "tf_ops": FRONT | {"_jets"},
     # Dask differentiates nothing: overbar's sweeps do, in the tasks as well.
     "dask_ops": {*WORDS, "_messages", "rules", "_traced", "_traced_words", "_sweep", "_gradients", "gp"},
     # The front door of the core shows what is inside. Those inside do not use it: they import from each other.

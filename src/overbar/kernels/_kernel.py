@@ -3,7 +3,8 @@
 May import NumPy and `overbar._signature`. A file beside this one writes a kernel in NumPy and SciPy, for single
 matrices or for stacks of them. A rule calls it by ``front(A).compute(kernel, A, ...)``: NumPy calls it as it is,
 PyTorch as an op of torch.library (compiled graphs and vmap know it, a tensor on another device is copied to the host
-and back), TensorFlow as a tf.numpy_function (not under XLA, which has no host to call).
+and back), TensorFlow as a tf.numpy_function (under XLA, which has no host to call, by an implementation for that place,
+if there is one).
 """
 
 from __future__ import annotations

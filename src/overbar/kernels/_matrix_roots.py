@@ -25,6 +25,11 @@ PADE, PADE_RADIUS = 7, 0.264
 NODES = list(zip(*np.polynomial.legendre.leggauss(PADE), strict=True))
 
 
+def pade_exact_to(order):
+    """log₂ of the term of the logarithm's series, in a derivative along so many directions, up to which it is."""
+    return 2 * PADE * math.log2(PADE_RADIUS) - order * math.log2(2 * PADE + 1)
+
+
 def by_schur(name, function, X, singular=""):
     """The jet f(X) of a stack, where `function` computes it for triangular first parts. An error for what is not
     finite, for a negative eigenvalue of a real matrix, and for a singular one if there are words that say why."""
@@ -149,7 +154,7 @@ def _with_diagonal(A, d):
 def logarithm(X):
     """The jet log(X): square roots until X^(1/2ˢ) is near I, and there a Padé approximant in partial fractions."""
     eigenvalues, order = np.diagonal(X.parts[0], 0, -2, -1), len(X.parts).bit_length() - 1
-    exact_to = 2 * PADE * math.log2(PADE_RADIUS) - order * math.log2(2 * PADE + 1)
+    exact_to = pade_exact_to(order)
     s = np.zeros(len(eigenvalues))
     while True:
         near = X.plus_identity(-1)

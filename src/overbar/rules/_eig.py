@@ -35,7 +35,7 @@ def eig(A):
     Raises
     ------
     LinAlgError of the array's library
-        A is not finite. XLA has no eigenvalues of general matrices. By the rules: A is defective to working precision,
+        A is not finite (XLA returns NaN). By the rules: A is defective to working precision,
         or has equal eigenvalues whose vectors have a cotangent.
 
     Notes

@@ -1,7 +1,8 @@
 """Matrix equations: Sylvester's and Lyapunov's.
 
 May import NumPy, `overbar._namespace`, `overbar._primitive` and `overbar.kernels`. No framework has a kernel for
-any of them: the values are computed on the host, by Schur decompositions. The rules are made of the same equations.
+any of them: the values are computed on the host, by Schur decompositions, and under XLA by such of our own. The rules
+are made of the same equations.
 """
 
 import numpy as np
@@ -20,13 +21,13 @@ def solve_sylvester(A, B, Q):
     Returns
     -------
     array (..., m, n)
-        Computed on the host, by SciPy; under XLA, which cannot call the host, an error says so.
+        Computed on the host, by SciPy; under XLA, which cannot call the host, by Schur forms of its own.
 
     Raises
     ------
     LinAlgError of the array's library
         An eigenvalue of A is the negative of one of B, so that no solution is the only one; A or B is not finite. (A
-        NaN or an infinity in Q makes all of X NaN.)
+        NaN or an infinity in Q makes all of X NaN. Under XLA, which cannot raise, X is NaN.)
 
     Notes
     -----
@@ -102,13 +103,14 @@ def solve_continuous_lyapunov(A, Q):
     Returns
     -------
     array (..., n, n)
-        Computed on the host, by SciPy; under XLA, which cannot call the host, an error says so.
+        Computed on the host, by SciPy; under XLA, which cannot call the host, by Schur forms of its own.
 
     Raises
     ------
     LinAlgError of the array's library
         Two eigenvalues of A have λ = −conj(μ) to working precision (one alone: it is on the imaginary axis), so that no
-        solution is the only one; A is not finite. (A NaN or an infinity in Q makes all of X NaN.)
+        solution is the only one; A is not finite. (A NaN or an infinity in Q makes all of X NaN. Under XLA, which
+        cannot raise, X is NaN.)
 
     Notes
     -----
@@ -172,13 +174,14 @@ def solve_discrete_lyapunov(A, Q):
     Returns
     -------
     array (..., n, n)
-        Computed on the host; under XLA, which cannot call the host, an error says so.
+        Computed on the host; under XLA, which cannot call the host, by a Schur form of its own.
 
     Raises
     ------
     LinAlgError of the array's library
         Two eigenvalues of A have λ conj(μ) = 1 to working precision (one alone: it is on the unit circle), so that no
-        solution is the only one; A is not finite. (A NaN or an infinity in Q makes all of X NaN.)
+        solution is the only one; A is not finite. (A NaN or an infinity in Q makes all of X NaN. Under XLA, which
+        cannot raise, X is NaN.)
 
     Notes
     -----

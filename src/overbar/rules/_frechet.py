@@ -92,7 +92,23 @@ def _kernel(name, order, parameters):
         return _algorithms[name][0](namespace(A), jet, *rest[order:], **options).parts[-1]
 
     function.__name__ = f"{name}_along_{order}"
-    return kernel(_signature(order, parameters), stacked=True)(function)
+    made = kernel(_signature(order, parameters), stacked=True)(function)
+    _kernels.append((made, name, order))
+    for told in _told:
+        told(made, name, order)
+    return made
+
+
+_kernels, _told = [], []
+
+
+def each_kernel(told):
+    """Call ``told(kernel, name, order)`` for the kernel of each D^k f, those that there are and those that come: a
+    front that can compute it where there is no host says so (`Kernel.implemented_by`)."""
+    _told.append(told)
+    for made in _kernels:
+        told(*made)
+    return told
 
 
 def _signature(order, parameters):

@@ -73,7 +73,7 @@ def lu(A):
     Source: de Hoog, Anderssen & Lukas (2011), "Differentiation of matrix functionals using triangular factorization";
     Giles (2008) has the method, section 2.2; the blocks are those of Murray (2016), section 4, for Cholesky. Cost of
     either rule, for large n by n: 5n³/3 flops, nearly all in products; the function takes 2n³/3. TensorFlow computes
-    the value on the host, by SciPy.
+    the value on the host, by SciPy, and under XLA by panels of columns.
 
     Examples
     --------

@@ -39,7 +39,8 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     ------
     LinAlgError of the array's library
         The pivots are those of no decomposition; in NumPy also: U has a zero on its diagonal. (Of such a U, PyTorch and
-        TensorFlow return infinities and NaN, as their own functions do.) A NaN in LU or B goes through to X.
+        TensorFlow return infinities and NaN, as their own functions do. Under XLA impossible pivots give NaN.) A NaN in
+        LU or B goes through to X.
 
     Notes
     -----
@@ -69,12 +70,18 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     turned, adjoint = _from_left(left, adjoint)
     B = turned(B)
     if adjoint:
-        X = xp.take_rows(solve_L(LU, _solve_U_left(LU, B, adjoint=True), adjoint=True), xp.argsort(order))
+        X = xp.take_rows(solve_L(LU, _solve_U_left(LU, B, adjoint=True), adjoint=True), _way_back(order))
     else:
         X = _solve_U_left(LU, solve_L(LU, xp.take_rows(B, order)))
     # one permutation for each matrix of the batch, as every output has it
     order = xp.broadcast_to(order, (*xp.shape(X)[:-2], xp.shape(LU)[-1]))
     return turned(X), order
+
+
+def _way_back(order):
+    """The permutation that undoes another. (Where nothing can be raised, −1 says that there is none: it stays.)"""
+    xp = namespace(order)
+    return xp.where(order < 0, order, xp.astype(xp.argsort(order), order.dtype))
 
 
 def _from_left(left, adjoint):
@@ -108,7 +115,7 @@ def _(bars, outputs, LU, pivots, B, *, left, adjoint):
         return -square(Y() @ mH(V()), W() @ mH(Z()))
 
     def B_bar():
-        return turned(Z() if adjoint else xp.take_rows(Y(), xp.argsort(order)))
+        return turned(Z() if adjoint else xp.take_rows(Y(), _way_back(order)))
 
     return LU_bar, (lambda: 0 * pivots), B_bar
 
@@ -125,7 +132,7 @@ def _(outputs, LU, pivots, B, *, left, adjoint):
         if adjoint:
             rest = _solve_U_left(LU, rest - mH(U_dot) @ _solve_U_left(LU, B, adjoint=True), adjoint=True)
             X_dot = solve_L(LU, rest - mH(L_dot) @ xp.take_rows(X, order), adjoint=True)
-            X_dot = xp.take_rows(X_dot, xp.argsort(order))
+            X_dot = xp.take_rows(X_dot, _way_back(order))
         else:
             V = solve_L(LU, xp.take_rows(B, order))
             X_dot = _solve_U_left(LU, solve_L(LU, xp.take_rows(rest, order) - L_dot @ V) - U_dot @ X)

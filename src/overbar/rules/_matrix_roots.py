@@ -2,7 +2,8 @@
 
 May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar._jets`, `overbar.kernels`, and `frechet` and
 `matrix_functions` of the rules. No framework has what they are made of, a Schur decomposition and triangular Sylvester
-equations: values and derivatives are computed on the host, in double precision whatever the dtype.
+equations: values and derivatives are computed on the host, and under XLA by those of our own, in double precision
+whatever the dtype.
 """
 
 import numpy as np
@@ -31,7 +32,9 @@ def sqrtm(A):
     Returns
     -------
     array (..., n, n)
-        Real for real A. Computed on the host, by SciPy; under XLA, which cannot call the host, an error says so.
+        Real for real A. Computed on the host, by SciPy; under XLA, which cannot call the host, by a Schur form of its
+        own: there the result is NaN instead of an error, and also for singular A, and for real A with a pair of
+        eigenvalues nearer to the negative axis than rounding.
 
     Raises
     ------
@@ -117,7 +120,9 @@ def logm(A):
     Returns
     -------
     array (..., n, n)
-        Real for real A. Computed on the host, by SciPy; under XLA, which cannot call the host, an error says so.
+        Real for real A. Computed on the host, by SciPy; under XLA, which cannot call the host, by a Schur form of its
+        own: there the result is NaN instead of an error, and also for singular A, and for real A with a pair of
+        eigenvalues nearer to the negative axis than rounding.
 
     Raises
     ------
@@ -206,7 +211,9 @@ def fractional_matrix_power(A, t):
     Returns
     -------
     array (..., n, n)
-        Real for real A. Computed on the host, by SciPy; under XLA, which cannot call the host, an error says so.
+        Real for real A. Computed on the host, by SciPy; under XLA, which cannot call the host, by a Schur form of its
+        own, also for a whole t: there the result is NaN instead of an error, and also for singular A, and for real A
+        with a pair of eigenvalues nearer to the negative axis than rounding.
 
     Raises
     ------
