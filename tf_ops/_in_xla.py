@@ -19,12 +19,12 @@ SWEEPS = 30
 APART = 4
 
 
-def way_of(kernel, when=lambda *arrays, **options: True):
+def way_of(kernel):
     """Make a function of tensors (k, ...), with the batch dimensions of all of them flattened to one, the way in which
     XLA computes a kernel."""
 
     def register(function):
-        @kernel.implemented_by(place=XLA, when=when)
+        @kernel.implemented_by(place=XLA)
         def implementation(*arrays, **options):
             cores = [len(core) for core in kernel.signature.inputs]
             leads = [tf.shape(A)[: A.shape.rank - core] for A, core in zip(arrays, cores, strict=True)]
@@ -32,9 +32,9 @@ def way_of(kernel, when=lambda *arrays, **options: True):
             for lead in leads[1:]:
                 batch = tf.broadcast_dynamic_shape(batch, lead)
             dtypes = kernel.dtypes(*(A.dtype.as_numpy_dtype for A in arrays))
-            shapes = kernel.shapes(*(_known(A) for A in arrays))
+            shapes = kernel.shapes(*(tuple(A.shape) for A in arrays))
             if any(0 in shape for shape in shapes):
-                empty = [tf.concat([batch, core_shape(kernel, arrays, i)], 0) for i in range(len(shapes))]
+                empty = [tf.concat([batch, _core_shape(kernel, arrays, i)], 0) for i in range(len(shapes))]
                 found = [tf.zeros(shape, dtype) for shape, dtype in zip(empty, dtypes, strict=True)]
             else:
                 stacks = [_stack(A, core, batch) for A, core in zip(arrays, cores, strict=True)]
@@ -51,16 +51,12 @@ def way_of(kernel, when=lambda *arrays, **options: True):
     return register
 
 
-def core_shape(kernel, arrays, output):
+def _core_shape(kernel, arrays, output):
     """The core dimensions of an output, as a tensor."""
     sizes = {}
     for A, core in zip(arrays, kernel.signature.inputs, strict=True):
         sizes |= {dim: tf.shape(A)[i - len(core)] for i, dim in enumerate(core)}
     return [int(dim) if dim.isdigit() else sizes[dim] for dim in kernel.signature.outputs[output]]
-
-
-def _known(A):
-    return tuple(A.shape)
 
 
 def _stack(A, core, batch):

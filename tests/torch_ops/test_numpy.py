@@ -123,7 +123,7 @@ def test_value_and_gradient_are_numpys(by_numpy, dtype):
         return overbar.gaussian_logpdf(y.double().numpy(), np.zeros(N), K)
 
     expected, expected_bars = overbar.value_and_grad(of_numpy, argnums=(0, 1, 2))(*arrays)
-    tolerance = 1e-12 if dtype == torch.float64 else 1e-3
+    tolerance = 1e-12 if dtype == torch.float64 else 5e-3  # of sums that cancel
     close(value.detach().numpy(), expected, tolerance)
     for bar, x in zip(bars, expected_bars, strict=True):
         close(bar.numpy(), x, tolerance)

@@ -111,7 +111,6 @@ def _at_once(K_bar, K, sets, S, slope, relative):
 
     H = G if slope is None else once(lambda: slope(S()) * G())
 
-    @once
     def rows():
         return xp.sum(H(), axis=-1)[..., None, :]
 
@@ -128,11 +127,7 @@ def _at_once(K_bar, K, sets, S, slope, relative):
 
     products = [first] if own else [first, lambda: (mT(sets()[0]) @ H(), columns())]
     of_others = [lambda tau=tau: xp.sum(G() * tau(S()), axis=(-2, -1)) for tau in relative]
-
-    def total():  # one pass through memory less, where there are sums of the rows of G
-        return xp.sum(rows() if slope is None else G(), axis=(-2, -1))
-
-    return products, [total, *of_others]
+    return products, [lambda: xp.sum(G(), axis=(-2, -1)), *of_others]
 
 
 def _by_blocks(K_bar, K, sets, pairs, slope, relative):
