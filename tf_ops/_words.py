@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, singular
 from overbar._words import Words
-from overbar.rules._halving import cholesky_by_halves
+from overbar.rules._halving import cholesky_by_halves, columns_collide
 from overbar.rules._many_small import are_many_small, factor_in_vectors
 from tf_ops import _elimination as elimination
 from tf_ops import _jacobi as jacobi
@@ -565,15 +565,16 @@ def in_vectors(n, count, of_factor=False):
     return n <= (4 if of_factor else 8) and count >= 64 * n
 
 
-#: From this order on a factor goes by halves, and blocks up to that one do not: TensorFlow's kernel has one thread, and
-#: a quarter of the speed of its products.
+#: From this order on a factor goes by halves where its columns fall on one another in the cache
+#: (`halving.columns_collide`); blocks up to that one do not.
 _LARGE, _BLOCK = 512, 288
 
 
 def _factor(A):
     """tf.linalg.cholesky."""
     n = A.shape[-1] if A.shape.rank == 2 else None
-    if n is not None and n >= _LARGE and A.dtype.is_floating and not (compiled_by_xla() or gpus()):
+    collide = n is not None and n >= _LARGE and A.dtype.is_floating and columns_collide(n, A.dtype.size)
+    if collide and not (compiled_by_xla() or gpus()):
         return cholesky_by_halves(A, tf.linalg.cholesky, _BLOCK)
     if are_many_small(A):
         n, count = A.shape[-1], math.prod(A.shape[:-2])

@@ -14,7 +14,7 @@ import torch
 from overbar._messages import bad_minor, no_inverse, not_finite, singular
 from overbar._numpy_words import factor_in_one_call, pairs_of
 from overbar._words import Words
-from overbar.rules._halving import BASE, cholesky_by_halves
+from overbar.rules._halving import BASE, cholesky_by_halves, columns_collide
 from torch_ops import _originals as originals
 from torch_ops._internals import (
     are_transforms_active,
@@ -30,8 +30,8 @@ from torch_ops._watching import are_plain, transformed, watched
 #: The order from which SciPy's LAPACK was measured to be quicker than torch's at a Cholesky factor.
 _LAPACK = 64
 
-#: The order from which torch's own products of halves were measured to be quicker than torch's factorisation, which has
-#: a third of their speed.
+#: The order from which products of halves are quicker than torch's factorisation where its columns fall on one another
+#: in the cache, `halving.columns_collide`.
 _HALVES = 320
 
 #: So many entries are a large tensor: from four megabytes on NumPy has large pages.
@@ -337,8 +337,9 @@ def quicker_factor(A):
         return None
     if are_for_numpy((A,)):
         return _factor_by_scipy
-    real = A.dtype in (torch.float32, torch.float64)
-    if n < _HALVES or not (real and A.is_cpu) or torch.jit.is_tracing() or watched((A,)) or count_dispatch_modes():
+    if n < _HALVES or not A.is_cpu or A.dtype not in (torch.float32, torch.float64):
+        return None
+    if not columns_collide(n, A.element_size()) or torch.jit.is_tracing() or watched((A,)) or count_dispatch_modes():
         return None
     return _factor_by_halves if are_plain((A,)) else None
 

@@ -78,7 +78,7 @@ def test_pytorch_looks_again_where_there_is_none(way):
 
 @needs_torch
 def test_the_op_of_pytorch_is_the_same_whoever_watches():
-    A = torch.tensor(definite(400))
+    A = torch.tensor(definite(512))
     L = torch_ops.cholesky(A)
     assert error(L.numpy(), torch.linalg.cholesky(A).numpy()) < 1e-13
     watched = torch_ops.cholesky(A.clone().requires_grad_())
@@ -97,7 +97,7 @@ def test_the_op_of_pytorch_is_the_same_whoever_watches():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_tensorflow_has_the_factor(kind, dtype):
     op = tf.function(tf_ops.cholesky) if kind == "graph" else tf_ops.cholesky
-    A = definite(600, dtype)
+    A = definite(1024 if dtype == "float32" else 768, dtype)
     L = op(A).numpy()
     assert L.dtype == A.dtype
     assert error(L, np.linalg.cholesky(A)) < 1e3 * np.finfo(dtype).eps
@@ -118,7 +118,13 @@ def test_tensorflow_has_the_factor(kind, dtype):
 def test_tensorflow_factorises_no_large_block(monkeypatch):
     asked, cholesky = [], tf.linalg.cholesky
     monkeypatch.setattr(tf.linalg, "cholesky", lambda A: asked.append(A.shape[-1]) or cholesky(A))
-    tf_ops.cholesky(definite(600))
+    tf_ops.cholesky(definite(512))
     assert max(asked) <= 288
-    tf_ops.cholesky(definite(500))
-    assert asked[-1] == 500
+    for n in (500, 520):  # of which no columns collide
+        tf_ops.cholesky(definite(n))
+        assert asked[-1] == n
+
+
+def test_columns_that_collide():
+    assert [n for n in (256, 500, 512, 640, 768, 1000, 1024) if halving.columns_collide(n, 8)] == [256, 512, 768, 1024]
+    assert [n for n in (512, 768, 1024) if halving.columns_collide(n, 4)] == [512, 1024]
