@@ -30,12 +30,9 @@ from overbar.rules._elementwise import cos, exp, log, reciprocal, sin, sqrt, tan
 from overbar.rules._equations import solve_continuous_lyapunov, solve_discrete_lyapunov, solve_sylvester
 from overbar.rules._functions import *
 from overbar.rules._functions import FUNCTIONS
-from overbar.rules._gaussian import (
-    gaussian_kl,
-    gaussian_logpdf,
-    gaussian_logpdf_cholesky,
-    gaussian_logpdf_low_rank,
-)
+from overbar.rules._gaussian import gaussian_logpdf, gaussian_logpdf_cholesky
+from overbar.rules._gaussian_kl import gaussian_kl
+from overbar.rules._gaussian_low_rank import gaussian_logpdf_low_rank
 from overbar.rules._general import funm
 from overbar.rules._hessenberg import hessenberg
 from overbar.rules._householder import householder_product
@@ -47,6 +44,7 @@ from overbar.rules._log_determinant import logdet, slogdet
 from overbar.rules._lu import lu, lu_factor
 from overbar.rules._lu_solve import lu_solve
 from overbar.rules._masking import mask, phi, tril, triu
+from overbar.rules._matern import matern, matern_cross
 from overbar.rules._matrix_functions import cosm, expm, expm_frechet, matrix_power, polynomial, sinm
 from overbar.rules._matrix_roots import fractional_matrix_power, logm, sqrtm
 from overbar.rules._networks import affine, softmax_cross_entropy, squared_error
@@ -56,12 +54,13 @@ from overbar.rules._polar import polar
 from overbar.rules._products import kron, matmul, trace, transpose_matmul
 from overbar.rules._qr import qr
 from overbar.rules._quadratic import bilinear_form, congruence, inv_congruence, quadratic
+from overbar.rules._rational_quadratic import rational_quadratic, rational_quadratic_cross
 from overbar.rules._rearranging import concatenate, diag_embed, diagonal, embed, matrix_transpose, reshape, subset, vec
 from overbar.rules._riccati import solve_continuous_are, solve_discrete_are
 from overbar.rules._safe_cholesky import safe_cholesky
 from overbar.rules._schur import schur
 from overbar.rules._spectral_function import spectral_function
-from overbar.rules._stationary import matern, matern_cross, rational_quadratic, rational_quadratic_cross, rbf, rbf_cross
+from overbar.rules._stationary import rbf, rbf_cross
 from overbar.rules._svd import svd, svdvals
 from overbar.rules._symmetric import expmh, invsqrtmh, logmh, powmh, signmh, softplusmh, sqrtmh
 from overbar.rules._toeplitz import solve_toeplitz
