@@ -103,8 +103,8 @@ def test_blocks_of_unknown_size_are_what_was_computed(monkeypatch):
     monkeypatch.setattr(halving, "BASE", 2)
     right = cholesky_rule.reverse_recursive
 
-    def wrong(L, L_bar, updates=(), out=None, depth=None):
-        return (1 if depth == 0 else 1.001) * right(L, L_bar, updates, out, depth)
+    def wrong(L, L_bar, updates=(), out=None, depth=None, inverses=None):
+        return (1 if depth == 0 else 1.001) * right(L, L_bar, updates, out, depth, inverses)
 
     monkeypatch.setattr(cholesky_rule, "reverse_recursive", wrong)
     f = lambda A: weighted(tf_ops.cholesky(A))  # noqa: E731

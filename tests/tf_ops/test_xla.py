@@ -5,12 +5,13 @@ May import all of the package, and tensorflow. tests/consistency has the derivat
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-import overbar
-from tests.compare import error
-from tf_ops import _jacobi, _schur, _tridiagonal
-from tf_ops._schur import schur_forms
+tf = pytest.importorskip("tensorflow")
+
+import overbar  # noqa: E402
+from tests.compare import error  # noqa: E402
+from tf_ops import _jacobi, _schur, _tridiagonal  # noqa: E402
+from tf_ops._schur import schur_forms  # noqa: E402
 
 DTYPES = [np.float64, np.float32, np.complex128, np.complex64]
 

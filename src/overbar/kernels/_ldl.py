@@ -128,12 +128,13 @@ class _Factors:
             d = d.real.astype(d.dtype)
         beside = LD[i + 1, i]
         size = np.abs(beside)
-        alpha, gamma, u = d[i] / size, d[i + 1] / size, beside / size
-        above = u.conj() if self.hermitian else u
-        factor = 1 / (size * (alpha * gamma - u * above))
-        d[i], d[i + 1] = 1, 1
-        d[-1] = 1
-        diagonal = 1 / d
+        with np.errstate(divide="ignore", invalid="ignore"):  # of a singular matrix there is no derivative
+            alpha, gamma, u = d[i] / size, d[i + 1] / size, beside / size
+            above = u.conj() if self.hermitian else u
+            factor = 1 / (size * (alpha * gamma - u * above))
+            d[i], d[i + 1] = 1, 1
+            d[-1] = 1
+            diagonal = 1 / d
         diagonal[i], diagonal[i + 1] = gamma * factor, alpha * factor
         return diagonal, -u * factor, -above * factor
 
@@ -143,9 +144,10 @@ class _Factors:
         X, i = np.tril(X, -1), self.pairs
         X[i + 1, i] = 0
         first, second = X[:, i], X[:, i + 1]
-        X *= diagonal
-        X[:, i] += second * low
-        X[:, i + 1] += first * high
+        with np.errstate(invalid="ignore"):  # zero times an infinite entry of the inverse of a singular D
+            X *= diagonal
+            X[:, i] += second * low
+            X[:, i + 1] += first * high
         X[i + 1, i] = 0
         return X
 
