@@ -19,7 +19,7 @@ from overbar import rules
 from overbar._front import NUMPY, Front
 from overbar._namespace import register
 from overbar.rules import REGISTRY
-from overbar.rules._cholesky import forward_recursive, reverse_recursive
+from overbar.rules._cholesky import forward_large, reverse_large
 from overbar.rules._positive_definite import _halved, _weighted
 from overbar.rules._triangular import _tril_of_product
 
@@ -34,8 +34,8 @@ def _by_tiles(H, L):
 
 #: what goes by blocks of large matrices, as a graph of tiles
 _AS_ONE = {
-    reverse_recursive: _tiled.bar_of_factor,
-    forward_recursive: _tiled.tangent_of_factor,
+    reverse_large: _tiled.bar_of_factor,
+    forward_large: _tiled.tangent_of_factor,
     _halved: _tiled.inverse_of_factor,
     _weighted: _tiled.inverse_of_factor,
     _tril_of_product: _by_tiles,

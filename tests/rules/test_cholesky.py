@@ -142,3 +142,59 @@ def test_blocks_in_tensorflow(known):
     first, second = gradients(A, L_bar)
     assert error(first, rule.reverse_symbolic(L, L_bar)) < 1e-13
     assert error(second, built_in(tf.constant(A), tf.constant(np.tril(L_bar)))) < 1e-11
+
+
+def smooth(n=300, noise=1e-4):
+    """A covariance of close points, whose factor has a diagonal from 1 to 0.02, and bars, in single precision."""
+    x = np.linspace(0, 1, n)
+    K = np.exp(-(((x[:, None] - x) / 0.05) ** 2) / 2) + noise * np.eye(n)
+    rng = np.random.default_rng(n)
+    bar, dot = rng.standard_normal((2, n, n))
+    return K.astype(np.float32), np.tril(bar).astype(np.float32), (dot + dot.T).astype(np.float32)
+
+
+def relative(found, expected):
+    return np.abs(found - expected).max() / np.abs(expected).max()
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", "tensorflow", "graph"])
+def test_smooth_covariances_keep_their_digits(library):
+    K, L_bar, K_dot = smooth()
+    L = np.linalg.cholesky(K)
+    expected = rule.reverse_symbolic(L.astype(float), L_bar.astype(float))
+    if library == "numpy":
+        found = rule.reverse(L, L_bar)
+        tangent = rule.forward_symbolic(L.astype(float), K_dot.astype(float))
+        assert relative(rule.forward(L, K_dot), tangent) < 500 * 6e-8
+    elif library == "torch":
+        torch = pytest.importorskip("torch")
+        importlib.import_module("torch_ops")
+        with torch.no_grad():
+            found = rule.reverse(torch.tensor(L), torch.tensor(L_bar)).numpy()
+    else:
+        tf = pytest.importorskip("tensorflow")
+        importlib.import_module("tf_ops")
+        bar = tf.function(rule.reverse) if library == "graph" else rule.reverse
+        found = bar(tf.constant(L), tf.constant(L_bar)).numpy()
+    assert relative(found, expected) < 500 * 6e-8
+
+
+def test_halves_would_lose_these_digits(monkeypatch):
+    monkeypatch.setattr(rule, "_EVEN", 1e6)
+    K, L_bar, K_dot = smooth()
+    L = np.linalg.cholesky(K)
+    expected = rule.reverse_symbolic(L.astype(float), L_bar.astype(float))
+    assert relative(rule.reverse(L, L_bar), expected) > 2000 * 6e-8
+    tangent = rule.forward_symbolic(L.astype(float), K_dot.astype(float))
+    assert relative(rule.forward(L, K_dot), tangent) > 500 * 6e-8
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_solving_is_the_symbolic_rule(dtype, batch):
+    for n in (100, 300, 333):
+        _, L, L_bar = draw(n, dtype, batch)
+        spoilt = np.where(np.tri(n, dtype=bool), L_bar, np.nan)
+        found = rule.reverse_by_solving(L, spoilt, np.empty_like(L_bar))
+        assert error(found, rule.reverse_symbolic(L, L_bar)) < 1e-13
+        assert np.array_equal(found, mH(found))

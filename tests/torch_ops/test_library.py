@@ -110,8 +110,8 @@ def test_opcheck(primitive):
 
 
 BLOCKS = {
-    "cholesky, reverse": importlib.import_module("overbar.rules._cholesky").reverse_recursive,
-    "cholesky, forward": importlib.import_module("overbar.rules._cholesky").forward_recursive,
+    "cholesky, reverse": importlib.import_module("overbar.rules._cholesky").reverse_large,
+    "cholesky, forward": importlib.import_module("overbar.rules._cholesky").forward_large,
     "lu, reverse": importlib.import_module("overbar.rules._lu")._bar_halved,
     "lu, forward": importlib.import_module("overbar.rules._lu")._dot_halved,
     "cho_solve": importlib.import_module("overbar.rules._triangular")._tril_of_product,
