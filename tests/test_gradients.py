@@ -413,3 +413,26 @@ def test_a_static_field_of_a_dataclass_is_an_option():
     assert vector.tolist() == [2, 1, 1]
     assert rebuild(vector)[1].order.tolist() == [0, 1, 2]
     assert float(overbar.hvp(lambda p: p.scale**3 * p.order, (Ordered(2.0, 5.0),), Ordered(1.0, 7.0)).scale) == 60.0
+
+
+@pytest.mark.parametrize(
+    "solve",
+    [
+        lambda A, b: overbar.lu_solve(*overbar.lu_factor(A), b),
+        lambda A, b: overbar.ldl_solve(*overbar.ldl_factor(A), b),
+    ],
+    ids=["lu", "ldl"],
+)
+def test_second_derivatives_of_a_system_by_factors_with_pivots(solve):
+    """The pivots come from the same matrix, but they are integers, and have no bar."""
+    rng = np.random.default_rng(1)
+    X, b = rng.standard_normal((3, 3)), rng.standard_normal(3)
+    A, A_dot = X + X.T + 4 * np.eye(3), X @ X.T
+
+    def loss(solve):
+        return lambda A: overbar.sum(solve((A + A.T) / 2, b) ** 2)
+
+    ours, expected = loss(solve), loss(overbar.solve)
+    np.testing.assert_allclose(overbar.hessian(ours)(A), overbar.hessian(expected)(A), atol=1e-13)
+    dots = [overbar.jvp(overbar.grad(f), (A,), (A_dot,))[1] for f in (ours, expected)]
+    np.testing.assert_allclose(*dots, atol=1e-13)

@@ -263,7 +263,7 @@ def _(X_bar, X, LD, pivots, B, *, hermitian):
         half = D_bar + of.turned(D_bar)
         return of.packed(T_bar, half - xp.diagonal_embed(xp.diagonal(half) / 2, n, n))
 
-    return LD_bar, (lambda: 0 * pivots), B_bar
+    return LD_bar, (lambda: 0 * pivots) if xp.is_floating(pivots) else None, B_bar
 
 
 @ldl_solve.jvp

@@ -117,7 +117,7 @@ def _(bars, outputs, LU, pivots, B, *, left, adjoint):
     def B_bar():
         return turned(Z() if adjoint else xp.take_rows(Y(), _way_back(order)))
 
-    return LU_bar, (lambda: 0 * pivots), B_bar
+    return LU_bar, (lambda: 0 * pivots) if xp.is_floating(pivots) else None, B_bar
 
 
 @lu_solve.jvp
