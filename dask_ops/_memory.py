@@ -24,7 +24,8 @@ def enough(needs: int, shape: tuple[int, ...]) -> None:
     if limit is None or needs <= limit - OWN:
         return
     limit = max(limit - OWN, 0)
-    there = ", ".join(str(max(1, int(size * math.sqrt(limit / needs) / 2))) for size in shape[-2:])
+    # of such chunks there is room for some thirty: tasks that follow take more of them
+    there = ", ".join(str(max(1, int(size * math.sqrt(limit / needs) / 4))) for size in shape[-2:])
     raise MemoryError(
         f"chunks of shape {shape} are too large for this worker: a task takes {needs / 1e6:,.0f} MB, for those that it "
         f"is given and what it makes of them, and the worker has {limit / 1e6:,.0f} MB beside what it is itself. Take "

@@ -83,9 +83,14 @@ class TensorFlowFront(Front):
             return _halved(apply(self, primitive, _single(arrays), options), half)
         with tf.name_scope(primitive.name.lstrip("_")) as scope:  # TensorFlow keeps names like _x for itself
             arrays = assert_fit(primitive, arrays)
-            if not half:
-                return apply(self, primitive, arrays, options, scope)
-            return _halved(apply(self, primitive, _single(arrays), options, scope), half)
+            try:
+                if not half:
+                    return apply(self, primitive, arrays, options, scope)
+                return _halved(apply(self, primitive, _single(arrays), options, scope), half)
+            except NotImplementedError as error:  # of a kernel, whose name means nothing to who called the op
+                if str(error).startswith(f"{primitive.name}: "):
+                    raise
+                raise NotImplementedError(f"{primitive.name}: {error}") from None
 
     def of_unknown_rank(self, primitive, arrays, options):
         """The outputs where the rank of an array is not known while a graph is built: the matrices are its last two

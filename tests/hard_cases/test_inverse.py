@@ -327,3 +327,16 @@ def test_the_derivative_of_the_adjugate_of_a_well_conditioned_matrix_takes_no_bl
     step = 1e-5
     difference = (overbar.adjugate(A + step * E) - overbar.adjugate(A - step * E)) / (2 * step)
     np.testing.assert_allclose(overbar.jvp(overbar.adjugate, (A,), (E,))[1], difference, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("function", ["solve", "inv"])
+def test_an_infinite_entry_is_not_called_singular(function):
+    A = np.eye(3)
+    A[2, 1] = np.inf
+    others = (np.ones(3),) if function == "solve" else ()
+    with pytest.raises(
+        np.linalg.LinAlgError, match=rf"^{function}: argument A is not finite: its entry \(2, 1\) is inf"
+    ):
+        getattr(overbar, function)(A, *others)
+    with pytest.raises(np.linalg.LinAlgError, match="is singular"):
+        getattr(overbar, function)(np.zeros((3, 3)), *others)
