@@ -103,7 +103,9 @@ def test_a_matrix_that_needs_jitter():
     expected = loss_and_gradient()
     with torch_ops.reroute() as routes:
         found = loss_and_gradient()
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-6, atol=1e-6)
+    # two factorisations, by different libraries, of a matrix of condition 1e10: each is as exact as that allows
+    torch.testing.assert_close(found[1], expected[1], rtol=5e-3, atol=1e-6)
     assert routes.counts["torch.linalg.cholesky_ex"] > 1
     assert routes.counts[FUSED] == 1
 
