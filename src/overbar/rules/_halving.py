@@ -73,10 +73,10 @@ def divide(B, L, inverses, adjoint=False):
     With halves of L, the columns of X = B L⁻¹ are X₂ = B₂ L₂₂⁻¹ and X₁ = (B₁ − X₂ L₂₁) L₁₁⁻¹; those of B L⁻ᴴ are
     X₁ = B₁ L₁₁⁻ᴴ and X₂ = (B₂ − X₁ L₂₁ᴴ) L₂₂⁻ᴴ."""
     xp = namespace(B)
-    if len(inverses) == 1:
+    count = half(len(inverses), 1)
+    if count is None:
         B[...] = B @ (xp.mH(inverses[0]) if adjoint else inverses[0])
         return
-    count = 1 << ((len(inverses) - 1).bit_length() - 1)  # the largest power of 2 below
     k = sum(block.shape[-1] for block in inverses[:count])
     one, two = slice(0, k), slice(k, None)
     L11, L21, L22 = L[..., one, one], L[..., two, one], L[..., two, two]
