@@ -1,7 +1,7 @@
 """PyTorch's front: how a primitive is called, recorded and given to compilers there.
 
 May import torch, array-api-compat, `overbar` and the neighbours below it: `_words`, `_function`, `_graphs`, `_blocks`,
-`_host`, `_threads`, `_watching`, `_internals`, `_originals`.
+`_host`, `_threads`, `_watching`, `_internals`, `_numpy`, `_originals`.
 """
 
 import functools
@@ -21,6 +21,7 @@ from torch_ops._blocks import as_one_op
 from torch_ops._function import adopt, record
 from torch_ops._graphs import in_graph, key_of
 from torch_ops._internals import is_any_autocast_enabled, level_of, set_forward_mode, unpack_dual
+from torch_ops._numpy import compacted
 from torch_ops._threads import alone, is_busy
 from torch_ops._watching import are_plain, transformed, watched
 from torch_ops._words import TorchWords, failure_of, first_failure, room
@@ -169,6 +170,9 @@ class TorchFront(Front):
             if A.shape != shape:  # torch.broadcast_shapes imports sympy
                 shape = np.broadcast_shapes(shape, A.shape)
         return room(arrays[0], shape)
+
+    def compact(self, L):
+        return compacted(L) if self.may_compute(L) else L
 
     def compute(self, kernel, *arrays, **options):
         own = kernel.chosen("torch", arrays, options)

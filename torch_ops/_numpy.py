@@ -1,5 +1,5 @@
 """Where NumPy computes in the memory of tensors, which are arrays to it: on one thread its loops and SciPy's LAPACK
-take less time there than torch's.
+take less time there than torch's; and where it gives them memory.
 
 May import torch, NumPy, `overbar`, `torch_ops._watching` and `_internals`. What is here has no derivative: it is for
 what nobody watches.
@@ -8,7 +8,7 @@ what nobody watches.
 import numpy as np
 import torch
 
-from overbar._numpy_words import ONE_THREAD
+from overbar._numpy_words import ONE_THREAD, compact, is_large
 from torch_ops._internals import count_dispatch_modes
 from torch_ops._watching import are_plain, watched
 
@@ -35,6 +35,13 @@ def as_array(A):
     if A.requires_grad:
         A = A.detach()
     return A.resolve_conj().resolve_neg().numpy()
+
+
+def compacted(L):
+    """A lower triangular matrix on the host that nobody watches: a large one in less memory."""
+    if L.ndim != 2 or L.dtype not in DTYPES or not is_large(L.nbytes) or are_for_numpy((L,)):  # what made it did so
+        return L
+    return torch.from_numpy(compact(as_array(L)))
 
 
 def as_tensor(out, arrays):

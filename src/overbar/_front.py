@@ -252,6 +252,11 @@ class Front:
         """Whether a rule may write into an array that it has computed itself, from these: as for `buffer`."""
         return False
 
+    def compact(self, L: Any) -> Any:
+        """A lower triangular matrix that is kept for derivatives beside others of its size: where it is large, the same
+        in less memory, if that can be had."""
+        return L
+
     def threads(self) -> int:
         """How many threads a kernel may have that works on many matrices."""
         return 1

@@ -1,10 +1,14 @@
 """Cholesky factors of large matrices by halves, and in NumPy's memory: those that the libraries have, and the same
 errors. May import the frameworks."""
 
+import mmap
+
 import numpy as np
 import pytest
 
 import overbar
+from overbar import _numpy_words
+from overbar.bench.memory import peak
 from overbar.rules import _halving as halving
 from tests.compare import error
 from tests.frameworks import tf, tf_ops, torch, torch_ops
@@ -128,3 +132,29 @@ def test_tensorflow_factorises_no_large_block(monkeypatch):
 def test_columns_that_collide():
     assert [n for n in (256, 500, 512, 640, 768, 1000, 1024) if halving.columns_collide(n, 8)] == [256, 512, 768, 1024]
     assert [n for n in (512, 768, 1024) if halving.columns_collide(n, 4)] == [512, 1024]
+
+
+@pytest.mark.parametrize("pages", [True, False], ids=["in small pages", "where the system has none to give"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("n", [1, 3, 40, 300, 700])
+def test_a_large_factor_in_less_memory_is_the_same(n, dtype, pages, monkeypatch):
+    A = definite(n, dtype)
+    expected = _numpy_words.factor_in_one_call(A)
+    monkeypatch.setattr(_numpy_words, "_COMPACT", 1)
+    if not pages:
+        monkeypatch.delattr(mmap, "MAP_ANONYMOUS", raising=False)
+    spoilt = np.where(np.tri(n, dtype=bool), A, np.nan).astype(dtype)
+    L = _numpy_words.factor_in_one_call(spoilt)
+    np.testing.assert_array_equal(L, expected)
+    assert L.flags.writeable
+    np.testing.assert_array_equal(_numpy_words.compact(expected), expected)
+    spoilt[-1, -1] = -1
+    assert _numpy_words.factor_in_one_call(spoilt) is None
+
+
+def test_its_zeros_take_less_memory():
+    A = definite(3000)  # 72 MB
+    most = peak(lambda: _numpy_words.factor_in_one_call(A))
+    if most is None:
+        pytest.skip("the system does not say how much memory was taken")
+    assert most < 0.95 * A.nbytes

@@ -127,6 +127,11 @@ def factor(A, argument="A", on_error="raise"):
     return library.xp.cholesky(A, argument=argument, on_error=on_error)
 
 
+def factor_to_keep(A, argument="A"):
+    """The factor where it is an output for the rules, which keep it as long as the bars of A are computed."""
+    return front(A).compact(factor(A, argument))
+
+
 def forward_symbolic(L, A_dot, inverse=None):
     """L̇ = L Φ(L⁻¹ Ȧ L⁻ᴴ), for Hermitian Ȧ. `inverse` is L⁻¹, where that is known."""
     xp = namespace(L)

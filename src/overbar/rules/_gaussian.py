@@ -8,7 +8,7 @@ import math
 
 from overbar._namespace import namespace
 from overbar._primitive import once, primitive
-from overbar.rules._cholesky import factor
+from overbar.rules._cholesky import factor_to_keep
 from overbar.rules._equal_values import hermitian_part
 from overbar.rules._positive_definite import inverse_with_factor, solve_with_factor, summed_product
 
@@ -100,7 +100,7 @@ def gaussian_logpdf(y, mean, K):
     """
     xp = namespace(K)
     r = (y - mean)[..., None]
-    L = factor(K, argument="K")
+    L = factor_to_keep(K, argument="K")
     z = xp.solve_triangular(L, r, upper=False)
     alpha = xp.solve_with_factor(K, L, r, z)
     return _logpdf(xp, z[..., 0], L), alpha[..., 0], L

@@ -6,7 +6,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.cholesky`, `rules.
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
-from overbar.rules._cholesky import factor
+from overbar.rules._cholesky import factor_to_keep
 from overbar.rules._equal_values import hermitian_part
 from overbar.rules._factorised import bar_of_matrix, moved, solve_with_factors
 from overbar.rules._failing import what_on_error
@@ -269,7 +269,7 @@ def _inner(xp, X, Y):
 def _by_cholesky(A, B):
     """The factor L of A, tr(Bᴴ A⁻¹ B) and A⁻¹ B."""
     xp = namespace(A)
-    L = factor(A)
+    L = factor_to_keep(A)
     half = xp.solve_triangular(L, B, upper=False)
     return L, _squares(xp, half), xp.solve_with_factor(A, L, B, half)
 
