@@ -184,8 +184,9 @@ class TensorFlowFront(Front):
     def prefers_vectors(self, A, n, count):
         return in_vectors(n, count)
 
-    def prefers_pieces(self, A, n):
-        return n > 8 and self.device_type(A) == "cpu" and not compiled_by_xla()
+    def at_once(self, A, n, count):
+        by_pieces = n > 8 and self.device_type(A) == "cpu" and not compiled_by_xla()
+        return 2**17 // n**2 if by_pieces else count
 
     def may_compute(self, *arrays):
         return all(map(_at_hand, arrays)) and not is_watched(arrays)

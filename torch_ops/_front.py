@@ -185,7 +185,12 @@ class TorchFront(Front):
         return A.device.type
 
     def prefers_vectors(self, A, n, count):
-        return n <= 8 and count >= 64 * n and self.device_type(A) == "cpu" and not torch.compiler.is_compiling()
+        if count < 64 * min(n, 8) or self.device_type(A) != "cpu" or torch.compiler.is_compiling():
+            return False
+        return n <= 8 or self.may_write(A)  # which takes a third of the memory that arrays for each step take
+
+    def at_once(self, A, n, count):
+        return 2**21 // (A.element_size() * n**2) if self.prefers_vectors(A, n, count) else count
 
     def threads(self):
         return 1 if is_busy() else torch.get_num_threads()

@@ -511,7 +511,9 @@ def _matrix_of_right_hand_sides(LU, pivots, B, **_):
 
 def _are_quicker_here(A):
     """Whether these are many small matrices which a compiled loop, or long vectors, take less time for than PyTorch."""
-    return (for_loops(A) and are_plain((A,)) and A.is_cpu) or are_quicker_otherwise(A)
+    if for_loops(A) and are_plain((A,)) and A.is_cpu:
+        return True
+    return A.ndim > 2 and are_quicker_otherwise(A.detach())  # in a rule that nobody watches, most probably
 
 
 def _few_reflections(A, tau, **_):

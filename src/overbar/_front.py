@@ -279,10 +279,10 @@ class Front:
         long vectors than the library's loop over `count` matrices of order n. Not where nobody has measured it."""
         return False
 
-    def prefers_pieces(self, A: Any, n: int) -> bool:
-        """Of many matrices A of order n: whether it is quicker there to compute them by pieces, whose intermediate
-        results stay in the cache and are not new memory each time."""
-        return False
+    def at_once(self, A: Any, n: int, count: int) -> int:
+        """Of `count` matrices A of order n: how many it is quickest to compute at once, such that intermediate results
+        stay in the cache and are not new memory each time."""
+        return count
 
     def may_compute(self, *arrays: Any) -> bool:
         """Whether a kernel, which has no derivative, may do here what words do that have one: the numbers are there, on
@@ -356,8 +356,8 @@ class NumpyFront(Front):
     def prefers_vectors(self, A, n, count):
         return True
 
-    def prefers_pieces(self, A, n):
-        return True
+    def at_once(self, A, n, count):
+        return 2**17 // n**2
 
     def may_compute(self, *arrays):
         return True

@@ -420,9 +420,9 @@ class _TraceFront(NumpyFront):
         A = bare(A)
         return front(A).prefers_vectors(A, n, count)
 
-    def prefers_pieces(self, A, n):
+    def at_once(self, A, n, count):
         A = bare(A)
-        return front(A).prefers_pieces(A, n)
+        return front(A).at_once(A, n, count)
 
     def compute(self, kernel, *arrays, **options):
         if any(map(moves, arrays)):

@@ -11,9 +11,6 @@ from overbar._namespace import front, namespace
 #: Up to this size matrices are small, and from so many on they are many.
 LARGEST, FEWEST = 32, 64
 
-#: So many numbers are computed at a time. Arrays of the size of a whole batch would be new memory in each step.
-PIECE = 2**17
-
 
 def are_many_small(*arrays):
     """Whether these are batches of one shape, known by now, of many small real matrices."""
@@ -57,7 +54,7 @@ def _sizes(arrays):
     library = front(*arrays)
     *batch, _, n = library.xp.static_shape(arrays[0])
     count = math.prod(batch)
-    return library, n, count, max(FEWEST, PIECE // n**2) if library.prefers_pieces(arrays[0], n) else count
+    return library, n, count, max(FEWEST, library.at_once(arrays[0], n, count))
 
 
 def factor_in_vectors(A):
