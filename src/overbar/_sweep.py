@@ -119,6 +119,30 @@ def _returned(x):
     return x[()] if isinstance(x, np.ndarray) else x  # a scalar of NumPy's where there is no dimension
 
 
+def _root(A):
+    """The array whose memory an array of NumPy's is a view of."""
+    while type(A.base) is np.ndarray:
+        A = A.base
+    return A
+
+
+def _owned(found, *known):
+    """Arrays that were computed as their receiver may keep them: to be written to, each in memory of its own. A rule
+    may pass a bar on as it came, to several arrays, as a view, or one number for all entries; `known` are lists of what
+    it may have come from."""
+    roots = {id(_root(A)) for arrays in known for A in arrays if type(A) is np.ndarray}
+    owned = []
+    for A in found:
+        if type(A) is np.ndarray and A.ndim:
+            root = _root(A)
+            if id(root) in roots or not A.flags.writeable:
+                A = A.copy()
+            else:
+                roots.add(id(root))
+        owned.append(A)
+    return owned
+
+
 def _given(bars, values, what):
     """Check what the user passed for the outputs' bars (or the inputs' dots)."""
     if len(bars) != len(values):
@@ -269,14 +293,16 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     values, several, arrays, sweep = reverse(f, args)
 
     def pullback(bar):
-        return _bars_of(arrays, sweep(_given(bar if several else (bar,), values, "cotangent")))
+        given = _given(bar if several else (bar,), values, "cotangent")
+        return _bars_of(arrays, sweep(given), given, values)
 
     value = tuple([_returned(value) for value in values])
     return (value if several else value[0]), pullback
 
 
-def _bars_of(arrays, bars):
-    return tuple([_returned(_zeros(A) if bar is None else bar) for A, bar in zip(arrays, bars, strict=True)])
+def _bars_of(arrays, bars, *known):
+    owned = _owned(bars, arrays, *known)
+    return tuple([_returned(_zeros(A) if bar is None else bar) for A, bar in zip(arrays, owned, strict=True)])
 
 
 def value_and_bars(f, args):
@@ -326,6 +352,7 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     if tree is not None:
         return jvp(lambda *arrays: f(*tree.given(arrays)), tree.arrays, tree.dots(dots))
     values, several, found = forward(f, args, dots)
+    found = _owned(found, args, dots, values)
     dots = tuple([_returned(_zeros(v) if dot is None else dot) for v, dot in zip(values, found, strict=True)])
     values = tuple(map(_returned, values))
     return (values, dots) if several else (values[0], dots[0])

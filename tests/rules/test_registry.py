@@ -361,6 +361,37 @@ def test_results_are_arrays_of_their_own(sample):
     assert all(np.array_equal(a, b) for a, b in zip(kept, out_bars, strict=True))
 
 
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_what_the_sweeps_return_may_be_written_to(sample, batch):
+    """An optimiser scales a gradient in place: no other bar or tangent changes, nor what was given, nor the next
+    pullback."""
+    primitive, case = sample.primitive, sample.draw(np.float64, batch)
+    n, public = len(case.arrays), primitive.public
+
+    def function(*arrays):
+        """The primitive of sums with constants, as of parameters that are added up."""
+        outputs = call(primitive, [A + B for A, B in zip(arrays[:n], arrays[n:], strict=True)], case.options)
+        return outputs if public > 1 else (outputs,)
+
+    arrays = [*case.arrays, *map(np.zeros_like, case.arrays)]
+    values, pullback = overbar.vjp(function, *arrays)
+    given, rng = tuple(cotangents([np.asarray(x) for x in values], np.random.default_rng(7))), np.random.default_rng(8)
+    dots = tuple(tangents(case, primitive, rng)) * 2
+    before = [x.copy() for x in (*arrays, *given, *dots)]
+    for compute in (lambda: pullback(given), lambda: overbar.jvp(function, arrays, dots)[1]):
+        found = compute()
+        expected = [np.array(x) for x in found]
+        for i, x in enumerate(found):
+            if isinstance(x, np.ndarray):
+                x[...] = -1e9
+            for later, copy in zip(found[i + 1 :], expected[i + 1 :], strict=True):
+                np.testing.assert_array_equal(later, copy)
+        for again, copy in zip(compute(), expected, strict=True):
+            np.testing.assert_array_equal(again, copy)
+    for x, copy in zip((*arrays, *given, *dots), before, strict=True):
+        np.testing.assert_array_equal(x, copy)
+
+
 def test_the_sweeps_give_what_the_rules_give(sample):
     primitive, case = sample.primitive, sample.draw(np.complex128, (2,))
     outputs, _, _ = everything(primitive, case)
