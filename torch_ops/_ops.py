@@ -24,7 +24,7 @@ from overbar.rules._svd import all_outputs
 from overbar.rules._two_by_two import are_of_two
 from torch_ops import _originals as originals
 from torch_ops._front import TORCH
-from torch_ops._internals import det_with_factors, forward_mode
+from torch_ops._internals import det_with_factors, forward_mode, is_any_autocast_enabled
 from torch_ops._norms import vector_norm
 from torch_ops._signs import can_turn, turn
 from torch_ops._watching import are_plain
@@ -345,8 +345,9 @@ def _ends_are_apart(A, s):
 
 @because("PyTorch's derivatives over- and underflow, unless the numbers on the host tell that they do not")
 def _plain_pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
-    # with hermitian=True, PyTorch reads one triangle
-    return rcond is None and atol is None and rtol is None and not hermitian and _numbers_tell(A)
+    # with hermitian=True, PyTorch reads one triangle; under autocast its products are in half precision
+    plain = rcond is None and atol is None and rtol is None and not hermitian
+    return plain and not is_any_autocast_enabled() and _numbers_tell(A)
 
 
 def _pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
@@ -393,6 +394,8 @@ def _vectors_or_one_small_system(A, B, rcond=None, *_, **__):
     if A.ndim != 2 or B.ndim != 2:
         return _vectors(A, B)
     if rcond is not None or A.dtype not in REAL or A.dtype != B.dtype or 0 in A.shape or max(A.shape) > 16:
+        return False
+    if is_any_autocast_enabled():  # which has products in half precision
         return False
     watched = A.requires_grad or B.requires_grad
     return watched and A.is_cpu and B.is_cpu and not forward_mode() and are_plain((A, B))

@@ -369,6 +369,11 @@ class NumpyWords(Words):
         return w, V
 
     def svd(self, A, full_matrices=False):
+        with np.errstate(all="ignore"):
+            total = np.add.reduce(A, None)
+        # LAPACK's algorithm never ends for some infinities. (And finite numbers may have an infinite sum.)
+        if not np.isfinite(total) and not np.isfinite(A).all():
+            raise LinAlgError(bad_spectrum("svd", A, "A"))
         try:
             return tuple(np.linalg.svd(A, full_matrices=full_matrices))
         except LinAlgError as error:

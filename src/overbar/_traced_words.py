@@ -460,6 +460,8 @@ def _operator(primitive, reflected):
         if kind is float or kind is int:
             other = np.asarray(other, self.dtype)
         elif kind is not Traced and not (kind is np.ndarray and other.dtype.kind in "fc"):
+            if getattr(kind, "__array_ufunc__", True) is None:  # NumPy's word for: leave operators with arrays to me
+                return NotImplemented
             return primitive(*floating((other, self) if reflected else (self, other)))
         return TRACE.enter(primitive, (other, self) if reflected else (self, other), primitive.defaults)
 

@@ -144,6 +144,20 @@ def test_lists_and_numbers_of_a_library_in_kernels(name):
     assert back(single).dtype == (np.float64 if name == "numpy" else np.float32)  # NumPy promotes
 
 
+def test_a_traced_number_on_either_side_of_a_kernel():
+    def likelihood(combine):
+        return lambda p: overbar.gp_log_marginal_likelihood(X, Y, combine(p, gp.RBF(1.0)), 0.1)
+
+    for left, right in [(lambda p, k: p * k, lambda p, k: k * p), (lambda p, k: p + k, lambda p, k: k + p)]:
+        for p in (1.3, np.float64(1.3), np.array(1.3)):
+            assert likelihood(left)(p) == likelihood(right)(p)
+        assert overbar.grad(likelihood(left))(1.3) == overbar.grad(likelihood(right))(1.3) != 0
+        second = overbar.grad(overbar.grad(likelihood(left)))(1.3)
+        assert second == pytest.approx(overbar.hvp(likelihood(right), (1.3,), 1.0), rel=1e-10)
+    with pytest.raises(TypeError, match="not an array"):
+        overbar.grad(lambda p: p * object())(1.3)
+
+
 def test_a_number_among_kernels_is_a_parameter():
     fit = overbar.gp_fit(X, 10 * Y, 2 * gp.RBF(1.0), 0.1, fixed="kernel.second.variance")
     alone = overbar.gp_fit(X, 10 * Y, gp.RBF(1.0, 2.0), 0.1)

@@ -416,6 +416,21 @@ def test_what_is_not_finite_is_an_error_or_stays_so(framework):
             overbar.svdvals(A if framework == "numpy" else torch.tensor(A))
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("function", ["svd", "svdvals", "pinv", "polar", "cond", "lstsq"])
+def test_numpy_refuses_what_lapack_would_work_on_for_ever(function, value):
+    A = np.random.default_rng(0).normal(size=(4, 4))
+    A[0, 0] = value
+    arrays = (A, np.ones(4)) if function == "lstsq" else (A,)
+    with pytest.raises(np.linalg.LinAlgError, match=r"not finite: its entry \(0, 0\) is"):
+        getattr(overbar, function)(*arrays)
+
+
+def test_finite_numbers_whose_sum_is_not_are_decomposed():
+    A = np.diag([1e308, 1e308, 1.0])
+    close(overbar.svdvals(A), [1e308, 1e308, 1.0])
+
+
 def tensor_of(front, A):
     return torch.tensor(A) if front is torch_ops else tf.constant(A)
 

@@ -546,6 +546,23 @@ def test_rules_stay_in_single_precision_where_backward_is_called_under_autocast(
     assert under_autocast(BUILTIN, N, backward_inside=True) > 1e-4
 
 
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("n", [4, 40])
+def test_autocast_leaves_what_is_made_of_products_alone(n, watched):
+    """Whoever takes a derivative, or nobody: PyTorch's own are in half precision."""
+    A = torch.randn(n, n, generator=torch.Generator().manual_seed(0)).requires_grad_(watched)
+    B = torch.ones(n, 2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inverse, least = torch_ops.pinv(A), torch_ops.linalg.lstsq(A, B)
+    for found, expected in (
+        (inverse, torch_ops.pinv(A)),
+        (least.solution, torch_ops.linalg.lstsq(A, B).solution),
+        (least.residuals, torch_ops.linalg.lstsq(A, B).residuals),
+    ):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, expected)
+
+
 def test_products_are_left_to_autocast():
     A = torch.eye(2)
     with torch.autocast("cpu", dtype=torch.bfloat16):

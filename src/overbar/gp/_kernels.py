@@ -59,6 +59,9 @@ class Kernel:
             elif isinstance(value, (list, tuple)) and all(isinstance(x, (int, float)) for x in value):
                 object.__setattr__(self, field.name, np.asarray(value, float))
 
+    #: Arrays of NumPy's, and traced ones, leave ``array * kernel`` to the kernel.
+    __array_ufunc__ = None
+
     def noisy(self, X, noise):
         return self(X) if noise is None else rules.add_diagonal(self(X), noise)
 
