@@ -296,7 +296,7 @@ def test_a_bar_that_nobody_asks_for_is_not_computed(sample, monkeypatch):
         for bar, expected, wanted in zip(bars, all_bars, needed, strict=True):
             assert (bar is not None) == wanted
             if wanted:
-                assert np.array_equal(bar, expected)
+                close(bar, expected)  # it may be found in another way where less is wanted
 
 
 def test_absent_cotangents_give_absent_bars(sample):

@@ -78,12 +78,14 @@ def off_diagonal(A):
 
 def sums_of_pairs(K_bar, K, sets, S, pairs, given, slope=None, relative=()):
     """Sums over the pairs, for rules. With G = K̄ ∘ K, without its diagonal in one set of rows, or G = K̄ where K is
-    None, and H = G ∘ ρ(S), where ρ is `slope`, or 1: two lists of functions.
+    None, and H = G ∘ ρ(S), where ρ is `slope`, or 1: a list of functions, a function, and another list.
 
     The first gives, for each set of rows, Zᵀ Hᵀ and the row sums of H, as a row, and Yᵀ H with the column sums; for one
-    set Zᵀ (H + Hᵀ) with its row sums. The second gives the sum of the entries of G, and of G ∘ τ(S) for each function τ
-    among `relative`. ``sets()`` are the rows; ``S()`` is the matrix of the pairs, which can be differentiated;
-    ``pairs()`` computes a part of it; and `given` are all arrays that somebody may watch.
+    set Zᵀ (H + Hᵀ) with its row sums. The function gives, for each column d, Σᵢⱼ Hᵢⱼ (yᵢ_d − zⱼ_d)², by one product:
+    with the row sums r and the column sums c of H it is Σᵢ rᵢ yᵢ_d² + Σⱼ cⱼ zⱼ_d² − 2 Σᵢ yᵢ_d (H Z)ᵢ_d. The second list
+    gives the sum of the entries of G, and of G ∘ τ(S) for each function τ among `relative`. ``sets()`` are the rows;
+    ``S()`` is the matrix of the pairs, which can be differentiated; ``pairs()`` computes a part of it; and `given` are
+    all arrays that somebody may watch.
     """
     if _large(K_bar, *K_bar.shape[-2:]) and front(*given).may_write(*given):
         return _by_blocks(K_bar, K, sets, pairs, slope, relative)
@@ -125,9 +127,19 @@ def _at_once(K_bar, K, sets, S, slope, relative):
             return Z @ mT(H()) + Z @ H(), rows() + columns()
         return Z @ (H() + mT(H())), rows() + columns()
 
+    def squares():
+        Y, Z = sets()[0], sets()[-1]
+        return _squares(xp, Y, Z, rows(), columns(), mT(H() @ Z))
+
     products = [first] if own else [first, lambda: (mT(sets()[0]) @ H(), columns())]
     of_others = [lambda tau=tau: xp.sum(G() * tau(S()), axis=(-2, -1)) for tau in relative]
-    return products, [lambda: xp.sum(G(), axis=(-2, -1)), *of_others]
+    return products, squares, [lambda: xp.sum(G(), axis=(-2, -1)), *of_others]
+
+
+def _squares(xp, Y, Z, rows, columns, product):
+    """Σᵢⱼ Hᵢⱼ (yᵢ_d − zⱼ_d)², from the sums of H, as rows, and (H Z)ᵀ."""
+    outer = xp.sum(mT(rows) * (Y * Y), axis=-2) + xp.sum(mT(columns) * (Z * Z), axis=-2)
+    return outer - 2 * xp.sum(Y * mT(product), axis=-2)
 
 
 def _by_blocks(K_bar, K, sets, pairs, slope, relative):
@@ -136,12 +148,14 @@ def _by_blocks(K_bar, K, sets, pairs, slope, relative):
     # reading what is above the diagonal together with what is below takes longer than another thin product
     folded = own and (slope is not None or relative or sets()[0].shape[-1] > THIN)
 
-    @once
-    def computed():
+    def computed(of_squares):
+        """The products and the sums of G; for the squares one product, and the column sums."""
         columns = [_columns(Y) for Y in sets()]
         matrix = pairs() if slope is not None or relative else None
         products, sums = [_zeros(K_bar[..., :1], columns[0])], [0] * (1 + len(relative))
-        if not own:
+        if of_squares:
+            products.append(_zeros(mT(K_bar[..., :1, :]), columns[-1][..., -1:, :]))
+        elif not own:
             products.append(_zeros(mT(K_bar[..., :1, :]), columns[1]))
         for i, j, k in _blocks(K_bar, *K_bar.shape[-2:], folded):
             G = K_bar[..., i:j, :k]
@@ -158,16 +172,34 @@ def _by_blocks(K_bar, K, sets, pairs, slope, relative):
                 sums[which] = sums[which] + xp.sum(G if tau is None else G * tau(S), axis=(-2, -1))
             H = G if slope is None else slope(S) * G
             products[0][..., i:j] += columns[-1][..., :k] @ mT(H)
-            products[-1][..., :k] += columns[0][..., i:j] @ H
+            if of_squares:
+                products[1][..., :k] += xp.sum(H, axis=-2)[..., None, :]
+            else:
+                products[-1][..., :k] += columns[0][..., i:j] @ H
         return products, sums
 
+    passes = {}
+
+    def passed(of_squares=None):
+        """A pass through the matrices, or any that was made already."""
+        if of_squares is None:
+            of_squares = next(iter(passes), True)
+        if of_squares not in passes:
+            passes[of_squares] = computed(of_squares)
+        return passes[of_squares]
+
     def product(which):
-        product = computed()[0][which]
+        product = passed(False)[0][which]
         return product[..., :-1, :], product[..., -1:, :]
+
+    def squares():
+        first, columns = passed(True)[0]
+        return _squares(xp, sets()[0], sets()[-1], first[..., -1:, :], columns, first[..., :-1, :])
 
     return (
         [lambda which=which: product(which) for which in range(len(sets()))],
-        [lambda which=which: computed()[1][which] for which in range(1 + len(relative))],
+        squares,
+        [lambda which=which: passed()[1][which] for which in range(1 + len(relative))],
     )
 
 

@@ -191,12 +191,14 @@ def bars(K_bar, K, inputs, lengthscale, slope=None, relative=(), weight=2):
     given = [A for A in (K_bar, K, *inputs, lengthscale) if A is not None]
     rows = lengthscale[..., None, :]
     sets = once(lambda: scaled(inputs, rows))
-    products, sums = sums_of_pairs(
+    products, squares, sums = sums_of_pairs(
         K_bar, K, sets, lambda: squares_of(*inputs, lengthscale), lambda: Distances(*sets()), given, slope, relative
     )
+    asked = set()
 
     def bar_of(which):
         def bar():
+            asked.add(which)
             product, total = products[which]()
             return (mT(total) * sets()[which] - mT(product)) * (weight / rows)
 
@@ -205,6 +207,8 @@ def bars(K_bar, K, inputs, lengthscale, slope=None, relative=(), weight=2):
     of_inputs = [bar_of(which) for which in range(len(inputs))]
 
     def of_scales():
+        if len(asked) < len(inputs):  # one product less than the bars of all inputs take
+            return -squares() * (weight / lengthscale)
         total = None
         for bar, Y in zip(of_inputs, sets(), strict=True):
             term = namespace(Y).sum(Y * bar(), axis=-2)

@@ -278,7 +278,7 @@ def _rules(function):
     def _(K_bar, K, *arrays, degree=1):
         inputs, variance, B, slope = parted(arrays, degree)
         xp = namespace(K_bar)
-        products, _ = sums_of_pairs(
+        products, _, _ = sums_of_pairs(
             K_bar, None, lambda: inputs, B, lambda: _Products(inputs, variance), [K_bar, *arrays], slope
         )
         counted = 2 if own else 1  # in one set of inputs each pair has been counted twice
