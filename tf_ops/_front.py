@@ -29,6 +29,7 @@ class TensorFlowFront(Front):
     ShapeError = staticmethod(shape_error)
     DtypeError = staticmethod(dtype_error)
     LinAlgError = staticmethod(linalg_error)
+    failure = tf.errors.InvalidArgumentError
     promotes = False
     tell_sizes = "Set the shape of the tensor with tf.ensure_shape."
 

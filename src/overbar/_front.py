@@ -88,6 +88,8 @@ class Front:
     ShapeError: Callable[[str], Exception] = ShapeError
     DtypeError: Callable[[str], Exception] = DtypeError
     LinAlgError: Callable[[str], Exception] = LinAlgError
+    #: what the library's own functions raise for the numbers in an array, and `LinAlgError` makes
+    failure: type[Exception] = np.linalg.LinAlgError
     promotes = True
     #: whether arrays of this library are differentiated by overbar's own sweeps (`overbar.vjp`), as NumPy's are
     swept = False
