@@ -20,7 +20,7 @@ from tf_ops._in_xla import XLA
 from tf_ops._internals import compiled_by_xla, mark_as_unsaveable, set_converter, stacked, unconverted, unrecorded
 from tf_ops._recording import apply, is_watched
 from tf_ops._vectorizing import aligned
-from tf_ops._words import TensorFlowWords, first_place, gpus, in_vectors, or_nan
+from tf_ops._words import TensorFlowWords, calling, first_place, gpus, in_vectors, or_nan
 
 _HALF = (tf.float16, tf.bfloat16)
 
@@ -82,7 +82,8 @@ class TensorFlowFront(Front):
             if not half:
                 return apply(self, primitive, arrays, options)
             return _halved(apply(self, primitive, _single(arrays), options), half)
-        with tf.name_scope(primitive.name.lstrip("_")) as scope:  # TensorFlow keeps names like _x for itself
+        # TensorFlow keeps names like _x for itself
+        with tf.name_scope(primitive.name.lstrip("_")) as scope, calling(primitive):
             arrays = assert_fit(primitive, arrays)
             try:
                 if not half:
@@ -166,6 +167,13 @@ class TensorFlowFront(Front):
         words = [f"{message} Matrix of the batch (0 where there is none):", first_place(~fine)]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
             return tf.identity(A)
+
+    def require_all(self, A, checks):
+        if tf.executing_eagerly():
+            return super().require_all(A, checks)
+        for check in checks:  # nobody waits here, and each fails with a message of its own
+            A = self.require(A, *check)
+        return A
 
     def warn(self, mask, message):
         if _at_hand(mask):
