@@ -108,7 +108,7 @@ class TensorFlowFront(Front):
         batch = functools.reduce(tf.broadcast_dynamic_shape, fronts)
         single = []
         for i, (A, core) in enumerate(zip(arrays, cores, strict=True)):
-            words = f"argument {primitive.argument(i)} has too few dimensions for {primitive.signature.text}"
+            words = f"argument {primitive.argument(i)} has too few dimensions for {primitive.dimensions}"
             enough = tf.debugging.assert_rank_at_least(A, len(core), f"{primitive.name}: {words}")
             with tf.control_dependencies([] if enough is None else [enough]):  # None where that is known
                 tail = tf.shape(A)[tf.rank(A) - len(core) :]
@@ -296,7 +296,9 @@ def assert_fit(primitive, arrays):
         for axis, dim in enumerate(core, A.shape.rank - len(core)):
             if dim.isdigit():
                 if A.shape[axis] is None:
-                    words = f"{primitive.name}: argument {primitive.argument(i)} must have {dim} in {signature.text}:"
+                    words = (
+                        f"{primitive.name}: argument {primitive.argument(i)} must have {dim} in {primitive.dimensions}:"
+                    )
                     size = tf.shape(A)[axis]
                     checks.append(tf.debugging.Assert(tf.equal(size, int(dim)), [words, size]))
                 continue
@@ -309,7 +311,7 @@ def assert_fit(primitive, arrays):
             else:
                 words = (
                     f"{primitive.name}: argument {primitive.argument(i)} does not fit {primitive.argument(j)}: the "
-                    f"dimension {dim} of {signature.text} differs:"
+                    f"dimension {dim} of {primitive.dimensions} differs:"
                 )
             checks.append(tf.debugging.Assert(tf.equal(*sizes), [words, *reversed(sizes)]))
     if not checks:

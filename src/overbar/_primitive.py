@@ -159,7 +159,7 @@ class Primitive:
         self.recorded = {}
 
     def __repr__(self):
-        return f"<primitive {self.name} {self.signature.text}>"
+        return f"<primitive {self.name} {self.dimensions}>"
 
     def __reduce__(self):
         if self.__module__ != "__main__" and "<locals>" not in self.__qualname__:
@@ -517,7 +517,7 @@ class Primitive:
         if None in shapes:
             return None
         try:
-            return self.signature.fit(shapes)
+            return self.signature.fit(shapes, self.dimensions)
         except ValueError as error:
             problem, remedy = error.args
             names = [f"{self.argument(i)} of shape {tuple(shape)}" for i, shape in enumerate(shapes)]
@@ -544,6 +544,11 @@ class Primitive:
                 f"{', '.join(str(tuple(shape)) for shape in shapes[: len(arrays)])}. Correct the signature or the "
                 "function: derivatives, batches and compilers go by the signature."
             )
+
+    @property
+    def dimensions(self):
+        """The signature as a caller sees it, without intermediates and residuals."""
+        return self.signature.shown(self.public)
 
     def argument(self, i):
         """The name of the i-th array."""

@@ -99,3 +99,23 @@ def test_the_exceptions_stay_those_of_the_library():
         with pytest.raises(tf.errors.InvalidArgumentError) as raised:
             call()
         assert isinstance(raised.value, (ValueError, TypeError))
+
+
+def test_a_message_shows_the_outputs_of_the_caller_alone():
+    with pytest.raises(np.linalg.LinAlgError, match=r"few dimensions for \(m,n\)->\(m,n\),\(p,p\)\. Batch"):
+        overbar.polar(np.ones(3))
+    with pytest.raises(
+        np.linalg.LinAlgError, match=r"dimension m of \(m,n\),\(m,k\?\)->\(n,k\?\),\(k\?\),\(\),\(p\) is 4"
+    ):
+        overbar.lstsq(np.ones((3, 2)), np.ones((4, 2)))
+    with pytest.raises(np.linalg.LinAlgError, match=r"dimension n of \(n\),\(n\),\(n,n\)->\(\) is 4"):
+        overbar.gaussian_logpdf(np.ones(3), np.ones(4), np.eye(3))
+    assert repr(overbar.polar) == "<primitive polar (m,n)->(m,n),(p,p)>"
+
+
+@pytest.mark.parametrize("sizes", [(3, 4), (None, None)])
+def test_so_does_one_of_a_graph(sizes):
+    kind = tf.TensorSpec([sizes[0], 2], tf.float64), tf.TensorSpec([sizes[1], 2], tf.float64)
+    with pytest.raises((tf.errors.InvalidArgumentError, ValueError), match="dimension m of ") as raised:
+        tf.function(overbar.lstsq, kind)(tf.ones((3, 2), tf.float64), tf.ones((4, 2), tf.float64))
+    assert "(q,p)" not in str(raised.value)
