@@ -436,3 +436,30 @@ def test_second_derivatives_of_a_system_by_factors_with_pivots(solve):
     np.testing.assert_allclose(overbar.hessian(ours)(A), overbar.hessian(expected)(A), atol=1e-13)
     dots = [overbar.jvp(overbar.grad(f), (A,), (A_dot,))[1] for f in (ours, expected)]
     np.testing.assert_allclose(*dots, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("args", "dots", "message"),
+    [
+        (
+            (np.ones(3),),
+            (np.ones(3),),
+            r"shape \(1, 3\), and must have shape \(3,\).*itself, and no tuple.*\(x,\), x_dot\)",
+        ),
+        (
+            (np.ones(3), 2.0),
+            (np.ones(3), 1.0),
+            r"entries of several shapes.*hvp\(f, \(x, y\), x_dot\), or with argnums=\(0, 1\)",
+        ),
+        ((np.ones(3),), np.ones(2), r"shape \(2,\), and must have shape \(3,\), that of the array\.$"),
+    ],
+)
+def test_a_direction_in_other_containers(args, dots, message):
+    with pytest.raises(np.linalg.LinAlgError, match="hvp: the direction of argument 0 has " + message):
+        overbar.hvp(lambda x, y=1.0: overbar.sum(x * x * x) * y, args, dots)
+
+
+def test_a_tuple_around_the_container_of_the_argument():
+    tree = {"a": np.ones(3)}
+    with pytest.raises(TypeError, match=r"hvp: the direction of argument 0 has other entries.*and no tuple of them"):
+        overbar.hvp(lambda p: overbar.sum(p["a"] ** 3), (tree,), (tree,))

@@ -20,7 +20,7 @@ from tf_ops._in_xla import XLA
 from tf_ops._internals import compiled_by_xla, mark_as_unsaveable, set_converter, stacked, unconverted, unrecorded
 from tf_ops._recording import apply, is_watched
 from tf_ops._vectorizing import aligned
-from tf_ops._words import TensorFlowWords, first_place, gpus, in_vectors, or_nan
+from tf_ops._words import TensorFlowWords, calling, first_place, gpus, in_vectors, or_nan
 
 _HALF = (tf.float16, tf.bfloat16)
 
@@ -29,6 +29,7 @@ class TensorFlowFront(Front):
     ShapeError = staticmethod(shape_error)
     DtypeError = staticmethod(dtype_error)
     LinAlgError = staticmethod(linalg_error)
+    failure = tf.errors.InvalidArgumentError
     promotes = False
     tell_sizes = "Set the shape of the tensor with tf.ensure_shape."
 
@@ -81,7 +82,8 @@ class TensorFlowFront(Front):
             if not half:
                 return apply(self, primitive, arrays, options)
             return _halved(apply(self, primitive, _single(arrays), options), half)
-        with tf.name_scope(primitive.name.lstrip("_")) as scope:  # TensorFlow keeps names like _x for itself
+        # TensorFlow keeps names like _x for itself
+        with tf.name_scope(primitive.name.lstrip("_")) as scope, calling(primitive):
             arrays = assert_fit(primitive, arrays)
             try:
                 if not half:
@@ -106,7 +108,7 @@ class TensorFlowFront(Front):
         batch = functools.reduce(tf.broadcast_dynamic_shape, fronts)
         single = []
         for i, (A, core) in enumerate(zip(arrays, cores, strict=True)):
-            words = f"argument {primitive.argument(i)} has too few dimensions for {primitive.signature.text}"
+            words = f"argument {primitive.argument(i)} has too few dimensions for {primitive.dimensions}"
             enough = tf.debugging.assert_rank_at_least(A, len(core), f"{primitive.name}: {words}")
             with tf.control_dependencies([] if enough is None else [enough]):  # None where that is known
                 tail = tf.shape(A)[tf.rank(A) - len(core) :]
@@ -165,6 +167,13 @@ class TensorFlowFront(Front):
         words = [f"{message} Matrix of the batch (0 where there is none):", first_place(~fine)]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
             return tf.identity(A)
+
+    def require_all(self, A, checks):
+        if tf.executing_eagerly():
+            return super().require_all(A, checks)
+        for check in checks:  # nobody waits here, and each fails with a message of its own
+            A = self.require(A, *check)
+        return A
 
     def warn(self, mask, message):
         if _at_hand(mask):
@@ -288,7 +297,9 @@ def assert_fit(primitive, arrays):
         for axis, dim in enumerate(core, A.shape.rank - len(core)):
             if dim.isdigit():
                 if A.shape[axis] is None:
-                    words = f"{primitive.name}: argument {primitive.argument(i)} must have {dim} in {signature.text}:"
+                    words = (
+                        f"{primitive.name}: argument {primitive.argument(i)} must have {dim} in {primitive.dimensions}:"
+                    )
                     size = tf.shape(A)[axis]
                     checks.append(tf.debugging.Assert(tf.equal(size, int(dim)), [words, size]))
                 continue
@@ -301,7 +312,7 @@ def assert_fit(primitive, arrays):
             else:
                 words = (
                     f"{primitive.name}: argument {primitive.argument(i)} does not fit {primitive.argument(j)}: the "
-                    f"dimension {dim} of {signature.text} differs:"
+                    f"dimension {dim} of {primitive.dimensions} differs:"
                 )
             checks.append(tf.debugging.Assert(tf.equal(*sizes), [words, *reversed(sizes)]))
     if not checks:

@@ -25,7 +25,15 @@ def _gradient(loss, like):
     return step
 
 
-FITTING[TENSORFLOW] = Fitting(lambda x: tf.convert_to_tensor(x).numpy(), _gradient, tf.errors.InvalidArgumentError)
+def _numpy(x):
+    return tf.convert_to_tensor(x).numpy()
+
+
+def _hidden(*arrays):
+    return "" if tf.executing_eagerly() else "a tf.function"
+
+
+FITTING[TENSORFLOW] = Fitting(_numpy, _gradient, tf.errors.InvalidArgumentError, _hidden)
 
 gp_fit = of_library(gp_fit, TENSORFLOW)
 gp_log_marginal_likelihood = of_library(gp_log_marginal_likelihood, TENSORFLOW)

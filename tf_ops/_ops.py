@@ -6,6 +6,7 @@ entry says what the op is called, which of TensorFlow's functions it stands for,
 that function; `tf_ops._wrapping` says what that means.
 """
 
+import functools
 import math
 import numbers
 
@@ -17,7 +18,7 @@ from overbar.kernels._lu import permutation
 from overbar.rules._networks import with_classes
 from overbar.rules._norms import two_dimensions
 from tf_ops._front import TENSORFLOW, half_precision, in_single_precision
-from tf_ops._internals import LogMatrixDeterminant, Lu, Qr
+from tf_ops._internals import LogMatrixDeterminant, Lu, Qr, compiled_by_xla
 from tf_ops._wrapping import wrap
 
 
@@ -190,6 +191,26 @@ def _norm(norm, *, A, ord, axis, keepdims):
         return norm
     axes = None if axis is None else axis if _is_of_matrices(axis) else [axis]
     return tf.reshape(norm, tf.ones_like(tf.shape(A)) if axes is None else _with_ones(A, axes))
+
+
+def _of_any_arrays(solve):
+    """tf.linalg.tridiagonal_solve for NumPy's arrays and lists, too: it asks for a rank, which these do not have."""
+
+    @functools.wraps(solve)
+    def solved(diagonals, rhs, diagonals_format="compact", *args, **kwargs):
+        pivoting = args[3] if len(args) > 3 else kwargs.get("partial_pivoting", True)
+        if pivoting and compiled_by_xla():
+            raise NotImplementedError(
+                "tridiagonal_solve: XLA has no kernel with pivoting. Pass partial_pivoting=False where the matrix is "
+                "diagonally dominant or positive definite, or leave out jit_compile."
+            )
+        if diagonals_format == "sequence":
+            *diagonals, rhs = TENSORFLOW.as_arrays([*diagonals, rhs])
+        else:
+            diagonals, rhs = TENSORFLOW.as_arrays([diagonals, rhs])
+        return solve(diagonals, rhs, diagonals_format, *args, **kwargs)
+
+    return solved
 
 
 add = wrap(rules.add, builtin=tf.add)
@@ -484,7 +505,9 @@ triangular_entries = wrap(rules.triangular_entries)
 triangular_solve = wrap(
     rules.solve_triangular, "triangular_solve", builtin=in_single_precision(tf.linalg.triangular_solve)
 )
-tridiagonal_solve = wrap(rules.tridiagonal_solve, builtin=in_single_precision(tf.linalg.tridiagonal_solve))
+tridiagonal_solve = wrap(
+    rules.tridiagonal_solve, builtin=in_single_precision(_of_any_arrays(tf.linalg.tridiagonal_solve))
+)
 tril = wrap(rules.tril)
 triu = wrap(rules.triu)
 vec = wrap(rules.vec)

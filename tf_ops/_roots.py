@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from overbar._jets import Jet, exponential, longest_term, subsets
 from overbar._namespace import namespace
-from overbar.kernels._matrix_roots import NODES, PADE, pade_exact_to
+from overbar.kernels._matrix_roots import NODES, PADE, RANGE, pade_exact_to
 from overbar.rules._frechet import each_kernel
 from tf_ops._in_xla import cast, loop, sizes, way_of
 from tf_ops._schur import schur_forms, triangular_root, triangular_sylvester
@@ -71,10 +71,16 @@ def _logarithm(X):
     return total
 
 
+def _exponent(x):
+    return tf.floor(tf.experimental.numpy.log2(x)) + 1
+
+
 def _power(X, t):
     T = X.parts[0]
     diagonal = tf.linalg.diag_part(T)
-    exponent = tf.floor(tf.experimental.numpy.log2(tf.reduce_max(tf.abs(diagonal), axis=-1))) + 1
+    size = tf.abs(diagonal)
+    largest, smallest = (_exponent(reduce(size, axis=-1)) for reduce in (tf.reduce_max, tf.reduce_min))
+    exponent = tf.maximum(tf.minimum(largest, smallest + RANGE), largest - RANGE)
     t = tf.cast(t, exponent.dtype)
     X = X * cast(2.0**-exponent, T.dtype)[:, None, None]
     total = exponential(_logarithm(X) * cast(t, T.dtype)[:, None, None])
@@ -87,8 +93,12 @@ def _by_schur(function, A, directions, parameters):
     parts, real = [A, *directions], not any(E.dtype.is_complex for E in (A, *directions))
     wide = [tf.cast(E, tf.complex128) for E in parts]
     fine = tf.reduce_all(tf.stack([_finite(E) for E in wide]), axis=0)
-    scale = namespace(A).power_of_two(wide[0])
-    T, Z = schur_forms(wide[0] / cast(scale, tf.complex128))
+    # The rows and columns of a lower triangular matrix in reverse order are an upper triangular one.
+    lower = _is_zero(tf.linalg.band_part(wide[0], 0, -1) - tf.linalg.band_part(wide[0], 0, 0))
+    form = tf.where(lower, wide[0][:, ::-1, ::-1], wide[0])
+    scale = _scale(form)
+    T, Z = schur_forms(form / cast(scale, tf.complex128))
+    Z = tf.where(lower, Z[:, ::-1], Z)
     T = T * cast(scale, tf.complex128)
     eigenvalues = tf.linalg.diag_part(T)
     if not A.dtype.is_complex:
@@ -101,6 +111,20 @@ def _by_schur(function, A, directions, parameters):
     if real:
         fine &= _largest(tf.math.imag(C)) <= _IMAGINARY * _largest(C)
     return tf.where(fine[:, None, None], C, tf.cast(tf.constant(np.nan, tf.float64), C.dtype))
+
+
+def _is_zero(E):
+    return tf.reduce_all(tf.equal(E, 0), axis=[-2, -1], keepdims=True)
+
+
+def _scale(A):
+    """The scale at which the Schur form of A is found: 1 for upper triangular A, which is its own, digit for digit.
+    Where the least entry would be lost beside the largest one, so much smaller a scale as squares of numbers allow."""
+    size, scale = tf.abs(A), namespace(A).power_of_two(A)
+    triangular = _is_zero(tf.linalg.band_part(A, -1, 0) - tf.linalg.band_part(A, 0, 0))
+    least = tf.reduce_min(tf.where(size > 0, size, np.inf), axis=[-2, -1], keepdims=True)
+    wide = least / scale < np.finfo(float).tiny
+    return tf.where(triangular, tf.ones_like(scale), tf.where(wide, scale * 2.0**-400, scale))
 
 
 def _finite(E):

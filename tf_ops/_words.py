@@ -5,6 +5,8 @@ does not know TensorFlow, so the names of the array API that rules use are liste
 graph is built: `shape` then gives scalar tensors.
 """
 
+import contextlib
+import contextvars
 import functools
 import math
 
@@ -12,7 +14,7 @@ import ml_dtypes
 import numpy as np
 import tensorflow as tf
 
-from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, singular
+from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, of_function, singular
 from overbar._words import Words
 from overbar.rules._halving import cholesky_by_halves, columns_collide
 from overbar.rules._many_small import are_many_small, factor_in_vectors
@@ -516,7 +518,7 @@ class TensorFlowWords(Words):
         """A batch of matrices, with an error that says which of them is singular."""
         regular = lambda: ~_is_singular(tf.stop_gradient(A))  # noqa: E731
         fine = regular() if small is True else tf.cond(small, regular, lambda: tf.ones(tf.shape(A)[:-2], tf.bool))
-        words = [f"{problem} Matrix of the batch:", first_place(~fine)]
+        words = [f"{_of_the_call(problem)} Matrix of the batch:", first_place(~fine)]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), words)]):
             return tf.identity(A)
 
@@ -616,6 +618,25 @@ def first_place(found):
     return tf.argmax(flat, output_type=tf.int32)
 
 
+_called = contextvars.ContextVar("called", default=None)
+
+
+@contextlib.contextmanager
+def calling(primitive):
+    """While the graph of a primitive is built, and of those that it calls."""
+    token = _called.set(_called.get() or primitive)
+    try:
+        yield
+    finally:
+        _called.reset(token)
+
+
+def _of_the_call(message):
+    """A message of a graph as that of the primitive that was called: an error of a graph has no other words."""
+    primitive = _called.get()
+    return message if primitive is None else of_function(primitive.name, primitive.arguments, message)
+
+
 def _report(L, A, ok, argument):
     """Fail, in a graph, with the first matrix that has no Cholesky factor and its first leading minor that is not
     positive. That one is found by bisection, in all matrices at once: the factor of A with the identity in place of its
@@ -635,7 +656,8 @@ def _report(L, A, ok, argument):
     first = first_place(~ok)
     order = tf.gather(tf.pad(tf.reshape(order, [-1]), [[0, 1]]), first)
     finite = tf.reduce_all(tf.math.is_finite(tf.math.abs(tf.linalg.band_part(A, -1, 0))))
-    words = [f"cholesky: argument {argument} is not positive definite. Matrix of the batch (0 where there is none):"]
+    problem = f"cholesky: argument {argument} is not positive definite. Matrix of the batch (0 where there is none):"
+    words = [_of_the_call(problem)]
     words += [first, "; order of its leading minor that is not positive:", order]
     words += [f"; are all entries of {argument} finite:", finite]
     words += [f". If it should be positive definite, add a small multiple of the identity to {argument}."]

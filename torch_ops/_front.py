@@ -45,6 +45,7 @@ class TorchFront(Front):
     ShapeError = ShapeError
     DtypeError = DtypeError
     LinAlgError = torch.linalg.LinAlgError
+    failure = torch.linalg.LinAlgError
     promotes = False
 
     # -- a call

@@ -25,7 +25,12 @@ def _numpy(x):
     return x.detach().cpu().numpy()
 
 
-FITTING[TORCH] = Fitting(_numpy, _gradient, torch.linalg.LinAlgError)
+def _hidden(*arrays):
+    plain = TORCH.sees_numbers(*[A for A in arrays if isinstance(A, torch.Tensor)])
+    return "" if plain else "torch.compile or a transform of torch.func"
+
+
+FITTING[TORCH] = Fitting(_numpy, _gradient, torch.linalg.LinAlgError, _hidden)
 
 gp_fit = of_library(gp_fit, TORCH)
 gp_log_marginal_likelihood = of_library(gp_log_marginal_likelihood, TORCH)

@@ -178,19 +178,41 @@ class Opened:
             self._match(x, dot, label, found)
         return found
 
+    def _remedy(self, dot):
+        """What may be meant by a direction that does not fit, in a sentence."""
+        return ""
+
     def _match(self, tree, dot, path, found):
         parts = None if path in self.paths else parts_of(tree)  # a list of numbers may be an array
+        place = path.removeprefix(f"{self.name}: ")
         if parts is None:
             if path in self.paths:
+                want, have = np.shape(tree), _shape_of(dot)
+                if dot is not None and have != want:
+                    raise NUMPY.ShapeError(
+                        f"{self.name}: the direction of {place} has {_words(have)}, and must have shape {want}, that "
+                        f"of the array. {self._remedy(dot)}".rstrip()
+                    )
                 found.append(dot)
             return
         given = None if dot is None else parts_of(dot)
         if dot is not None and (given is None or {key for key, *_ in given} != {key for key, *_ in parts}):
-            place = path.removeprefix(f"{self.name}: ")
             raise TypeError(
                 f"{self.name}: the direction of {place} has other entries than that. It needs the same containers, "
-                "with None for what does not move."
+                f"with None for what does not move. {self._remedy(dot)}".rstrip()
             )
         of = {} if given is None else {key: part for key, _, part in given}
         for key, name, part in parts:
             self._match(part, of.get(key), path + name, found)
+
+
+def _shape_of(x):
+    """The shape of an array, or of what would be one; None where it would be none."""
+    try:
+        return np.shape(x)
+    except ValueError:  # a list of arrays of several shapes
+        return None
+
+
+def _words(shape):
+    return "entries of several shapes" if shape is None else f"shape {shape}"

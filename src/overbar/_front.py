@@ -7,7 +7,9 @@ package (`torch_ops`, `tf_ops`) subclasses `Front` and registers it for its arra
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -88,6 +90,8 @@ class Front:
     ShapeError: Callable[[str], Exception] = ShapeError
     DtypeError: Callable[[str], Exception] = DtypeError
     LinAlgError: Callable[[str], Exception] = LinAlgError
+    #: what the library's own functions raise for the numbers in an array, and `LinAlgError` makes
+    failure: type[Exception] = np.linalg.LinAlgError
     promotes = True
     #: whether arrays of this library are differentiated by overbar's own sweeps (`overbar.vjp`), as NumPy's are
     swept = False
@@ -221,6 +225,19 @@ class Front:
                 message = f"{message} {definiteness(np.asarray(definite)[index])}"
             raise self.LinAlgError(placed(message, argument, index))
         return A
+
+    def require_all(self, A: Any, checks: Sequence[tuple[Any, str, str]]) -> Any:
+        """`require` for several checks, of ``fine, message, argument``. One look finds out, as a device has to be
+        waited for; which of them failed is looked for afterwards."""
+        if len(checks) == 1:
+            return self.require(A, *checks[0])
+        fine, messages, arguments = zip(*checks, strict=True)
+        try:
+            return self.require(A, functools.reduce(operator.and_, fine), " Or ".join(messages), arguments[0])
+        except self.failure:
+            for check in checks:
+                self.require(A, *check)
+            raise
 
     def warn(self, mask: Any, message: str) -> None:
         """Warn, at the line of the user's program from which the call comes, if the mask holds anywhere. Where numbers

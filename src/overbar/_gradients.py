@@ -79,6 +79,16 @@ class _Parameters(Opened):
     def dots(self, dots):
         return super().dots(sequence(self.name, "dots, for several argnums,", dots) if self.several else (dots,))
 
+    def _remedy(self, dot):
+        if self.several or not isinstance(dot, (list, tuple)):
+            return ""
+        many = len(self.all_args) > 1
+        return (
+            f"Of one argument it is the direction itself, and no {type(dot).__name__} of them: "
+            f"{self.name}(f, ({'x, y' if many else 'x,'}), x_dot)"
+            + (", or with argnums=(0, 1) a tuple, (x_dot, y_dot)." if many else ".")
+        )
+
 
 def _kind(value):
     if isinstance(value, tuple):

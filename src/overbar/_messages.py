@@ -5,6 +5,8 @@ May import NumPy and SciPy.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import scipy.linalg
 
@@ -94,3 +96,33 @@ def bad_spectrum(function, A, argument):
         return f"{function}: the algorithm did not converge for argument {argument}. Is it scaled extremely?"
     place = tuple(bad[0].tolist())
     return not_finite(argument, place[:-2], place[-2:], A[place], function)
+
+
+# -- whose message it is ---------------------------------------------------------------------------------------------
+
+#: what begins a line of a message from a word that looked at a matrix
+_OF_A_WORD = re.compile(r"^(?:(?:cholesky|eigh|eig|svd|solve|inv): )?(?=argument |pivot )")
+
+_NAMED = re.compile(r"^\w+: ")
+
+
+def of_function(name, arguments, message, argument=None):
+    """The message of a word as that of the function that a user called: it begins with its name, says what is wrong
+    with which argument, and then what the library says. `argument` is what the matrix is called there, if the word did
+    not know. A message that has the name of a function already is left as it is."""
+    first, *others = sorted(message.split("\n"), key=lambda line: _OF_A_WORD.match(line) is None)
+    word = _OF_A_WORD.match(first)
+    if word is not None:
+        first = first[word.end() :]
+    elif _NAMED.match(first):
+        return message
+
+    def put(found):
+        if found[1] in arguments:
+            return found[0]
+        return f"the matrix {found[1]}" if argument is None else f"argument {argument}"
+
+    first = re.sub(r"^argument (\w+)", put, first)
+    if argument is not None:
+        first = first.replace("no A⁻¹ B", f"no {argument}⁻¹ B")
+    return "\n".join([f"{name}: {first}", *others])

@@ -424,7 +424,9 @@ class NumpyWords(Words):
         diagonal = A.diagonal(0, -2, -1)
         if np.count_nonzero(diagonal) != diagonal.size:
             *index, i = np.argwhere(diagonal == 0)[0].tolist()
-            raise LinAlgError(f"{singular('A', index)} Its diagonal is zero at ({i}, {i}).")
+            error = LinAlgError(f"{singular('A', index)} Its diagonal is zero at ({i}, {i}).")
+            error.matrix = A  # by which the caller knows what it is called there
+            raise error
 
     def _in_one_call(self, A, B, upper, left, adjoint, unitriangular):
         """`solve_triangular` of one small system by one call of SciPy's."""

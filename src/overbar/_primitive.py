@@ -1,6 +1,6 @@
 """The one concept: a function of arrays with its forward and its reverse rule.
 
-May import NumPy, `overbar._namespace` and `overbar._signature`. A primitive is written once, in the words of
+May import NumPy, `overbar._namespace`, `_signature` and `_messages`. A primitive is written once, in the words of
 `overbar._words`:
 
     @primitive("(m?,n),(n,p?)->(m?,p?)")
@@ -32,6 +32,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from overbar._messages import of_function
 from overbar._namespace import NUMPY, front, known_front, namespace
 from overbar._signature import Fit, Signature, broadcasts
 
@@ -158,7 +159,7 @@ class Primitive:
         self.recorded = {}
 
     def __repr__(self):
-        return f"<primitive {self.name} {self.signature.text}>"
+        return f"<primitive {self.name} {self.dimensions}>"
 
     def __reduce__(self):
         if self.__module__ != "__main__" and "<locals>" not in self.__qualname__:
@@ -283,7 +284,11 @@ class Primitive:
             given = [
                 A for name, A in zip(self.arguments, arrays, strict=True) if A is not None or name not in self.absent
             ]
-        return front(*given).enter(self, arrays, options)
+        try:
+            library = front(*given)
+        except TypeError as error:
+            raise TypeError(f"{self.name}: {error}") from None
+        return library.enter(self, arrays, options)
 
     def bind(self, args, kwargs):
         """Split the arguments of a call into the arrays and a complete dictionary of options: `defaults` itself where
@@ -346,17 +351,36 @@ class Primitive:
             fit = self._fits[front.key(arrays)]
         except (KeyError, TypeError, AttributeError):
             arrays, fit = self._fit(front, arrays)
-        if fit.dropped is None:
-            outputs = front.of_unknown_rank(self, arrays, options)
-        elif fit.dropped:  # vectors instead of matrices: work with one row or column
-            outputs = self._with_vectors(front, arrays, options, fit)
-        else:
-            outputs = front.call(self, arrays, options)
-            if not fit.verified:
-                self._verify(front, outputs, arrays, fit)
+        try:
+            if fit.dropped is None:
+                outputs = front.of_unknown_rank(self, arrays, options)
+            elif fit.dropped:  # vectors instead of matrices: work with one row or column
+                outputs = self._with_vectors(front, arrays, options, fit)
+            else:
+                outputs = front.call(self, arrays, options)
+                if not fit.verified:
+                    self._verify(front, outputs, arrays, fit)
+        except front.failure as error:
+            if type(error) is not front.failure:  # of a shape or a dtype, which has a name
+                raise
+            raise self._named(front, error, arrays) from None
         if whole:
             return arrays, outputs, fit.dropped and self.signature.lacking(fit.dropped)
         return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
+
+    def _named(self, front, error, arrays):
+        """An error that a word of the library raised for the numbers in an array, with the name of the primitive. One
+        primitive may call another: the name is that of the outermost, which the user knows."""
+        message = getattr(error, "of_word", None) or getattr(error, "message", None) or str(error)
+        matrix, argument = getattr(error, "matrix", None), None
+        if matrix is not None:
+            shared = (i for i, A in enumerate(arrays) if np.may_share_memory(A, matrix))
+            argument = next(map(self.argument, shared), None)
+        named = front.LinAlgError(of_function(self.name, self.arguments, message, argument))
+        named.of_word, named.matrix = message, matrix
+        for note in getattr(error, "__notes__", ()):
+            named.add_note(note)
+        return named.with_traceback(error.__traceback__)
 
     def _valid(self, front, options):
         """The options of a call, each of the kind that its default is of."""
@@ -380,7 +404,12 @@ class Primitive:
         """The arrays of a call as arrays of the library, and their `Fit`."""
         if self.real:
             self._check_real(given)
-        arrays = self._with_absent(front, given) if self.absent else front.as_arrays(given)
+        try:
+            arrays = self._with_absent(front, given) if self.absent else front.as_arrays(given)
+        except TypeError as error:
+            if type(error) is not TypeError or str(error).startswith(f"{self.name}: "):
+                raise
+            raise TypeError(f"{self.name}: {error}") from None
         if self.integer:
             arrays = self._with_floats(front, arrays)
         try:
@@ -488,7 +517,7 @@ class Primitive:
         if None in shapes:
             return None
         try:
-            return self.signature.fit(shapes)
+            return self.signature.fit(shapes, self.dimensions)
         except ValueError as error:
             problem, remedy = error.args
             names = [f"{self.argument(i)} of shape {tuple(shape)}" for i, shape in enumerate(shapes)]
@@ -515,6 +544,11 @@ class Primitive:
                 f"{', '.join(str(tuple(shape)) for shape in shapes[: len(arrays)])}. Correct the signature or the "
                 "function: derivatives, batches and compilers go by the signature."
             )
+
+    @property
+    def dimensions(self):
+        """The signature as a caller sees it, without intermediates and residuals."""
+        return self.signature.shown(self.public)
 
     def argument(self, i):
         """The name of the i-th array."""

@@ -65,19 +65,28 @@ class Signature:
     def optional(self):
         return frozenset(re.findall(r"(\w+)\?", self.text))
 
-    def fit(self, shapes):
-        """Match shapes (with None for sizes that are not known yet) against the core dimensions.
+    def shown(self, outputs):
+        """The text with so many of the outputs: those that a caller sees."""
+        if self.whole or outputs == len(self.outputs):
+            return self.text
+        inputs, _, returned = self.text.partition("->")
+        return f"{inputs}->{','.join(re.findall(r'[(][^()]*[)]', returned)[:outputs])}"
+
+    def fit(self, shapes, text=None):
+        """Match shapes (with None for sizes that are not known yet) against the core dimensions, which messages show as
+        `text`.
 
         Returns the names of absent dimensions. Raises ValueError(problem, remedy); {i} in the problem stands for the
         i-th array.
         """
+        text = self.text if text is None else text
         dropped, sizes, batch, widest = set(), {}, (), 0
         for i, (shape, core) in enumerate(zip(shapes, self.inputs, strict=True)):
             if len(shape) < len(core):
                 missing = [dim for dim in core if dim in self.optional]
                 if len(shape) != len(core) - len(missing):
                     raise ValueError(
-                        f"{{{i}}} has too few dimensions for {self.text}",
+                        f"{{{i}}} has too few dimensions for {text}",
                         "Batch dimensions go in front of them.",
                     )
                 dropped.update(missing)
@@ -95,12 +104,12 @@ class Signature:
             for dim, size in known_sizes:  # only now: of a matrix that is not square, that is what there is to say
                 if dim.isdigit() and size != int(dim):
                     raise ValueError(
-                        f"{{{i}}} has {size} where {self.text} has {dim}", "A number in a signature is a fixed size."
+                        f"{{{i}}} has {size} where {text} has {dim}", "A number in a signature is a fixed size."
                     )
                 j, known = sizes.setdefault(dim, (i, size))
                 if known != size:
                     raise ValueError(
-                        f"{{{i}}} does not fit {{{j}}}: the dimension {dim} of {self.text} is {size} in one and "
+                        f"{{{i}}} does not fit {{{j}}}: the dimension {dim} of {text} is {size} in one and "
                         f"{known} in the other",
                         "Check the order of the arguments, and whether one of them wants a transpose.",
                     )

@@ -632,6 +632,23 @@ def test_a_fit_that_makes_no_sense(options, message):
         overbar.grad(lambda s: overbar.gp_fit(X, Y, gp.RBF(s), 0.1).kernel.lengthscale)(1.0)
 
 
+@pytest.mark.parametrize("how", ["tf.function", "torch.func", "torch.compile"])
+def test_a_fit_inside_a_graph_is_refused_by_name(how):
+    ops, array, _ = ops_of("tf" if how == "tf.function" else "torch")
+    y = array(Y)
+
+    def fitted(X):
+        return ops.gp_fit(X, y, gp.RBF(1.0), 0.1).value
+
+    transform = {
+        "tf.function": lambda: tf.function(fitted, autograph=False),
+        "torch.func": lambda: torch.func.grad(fitted),
+        "torch.compile": lambda: torch.compile(fitted, backend="eager"),
+    }[how]()
+    with pytest.raises(TypeError, match=rf"gp_fit: it is called inside .*{how}.*Call it outside"):
+        transform(array(X))
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 
@@ -745,6 +762,48 @@ def test_in_a_graph_coincident_points_without_noise_are_an_error_when_it_runs():
     assert np.isfinite(graph(tf.constant(twice), tf.constant(0.1, tf.float64)))
     with pytest.raises(tf.errors.InvalidArgumentError, match="K is not positive definite"):
         graph(tf.constant(twice), tf.constant(0.0, tf.float64))
+
+
+@pytest.mark.parametrize(
+    ("scale", "noise", "message", "other"),
+    [
+        (1.0, 0.0, "gaussian_logpdf: argument K is not positive definite", "rbf"),
+        (-1.0, 0.1, "rbf: argument lengthscale or variance is not positive", "noise"),
+        (1.0, -0.1, "rbf: argument noise is negative or NaN", "lengthscale"),
+    ],
+)
+def test_in_a_graph_each_mistake_has_its_own_message(scale, noise, message, other):
+    graph = tf.function(lambda scale, noise: tf_ops.gp_log_marginal_likelihood(twice, Y, gp.RBF(scale), noise))
+    twice = X.copy()
+    twice[5] = twice[2]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message) as raised:
+        graph(*(tf.constant(x, tf.float64) for x in (scale, noise)))
+    assert other not in str(raised.value).partition("[")[2].partition("]")[0]
+
+
+@pytest.mark.parametrize("name", ["torch", "tf"])
+def test_data_of_two_dtypes_are_refused_by_their_names(name):
+    ops, array, _ = ops_of(name)
+    narrow = array(X.astype(np.float32))
+    for call in (
+        lambda: ops.gp_log_marginal_likelihood(narrow, array(Y), gp.RBF(1.0), 0.1),
+        lambda: ops.gp_predict(narrow, array(Y), gp.RBF(1.0), 0.1, narrow),
+        lambda: ops.gp_fit(narrow, array(Y), gp.RBF(1.0), 0.1),
+    ):
+        with pytest.raises(TypeError, match=r"argument y has dtype .*float64, and X has .*float32.*Convert one"):
+            call()
+    with pytest.raises(TypeError, match=r"gp_predict: argument X_new has dtype .*float32, and X has .*float64"):
+        ops.gp_predict(array(X), array(Y), gp.RBF(1.0), 0.1, narrow)
+
+
+@pytest.mark.parametrize("nu", [2.0, "2.5", None])
+def test_an_option_of_a_kernel_is_looked_at_when_it_is_made(nu):
+    with pytest.raises(ValueError, match=r"Matern: nu is .*\. It must be 0\.5, 1\.5 or 2\.5"):
+        gp.Matern(1.0, nu=nu)
+    for degree in (0, -1, 2.5, True):
+        with pytest.raises(ValueError, match=r"Polynomial: degree is .*\. It must be a positive integer"):
+            gp.Polynomial(degree=degree)
+    assert gp.Polynomial(degree=np.int64(2))(X).shape == (N, N)
 
 
 def test_arrays_of_another_library():

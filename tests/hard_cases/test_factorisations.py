@@ -620,3 +620,13 @@ def test_signs_of_the_hessenberg_form_are_those_of_scipy(n, dtype):
         assert np.sign(below[0].real) == -np.sign(A[1, 0].real)
     elif n == 2:
         assert below[0] == A[1, 0] if dtype == np.float64 else np.sign(below[0].real) == -np.sign(A[1, 0].real)
+
+
+@pytest.mark.parametrize("solve", [overbar.ldl_solve, overbar.lu_solve])
+def test_pivots_that_are_no_integers(solve):
+    factors = np.array([[4.0, 1.0], [0.25, 3.0]])
+    same = solve(factors, np.array([1, 2]), np.ones(2))
+    np.testing.assert_array_equal(solve(factors, np.array([1.0, 2.0]), np.ones(2)), same)
+    for wrong in (2.3, np.nan, 1.5):
+        with pytest.raises(np.linalg.LinAlgError, match=rf"{solve.name}: pivot 1 is {wrong}, and must be an integer"):
+            solve(factors, np.array([1.0, wrong]), np.ones(2))

@@ -60,7 +60,7 @@ def in_torch(name, options, A, W, V):
     C = getattr(torch_ops, name)(A, **options)
     (G,) = torch.autograd.grad(C, A, W, create_graph=True)
     (H,) = torch.autograd.grad(G, A, V)
-    return [x.detach().numpy() for x in (C, G, H)]
+    return [x.detach().resolve_conj().numpy() for x in (C, G, H)]
 
 
 def in_tensorflow(name, options, A, W, V):
@@ -232,6 +232,73 @@ def test_eigenvalues_of_every_scale_in_one_matrix(front):
     root = np.sqrt(x)
     np.testing.assert_allclose(np.diag(C), root, rtol=1e-12)
     np.testing.assert_allclose(G, 1 / (root[:, None] + root), rtol=1e-12)
+
+
+WIDE = [1e-300, 1.0, 1e300]
+SHAPES = {
+    "diagonal": ([0, 1, 2], [[0, 0, 0], [0, 0, 0], [0, 0, 0]]),
+    "upper": ([0, 1, 2], [[0, 3, 0], [0, 0, 0], [0, 0, 0]]),
+    "lower": ([0, 1, 2], [[0, 0, 0], [3, 0, 0], [0, 0, 0]]),
+    "permuted": ([1, 2, 0], [[0, 0, 3], [0, 0, 0], [0, 0, 0]]),
+}
+OF_WIDE_RANGE = {
+    "sqrtm": (np.sqrt, {}),
+    "logm": (np.log, {}),
+    "fractional_matrix_power": (lambda x: x**-0.3, {"t": -0.3}),
+}
+
+
+@fronts
+@pytest.mark.parametrize("dtype", [float, complex])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", OF_WIDE_RANGE)
+def test_triangular_matrices_of_the_whole_range_of_numbers(front, name, shape, dtype):
+    """Their eigenvalues are entries, and have all digits, however small they are beside the largest."""
+    order, beside = SHAPES[shape]
+    x, (f, options) = np.array(WIDE)[order], OF_WIDE_RANGE[name]
+    C = value(front, name, options, np.diag(x).astype(dtype) + beside)
+    i, j = np.nonzero(beside)
+    truth = np.diag(f(x))
+    truth[i, j] = 3 * (f(x[i]) - f(x[j])) / (x[i] - x[j])
+    np.testing.assert_allclose(C, truth, rtol=1e-12, atol=0)
+
+
+@fronts
+def test_the_derivative_of_a_root_of_the_whole_range_of_numbers(front):
+    _, G, _ = RUN[front]("sqrtm", {}, np.diag(WIDE), *np.stack([np.ones((3, 3)), np.zeros((3, 3))]))
+    root = np.sqrt(WIDE)
+    np.testing.assert_allclose(G, 1 / (root[:, None] + root), rtol=1e-12)
+
+
+def test_a_block_beside_an_eigenvalue_of_another_size():
+    A = np.zeros((4, 4))
+    A[0, 0], A[3, 3], A[1:3, 1:3] = 1e-300, 1e10, 1e290 * np.array([[1.0, 2.0], [-3.0, 1.0]])
+    C = overbar.sqrtm(A)
+    np.testing.assert_allclose(C[[0, 3], [0, 3]], [1e-150, 1e5], rtol=1e-14)
+    np.testing.assert_allclose((C @ C)[1:3, 1:3], A[1:3, 1:3], rtol=1e-13)
+    T, Z = overbar.schur(A)
+    np.testing.assert_array_equal(np.sort(np.diag(T))[[0, 1]], [1e-300, 1e10])
+    np.testing.assert_allclose(Z @ T @ Z.T, A, rtol=1e-13, atol=1e-310)
+
+
+def test_beside_an_eigenvalue_that_is_negative_by_rounding_entries_stay():
+    np.testing.assert_allclose(overbar.sqrtm(np.diag([-1e-20, 1e-4, 1e18])), np.diag([0, 1e-2, 1e9]))
+    # one that rotations have brought about is rounding as well
+    A = np.zeros((4, 4))
+    A[:3, :3], A[3, 3] = np.ones((3, 3)), 1e-20
+    np.testing.assert_allclose(overbar.sqrtm(A)[3, 3], 1e-10)
+
+
+@pytest.mark.parametrize("t", [0.3, -0.7])
+def test_the_derivative_of_a_power_of_a_complex_matrix(t):
+    """The exponent, a number, comes to the rules as a complex one."""
+    A, (W, V) = np.array([[2.0, 0.5, 0.1], [0.3, 1.0, -0.2], [0.0, 0.4, 3.0]]), weights(3)
+    for front in RUN:
+        _, of_real, _ = RUN[front]("fractional_matrix_power", {"t": t}, A, W, V)
+        _, of_complex, _ = RUN[front]("fractional_matrix_power", {"t": t}, A + 0j, W + 0j, V + 0j)
+        np.testing.assert_allclose(of_complex, of_real, atol=1e-13)
+        W_dot = overbar.jvp(lambda A: overbar.fractional_matrix_power(A, t), (A + 0j,), (V + 0j,))[1]
+        np.testing.assert_allclose((W * W_dot).sum(), (of_real * V).sum())
 
 
 # -- the exponential and its kin ---------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ closed forms and 50 digits. May import `torch_ops` and `tf_ops`.
 """
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -183,9 +184,21 @@ def test_a_singular_matrix_has_a_hermitian_factor_but_its_unitary_one_has_no_der
     found = gradient(framework, lambda A: overbar.sum(overbar.polar(A)[1]), A)
     assert np.isfinite(found).all()
     W = RNG.standard_normal((3, 3))
-    found = gradient(framework, lambda A: inner(W, overbar.polar(A)[0]), A)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = gradient(framework, lambda A: inner(W, overbar.polar(A)[0]), A)
+    told = "polar: argument A is singular, to working precision. Its factor U has no derivative there"
+    # a transform of PyTorch's hides the numbers
+    assert [str(warning.message).startswith(told) for warning in caught] == [True] * (framework != "torch")
     assert np.isnan(found[0]).any()
     assert np.isfinite(found[1]).all()
+
+
+def test_polar_warns_in_pytorch_too():
+    x = torch.tensor(np.diag([2.0, 1.0, 0.0]), requires_grad=True)
+    with pytest.warns(RuntimeWarning, match=r"polar: argument A is singular.*U has no derivative"):
+        torch_ops.polar(x)[0].sum().backward()
+    assert x.grad.isnan().any()
 
 
 @FRAMEWORKS

@@ -232,7 +232,7 @@ BELOW = {
     "_docstrings": set(),
     "_routes": set(),
     "_documented": {"_docstrings"},
-    "_primitive": {"_namespace", "_signature", "_documented"},
+    "_primitive": {"_namespace", "_signature", "_documented", "_messages"},
     "_functions": {"_front", "_primitive"},
     "_jets": {"_namespace"},
     "kernels": {"_signature", "_messages", "_numpy_words", "_jets"},

@@ -120,7 +120,7 @@ def test_every_shared_op_knows_what_it_stands_for():
         builtin = getattr(tf_ops, name).builtin
         assert (builtin is None) == (name not in {shared for shared, _ in SHARED})
         if builtin is not None:
-            assert getattr(builtin, "__wrapped__", builtin) in (own(name), getattr(own(name), "__wrapped__", None))
+            assert inspect.unwrap(builtin) is inspect.unwrap(own(name))
 
 
 def test_a_call_is_passed_on_when_it_is_said():
@@ -323,3 +323,31 @@ def test_what_a_function_refers_to_may_be_a_constant(f, graph):
         tape.watch(A)
         z = tf.reduce_sum(f(A, c) ** 2)
     np.testing.assert_allclose(found, tape.gradient(z, A), rtol=1e-13)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, np.ndarray.tolist])
+def test_a_tridiagonal_system_of_arrays_beside_tensors(kind):
+    diagonals, rhs = np.array([[1.0, 1.0, 0.0], [2.0, 2.0, 2.0], [0.0, 1.0, 1.0]]), np.array([3.0, 4.0, 3.0])
+    for given in [
+        (kind(diagonals), tf.constant(rhs)),
+        (tf.constant(diagonals), kind(rhs)),
+        (kind(diagonals), kind(rhs)),
+        ([kind(d) for d in diagonals], tf.constant(rhs), "sequence"),
+    ]:
+        np.testing.assert_allclose(tf_ops.tridiagonal_solve(*given), np.ones(3), rtol=1e-6)
+    in_graph = tf.function(lambda d: tf_ops.tridiagonal_solve(d, kind(rhs)))
+    np.testing.assert_allclose(in_graph(tf.constant(diagonals)), np.ones(3))
+
+
+def test_a_tridiagonal_system_under_xla_says_what_it_needs():
+    diagonals = tf.constant([[1.0, 1.0, 0.0], [2.0, 2.0, 2.0], [0.0, 1.0, 1.0]])
+    for options in ({}, {"partial_pivoting": True}):
+        solve = tf.function(
+            lambda d, options=options: tf_ops.tridiagonal_solve(d, [[3.0], [4.0], [3.0]], **options), jit_compile=True
+        )
+        with pytest.raises(NotImplementedError, match=r"tridiagonal_solve: .*Pass partial_pivoting=False"):
+            solve(diagonals)
+    solve = tf.function(
+        lambda d: tf_ops.tridiagonal_solve(d, [[3.0], [4.0], [3.0]], partial_pivoting=False), jit_compile=True
+    )
+    np.testing.assert_allclose(solve(diagonals), np.ones((3, 1)), rtol=1e-6)

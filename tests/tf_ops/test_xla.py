@@ -299,6 +299,17 @@ def test_roots_of_hard_matrices(name):
             assert error(mine @ mine, A) < 1e-14 * max(1, np.abs(mine).max() ** 2 / np.abs(A).max()), kind
 
 
+@pytest.mark.parametrize("name", ROOTS)
+def test_roots_of_triangular_matrices_of_a_wide_range(name):
+    """Their eigenvalues are entries, which no rotation touches."""
+    upper = np.diag([1e-300, 1.0, 1e300]) + 3 * np.eye(3, k=1)
+    A = np.stack([np.diag(np.diag(upper)), upper, upper.T])
+    found, expected = under_xla(ROOTS[name], A), ROOTS[name](A)
+    np.testing.assert_allclose(np.diagonal(found, 0, 1, 2), np.diagonal(expected, 0, 1, 2), rtol=1e-12)
+    for one, other in zip(found, expected, strict=True):
+        assert error(one, other) < 1e-12
+
+
 def test_roots_that_are_none_are_nan():
     """Where the host raises, and of singular matrices, beside one that has a root."""
     A = np.stack([np.diag([1.0, 2.0, 3.0])] * 5)

@@ -42,6 +42,8 @@ class Fitting(NamedTuple):
     gradient: Callable[[Callable[..., Any], Any], Callable[..., Any]]
     #: what the library raises where a matrix is not positive definite
     error: type[Exception]
+    #: what hides the numbers in arrays from who calls `gp_fit`, as in "inside a tf.function", "" where they are there
+    hidden: Callable[..., str] = lambda *arrays: ""
 
 
 def _in_numpy(loss, like):
@@ -130,6 +132,8 @@ def gp_fit(
     ValueError
         A parameter is not positive and finite where it begins, or outside its bounds; `fixed` or `bounds` name what is
         no parameter.
+    TypeError
+        It is called inside a tf.function, torch.compile or a transform of torch.func.
     As `gp_log_marginal_likelihood`
         At the beginning. Later, where the covariance is not positive definite, the step is taken back, and counted
         among the `failures`.
@@ -161,6 +165,11 @@ def gp_fit(
     library = FITTING.get(known)
     if library is None:
         raise TypeError("gp_fit: got an array whose derivative is being traced. A fit has none: pass its numbers.")
+    if hidden := library.hidden(X, y, *leaves.values):
+        raise TypeError(
+            f"gp_fit: it is called inside {hidden}, where arrays have no numbers, and an optimiser needs them. Call it "
+            "outside; for a training loop of your own, gp_log_marginal_likelihood works there."
+        )
     for argument, A in (("X", X), ("y", y)):
         if not known.xp.is_floating(A) or known.xp.is_complex(A):
             raise known.DtypeError(

@@ -14,6 +14,8 @@ import numpy as np
 
 from overbar import rules
 from overbar._namespace import NUMPY, front, namespace
+from overbar.rules._dot_products import valid_degree
+from overbar.rules._matern import valid_order
 
 __all__ = [
     "RBF", "Constant", "Kernel", "Linear", "Matern", "Periodic", "Polynomial", "Product", "RationalQuadratic", "Sum",
@@ -206,6 +208,10 @@ class Matern(_Stationary):
 
     own, cross = rules.matern, rules.matern_cross
 
+    def __post_init__(self):
+        super().__post_init__()
+        valid_order("Matern", self.nu)
+
     def _given(self):
         return (self.lengthscale, self.variance), {"nu": self.nu}
 
@@ -356,6 +362,10 @@ class Polynomial(_Pair):
     degree: int = option(3)
 
     own, cross = rules.polynomial_covariance, rules.polynomial_covariance_cross
+
+    def __post_init__(self):
+        super().__post_init__()
+        valid_degree("Polynomial", self.degree)
 
     def _given(self):
         return (self.variance, self.offset), {"degree": self.degree}

@@ -43,6 +43,8 @@ def gp_log_marginal_likelihood(X: Any, y: Any, kernel: Any, noise: Any, *, mean:
         not positive, or the noise is negative.
     The library's error for shapes
         X has no rows, y another length than X, or the kernel gave no n by n array.
+    The library's error for dtypes
+        X or y is not floating point; in PyTorch and TensorFlow also where they have different dtypes.
 
     Notes
     -----
@@ -197,6 +199,11 @@ def _data(function, X, y, *new):
     X, y, *new = known.as_arrays([X, y, *new])
     for argument, A in zip(("X", "y", "X_new"), (X, y, *new), strict=False):
         _floating(function, known, argument, A)
+        if not known.promotes and A.dtype != X.dtype:
+            raise known.DtypeError(
+                f"{function}: argument {argument} has dtype {dtype_name(A.dtype)}, and X has {dtype_name(X.dtype)}. "
+                f"{known.name} does not promote the arguments of matrix functions. Convert one of them."
+            )
     shapes = [known_shape(A) for A in (X, *new)]
     for argument, shape in zip(("X", "X_new"), shapes, strict=False):
         if shape is not None and len(shape) < 2:

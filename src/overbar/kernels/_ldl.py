@@ -8,7 +8,7 @@ import scipy.linalg
 from scipy.linalg import blas
 
 from overbar.kernels._kernel import kernel
-from overbar.kernels._stacks import lapack, refuse_not_finite
+from overbar.kernels._stacks import lapack, refuse_not_finite, whole_pivots
 
 
 @kernel("(n,n)->(n,n),(n,n),(n)", "==i")
@@ -39,7 +39,7 @@ def ldl_order(pivots):
     the rows of LD are in that; and a 1 where a block of two begins.
 
     LAPACK exchanges rows of what is left of A, and not those of the columns that it has done."""
-    pivots = np.rint(pivots.real).astype(int)
+    pivots = whole_pivots(pivots)
     n = len(pivots)
     swaps, double = exchanges(pivots)
     perm, rows = order(n, swaps), np.arange(n)[:, None] + np.zeros((1, n), int)
@@ -60,7 +60,7 @@ def exchanges(pivots):
         i, j = (k + 1, -pivots[k] - 1) if two else (k, pivots[k] - 1)
         if not i <= j < n:
             raise np.linalg.LinAlgError(
-                f"pivot {k + 1} is {pivots[k]}, which belongs to no factorisation. Take those that ldl_factor returns."
+                f"pivot {k} is {pivots[k]}, which belongs to no factorisation. Take those that ldl_factor returns."
             )
         if i != j:
             found.append((i, j, k))
@@ -84,7 +84,7 @@ class _Factors:
 
     def __init__(self, LD, pivots, hermitian):
         n = len(LD)
-        self.swaps, double = exchanges(np.rint(pivots.real).astype(int))
+        self.swaps, double = exchanges(whole_pivots(pivots))
         self.pairs, self.hermitian = np.flatnonzero(double), hermitian
         self.perm = order(n, self.swaps)
         self.T = self.below(LD)

@@ -6,7 +6,7 @@ May import NumPy, and `kernel` and `stacks` of the kernels.
 import numpy as np
 
 from overbar.kernels._kernel import kernel
-from overbar.kernels._stacks import lapack
+from overbar.kernels._stacks import lapack, whole_pivots
 
 
 @kernel("(m,n)->(m,n),(m),(m)", "=ii")
@@ -32,13 +32,13 @@ def permutation(rows, pivots):
     """The rows that the pivots of `lu_factor` bring to the top: 0, 1, … m − 1 in another order. Of `rows` only the
     length is read."""
     p, m = np.arange(len(rows)), len(rows)
-    pivots = np.rint(np.real(pivots))
+    pivots = whole_pivots(pivots)
     possible = (pivots > np.arange(len(pivots))) & (pivots <= m)
     if not possible.all():
         i = int(possible.argmin())
         raise np.linalg.LinAlgError(
-            f"pivot {i} is {pivots[i]:g}, but must be between {i + 1} and {m}: pivots count from 1, as those of "
+            f"pivot {i} is {pivots[i]}, but must be between {i + 1} and {m}: pivots count from 1, as those of "
             "lu_factor do. (Add 1 to SciPy's.)"
         )
-    _exchange(p, pivots.astype(int) - 1)
+    _exchange(p, pivots - 1)
     return p

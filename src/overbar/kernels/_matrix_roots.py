@@ -13,13 +13,17 @@ import numpy as np
 
 from overbar._jets import Jet, by_squaring, exponential, longest_term, subsets
 from overbar._numpy_words import power_of_two
-from overbar.kernels._schur_forms import complex_forms, schur_forms
+from overbar.kernels._schur_forms import complex_forms, isolated, of_wide_range, schur_forms
 from overbar.kernels._stacks import lapack, mH, solve_upper
 from overbar.kernels._triangular_equations import SMALL, by_columns, triangular_sylvester
 
 # The degree of numerator and denominator of the Padé approximant of log(I + X), and the ‖X‖ up to which it is exact to
 # rounding (Higham 2008, Functions of Matrices, table 11.1).
 PADE, PADE_RADIUS = 7, 0.264
+
+
+# A power of 2, and one over it, that are far enough from the ends of the range of numbers.
+RANGE = 1000
 
 
 NODES = list(zip(*np.polynomial.legendre.leggauss(PADE), strict=True))
@@ -41,12 +45,13 @@ def by_schur(name, function, X, singular=""):
         )
     A = X.parts[0]
     wide = [None if E is None else E.astype(np.result_type(E, np.float64)) for E in X.parts]
-    scale = power_of_two(wide[0])  # at sizes beyond 1e±138 LAPACK's blocks lose digits
+    # at sizes beyond 1e±138 LAPACK's blocks lose digits
+    scale = np.where(of_wide_range(wide[0])[:, None, None], 1, power_of_two(wide[0]))
     T, Q, _ = schur_forms(wide[0] / scale)
     T = T * scale
     if A.dtype.kind == "c":
         return _turned(name, function, T, Q, wide, singular)
-    T = _without_negative_eigenvalues(name, T, np.finfo(A.dtype).eps)
+    T = _without_negative_eigenvalues(name, T, wide[0], np.finfo(A.dtype).eps)
     # those with complex eigenvalues, and the others, which stay real
     twofold = np.diagonal(T, -1, -2, -1).any(-1)
     found = None
@@ -76,9 +81,9 @@ def _turned(name, function, T, Q, parts, singular):
     return Jet([None if F is None else Q @ F @ mH(Q) for F in function(turned).parts])
 
 
-def _without_negative_eigenvalues(name, T, eps):
-    """Real Schur forms whose real eigenvalues are not negative: one that is zero to rounding, in the precision of the
-    matrix, becomes zero."""
+def _without_negative_eigenvalues(name, T, A, eps):
+    """Real Schur forms of A whose real eigenvalues are not negative: one that is zero to rounding, in the precision of
+    the matrix, becomes zero."""
     eigenvalues, pairs = np.diagonal(T, 0, -2, -1), np.diagonal(T, -1, -2, -1) != 0
     alone = np.ones(eigenvalues.shape, bool)  # in none of the 2 by 2 blocks, which hold complex ones
     alone[..., :-1] &= ~pairs
@@ -91,7 +96,11 @@ def _without_negative_eigenvalues(name, T, eps):
             f"{name}: argument A has the negative eigenvalue {eigenvalue:.6g}, so that its principal value is not "
             "real. Convert A to a complex dtype."
         )
-    # where one is negative by rounding, the small positive ones are rounding as well
+    # Where one is negative by rounding, the small positive ones are rounding as well, unless they are entries of A.
+    for matrix in np.flatnonzero(rounding.any(-1)):
+        inner, turned = isolated(A[matrix])[1], np.zeros(T.shape[-1], bool)
+        turned[inner] = True
+        small[matrix] &= turned | rounding[matrix]
     matrices, i = np.nonzero(small & rounding.any(-1, keepdims=True))
     if len(i):
         T = T.copy()
@@ -230,7 +239,10 @@ def to_the_power(X, t):
 
 
 def _power_of_triangular(X, t):
-    exponent = np.frexp(abs(np.diagonal(X.parts[0], 0, -2, -1)).max(-1))[1][:, None, None]
+    eigenvalues = abs(np.diagonal(X.parts[0], 0, -2, -1))
+    largest, smallest = np.frexp(eigenvalues.max(-1))[1], np.frexp(eigenvalues.min(-1))[1]
+    # as large as the eigenvalues, but not so that the smallest would leave the range of numbers
+    exponent = np.maximum(np.minimum(largest, smallest + RANGE), largest - RANGE)[:, None, None]
     X = X * np.ldexp(1.0, -exponent)
     total = exponential(logarithm(X) * t)
     _with_diagonal(total.parts[0], np.diagonal(X.parts[0], 0, -2, -1) ** t)

@@ -39,6 +39,18 @@ def mH(A):
     return A.conj().swapaxes(-1, -2)
 
 
+def whole_pivots(pivots):
+    """Pivots, which primitives have as floats, as integers. What is no integer is refused, but for the small steps of
+    somebody who takes differences: the function does not change with those."""
+    pivots = np.real(pivots)
+    whole = np.rint(pivots)
+    wrong = ~(abs(pivots - whole) < 0.1)
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise np.linalg.LinAlgError(f"pivot {i} is {pivots[i]:g}, and must be an integer: take those of the factors.")
+    return whole.astype(int)
+
+
 def refuse_not_finite(function, **arrays):
     """Refuse NaN and infinity, on which LAPACK's iterations need not end. (`Kernel` says which matrix of a batch.)"""
     for name, A in arrays.items():

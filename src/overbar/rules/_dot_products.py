@@ -3,6 +3,8 @@
 May import `overbar._namespace`, `overbar._primitive`, `rules.all_pairs`, `rules.covariances` and `rules.distances`.
 """
 
+import numbers
+
 from overbar._namespace import mT, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._all_pairs import of_pairs, sums_of_pairs
@@ -246,9 +248,14 @@ def _power(B, p):
         B = B * B
 
 
-def _covariance(name, inputs, variance, noise=None, offset=None, degree=1):
-    if degree < 1:
+def valid_degree(name, degree):
+    """Refuse a degree that is not one of a polynomial."""
+    if isinstance(degree, bool) or not isinstance(degree, numbers.Integral) or degree < 1:
         raise ValueError(f"{name}: degree is {degree!r}. It must be a positive integer.")
+
+
+def _covariance(name, inputs, variance, noise=None, offset=None, degree=1):
+    valid_degree(name, degree)
     (variance,) = valid(name, inputs, {"variance": variance}, offset=offset, noise=noise)
     numbers, diagonal = [] if offset is None else [offset[..., None, None]], None
 

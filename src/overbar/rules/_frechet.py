@@ -144,7 +144,8 @@ def _with_rules(p, f, order):
 
     @p.vjp
     def _(C_bar, C, A, *rest, **options):
-        xp, bar, directions, parameters = namespace(A), mH(C_bar), rest[:order], rest[order:]
+        xp, bar, directions = namespace(A), mH(C_bar), rest[:order]
+        parameters = [xp.real(x) for x in rest[order:]]  # a number beside complex A has come as a complex one
         by_parameter = slopes(A, directions, parameters)
         return (
             lambda: mH(along(A, (*directions, bar), parameters, **options)),
@@ -157,7 +158,8 @@ def _with_rules(p, f, order):
 
     @p.jvp
     def _(C, A, *rest, **options):
-        xp, directions, parameters = namespace(A), rest[:order], rest[order:]
+        xp, directions = namespace(A), rest[:order]
+        parameters = [xp.real(x) for x in rest[order:]]
         by_parameter = slopes(A, directions, parameters)
         return (
             lambda A_dot: along(A, (*directions, A_dot), parameters, **options),

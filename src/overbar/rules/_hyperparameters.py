@@ -56,15 +56,5 @@ def noise_of_rows(name, noise, of, B):
 
 def required(A, *checks):
     """The matrices A, once all checks are known to hold, each of which says where (booleans of the batch
-    dimensions), the message and the argument that it is about. One look finds out, as a device has to be waited
-    for. Which one failed is looked for afterwards; where that cannot be, in a graph, the message has them all."""
-    library, (fine, messages, arguments) = front(A), zip(*checks, strict=True)
-    if len(checks) == 1:
-        return library.require(A, fine[0], messages[0], arguments[0])
-    try:
-        return library.require(A, functools.reduce(operator.and_, fine), " Or ".join(messages), arguments[0])
-    except Exception as error:
-        if isinstance(error, type(library.LinAlgError(""))):
-            for check in checks:
-                library.require(A, *check)
-        raise
+    dimensions), the message and the argument that it is about."""
+    return front(A).require_all(A, checks)

@@ -204,7 +204,7 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0, singular_values=True):
 
     The residuals r = ‖R‖² move by 2 Re⟨R, Ḃ − Ȧ X⟩, as R is orthogonal to the range of A: B̄ gets 2 R r̄ and Ā
     −2 R r̄ Xᴴ. The singular values have the rules of `svdvals`, for which U and V are intermediates, and the rank is a
-    constant. Regularised least squares is the same for A on top of √l2_regularizer I, and B on top of zeros. A⁺ is a
+    constant. Regularised least squares is the same for A on top of √l2_regularizer I, and B on top of zeros. A⁺ is an
     intermediate, with the rules of `pinv`, which makes second derivatives right at any constant rank. (Where one A
     stands for a batch, there is no copy for each of the batch: the rules compute it again.)
 

@@ -10,7 +10,8 @@ from overbar.rules._distances import exact_squares
 from overbar.rules._stationary import rules_of_stationary, stationary
 
 
-def _order(name, nu):
+def valid_order(name, nu):
+    """Refuse a ν for which there is no closed form."""
     if not isinstance(nu, (int, float)) or nu not in (0.5, 1.5, 2.5):
         raise ValueError(f"{name}: nu is {nu!r}. It must be 0.5, 1.5 or 2.5; `rbf` is the limit of large ones.")
 
@@ -117,7 +118,7 @@ def matern(X, lengthscale, variance=None, noise=None, *, nu=2.5):
     (array([[ 0.265],
            [-0.265]]), 0.265)
     """
-    _order("matern", nu)
+    valid_order("matern", nu)
     return stationary("matern", lambda S: _matern(S, nu), [X], lengthscale, variance, noise)
 
 
@@ -170,7 +171,7 @@ def matern_cross(X, X2, lengthscale, variance=None, *, nu=2.5):
     >>> pullback(np.ones((1, 1)))[0].round(3)
     array([[0.288]])
     """
-    _order("matern_cross", nu)
+    valid_order("matern_cross", nu)
     return stationary("matern_cross", lambda S: _matern(S, nu), [X, X2], lengthscale, variance)
 
 

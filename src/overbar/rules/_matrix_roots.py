@@ -44,9 +44,12 @@ def sqrtm(A):
 
     Notes
     -----
-    With A = Q T Qᴴ, the root R of T is found column by column from R² = T. Forward, from C Ċ + Ċ C = Ȧ, a Sylvester
-    equation with a unique solution, as the eigenvalues of C and of −C do not meet. Turned round, ⟨C̄, Ċ⟩ with the
-    solution Z of the same equation with C̄ᴴ on its right side, tr(C̄ᴴ Ċ) = tr((C Z + Z C) Ċ) = tr(Z (C Ċ + Ċ C)):
+    With A = Q T Qᴴ, the root R of T is found column by column from R² = T. Eigenvalues that a permutation isolates, as
+    all of a triangular matrix, are entries of A, and none is lost beside others, however large.
+
+    Forward, from C Ċ + Ċ C = Ȧ, a Sylvester equation with a unique solution, as the eigenvalues of C and of −C do not
+    meet. Turned round, ⟨C̄, Ċ⟩ with the solution Z of the same equation with C̄ᴴ on its right side, tr(C̄ᴴ Ċ) = tr((C Z
+    + Z C) Ċ) = tr(Z (C Ċ + Ċ C)):
 
         Ċ:  C Ċ + Ċ C = Ȧ,    Ā = Zᴴ:  C Z + Z C = C̄ᴴ.
 

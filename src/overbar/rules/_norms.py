@@ -89,13 +89,18 @@ def _spread(xp, A, sums, c, ord):
     return share[..., None, :] if ord in (1, -1) else share[..., :, None]
 
 
+_SINGULAR = (
+    "matrix_norm: argument A is singular, to working precision. The nuclear norm has no second derivative there: NaN."
+)
+
+
 def _norm_second(xp, A, c, G, E, ord):
     if 0 in A.shape[-2:]:
         return E
     if ord == "fro":
         return _over(xp, E - G * _inner(xp, G, E), c[..., None, None])
     if ord == "nuc":
-        return polar_reverse(A, G, E)
+        return polar_reverse(A, G, E, message=_SINGULAR)
     if ord in (2, -2):
         U, S, Vh = svd(A, full_matrices=False)
         share = _share(xp, A, S, c[..., None])

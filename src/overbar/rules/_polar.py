@@ -105,8 +105,9 @@ def polar(A, *, side="right"):
     No singular vector shows: the rule and its derivatives of any order are right at equal singular values. (Source: the
     differential as for the square root in Giles (2008) and Higham, Functions of Matrices, chapter 8.)
 
-    U has no derivative where A is singular, has a singular value that is rounding: its bar then sends NaN to Ā. P has
-    one as long as the rank stays, and is handled.
+    U has no derivative where A is singular, has a singular value that is rounding: its bar then sends NaN to Ā, with a
+    RuntimeWarning (where numbers can be looked at: not on a GPU, in a graph or in torch.func). P has one as long as the
+    rank stays, and is handled.
 
     Cost: ten products for Ā, where the function is a singular value decomposition.
 
@@ -130,20 +131,26 @@ def polar(A, *, side="right"):
     return W @ Vh, P, S, front(A).if_else(m >= n, lambda: mH(Vh), lambda: W)
 
 
-def polar_reverse(A, U, U_bar, P_bar=None, side="right", basis=None):
+_SINGULAR = (
+    "polar: argument A is singular, to working precision. Its factor U has no derivative there, and the bar of A is "
+    "NaN; that of the factor P has one."
+)
+
+
+def polar_reverse(A, U, U_bar, P_bar=None, side="right", basis=None, message=_SINGULAR):
     """Ā from the bars of U and P. `basis` has the eigenvalues and eigenvectors of (AᴴA)^½, or of (AAᴴ)^½ where A is
-    wide, if they are known."""
+    wide, if they are known. The message is the warning where there is no derivative."""
     xp = namespace(A)
     m, n = xp.shape(A)[-2:]
     right, left = (P_bar, None) if side == "right" else (None, P_bar)
 
     def wide():
-        return mH(_tall_bar(xp, mH(A), mH(U), basis, None if U_bar is None else mH(U_bar), left, right))
+        return mH(_tall_bar(xp, mH(A), mH(U), basis, None if U_bar is None else mH(U_bar), left, right, message))
 
-    return front(A).if_else(m >= n, lambda: _tall_bar(xp, A, U, basis, U_bar, right, left), wide)
+    return front(A).if_else(m >= n, lambda: _tall_bar(xp, A, U, basis, U_bar, right, left, message), wide)
 
 
-def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar):
+def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar, message):
     """Ā from the bars of U, of (AᴴA)^½ and of (AAᴴ)^½, for m ≥ n. The latter is U (AᴴA)^½ Uᴴ."""
     P, C, outside = hermitian_part(mH(U) @ A), 0, 0
     if U_bar is not None:
@@ -158,7 +165,7 @@ def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar):
         C, outside = C + Q @ P - P @ Q, 2 * HU - U @ Q
     Omega_bar, singular = _anticommutator_solve(P, C, basis)
     if U_bar is not None:
-        outside = outside + _over(xp, _no_derivative(xp, U_bar, singular) - U @ X, P, singular)
+        outside = outside + _over(xp, _no_derivative(xp, U_bar, singular, message) - U @ X, P, singular)
     return U @ Omega_bar + outside
 
 
@@ -189,11 +196,14 @@ def _tall_dots(xp, A_dot, A, U, basis):
     return U_dot, P_dot, half + mH(half) + U @ P_dot @ mH(U)
 
 
-def _no_derivative(xp, dot, singular):
-    """NaN instead of all numbers but zero, where A is singular."""
+def _no_derivative(xp, dot, singular, message=None):
+    """NaN instead of all numbers but zero, where A is singular; with the message as a warning."""
+    lost = (singular > 0)[..., None, None] & xp.not_equal(dot, 0)
+    if message is not None:
+        front(dot).warn(lost, message)
     # NaN is added: as a factor it would come back in the derivative from where it is not.
     zero = xp.zeros_like(dot)
-    return dot + xp.where((singular > 0)[..., None, None] & xp.not_equal(dot, 0), zero + float("nan"), zero)
+    return dot + xp.where(lost, zero + float("nan"), zero)
 
 
 def _over(xp, E, P, singular):

@@ -1,0 +1,121 @@
+"""Whose message it is: every error begins with the name of the function that was called, in each library, and says
+which of its arguments is meant. May import the fronts and `overbar`.
+"""
+
+import re
+
+import numpy as np
+import pytest
+
+import overbar
+from tests.frameworks import tf, tf_ops, torch, torch_ops
+
+ARRAY = {"numpy": np.asarray, "torch": torch.tensor, "tensorflow": tf.constant}
+FAILURE = {
+    "numpy": np.linalg.LinAlgError,
+    "torch": torch.linalg.LinAlgError,
+    "tensorflow": tf.errors.InvalidArgumentError,
+}
+fronts = pytest.mark.parametrize("front", ARRAY)
+
+
+def with_nan(A):
+    A = np.array(A)
+    A.flat[:1] = np.nan
+    return A
+
+
+@fronts
+@pytest.mark.parametrize("spoiled", [with_nan, np.zeros_like, lambda A: -abs(np.asarray(A))])
+def test_an_error_for_numbers_begins_with_the_name(front, spoiled, first):
+    primitive = first.primitive
+    if primitive.variadic:
+        return
+    case, array = first.draw(), ARRAY[front]
+    for i, argument in enumerate(primitive.arguments):
+        arrays = [array(spoiled(A) if k == i else A) for k, A in enumerate(case.arrays)]
+        message = f"{primitive.name}: "
+        try:
+            with np.errstate(all="ignore"):
+                primitive(*arrays, **case.options)
+        except FAILURE[front] as error:
+            message = str(error)
+        assert message.startswith(f"{primitive.name}: "), argument
+        assert set(re.findall(r"^\w+: argument (\w+)", message)) <= set(primitive.arguments)
+
+
+CALLS = {
+    "polar: argument A is not finite": (overbar.polar, [[np.nan, 0.0], [0.0, 1.0]]),
+    "pinv: argument A is not finite": (overbar.pinv, [[np.nan, 0.0], [0.0, 1.0]]),
+    "lstsq: argument A is not finite": (overbar.lstsq, [[np.nan, 0.0], [0.0, 1.0]], [1.0, 1.0]),
+    "eigh_tridiagonal: the matrix A is not finite": (overbar.eigh_tridiagonal, [1.0, np.nan, 1.0], [1.0, 1.0]),
+    "gaussian_logpdf: argument K is not positive definite": (overbar.gaussian_logpdf, [1.0], [0.0], [[-1.0]]),
+    "cho_solve: argument L is singular, so that there is no L⁻¹ B.": (overbar.cho_solve, [[0.0]], [1.0]),
+    "gaussian_kl: argument other_L is singular": (overbar.gaussian_kl, [1.0], [[1.0]], [1.0], [[0.0]]),
+    "inv: argument A is singular": (overbar.inv, [[0.0]]),
+    "matrix_power: argument A is singular": (lambda A: overbar.matrix_power(A, n=-1), [[0.0]]),
+    "lu_solve: pivot 0 is 0": (overbar.lu_solve, [[1.0]], [0], [1.0]),
+}
+
+
+@pytest.mark.parametrize("words", CALLS)
+def test_the_argument_is_called_as_the_function_calls_it(words):
+    function, *arrays = CALLS[words]
+    with pytest.raises(np.linalg.LinAlgError) as raised:
+        function(*map(np.array, arrays))
+    assert str(raised.value).startswith(words)
+
+
+def test_what_the_library_says_comes_behind():
+    with pytest.raises(torch.linalg.LinAlgError) as raised:
+        torch_ops.inv_quad(torch.zeros(2, 2), torch.ones(2))
+    first, second = str(raised.value).split("\n")
+    assert first.startswith("inv_quad: argument A is not positive definite")
+    assert second.startswith("linalg.cholesky:")
+
+
+def test_the_second_of_a_batch_of_factors():
+    with pytest.raises(np.linalg.LinAlgError, match=r"^cho_solve: argument L \(matrix 1 of the batch\) is singular"):
+        overbar.cho_solve(np.array([[[1.0]], [[0.0]]]), np.ones((2, 1, 1)))
+
+
+def test_what_is_no_array_of_the_library():
+    with pytest.raises(TypeError, match=r"^cho_solve: got a ndarray instead of a tensor"):
+        torch_ops.cho_solve(torch.eye(2), np.ones(2))
+    with pytest.raises(TypeError, match=r"^solve: got a ndarray instead of a tensor"):
+        overbar.solve(torch.eye(2), np.ones(2))
+    with pytest.raises(TypeError, match=r"^solve: got arrays of "):
+        overbar.solve(torch.eye(2), tf.ones(2))
+    with pytest.raises(TypeError, match=r"^solve: got a builtins\.set, which is not an array"):
+        overbar.solve({1}, np.ones(2))
+
+
+def test_the_exceptions_stay_those_of_the_library():
+    """Those of shapes and dtypes, which are more than that of the library, too."""
+    with pytest.raises(np.linalg.LinAlgError) as raised:
+        overbar.polar(np.full((2, 2), np.nan))
+    assert type(raised.value) is np.linalg.LinAlgError
+    for call in (lambda: tf_ops.inv(tf.ones((2, 3))), lambda: tf_ops.inv(tf.ones((2, 2), tf.int32))):
+        with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+            call()
+        assert isinstance(raised.value, (ValueError, TypeError))
+
+
+def test_a_message_shows_the_outputs_of_the_caller_alone():
+    with pytest.raises(np.linalg.LinAlgError, match=r"few dimensions for \(m,n\)->\(m,n\),\(p,p\)\. Batch"):
+        overbar.polar(np.ones(3))
+    with pytest.raises(
+        np.linalg.LinAlgError, match=r"dimension m of \(m,n\),\(m,k\?\)->\(n,k\?\),\(k\?\),\(\),\(p\) is 4"
+    ):
+        overbar.lstsq(np.ones((3, 2)), np.ones((4, 2)))
+    with pytest.raises(np.linalg.LinAlgError, match=r"dimension n of \(n\),\(n\),\(n,n\)->\(\) is 4"):
+        overbar.gaussian_logpdf(np.ones(3), np.ones(4), np.eye(3))
+    assert repr(overbar.polar) == "<primitive polar (m,n)->(m,n),(p,p)>"
+
+
+@pytest.mark.parametrize("sizes", [(3, 4), (None, None)])
+def test_so_does_one_of_a_graph(sizes):
+    kind = tf.TensorSpec([sizes[0], 2], tf.float64), tf.TensorSpec([sizes[1], 2], tf.float64)
+    with pytest.raises((tf.errors.InvalidArgumentError, ValueError), match="dimension m of ") as raised:
+        tf.function(overbar.lstsq, kind)(tf.ones((3, 2), tf.float64), tf.ones((4, 2), tf.float64))
+    assert "(q,p)" not in str(raised.value)
