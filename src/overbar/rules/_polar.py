@@ -128,7 +128,9 @@ def polar(A, *, side="right"):
     W, S, Vh = xp.svd(A)
     m, n = xp.shape(A)[-2:]
     P = from_eigen(S, mH(Vh) if side == "right" else W)
-    return W @ Vh, P, S, front(A).if_else(m >= n, lambda: mH(Vh), lambda: W)
+    # PyTorch has vectors of an infinite matrix beside singular values that are NaN
+    U = (W + xp.cast(0 * S[..., None, :], W)) @ Vh
+    return U, P, S, front(A).if_else(m >= n, lambda: mH(Vh), lambda: W)
 
 
 _SINGULAR = (
