@@ -9,6 +9,7 @@ import scipy.linalg
 import overbar
 from overbar.kernels import _banded as banded
 from overbar.kernels import _banded_cholesky as banded_cholesky
+from overbar.kernels._eigen_tridiagonal import _Vectors
 from overbar.rules._banded_cholesky import cholesky_band_cotangent, cholesky_band_tangent
 from overbar.rules._hessenberg import hessenberg_rotation
 from overbar.rules._toeplitz import toeplitz_bar, toeplitz_product
@@ -515,6 +516,43 @@ def test_large_tridiagonal_matrices_have_the_decomposition_of_the_full_ones(dtyp
             bars = tape.gradient(found, x, [tf.constant(b) for b in found_bars])
         for a, b in zip((*found, *bars), (w, V, d_bar, e_bar), strict=True):
             assert abs(np.asarray(a) - b).max() <= 1e-9 * abs(b).max()
+
+
+@pytest.mark.parametrize("kind", ["random", "differences"])
+@doubles
+def test_rules_of_large_tridiagonal_matrices_make_no_full_ones(dtype, kind, monkeypatch):
+    """The differences, zero and one, have integers for eigenvalues, among them 0, so that a pivot of T − w may be 0."""
+    n, rules = 51, overbar.rules._eigen_tridiagonal
+    draw = Draw(0, dtype)
+    d, e = (
+        (draw.normal(n).real.astype(dtype), draw.normal(n - 1)) if kind == "random" else (np.zeros(n), np.ones(n - 1))
+    )
+    e = e.astype(dtype)
+    bars = draw.normal(n).real, draw.normal(n, n)
+    dots = draw.normal(n).real.astype(dtype), draw.normal(n - 1)
+
+    def derivatives():
+        _, pullback = overbar.vjp(overbar.eigh_tridiagonal, d, e)
+        outputs, tangents = overbar.jvp(overbar.eigh_tridiagonal, (d, e), dots)
+        return *pullback(bars), *pullback((None, bars[1])), *tangents, outputs[0]
+
+    monkeypatch.setattr(rules, "TRIDIAGONAL", n + 1)
+    expected = derivatives()
+    monkeypatch.undo()
+    for name in ("decomposed_bar", "decomposed_dots"):
+        monkeypatch.setattr(rules, name, None)
+    for found, wanted in zip(derivatives(), expected, strict=True):
+        assert found.dtype == wanted.dtype
+        assert abs(found - wanted).max() <= 1e-11 * abs(wanted).max() + 1e-12
+
+
+def test_the_pivot_that_is_zero_is_moved():
+    T, v = np.diag(np.ones(2), 1) + np.diag(np.ones(2), -1), np.array([1, 0, -1]) / 2**0.5
+    of = _Vectors(np.zeros(3), np.ones(2), -4 * np.finfo(float).eps * np.ones(1), v[None], 1.0)  # the shift gives w = 0
+    b = np.array([1.0, 2.0, 1.0])
+    x = of.solved(b[None])[0]
+    np.testing.assert_allclose(T @ x, b, atol=1e-14)
+    assert abs(v @ x) < 1e-15
 
 
 def test_a_large_tridiagonal_matrix_that_is_not_finite_is_refused():

@@ -32,7 +32,6 @@ REASONS = {
     "cholesky": "the function takes n³/3 flops in one call, the forward rule 5n³/6 in many of small blocks",
     "cholesky_banded": "the function is one call of compiled code, the rule goes from block to block in NumPy",
     "det": "the function takes 2n³/3 flops, the inverse of the rule 2n³ more",
-    "eigh_tridiagonal": "the function takes O(n²), its rules are products of full matrices",
     "diagonal": "the function is a view of n entries, the bar of A has n² to write",
     "gaussian_logpdf_cholesky": "the function solves with L for one column, the bar of L has n² entries to write",
     "kron": "the function writes each number once, the rule reads them and adds up",
