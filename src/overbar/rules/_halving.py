@@ -26,7 +26,7 @@ def by_size(halved, *arrays):
     into. Where the size is not known while a graph is built, the graph has the whole matrix at once, the depth 0, and
     a fixed one."""
     n, size = arrays[0].shape[-1], base(arrays[0])
-    if n is not None and n <= size:
+    if n is not None and n <= 4 * size // 3:  # a block of `size` rows and a few more would be worse than none
         return halved(*arrays, depth=0)
     library = front(arrays[0])
     if n is None:
