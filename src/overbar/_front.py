@@ -360,7 +360,7 @@ class NumpyFront(Front):
         return True
 
     def has_blas(self, *arrays):
-        return ONE_THREAD
+        return ONE_THREAD and self.may_compute(*arrays)
 
     def may_compute(self, *arrays):
         return True

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import overbar
+from overbar import _front
 from overbar.kernels import _cholesky_blocks as blocks
 from overbar.verify import Draw
 
@@ -62,6 +63,20 @@ def test_the_primitive_by_them(dtype, upper, monkeypatch):
     A_bar, L_dot = overbar.vjp(f, A)[1](turned(X))[0], turned(overbar.jvp(f, (A,), (H,))[1])
     for found, expected in ((A_bar, rules.reverse_symbolic(L, X)), (L_dot, rules.forward_symbolic(L, H))):
         assert abs(found - expected).max() <= 1e-13 * abs(expected).max()
+
+
+def test_second_derivatives_are_of_words(monkeypatch):
+    """Where somebody watches, a kernel would be a constant."""
+    monkeypatch.setattr(_front, "ONE_THREAD", True)
+    draw = Draw(0, "float64")
+    L, X, Y = factor(draw, 100, False), draw.normal(100, 100), draw.normal(100, 100)
+    A, H = L @ L.T, X + X.T
+    f = lambda A: overbar.sum(overbar.sin(overbar.cholesky(A)) * Y)  # noqa: E731
+    found = overbar.hvp(f, (A,), H)
+    step = 1e-5
+    grad = overbar.grad(f)
+    expected = (grad(A + step * H) - grad(A - step * H)) / (2 * step)
+    assert abs(found - expected).max() < 1e-7 * abs(expected).max()
 
 
 def test_what_is_above_the_diagonal_is_not_read():
