@@ -40,6 +40,7 @@ REASONS = {
     "linear_covariance": "the function is one thin product, the forward rule has a matrix for each of three tangents",
     "lu": "the function takes 2n³/3 flops in one call, the rule 5n³/3 in many of small blocks",
     "matrix_transpose": "function and rule are views, without any work",
+    "power": "the function is one call, which takes a microsecond for a small array, each rule ten for two bars",
     "quadratic": "the function reads the n² entries of A once, the bar of A has as many to write",
     "rational_quadratic": "the function goes by blocks in the cache, the forward rule has a matrix for each tangent",
     "rational_quadratic_cross": "as for rational_quadratic",
