@@ -10,6 +10,7 @@ import overbar
 from overbar.kernels import _banded as banded
 from overbar.kernels import _banded_cholesky as banded_cholesky
 from overbar.kernels._eigen_tridiagonal import _Vectors
+from overbar.rules import _banded as bands
 from overbar.rules._banded_cholesky import cholesky_band_cotangent, cholesky_band_tangent
 from overbar.rules._hessenberg import hessenberg_rotation
 from overbar.rules._toeplitz import toeplitz_bar, toeplitz_product
@@ -476,6 +477,70 @@ def test_numbers_of_diagonals_that_are_none(pair):
     """And one pair for each matrix, which SciPy does not take either."""
     with pytest.raises(ValueError, match="one pair: where theirs differ, give each band rows of zeros"):
         overbar.solve_banded(np.ones((2, 3, 3)), np.ones(3), l_and_u=pair)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 40])
+@pytest.mark.parametrize("lower, upper", [(3, 4), (8, 0), (0, 9), (20, 3)])
+@doubles
+def test_many_diagonals_of_a_small_matrix_are_taken_from_the_full_one(n, lower, upper, dtype, monkeypatch):
+    """One product of matrices, in place of a few calls for each diagonal: in the same places."""
+    draw = Draw(0, dtype)
+    P, Q, X = Draw(1, dtype, (2,)).normal(n, 3), draw.normal(n, 3), Draw(2, dtype, (2,)).normal(n, 3)
+    ab = draw.normal(lower + upper + 1, n)
+
+    def found():
+        return [
+            bands.band_of(P, Q, lower, upper),
+            *(bands.band_times(ab, X, lower, upper, adjoint=adjoint) for adjoint in (False, True)),
+        ]
+
+    taken = []
+    full, diagonals = bands._transposed_full, bands._diagonals_of
+    monkeypatch.setattr(bands, "_transposed_full", lambda *args: taken.append("full") or full(*args))
+    monkeypatch.setattr(bands, "_diagonals_of", lambda *args: taken.append("diagonals") or diagonals(*args))
+    by_products = found()
+    assert taken == ["diagonals", "full", "full"]
+    monkeypatch.setattr(bands, "_DIAGONALS", 100)
+    for a, b in zip(by_products, found(), strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-13)
+    assert len(taken) == 3
+
+
+@pytest.mark.parametrize("l_and_u", [(4, 4), (0, 8)])
+def test_second_derivatives_with_many_diagonals(l_and_u):
+    """In each framework by its own machinery, and by PyTorch's vmap."""
+    n, draw = 12, Draw(0, np.float64)
+    ab, b, c = draw.normal(9, n), draw.normal(n, 2), draw.normal(9, n)
+    ab[l_and_u[1]] += 9
+
+    def loss(ab):
+        return overbar.sum(overbar.solve_banded(ab, b, l_and_u=l_and_u) ** 2)
+
+    step = 1e-5
+    grad = overbar.grad(loss)
+    expected = (grad(ab + step * c) - grad(ab - step * c)) / (2 * step)
+    A, B, C = map(torch.tensor, (ab, b, c))
+    of_torch = lambda A: (torch_ops.solve_banded(l_and_u, A, B) ** 2).sum()  # noqa: E731
+    _, by_torch = torch.func.jvp(torch.func.grad(of_torch), (A,), (C,))
+    np.testing.assert_allclose(torch.func.grad(of_torch)(A), grad(ab), atol=1e-12)
+    np.testing.assert_allclose(torch.func.vmap(torch.func.grad(of_torch))(torch.stack([A, A]))[1], grad(ab), atol=1e-12)
+    A = A.requires_grad_()
+    (first_bar,) = torch.autograd.grad(of_torch(A), A, create_graph=True)
+    (twice,) = torch.autograd.grad((first_bar * C).sum(), A)
+
+    @tf.function
+    def of_tf(A):
+        with tf.GradientTape() as outer:
+            outer.watch(A)
+            with tf.GradientTape() as tape:
+                tape.watch(A)
+                value = tf.reduce_sum(tf_ops.solve_banded(l_and_u, A, tf.constant(b)) ** 2)
+            inner = tf.reduce_sum(tape.gradient(value, A) * c)
+        return outer.gradient(inner, A)
+
+    for found in (overbar.hvp(loss, (ab,), c), by_torch.detach(), twice, of_tf(tf.constant(ab)).numpy()):
+        np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
 # -- eigenvalues of tridiagonal matrices -------------------------------------------------------------------------------

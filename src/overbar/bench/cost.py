@@ -44,7 +44,6 @@ REASONS = {
     "quadratic": "the function reads the n² entries of A once, the bar of A has as many to write",
     "rational_quadratic": "the function goes by blocks in the cache, the forward rule has a matrix for each tangent",
     "rational_quadratic_cross": "as for rational_quadratic",
-    "solve_banded": "the function is two calls of compiled code, the rule goes from diagonal to diagonal",
     "trace": "the function reads n entries of A, the bar of A has n² to write",
 }
 
