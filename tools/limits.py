@@ -50,7 +50,11 @@ def ratios(row: Row, found: Comparison) -> tuple[float, float]:
 def report(row: Row, found: Comparison) -> list[str]:
     """Lines about a row: target, measured, limit, then each of the things with its time."""
     now, limit = ratios(row, found)
-    where = "reached" if now >= row.target else "beyond the limit" if row.target > limit else "within the limit"
+    where = "beyond the limit" if row.target > limit else "within the limit"
+    if now >= row.target:
+        where = "reached"
+    elif now > limit:
+        where = "ours takes less than the parts, which bound nothing"
     lines = [f"{row.name}: target {row.target:g}, measured {now:.2f}, limit {limit:.2f} ({where})"]
     whole = found["ours"].median
     for name, timing in found.timings.items():
@@ -139,14 +143,12 @@ def _batch_in_tensorflow(n):
     ours, other = small.tensorflow_sides(A, L_bar)
     A, L_bar = tf.constant(A), tf.constant(L_bar)
     factor, product = tf.function(tf.linalg.cholesky), tf.function(lambda L, X: tf.matmul(L, X, adjoint_a=True))
-    solve = tf.function(lambda L, X: tf.linalg.triangular_solve(L, X, adjoint=True))
     mean = tf.function(lambda X: (X + tf.linalg.matrix_transpose(X)) / 2)
     return {
         "ours": ours,
         "other": other,
         "TensorFlow's factor": lambda: factor(A).numpy(),
         "its product of L and the bar": lambda: product(A, L_bar).numpy(),
-        "its two triangular solutions": lambda: (solve(A, L_bar).numpy(), solve(A, L_bar).numpy()),
         "the Hermitian part": lambda: mean(L_bar).numpy(),
     }
 

@@ -24,6 +24,9 @@ def test_the_limit_is_what_the_parts_alone_would_reach():
     ]
     assert "(beyond the limit)" in limits.report(limits.Row("a row", 4.5, dict, "torch"), found)[0]
     assert "(reached)" in limits.report(limits.Row("a row", 2.5, dict, "torch"), found)[0]
+    assert (
+        "which bound nothing" in limits.report(limits.Row("a row", 4.0, dict, "torch"), timed(ours=2, other=6, a=3))[0]
+    )
     assert limits.ratios(limits.Row("a rate", 1, dict, "torch", work=1 / 3), found) == (1.0, pytest.approx(4 / 3))
 
 

@@ -60,12 +60,12 @@ def _row(ab, r):
 _DIAGONALS, _ENTRIES = 8, 2**16
 
 
-def _are_few(ab_or_P, Q, count):
+def _are_few(P, Q, count):
     """Whether a matrix with so many diagonals is quicker made full; not where sizes are not known yet."""
-    xp, n = namespace(ab_or_P, Q), Q.shape[-2]
+    xp, n = namespace(P, Q), Q.shape[-2]
     if count < _DIAGONALS or type(n) is not int or n == 0 or n * (n + count) > _ENTRIES:
         return False
-    return None not in (xp.static_shape(ab_or_P), xp.static_shape(Q))
+    return None not in (xp.static_shape(P), xp.static_shape(Q))
 
 
 def _diagonals_of(M, count):
