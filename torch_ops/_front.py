@@ -21,7 +21,7 @@ from torch_ops._blocks import as_one_op
 from torch_ops._function import adopt, record
 from torch_ops._graphs import in_graph, key_of
 from torch_ops._internals import is_any_autocast_enabled, level_of, set_forward_mode, unpack_dual
-from torch_ops._numpy import compacted
+from torch_ops._numpy import are_for_numpy, compacted
 from torch_ops._threads import alone, is_busy
 from torch_ops._watching import are_plain, transformed, watched
 from torch_ops._words import TorchWords, failure_of, first_failure, room
@@ -195,6 +195,9 @@ class TorchFront(Front):
 
     def threads(self):
         return 1 if is_busy() else torch.get_num_threads()
+
+    def has_blas(self, *arrays):
+        return are_for_numpy(arrays)
 
     def may_compute(self, *arrays):
         if watched(arrays) or not are_plain(arrays) or torch.jit.is_tracing():  # which would keep what came out

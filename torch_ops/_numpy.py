@@ -19,10 +19,15 @@ DTYPES = {torch.float32: "f", torch.float64: "d", torch.complex64: "F", torch.co
 QUICKER = {"gaussian_logpdf", "matern", "rational_quadratic", "rbf"}
 
 
+def one_thread():
+    """Whether neither torch nor SciPy's BLAS starts threads, for which the other would wait."""
+    return ONE_THREAD and torch.get_num_threads() == 1
+
+
 def are_for_numpy(tensors):
     """Whether NumPy and SciPy may compute with these tensors: nobody watches, and no threads wait, of SciPy's BLAS for
     torch's or the other way round."""
-    if not ONE_THREAD or torch.get_num_threads() != 1:
+    if not one_thread():
         return False
     for A in tensors:
         if A.device.type != "cpu" or A.dtype not in DTYPES:

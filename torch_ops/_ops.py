@@ -26,6 +26,7 @@ from torch_ops import _originals as originals
 from torch_ops._front import TORCH
 from torch_ops._internals import det_with_factors, forward_mode, is_any_autocast_enabled
 from torch_ops._norms import vector_norm
+from torch_ops._numpy import one_thread
 from torch_ops._signs import can_turn, turn
 from torch_ops._watching import are_plain
 from torch_ops._words import failure_of, quicker_factor
@@ -519,6 +520,13 @@ def _are_quicker_here(A):
     return A.ndim > 2 and are_quicker_otherwise(A.detach())  # in a rule that nobody watches, most probably
 
 
+def _kernel_is_quicker(A):
+    """Whether our derivative of the Cholesky factor, a kernel on one thread, takes less time than PyTorch's."""
+    if A.size(-1) <= 112 or A.ndim > 2 or torch.compiler.is_compiling():
+        return False
+    return A.is_cpu and are_plain((A,)) and one_thread()
+
+
 def _few_reflections(A, tau, **_):
     # PyTorch's derivative takes one reflection after the other, but of all matrices of a batch
     return tau.size(-1) <= (4 if A.ndim == 2 else 8) and A.dtype in FULL and A.shape[:-2] == tau.shape[:-1]
@@ -538,7 +546,9 @@ cholesky = wrap(
     'cholesky(A: Tensor, *, upper: bool = False, on_error: str = "raise") -> Tensor',
     builtin=torch.linalg.cholesky,
     # complex ones never: of a Hermitian matrix PyTorch returns a gradient that is not Hermitian
-    use_builtin_when=lambda A, **_: small(A, 192, REAL) and not (A.ndim > 2 and _are_quicker_here(A)),
+    use_builtin_when=lambda A, **_: (
+        small(A, 192, REAL) and not (_are_quicker_here(A) if A.ndim > 2 else _kernel_is_quicker(A))
+    ),
     unwatched=lambda A, **_: quicker_factor(A) is None,
     own=("on_error",),
 )

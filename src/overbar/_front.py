@@ -21,7 +21,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from overbar._messages import definiteness, placed
-from overbar._numpy_words import NumpyWords
+from overbar._numpy_words import ONE_THREAD, NumpyWords
 from overbar._signature import broadcasts
 from overbar._words import Words
 
@@ -301,6 +301,11 @@ class Front:
         stay in the cache and are not new memory each time."""
         return count
 
+    def has_blas(self, *arrays: Any) -> bool:
+        """Whether a kernel may compute with these arrays by SciPy's BLAS, as `may_compute` has it, and nothing waits
+        for threads meanwhile: SciPy's are not the library's own, and the two take turns badly."""
+        return False
+
     def may_compute(self, *arrays: Any) -> bool:
         """Whether a kernel, which has no derivative, may do here what words do that have one: the numbers are there, on
         the host, and nobody watches."""
@@ -375,6 +380,9 @@ class NumpyFront(Front):
 
     def at_once(self, A, n, count):
         return 2**17 // n**2
+
+    def has_blas(self, *arrays):
+        return ONE_THREAD and self.may_compute(*arrays)
 
     def may_compute(self, *arrays):
         return True

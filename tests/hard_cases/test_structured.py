@@ -9,6 +9,8 @@ import scipy.linalg
 import overbar
 from overbar.kernels import _banded as banded
 from overbar.kernels import _banded_cholesky as banded_cholesky
+from overbar.kernels._eigen_tridiagonal import _Vectors
+from overbar.rules import _banded as bands
 from overbar.rules._banded_cholesky import cholesky_band_cotangent, cholesky_band_tangent
 from overbar.rules._hessenberg import hessenberg_rotation
 from overbar.rules._toeplitz import toeplitz_bar, toeplitz_product
@@ -477,6 +479,70 @@ def test_numbers_of_diagonals_that_are_none(pair):
         overbar.solve_banded(np.ones((2, 3, 3)), np.ones(3), l_and_u=pair)
 
 
+@pytest.mark.parametrize("n", [1, 2, 5, 40])
+@pytest.mark.parametrize("lower, upper", [(3, 4), (8, 0), (0, 9), (20, 3)])
+@doubles
+def test_many_diagonals_of_a_small_matrix_are_taken_from_the_full_one(n, lower, upper, dtype, monkeypatch):
+    """One product of matrices, in place of a few calls for each diagonal: in the same places."""
+    draw = Draw(0, dtype)
+    P, Q, X = Draw(1, dtype, (2,)).normal(n, 3), draw.normal(n, 3), Draw(2, dtype, (2,)).normal(n, 3)
+    ab = draw.normal(lower + upper + 1, n)
+
+    def found():
+        return [
+            bands.band_of(P, Q, lower, upper),
+            *(bands.band_times(ab, X, lower, upper, adjoint=adjoint) for adjoint in (False, True)),
+        ]
+
+    taken = []
+    full, diagonals = bands._transposed_full, bands._diagonals_of
+    monkeypatch.setattr(bands, "_transposed_full", lambda *args: taken.append("full") or full(*args))
+    monkeypatch.setattr(bands, "_diagonals_of", lambda *args: taken.append("diagonals") or diagonals(*args))
+    by_products = found()
+    assert taken == ["diagonals", "full", "full"]
+    monkeypatch.setattr(bands, "_DIAGONALS", 100)
+    for a, b in zip(by_products, found(), strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-13)
+    assert len(taken) == 3
+
+
+@pytest.mark.parametrize("l_and_u", [(4, 4), (0, 8)])
+def test_second_derivatives_with_many_diagonals(l_and_u):
+    """In each framework by its own machinery, and by PyTorch's vmap."""
+    n, draw = 12, Draw(0, np.float64)
+    ab, b, c = draw.normal(9, n), draw.normal(n, 2), draw.normal(9, n)
+    ab[l_and_u[1]] += 9
+
+    def loss(ab):
+        return overbar.sum(overbar.solve_banded(ab, b, l_and_u=l_and_u) ** 2)
+
+    step = 1e-5
+    grad = overbar.grad(loss)
+    expected = (grad(ab + step * c) - grad(ab - step * c)) / (2 * step)
+    A, B, C = map(torch.tensor, (ab, b, c))
+    of_torch = lambda A: (torch_ops.solve_banded(l_and_u, A, B) ** 2).sum()  # noqa: E731
+    _, by_torch = torch.func.jvp(torch.func.grad(of_torch), (A,), (C,))
+    np.testing.assert_allclose(torch.func.grad(of_torch)(A), grad(ab), atol=1e-12)
+    np.testing.assert_allclose(torch.func.vmap(torch.func.grad(of_torch))(torch.stack([A, A]))[1], grad(ab), atol=1e-12)
+    A = A.requires_grad_()
+    (first_bar,) = torch.autograd.grad(of_torch(A), A, create_graph=True)
+    (twice,) = torch.autograd.grad((first_bar * C).sum(), A)
+
+    @tf.function
+    def of_tf(A):
+        with tf.GradientTape() as outer:
+            outer.watch(A)
+            with tf.GradientTape() as tape:
+                tape.watch(A)
+                value = tf.reduce_sum(tf_ops.solve_banded(l_and_u, A, tf.constant(b)) ** 2)
+            inner = tf.reduce_sum(tape.gradient(value, A) * c)
+        return outer.gradient(inner, A)
+
+    for found in (overbar.hvp(loss, (ab,), c), by_torch.detach(), twice, of_tf(tf.constant(ab)).numpy()):
+        np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
 # -- eigenvalues of tridiagonal matrices -------------------------------------------------------------------------------
 
 
@@ -515,6 +581,43 @@ def test_large_tridiagonal_matrices_have_the_decomposition_of_the_full_ones(dtyp
             bars = tape.gradient(found, x, [tf.constant(b) for b in found_bars])
         for a, b in zip((*found, *bars), (w, V, d_bar, e_bar), strict=True):
             assert abs(np.asarray(a) - b).max() <= 1e-9 * abs(b).max()
+
+
+@pytest.mark.parametrize("kind", ["random", "differences"])
+@doubles
+def test_rules_of_large_tridiagonal_matrices_make_no_full_ones(dtype, kind, monkeypatch):
+    """The differences, zero and one, have integers for eigenvalues, among them 0, so that a pivot of T − w may be 0."""
+    n, rules = 51, overbar.rules._eigen_tridiagonal
+    draw = Draw(0, dtype)
+    d, e = (
+        (draw.normal(n).real.astype(dtype), draw.normal(n - 1)) if kind == "random" else (np.zeros(n), np.ones(n - 1))
+    )
+    e = e.astype(dtype)
+    bars = draw.normal(n).real, draw.normal(n, n)
+    dots = draw.normal(n).real.astype(dtype), draw.normal(n - 1)
+
+    def derivatives():
+        _, pullback = overbar.vjp(overbar.eigh_tridiagonal, d, e)
+        outputs, tangents = overbar.jvp(overbar.eigh_tridiagonal, (d, e), dots)
+        return *pullback(bars), *pullback((None, bars[1])), *tangents, outputs[0]
+
+    monkeypatch.setattr(rules, "TRIDIAGONAL", n + 1)
+    expected = derivatives()
+    monkeypatch.undo()
+    for name in ("decomposed_bar", "decomposed_dots"):
+        monkeypatch.setattr(rules, name, None)
+    for found, wanted in zip(derivatives(), expected, strict=True):
+        assert found.dtype == wanted.dtype
+        assert abs(found - wanted).max() <= 1e-11 * abs(wanted).max() + 1e-12
+
+
+def test_the_pivot_that_is_zero_is_moved():
+    T, v = np.diag(np.ones(2), 1) + np.diag(np.ones(2), -1), np.array([1, 0, -1]) / 2**0.5
+    of = _Vectors(np.zeros(3), np.ones(2), -4 * np.finfo(float).eps * np.ones(1), v[None], 1.0)  # the shift gives w = 0
+    b = np.array([1.0, 2.0, 1.0])
+    x = of.solved(b[None])[0]
+    np.testing.assert_allclose(T @ x, b, atol=1e-14)
+    assert abs(v @ x) < 1e-15
 
 
 def test_a_large_tridiagonal_matrix_that_is_not_finite_is_refused():

@@ -18,6 +18,12 @@ rule = importlib.import_module("overbar.rules._cholesky")
 SIZES = [halving.BASE - 1, halving.BASE, halving.BASE + 1, 2 * halving.BASE, 2 * halving.BASE + 3, 500]
 
 
+@pytest.fixture(autouse=True)
+def by_words(monkeypatch):
+    """In place of the kernels, which `tests/kernels` has: they are taken where BLAS starts no threads."""
+    monkeypatch.setattr(rule, "_for_blas", lambda *arrays: False)
+
+
 def draw(n, dtype, batch=()):
     rng = np.random.default_rng(n)
 

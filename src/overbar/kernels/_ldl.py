@@ -3,6 +3,8 @@
 May import NumPy, SciPy, and `kernel` and `stacks` of the kernels.
 """
 
+import functools
+
 import numpy as np
 import scipy.linalg
 from scipy.linalg import blas
@@ -76,6 +78,24 @@ def order(n, swaps):
     return np.array(perm, int)
 
 
+#: The size up to which a product with the whole of D⁻¹ takes less time than one with its blocks, and masks are kept.
+_FULL = 64
+
+
+@functools.lru_cache(8)
+def _not_below(n):
+    return ~np.tri(n, k=-1, dtype=bool)
+
+
+def _strict_triangle(X):
+    """A copy of the triangle of X below the diagonal."""
+    if len(X) > _FULL:
+        return np.tril(X, -1)
+    X = X.copy()
+    np.copyto(X, 0, where=_not_below(len(X)))
+    return X
+
+
 class _Factors:
     """T, D and the order of the rows of `ldl_factor`, A[perm][:, perm] = T D T′, and what its rules do with them.
 
@@ -95,10 +115,13 @@ class _Factors:
     def prime(self, X):
         return X.conj().T if self.hermitian else X.T
 
+    def strictly_below(self, X):
+        """A copy of what X has below its diagonal and the blocks of D."""
+        return self.without_pairs(_strict_triangle(X))
+
     def below(self, LD):
         """What an array like LD holds of T, by rows as T has them."""
-        L = np.tril(LD, -1)
-        L[self.pairs + 1, self.pairs] = 0
+        L = self.strictly_below(LD)
         for i, j, k in self.swaps:
             row = L[i, :k].copy()
             L[i, :k] = L[j, :k]
@@ -107,7 +130,7 @@ class _Factors:
 
     def packed(self, T, F):
         """An array like LD from one like T, and the blocks of F."""
-        L = np.tril(T, -1)
+        L = _strict_triangle(T)
         for i, j, k in reversed(self.swaps):
             row = L[i, :k].copy()
             L[i, :k] = L[j, :k]
@@ -141,14 +164,21 @@ class _Factors:
     def over_D(self, X, conj=False):
         """below(X) D⁻¹, or with the conjugate of D⁻¹."""
         diagonal, low, high = (x.conj() if conj else x for x in self.over)
-        X, i = np.tril(X, -1), self.pairs
-        X[i + 1, i] = 0
-        first, second = X[:, i], X[:, i + 1]
+        X, i, n = self.strictly_below(X), self.pairs, len(X)
         with np.errstate(invalid="ignore"):  # zero times an infinite entry of the inverse of a singular D
+            if n <= _FULL:
+                inverse = np.zeros((n, n), X.dtype)
+                inverse.flat[:: n + 1] = diagonal
+                inverse[i + 1, i], inverse[i, i + 1] = low, high
+                return self.without_pairs(X @ inverse)
+            first, second = X[:, i], X[:, i + 1]
             X *= diagonal
             X[:, i] += second * low
             X[:, i + 1] += first * high
-        X[i + 1, i] = 0
+        return self.without_pairs(X)
+
+    def without_pairs(self, X):
+        X[self.pairs + 1, self.pairs] = 0
         return X
 
 

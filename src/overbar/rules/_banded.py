@@ -56,13 +56,48 @@ def _row(ab, r):
     return ab[..., r, :, None]
 
 
+#: From so many diagonals on, and up to so many entries, a full matrix takes less time than the diagonals one by one.
+_DIAGONALS, _ENTRIES = 8, 2**16
+
+
+def _are_few(P, Q, count):
+    """Whether a matrix with so many diagonals is quicker made full; not where sizes are not known yet."""
+    xp, n = namespace(P, Q), Q.shape[-2]
+    if count < _DIAGONALS or type(n) is not int or n == 0 or n * (n + count) > _ENTRIES:
+        return False
+    return None not in (xp.static_shape(P), xp.static_shape(Q))
+
+
+def _diagonals_of(M, count):
+    """The entries M[j, j + r] of a matrix of n by n + count − 1, for r < count, as rows r. In memory they are n + count
+    apart: with a place more in each row they are columns."""
+    xp = namespace(M)
+    *batch, n, N = xp.static_shape(M)
+    flat = xp.reshape(M, (*batch, n * N))
+    flat = xp.concat([flat, xp.zeros_like(flat[..., :n])], axis=-1)
+    return xp.mT(xp.reshape(flat, (*batch, n, N + 1))[..., :count])
+
+
+def _transposed_full(ab, lower, upper):
+    """Aᵀ, from the band of A: the way back."""
+    xp = namespace(ab)
+    *batch, count, n = xp.static_shape(ab)
+    zeros = xp.zeros_like(xp.diagonal_embed(ab[..., 0, :], n, n))
+    rows = xp.reshape(xp.concat([xp.mT(ab), zeros], axis=-1), (*batch, n * (n + count)))
+    rows = xp.reshape(rows[..., : n * (n + count - 1)], (*batch, n, n + count - 1))
+    return rows[..., upper : upper + n]
+
+
 def band_of(P, Q, lower, upper):
     """The band of P Qᴴ, stored: Σₖ P[j + r − u, k] conj(Q[j, k])."""
     xp = namespace(P)
     n, Q = xp.shape(Q)[-2], xp.conj(Q)
     if lower == upper == 0:
         return xp.sum(P * Q, axis=-1)[..., None, :]
+    few = _are_few(P, Q, lower + upper + 1)
     P = padded(P, upper, lower)
+    if few:
+        return _diagonals_of(Q @ xp.mT(P), lower + upper + 1)
     rows = [xp.sum(P[..., r : r + n, :] * Q, axis=-1)[..., None, :] for r in range(lower + upper + 1)]
     return xp.concat(rows, axis=-2)
 
@@ -74,6 +109,9 @@ def band_times(ab, X, lower, upper, adjoint=False):
     rows = range(lower + upper + 1)
     if lower == upper == 0:
         return (xp.conj(_row(ab, 0)) if adjoint else _row(ab, 0)) * X
+    if _are_few(ab, X, lower + upper + 1):
+        A = _transposed_full(ab, lower, upper)
+        return (xp.conj(A) if adjoint else xp.mT(A)) @ X
     if adjoint:
         X = padded(X, upper, lower)
         return total_of(xp.conj(_row(ab, r)) * X[..., r : r + n, :] for r in rows)

@@ -25,10 +25,10 @@ def by_size(halved, *arrays):
     """``halved(*arrays)``, which for large matrices is a step of its own (`Front.as_one`), with memory `out` to write
     into. Where the size is not known while a graph is built, the graph has the whole matrix at once, the depth 0, and
     a fixed one."""
-    n, size = arrays[0].shape[-1], base(arrays[0])
-    if n is not None and n <= size:
+    n, size, library = arrays[0].shape[-1], base(arrays[0]), front(arrays[0])
+    # a block of `size` rows and a few more would be worse than none, where halves are no step of a graph, or of tiles
+    if n is not None and n <= (4 * size // 3 if library.may_write(*arrays) else size):
         return halved(*arrays, depth=0)
-    library = front(arrays[0])
     if n is None:
         small = library.xp.minimum(*library.xp.shape(arrays[0])[-2:]) <= 2 * size
         return library.if_else(small, lambda: halved(*arrays, depth=0), lambda: halved(*arrays, depth=DEPTH))
