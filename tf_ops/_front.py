@@ -93,6 +93,14 @@ class TensorFlowFront(Front):
                 if str(error).startswith(f"{primitive.name}: "):
                     raise
                 raise NotImplementedError(f"{primitive.name}: {error}") from None
+            except ValueError:  # a function of whole arrays counts dimensions
+                i = next((i for i, A in enumerate(arrays) if A.shape.rank is None), None)
+                if i is None or not primitive.whole:
+                    raise
+                raise self.ShapeError(
+                    f"{primitive.name}: the rank of argument {primitive.argument(i)} must be known while the graph is "
+                    f"built. {self.tell_sizes}"
+                ) from None
 
     def of_unknown_rank(self, primitive, arrays, options):
         """The outputs where the rank of an array is not known while a graph is built: the matrices are its last two
@@ -225,6 +233,8 @@ class TensorFlowFront(Front):
             return [stacked(out) for out in self.compute(kernel, *tensors, **options)]
 
         set_converter(found[0].op, convert)
+        if any(A.shape.rank is None for A in arrays):
+            return tuple(found)
         shapes = kernel.shapes(*(tuple(A.shape) for A in arrays))
         return tuple(tf.ensure_shape(x, shape) for x, shape in zip(found, shapes, strict=True))
 

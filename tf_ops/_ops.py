@@ -139,14 +139,27 @@ def _kept(norm, *, A, dim, keepdim):
 
 def _with_last(A, axes):
     """A tensor with two of its dimensions last."""
-    last = two_dimensions(axes, A.shape.rank)
-    return tf.transpose(A, [*(d for d in range(A.shape.rank) if d not in last), *last])
+    rank = _known_rank(A, axes)
+    last = two_dimensions(axes, rank)
+    return tf.transpose(A, [*(d for d in range(rank) if d not in last), *last])
 
 
 def _with_ones(A, axes):
     """The shape of A with ones in these dimensions."""
-    axes = [axis % A.shape.rank for axis in axes]
+    if A.shape.rank is None and axes == (-2, -1):
+        return tf.concat([tf.shape(A)[:-2], [1, 1]], axis=0)
+    rank = _known_rank(A, axes)
+    axes = [axis % rank for axis in axes]
     return [1 if d in axes else size for d, size in enumerate(TENSORFLOW.xp.shape(A))]
+
+
+def _known_rank(A, axes):
+    if A.shape.rank is None:
+        raise TENSORFLOW.ShapeError(
+            f"matrix_norm: the rank of argument A must be known while the graph is built, for dim={axes}. "
+            f"{TENSORFLOW.tell_sizes}"
+        )
+    return A.shape.rank
 
 
 def _is_of_matrices(axis):

@@ -205,6 +205,32 @@ def test_arrays_of_which_one_has_unknown_rank():
         run(A[..., :2], B)
 
 
+@pytest.mark.parametrize("primitive", [p for p in REGISTRY.values() if p.signature.whole], ids=lambda p: p.name)
+def test_functions_of_whole_arrays_that_count_dimensions_say_that_the_rank_is_unknown(primitive):
+    case = draw_cases(primitive)[0]
+    specs = [tf.TensorSpec(None, tf.float64) for _ in case.arrays]
+    run = tf.function(lambda *arrays: call(primitive, list(arrays), case.options), input_signature=specs)
+    if primitive.name in ("concatenate", "reshape"):
+        np.testing.assert_array_equal(run(*tensors(case)), call(primitive, case.arrays, case.options))
+        return
+    words = rf"{primitive.name}: the rank of argument . must be known .* tf\.ensure_shape"
+    with pytest.raises(ValueError, match=words):
+        run(*tensors(case))
+
+
+def test_a_matrix_norm_where_the_rank_is_unknown():
+    """The matrices are the last two dimensions; others cannot be counted."""
+    A = tf.reshape(tf.range(24, dtype=tf.float64), (2, 3, 4))
+    spec = [tf.TensorSpec(None, tf.float64)]
+    kept = tf.function(lambda A: tf_ops.matrix_norm(A, keepdim=True), input_signature=spec)
+    np.testing.assert_allclose(kept(A), tf_ops.matrix_norm(A, keepdim=True), rtol=1e-14)
+    with pytest.raises(ValueError, match=r"matrix_norm: the rank of argument A .* dim=\(0, 1\)\. Set the shape"):
+        tf.function(lambda A: tf_ops.matrix_norm(A, dim=(0, 1)), input_signature=spec)(A)
+    of_classes = tf.function(tf_ops.softmax_cross_entropy, input_signature=[*spec, tf.TensorSpec(None, tf.int32)])
+    with pytest.raises(ValueError, match=r"softmax_cross_entropy: the ranks of logits and of targets .* tf\.ensure"):
+        of_classes(A[0], tf.constant([0, 1, 3]))
+
+
 @pytest.mark.parametrize("shape", [[4, 3], [None, None]])
 def test_an_index_whose_numbers_are_not_known(shape):
     """A single integer may be. What selects more than one entry is refused with the remedy, as a size is."""

@@ -255,6 +255,28 @@ def test_a_rerouted_call_has_the_gradient_of_tensorflow(name):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_a_rerouted_call_where_the_rank_is_unknown(name):
+    """Values and gradients of each are those of the eager call."""
+    for arguments in CALLS[name]:
+        if arguments.get("select") == "i":
+            continue  # TensorFlow's own function, which needs a known rank
+        first, x = next(iter(arguments.items()))
+
+        def both(x, first=first, arguments=arguments):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                outputs = tf.nest.flatten(getattr(tf.linalg, name)(**{**arguments, first: x}))
+                smooth = [tf.reduce_sum(out) for out in outputs if not out.dtype.is_integer]
+            return outputs, tape.gradient(smooth, x)
+
+        with tf_ops.reroute():
+            found = tf.function(both, input_signature=[tf.TensorSpec(None, x.dtype)])(x)
+            expected = both(tf.constant(x))
+        for one, other in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
+
+
 @pytest.mark.parametrize("shape", [(3, 3), (None, None), None], ids=["known", "unknown sizes", "unknown rank"])
 def test_what_counts_as_zero_is_what_does_in_tensorflow(shape):
     """By default, 10 max(m, n) ε; and a number for each matrix."""

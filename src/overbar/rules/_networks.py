@@ -252,8 +252,16 @@ def with_classes(logits, targets):
     if not known.xp.is_floating(x) or not hasattr(targets, "dtype"):
         return logits, targets
     xp = known.xp
-    _check_targets(known, targets, known_shape(targets), known_shape(x))
-    if not _holds_integers(targets) or len(targets.shape) >= len(x.shape):
+    given, shape = known_shape(targets), known_shape(x)
+    _check_targets(known, targets, given, shape)
+    if not _holds_integers(targets):
+        return logits, targets
+    if None in (given, shape):
+        raise known.ShapeError(
+            "softmax_cross_entropy: the ranks of logits and of targets that are integers must be known while the graph "
+            f"is built. {known.tell_sizes}"
+        )
+    if len(given) >= len(shape):
         return logits, targets
     n = xp.shape(x)[-1]
     if isinstance(targets, np.ndarray):
