@@ -179,7 +179,7 @@ class _TraceWords(NumpyWords):
         axes = tuple(i % A.ndim for i in axes)
         numbers = np.moveaxis(bare(A), axes, range(-len(axes), 0))
         lead = numbers.shape[: A.ndim - len(axes)]
-        rows = numbers.reshape(*lead, -1)
+        rows = numbers.reshape(*lead, math.prod(numbers.shape[len(lead) :]))
         hot = np.arange(rows.shape[-1]) == find(rows, axis=-1)[..., None]
         hot = np.moveaxis(hot.reshape(numbers.shape), range(-len(axes), 0), axes)
         return rules.sum(self.where(hot, A, self.zeros_like(A)), axis=axes, keepdims=keepdims)

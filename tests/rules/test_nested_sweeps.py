@@ -98,6 +98,16 @@ def test_second_derivatives_in_a_batch(first):
     assert max(errors.values()) < 1e-8, errors
 
 
+def test_second_derivatives_in_an_empty_batch(sample):
+    case = sample.draw(batch=(0,))
+    g = loss(sample.primitive, case.options, len(case.arrays))
+    ones = tuple(np.ones_like(a) for a in case.arrays)
+    reverse = gradient(lambda *x: inner(gradient(g)(*x), ones))(*case.arrays)
+    forward = overbar.jvp(gradient(g), case.arrays, ones)[1]
+    for A, *bars in zip(case.arrays, reverse, forward, strict=True):
+        assert [bar.shape for bar in bars] == [A.shape] * 2
+
+
 @overbar.primitive("(n)->(n),(n)", residuals=1)
 def cube(x):
     return x**3, x * x
