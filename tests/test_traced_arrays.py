@@ -207,6 +207,12 @@ SAME = {
     "numpy.linalg.svdvals": (lambda x: np.linalg.svdvals(x), STACK),
     "numpy.linalg.matrix_power": (lambda x: np.linalg.matrix_power(x, 3), A),
     "numpy.linalg.norm": (lambda x: np.linalg.norm(x) + np.linalg.norm(x, axis=0), A),
+    "numpy.linalg.norm of matrices": (lambda x: np.linalg.norm(x, np.inf, (2, 0)) + np.linalg.norm(x[0], "fro"), STACK),
+    "numpy.linalg.norm by singular values": (lambda x: np.linalg.norm(x, 2) + np.linalg.norm(x, "nuc"), A),
+    "numpy.linalg.norm of all": (lambda x: np.linalg.norm(x, keepdims=True) + np.linalg.norm(x[0], axis=(1,)), STACK),
+    "numpy.linalg.vector_norm": (lambda x: np.linalg.vector_norm(x, axis=(2, 0), keepdims=True), STACK),
+    "numpy.linalg.vector_norm of all": (lambda x: np.linalg.vector_norm(x) + np.linalg.vector_norm(x, ord=1), STACK),
+    "numpy.linalg.matrix_norm": (lambda x: np.linalg.matrix_norm(x, keepdims=True), STACK),
     "numpy.linalg.trace": (lambda x: np.linalg.trace(x), STACK),
 }
 if np.lib.NumpyVersion(np.__version__) >= "2.1.0":  # which has these names
@@ -234,6 +240,17 @@ def test_the_value_is_numpys_and_the_derivative_that_of_it(name):
     for E in np.eye(x.size).reshape(-1, *x.shape)[:: max(1, x.size // 6)]:
         difference = (np.asarray(g(x + 1e-6 * E)) - np.asarray(g(x - 1e-6 * E))) / 2e-6
         np.testing.assert_allclose(np.sum(bar * E), np.sum(weights * difference).real, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-200, 1e200])
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_norms_have_the_gradient_of_the_primitive_where_squares_say_nothing(scale, dtype):
+    x = np.full((2, 2), scale, dtype)
+    expected = overbar.grad(overbar.matrix_norm)(x)
+    np.testing.assert_allclose(expected, (scale > 0) / 2, rtol=1e-14)
+    norms = [np.linalg.norm, lambda x: np.linalg.norm(x, axis=(0, 1)), lambda x: np.linalg.norm(np.ravel(x), 2)]
+    for norm in (*norms, np.linalg.vector_norm, np.linalg.matrix_norm):
+        np.testing.assert_array_equal(overbar.grad(norm)(x), expected)
 
 
 def _narrow(x):
@@ -318,7 +335,9 @@ REFUSED = {
     "numpy.linalg.qr": (lambda x: np.linalg.qr(x), A, "Call overbar.qr"),
     "numpy.linalg.svd": (lambda x: np.linalg.svd(x), A, "Call overbar.svd"),
     "numpy.linalg.lstsq": (lambda x: np.linalg.lstsq(x, V), A, "overbar.lstsq, which returns the same four things"),
-    "numpy.linalg.norm of order 1": (lambda x: np.linalg.norm(x, 1), A, "overbar.matrix_norm"),
+    "numpy.linalg.norm of order 3": (lambda x: np.linalg.norm(x, 3), V, "no ord=3: there are 2, 1, inf and -inf"),
+    "numpy.linalg.norm of three": (lambda x: np.linalg.norm(x, 2), STACK, "axis None .* is no vector or matrix"),
+    "numpy.linalg.norm of one twice": (lambda x: np.linalg.norm(x, axis=(0, -2)), A, "is no vector or matrix"),
     "a real dtype of a complex array": (lambda x: (1j * x).astype(float), V, "imaginary part"),
 }
 

@@ -351,18 +351,44 @@ def functions(xp: Any, floating: Any) -> dict[Any, Any]:
 
         return rearranged
 
+    def lengths(A, ord):
+        """The norms of the vectors along the last dimension. A vector is a column to the primitive, whose gradient at
+        zero is zero."""
+        if ord in (None, 2):
+            return rules.matrix_norm(A[..., None])
+        over = {1: xp.sum, math.inf: xp.max, -math.inf: xp.min}.get(ord)
+        if over is None:
+            raise TypeError(f"numpy.linalg.norm of a traced vector has no ord={ord!r}: there are 2, 1, inf and -inf.")
+        return over(xp.abs(A), axis=-1)
+
+    def norms(x, ord, axes, keepdims, of):
+        """What `of` says of the dimensions in `axes`, which it gets last; they are left out, or kept with size 1."""
+        axes = [range(x.ndim)[i] for i in axes]
+        lead = [i for i in range(x.ndim) if i not in axes]
+        found = of(xp.permute_dims(x, lead + axes), ord)
+        return xp.reshape(found, tuple([1 if i in axes else n for i, n in enumerate(x.shape)])) if keepdims else found
+
     def norm(x, ord=None, axis=None, keepdims=False):
-        if ord in (1, math.inf, -math.inf) and (isinstance(axis, (int, np.integer)) or (axis is None and x.ndim == 1)):
-            over = {1: xp.sum, math.inf: xp.max, -math.inf: xp.min}[ord]
-            return over(xp.abs(x), axis=axis, keepdims=keepdims)
-        if ord is not None and (ord != 2 or axis is None) and (ord != 2 or x.ndim != 1):
-            raise TypeError(
-                "numpy.linalg.norm of a traced array is the Euclidean or Frobenius norm, ord=None. For others there is "
-                "overbar.matrix_norm."
-            )
-        if ord is not None and isinstance(axis, tuple):
-            raise TypeError("numpy.linalg.norm of a traced array with ord=2 takes one axis.")
-        return rules.sqrt(xp.sum(xp.real(xp.conj(x) * x), axis=axis, keepdims=keepdims))
+        axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, (int, np.integer)) else axis
+        if axis is None and ord is None:  # the Frobenius norm of a matrix, the Euclidean one of everything else
+            return norms(x, ord, axes, keepdims, lambda A, ord: lengths(ravel(A), ord))
+        if len(axes) == 1:
+            return norms(x, ord, axes, keepdims, lengths)
+        if len(axes) != 2 or (axes[0] - axes[1]) % x.ndim == 0:
+            raise ValueError(f"numpy.linalg.norm: axis {axis} of an array of shape {x.shape} is no vector or matrix.")
+        return norms(x, "fro" if ord is None else ord, axes, keepdims, lambda A, ord: rules.matrix_norm(A, ord=ord))
+
+    def vector_norm(x, *, axis=None, keepdims=False, ord=2):
+        axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+
+        def flat(A, ord):
+            lead = A.shape[: A.ndim - len(axes)]
+            return lengths(xp.reshape(A, (*lead, math.prod(A.shape[len(lead) :]))), ord)
+
+        return norms(x, ord, axes, keepdims, flat)
+
+    def matrix_norm(x, *, keepdims=False, ord="fro"):
+        return norm(x, ord, (-2, -1), keepdims)
 
     def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
         if compute_uv or hermitian:
@@ -464,4 +490,6 @@ def functions(xp: Any, floating: Any) -> dict[Any, Any]:
         linalg.diagonal: lambda x, *, offset=0: rules.diagonal(x, offset=offset),
         linalg.matmul: lambda x1, x2: rules.matmul(x1, x2),
         linalg.norm: norm,
+        linalg.vector_norm: vector_norm,
+        linalg.matrix_norm: matrix_norm,
     }

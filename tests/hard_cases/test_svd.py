@@ -254,6 +254,15 @@ def test_the_frobenius_norm_at_zero(framework):
     assert not gradient(framework, lambda A: overbar.sum(overbar.matrix_norm(A, ord="nuc")), np.zeros((3, 3))).any()
 
 
+def test_the_frobenius_norm_has_no_second_derivative_at_zero():
+    A = np.stack([np.zeros((3, 2)), np.ones((3, 2)), np.zeros((3, 2))])
+    E = np.stack([np.ones((3, 2)), np.ones((3, 2)), np.zeros((3, 2))])
+    found = overbar.hvp(lambda A: overbar.sum(overbar.matrix_norm(A) ** 2), (A,), E)
+    assert np.isnan(found[0]).all()
+    assert abs(found[1] - 2).max() < 1e-14
+    assert not found[2].any()
+
+
 @FRAMEWORKS
 @pytest.mark.parametrize("scale", [1e-300, 1e-150, 1.0, 1e150, 1e300])
 def test_the_frobenius_norm_at_any_scale(framework, scale):

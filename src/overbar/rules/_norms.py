@@ -98,7 +98,8 @@ def _norm_second(xp, A, c, G, E, ord):
     if 0 in A.shape[-2:]:
         return E
     if ord == "fro":
-        return _over(xp, E - G * _inner(xp, G, E), c[..., None, None])
+        found = _over(xp, E - G * _inner(xp, G, E), c[..., None, None])
+        return _nan_where_moved(xp, xp.equal(c, 0), found, E)
     if ord == "nuc":
         return polar_reverse(A, G, E, message=_SINGULAR)
     if ord in (2, -2):
@@ -117,9 +118,14 @@ def _if_simple(xp, found, E, *shares):
     """What was found along E, and NaN where an extreme singular value occurs several times: there is no gradient then
     that could have a derivative."""
     several = sum(xp.cast(xp.max(share, axis=-1) < 1, share) for share in shares) > 0
+    return _nan_where_moved(xp, several, found, E)
+
+
+def _nan_where_moved(xp, lacking, found, E):
+    """What was found along E, and NaN for the matrices that lack a derivative and move."""
     moved = xp.max(xp.max(xp.abs(E), axis=-1), axis=-1) > 0
     zero = xp.zeros_like(found)
-    return found + xp.where((several & moved)[..., None, None], zero + float("nan"), zero)
+    return found + xp.where((lacking & moved)[..., None, None], zero + float("nan"), zero)
 
 
 def _vectors_bar(A, U, S, Vh, w, E, S_bar=None):
@@ -184,8 +190,9 @@ def matrix_norm(A, *, ord="fro"):
 
     Where there is no derivative, G is a subgradient: 0 at A = 0; for "nuc" U Vᴴ of the singular values that are not
     zero to rounding; else the mean over those that are equal to rounding, (u₁v₁ᴴ + u₂v₂ᴴ)/2 for σ₁ = σ₂. The second
-    derivative of the nuclear norm at a singular matrix is NaN, and so is that of a singular value that occurs several
-    times.
+    derivative of the nuclear norm at a singular matrix is NaN, and so is that of the Frobenius norm at A = 0 and that
+    of a singular value that occurs several times. (The square of the Frobenius norm has one at A = 0, which only
+    ``sum(real(conj(A) * A))`` knows.)
 
     Cost: a pass over A; for singular values, one product beside the decomposition.
 
