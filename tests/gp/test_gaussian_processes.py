@@ -707,6 +707,26 @@ def test_errors_name_the_argument_and_the_remedy(name):
 
 
 @pytest.mark.parametrize("name", FRONTS)
+def test_samples_of_several_outputs(name):
+    """They are counted in front of the outputs; each is that of its output alone."""
+    ops, array, back = ops_of(name)
+    rng = np.random.default_rng(1)
+    outputs, normals = np.stack([Y, Y**2, Y - 1]), rng.standard_normal((5, 3, M))
+    given = gp.RBF(1.0), 0.1, array(X_NEW)
+    samples = back(ops.gp_predict(array(X), array(outputs), *given, normals=array(normals)).samples)
+    assert samples.shape == (5, 3, M)
+    for i, y in enumerate(outputs):
+        alone = back(ops.gp_predict(array(X), array(y), *given, normals=array(normals[:, i])).samples)
+        np.testing.assert_allclose(samples[:, i], alone, rtol=1e-9, atol=1e-12)
+    shared = back(ops.gp_predict(array(X), array(outputs), *given, normals=array(normals[:, :1])).samples)
+    assert shared.shape == (5, 3, M)
+    with pytest.raises(
+        type(overbar.front(array(X)).ShapeError("")), match=r"normals of shape \(5, 4\) .* \(5, 3, 4\) makes"
+    ):
+        ops.gp_predict(array(X), array(outputs), *given, normals=array(normals[:, 0]))
+
+
+@pytest.mark.parametrize("name", FRONTS)
 def test_errors_name_what_is_no_kernel_no_mean_and_no_number(name):
     ops, array, _ = ops_of(name)
     front = overbar.front(array(X))

@@ -116,7 +116,9 @@ def gp_predict(
         covariance and samples are those of observations then. By default they are those of the function itself.
     normals : array (..., m), optional
         Independent standard normal numbers, from the generator of your choice: makes samples of them, as many as there
-        are. The samples depend smoothly on everything else, and are differentiable ("reparametrised").
+        are. Where there are several outputs, or several sets of parameters, its dimensions are (samples, ..., m), with
+        those of `mean` behind the first: they broadcast. The samples depend smoothly on everything else, and are
+        differentiable ("reparametrised").
 
     Returns
     -------
@@ -179,6 +181,15 @@ def gp_predict(
         raise front(C).ShapeError(
             f"gp_predict: argument normals of shape {tuple(shape)} does not fit X_new with {m} rows. Its last "
             "dimension has a number for each new input, and the dimensions in front count the samples."
+        )
+    wide = known_shape(expected)
+    if None not in (shape, wide) and not all(
+        1 in (a, b) or _agree(a, b) for a, b in zip(shape[-2::-1], wide[-2::-1], strict=False)
+    ):
+        raise front(C).ShapeError(
+            f"gp_predict: argument normals of shape {tuple(shape)} does not fit the mean of shape {tuple(wide)}: in "
+            f"front of its last dimension it must broadcast with {tuple(wide[:-1])}. Samples are counted in front of "
+            f"that: a shape of {(shape[0], *wide)} makes {shape[0]} for each."
         )
     root, _ = rules.safe_cholesky(C / scale)
     moved = rules.transpose_matmul(mT(root), normals[..., None])[..., 0] * xp.sqrt(scale[..., 0])
