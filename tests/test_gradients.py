@@ -232,6 +232,30 @@ def test_a_list_of_numbers_is_an_array_and_one_of_arrays_is_a_container():
     assert single[1](np.ones(2))[1] == 4
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        np.sum,
+        lambda x: np.sum(np.array(x)),
+        lambda x: np.sum(np.ones(2) @ x),
+        lambda x: x * x,
+        lambda x: overbar.sum(x),
+    ],
+)
+def test_a_list_of_numbers_that_is_taken_for_an_array_is_refused_with_the_remedy(f):
+    """It is a container to these. What the message names works, and another mistake keeps its own message."""
+    message = r": argument 0 is a list, here a container .*numpy\.array\(x\).*numpy\.stack\(x\)\. \(.+\)$"
+    for call in (overbar.grad(f), overbar.value_and_grad(f), overbar.hessian(f), lambda x: overbar.hvp(f, (x,), x)):
+        with pytest.raises(TypeError, match=message):
+            call([1.0, 2.0])
+    assert overbar.grad(lambda x: np.sum(np.stack(x)))([1.0, 2.0]) == [1.0, 1.0]
+    np.testing.assert_array_equal(overbar.grad(np.sum)(np.array([1.0, 2.0])), [1.0, 1.0])
+    with pytest.raises(TypeError, match=r"^numpy\.fft"):
+        overbar.grad(lambda x, y: np.fft.fft(x))(np.ones(2), [1.0])
+    with pytest.raises(TypeError, match=r"^object of type 'int' has no len"):
+        overbar.grad(lambda x: x[0] + len(5))([1.0, 2.0])
+
+
 def test_calls_that_are_written_otherwise_say_so():
     x, f = np.ones(2), lambda x: overbar.sum(x**2)
     for name in ("grad", "value_and_grad", "hessian"):

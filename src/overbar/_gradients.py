@@ -7,6 +7,7 @@ model has containers: `flatten` goes there and back.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,7 +41,17 @@ class _Parameters(Opened):
         args = list(self.all_args)
         for i, x in zip(self.places, self.given(arrays), strict=True):
             args[i] = x
-        value = self.f(*args, **self.kwargs)
+        try:
+            value = self.f(*args, **self.kwargs)
+        except TypeError as error:
+            lists = [i for i in self.places if isinstance(self.all_args[i], (list, tuple))]
+            if lists and not any(is_container(self.all_args[i]) for i in lists) and _took_for_an_array(error):
+                raise TypeError(
+                    f"{self.name}: argument {lists[0]} is a {type(self.all_args[lists[0]]).__name__}, here a container "
+                    "of numbers, each with a derivative of its own, and the function took it for an array. Pass an "
+                    f"array, numpy.array(x), or make one of the numbers in the function, numpy.stack(x). ({error})"
+                ) from error
+            raise
         if self.has_aux:
             if not isinstance(value, tuple) or len(value) != 2:
                 raise TypeError(
@@ -94,6 +105,12 @@ def _kind(value):
     if isinstance(value, tuple):
         return f"a tuple of {len(value)}"
     return "None" if value is None else "an array" if hasattr(value, "dtype") else f"a {type(value).__name__}"
+
+
+def _took_for_an_array(error):
+    """Whether an error may be that of a list which was used as if it were an array."""
+    words = r"derivative is being traced|'(list|tuple)'|(list|tuple) indices|concatenate (list|tuple)"
+    return re.search(words, str(error)) is not None
 
 
 def _check_argnums(name, argnums):
