@@ -453,3 +453,17 @@ def test_tracebacks_and_profiles_name_the_rule():
     for primitive in overbar.rules.REGISTRY.values():
         parts = (primitive.vjp_rule, primitive.jvp_rule, primitive.sampler, primitive.exact, primitive.spelling)
         assert not [part for part in parts if part is not None and part.__code__.co_name in ("_", "<lambda>")]
+
+
+def test_a_derivative_may_be_a_constant():
+    """A number, or an array of NumPy's, in every sweep."""
+
+    @overbar.elementwise
+    def twice(A):
+        return 2 * A
+
+    x = np.array([1.0, 2.0])
+    for slope in (lambda C, A: 2, lambda C, A: np.full(A.shape, 2.0), lambda C, A: np.float64(2)):
+        twice.derivative(slope, replace=True)
+        np.testing.assert_array_equal(overbar.jvp(twice, (x,), (x,))[1], 2 * x)
+        np.testing.assert_array_equal(overbar.hvp(lambda x: overbar.sum(twice(x) ** 2), (x,), x), 8 * x)

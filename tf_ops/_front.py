@@ -90,6 +90,8 @@ class TensorFlowFront(Front):
                     return apply(self, primitive, arrays, options, scope)
                 return _halved(apply(self, primitive, _single(arrays), options, scope), half)
             except NotImplementedError as error:  # of a kernel, whose name means nothing to who called the op
+                if _of_numpy(error):
+                    raise TypeError(f"{primitive.name}: its function {_TAKE_OURS}") from error
                 if str(error).startswith(f"{primitive.name}: "):
                     raise
                 raise NotImplementedError(f"{primitive.name}: {error}") from None
@@ -120,10 +122,11 @@ class TensorFlowFront(Front):
             enough = tf.debugging.assert_rank_at_least(A, len(core), f"{primitive.name}: {words}")
             with tf.control_dependencies([] if enough is None else [enough]):  # None where that is known
                 tail = tf.shape(A)[tf.rank(A) - len(core) :]
+                known = [None] * len(core) if A.shape.rank is None else A.shape[A.shape.rank - len(core) :]
             A = tf.reshape(
                 tf.broadcast_to(A, tf.concat([batch, tail], 0)), tf.concat([[tf.reduce_prod(batch)], tail], 0)
             )
-            single.append(tf.ensure_shape(A, [None] * (1 + len(core))))
+            single.append(tf.ensure_shape(A, [None, *known]))
         primitive.check(self, single)
         outputs = self.call(primitive, single, options)
         return [tf.reshape(out, tf.concat([batch, tf.shape(out)[1:]], 0)) for out in outputs]
@@ -187,6 +190,15 @@ class TensorFlowFront(Front):
         if _at_hand(mask):
             super().warn(mask, message)
 
+    def constant_function(self, function, arrays, message):
+        try:
+            return super().constant_function(function, arrays, message)
+        except NotImplementedError as error:
+            if not _of_numpy(error):
+                raise
+            option = message.partition(" is ")[0]
+            raise TypeError(f"{option} {_TAKE_OURS}") from error
+
     # -- where things are computed
 
     def on_the_host(self, A):
@@ -237,6 +249,17 @@ class TensorFlowFront(Front):
             return tuple(found)
         shapes = kernel.shapes(*(tuple(A.shape) for A in arrays))
         return tuple(tf.ensure_shape(x, shape) for x, shape in zip(found, shapes, strict=True))
+
+
+def _of_numpy(error):
+    """Whether an error is TensorFlow's for a function of NumPy's that got a tensor of a graph."""
+    return "symbolic tf.Tensor" in str(error) and "NumPy call" in str(error)
+
+
+_TAKE_OURS = (
+    "calls a function of NumPy's, or makes a NumPy array, of a tensor that has no numbers while a graph is built. Take "
+    "the functions in it from xp = overbar.namespace(x)."
+)
 
 
 def _not_definite(A, fine, message, definite):

@@ -39,6 +39,8 @@ from overbar._signature import Fit, Signature, broadcasts
 __all__ = ["Primitive", "elementwise", "once", "primitive"]
 
 
+_NUMBERS = (int, float, complex)
+
 _RULES = {"vjp": "reverse rule", "jvp": "forward rule"}
 
 
@@ -242,13 +244,24 @@ class Primitive:
         if not callable(rule):
             raise TypeError(f"{self.name}.derivative registers a function, g′, and got a {type(rule).__name__}.")
 
+        def slope(C, A, options):
+            found = rule(C, A, **options)
+            # a constant may be a number, or in sweeps over NumPy's arrays one of these
+            if type(found) is not type(A) and not isinstance(found, _NUMBERS) and not front(A).swept:
+                self._refuse_foreign(found, A, "its derivative gave {} for argument A,")
+            return found
+
         @self.vjp(replace=replace)
         def _(C_bar, C, A, **options):
-            return (lambda: C_bar * namespace(A).conj(rule(C, A, **options)),)
+            def A_bar():
+                g = slope(C, A, options)
+                return C_bar * (g.conjugate() if isinstance(g, _NUMBERS) else namespace(A).conj(g))
+
+            return (A_bar,)
 
         @self.jvp(replace=replace)
         def _(C, A, **options):
-            return (lambda A_dot: A_dot * rule(C, A, **options),)
+            return (lambda A_dot: A_dot * slope(C, A, options),)
 
         return rule
 
@@ -534,6 +547,8 @@ class Primitive:
                 f"{self.name}: its function returned {len(outputs)} arrays, where {self.signature.text} has "
                 f"{self.outputs} outputs."
             )
+        for i, out in enumerate(outputs):
+            self._refuse_foreign(out, arrays[0], f"its function gave {{}} as output {i}, of")
         shapes = [front.xp.static_shape(A) for A in (*arrays, *outputs)]
         if self.signature.whole or None in shapes:
             return
@@ -597,12 +612,7 @@ class Primitive:
         )
 
     def _project(self, front, bar, array, i):
-        if _is_foreign(bar, array):
-            raise TypeError(
-                f"{self.name}: the reverse rule gave a {type(bar).__module__}.{type(bar).__name__} for argument "
-                f"{self.argument(i)}, an array of {front.name}. It called a function of another library: take "
-                "functions from xp = overbar.namespace(A)."
-            )
+        self._refuse_foreign(bar, array, f"the reverse rule gave {{}} for argument {self.argument(i)},")
         return front.project(bar, array, self, i)
 
     def push(self, front, dots, outputs, arrays, options):
@@ -654,18 +664,22 @@ class Primitive:
             )
         return found
 
+    def _refuse_foreign(self, found, array, words):
+        """Raise where a function or a rule gave no array of the library of this one."""
+        if isinstance(found, (list, tuple)) or front(found) is not front(array):
+            given = f"a {type(found).__module__}.{type(found).__name__}"
+            raise TypeError(
+                f"{self.name}: {words.format(given)} an array of {front(array).name}. It called a function of another "
+                "library: take functions from xp = overbar.namespace(A)."
+            )
+
     def _total(self, front, terms, out, i):
         xp = front.xp
         terms = [term for term in terms if term is not None]
         if not terms:
             return xp.zeros_like(out)
         for term in terms:
-            if _is_foreign(term, out):
-                raise TypeError(
-                    f"{self.name}: the forward rule gave a {type(term).__module__}.{type(term).__name__} as the "
-                    f"tangent of output {i}, an array of {front.name}. It called a function of another library: take "
-                    "functions from xp = overbar.namespace(A)."
-                )
+            self._refuse_foreign(term, out, f"the forward rule gave {{}} as the tangent of output {i},")
         total = functools.reduce(operator.add, terms)
         have, want = xp.static_shape(total), xp.static_shape(out)
         if have == want and have is not None and None not in have:
@@ -688,11 +702,6 @@ def _rebuilt(module, name, state):
     copy = object.__new__(Primitive)
     copy.__dict__.update(state)
     return copy
-
-
-def _is_foreign(found, array):
-    """Whether what a rule gave is no array of the library of the array that it is the bar or the tangent of."""
-    return isinstance(found, (list, tuple)) or front(found) is not front(array)
 
 
 def dtype_name(dtype):

@@ -218,6 +218,53 @@ def test_functions_of_whole_arrays_that_count_dimensions_say_that_the_rank_is_un
         run(*tensors(case))
 
 
+def test_a_spectral_function_without_parameters_where_the_rank_is_unknown():
+    exp = lambda w: overbar.namespace(w).exp(w)  # noqa: E731
+    run = tf.function(
+        lambda A: tf_ops.spectral_function(A, f=exp, df=exp), input_signature=[tf.TensorSpec(None, tf.float64)]
+    )
+    for A in (tf.eye(3, dtype=tf.float64), tf.eye(2, batch_shape=[4], dtype=tf.float64)):
+        np.testing.assert_allclose(run(A), np.e * A, rtol=1e-14)
+
+
+@overbar.elementwise
+def by_numpy(A):
+    return np.exp(A)
+
+
+BY_NUMPY = {
+    "funm: the option f": lambda A: tf_ops.funm(A, f=np.exp),
+    "spectral_function: the option f": lambda A: tf_ops.spectral_function(A, f=np.exp, df=np.exp),
+    "by_numpy: its function": tf_ops.wrap(by_numpy),
+}
+
+
+@pytest.mark.parametrize("whose", BY_NUMPY)
+def test_a_function_of_numpys_in_a_graph_is_refused_with_the_remedy(whose):
+    message = f"{whose} calls a function of NumPy's, .*overbar\\.namespace"
+    for function in (tf.function(BY_NUMPY[whose]), lambda A: tf.vectorized_map(BY_NUMPY[whose], A[None])):
+        with pytest.raises(TypeError, match=message):
+            function(tf.eye(3, dtype=tf.float64))
+
+
+def test_a_function_of_numpys_that_gives_an_array_of_its_own_is_refused_with_the_remedy():
+    """Eagerly, where its numbers are there."""
+
+    @overbar.elementwise
+    def cube(A):
+        return A**3
+
+    @cube.derivative
+    def _(C, A):
+        return 3 * np.square(A)
+
+    A = tf.ones(3)
+    with pytest.raises(TypeError, match=r"by_numpy: its function gave a numpy\.ndarray as output 0.*namespace"):
+        tf_ops.wrap(by_numpy)(A)
+    with pytest.raises(TypeError, match=r"cube: its derivative gave a numpy\.ndarray for argument A.*namespace"):
+        gradient_of(tf_ops.wrap(cube))(A)
+
+
 def test_a_matrix_norm_where_the_rank_is_unknown():
     """The matrices are the last two dimensions; others cannot be counted."""
     A = tf.reshape(tf.range(24, dtype=tf.float64), (2, 3, 4))
