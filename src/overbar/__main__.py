@@ -5,6 +5,7 @@ core works without them, and so does the sentence that says what to install.
 """
 
 import math
+import os
 import sys
 
 from overbar.import_order import triton_first
@@ -127,7 +128,7 @@ def application():
 
             try:
                 plan = of_clusters.prepare(n=n, workers=workers, memory=memory, tile=tile, scheduler=scheduler)
-                right = of_clusters.run(plan, Console())
+                right = of_clusters.run(plan, Console(width=_width()))
             except (ValueError, ImportError) as error:
                 fail(error)
             if not right:
@@ -145,7 +146,7 @@ def application():
             )
         except (ValueError, ImportError) as error:
             fail(error)
-        if not run(plan, Console()):
+        if not run(plan, Console(width=_width())):
             raise typer.Exit(1)
 
     @app.command()
@@ -253,7 +254,7 @@ def application():
             plans = benches.plans(list(benches.KINDS) if full else [kind], found, chosen, dtype, seconds)
         except ValueError as error:
             fail(error)
-        console = benches.CopyingConsole()
+        console = benches.CopyingConsole(width=_width())
         for name in missing:
             console.print(how_to_add(name), markup=False)
         if full:
@@ -298,7 +299,7 @@ def application():
             use_device([framework], device)
         except ValueError as error:
             fail(error)
-        console = Console()
+        console = Console(width=_width())
         kind = device.partition(":")[0]
         kind = "gpu" if framework == "tf" and kind != "cpu" else kind
         block, times = best(report.run_tuning(framework, kind, console, seconds=seconds))
@@ -353,7 +354,7 @@ def application():
         except ImportError:
             fail('exact arithmetic needs mpmath. Install it with: pip install "overbar[cli]"')
         chosen = {name: p for name, p in REGISTRY.items() if not names or name in names}
-        console = Console()
+        console = Console(width=_width())
         if oracles:
             right = _oracles(chosen, dtype, seed, console)
         else:
@@ -381,6 +382,11 @@ def _sizes(text):
     return sizes
 
 
+def _width():
+    """How wide lines may be: a pipe and a file take any, if COLUMNS says nothing else. None asks the terminal."""
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else 1000
+
+
 def _cells(primitives, frameworks, seed, save, console):
     """Measure the cells of the table, print it, and return whether all are right."""
     from overbar.check.run import failures, page, run
@@ -394,11 +400,9 @@ def _cells(primitives, frameworks, seed, save, console):
         console.print(message, style="red", highlight=False, markup=False)
     if wrong:
         names = dict.fromkeys(cell.primitive for cell in found if not cell.right)
-        console.print(
-            f"[bold red]{len(names)} of {len(primitives)} primitives are wrong:[/bold red] {', '.join(names)}"
-        )
+        console.print(f"[bold red]{_wrong(len(names), len(primitives))}:[/bold red] {', '.join(names)}")
     else:
-        console.print(f"[bold green]All {len(primitives)} primitives are right.[/bold green]")
+        console.print(f"[bold green]{_all_right(len(primitives))}.[/bold green]")
     return not wrong
 
 
@@ -437,12 +441,20 @@ def _oracles(primitives, dtype, seed, console):
     for message in failures.values():
         console.print(message, style="red", highlight=False, markup=False)
     if failures:
-        console.print(
-            f"[bold red]{len(failures)} of {len(found)} primitives are wrong:[/bold red] {', '.join(failures)}"
-        )
+        console.print(f"[bold red]{_wrong(len(failures), len(found))}:[/bold red] {', '.join(failures)}")
     else:
-        console.print(f"[bold green]All {len(found)} primitives are right[/bold green] by every oracle that applies.")
+        console.print(f"[bold green]{_all_right(len(found))}[/bold green] by every oracle that applies.")
     return not failures
+
+
+def _all_right(count):
+    return "The primitive is right" if count == 1 else f"All {count} primitives are right"
+
+
+def _wrong(wrong, count):
+    if count == 1:
+        return "The primitive is wrong"
+    return f"{wrong} of {count} primitives {'is' if wrong == 1 else 'are'} wrong"
 
 
 def _worst(rows):

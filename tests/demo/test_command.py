@@ -207,6 +207,19 @@ def test_check_of_some():
     assert "All 2 primitives are right" in result.output
 
 
+def test_check_of_one():
+    for arguments in (["--oracles"], ["-f", "numpy"]):
+        assert "The primitive is right" in run("check", "matmul", *arguments).output
+
+
+def test_a_pipe_gets_lines_of_any_width(broken):
+    """Nothing is cut off or broken into lines, where COLUMNS does not say how many there are."""
+    result = CliRunner().invoke(application(), ["check", "broken", "-f", "numpy"], env={"COLUMNS": None})
+    assert "The primitive is wrong: broken" in result.output
+    assert "R reverse mode, B batches that broadcast, 2 the second derivative, reverse over reverse" in result.output
+    assert max(map(len, result.output.splitlines())) > 200
+
+
 @pytest.fixture
 def broken(monkeypatch):
     """Addition, with a factor in a reverse rule."""
@@ -225,11 +238,11 @@ def broken(monkeypatch):
 def test_check_fails_for_a_broken_rule(broken):
     result = run("check", "broken", "matmul", "--oracles")
     assert result.exit_code == 1
-    assert "1 of 2 primitives are wrong: broken" in result.output
+    assert "1 of 2 primitives is wrong: broken" in result.output
     assert "adjoint" in result.output
     result = run("check", "broken", "matmul", "-f", "numpy")
     assert result.exit_code == 1
-    assert "1 of 2 primitives are wrong: broken" in result.output
+    assert "1 of 2 primitives is wrong: broken" in result.output
     assert "broken in NumPy, R (reverse mode): adjoint" in " ".join(result.output.split())
 
 
