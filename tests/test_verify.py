@@ -759,3 +759,13 @@ def test_check_draws_tangents_apart_from_inputs():
 
     with pytest.raises(VerificationError, match="difference"):
         check(weighted_gram)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3, 3)])
+def test_a_case_without_entries_says_that_nothing_was_compared(shape):
+    rows = verify.check(overbar.cholesky, cases=[([np.zeros(shape)], {})])
+    assert len(rows) == len(verify.ORACLES)
+    assert all(row.error is None and "the arrays have no entries" in str(row) for row in rows)
+    rows = verify.check(overbar.cholesky, cases=[([np.eye(2)], {})])
+    assert not any("no entries" in row.note for row in rows)
+    assert any(row.error is not None for row in rows)

@@ -28,13 +28,15 @@ from tools.docs.documents import documents  # noqa: E402
 from tools.docs.passed_on import passed_on, remarks  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+ON_TOP = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md"]
+DOCUMENTS = [*(ROOT / name for name in ON_TOP), *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
 
 # How many blocks of Python each document has. A block that the parser overlooks would be a test that cannot fail.
 BLOCKS = {
     "README.md": 10,
     "CONTRIBUTING.md": 5,
+    "benchmarks/README.md": 1,
     "docs/conventions.md": 10,
     "docs/dask_users.md": 7,
     "docs/derivations.md": 4,

@@ -78,7 +78,7 @@ def check(
     -------
     list of Row
         One for each case and oracle, with the error found, or None and a note where the oracle does not apply (no
-        reference: no exact oracle).
+        reference: no exact oracle) or has nothing to compare (arrays without entries).
 
     Raises
     ------
@@ -148,14 +148,10 @@ def check(
             except Exception as problem:
                 problem.add_note(f"This happened in the {name} oracle of overbar.verify, for case {n}: {case}")
                 raise
-            row = Row(
-                primitive.name,
-                f"case {n}: {case}",
-                name,
-                error,
-                allowed,
-                _NOT_APPLICABLE[name] if error is None else "",
-            )
+            note = _NOT_APPLICABLE[name] if error is None else ""
+            if error == 0 and all(np.size(a) == 0 for a in case.arrays):
+                error, note = None, "the arrays have no entries"
+            row = Row(primitive.name, f"case {n}: {case}", name, error, allowed, note)
             rows.append(row)
             if not row.passed:
                 failures.append(f"  {name}: error {error:.1e}, tolerance {allowed:.0e}, for {row.case}")
