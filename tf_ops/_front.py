@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from overbar._front import Front
 from overbar._functions import as_function
-from overbar._namespace import front, mH, mT, namespace, register
+from overbar._namespace import front, known_shape, mH, mT, namespace, register
 from overbar._primitive import Primitive
 from tf_ops import _equations, _roots  # noqa: F401  (for what they say of kernels)
 from tf_ops._errors import dtype_error, linalg_error, shape_error
@@ -55,6 +55,7 @@ class TensorFlowFront(Front):
         and lists of numbers that of an array. What would lose more than digits stays what it is, to be refused."""
         if isinstance(value, tf.Tensor):
             return value
+        _refuse_what_is_not_dense(value)
         if isinstance(value, (np.ndarray, np.generic)):
             kind = value.dtype.kind  # V is bfloat16
             fits = like is not None and (
@@ -279,6 +280,14 @@ def _not_definite(A, fine, message, definite):
         return or_nan(fine, A)  # XLA drops the assertion; then NaN in the whole matrix is all that tells
 
 
+def _refuse_what_is_not_dense(value):
+    if isinstance(value, (tf.RaggedTensor, tf.SparseTensor)):
+        remedy = "its method to_tensor()" if isinstance(value, tf.RaggedTensor) else "tf.sparse.to_dense"
+        raise TypeError(
+            f"an array is a {type(value).__name__}, and a matrix function takes dense tensors. Convert it, by {remedy}."
+        )
+
+
 def _at_hand(A):
     """Whether the numbers in a tensor can be looked at without waiting for a device."""
     return tf.executing_eagerly() and hasattr(A, "numpy") and A.device.rpartition("device:")[-1].startswith("CPU")
@@ -316,6 +325,28 @@ def in_single_precision(function):
             return function(*args, **kwargs)
         cast = lambda x: tf.cast(x, tf.float32) if half_precision([x]) else x  # noqa: E731
         return tf.cast(function(*map(cast, args), **{name: cast(x) for name, x in kwargs.items()}), half)
+
+    return computed
+
+
+def for_columns(function):
+    """A function of TensorFlow's own that solves for the columns of the matrix `rhs`, as one that takes half precision,
+    and says what to do with a vector."""
+    place, inner = [*inspect.signature(function).parameters].index("rhs"), in_single_precision(function)
+
+    @functools.wraps(function)
+    def computed(*args, **kwargs):
+        for value in (*args, *kwargs.values()):
+            _refuse_what_is_not_dense(value)
+        rhs = args[place] if len(args) > place else kwargs.get("rhs")
+        shape = known_shape(rhs) if hasattr(rhs, "shape") else None
+        if shape is not None and len(shape) == 1:
+            name = function.__name__.removeprefix("matrix_")
+            raise TENSORFLOW.ShapeError(
+                f"{name}: argument rhs of shape {shape} is a vector, and its columns are what is solved for: pass "
+                "rhs[:, None], and take [:, 0] of the solution."
+            )
+        return inner(*args, **kwargs)
 
     return computed
 

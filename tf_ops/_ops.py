@@ -17,7 +17,7 @@ from overbar._functions import because, never
 from overbar.kernels._lu import permutation
 from overbar.rules._networks import with_classes
 from overbar.rules._norms import two_dimensions
-from tf_ops._front import TENSORFLOW, half_precision, in_single_precision
+from tf_ops._front import TENSORFLOW, for_columns, half_precision, in_single_precision
 from tf_ops._internals import LogMatrixDeterminant, Lu, Qr, compiled_by_xla
 from tf_ops._wrapping import wrap
 
@@ -244,7 +244,7 @@ cholesky = wrap(
 cholesky_banded = wrap(rules.cholesky_banded)
 cholesky_downdate = wrap(rules.cholesky_downdate)
 cholesky_inverse = wrap(rules.cholesky_inverse)
-cholesky_solve = wrap(rules.cho_solve, builtin=in_single_precision(tf.linalg.cholesky_solve))
+cholesky_solve = wrap(rules.cho_solve, builtin=for_columns(tf.linalg.cholesky_solve))
 cholesky_update = wrap(rules.cholesky_update)
 concat = wrap(rules.concatenate, builtin=tf.concat)
 concatenate = wrap(rules.concatenate)
@@ -384,7 +384,7 @@ lu = wrap(
     returns=_with_permutation,
 )
 lu_factor = wrap(rules.lu_factor)
-lu_solve = wrap(rules.lu_solve, builtin=in_single_precision(tf.linalg.lu_solve))
+lu_solve = wrap(rules.lu_solve, builtin=for_columns(tf.linalg.lu_solve))
 mask = wrap(rules.mask)
 matern = wrap(rules.matern)
 matern_cross = wrap(rules.matern_cross)
@@ -515,9 +515,7 @@ tanh = wrap(rules.tanh, builtin=tf.tanh)
 trace = wrap(rules.trace, builtin=tf.linalg.trace)
 transpose_matmul = wrap(rules.transpose_matmul)
 triangular_entries = wrap(rules.triangular_entries)
-triangular_solve = wrap(
-    rules.solve_triangular, "triangular_solve", builtin=in_single_precision(tf.linalg.triangular_solve)
-)
+triangular_solve = wrap(rules.solve_triangular, "triangular_solve", builtin=for_columns(tf.linalg.triangular_solve))
 tridiagonal_solve = wrap(
     rules.tridiagonal_solve, builtin=in_single_precision(_of_any_arrays(tf.linalg.tridiagonal_solve))
 )

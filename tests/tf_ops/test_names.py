@@ -13,6 +13,7 @@ import overbar  # noqa: E402
 import tf_ops  # noqa: E402
 from tests.tf_ops.common import arguments  # noqa: E402
 from tf_ops import linalg  # noqa: E402
+from tf_ops._front import TENSORFLOW  # noqa: E402
 
 HOMES = {"tf.linalg": tf.linalg, "tf.math": tf.math, "tf": tf}
 OPS = [name for name in tf_ops.__all__ if hasattr(getattr(tf_ops, name), "primitive")]
@@ -175,6 +176,38 @@ def test_a_keras_tensor_is_refused_with_the_remedy():
     for function in (tf_ops.cholesky, tf_ops.exp, linalg.trace):
         with pytest.raises(ValueError, match=r"KerasTensor(.|\n)*[Ll]ayer"):
             function(x)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_vector_where_columns_are_solved_for_is_refused_with_the_remedy(graph):
+    """In the functions that are TensorFlow's own."""
+    L, v = tf.linalg.cholesky(tf.eye(3) + 1), tf.ones(3)
+    calls = {
+        "cholesky_solve": lambda v: tf_ops.cholesky_solve(L, v),
+        "lu_solve": lambda v: tf_ops.linalg.lu_solve(*tf.linalg.lu(L), rhs=v),
+        "triangular_solve": lambda v: tf_ops.triangular_solve(matrix=L, rhs=v),
+    }
+    for name, call in calls.items():
+        run = tf.function(call) if graph else call
+        with pytest.raises(
+            ValueError if graph else type(TENSORFLOW.ShapeError("")), match=rf"{name}: .*rhs\[:, None\]"
+        ):
+            run(v)
+        assert run(v[:, None]).shape == (3, 1)
+        assert tf.function(call, input_signature=[tf.TensorSpec(None)])(v[:, None]).shape == (3, 1)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_tensors_that_are_not_dense_are_refused_with_the_remedy(graph):
+    ragged, sparse = tf.ragged.constant([[1.0, 2.0], [3.0]]), tf.sparse.from_dense(tf.eye(2))
+    for f in (tf_ops.cholesky, tf_ops.svd, tf_ops.norm, lambda A: tf_ops.solve(tf.eye(2), A), tf_ops.pinv):
+        run = tf.function(f) if graph else f
+        with pytest.raises(TypeError, match=r"is a RaggedTensor, .*to_tensor\(\)"):
+            run(ragged)
+        with pytest.raises(TypeError, match=r"is a SparseTensor, .*tf\.sparse\.to_dense"):
+            run(sparse)
+    with pytest.raises(TypeError, match=r"is a RaggedTensor, .*to_tensor\(\)"):
+        tf_ops.cholesky_solve(tf.eye(2), ragged)
 
 
 def test_autograph_leaves_ops_alone(monkeypatch):
