@@ -43,7 +43,7 @@ BLOCKS = {
     "docs/design.md": 1,
     "docs/distributed.md": 4,
     "docs/gaussian_processes.md": 6,
-    "docs/numpy_users.md": 12,
+    "docs/numpy_users.md": 13,
     "docs/peers.md": 1,
     "docs/pytorch_users.md": 5,
     "docs/tensorflow_users.md": 5,
