@@ -381,15 +381,18 @@ class Primitive:
             return arrays, outputs, fit.dropped and self.signature.lacking(fit.dropped)
         return outputs[0] if self.public == 1 else tuple(outputs[: self.public])
 
-    def _named(self, front, error, arrays):
+    def _named(self, front, error, arrays, kind=None):
         """An error that a word of the library raised for the numbers in an array, with the name of the primitive. One
         primitive may call another: the name is that of the outermost, which the user knows."""
         message = getattr(error, "of_word", None) or getattr(error, "message", None) or str(error)
         matrix, argument = getattr(error, "matrix", None), None
         if matrix is not None:
-            shared = (i for i, A in enumerate(arrays) if np.may_share_memory(A, matrix))
+            plain = [(i, A) for i, A in enumerate(arrays) if isinstance(A, np.ndarray)]  # in a rule, some are traced
+            shared = (i for i, A in plain if np.may_share_memory(A, matrix))
             argument = next(map(self.argument, shared), None)
-        named = front.LinAlgError(of_function(self.name, self.arguments, message, argument))
+        # what a rule calls A is some matrix
+        name, known = (self.name, self.arguments) if kind is None else (f"{self.name}: in the {kind} rule", ())
+        named = front.LinAlgError(of_function(name, known, message, argument))
         named.of_word, named.matrix = message, matrix
         for note in getattr(error, "__notes__", ()):
             named.add_note(note)
@@ -587,7 +590,7 @@ class Primitive:
         try:
             thunks = self.vjp_rule(bars, outputs, *arrays, **options)
         except Exception as error:
-            self._note(error, "reverse")
+            self._note(front, error, arrays, "reverse")
             raise
         if not isinstance(thunks, tuple) or len(thunks) != len(arrays):
             raise TypeError(
@@ -601,15 +604,18 @@ class Primitive:
                     bar = thunk()
                     found[i] = bar if fits(bar, arrays[i]) else self._project(front, bar, arrays[i], i)
                 except Exception as error:
-                    self._note(error, "reverse", i)
+                    self._note(front, error, arrays, "reverse", i)
                     raise
         return found
 
-    def _note(self, error, kind, i=None):
-        """Add to an error whose rule it comes from."""
+    def _note(self, front, error, arrays, kind, i=None):
+        """Add to an error whose rule it comes from. Of one for the numbers in a matrix, which the library raised and
+        which may be a matrix of the rule, the message begins with that."""
         error.add_note(
             f"Raised in the {kind} rule of {self.name}{'' if i is None else f', argument {self.argument(i)}'}."
         )
+        if type(error) is front.failure:
+            raise self._named(front, error, arrays, kind) from None
 
     def _project(self, front, bar, array, i):
         self._refuse_foreign(bar, array, f"the reverse rule gave {{}} for argument {self.argument(i)},")
@@ -624,14 +630,14 @@ class Primitive:
         try:
             terms = self.jvp_rule(outputs[0] if self.outputs == 1 else outputs, *arrays, **options)
         except Exception as error:
-            self._note(error, "forward")
+            self._note(front, error, arrays, "forward")
             raise
         if callable(terms):
             dots = [xp.zeros_like(a) if dot is None else dot for a, dot in zip(arrays, dots, strict=True)]
             try:
                 parts = [self._tangents(terms(*dots))]
             except Exception as error:
-                self._note(error, "forward")
+                self._note(front, error, arrays, "forward")
                 raise
         elif not isinstance(terms, tuple) or len(terms) != len(arrays):
             raise TypeError(
@@ -645,7 +651,7 @@ class Primitive:
                     try:
                         parts.append(self._tangents(term(dot)))
                     except Exception as error:
-                        self._note(error, "forward", i)
+                        self._note(front, error, arrays, "forward", i)
                         raise
             parts = parts or [(None,) * self.differentiable]
         found = [

@@ -119,3 +119,31 @@ def test_so_does_one_of_a_graph(sizes):
     with pytest.raises((tf.errors.InvalidArgumentError, ValueError), match="dimension m of ") as raised:
         tf.function(overbar.lstsq, kind)(tf.ones((3, 2), tf.float64), tf.ones((4, 2), tf.float64))
     assert "(q,p)" not in str(raised.value)
+
+
+RULES = {
+    "qr": lambda A: overbar.sum(overbar.qr(A)[1]),
+    "logdet": overbar.logdet,
+    "slogdet": lambda A: overbar.slogdet(A)[1],
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_an_error_in_a_rule_begins_with_the_name_of_the_function(name):
+    """The matrix may be one that the rule made: it is not called an argument."""
+    message = rf"^{name}: in the (reverse|forward) rule: the matrix A is singular"
+    A, E = np.zeros((2, 2)), np.eye(2)
+    f = RULES[name]
+    for call in (overbar.grad(f), lambda A: overbar.jvp(f, (A,), (E,)), lambda A: overbar.hvp(f, (A,), E)):
+        with pytest.raises(np.linalg.LinAlgError, match=message) as error:
+            call(A)
+        assert any(note.startswith("Raised in the ") for note in error.value.__notes__)
+
+
+def test_an_error_in_a_rule_of_tensorflow_begins_with_the_name_of_the_function():
+    A = tf.zeros((2, 2), tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(A)
+        c = tf_ops.logdet(A)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"logdet: in the reverse rule: the matrix A is singular"):
+        tape.gradient(c, A)
