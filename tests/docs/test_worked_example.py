@@ -45,6 +45,9 @@ def scaled_gram():
 @pytest.mark.parametrize("batch", SHAPES, ids=str)
 def test_oracles(scaled_gram, dtype, batch):
     rows = verify.check(scaled_gram, dtype, batch=batch)
+    if batch == (0,):
+        assert {row.note for row in rows} <= {"the arrays have no entries", "complex arrays, or not analytic"}
+        return
     applied = {row.oracle for row in rows if row.error is not None}
     assert applied == set(verify.ORACLES) - ({"complex step"} if np.dtype(dtype).kind == "c" else set())
 
