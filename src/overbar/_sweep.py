@@ -130,15 +130,20 @@ def _owned(found, *known):
     """Arrays that were computed as their receiver may keep them: to be written to, each in memory of its own. A rule
     may pass a bar on as it came, to several arrays, as a view, or one number for all entries; `known` are lists of what
     it may have come from."""
-    roots = {id(_root(A)) for arrays in known for A in arrays if type(A) is np.ndarray}
-    owned = []
+    ids, owned, roots = {id(A) for arrays in known for A in arrays}, [], None
     for A in found:
-        if type(A) is np.ndarray and A.ndim:
-            root = _root(A)
-            if id(root) in roots or not A.flags.writeable:
-                A = A.copy()
+        if type(A) is np.ndarray and A.shape:
+            if A.base is None and A.flags.writeable:
+                own, root = id(A) not in ids, A
             else:
-                roots.add(id(root))
+                if roots is None:
+                    roots = {id(_root(B)) for arrays in known for B in arrays if type(B) is np.ndarray}
+                root = _root(A)
+                own = A.flags.writeable and id(root) not in ids and id(root) not in roots
+            if own:
+                ids.add(id(root))
+            else:
+                A = A.copy()
         owned.append(A)
     return owned
 
