@@ -57,7 +57,7 @@ def test_a_factor_is_caught_in_single_precision(primitive, dtype, oracle):
 
 def test_complex_step_catches_a_factor_in_each_analytic_argument(primitive):
     cases = draw_cases(primitive)
-    analytic = {name for case in cases for name in verify.analytic_arguments(primitive, case)}
+    analytic = {name for case in cases for name in verify.analytic_arguments(primitive, case)} - set(primitive.integer)
     every = [m for m in verify.rule_mutations(primitive, cases) if "transposed" not in m.name]
     mutations = [m for m in every if any(f" of {name} " in m.name for name in analytic)]
     assert len(mutations) == 6 * len(analytic)  # three factors in each of two rules
@@ -67,6 +67,8 @@ def test_complex_step_catches_a_factor_in_each_analytic_argument(primitive):
 def test_every_primitive_has_mutations_of_both_rules(primitive):
     names = [m.name for m in verify.rule_mutations(primitive)]
     for i in range(len(draw_cases(primitive)[0].arrays)):
+        if primitive.argument(i) in primitive.integer:  # a constant to both rules
+            continue
         for label in ("times 1.001", "times 1/2", "with the wrong sign"):
             assert f"bar of {primitive.argument(i)} {label}" in names
             assert f"tangent's term of {primitive.argument(i)} {label}" in names

@@ -29,7 +29,7 @@ from torch_ops._norms import vector_norm
 from torch_ops._numpy import one_thread
 from torch_ops._signs import can_turn, turn
 from torch_ops._watching import are_plain
-from torch_ops._words import failure_of, quicker_factor
+from torch_ops._words import are_strided_wrongly, failure_of, quicker_factor
 from torch_ops._wrapping import FULL, REAL, small, wrap
 
 
@@ -510,7 +510,7 @@ def _without_zero_pivots_of_ldl(LD, pivots):
 
 
 def _matrix_of_right_hand_sides(LU, pivots, B, **_):
-    return B.ndim > 1 and LU.dtype in FULL and not forward_mode()
+    return B.ndim > 1 and LU.dtype in FULL and not forward_mode() and not are_strided_wrongly(LU)
 
 
 def _are_quicker_here(A):

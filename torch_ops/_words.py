@@ -401,7 +401,15 @@ def _with_factors(factors, pivots, B, left, adjoint):
     if factors.ndim == 2 and B.ndim > 2:
         rows = B.reshape(math.prod(B.shape[:-1]), B.shape[-1])
         return _with_factors(factors, pivots, rows, left, adjoint).reshape(B.shape)
+    if are_strided_wrongly(factors):
+        factors = factors.contiguous()
     return originals.linalg.lu_solve(factors, pivots, B, left=left, adjoint=adjoint).resolve_conj()
+
+
+def are_strided_wrongly(factors):
+    """Whether torch.linalg.lu_solve may read other factors than these, silently: where the last of several batch
+    dimensions has the size 1, it takes the stride there, which may be any number, for that from matrix to matrix."""
+    return factors.ndim > 3 and factors.shape[-3] == 1
 
 
 def _with_columns(solve, B):

@@ -401,3 +401,19 @@ def test_close_pairs_that_are_looked_at_afterwards_give_what_all_pairs_give(name
     expected = gradient()
     assert expected.isfinite().all()
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("place", [-3, -4])
+@pytest.mark.parametrize("columns", [(), (3,), (3, 3), (2, 1, 1)], ids=str)
+def test_factors_with_a_batch_dimension_of_size_one(columns, place):
+    """A view of them has any stride there: where it is the last, PyTorch takes that from matrix to matrix."""
+    generator = torch.Generator().manual_seed(0)
+    A = torch.randn(3, 4, 4, generator=generator, dtype=torch.float64)
+    B = torch.randn(*columns, 4, 2, generator=generator, dtype=torch.float64)
+    LU, pivots = (x.unsqueeze(place if x.ndim == 3 else place + 1) for x in torch.linalg.lu_factor(A))
+    expected = torch.linalg.inv(A.unsqueeze(place)) @ B
+    for factors in (LU, LU.clone(memory_format=torch.preserve_format).requires_grad_()):
+        torch.testing.assert_close(torch_ops.lu_solve(factors, pivots, B).detach(), expected)
+    mapped = torch.func.vmap(torch.func.jacfwd(torch_ops.solve.rule_op))(A, torch.ones(3, 4, 2, dtype=A.dtype))
+    X = torch.linalg.inv(A) @ torch.ones(4, 2, dtype=A.dtype)
+    torch.testing.assert_close(mapped, -torch.einsum("bij,bkl->biljk", torch.linalg.inv(A), X))

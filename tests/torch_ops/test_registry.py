@@ -172,6 +172,8 @@ def test_a_batch_as_large_as_its_matrices_is_a_loop(first):
         pytest.skip("its second matrix must be smaller than the first")
     if primitive.name == "cholesky_banded":
         pytest.skip("the band of a positive definite matrix is none")
+    if primitive.name == "solve_continuous_are":
+        pytest.skip("with such a cross term S, Q − S R⁻¹ Sᵀ is not positive definite, and nothing need be stable")
     rng = np.random.default_rng(0)
     x = []
     for core in primitive.signature.inputs:

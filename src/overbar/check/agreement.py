@@ -25,7 +25,7 @@ from overbar.verify import call
 ULPS = 100
 ULPS_OF_SECOND = 1000
 # What the differences are good for in double precision.
-DIFFERENCES = 1e-7
+DIFFERENCES = 5e-7
 
 
 class Found(NamedTuple):

@@ -4,8 +4,6 @@ May import NumPy, `overbar._namespace`, `overbar._primitive`, `overbar.kernels`,
 As in `rules.banded`, only the band is stored.
 """
 
-import numpy as np
-
 from overbar._namespace import front, namespace
 from overbar._primitive import once, primitive
 from overbar.kernels._banded_cholesky import (
@@ -212,8 +210,8 @@ def _without_corners(ab):
     xp, (p, n) = namespace(ab), ab.shape[-2:]
     if n is None:  # while a graph is built
         return _lower(_upper(ab))
-    inside = np.arange(p)[:, None] + np.arange(n) < n
-    return xp.where(xp.constant(inside, ab), ab, xp.zeros_like(ab[..., :1, :]))
+    inside = xp.count(p, ab)[:, None] + xp.count(n, ab) < n
+    return xp.where(inside, ab, xp.zeros_like(ab[..., :1, :]))
 
 
 @cholesky_banded.samples

@@ -13,13 +13,14 @@ from overbar.rules._equal_values import hermitian_part
 from overbar.rules._positive_definite import inverse_with_factor, solve_with_factor, summed_product
 
 
-def half_or_one(xp, K):
-    """What stands before the quadratic form: ½, and 1 in the density of complex numbers."""
-    return 1 if xp.is_complex(K) else 1 / 2
+def halved(xp, x, K):
+    """s x, with what stands before the quadratic form: ½, and 1 in the density of complex numbers. By a division: of a
+    number times one of Python's with a point, PyTorch's tangent is in double precision."""
+    return x if xp.is_complex(K) else x / 2
 
 
 def one_or_two(xp, K):
-    """Two times that: an integer, as to PyTorch a tangent of a Python float is in double precision."""
+    """2s, an integer for the same reason."""
     return 2 if xp.is_complex(K) else 1
 
 
@@ -34,10 +35,14 @@ def inner(xp, x, y):
 
 def _logpdf(xp, z, L):
     """log N(y | μ, L Lᴴ) with z = L⁻¹(y − μ)."""
-    s = half_or_one(xp, L)
     # a size may be unknown while a graph is built: the constant is added n times
-    terms = 2 * xp.log(xp.abs(xp.diagonal(L))) + math.log(math.pi / s)
-    return -s * (squared_norm(xp, z) + xp.sum(terms, axis=-1))
+    terms = 2 * xp.log(xp.abs(xp.diagonal(L))) + constant_for_each(xp, L)
+    return -halved(xp, squared_norm(xp, z) + xp.sum(terms, axis=-1), L)
+
+
+def constant_for_each(xp, K):
+    """What each entry of y adds to −log N / s: log 2π, and log π in the density of complex numbers."""
+    return math.log(math.pi if xp.is_complex(K) else 2 * math.pi)
 
 
 def scaled(xp, c, x):
@@ -109,7 +114,7 @@ def gaussian_logpdf(y, mean, K):
 @gaussian_logpdf.vjp
 def _(bars, outputs, y, mean, K):
     (c_bar, alpha_bar), (_, alpha, L), xp = bars, outputs, namespace(K)
-    s = half_or_one(xp, K)
+    twice = one_or_two(xp, K)
 
     @once
     def G():
@@ -119,14 +124,15 @@ def _(bars, outputs, y, mean, K):
     def y_bar():
         if c_bar is None:
             return G()[..., 0]
-        bar = scaled(xp, -2 * s * c_bar, alpha)
+        bar = scaled(xp, -twice * c_bar, alpha)
         return bar if alpha_bar is None else bar + G()[..., 0]
 
     def K_bar():
         bar, column = None, alpha[..., None]
         if c_bar is not None:
-            bar = inverse_with_factor(K, xp.sum_to(-s * c_bar, xp.shape(K)[:-2]), L)
-            bar = summed_product(scaled(xp, s * c_bar, alpha)[..., None], column, K, bar)
+            weight = halved(xp, c_bar, K)
+            bar = inverse_with_factor(K, xp.sum_to(-weight, xp.shape(K)[:-2]), L)
+            bar = summed_product(scaled(xp, weight, alpha)[..., None], column, K, bar)
         if alpha_bar is not None:
             change = hermitian_part(summed_product(G(), column, K))
             bar = -change if bar is None else bar - change
@@ -138,22 +144,22 @@ def _(bars, outputs, y, mean, K):
 @gaussian_logpdf.jvp
 def _(outputs, y, mean, K):
     (_, alpha, L), xp = outputs, namespace(K)
-    s = half_or_one(xp, K)
+    twice = one_or_two(xp, K)
 
     def solved(r_dot):
         return solve_with_factor(K, r_dot[..., None], L)[..., 0]
 
     def from_y(y_dot):
-        return -2 * s * inner(xp, alpha, y_dot), solved(y_dot)
+        return -twice * inner(xp, alpha, y_dot), solved(y_dot)
 
     def from_mean(mean_dot):
-        return 2 * s * inner(xp, alpha, mean_dot), -solved(mean_dot)
+        return twice * inner(xp, alpha, mean_dot), -solved(mean_dot)
 
     def from_K(K_dot):
         K_dot = hermitian_part(K_dot)
         change = (K_dot @ alpha[..., None])[..., 0]
         trace = xp.sum(xp.real(xp.conj(inverse_with_factor(K, 1.0, L)) * K_dot), axis=(-2, -1))
-        return s * (inner(xp, alpha, change) - trace), -solved(change)
+        return halved(xp, inner(xp, alpha, change) - trace, K), -solved(change)
 
     return from_y, from_mean, from_K
 

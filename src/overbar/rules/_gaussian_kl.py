@@ -5,7 +5,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.gaussian` and `rul
 
 from overbar._namespace import namespace
 from overbar._primitive import once, primitive
-from overbar.rules._gaussian import half_or_one, inner, one_or_two, over_diagonal, squared_norm
+from overbar.rules._gaussian import halved, inner, one_or_two, over_diagonal, squared_norm
 from overbar.rules._positive_definite import summed_product
 
 
@@ -74,7 +74,7 @@ def gaussian_kl(mean, L, other_mean, other_L):
     squares = xp.real(xp.conj(one) * one)
     below = xp.sum(squared_norm(xp, xp.tril(T, k=-1)), axis=-1)
     terms = squares - 1 - 2 * xp.log(xp.abs(xp.diagonal(L) / xp.diagonal(other_L)))
-    c = half_or_one(xp, L) * (squared_norm(xp, z) + below + xp.sum(terms, axis=-1))
+    c = halved(xp, squared_norm(xp, z) + below + xp.sum(terms, axis=-1), L)
     return c, _of_batch(xp, c, T, 2), _of_batch(xp, c, z, 1)
 
 

@@ -9,7 +9,7 @@ import math
 from overbar._namespace import mH, mT, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._equal_values import hermitian_part
-from overbar.rules._gaussian import exact_logpdf, half_or_one, inner, one_or_two, scaled, squared_norm
+from overbar.rules._gaussian import constant_for_each, exact_logpdf, halved, inner, one_or_two, scaled, squared_norm
 from overbar.rules._positive_definite import summed_product
 
 
@@ -129,7 +129,7 @@ def gaussian_logpdf_low_rank(y, mean, U, d):
     (-3.031, array([-0.5, -0. ]))
     """
     xp = namespace(U)
-    s, r = half_or_one(xp, U), y - mean
+    r = y - mean
     d = xp.where(d > 0, d, xp.full_like(d, math.nan))  # so that there is no factor
     root = xp.cast(xp.sqrt(d), U)
     W = U / root[..., None]
@@ -138,8 +138,9 @@ def gaussian_logpdf_low_rank(y, mean, U, d):
     L = xp.cholesky(M, argument="M = I + Uᴴ diag(d)⁻¹ U, of the arguments U and d, which has to be positive,")
     x, alpha = _low_rank_solve(U, d, r, L, capacitance_solve.function)
     squares = squared_norm(xp, root * alpha) + squared_norm(xp, x)
-    constant = xp.sum(xp.log(d) + math.log(math.pi / s), axis=-1)
-    return -s * (squares + 2 * xp.sum(xp.log(xp.real(xp.diagonal(L))), axis=-1) + constant), alpha, L
+    constant = xp.sum(xp.log(d) + constant_for_each(xp, U), axis=-1)
+    terms = squares + 2 * xp.sum(xp.log(xp.real(xp.diagonal(L))), axis=-1) + constant
+    return -halved(xp, terms, U), alpha, L
 
 
 def _capacitance_inverse(U, d, L):
@@ -149,7 +150,7 @@ def _capacitance_inverse(U, d, L):
 @gaussian_logpdf_low_rank.vjp
 def _(bars, outputs, y, mean, U, d):
     (c_bar, alpha_bar), (_, alpha, L), xp = bars, outputs, namespace(U)
-    s, twice = half_or_one(xp, U), one_or_two(xp, U)
+    twice = one_or_two(xp, U)
     x = once(lambda: _times(mH(U), alpha))
     G = once(lambda: _low_rank_solve(U, d, alpha_bar, L)[1])
     weight = once(lambda: xp.sum_to(c_bar, xp.shape(L)[:-2]))
@@ -186,8 +187,8 @@ def _(bars, outputs, y, mean, U, d):
     def d_bar():
         bar = None
         if c_bar is not None:
-            squares = s * c_bar[..., None] * xp.real(alpha * xp.conj(alpha))
-            rest = (-leverage() / 2 - s * weight()[..., None]) / d
+            squares = halved(xp, c_bar, U)[..., None] * xp.real(alpha * xp.conj(alpha))
+            rest = (-leverage() / 2 - halved(xp, weight(), U)[..., None]) / d
             bar = xp.sum_to(squares, xp.shape(d)) + xp.sum_to(rest, xp.shape(d))
         if alpha_bar is not None:
             change = xp.sum_to(xp.real(xp.conj(G()) * alpha), xp.shape(d))
@@ -200,7 +201,7 @@ def _(bars, outputs, y, mean, U, d):
 @gaussian_logpdf_low_rank.jvp
 def _(outputs, y, mean, U, d):
     (_, alpha, L), xp = outputs, namespace(U)
-    s, twice = half_or_one(xp, U), one_or_two(xp, U)
+    twice = one_or_two(xp, U)
     x = once(lambda: _times(mH(U), alpha))
     V = once(lambda: (U / xp.cast(d, U)[..., None]) @ _capacitance_inverse(U, d, L))
 
@@ -218,7 +219,7 @@ def _(outputs, y, mean, U, d):
     def from_d(d_dot):
         inverse = (1 - xp.sum(xp.real(V() * xp.conj(U)), axis=-1)) / d  # the diagonal of K⁻¹
         squares = xp.real(alpha * xp.conj(alpha))
-        return s * xp.sum((squares - inverse) * d_dot, axis=-1), -solved(xp.cast(d_dot, U) * alpha)
+        return halved(xp, xp.sum((squares - inverse) * d_dot, axis=-1), U), -solved(xp.cast(d_dot, U) * alpha)
 
     return from_r, lambda mean_dot: from_r(-mean_dot), from_U, from_d
 
