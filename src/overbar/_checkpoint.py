@@ -104,14 +104,14 @@ class _Recomputed(Primitive):
         try:
             return self.pulled(arrays, outputs, bars)
         except Exception as error:
-            self._note(error, "reverse")
+            self._note(front, error, arrays, "reverse")
             raise
 
     def push(self, front, dots, outputs, arrays, options):
         try:
             found = self.pushed(arrays, dots)
         except Exception as error:
-            self._note(error, "forward")
+            self._note(front, error, arrays, "forward")
             raise
         return [front.xp.zeros_like(out) if dot is None else dot for dot, out in zip(found, outputs, strict=True)]
 

@@ -67,6 +67,16 @@ class _Documentation:
         vars(primitive)["__doc__"] = doc
 
 
+def _refuse_foreign(name, found, array, words):
+    """Raise where the function or a rule of a primitive gave no array of the library of this one."""
+    if isinstance(found, (list, tuple)) or front(found) is not front(array):
+        given = f"a {type(found).__module__}.{type(found).__name__}"
+        raise TypeError(
+            f"{name}: {words.format(given)} an array of {front(array).name}. It called a function of another "
+            "library: take functions from xp = overbar.namespace(A)."
+        )
+
+
 class Primitive:
     """A matrix function, its rules, and what `verify` needs to test them. Made by the decorator `primitive`.
 
@@ -244,11 +254,13 @@ class Primitive:
         if not callable(rule):
             raise TypeError(f"{self.name}.derivative registers a function, g′, and got a {type(rule).__name__}.")
 
+        name = self.name  # not the primitive, which would then hold itself
+
         def slope(C, A, options):
             found = rule(C, A, **options)
             # a constant may be a number, or in sweeps over NumPy's arrays one of these
             if type(found) is not type(A) and not isinstance(found, _NUMBERS) and not front(A).swept:
-                self._refuse_foreign(found, A, "its derivative gave {} for argument A,")
+                _refuse_foreign(name, found, A, "its derivative gave {} for argument A,")
             return found
 
         @self.vjp(replace=replace)
@@ -551,7 +563,7 @@ class Primitive:
                 f"{self.outputs} outputs."
             )
         for i, out in enumerate(outputs):
-            self._refuse_foreign(out, arrays[0], f"its function gave {{}} as output {i}, of")
+            _refuse_foreign(self.name, out, arrays[0], f"its function gave {{}} as output {i}, of")
         shapes = [front.xp.static_shape(A) for A in (*arrays, *outputs)]
         if self.signature.whole or None in shapes:
             return
@@ -618,7 +630,7 @@ class Primitive:
             raise self._named(front, error, arrays, kind) from None
 
     def _project(self, front, bar, array, i):
-        self._refuse_foreign(bar, array, f"the reverse rule gave {{}} for argument {self.argument(i)},")
+        _refuse_foreign(self.name, bar, array, f"the reverse rule gave {{}} for argument {self.argument(i)},")
         return front.project(bar, array, self, i)
 
     def push(self, front, dots, outputs, arrays, options):
@@ -670,22 +682,13 @@ class Primitive:
             )
         return found
 
-    def _refuse_foreign(self, found, array, words):
-        """Raise where a function or a rule gave no array of the library of this one."""
-        if isinstance(found, (list, tuple)) or front(found) is not front(array):
-            given = f"a {type(found).__module__}.{type(found).__name__}"
-            raise TypeError(
-                f"{self.name}: {words.format(given)} an array of {front(array).name}. It called a function of another "
-                "library: take functions from xp = overbar.namespace(A)."
-            )
-
     def _total(self, front, terms, out, i):
         xp = front.xp
         terms = [term for term in terms if term is not None]
         if not terms:
             return xp.zeros_like(out)
         for term in terms:
-            self._refuse_foreign(term, out, f"the forward rule gave {{}} as the tangent of output {i},")
+            _refuse_foreign(self.name, term, out, f"the forward rule gave {{}} as the tangent of output {i},")
         total = functools.reduce(operator.add, terms)
         have, want = xp.static_shape(total), xp.static_shape(out)
         if have == want and have is not None and None not in have:

@@ -21,7 +21,7 @@ SIZES = [halving.BASE - 1, halving.BASE, halving.BASE + 1, 2 * halving.BASE, 2 *
 @pytest.fixture(autouse=True)
 def by_words(monkeypatch):
     """In place of the kernels, which `tests/kernels` has: they are taken where BLAS starts no threads."""
-    monkeypatch.setattr(rule, "_for_blas", lambda *arrays: False)
+    monkeypatch.setattr(rule, "for_blas", lambda *arrays: False)
 
 
 def draw(n, dtype, batch=()):

@@ -1,6 +1,6 @@
 """Which size of blocks suits this machine: the reverse rule of the Cholesky decomposition, measured with several.
 
-May import NumPy, `overbar._settings`, `rules.halving` and `overbar.bench`.
+May import NumPy, `overbar._settings`, `rules.cholesky`, `rules.halving` and `overbar.bench`.
 
 Rules of factorisations go by halves down to blocks of some size. Small blocks take the fewest flops. Large ones take
 the fewest steps: that is worth more on a device, which takes time to start each, and where several threads share cores
@@ -14,6 +14,7 @@ import math
 
 from overbar.bench.cholesky import backward
 from overbar.bench.harness import Comparison, compare
+from overbar.rules import _cholesky as of_cholesky
 from overbar.rules import _halving as halving
 
 __all__ = ["BLOCKS", "SIZES", "best", "measure"]
@@ -28,13 +29,13 @@ SIZES = (512, 1024, 2048)
 
 @contextlib.contextmanager
 def _with(block):
-    """Blocks of this size everywhere."""
-    before = halving.base
-    halving.base = lambda A: block
+    """Blocks of this size everywhere, and by halves where a kernel with blocks of its own would be taken."""
+    before = halving.base, of_cholesky.for_blas
+    halving.base, of_cholesky.for_blas = lambda A: block, lambda *arrays: False
     try:
         yield
     finally:
-        halving.base = before
+        halving.base, of_cholesky.for_blas = before
 
 
 def measure(framework: str, device: str, n: int, seconds: float) -> Comparison:

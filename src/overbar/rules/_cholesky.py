@@ -147,12 +147,12 @@ def forward_symbolic(L, A_dot, inverse=None):
 def forward(L, A_dot):
     """The same, on blocks where L is large."""
     A_dot = (A_dot + mH(A_dot)) / 2
-    if _for_blas(L, A_dot):
+    if for_blas(L, A_dot):
         return front(L).compute(cholesky_tangent, L, A_dot)[0]
     return by_size(forward_large, L, A_dot)
 
 
-def _for_blas(L, X):
+def for_blas(L, X):
     """Whether a kernel of SciPy's BLAS is quicker than words."""
     n = L.shape[-1]
     if len(L.shape) > 2 or len(X.shape) > 2 or type(n) is not int:  # a compiler has symbols
@@ -222,7 +222,7 @@ def reverse(L, L_bar):
     library = front(L, L_bar)
     if for_loops(L) and library.may_compute(L, L_bar):
         return library.compute(small_cholesky_cotangent, L, L_bar, threads=library.threads())[0]
-    if _for_blas(L, L_bar):
+    if for_blas(L, L_bar):
         return library.compute(cholesky_cotangent, L, L_bar)[0]
     if len(L.shape) > 2 and are_quicker_otherwise(L, L_bar):
         return as_stacks(reverse_in_vectors, reverse_symbolic, L, L_bar)
