@@ -23,6 +23,7 @@ from overbar._namespace import front as front_of
 from overbar.bench import cholesky, overhead, small
 from overbar.bench.frameworks import available, front, load
 from overbar.bench.harness import Comparison, compare
+from overbar.bench.report import duration
 from overbar.kernels import _compiled
 from overbar.rules._halving import BASE
 
@@ -58,13 +59,8 @@ def report(row: Row, found: Comparison) -> list[str]:
     lines = [f"{row.name}: target {row.target:g}, measured {now:.2f}, limit {limit:.2f} ({where})"]
     whole = found["ours"].median
     for name, timing in found.timings.items():
-        lines.append(f"    {_time(timing.median):>9}  {timing.median / whole:5.0%}  {name}")
+        lines.append(f"    {duration(timing.median):>9}  {timing.median / whole:5.0%}  {name}")
     return lines
-
-
-def _time(seconds):
-    power = 0 if seconds >= 1 else 1 if seconds >= 1e-3 else 2
-    return f"{seconds * 1000**power:.3g} {('s', 'ms', 'µs')[power]}"
 
 
 # -- one large matrix --------------------------------------------------------------------------------------------------

@@ -89,13 +89,20 @@ def definiteness(A):
     )
 
 
-def bad_spectrum(function, A, argument):
-    """The message where eigenvalues of A (a NumPy array) were not found: the first entry that is not finite."""
+def first_not_finite(function, A, argument):
+    """The message for the first entry of A (a NumPy array) that is not finite, None where all are."""
     bad = np.argwhere(~np.isfinite(A))
     if not len(bad):
-        return f"{function}: the algorithm did not converge for argument {argument}. Is it scaled extremely?"
+        return None
     place = tuple(bad[0].tolist())
     return not_finite(argument, place[:-2], place[-2:], A[place], function)
+
+
+def bad_spectrum(function, A, argument):
+    """The message where eigenvalues of A (a NumPy array) were not found."""
+    return first_not_finite(function, A, argument) or (
+        f"{function}: the algorithm did not converge for argument {argument}. Is it scaled extremely?"
+    )
 
 
 # -- whose message it is ---------------------------------------------------------------------------------------------

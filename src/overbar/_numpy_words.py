@@ -14,7 +14,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import blas, lapack
 
-from overbar._messages import bad_spectrum, no_inverse, not_finite, not_positive_definite, singular
+from overbar._messages import bad_spectrum, first_not_finite, no_inverse, not_positive_definite, singular
 from overbar._refinement import refined
 from overbar._words import Words
 
@@ -279,7 +279,7 @@ class NumpyWords(Words):
         try:
             return refined(lambda A, R, X: np.linalg.solve(A, R), A, B, np.linalg.solve(A, B), "solve" if check else "")
         except LinAlgError:
-            raise LinAlgError(_infinite("solve", A) or singular("A", _first_singular(A))) from None
+            raise LinAlgError(first_not_finite("solve", A, "A") or singular("A", _first_singular(A))) from None
 
     def solve_by_factors(self, A, B, left=True, adjoint=False, check=True):
         if not _is_factorised(A, B):
@@ -288,7 +288,7 @@ class NumpyWords(Words):
         if A.ndim == 2:
             factors, pivots, info = getrf(A)
             if info:
-                raise LinAlgError(_infinite("solve", A) or singular("A", ()))
+                raise LinAlgError(first_not_finite("solve", A, "A") or singular("A", ()))
             pivots = pivots.astype(factors.dtype)
         else:
             factors = np.empty(A.shape, np.result_type(A.dtype, np.float64)).swapaxes(-1, -2)  # by columns
@@ -296,7 +296,7 @@ class NumpyWords(Words):
             for index in np.ndindex(A.shape[:-2]):
                 factors[index], pivots[index], info = getrf(A[index])
                 if info:
-                    raise LinAlgError(_infinite("solve", A) or singular("A", index))
+                    raise LinAlgError(first_not_finite("solve", A, "A") or singular("A", index))
         return self._with_factors(A, factors, pivots, B, left, adjoint, "solve" if check else ""), factors, pivots
 
     def solve_with_factors(self, A, factors, pivots, B, left=True, adjoint=False):
@@ -357,7 +357,7 @@ class NumpyWords(Words):
             eye = np.eye(A.shape[-1], dtype=A.dtype)
             return refined(lambda A, R, X: X @ R, A, eye, np.linalg.inv(A), "inv" if warn else "")
         except LinAlgError:
-            raise LinAlgError(_infinite("inv", A) or no_inverse("A", _first_singular(A))) from None
+            raise LinAlgError(first_not_finite("inv", A, "A") or no_inverse("A", _first_singular(A))) from None
 
     def eigh(self, A):
         try:
@@ -601,15 +601,6 @@ def _half_diagonal(n, dtype):
 def triangle(m, n, k):
     """Which entries of an m by n matrix lie on or below its k-th diagonal; read-only where the matrix is small."""
     return _small_triangle(m, n, k) if m * n <= _KEPT_MASK else np.tri(m, n, k, bool)
-
-
-def _infinite(function, A):
-    """What an error says of a matrix with an entry that is not finite, of which LAPACK thinks that it is singular."""
-    bad = np.argwhere(~np.isfinite(A))
-    if not len(bad):
-        return None
-    *index, i, j = bad[0].tolist()
-    return not_finite("A", tuple(index), (i, j), A[tuple(bad[0])], function)
 
 
 def _first_singular(A):

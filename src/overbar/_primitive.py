@@ -67,14 +67,18 @@ class _Documentation:
         vars(primitive)["__doc__"] = doc
 
 
-def _refuse_foreign(name, found, array, words):
-    """Raise where the function or a rule of a primitive gave no array of the library of this one."""
-    if isinstance(found, (list, tuple)) or front(found) is not front(array):
-        given = f"a {type(found).__module__}.{type(found).__name__}"
-        raise TypeError(
-            f"{name}: {words.format(given)} an array of {front(array).name}. It called a function of another "
-            "library: take functions from xp = overbar.namespace(A)."
-        )
+def _is_foreign(found, array):
+    """Whether what the function or a rule gave is no array of the library of this one."""
+    return isinstance(found, (list, tuple)) or front(found) is not front(array)
+
+
+def _foreign(name, found, array, words):
+    """The error for that; `words` say where it was found, and {} in them stands for what it is."""
+    given = f"a {type(found).__module__}.{type(found).__name__}"
+    return TypeError(
+        f"{name}: {words.format(given)} an array of {front(array).name}. It called a function of another "
+        "library: take functions from xp = overbar.namespace(A)."
+    )
 
 
 class Primitive:
@@ -259,8 +263,10 @@ class Primitive:
         def slope(C, A, options):
             found = rule(C, A, **options)
             # a constant may be a number, or in sweeps over NumPy's arrays one of these
-            if type(found) is not type(A) and not isinstance(found, _NUMBERS) and not front(A).swept:
-                _refuse_foreign(name, found, A, "its derivative gave {} for argument A,")
+            if type(found) is type(A) or isinstance(found, _NUMBERS) or front(A).swept:
+                return found
+            if _is_foreign(found, A):
+                raise _foreign(name, found, A, "its derivative gave {} for argument A,")
             return found
 
         @self.vjp(replace=replace)
@@ -563,7 +569,8 @@ class Primitive:
                 f"{self.outputs} outputs."
             )
         for i, out in enumerate(outputs):
-            _refuse_foreign(self.name, out, arrays[0], f"its function gave {{}} as output {i}, of")
+            if _is_foreign(out, arrays[0]):
+                raise _foreign(self.name, out, arrays[0], f"its function gave {{}} as output {i}, of")
         shapes = [front.xp.static_shape(A) for A in (*arrays, *outputs)]
         if self.signature.whole or None in shapes:
             return
@@ -630,7 +637,8 @@ class Primitive:
             raise self._named(front, error, arrays, kind) from None
 
     def _project(self, front, bar, array, i):
-        _refuse_foreign(self.name, bar, array, f"the reverse rule gave {{}} for argument {self.argument(i)},")
+        if _is_foreign(bar, array):
+            raise _foreign(self.name, bar, array, f"the reverse rule gave {{}} for argument {self.argument(i)},")
         return front.project(bar, array, self, i)
 
     def push(self, front, dots, outputs, arrays, options):
@@ -688,7 +696,8 @@ class Primitive:
         if not terms:
             return xp.zeros_like(out)
         for term in terms:
-            _refuse_foreign(self.name, term, out, f"the forward rule gave {{}} as the tangent of output {i},")
+            if _is_foreign(term, out):
+                raise _foreign(self.name, term, out, f"the forward rule gave {{}} as the tangent of output {i},")
         total = functools.reduce(operator.add, terms)
         have, want = xp.static_shape(total), xp.static_shape(out)
         if have == want and have is not None and None not in have:

@@ -245,7 +245,7 @@ def test_a_defective_matrix_is_an_error(A):
     w, pullback = overbar.vjp(overbar.eigvals, A)
     with pytest.raises(np.linalg.LinAlgError, match=r"argument (A|V)"):
         pullback(w.conj())
-    with pytest.raises(torch.linalg.LinAlgError, match="A is defective"):
+    with pytest.raises(torch.linalg.LinAlgError, match="eigvals: in the reverse rule: the matrix A is defective"):
         first("torch", "eigvals", lambda xp, w: xp.sum(w.real), A)
     with pytest.raises(tf.errors.InvalidArgumentError):
         first("tensorflow", "eigvals", lambda xp, w: xp.sum(real(w)), A)

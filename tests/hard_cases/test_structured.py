@@ -15,7 +15,7 @@ from overbar.rules._banded_cholesky import cholesky_band_cotangent, cholesky_ban
 from overbar.rules._hessenberg import hessenberg_rotation
 from overbar.rules._toeplitz import toeplitz_bar, toeplitz_product
 from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_error
-from tests.frameworks import tf, tf_ops, torch, torch_ops
+from tests.frameworks import tf, tf_ops, torch, torch_ops, twice_in_a_graph
 
 rng = np.random.default_rng(5)
 SIZES = [1, 2, 3, 7]
@@ -529,17 +529,8 @@ def test_second_derivatives_with_many_diagonals(l_and_u):
     (first_bar,) = torch.autograd.grad(of_torch(A), A, create_graph=True)
     (twice,) = torch.autograd.grad((first_bar * C).sum(), A)
 
-    @tf.function
-    def of_tf(A):
-        with tf.GradientTape() as outer:
-            outer.watch(A)
-            with tf.GradientTape() as tape:
-                tape.watch(A)
-                value = tf.reduce_sum(tf_ops.solve_banded(l_and_u, A, tf.constant(b)) ** 2)
-            inner = tf.reduce_sum(tape.gradient(value, A) * c)
-        return outer.gradient(inner, A)
-
-    for found in (overbar.hvp(loss, (ab,), c), by_torch.detach(), twice, of_tf(tf.constant(ab)).numpy()):
+    by_tf = twice_in_a_graph(lambda A: tf.reduce_sum(tf_ops.solve_banded(l_and_u, A, tf.constant(b)) ** 2), ab, c)
+    for found in (overbar.hvp(loss, (ab,), c), by_torch.detach(), twice, by_tf):
         np.testing.assert_allclose(found, expected, atol=1e-7)
 
 

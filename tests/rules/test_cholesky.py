@@ -186,7 +186,7 @@ def test_smooth_covariances_keep_their_digits(library):
 
 
 def test_halves_would_lose_these_digits(monkeypatch):
-    monkeypatch.setattr(rule, "_EVEN", 1e6)
+    monkeypatch.setattr(rule, "EVEN", 1e6)
     K, L_bar, K_dot = smooth()
     L = np.linalg.cholesky(K)
     expected = rule.reverse_symbolic(L.astype(float), L_bar.astype(float))

@@ -7,7 +7,7 @@ import pytest
 
 import overbar
 from overbar._numpy_words import NumpyWords
-from tests.frameworks import tf, tf_ops, torch, torch_ops
+from tests.frameworks import tf, tf_ops, torch, torch_ops, twice_in_a_graph
 
 RNG = np.random.default_rng(15)
 
@@ -112,17 +112,8 @@ def test_second_derivatives_of_large_matrices_in_the_frameworks():
     )
     np.testing.assert_allclose(forward[1], expected, atol=1e-11)
 
-    @tf.function
-    def twice(A):
-        with tf.GradientTape() as outer:
-            outer.watch(A)
-            with tf.GradientTape() as tape:
-                tape.watch(A)
-                value = along(tf_ops, tf.reduce_sum, A, tf.constant(B))
-            inner = tf.reduce_sum(tape.gradient(value, A) * H)
-        return outer.gradient(inner, A)
-
-    np.testing.assert_allclose(twice(tf.constant(A)), expected, atol=1e-11)
+    in_graph = twice_in_a_graph(lambda A: along(tf_ops, tf.reduce_sum, A, tf.constant(B)), A, H)
+    np.testing.assert_allclose(in_graph, expected, atol=1e-11)
 
 
 def test_many_right_hand_sides_keep_one_factor():

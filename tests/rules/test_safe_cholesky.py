@@ -7,7 +7,7 @@ import pytest
 
 import overbar
 from overbar._numpy_words import NumpyWords
-from tests.frameworks import tf, tf_ops, torch, torch_ops
+from tests.frameworks import tf, tf_ops, torch, torch_ops, twice_in_a_graph
 
 RNG = np.random.default_rng(23)
 FRONTS = [(overbar, np.array), (torch_ops, torch.tensor), (tf_ops, tf.constant)]
@@ -114,20 +114,10 @@ def test_second_derivatives_are_those_of_cholesky_at_the_jittered_matrix():
         (bar,) = torch.autograd.grad((factor(x) * torch.tensor(W)).sum(), x, create_graph=True)
         return torch.autograd.grad((bar * torch.tensor(E)).sum(), x)[0].numpy()
 
-    @tf.function
-    def second_in_graph(x):
-        with tf.GradientTape() as outer:
-            outer.watch(x)
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                value = tf.reduce_sum(tf_ops.safe_cholesky(x, jitter=1e-3)[0] * W)
-            total = tf.reduce_sum(inner.gradient(value, x) * E)
-        return outer.gradient(total, x)
-
     expected = second(torch_ops.cholesky, jittered(A, JITTERS))
     close = lambda found: np.testing.assert_allclose(found, expected, atol=1e-9 * abs(expected).max())  # noqa: E731
     close(second(lambda x: torch_ops.safe_cholesky(x, jitter=1e-3)[0], A))
-    close(second_in_graph(tf.constant(A)))
+    close(twice_in_a_graph(lambda A: tf.reduce_sum(tf_ops.safe_cholesky(A, jitter=1e-3)[0] * W), A, E))
 
 
 def test_compilers_and_transforms():

@@ -88,7 +88,7 @@ def run_tuning(framework, device, console: Console, *, seconds: float):
         table.add_column(f"n = {n}", justify="right")
     table.add_column("beside the best", justify="right")
     for block, mean in means.items():
-        times = [_time(comparison[str(block)].median) for comparison in found.values()]
+        times = [duration(comparison[str(block)].median) for comparison in found.values()]
         table.add_row(str(block), *times, f"[bold]{mean:.2f}[/bold]" if mean == 1 else f"{mean:.2f}")
     console.print(table)
     return found
@@ -105,7 +105,7 @@ def _curve_table(curve):
     for side in with_memory:
         table.add_column(f"memory,\n{side}", justify="right")
     for i, point in enumerate(curve.points):
-        times = [_time(point.comparison[side].median) for side in (*curve.sides, "product")]
+        times = [duration(point.comparison[side].median) for side in (*curve.sides, "product")]
         shares = [f"{100 * curve.shares(side)[i]:.0f} %" for side in curve.sides]
         memory = [f"{point.memory[side]:.1f}" if side in point.memory else "" for side in with_memory]
         table.add_row(str(point.n), *times, *shares, *memory)
@@ -149,7 +149,7 @@ def _table(title, results):
         table.add_column("target", justify="right")
     for result in results:
         ratio = result.ratio
-        times = _time(result.ours.median), _time(result.other.median)
+        times = duration(result.ours.median), duration(result.other.median)
         shown = "[yellow]too busy[/yellow]" if result.too_busy else f"[bold]{ratio.median:.2f}[/bold]"
         target = [_target(result)] if aims else []
         table.add_row(result.job.what, *times, shown, f"{ratio.low:.2f} to {ratio.high:.2f}", *target)
@@ -167,7 +167,8 @@ def _target(result):
     return f"{result.job.target:.2f} {word}"
 
 
-def _time(seconds):
+def duration(seconds: float) -> str:
+    """A time with its unit, in three digits."""
     for factor, unit in ((1, "s"), (1e3, "ms")):
         if seconds * factor >= 1:
             return f"{seconds * factor:.3g} {unit}"

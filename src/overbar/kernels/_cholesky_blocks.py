@@ -1,24 +1,23 @@
 """Both rules of the Cholesky factor of one matrix of medium size, by SciPy's BLAS.
 
-May import NumPy, SciPy, and `kernel` of the kernels. At these sizes a product takes as long as the handful of passes
-over a block that words take beside it, and as a call of Python: triangular products and solutions, in place, are half
-of the flops and of the calls. The rules are those of `rules.cholesky`, which has the derivation.
+May import NumPy, SciPy, and `kernel` and `stacks` of the kernels. At these sizes a product takes as long as the handful
+of passes over a block that words take beside it, and as a call of Python: triangular products and solutions, in place,
+are half of the flops and of the calls. The rules are those of `rules.cholesky`, which has the derivation.
 
 BLAS stores by columns, so that it gets the transposes: Lᵀ is upper triangular, and X op(L) = B is op(Lᵀ) Xᵀ = Bᵀ.
 """
-
-import functools
 
 import numpy as np
 from scipy.linalg import blas
 
 from overbar.kernels._kernel import kernel
+from overbar.kernels._stacks import above
 
 LEAST = 40  #: the size from which on these kernels take less time than words, on one thread
 LARGEST = 5120  #: up to so many bytes for a row; above it words do, with less memory
 
 _WHOLE = 72  # the size of blocks that are not cut again, as in `rules.halving`
-_EVEN = 8  # as in `rules.cholesky`: up to this ratio of entries on its diagonal a factor is cut
+EVEN = 8  #: the ratio of two entries on the diagonal of a factor up to which halves are as exact as the whole
 
 _BLAS = {
     kind: (getattr(blas, f"{name}trmm"), getattr(blas, f"{name}trsm"))
@@ -42,13 +41,18 @@ def cholesky_tangent(L, A_dot):
 
 def _size(L):
     d = np.abs(L.diagonal())
-    return _WHOLE if len(d) and d.max() <= _EVEN * d.min() else len(d)
+    return _WHOLE if len(d) and d.max() <= EVEN * d.min() else len(d)
+
+
+def _middle(n):
+    """Where to cut, in blocks of about the same size."""
+    return -(-n // 16) * 8
 
 
 def _halves(L):
-    """Where to cut, in blocks of about the same size, and copies of the blocks of L, whose rows do not collide in the
+    """Where to cut, and copies of the blocks of L, whose rows do not collide in the
     cache as those of a matrix of 128 do."""
-    k = -(-len(L) // 16) * 8
+    k = _middle(len(L))
     return k, np.ascontiguousarray(L[:k, :k]), np.ascontiguousarray(L[k:, :k]), np.ascontiguousarray(L[k:, k:])
 
 
@@ -58,21 +62,16 @@ def _subtract(C, X, Y, size):
     if n <= size:
         C -= X @ Y
         return
-    k = -(-n // 16) * 8
+    k = _middle(n)
     _subtract(C[:k, :k], X[:k], Y[:, :k], size)
     _subtract(C[k:, k:], X[k:], Y[:, k:], size)
     C[k:, :k] -= X[k:] @ Y[:, :k]
 
 
 def _phi(X):
-    np.copyto(X, 0, where=_above(len(X)))
+    np.copyto(X, 0, where=above(len(X), 0))
     X.flat[:: len(X) + 1] *= 0.5
     return X
-
-
-@functools.lru_cache(32)
-def _above(n):
-    return np.triu(np.ones((n, n), bool), 1)
 
 
 def _cotangent(L, G, size):
@@ -80,7 +79,7 @@ def _cotangent(L, G, size):
     if n <= size:
         trmm, trsm = _BLAS[L.dtype.char]
         X = G.copy()
-        np.copyto(X, 0, where=_above(n))
+        np.copyto(X, 0, where=above(n, 0))
         X = _phi(trmm(1.0, L.T, X.T, side=1, trans_a=2, overwrite_b=1).T)  # Lᴴ L̄
         X = trsm(1.0, L.T, X.T, side=1, trans_a=2, overwrite_b=1)
         X = trsm(1.0, L.T, X, overwrite_b=1).T

@@ -3,14 +3,12 @@
 May import NumPy, SciPy, and `kernel` and `stacks` of the kernels.
 """
 
-import functools
-
 import numpy as np
 import scipy.linalg
 from scipy.linalg import blas
 
 from overbar.kernels._kernel import kernel
-from overbar.kernels._stacks import lapack, refuse_not_finite, whole_pivots
+from overbar.kernels._stacks import above, lapack, refuse_not_finite, whole_pivots
 
 
 @kernel("(n,n)->(n,n),(n,n),(n)", "==i")
@@ -82,17 +80,12 @@ def order(n, swaps):
 _FULL = 64
 
 
-@functools.lru_cache(8)
-def _not_below(n):
-    return ~np.tri(n, k=-1, dtype=bool)
-
-
 def _strict_triangle(X):
     """A copy of the triangle of X below the diagonal."""
     if len(X) > _FULL:
         return np.tril(X, -1)
     X = X.copy()
-    np.copyto(X, 0, where=_not_below(len(X)))
+    np.copyto(X, 0, where=above(len(X), -1))
     return X
 
 

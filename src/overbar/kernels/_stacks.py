@@ -39,6 +39,14 @@ def mH(A):
     return A.conj().swapaxes(-1, -2)
 
 
+@functools.lru_cache(32)
+def above(n, k):
+    """Which entries of a matrix of order n lie above its k-th diagonal; kept, and not to be written to."""
+    mask = ~np.tri(n, k=k, dtype=bool)
+    mask.flags.writeable = False
+    return mask
+
+
 def whole_pivots(pivots):
     """Pivots, which primitives have as floats, as integers. What is no integer is refused, but for the small steps of
     somebody who takes differences: the function does not change with those."""

@@ -9,7 +9,7 @@ import functools
 
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
-from overbar.kernels._cholesky_blocks import LARGEST, LEAST, cholesky_cotangent, cholesky_tangent
+from overbar.kernels._cholesky_blocks import EVEN, LARGEST, LEAST, cholesky_cotangent, cholesky_tangent
 from overbar.kernels._small_cholesky import for_loops, small_cholesky, small_cholesky_cotangent
 from overbar.rules._failing import what_on_error
 from overbar.rules._halving import added, base, by_size, divided, inverses_of_blocks, parts, split_at, updated
@@ -239,10 +239,6 @@ def reverse_large(L, L_bar, out=None, depth=None):
     )
 
 
-#: The ratio of two entries on the diagonal of L up to which halves are as exact as the symbolic rule.
-_EVEN = 8
-
-
 def _halves_where_exact(L, depth, halves, otherwise):
     """By halves if the entries on the diagonal of L are of one size, or where nobody can tell. Halves divide by L₁₁
     what was multiplied with Ā₂₂, which is as large as L₂₂⁻², and multiply it with L₂₁ and divide again: of smooth
@@ -251,7 +247,7 @@ def _halves_where_exact(L, depth, halves, otherwise):
     if depth is not None or not library.sees_numbers(L) or library.device_type(L) != "cpu":
         return halves()
     size = xp.abs(xp.diagonal(L))
-    return library.choose(xp.max(size, axis=-1) <= _EVEN * xp.min(size, axis=-1), halves, otherwise)
+    return library.choose(xp.max(size, axis=-1) <= EVEN * xp.min(size, axis=-1), halves, otherwise)
 
 
 def reverse_by_solving(L, L_bar, out):
