@@ -248,6 +248,21 @@ def test_the_arguments_of_scipy(name):
     np.testing.assert_allclose(ours(A, B, Q, R, np.eye(3), 0 * S), ours(A, B, Q, R), rtol=1e-15)
 
 
+@pytest.mark.parametrize("size", [(60, 5), (100, 5), (30, 3)])
+def test_a_large_unstable_system_with_few_inputs(size):
+    """X is 10⁵ to 10¹² times as large as the costs, so that F = A − B K is as much larger than A, and rounding leaves
+    six digits or more of X. The invariant subspace alone has three, or an F that is not stable."""
+    random = np.random.default_rng(3)
+    n, m = size
+    A, B, Q, R = (random.standard_normal(shape) for shape in ((n, n), (n, m), (n, n), (m, m)))
+    A, Q, R = A * 1.5 / n**0.5, Q @ Q.T, R @ R.T + np.eye(m) / 10
+    X = overbar.solve_continuous_are(A, B, Q, R)
+    K = np.linalg.solve(R, B.T @ X)
+    assert np.linalg.eigvals(A - B @ K).real.max() < 0
+    residual = A.T @ X + X @ A - K.T @ R @ K + Q
+    assert np.linalg.norm(residual) < 3e-9 * np.linalg.norm(X)
+
+
 # -- scales ------------------------------------------------------------------------------------------------------------
 
 SCALED = {

@@ -32,7 +32,7 @@ def _correct(X, residual, equation, inside, problem):
 
     `residual` gives of X the matrix F of the closed loop, which has to be stable, and the residual Z of the equation;
     the correction solves the Lyapunov equation of F with Z (Kleinman 1968). `inside` tells how far inside the region of
-    stability the eigenvalues of F are.
+    stability the eigenvalues of F are, relative to what those of the pencil are as large as.
     """
     before = np.inf
     for _ in range(STEPS):
@@ -43,7 +43,7 @@ def _correct(X, residual, equation, inside, problem):
             D, eigenvalues = (found[0] for found in equation(F.conj().T[None], Z[None]))
         except np.linalg.LinAlgError:
             raise np.linalg.LinAlgError(problem) from None
-        margin = inside(eigenvalues, F)
+        margin = inside(eigenvalues)
         if margin <= 0:
             raise np.linalg.LinAlgError(problem)
         X = X + (D + D.conj().T) / 2
@@ -111,7 +111,8 @@ def continuous_are(A, B, Q, R, E, S):
     scale = power_of_two(E)
     E = E / scale  # of which X is the inverse in size
     F, G, H = _without_E_and_S(A, B, Q, R, E, S)
-    X = _over(E, _continuous_are(F, G, (H + H.conj().T) / 2, R, problem))
+    H = (H + H.conj().T) / 2
+    X = _over(E, _continuous_are(F, G, H, R, problem))
 
     def residual(X):
         EX = E.conj().T @ X
@@ -120,11 +121,19 @@ def continuous_are(A, B, Q, R, E, S):
         Z = 2 * EX @ A - N @ K + Q
         return np.linalg.solve(E.T, (A - B @ K).T).T, -_over(E, (Z + Z.conj().T) / 2)
 
-    return _correct((X + X.conj().T) / 2, residual, continuous, _left_of_the_axis, problem) / scale
+    inside = _left_of_the_axis(F, G, H, R)
+    return _correct((X + X.conj().T) / 2, residual, continuous, inside, problem) / scale
 
 
-def _left_of_the_axis(eigenvalues, F):
-    return -eigenvalues.real.max() / max(np.linalg.norm(F), np.finfo(float).tiny)
+def _left_of_the_axis(A, B, Q, R):
+    """How far eigenvalues are left of the imaginary axis, relative to the Hamiltonian matrix where the blocks beside
+    its diagonal are of one size: F may be much larger, where there is little control."""
+    b, q, r = (_exponent(M) or 0 for M in (B, Q, R))
+    G = _times_power(B, -b)
+    G = G @ np.linalg.solve(_times_power(R, -r), G.conj().T)
+    beside = _times_power(np.sqrt(np.linalg.norm(_times_power(Q, -q)) * np.linalg.norm(G)), (q + 2 * b - r) // 2)
+    size = max(np.linalg.norm(A), beside, np.finfo(float).tiny)
+    return lambda eigenvalues: -eigenvalues.real.max() / size
 
 
 def _continuous_are(A, B, Q, R, problem):
@@ -132,8 +141,8 @@ def _continuous_are(A, B, Q, R, problem):
     a, b, q, r = map(_exponent, (A, B, Q, R))
     B, R = _times_power(B, -(b or 0)), _times_power(R, -(r or 0))
     G = B @ np.linalg.solve(R, B.conj().T)
-    G, g = (G + G.conj().T) / 2, None if not G.any() else 2 * b - r + _exponent(G)
-    G = (G, 0 if g is None else 2 * b - r)
+    r = r - 2 * (b or 0)  # R is 2ʳ times as large
+    g = None if not G.any() else _exponent(G) - r
     # X = 2ᵗ Y, where Y is the solution for 2ᵗ G and 2⁻ᵗ Q. What X is as large as, depends: where A is stable and Q is
     # small it solves a Lyapunov equation; where A is not stable and Q is small, it is as large as A over G.
     scales = [
@@ -141,30 +150,40 @@ def _continuous_are(A, B, Q, R, problem):
         None if None in (a, g) else a - g,
         q if a is None or q is None else q - a,
     ]
-    for t in dict.fromkeys(t for t in scales if t is not None) or (0,):
-        try:
-            return _times_power(_by_schur(A, _times_power(G[0], t + G[1]), _times_power(Q, -t), problem), t)
-        except np.linalg.LinAlgError:
-            pass
+    scales = [*dict.fromkeys(t for t in scales if t is not None)] or [0]
+    for method in (_by_schur, scipy.linalg.solve_continuous_are):
+        for t in scales:
+            scaled = A, B, _times_power(Q, -t), _times_power(R, r - t)
+            try:
+                return _times_power(_continuous_by(method, *scaled, problem), t)
+            except (np.linalg.LinAlgError, ValueError):  # of what has left the range of numbers
+                pass
     raise np.linalg.LinAlgError(problem)
 
 
-def _by_schur(A, G, Q, problem):
-    n = len(A)
+def _continuous_by(method, A, B, Q, R, problem):
     # all of the equation times a power of 2
-    unit = max((e for e in map(_exponent, (A, G, Q)) if e is not None), default=0)
-    A, G, Q = (_times_power(M, -unit) for M in (A, G, Q))
-    _, U, inside = scipy.linalg.schur(np.block([[A, -G], [-Q, -A.conj().T]]), sort="lhp", check_finite=False)
-    if inside != n:
-        raise np.linalg.LinAlgError(problem)
-    Y = np.linalg.solve(U[:n, :n].T, U[n:, :n].T).T
+    unit = max((e for e in map(_exponent, (A, Q)) if e is not None), default=0)
+    A, Q, R = _times_power(A, -unit), _times_power(Q, -unit), _times_power(R, unit)
 
     def residual(Y):
         AY = A.conj().T @ Y
-        Z = AY + AY.conj().T - Y @ G @ Y + Q
-        return A - G @ Y, -(Z + Z.conj().T) / 2
+        K = np.linalg.solve(R, B.conj().T @ Y)
+        Z = AY + AY.conj().T - K.conj().T @ R @ K + Q
+        return A - B @ K, -(Z + Z.conj().T) / 2
 
-    return _correct((Y + Y.conj().T) / 2, residual, continuous, _left_of_the_axis, problem)
+    with np.errstate(all="ignore"):  # numbers that are not finite are looked for
+        Y = method(A, B, Q, R)
+        return _correct((Y + Y.conj().T) / 2, residual, continuous, _left_of_the_axis(A, B, Q, R), problem)
+
+
+def _by_schur(A, B, Q, R):
+    n, G = len(A), B @ np.linalg.solve(R, B.conj().T)
+    M = np.block([[A, -(G + G.conj().T) / 2], [-Q, -A.conj().T]])
+    _, U, inside = scipy.linalg.schur(M, sort="lhp")
+    if inside != n:
+        raise np.linalg.LinAlgError("the Hamiltonian matrix has eigenvalues on the imaginary axis")
+    return np.linalg.solve(U[:n, :n].T, U[n:, :n].T).T
 
 
 @kernel("(n,n),(n,m),(n,n),(m,m),(n,n),(n,m)->(n,n)")
@@ -238,7 +257,7 @@ def _discrete_by(method, A, B, Q, R, problem, *others):
         Z = Z - 2 * S @ K - E.conj().T @ Y @ E
         return np.linalg.solve(E.T, F.T).T, _over(E, (Z + Z.conj().T) / 2)
 
-    def margin(eigenvalues, F):
+    def margin(eigenvalues):
         return 1 - abs(eigenvalues).max()
 
     with np.errstate(all="ignore"):  # numbers that are not finite are looked for
