@@ -91,6 +91,11 @@ def _(rows, pivots):
     return tf.where(possible, p, -tf.ones_like(p))
 
 
+def is_regular(LU):
+    """Whether a factor has no zero for a pivot: what LAPACK means by it, for each matrix."""
+    return tf.reduce_all(tf.not_equal(tf.linalg.diag_part(LU), 0), axis=-1)
+
+
 def slogdet(A):
     LU, pivots, _ = factored(A)
     turned = tf.reduce_sum(

@@ -250,6 +250,113 @@ def test_equations_of_unknown_and_no_size(name):
         assert error(X, solve(*arrays)) < 1e-13
 
 
+# -- Riccati equations -------------------------------------------------------------------------------------------------
+
+
+def riccati(name, dtype=np.float64):
+    """Systems of three states in a batch, with E and S for the first equation."""
+    A, B = normal(4, 3, 3, dtype=dtype), normal(3, 2, dtype=dtype, seed=1)
+    Q, R = 2 * np.eye(3, dtype=dtype), 2 * np.eye(2, dtype=dtype)
+    if name == "solve_discrete_are":
+        return A, B, Q, R
+    E, S = np.eye(3) + normal(3, 3, dtype=dtype, seed=2) / 4, normal(3, 2, dtype=dtype, seed=3) / 3
+    return A, B, Q, R, E.astype(dtype), S
+
+
+HARD_RICCATI = {
+    "solve_continuous_are": {
+        "no states cost": (np.diag([1.0, 2.0]), np.eye(2) + 0.1, np.zeros((2, 2)), np.eye(2)),
+        "indefinite": (np.diag([-3.0, -2.0]), np.eye(2) / 4, np.diag([0.5, -0.5]), -np.eye(2)),
+        "weakly damped": (np.array([[0.0, 1.0], [-1.0, 0.0]]), np.diag([0.0, 1e-3]), np.eye(2), np.eye(2)),
+        "huge costs": (np.eye(2), np.eye(2) + 0.1, 1e200 * np.eye(2), 1e200 * np.eye(2)),
+        "tiny": (1e-100 * np.eye(2), 1e-100 * np.eye(2), np.eye(2), np.eye(2)),
+        "R singular": (np.eye(2), np.eye(2), np.eye(2), np.ones((2, 2))),
+        "no feedback": (np.diag([1.0, -1.0]), np.diag([0.0, 1.0]), np.eye(2), np.eye(2)),
+        "on the axis": (np.array([[0.0, 1.0], [-1.0, 0.0]]), np.diag([0.0, 1.0]), np.zeros((2, 2)), np.eye(2)),
+        "not finite": (np.eye(2), np.eye(2), np.array([[1.0, np.inf], [np.inf, 1.0]]), np.eye(2)),
+    },
+    "solve_discrete_are": {
+        "no states cost": (np.diag([2.0, -3.0]), np.eye(2) + 0.1, np.zeros((2, 2)), np.eye(2)),
+        "states cost little": (np.diag([2.0, -3.0]), np.eye(2) + 0.1, 1e-120 * np.eye(2), np.eye(2)),
+        "R singular": (normal(2, 2), np.eye(2) + 0.1, np.eye(2), np.zeros((2, 2))),
+        "A singular": (np.array([[0.0, 1.0], [0.0, 0.0]]), np.diag([0.0, 1.0]), np.eye(2), np.eye(2)),
+        "huge costs": (np.diag([2.0, 0.5]), np.eye(2) + 0.1, 1e200 * np.eye(2), 1e200 * np.eye(2)),
+        "no feedback": (np.diag([2.0, 0.5]), np.diag([0.0, 1.0]), np.eye(2), np.eye(2)),
+        "on the circle": (np.array([[0.0, 1.0], [-1.0, 0.0]]), np.diag([0.0, 1.0]), np.zeros((2, 2)), np.eye(2)),
+        "not finite": (np.eye(2), np.array([[np.nan, 1.0], [0.0, 1.0]]), np.eye(2), np.eye(2)),
+    },
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128])
+@pytest.mark.parametrize("name", HARD_RICCATI)
+def test_riccati_equations(name, dtype):
+    arrays, solve = riccati(name, dtype), getattr(overbar, name)
+    X, expected = under_xla(solve, *arrays, unknown=dtype is np.complex128), solve(*arrays)
+    assert X.dtype == expected.dtype
+    assert error(X, expected) < 100 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("name", HARD_RICCATI)
+def test_hard_riccati_equations(name):
+    """All in one batch, each of which has the solution of the host, or NaN where the host raises."""
+    solve, missing = getattr(overbar, name), 0
+    found = under_xla(solve, *(np.stack(arrays) for arrays in zip(*HARD_RICCATI[name].values(), strict=True)))
+    for (kind, arrays), X in zip(HARD_RICCATI[name].items(), found, strict=True):
+        try:
+            expected = solve(*arrays)
+        except np.linalg.LinAlgError:
+            assert np.isnan(X).all(), kind
+            missing += 1
+        else:
+            assert error(X, expected) < 1e-11, kind
+    assert missing == (4 if name == "solve_continuous_are" else 3)
+
+
+def test_riccati_equations_of_no_size():
+    arrays = [np.zeros((2, 0, 0)), np.zeros((0, 3)), np.zeros((0, 0)), np.eye(3)]
+    assert under_xla(overbar.solve_discrete_are, *arrays).shape == (2, 0, 0)
+
+
+# -- Toeplitz matrices -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "dtype"), [(1, "d"), (5, "F"), (40, "D"), (0, "d")])
+@pytest.mark.parametrize("adjoint", [False, True])
+def test_toeplitz(adjoint, n, dtype):
+    c, r, b = normal(3, n, dtype=dtype), normal(n, dtype=dtype, seed=1), normal(2, 1, n, 2, dtype=dtype, seed=2)
+    c[:, :1] += 9
+    r[:1] = np.nan  # which nothing reads
+    solve = lambda *x: overbar.solve_toeplitz(*x, adjoint=adjoint)  # noqa: E731
+    X, expected = under_xla(solve, c, r, b, unknown=n == 5), solve(c, r, b)
+    assert X.dtype == expected.dtype
+    assert X.shape == expected.shape
+    assert n == 0 or error(X, expected) < 500 * np.finfo(dtype).eps
+
+
+def test_the_bars_of_toeplitz_matrices():
+    c, r, b = normal(2, 4), normal(4, seed=1), normal(4, 3, seed=2)
+    c[:, 0] += 9
+
+    def bars(*arrays):
+        with tf.GradientTape() as tape:
+            tape.watch(arrays)
+            size = tf.reduce_sum(overbar.solve_toeplitz(*arrays) ** 3)
+        return tape.gradient(size, arrays)
+
+    for mine, other in zip(under_xla(bars, c, r, b), bars(*map(tf.constant, (c, r, b))), strict=True):
+        assert error(mine, other.numpy()) < 1e-14
+
+
+def test_singular_toeplitz_matrices_are_nan():
+    good = np.array([2.0, 1.0, 0.0])
+    c = np.stack([good, np.ones(3), np.zeros(3), [np.nan, 1, 0], good * 1e-200])
+    X = under_xla(overbar.solve_toeplitz, c, c, np.ones((3, 1)))
+    assert np.isnan(X[1:4]).all()
+    assert error(X[0], overbar.solve_toeplitz(good, good, np.ones((3, 1)))) < 1e-15
+    assert error(X[4] * 1e-200, X[0]) < 1e-15
+
+
 # -- square roots, logarithms, powers ----------------------------------------------------------------------------------
 
 

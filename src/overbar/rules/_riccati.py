@@ -57,7 +57,8 @@ def solve_continuous_are(A, B, Q, R, E=None, S=None):
     -------
     array (..., n, n)
         Hermitian; all eigenvalues of E⁻¹ (A − B K), K = R⁻¹ (Bᴴ X E + Sᴴ), have negative real part. Computed on the
-        host, in double precision; under XLA, which cannot call the host, an error says so.
+        host, in double precision. Under XLA, which has no host, by the sign of the Hamiltonian matrix and Newton's
+        method, and NaN where the host raises and where fewer than nine digits could be had.
 
     Raises
     ------
@@ -218,7 +219,8 @@ def solve_discrete_are(A, B, Q, R, E=None, S=None):
     -------
     array (..., n, n)
         Hermitian; all eigenvalues of E⁻¹ (A − B K), K = (R + Bᴴ X B)⁻¹ (Bᴴ X A + Sᴴ), are within the unit circle.
-        Computed on the host, in double precision; under XLA, which cannot call the host, an error says so.
+        Computed on the host, in double precision. Under XLA, which has no host, by doubling and Newton's method, and
+        NaN where the host raises and where fewer than nine digits could be had.
 
     Raises
     ------
