@@ -20,7 +20,7 @@ from torch_ops import _originals as originals
 from torch_ops._blocks import as_one_op
 from torch_ops._function import adopt, record
 from torch_ops._graphs import in_graph, key_of
-from torch_ops._internals import is_any_autocast_enabled, level_of, set_forward_mode, unpack_dual
+from torch_ops._internals import is_any_autocast_enabled, level_of, of_whole_batch, set_forward_mode, unpack_dual
 from torch_ops._numpy import are_for_numpy, compacted
 from torch_ops._threads import alone, is_busy
 from torch_ops._watching import are_plain, transformed, watched
@@ -127,7 +127,7 @@ class TorchFront(Front):
             index, _ = first_failure(info)
             if definite is None:
                 raise torch.linalg.LinAlgError(placed(message, argument, index))
-            matrix = definite[index].detach().resolve_conj().resolve_neg()
+            matrix = of_whole_batch(definite)[index].detach().resolve_conj().resolve_neg()
             message = f"{message} {definiteness(matrix.cpu().numpy())}"
             raise torch.linalg.LinAlgError(f"{placed(message, argument, index)}\n{failure}")
         return A

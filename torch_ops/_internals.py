@@ -37,6 +37,15 @@ top_saved_tensors_hooks = torch._C._autograd._top_saved_tensors_default_hooks
 count_dispatch_modes = torch._C._len_torch_dispatch_stack
 
 
+def of_whole_batch(A):
+    """The numbers of a tensor in the transforms of torch.func, with the dimensions that vmap hides in front."""
+    while is_wrapped_tensor(A):
+        hidden = _functorch.maybe_get_bdim(A)
+        A = _functorch.get_unwrapped(A)
+        A = A if hidden < 0 else A.movedim(hidden, 0)
+    return A
+
+
 def forward_mode():
     """Whether somebody computes forward derivatives."""
     if forward_ad._current_level >= 0:

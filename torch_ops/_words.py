@@ -21,6 +21,7 @@ from torch_ops._internals import (
     count_dispatch_modes,
     forward_mode,
     is_legacy_batched,
+    of_whole_batch,
     raise_linalg_errors,
 )
 from torch_ops._numpy import DTYPES, are_for_numpy, as_array
@@ -474,14 +475,16 @@ def _refuse_singular(info):
 
 
 def first_failure(info):
-    """The index of the first matrix of a batch that LAPACK failed on, and what LAPACK said of it."""
+    """The index of the first matrix of a batch that LAPACK failed on, and what LAPACK said of it. What vmap hides is a
+    dimension of the batch."""
+    info = of_whole_batch(info)
     index = tuple(int(i) for i in torch.nonzero(info)[0]) if info.ndim else ()
     return index, int(info[index])
 
 
 def _not_positive_definite(A, info, argument):
     index, order = first_failure(info)
-    matrix = torch.tril(A[index])
+    matrix = torch.tril(of_whole_batch(A)[index])
     bad = torch.nonzero(~torch.isfinite(matrix))
     if len(bad):
         entry = tuple(int(i) for i in bad[0])

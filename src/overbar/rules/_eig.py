@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from overbar._namespace import front, mH, namespace
-from overbar._primitive import primitive
-from overbar.rules._equal_values import column, inverse_gaps, rounding, row
+from overbar._namespace import front, mH, mT, namespace
+from overbar._primitive import once, primitive
+from overbar.rules._equal_values import anywhere, column, inverse_gaps, norm_of, rounding, row
 from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
 
 
@@ -78,6 +78,22 @@ def ordered(w, V):
     return xp.take_along_axis(w, order, axis=-1), fixed(xp.take_along_axis(V, columns, axis=-1))
 
 
+def _conditions(S):
+    """The condition numbers of the eigenvalues: the norms of the rows of V⁻¹, but for a factor √n. (They do not
+    overflow.)"""
+    return namespace(S).max(namespace(S).abs(S), axis=-1)
+
+
+def _gaps(w):
+    """|wⱼ − wᵢ|, infinite on the diagonal."""
+    xp, gap = namespace(w), namespace(w).abs(row(w) - column(w))
+    return xp.where(xp.eye_like(gap) > 0, np.inf * xp.ones_like(gap), gap)
+
+
+def _size(A):
+    return namespace(A).max(namespace(A).abs(A), axis=(-2, -1), keepdims=True)
+
+
 def _inverse(A, w, V):
     """V⁻¹, if A is not defective."""
     xp = namespace(A)
@@ -85,12 +101,9 @@ def _inverse(A, w, V):
     n = V.shape[-1]
     if n == 0 or n == 1:
         return S
-    gap = xp.abs(row(w) - column(w))
-    nearest = xp.min(xp.where(xp.eye_like(gap) > 0, np.inf * xp.ones_like(gap), gap), axis=-1)
-    kappa = xp.max(xp.abs(S), axis=-1)  # the norm but for a factor √n, and it does not overflow
-    size = xp.max(xp.abs(A), axis=(-2, -1), keepdims=True)[..., 0]
+    nearest, kappa = xp.min(_gaps(w), axis=-1), _conditions(S)
     eps = xp.eps(kappa)
-    fine = (kappa < 0.01 / math.sqrt(eps)) | (100 * eps * kappa * size < nearest)
+    fine = (kappa < 0.01 / math.sqrt(eps)) | (100 * eps * kappa * _size(A)[..., 0] < nearest)
     return front(A).require(
         S,
         xp.all(fine, axis=-1),
@@ -103,16 +116,14 @@ def _inverse(A, w, V):
 def _bar(bars, outputs, A):
     (w_bar, V_bar), (w, V), xp = bars, outputs, namespace(A)
     S = _inverse(A, w, V)
+    found = None if w_bar is None else eigenvalues_bar(xp.cast(w_bar, V), xp.cast(A, V), w, V, S)
     if V_bar is None:
-        middle = column(w_bar) * mH(V)
-        return mH(S) @ middle
+        return found
     V_bar = _if_apart(w, V_bar)
     along = xp.real(xp.sum(xp.conj(V) * V_bar, axis=-2))
     Y = mH(V) @ (turned_bar(V, V_bar) - V * xp.cast(row(along), V))
-    middle = xp.conj(inverse_gaps(w)) * Y
-    if w_bar is not None:
-        middle = middle + row(w_bar) * xp.eye_like(V)
-    return mH(S) @ middle @ mH(V)
+    of_vectors = _differentiated_where_apart(mH(S) @ (xp.conj(inverse_gaps(w)) * Y) @ mH(V), A, w, S)
+    return of_vectors if found is None else found + of_vectors
 
 
 def _if_apart(w, V_bar):
@@ -124,17 +135,181 @@ def _if_apart(w, V_bar):
     return front(V_bar).require(
         V_bar,
         xp.all(alone | ~moved, axis=-1),
-        "eig: argument A has equal eigenvalues. Their vectors have no derivative, and the eigenvalues no second one. A "
-        "function f(A) has both: funm(A, f=f) computes it without vectors.",
+        "eig: argument A has equal eigenvalues. Their vectors have no derivative. A function f(A) has one: "
+        "funm(A, f=f) computes it without vectors.",
     )
 
 
 def _dots(A_dot, outputs, A):
     (w, V), xp = outputs, namespace(A)
-    C = _inverse(A, w, V) @ (xp.cast(A_dot, V) @ V)
-    G = V @ (inverse_gaps(w) * C)
+    S = _inverse(A, w, V)
+    w_dot = eigenvalues_along(xp.cast(A_dot, V), xp.cast(A, V), w, V, S)
+    G = V @ (inverse_gaps(w) * (S @ (xp.cast(A_dot, V) @ V)))
     along = xp.real(xp.sum(xp.conj(V) * G, axis=-2))
-    return xp.diagonal(C), turned_dot(V, G - V * xp.cast(row(along), V))
+    return w_dot, turned_dot(V, G - V * xp.cast(row(along), V)), S
+
+
+# -- second derivatives ------------------------------------------------------------------------------------------------
+
+_NO_SECOND = (
+    "eigvals: argument A has eigenvalues that are equal, or as good as equal at its condition: their second "
+    "derivatives are not to be had from them, and those of their vectors neither. A function of A that is smooth there "
+    "has them by itself: a trace, a power, or any f(A) by funm(A, f=f)."
+)
+
+
+def _together(A, w, S):
+    """Which pairs of eigenvalues are too close for second derivatives. The divided differences of w̄ in these are
+    multiplied with entries of the size of κᵢ and κⱼ, and have an error of ε |w̄| over the gap: so it is for a pair that
+    ε κᵢ κⱼ |A| over the gap, where it is more than 1/100, leaves no digits."""
+    xp, kappa = namespace(w), _conditions(S)
+    worst = 100 * xp.eps(kappa) * row(kappa) * column(kappa) * _size(A)
+    gap = _gaps(w)
+    # not "less or equal": of condition numbers that overflow, NaN
+    return ~(gap > worst) & xp.isfinite(gap) | (gap <= rounding(w)[..., None])
+
+
+@primitive("(m,n),(m,n),(m,n)->(m,n)")
+def _differentiated_apart(X, A, where):
+    """X, of which a derivative that depends on A is an error where there is a one."""
+    return X
+
+
+@_differentiated_apart.vjp
+def _(Y_bar, Y, X, A, where):
+    return lambda: _refused(Y_bar, _vanishes(Y_bar), where), None, None
+
+
+@_differentiated_apart.jvp
+def _(Y, X, A, where):
+    return lambda X_dot, A_dot, _: _refused(X_dot, _vanishes(A_dot), where)
+
+
+def _vanishes(X):
+    return ~anywhere(namespace(X).not_equal(X, 0))
+
+
+def _refused(X, fine, where):
+    return front(X).require(X, fine | _vanishes(where), _NO_SECOND)
+
+
+def _differentiated_where_apart(X, A, w, S):
+    if X.shape[-1] == 0 or X.shape[-1] == 1:
+        return X
+    xp = namespace(X)
+    return _differentiated_apart(X, xp.cast(A, X), xp.cast(_together(A, w, S), X))
+
+
+class _Moving:
+    """How the eigenvalues move along E: C = V⁻¹ E V, and which of its entries are `lost`: off the diagonal, of
+    eigenvalues that are as good as equal, and not zero."""
+
+    def __init__(self, E, A, w, V, S):
+        xp = self.xp = namespace(V)
+        self.A, self.w, self.V, self.S = A, w, V, S
+        self.C = S @ E @ V
+        if V.shape[-1] == 0 or V.shape[-1] == 1:
+            self.lost, self.F = xp.abs(self.C) < 0, xp.zeros_like(self.C)
+            return
+        together = _together(A, w, S)
+        noise = 100 * xp.eps(xp.real(w)) * column(_conditions(S)) * norm_of(E)[..., None]
+        self.lost = together & ~(xp.abs(self.C) <= noise)
+        gap = row(w) - column(w)
+        none = together | (xp.eye_like(xp.abs(gap)) > 0)
+        self.F = xp.where(none, xp.zeros_like(gap), 1 / xp.where(none, xp.ones_like(gap), gap))
+
+    def required(self, X, lost):
+        return front(X).require(X, ~lost, _NO_SECOND)
+
+    def values(self):
+        return self.xp.diagonal(self.C)
+
+    def along(self, c):
+        """V⁻ᴴ (D ∘ Cᴴ) Vᴴ."""
+        xp = self.xp
+        C = self.required(self.C, anywhere(self.lost))
+        inside = (row(c) - column(c)) * xp.conj(self.F) * mH(C)
+        return _differentiated_where_apart(mH(self.S) @ inside @ mH(self.V), self.A, self.w, self.S)
+
+    def bent(self, other):
+        """The second derivatives along E and what `other` moves along."""
+        xp = self.xp
+        C = self.required(self.C, anywhere(self.lost) & anywhere(other.lost))
+        K, L = self.F * C, self.F * other.C
+        found = xp.sum(L * mT(C) + K * mT(other.C), axis=-2)
+        found = _differentiated_where_apart(row(found) * xp.eye_like(C), self.A, self.w, self.S)
+        return xp.diagonal(found)
+
+
+@primitive("(n),(n,n),(n),(n,n),(n,n)->(n,n)")
+def eigenvalues_bar(w_bar, A, w, V, S):
+    """Ā of `eigvals`, V⁻ᴴ diag(w̄) Vᴴ, with rules of its own for second derivatives; S is V⁻¹.
+
+    A function of w̄ and A: the factors have no bars. With C = V⁻¹ Ȧ V, K = F ∘ C as in `eig`, V moves by V K and V⁻¹ by
+    −K V⁻¹ (what is on the diagonal of K drops out), so that
+
+        Ā̇ = V⁻ᴴ (diag(w̄̇) + diag(w̄) Kᴴ − Kᴴ diag(w̄)) Vᴴ = V⁻ᴴ (diag(w̄̇) + D ∘ Cᴴ) Vᴴ,
+
+    Dᵢⱼ = (w̄ᵢ − w̄ⱼ)/conj(wᵢ − wⱼ). Moved off Ȧ and w̄̇, with the same C of the cotangent Ā̄ instead of Ȧ:
+
+        w̄̄ = diag(C),    Ā = V⁻ᴴ (D ∘ Cᴴ) Vᴴ.
+
+    For eigenvalues that are as good as equal, D is rounding, and its limit is not to be had from w and w̄: it is a
+    second derivative of the loss by eigenvalues. (`eigvalsh` turns to a basis in which C is diagonal there. For a
+    general C there may be none.) Nothing depends on D where C has zeros there; else it is an error.
+    """
+    return mH(S) @ (column(w_bar) * mH(V))
+
+
+@eigenvalues_bar.vjp
+def _(E, A_bar, w_bar, A, w, V, S):
+    at = once(lambda: _Moving(E, A, w, V, S))
+
+    def of_w_bar():
+        moving = at()
+        return moving.xp.diagonal(moving.required(moving.C, anywhere(moving.lost)))
+
+    return of_w_bar, lambda: at().along(w_bar), None, None, None
+
+
+@eigenvalues_bar.jvp
+def _(A_bar, w_bar, A, w, V, S):
+    def dot(w_bar_dot, A_dot, *_):
+        return eigenvalues_bar(w_bar_dot, A, w, V, S) + _Moving(A_dot, A, w, V, S).along(w_bar)
+
+    return dot
+
+
+@primitive("(n,n),(n,n),(n),(n,n),(n,n)->(n)")
+def eigenvalues_along(A_dot, A, w, V, S):
+    """ẇ = diag(C), C = V⁻¹ Ȧ V: the adjoint of `eigenvalues_bar`. Along another direction with C′ = V⁻¹ A′ V,
+
+    ẅₖ = Σⱼ (Cₖⱼ C′ⱼₖ + C′ₖⱼ Cⱼₖ)/(wₖ − wⱼ).
+    """
+    return namespace(V).sum(S * mT(A_dot @ V), axis=-1)
+
+
+@eigenvalues_along.vjp
+def _(u, w_dot, A_dot, A, w, V, S):
+    return (
+        lambda: eigenvalues_bar(u, A, w, V, S),
+        lambda: _Moving(A_dot, A, w, V, S).along(u),
+        None,
+        None,
+        None,
+    )
+
+
+@eigenvalues_along.jvp
+def _(w_dot, A_dot, A, w, V, S):
+    def dot(A_dot_dot, A_other, *_):
+        straight = eigenvalues_along(A_dot_dot, A, w, V, S)
+        return straight + _Moving(A_dot, A, w, V, S).bent(_Moving(A_other, A, w, V, S))
+
+    return dot
+
+
+# -- the rules ---------------------------------------------------------------------------------------------------------
 
 
 @eig.vjp
@@ -144,7 +319,11 @@ def _(bars, outputs, A):
 
 @eig.jvp
 def _(outputs, A):
-    return (lambda A_dot: _dots(A_dot, outputs, A),)
+    def dots(A_dot):
+        w_dot, V_dot, S = _dots(A_dot, outputs, A)
+        return w_dot, _differentiated_where_apart(V_dot, A, outputs[0], S)
+
+    return (dots,)
 
 
 @eig.samples
@@ -230,7 +409,7 @@ def _(bars, outputs, A):
 
 @eigvals.jvp
 def _(outputs, A):
-    return (lambda A_dot: _dots(A_dot, outputs, A),)
+    return (lambda A_dot: _dots(A_dot, outputs, A)[:2],)
 
 
 @eigvals.samples

@@ -10,7 +10,7 @@ import numpy as np
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
-from overbar.rules._eigenvectors import Pairs, inner_bar, left_out, unknown, vectors_bar
+from overbar.rules._eigenvectors import Pairs, inner_bar, left_out, unknown, vectors_bar, vectors_dot
 from overbar.rules._equal_values import (
     blocks,
     column,
@@ -162,12 +162,19 @@ def unturned_bar(name, bars, outputs, A):
     return _nan_where_unknown(name, found, w_bar if N_bar is None else None, V_bar, w, V)
 
 
-def decomposed_dots(A_dot, outputs, A):
-    """ẇ and V̇, and none of the intermediates."""
+def decomposed_dots(A_dot, outputs, A, vectors=True):
+    """ẇ and V̇, and none of the intermediates. Without `vectors` V is an intermediate, too."""
+    w_dot, V_dot, *hidden = unturned_dots(A_dot, outputs, A, vectors)
+    return w_dot, turned_dot(outputs[1], V_dot), *hidden
+
+
+def unturned_dots(A_dot, outputs, A, vectors=True):
+    """The same for vectors whose free factor nobody chose."""
     (w, V, N, norm), xp = outputs, namespace(outputs[1])
     w_dot = directional(A_dot, A, xp.cast(w, V), V, N, norm)
-    V_dot = V @ (xp.cast(inverse_gaps(w), V) * (mH(V) @ hermitian_part(A_dot) @ V))
-    return xp.real(w_dot), turned_dot(V, V_dot), None, None
+    # a second derivative of eigenvalues does not look at V̇
+    along = vectors_dot if vectors else vectors_dot.function
+    return xp.real(w_dot), along(hermitian_part(A_dot), A, xp.cast(w, V), V), None, None
 
 
 @eigh.also

@@ -9,8 +9,8 @@ import numpy as np
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._cholesky import cholesky
-from overbar.rules._eigen import decomposed_dots, exact_eigh, spread, unturned_bar
-from overbar.rules._equal_values import column, hermitian_part, inverse_gaps, row
+from overbar.rules._eigen import exact_eigh, spread, unturned_bar, unturned_dots
+from overbar.rules._equal_values import hermitian_part
 from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
 
 # -- two matrices ------------------------------------------------------------------------------------------------------
@@ -145,17 +145,18 @@ def _(bars, outputs, A, B):
 
 @eigh_generalized.jvp
 def _(outputs, A, B):
-    (w, V, *_), xp = outputs, namespace(outputs[1])
+    V = outputs[1]
 
     def dots(A_dot, B_dot):
         standard = _Standard(outputs, A)
         Y = standard.outputs[1]
-        E, W = mH(V) @ hermitian_part(B_dot) @ V, xp.cast(w, V)
-        C = mH(V) @ hermitian_part(A_dot) @ V - (E * row(W) + column(W) * E) / 2
-        w_dot, _, *hidden = decomposed_dots(Y @ C @ mH(Y), standard.outputs, standard.H)
-        K = xp.cast(inverse_gaps(w), V) * C - E / 2
+        E = mH(V) @ hermitian_part(B_dot) @ V
+        # Vᴴ A V instead of diag(w), as a second derivative may turn the vectors of equal eigenvalues
+        C = mH(V) @ hermitian_part(A_dot) @ V - hermitian_part(E @ (mH(V) @ standard.A @ V))
+        w_dot, Y_dot, *hidden = unturned_dots(Y @ C @ mH(Y), standard.outputs, standard.H)
         (L_dot,) = cholesky.jvp_rule(outputs[-1], B, **cholesky.defaults)
-        return w_dot, turned_dot(V, V @ K), *hidden, L_dot(B_dot)
+        V_dot = standard.solve(Y_dot, adjoint=True) - V @ E / 2
+        return w_dot, turned_dot(V, V_dot), *hidden, L_dot(B_dot)
 
     return dots
 

@@ -5,9 +5,22 @@ May import `overbar._namespace`, `overbar._primitive` and `rules.equal_values`.
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
-from overbar.rules._equal_values import anywhere, blocks, column, has_rows, hermitian_part, largest_of, rounding, row
+from overbar.rules._equal_values import (
+    anywhere,
+    blocks,
+    column,
+    has_rows,
+    hermitian_part,
+    inverse_gaps,
+    largest_of,
+    nearly_equal,
+    rounding,
+    row,
+    settled,
+    surely_apart,
+)
 
 # -- vectors -----------------------------------------------------------------------------------------------------------
 
@@ -119,6 +132,17 @@ class Pairs:
         return X_dot + turned + mH(turned), (x_dot + omega @ X - x @ Omega, omega, x)
 
 
+def of_one_batch(w, *others):
+    """w (..., n) with the batch dimensions of other arrays (..., m, n), None among them: PyTorch's vmap leaves out of
+    one array what it hides in another, and a pair of entries is to be found by its place in all of them."""
+    xp = namespace(w)
+    for X in others:
+        if X is None or 0 in X.shape[-2:] or xp.static_shape(X)[:-2] == xp.static_shape(w)[:-1]:
+            continue
+        w = w + xp.zeros_like(xp.real(X[..., 0, :1]))
+    return w
+
+
 def bracket_noise(A):
     """2 √n ε, for the larger side n of A: `NOISE` times what the rounding of a bracket comes to, relative to the
     vectors' cotangents, for projections that are computed by products. (A bound would have n.)"""
@@ -168,9 +192,10 @@ def inner_bar(V_bar, w, V, w_bar=0.0):
     xp, w = namespace(V), namespace(V).real(w)
     K = mH(V) @ V_bar
     K = K - mH(K)
+    w = of_one_batch(w, K)
 
     def noise():
-        size = _column_sizes(V_bar)
+        size = _column_sizes(V_bar) + xp.zeros_like(w)
         bound = (size + xp.eps(w) * largest_of(size))[..., None, :]
         return (2 * SILENT * bracket_noise(V) * bound)[..., 0, :]
 
@@ -211,6 +236,164 @@ def _(A_bar, V_bar, A, w, V):
         return hermitian_part(V @ middle @ mH(V))
 
     return dot
+
+
+class Turning:
+    """How vectors V turn along a matrix A′, known by its products A′ Y: V′ = Q V, see `vectors_dot`. As for `Pairs`, V
+    may not have all vectors: then Q = V X Vᴴ + x Vᴴ − V xᴴ."""
+
+    def __init__(self, times, w, V, others=False):
+        xp, w = namespace(V), namespace(V).real(w)
+        self.xp, self.times, self.w, self.V, self.others = xp, times, w, V, others
+        AV = times(V)
+        self.F = xp.cast(inverse_gaps(w), V)
+        self.C = mH(V) @ AV
+        self.X = self.F * self.C
+        if others:
+            zero = xp.abs(w) <= rounding(w)
+            over = xp.where(zero, xp.zeros_like(w), 1 / xp.where(zero, xp.ones_like(w), w))
+            self.f, self.zero = row(xp.cast(over, V)), row(xp.cast(zero, V))
+            self.c = AV - V @ self.C
+            self.x = self.c * self.f
+
+    def outside(self, Y):
+        return Y - self.V @ (mH(self.V) @ Y)
+
+    def largest(self):
+        """The largest entry of C, (..., 1, 1)."""
+        return self.xp.max(self.xp.abs(self.C), axis=(-2, -1), keepdims=True)
+
+    def turned(self, Y, inside):
+        """Q Y, with `inside` for Vᴴ Y."""
+        found = self.V @ (self.X @ inside)
+        return found + self.x @ inside - self.V @ (mH(self.x) @ Y) if self.others else found
+
+    def reverse(self, V_dot_bar):
+        """From the bar of V′: what `Pairs` tells of it, the bar of V, and those of A′ and A as functions of no
+        arguments: V M Vᴴ + r Vᴴ + V rᴴ + q xᴴ + x qᴴ, as M and (r, q, x) or None."""
+        pairs = Pairs(V_dot_bar, self.w, self.V, self.others)
+        C, X, E, P, F, closed = self.C, self.X, pairs.K, pairs.X, pairs.F, pairs.closed
+        V_bar = -self.turned(V_dot_bar, pairs.Y)
+
+        def of_A_dot():
+            return P, ((pairs.x, 0 * pairs.x, 0 * pairs.x) if self.others else None)
+
+        def of_A():
+            turning, straight = _commutator(C, P) + _commutator(X, E), _commutator(X, P)
+            if not self.others:
+                return F * turning + closed * straight, None
+            c, x, e, p = self.c, self.x, pairs.k, pairs.x
+            turning = turning + mH(c) @ p - mH(p) @ c - mH(x) @ e + mH(e) @ x
+            straight = straight - mH(x) @ p - mH(p) @ x
+            across = c @ P + self.outside(self.times(p)) - p @ C + x @ E - e @ X
+            r = pairs.f * across + pairs.closed_others * (x @ P - p @ X)
+            return F * turning + closed * straight, (r, p, x)
+
+        return pairs, V_bar, of_A_dot, of_A
+
+    def forward(self, times, other, V_other):
+        """The tangent of V′ = Q V from those of A′, known by its products, of A, as a `Turning` of its own, and of V;
+        and, for each pair, how large is what vectors of their own have with the square of the gap."""
+        xp, V, C, X, F, Omega = self.xp, self.V, self.C, self.X, self.F, other.X
+        AV = times(V)
+        straight = mH(V) @ AV
+        same = xp.equal(F, 0)
+        W_dot = xp.where(same, other.C, xp.zeros_like(C))
+        turning = straight + _commutator(C, Omega) - _commutator(X, W_dot)
+        after = _commutator(Omega, X)
+        if self.others:
+            c, x, omega, w_dot = self.c, self.x, other.x, self.zero * other.c
+            turning = turning + mH(c) @ omega + mH(omega) @ c + mH(x) @ w_dot + mH(w_dot) @ x
+            after = after - mH(omega) @ x + mH(x) @ omega
+        found = V @ (F * turning + after) + self.turned(V_other, mH(V) @ V_other)
+        if self.others:
+            across = AV - V @ straight + c @ Omega + self.outside(self.times(omega)) - omega @ C
+            across = across - x @ W_dot + w_dot @ X + self.outside(other.times(x))
+            found = found + self.f * across + omega @ X - x @ Omega
+        return found, xp.abs(X) * xp.abs(Omega)
+
+
+def _commutator(A, B):
+    return A @ B - B @ A
+
+
+@primitive("(n,n),(n,n),(n),(n,n)->(n,n)")
+def vectors_dot(A_dot, A, w, V):
+    """V̇ = Q V of `eigh`, Q = V (F ∘ C) Vᴴ with C = Vᴴ Ȧ V, with rules of its own for second derivatives.
+
+    Q is antihermitian, and a function of Ȧ and A alone: with another basis of the spaces that belong to equal
+    eigenvalues it would be the same (Kato's choice; the projections on these spaces move by Q P − P Q). So V counts as
+    a factor of Q V only, w has no bar, and the derivatives of Q are as those of the bar in `vectors_bar`, which is the
+    same function of an antihermitian matrix instead of Ȧ: X = F ∘ C is the solution of X W − W X = C for all pairs that
+    are not closed, and along A′, with Ω = F ∘ (Vᴴ A′ V), and Ẇ = Vᴴ A′ V for closed pairs,
+
+        Ẋ = F ∘ (Vᴴ Ȧ′ V + C Ω − Ω C − X Ẇ + Ẇ X),    Q̇ = V (Ẋ + Ω X − X Ω) Vᴴ.
+
+    Moved off Ȧ′ and A′, with E the antihermitian part of Vᴴ Q̄ V = Vᴴ V̇̄, P = F ∘ E and [P, Q] = P Q − Q P:
+
+        V P Vᴴ for Ȧ,    V (F ∘ ([C, P] + [X, E]) + closed ∘ [X, P]) Vᴴ for A.
+
+    Closed are pairs of equal eigenvalues, and in the reverse rule those that are close and whose E is rounding, too.
+    The forward rule sees nothing of the loss, and has to take close ones for what they are, with the square of the gap
+    in the denominator: a loss that does not depend on these vectors one by one is left with the rounding of that. Where
+    it is more than a few hundredths of what Ȧ and A′ are, relative to A, the result is NaN.
+    """
+    return V @ (namespace(V).cast(inverse_gaps(namespace(V).real(w)), V) * (mH(V) @ A_dot @ V))
+
+
+def _product(A):
+    return lambda Y: hermitian_part(A) @ Y
+
+
+@vectors_dot.vjp
+def _(V_dot_bar, V_dot, A_dot, A, w, V):
+    found = once(lambda: Turning(_product(A_dot), w, V).reverse(V_dot_bar))
+
+    def bar(which):
+        A_bar = hermitian_part(V @ found()[which]()[0] @ mH(V))
+        return nan_where_turned(A_bar, found()[0].bracket, found()[0].noise, namespace(V).real(w))
+
+    return lambda: bar(2), lambda: bar(3), None, lambda: found()[1]
+
+
+@vectors_dot.jvp
+def _(V_dot, A_dot, A, w, V):
+    def dot(A_dot_dot, A_other, _, V_other):
+        at, other = (Turning(_product(Y), w, V) for Y in (A_dot, A_other))
+        found, blown = at.forward(_product(A_dot_dot), other, V_other)
+        if not has_rows(V):
+            return found
+        return nan_where_lost(found, blown * largest_of(at.w)[..., None] ** 2, at.largest() * other.largest())
+
+    return dot
+
+
+def nan_where_turned(A_bar, bracket, noise, w):
+    """A bar in reverse over forward mode, and NaN where the bracket does not vanish for equal values, in ascending
+    order."""
+    if surely_apart(w):
+        return A_bar
+    return settled(nearly_equal(w), lambda: (unknown(bracket, None, noise, None, w),), A_bar, _TURNED, complete=True)
+
+
+def nan_where_lost(found, blown, usual):
+    """A second derivative in forward over forward mode, and NaN for a matrix where hardly a digit is left of what is as
+    large as usual, beside the rounding of what is blown up: of that, 30 ε were seen."""
+    xp = namespace(found)
+    lost = anywhere(blown * (1e3 * xp.eps(blown)) > usual)
+    front(lost).warn(lost, _LOST)
+    return xp.where(lost[..., None, None], np.nan * xp.ones_like(found), found)
+
+
+_LOST = (
+    "forward over forward mode: a matrix has eigenvalues or singular values so close that of a function which does not "
+    "depend on their vectors one by one hardly a digit is left: it is NaN. Take reverse over reverse mode."
+)
+
+_TURNED = (
+    "reverse over forward mode: a matrix has equal eigenvalues or singular values, and this loss depends on which "
+    "vectors stand for them: its derivative is NaN there."
+)
 
 
 def unknown(K, H, noise, w_bar, w):

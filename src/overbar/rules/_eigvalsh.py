@@ -82,7 +82,7 @@ def _(bars, outputs, A, *, UPLO):
 
 @eigvalsh.jvp
 def _(outputs, A, *, UPLO):
-    return (lambda A_dot: decomposed_dots(A_dot, outputs, A),)
+    return (lambda A_dot: decomposed_dots(A_dot, outputs, A, vectors=False),)
 
 
 eigvalsh.also(lambda *args, **kwargs: triangle_read(args, kwargs))

@@ -361,7 +361,7 @@ def _(outputs, A, B, *, rcond, l2_regularizer, singular_values):
         P_dot = None if P.shape[-1] == 0 else _pinv_forward(A_dot, P, A)
         if not singular_values:
             return X_dot, r_dot, *[None] * 6, P_dot
-        U_dot, S_dot, Vh_dot, *none = decomposed_dots(A_dot, _of_svd(outputs), A)
+        U_dot, S_dot, Vh_dot, *none = decomposed_dots(A_dot, _of_svd(outputs), A, vectors=False)
         return X_dot, r_dot, None, S_dot, U_dot, Vh_dot, *none, P_dot
 
     return dots

@@ -5,11 +5,17 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values` and 
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
-from overbar.rules._eigenvectors import CLOSE, SILENT, Pairs, bracket_noise
-from overbar.rules._equal_values import (
-    EQUAL,
-    rounding,
+from overbar.rules._eigenvectors import (
+    CLOSE,
+    SILENT,
+    Pairs,
+    Turning,
+    bracket_noise,
+    nan_where_lost,
+    nan_where_turned,
+    of_one_batch,
 )
+from overbar.rules._equal_values import EQUAL, rounding
 
 
 def first_and_others(X, k):
@@ -62,6 +68,7 @@ def svd_reverse(bars, factors, A):
     U1, Vh1 = U[..., :k], Vh[..., :k, :]
     if U_bar is None and Vh_bar is None:
         return (U1 * xp.cast(S_bar, A)[..., None, :]) @ Vh1
+    S = of_one_batch(S, U_bar, Vh_bar)
     divide = Divisors(xp, A, S)
     pairs = _near_pairs(xp, S, A)
     square = pairs is not None and A.shape[-1] == A.shape[-2]
@@ -83,6 +90,7 @@ def svd_reverse(bars, factors, A):
         P = xp.over_gaps(plus, 2 * S, 0.0 if S_bar is None else S_bar)
         if pairs:
             *batch, i, j = pairs
+            size = size + xp.zeros_like(S[..., :1, None])
             silent = there < SILENT * bracket_noise(A) * size[(*batch, 0 * i, 0 * j)]
             *batch, i, j = (index[silent] for index in pairs)
             P[(*batch, i, j)] = P[(*batch, j, i)] = 0.0
@@ -191,7 +199,8 @@ def svd_vectors_bar(U_bar, Vh_bar, A, U, S, Vh, *, full_matrices: bool = False, 
     return svd_reverse((U_bar if left else None, None, Vh_bar if right else None), (U, namespace(A).real(S), Vh), A)
 
 
-def _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices):
+def _hermitian_problem(A, U, S, Vh, full_matrices):
+    """The eigenvalues and vectors of [0 A; Aᴴ 0], and whether there are others."""
     xp, k = namespace(A), S.shape[-1] if S.shape[-1] is not None else namespace(A).shape(S)[-1]
     V = mH(Vh)
     w = [xp.real(S), -xp.real(S)]
@@ -202,7 +211,12 @@ def _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices):
     ]
     m, n = A.shape[-2:]
     others = not full_matrices and (m is None or n is None or m != n)
-    return Pairs(_joint(xp, U_bar, mH(Vh_bar), k), xp.concat(w, axis=-1), _joint(xp, U, V, k), others)
+    return xp.concat(w, axis=-1), _joint(xp, U, V, k), others
+
+
+def _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices):
+    xp = namespace(A)
+    return Pairs(_joint(xp, U_bar, mH(Vh_bar), xp.shape(S)[-1]), *_hermitian_problem(A, U, S, Vh, full_matrices))
 
 
 def _times(xp, E, m):
@@ -252,5 +266,64 @@ def _(A_bar, U_bar, Vh_bar, A, U, S, Vh, *, full_matrices, left, right):
         pairs = _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices)
         bars, vectors = (_joint(xp, X, mH(Y), k) for X, Y in ((U_bar_dot, Vh_bar_dot), (U_dot, Vh_dot)))
         return _corner(pairs, *pairs.forward(_times(xp, A_dot, m), bars, vectors), m)
+
+    return dot
+
+
+@primitive("(m,n),(m,n),(m,p),(k),(q,n)->(m,p),(q,n)")
+def svd_vectors_dot(A_dot, A, U, S, Vh, *, full_matrices: bool = False):
+    """U̇ and V̇ᴴ of `svd`, of phases with Im (uᴴu̇ + vᴴv̇) = 0: those that `vectors_dot` has for [0 A; Aᴴ 0], with rules of
+    its own for second derivatives. They are a function of Ȧ and A, and of U and V as a factor; S has no bar."""
+    U_dot, _, Vh_dot = svd_forward(A_dot, (U, namespace(A).real(S), Vh), A)
+    return U_dot, Vh_dot
+
+
+def _turning(A_dot, A, U, S, Vh, full_matrices):
+    return Turning(
+        _times(namespace(A), A_dot, namespace(A).shape(A)[-2]), *_hermitian_problem(A, U, S, Vh, full_matrices)
+    )
+
+
+@svd_vectors_dot.vjp
+def _(bars, dots, A_dot, A, U, S, Vh, *, full_matrices):
+    xp = namespace(A)
+    m, k = xp.shape(A)[-2], xp.shape(S)[-1]
+
+    @once
+    def found():
+        U_bar, Vh_bar = (xp.zeros_like(X) if bar is None else bar for bar, X in zip(bars, (U, Vh), strict=True))
+        return _turning(A_dot, A, U, S, Vh, full_matrices).reverse(_joint(xp, U_bar, mH(Vh_bar), k))
+
+    @once
+    def of_vectors():
+        return _parts(xp, found()[1], U, mH(Vh), k)
+
+    def bar(which):
+        pairs = found()[0]
+        A_bar = _corner(pairs, *found()[which](), m)
+        # the bracket of u and v together, of which [0 A; Aᴴ 0] has two halves
+        plus = pairs.bracket[..., :k, :k] + pairs.bracket[..., k : 2 * k, k : 2 * k]
+        return nan_where_turned(A_bar, plus, pairs.noise[..., :k, :k], -xp.real(S))
+
+    return lambda: bar(2), lambda: bar(3), lambda: of_vectors()[0], None, lambda: mH(of_vectors()[1])
+
+
+@svd_vectors_dot.jvp
+def _(dots, A_dot, A, U, S, Vh, *, full_matrices):
+    xp = namespace(A)
+    m, k = xp.shape(A)[-2], xp.shape(S)[-1]
+
+    def dot(A_dot_dot, A_other, U_other, _, Vh_other):
+        at, other = (_turning(Y, A, U, S, Vh, full_matrices) for Y in (A_dot, A_other))
+        vectors = _joint(xp, U_other, mH(Vh_other), k)
+        found, blown = at.forward(_times(xp, A_dot_dot, m), other, vectors)
+        if 0 not in A.shape[-2:]:
+            # where σᵢ + σⱼ and σ are small, what they divide is as large as it has to be
+            blown = blown * xp.real(S)[..., :1, None] ** 2
+            usual = at.largest() * other.largest()
+            usual = xp.maximum(usual, xp.max(blown[..., :k, k:], axis=(-2, -1), keepdims=True))
+            found = nan_where_lost(found, blown[..., :k, :k], usual)
+        U_dot, V_dot = _parts(xp, found, U, mH(Vh), k)
+        return U_dot, mH(V_dot)
 
     return dot

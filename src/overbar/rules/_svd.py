@@ -21,9 +21,9 @@ from overbar.rules._singular_vectors import (
     first_and_others,
     inside_and_outside,
     largest_entry,
-    svd_forward,
     svd_reverse,
     svd_vectors_bar,
+    svd_vectors_dot,
 )
 
 _PART = OF_SINGULAR_VECTORS
@@ -172,7 +172,7 @@ def _(bars, factors, A, *, full_matrices):
 
 @svd.jvp
 def _(factors, A, *, full_matrices):
-    return (lambda A_dot: decomposed_dots(A_dot, factors, A),)
+    return (lambda A_dot: decomposed_dots(A_dot, factors, A, full_matrices),)
 
 
 def decomposed_bar(name, bars, factors, A, full_matrices):
@@ -200,10 +200,12 @@ def decomposed_bar(name, bars, factors, A, full_matrices):
     return _nan_where_unknown(name, found, (U_bar, S_bar if N_bar is None else None, Vh_bar), (U, S, Vh), A)
 
 
-def decomposed_dots(A_dot, factors, A):
-    """U̇, Ṡ, V̇ᴴ, and none of the intermediates."""
+def decomposed_dots(A_dot, factors, A, full_matrices=False, vectors=True):
+    """U̇, Ṡ, V̇ᴴ, and none of the intermediates. Without `vectors` U and V are intermediates, too."""
     (U, S, Vh, N, norm), xp = factors, namespace(A)
-    U_dot, S_dot, Vh_dot = svd_forward(A_dot, (U, S, Vh), A)
+    along = svd_vectors_dot if vectors else svd_vectors_dot.function
+    U_dot, Vh_dot = along(A_dot, A, U, xp.cast(S, A), Vh, full_matrices=full_matrices)
+    S_dot = xp.zeros_like(S)
     if 0 not in A.shape[-2:]:
         k = xp.shape(S)[-1]
         if xp.is_complex(A):
@@ -384,7 +386,7 @@ def _(outputs, A):
     S, U, Vh, *hidden = outputs
 
     def dots(A_dot):
-        U_dot, S_dot, Vh_dot, *none = decomposed_dots(A_dot, (U, S, Vh, *hidden), A)
+        U_dot, S_dot, Vh_dot, *none = decomposed_dots(A_dot, (U, S, Vh, *hidden), A, vectors=False)
         return S_dot, U_dot, Vh_dot, *none
 
     return (dots,)
