@@ -123,6 +123,9 @@ class TensorFlowWords(Words):
             return A
         if A.dtype.is_complex and not like.dtype.is_complex:
             A = tf.math.real(A)
+        elif like.dtype.is_complex and A.dtype.is_floating:
+            A = tf.cast(A, like.dtype.real_dtype)
+            return tf.complex(A, tf.zeros_like(A))  # the gradient of tf.cast warns that it is the real part
         return tf.cast(A, like.dtype)
 
     def constant(self, value, like):

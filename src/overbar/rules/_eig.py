@@ -36,7 +36,8 @@ def eig(A):
     ------
     LinAlgError of the array's library
         A is not finite (XLA returns NaN). By the rules: A is defective to working precision,
-        or has equal eigenvalues whose vectors have a cotangent.
+        or has equal eigenvalues whose vectors have a cotangent. By second derivatives: eigenvalues are equal, or as
+        good as equal at their condition.
 
     Notes
     -----
@@ -55,11 +56,16 @@ def eig(A):
 
     Source: Giles (2008), section 3.1; Boeddeker et al. (2017), arXiv:1701.00392, for the norm. At equal eigenvalues
     with a full set of vectors the part of w̄ is right for symmetric functions of the eigenvalues; a cotangent of such
-    vectors is an error, as they have no derivative. (So is a second derivative of `eigvals` there.) Where there is no
-    full set, eigenvalues have no derivative either. Rounding then parts k equal ones by about ε^(1/k), and the norms κ
-    of the rows of V⁻¹, the condition numbers of the eigenvalues, are about ε^(1/k − 1): for each k, ε κ |A| over the
-    gap is about 1, which means that no digit of the vector is known. Where it is more than 1/100, and κ is more than
-    ε^(−1/2)/100, which it is not for a full set of vectors, it is an error. Cost: one solve and three products.
+    vectors is an error, as they have no derivative. (In forward mode they get V̇ = V K with Kᵢⱼ = 0 for equal ones,
+    which is right for a loss that depends on the spaces only, V₁ (V⁻¹)₁ for instance.) Where there is no full set,
+    eigenvalues have no derivative either. Rounding then parts k equal ones by about ε^(1/k), and the norms κ of the
+    rows of V⁻¹, the condition numbers of the eigenvalues, are about ε^(1/k − 1): for each k, ε κ |A| over the gap is
+    about 1, which means that no digit of the vector is known. Where it is more than 1/100, and κ is more than
+    ε^(−1/2)/100, which it is not for a full set of vectors, it is an error.
+
+    Second derivatives of vectors are an error in every mode where two eigenvalues are equal, or as good as equal: where
+    ε κᵢ κⱼ |A| over the gap is more than 1/100, whatever depends on both is rounding. For those of eigenvalues see
+    `eigvals`. Cost: one solve and four products.
 
     Examples
     --------
@@ -379,7 +385,8 @@ def eigvals(A):
     Raises
     ------
     LinAlgError of the array's library
-        As `eig`. In particular, the rules raise where A is defective to working precision; see there for what that is.
+        As `eig`. In particular, the rules raise where A is defective to working precision, see there for what that is,
+        and second derivatives where eigenvalues are equal, or as good as equal at their condition.
 
     Notes
     -----
@@ -388,8 +395,12 @@ def eigvals(A):
         ẇ = diag(V⁻¹ Ȧ V),    Ā = V⁻ᴴ diag(w̄) Vᴴ.
 
     At equal eigenvalues with a full set of vectors (of the identity, say) the first derivative is right for symmetric
-    functions of the eigenvalues, and the second one is an error. Source: Giles (2008), section 3.1. Cost: one solve and
-    one product.
+    functions of the eigenvalues. The second one depends on more than w and w̄ tell, and is an error in every mode: in
+    reverse and in forward mode over either. (Under XLA, which raises nothing, it is NaN. Along a direction for
+    which C is diagonal among equal eigenvalues, as along the identity, nothing has to be told, and it is right.) Near a
+    defective matrix it has lost ε κᵢ κⱼ |A| over the gap, with the condition numbers κ of the two eigenvalues, where
+    the first one has hardly lost anything; where that is more than 1/100, it is an error, too. So it is for [0 1; δ 0]
+    below δ = 2e-10 in double precision. Source: Giles (2008), section 3.1. Cost: one solve and one product.
 
     Examples
     --------

@@ -94,10 +94,13 @@ def eigh(A, *, UPLO: str = "L"):
     rounding counts as zero, up to gaps of ε^⅛. Second derivatives of these are right, too, in reverse over reverse mode
     at any gap; `vectors_bar` has the derivation, and `eigvalsh` that for w. (It follows from it that for other losses a
     bracket that vanishes by chance, at a gap of less than ε^⅓, is taken for one that always does.) In forward mode V̇
-    has gaps in its denominators, as it should have. What a loss makes of it is rounded, so that the cotangents which
-    come back in forward over reverse mode have lost ε over the gap, and no rule can find that again: at gaps below √ε
-    take reverse over reverse mode. At equal eigenvalues V̇ is that of a basis which is not turned within the space, and
-    ẇ has the directional derivatives: both are right for the losses above, and not to be combined to V f(w) Vᴴ.
+    has gaps in its denominators, as it should have, and what a loss makes of it is rounded. No rule can find that
+    again: in forward over reverse and reverse over forward mode ε over the gap is lost, relative to the eigenvalues,
+    and in forward over forward mode ε over its square. Where that leaves hardly a digit, at gaps of less than about
+    5e-7 (1e-2 in single precision), a second derivative of vectors in that mode is NaN, with a warning. At small gaps
+    take reverse over reverse mode. At equal eigenvalues V̇ is that of a basis which is not turned within the space
+    (`vectors_dot` says which, and how it is differentiated), and ẇ has the directional derivatives: both are right for
+    the losses above, to second order in every mode, and not to be combined to V f(w) Vᴴ.
 
     Cost: two products for w̄ alone, three with V̄, where the function costs ten; nine more for a second derivative.
 

@@ -63,10 +63,10 @@ def eigh_generalized(A, B):
 
         B̄ = −Hermitian part of (Ā A V Vᴴ + V Vᴴ V̄ Vᴴ/2).
 
-    At equal eigenvalues, what has a derivative and what is NaN is as in `eigh`. There, a pair of equal ones keeps Kᵢⱼ =
-    −Eᵢⱼ/2, so that Vᴴ B V = I holds. Source: Giles (2008), section 3.1, extended by the product rule. Cost: a Cholesky
-    factorisation for the function, for the rules four triangular systems and three products for Ā, five products for
-    B̄.
+    At equal and close eigenvalues, what has a derivative, what is NaN and which mode loses what is as in `eigh`. There,
+    a pair of equal ones keeps Kᵢⱼ = −Eᵢⱼ/2, so that Vᴴ B V = I holds. Source: Giles (2008), section 3.1, extended by
+    the product rule. Cost: a Cholesky factorisation for the function, for the rules four triangular systems and three
+    products for Ā, five products for B̄.
 
     Examples
     --------

@@ -5,7 +5,7 @@ May import `overbar._namespace` and `overbar._primitive`.
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 
 MODES = ("reduced", "complete")
@@ -127,6 +127,20 @@ def _parts(Q, R, A, complete):
     return k, Q1, Q2, R[..., :, :k], R[..., :, k:], A[..., :, k:]
 
 
+def _divided(B, R, adjoint=False):
+    """B R⁻¹, or B R⁻ᴴ."""
+    xp = namespace(R)
+    if front(R).swept and front(R).sees_numbers(R):
+        # NumPy's word would say it of a matrix that nobody wrote
+        R = front(R).require(
+            R,
+            xp.all(xp.not_equal(xp.diagonal(R), 0), axis=-1),
+            "qr: argument A has columns that depend on each other: there is a zero on the diagonal of R, and Q has no "
+            "derivative.",
+        )
+    return xp.solve_triangular(R, B, upper=True, left=False, adjoint=adjoint)
+
+
 @qr.vjp
 def _(bars, outputs, A, *, mode):
     (Q_bar, R_bar), (Q, R) = bars, outputs
@@ -155,7 +169,7 @@ def _(bars, outputs, A, *, mode):
             rest = rest + Q1_bar
         if Q2_bar is not None:
             rest = rest - Q2 @ (mH(Q2_bar) @ Q1)
-        A1_bar = xp.solve_triangular(R1, rest, upper=True, left=False, adjoint=True)
+        A1_bar = _divided(rest, R1, adjoint=True)
         if R2 is None:
             return A1_bar
         A2_bar = xp.zeros_like(A2) if R2_bar is None else Q1 @ R2_bar
@@ -174,7 +188,7 @@ def _(outputs, A, *, mode):
             return xp.zeros_like(Q), xp.zeros_like(R)
         k, Q1, Q2, R1, R2, _ = _parts(Q, R, A, _complete(mode))
         A1_dot = A_dot if R2 is None else A_dot[..., :, :k]
-        B = xp.solve_triangular(R1, A1_dot, upper=True, left=False)
+        B = _divided(A1_dot, R1)
         C = mH(Q1) @ B
         X = _upper(C)
         Q_dot, R_dot = B - Q1 @ X, X @ R1

@@ -139,8 +139,9 @@ def svd(A, *, full_matrices=True):
     subgradient. In forward mode U̇ and V̇ are those of bases that are not turned within the spans.
 
     Second derivatives of these losses are right, too, in reverse over reverse mode at any gap: by `svd_vectors_bar` for
-    the vectors and `svd_values_bar` for S, see `eigh` and `eigvalsh`, and what is said there of other modes. At σ = 0
-    they are NaN for functions of S.
+    the vectors and `svd_values_bar` for S, see `eigh` and `eigvalsh`. In modes with a forward pass they are right at
+    equal singular values (by `svd_vectors_dot`), and at close ones they lose what `eigh` says. At σ = 0 they are NaN
+    for functions of S.
 
     Cost: ten products of the size of U diag(S) Vᴴ at most, which is less than the function.
 
