@@ -25,6 +25,14 @@ from tf_ops._words import TensorFlowWords, calling, first_place, gpus, in_vector
 _HALF = (tf.float16, tf.bfloat16)
 
 
+def _is_constant(value):
+    """Whether a value has no derivative whatever becomes of it: numbers, and NumPy's arrays and lists of them. (What
+    else TensorFlow makes tensors of may be made of variables: Keras's, those of TensorFlow Probability, lists.)"""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_constant, value))
+    return isinstance(value, (int, float, complex, np.ndarray, np.generic))
+
+
 class TensorFlowFront(Front):
     ShapeError = staticmethod(shape_error)
     DtypeError = staticmethod(dtype_error)
@@ -46,9 +54,14 @@ class TensorFlowFront(Front):
             like = None if found is None else tf.as_dtype(found)
         tensors = [self._convert(v, like) for v in values]
         for value, tensor in zip(values, tensors, strict=True):
-            if tensor is not value and not isinstance(value, tf.Variable):
+            if tensor is not value and _is_constant(value):
                 tensor.overbar_made = True  # nobody else has it, so that nobody asks for its derivative
         return tensors
+
+    def adopts(self, value):
+        # TensorFlow Probability's deferred tensors are converted by a registered function, which cannot be asked
+        deferred = type(value).__module__.startswith("tensorflow_probability.") and hasattr(value, "dtype")
+        return hasattr(value, "__tf_tensor__") or deferred
 
     def _convert(self, value, like):
         """A tensor. NumPy's arrays and numbers take the dtype of a tensor beside them, as in TensorFlow, and numbers

@@ -126,6 +126,11 @@ class Front:
         library: it converts them, or says why not."""
         return other is NUMPY
 
+    def adopts(self, value: Any) -> bool:
+        """Whether what is no array of this library, but comes from one built on it, becomes one in `as_arrays`, with
+        its derivative: a variable of Keras, say."""
+        return False
+
     def recorded(self, primitive: Any, arrays: Any, options: Any) -> tuple[Any, ...]:
         """For sweeps over arrays of this library: the primitive to write down, its arrays, outputs and what vectors
         among them lack (`Primitive.apply` with `whole`). A library that computes a primitive by another one of its own,

@@ -33,7 +33,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from overbar._messages import of_function
-from overbar._namespace import NUMPY, front, known_front, namespace
+from overbar._namespace import NUMPY, front, kept_real, known_front, namespace
 from overbar._signature import Fit, Signature, broadcasts
 
 __all__ = ["Primitive", "elementwise", "once", "primitive"]
@@ -444,6 +444,11 @@ class Primitive:
             if type(error) is not TypeError or str(error).startswith(f"{self.name}: "):
                 raise
             raise TypeError(f"{self.name}: {error}") from None
+        if self.real:
+            arrays = [
+                kept_real(front.xp, value, A) if name in self.real else A
+                for name, value, A in zip(self.arguments, given, arrays, strict=True)
+            ]
         if self.integer:
             arrays = self._with_floats(front, arrays)
         try:
