@@ -156,7 +156,8 @@ def cholesky_banded(ab, *, lower=False):
         ab has no rows.
     numpy.linalg.LinAlgError
         A is not positive definite, or not finite; the message names the leading minor, and the matrix of the batch.
-        (In a graph of TensorFlow's the error is an InvalidArgumentError or UnknownError with the same message.)
+        (In a graph of TensorFlow's the error is an InvalidArgumentError or UnknownError with the same message.) Under
+        XLA, which cannot raise, the whole failed factor is NaN.
 
     Notes
     -----
@@ -176,8 +177,9 @@ def cholesky_banded(ab, *, lower=False):
         C̄ ← C̄ − 2 S₊ C,    Ā_C = C̄ D⁻¹,    D̄ ← D̄ − tril(Ā_Cᴴ C),    S_D = chol_bar(D, D̄),
 
     S₊ that of the block below. Source: Murray (2016), section 4.2, whose blocked rules these are for a band. All of it
-    is computed on the host. Cost: some ten times the function's p² n flops in blocks of p columns; of 32 columns where
-    the band is narrower. Nothing of size n² is formed.
+    is computed on the host, and under XLA, which cannot call the host, column by column. Cost: some ten times the
+    function's p² n flops in blocks of p columns; of 32 columns where the band is narrower. Nothing of size n² is
+    formed.
 
     Examples
     --------
@@ -273,7 +275,7 @@ def cho_solve_banded(cb, b, *, lower=False):
         cb has no rows.
     numpy.linalg.LinAlgError
         The factor has a zero on its diagonal. (In a graph of TensorFlow's the error is an InvalidArgumentError or
-        UnknownError with the same message.) NaN goes through to X.
+        UnknownError with the same message.) Under XLA, which cannot raise, X is NaN then. NaN goes through to X.
 
     Notes
     -----
@@ -281,8 +283,8 @@ def cho_solve_banded(cb, b, *, lower=False):
 
         Ẋ = A⁻¹ (Ḃ − L̇ (Lᴴ X) − L (L̇ᴴ X)),    B̄ = A⁻¹ X̄,    L̄ = −band(B̄ (Lᴴ X)ᴴ + X (Lᴴ B̄)ᴴ).
 
-    Source: Giles (2008), matrix inverse product. The value is computed on the host, by LAPACK's pbtrs. Cost: that of
-    the function, and some 8 p n k flops.
+    Source: Giles (2008), matrix inverse product. The value is computed on the host, by LAPACK's pbtrs, and under XLA
+    row by row. Cost: that of the function, and some 8 p n k flops.
 
     Examples
     --------
