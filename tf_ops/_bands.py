@@ -11,7 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from overbar.kernels._banded import gbsv
-from overbar.kernels._banded_cholesky import banded_cotangent, banded_tangent, pbtrf, pbtrs
+from overbar.kernels._banded_cholesky import (
+    banded_cotangent,
+    banded_tangent,
+    pbtrf,
+    pbtrs,
+    pbtrs_cotangent,
+    products_of_bands,
+)
 from tf_ops._in_xla import divided, loop, modulus, sizes, way_of
 from tf_ops._internals import update_slice
 
@@ -184,6 +191,39 @@ def _back_substituted(U, Y, n):
         return count + 1, update_slice(X, (W[:, :1] - known) / of_U[:, :1], [0, j, 0])
 
     return loop(lambda count, _: count < n, step, [0, Y])[1][:, :n]
+
+
+@way_of(products_of_bands)
+def _(L, G, X):
+    """Column j of L, or of G, in its window: its product with a row of Gᴴ X, or Lᴴ X."""
+    (k, p, n), columns = sizes(L), sizes(X)[2]
+    L, G, X = (_followed(A, p) for A in (_columns(L, True), _columns(G, True), X))
+
+    def step(j, Y):
+        of_L, of_G = (tf.slice(A, [0, j, 0], [k, 1, p])[:, 0, :, None] for A in (L, G))
+        W = tf.slice(X, [0, j, 0], [k, p, columns])
+        by_L, by_G = (tf.reduce_sum(tf.math.conj(A) * W, axis=1, keepdims=True) for A in (of_L, of_G))
+        taken = of_L * by_G + of_G * by_L
+        return j + 1, update_slice(Y, tf.slice(Y, [0, j, 0], [k, p, columns]) - taken, [0, j, 0])
+
+    return loop(lambda j, _: j < n, step, [0, tf.zeros_like(X)])[1][:, :n]
+
+
+@way_of(pbtrs_cotangent)
+def _(L, X, B_bar):
+    """Column j of S L, which needs the rows of X and B̄ in its window."""
+    (k, p, n), columns = sizes(L), sizes(X)[2]
+    L, X, B_bar = _followed(_columns(L, True), 1), _followed(X, p), _followed(B_bar, p)
+
+    def step(j, Y):
+        column = tf.slice(L, [0, j, 0], [k, 1, p])[:, 0, :, None]
+        windows = [tf.slice(A, [0, j, 0], [k, p, columns]) for A in (X, B_bar)]
+        by_X, by_B = (tf.reduce_sum(column * tf.math.conj(W), axis=1, keepdims=True) for W in windows)
+        bar = -tf.reduce_sum(windows[1] * by_X + windows[0] * by_B, axis=-1)[:, None]
+        return j + 1, update_slice(Y, bar, [0, j, 0])
+
+    Y = loop(lambda j, _: j < n, step, [0, tf.zeros_like(L)])[1][:, :n]
+    return _stored(Y, True)
 
 
 # -- any band ----------------------------------------------------------------------------------------------------------

@@ -221,6 +221,9 @@ class TensorFlowFront(Front):
     def may_compute(self, *arrays):
         return all(map(_at_hand, arrays)) and not is_watched(arrays)
 
+    def has_way(self, kernel):
+        return not tf.executing_eagerly() and compiled_by_xla() and any(way.place == XLA for way in kernel.others)
+
     def compute(self, kernel, *arrays, **options):
         if tf.executing_eagerly():
             try:

@@ -527,6 +527,26 @@ def test_no_program_of_a_band_grows_with_it():
     assert sizes[0] == sizes[1]
 
 
+def test_the_program_of_a_derivative_does_not_grow_with_the_diagonals():
+    """Those of a solution are loops, too. In words each diagonal is an operation: for 150, XLA takes minutes."""
+
+    def derivatives(L, b):
+        with tf.GradientTape() as tape, tf.autodiff.ForwardAccumulator([L, b], [L, b]) as accumulator:
+            tape.watch([L, b])
+            X = overbar.cho_solve_banded(L, b, lower=True)
+            size = tf.reduce_sum(X**2)
+        return *tape.gradient(size, [L, b]), accumulator.jvp(X)
+
+    sizes = []
+    for p in (9, 40):
+        arrays = [tf.constant(x) for x in (np.nan_to_num(definite_band(p, 300)), normal(300, 1))]
+        compiled = tf.function(derivatives, autograph=False, jit_compile=True)
+        sizes.append(len(compiled.get_concrete_function(*arrays).graph.get_operations()))
+        for mine, other in zip(compiled(*arrays), derivatives(*arrays), strict=True):
+            assert error(mine.numpy(), other.numpy()) < 1e-12
+    assert sizes[0] == sizes[1]
+
+
 @pytest.mark.parametrize("kind", ["compact", "sequence", "short", "matrix", "vector", "transposed"])
 def test_tridiagonal_systems_as_tensorflow_writes_them(kind):
     """With pivoting, which they need: the diagonal is zero. Each as TensorFlow's own has it outside of XLA, whose
