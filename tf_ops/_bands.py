@@ -1,10 +1,10 @@
-"""Banded systems and the Cholesky decomposition of bands under XLA, and what the derivatives of that solve.
+"""Banded systems and the Cholesky decomposition of bands under XLA, and what the derivatives of these need.
 
-May import tensorflow, NumPy, `overbar.kernels` and the neighbours below it: `_in_xla` and `_internals`. One column, or
-one row, after the other, in a window of as many as there are diagonals, which moves along the band: n steps of some p²
-flops, where XLA makes of a loop with so small a body a loop of machine code. What a step reads and writes lies in one
-piece, as a band (p, n) is taken by columns (n, p) or by rows. Where the host raises, the result is NaN for the whole
-matrix.
+May import tensorflow, NumPy, `overbar.kernels` and the neighbours below it: `_in_xla` and `_internals`. All of it goes
+along the band column by column, or row by row, with a window on as many of them as there are diagonals: n steps of some
+p² flops. On a CPU, XLA makes one loop of machine code of it, as the body is small. A band (p, n) is taken by columns
+(n, p), or by rows, so that what a step reads and writes lies in one piece. Where the host raises, the result is NaN for
+the whole matrix.
 """
 
 import numpy as np
@@ -142,8 +142,8 @@ def _regular(L):
 
 @way_of(banded_cotangent)
 def _(L, G):
-    """The adjoint of these steps, from last to first: column j of S L is that of G, with S in its window known but for
-    column j, and the part of it that this has."""
+    """From the last column to the first: what the columns behind it, and so the rows, of S have of column j of S L is
+    taken from that of G, and what is left belongs to column j of S."""
     k, p, n = sizes(L)
     L, G = _followed(_columns(L, True), 1), _followed(_columns(G, True), p)
 
@@ -268,5 +268,5 @@ def _eliminated(both, n, lower, p):
         entering = tf.slice(both, [0, j + lower + 1, 0], [k, 1, width])
         return j + 1, update_slice(U, row, [0, j, 0]), tf.concat([W, entering], axis=1)
 
-    # of another array than it reads from, XLA makes no copies
+    # written to another array than it reads from: XLA would copy all of one for both, in each step
     return loop(lambda j, *_: j < n, step, [0, tf.zeros_like(both[:, : n + 1]), W])[1]

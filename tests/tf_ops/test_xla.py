@@ -12,6 +12,7 @@ tf = pytest.importorskip("tensorflow")
 
 import overbar  # noqa: E402
 import tf_ops  # noqa: E402
+from overbar.rules._banded_cholesky import cholesky_band_cotangent, cholesky_band_tangent  # noqa: E402
 from tests.compare import error  # noqa: E402
 from tf_ops import _jacobi, _schur, _tridiagonal  # noqa: E402
 from tf_ops._schur import schur_forms  # noqa: E402
@@ -462,31 +463,43 @@ def test_derivatives_of_bands(name):
         assert error(mine, other.numpy()) < 1e-11
 
 
-def test_bands_that_are_not_definite_are_nan():
-    """And those that are not finite, and only those; what no entry reads does not count. So are their derivatives."""
-    ab = np.stack([definite_band(3, 8)] * 5)
-    ab[1, 0, 5], ab[2, 2, 3], ab[3, 1, 7], ab[4, 1, 0] = -1.0, np.nan, np.inf, np.inf
+@pytest.mark.parametrize("lower", [False, True])
+def test_bands_that_are_not_definite_are_nan(lower):
+    """And those that are not finite, and only those; what is in a corner does not count. So are their derivatives."""
+    ab = np.stack([definite_band(3, 8, lower=lower)] * 6)
+    changes = [(1, 0, 5, -1.0), (2, 2, 3, np.nan), (3, 1, 7, np.inf), (4, 1, 0, np.inf), (5, 0, 7, np.inf)]
+    for i, d, j, value in changes:
+        ab[(i, d, j) if lower else (i, 2 - d, (j + d) % 8)] = value  # the same place in the other storage
 
     def gradient(ab):
         with tf.GradientTape() as tape:
             tape.watch(ab)
-            factor = overbar.cholesky_banded(ab, lower=True)
+            factor = overbar.cholesky_banded(ab, lower=lower)
         return factor, tape.gradient(factor, ab)
 
-    inside = ~outside((3, 8), 2, 0)
+    inside = ~outside((3, 8), *((2, 0) if lower else (0, 2)))
     for found, expected in zip(under_xla(gradient, ab), gradient(tf.constant(ab[0])), strict=True):
         for i in (0, 3):
             assert error(found[i], expected.numpy()) < 1e-14
-        for i in (1, 2, 4):
+        for i in (1, 2, 4, 5):
             np.testing.assert_array_equal(np.isnan(found[i]), inside)
     with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
-        overbar.cholesky_banded(ab[1], lower=True)
+        overbar.cholesky_banded(ab[1], lower=lower)
+
+
+def test_a_factor_with_a_zero_on_its_diagonal_has_no_derivative():
+    L = np.nan_to_num(np.stack([definite_band(3, 8, dtype="D")] * 2))
+    E, inside = normal(3, 8, dtype="D"), ~outside((3, 8), 2, 0)
+    L[1, 0, 4] = 0
+    for solve in (cholesky_band_tangent, cholesky_band_cotangent):
+        found = under_xla(solve, L, E)
+        assert error(found[0], solve(L[0], E)) < 1e-14
+        np.testing.assert_array_equal(np.isnan(found[1]), inside)
 
 
 def test_singular_systems_of_bands_are_nan():
     """Beside regular ones, whose leading minors are zero where rows have to be exchanged."""
-    L = overbar.cholesky_banded(np.nan_to_num(np.stack([definite_band(2, 4)] * 2)), lower=True)
-    L[1, 0, 2], b = 0, normal(4, 1)
+    L, b = np.array([[[1.0, 2.0, 3.0, 4.0]], [[1.0, 2.0, 0.0, 4.0]]]), normal(4, 1)
     X = under_xla(lambda *x: overbar.cho_solve_banded(*x, lower=True), L, b)
     assert error(X[0], overbar.cho_solve_banded(L[0], b, lower=True)) < 1e-14
     assert np.isnan(X[1]).all()
