@@ -14,7 +14,7 @@ from overbar._front import Front
 from overbar._functions import as_function
 from overbar._namespace import front, known_shape, mH, mT, namespace, register
 from overbar._primitive import Primitive
-from tf_ops import _equations, _riccati, _roots, _toeplitz  # noqa: F401  (for what they say of kernels)
+from tf_ops import _bands, _equations, _riccati, _roots, _toeplitz  # noqa: F401  (for what they say of kernels)
 from tf_ops._errors import dtype_error, linalg_error, shape_error
 from tf_ops._in_xla import XLA
 from tf_ops._internals import compiled_by_xla, mark_as_unsaveable, set_converter, stacked, unconverted, unrecorded
@@ -233,6 +233,9 @@ class TensorFlowFront(Front):
 
     def may_compute(self, *arrays):
         return all(map(_at_hand, arrays)) and not is_watched(arrays)
+
+    def has_way(self, kernel):
+        return not tf.executing_eagerly() and compiled_by_xla() and any(way.place == XLA for way in kernel.others)
 
     def compute(self, kernel, *arrays, **options):
         if tf.executing_eagerly():

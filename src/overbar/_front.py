@@ -316,6 +316,11 @@ class Front:
         the host, and nobody watches."""
         return False
 
+    def has_way(self, kernel: Any) -> bool:
+        """Whether a kernel has a way of its own in the program that is being compiled here: a loop, where words would
+        be so many operations that a compiler takes long."""
+        return False
+
 
 def _users_level():
     """The level in the stack of the first function that is not ours nor a framework's, as `warnings` counts them for
