@@ -208,16 +208,19 @@ def _norm(norm, *, A, ord, axis, keepdims):
 
 def _of_any_arrays(solve):
     """tf.linalg.tridiagonal_solve for NumPy's arrays and lists, too: it asks for a rank, which these do not have. Under
-    XLA, for which TensorFlow has no kernel with pivoting, the primitive."""
+    XLA, for which TensorFlow has no kernel with pivoting, the primitive, and for complex matrices, of which
+    TensorFlow's gradient is wrong."""
 
     @functools.wraps(solve)
     def solved(diagonals, rhs, diagonals_format="compact", *args, **kwargs):
         pivoting = args[3] if len(args) > 3 else kwargs.get("partial_pivoting", True)
         if diagonals_format == "sequence":
             *diagonals, rhs = TENSORFLOW.as_arrays([*diagonals, rhs])
+            is_complex = rhs.dtype.is_complex or diagonals[1].dtype.is_complex
         else:
             diagonals, rhs = TENSORFLOW.as_arrays([diagonals, rhs])
-        solver = _tridiagonal_solve if pivoting and compiled_by_xla() else solve
+            is_complex = rhs.dtype.is_complex or diagonals.dtype.is_complex
+        solver = _tridiagonal_solve if is_complex or (pivoting and compiled_by_xla()) else solve
         return solver(diagonals, rhs, diagonals_format, *args, **kwargs)
 
     return solved
@@ -236,7 +239,8 @@ def _tridiagonal_solve(
     """The primitive with the arguments of tf.linalg.tridiagonal_solve."""
     if perturb_singular:
         raise NotImplementedError(
-            "tridiagonal_solve: there is no way to perturb singular matrices under XLA: leave out jit_compile."
+            "tridiagonal_solve: there is no way to perturb singular matrices under XLA, or complex ones: leave out "
+            "jit_compile, or perturb_singular."
         )
     with tf.name_scope(name or "tridiagonal_solve"):
         if diagonals_format == "sequence":
