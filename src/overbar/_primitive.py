@@ -642,6 +642,11 @@ class Primitive:
             raise self._named(front, error, arrays, kind) from None
 
     def _project(self, front, bar, array, i):
+        if bar is None:
+            raise TypeError(
+                f"the reverse rule of {self.name} gave None for argument {self.argument(i)}. Let it return zeros, or "
+                "None in the place of the function, where there is no derivative."
+            )
         if _is_foreign(bar, array):
             raise _foreign(self.name, bar, array, f"the reverse rule gave {{}} for argument {self.argument(i)},")
         return front.project(bar, array, self, i)
