@@ -152,6 +152,14 @@ class TensorFlow:
         return G.numpy(), outer.gradient(product, x).numpy()
 
 
+class Numpy:
+    ops, exp, sum = overbar, overbar.exp, overbar.sum
+
+    @staticmethod
+    def array(x):
+        return x
+
+
 FRAMEWORKS = {"torch": Torch, "tensorflow": TensorFlow}
 
 
@@ -327,6 +335,70 @@ def test_function_of_the_eigenvalues(framework, block, function, op, monkeypatch
     pulled = overbar.vjp(getattr(overbar, op), A)[1]
     bar = np.array([[float(g(x)) for x in row] for row in np.linalg.eigvalsh(A)])
     close(pulled(bar if op == "eigvalsh" else (bar, None))[0], first, 1e-12, MATRIX)
+
+
+TWICE = {
+    "torch reverse over reverse": ("torch", "rr"),
+    "torch reverse over forward": ("torch", "rf"),
+    "torch forward over reverse": ("torch", "fr"),
+    "torch forward over forward": ("torch", "ff"),
+    "tensorflow reverse over reverse": ("tensorflow", "rr"),
+    "numpy reverse over reverse": ("numpy", "rr"),
+    "numpy reverse over forward": ("numpy", "rf"),
+}
+
+
+def second_of_a_curve(how, loss):
+    """The second derivative at 0 of a function of one number, loss(front, x)."""
+    framework, order = TWICE[how]
+    if framework == "tensorflow":
+        return TensorFlow.first_and_second(lambda x: loss(TensorFlow, x), np.zeros(()), np.ones(()))[1]
+    xp = Torch if framework == "torch" else Numpy
+    f = lambda x: loss(xp, x)  # noqa: E731
+    if framework == "torch":
+        grad, jvp, at, one = torch.func.grad, torch.func.jvp, torch.tensor(0.0).double(), torch.tensor(1.0).double()
+    else:
+        grad, jvp, at, one = overbar.grad, overbar.jvp, np.zeros(()), np.ones(())
+    forward = lambda f: lambda x: jvp(f, (x,), (one,))[1]  # noqa: E731
+    transforms = [grad if letter == "r" else forward for letter in order]
+    return np.asarray(transforms[0](transforms[1](f))(at))
+
+
+@pytest.mark.parametrize("how", TWICE)
+@pytest.mark.parametrize("op", ["eigvalsh", "eigh"])
+@pytest.mark.parametrize("values", [[1, 1, 2, 2], [1, 1, 1, 1], [3, 1, 1, 1, 2]], ids=str)
+def test_a_turn_moves_no_eigenvalue(values, op, how):
+    """Along e^{tS} A e^{−tS} the derivative in each block is nothing but rounding, and wants no basis. From several
+    sides: the curve is in A twice, and the eigenvalues are in the loss twice."""
+    rng = np.random.default_rng(len(values))
+    for _ in range(5):
+        n = len(values)
+        Q, S = unitary(rng, n, "float64"), rng.standard_normal((n, n))
+        A = Q * np.array(values, float) @ Q.T
+
+        def loss(xp, t, A=A, S=S - S.T):
+            turn = overbar.expm(t * xp.array(S))
+            found = getattr(overbar, op)(turn @ xp.array(A) @ namespace(turn).mT(turn))
+            w = found if op == "eigvalsh" else found[0]
+            return xp.sum(w * w) * xp.sum(xp.exp(w))
+
+        size = np.sum(np.square(values)) * np.sum(np.exp(values)) * np.sum((S - S.T) ** 2)
+        assert abs(second_of_a_curve(how, loss)) < 1e-13 * size
+
+
+@pytest.mark.parametrize("how", TWICE)
+def test_a_turn_moves_a_projection_but_no_eigenvalue(how):
+    rng = np.random.default_rng(0)
+    Q, S = unitary(rng, 4, "float64"), rng.standard_normal((4, 4))
+    A, P, S = Q * [1, 1, 2, 2] @ Q.T, Q * [1, 1, 0, 0] @ Q.T, S - S.T
+
+    def loss(xp, t):
+        turn = overbar.expm(t * xp.array(S))
+        w, V = overbar.eigh(turn @ xp.array(A) @ namespace(turn).mT(turn))
+        return xp.sum(w * w) + (V[:, :2] @ namespace(V).mT(V[:, :2]))[0, 1]
+
+    once = S @ P - P @ S
+    close(second_of_a_curve(how, loss), (S @ once - once @ S)[0, 1], 1e-11)
 
 
 # -- singular values ---------------------------------------------------------------------------------------------------

@@ -348,7 +348,7 @@ class _Basis:
 
     def hidden_bars(self):
         """Those of N and norm, which tell of the basis."""
-        return lambda: self.at.outer(self.C), lambda: packed(self.C, self.block)
+        return lambda: self.at.outer(self.C), lambda: packed(self.C, self.block, self.at.E)
 
 
 def values_along(at):

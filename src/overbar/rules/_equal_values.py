@@ -51,10 +51,14 @@ def inverse_gaps(w):
     return xp.where(apart, 1 / xp.where(apart, gap, xp.ones_like(gap)), xp.zeros_like(gap))
 
 
-def packed(C, block):
-    """The norm of C, and the numbers of blocks, in one vector, so that both can be told from a sum of such vectors."""
+def packed(C, block, E):
+    """The norm of C, and the numbers of blocks, in one vector, so that both can be told from a sum of such vectors.
+
+    C is E between vectors, or a part of that, and has rounding of the size of E: less is left of its norm by that much,
+    so that a C which is nothing but rounding tells nothing. (Two of these would seem to want different bases.)"""
     xp = namespace(C)
-    return xp.cast(norm_of(C) * (1 + block), C)
+    size = norm_of(C) - 1e3 * xp.eps(block) * norm_of(E)
+    return xp.cast(xp.maximum(size, xp.zeros_like(size)) * (1 + block), C)
 
 
 def unpacked(vector, w):
