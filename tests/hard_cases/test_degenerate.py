@@ -476,6 +476,106 @@ def test_function_of_the_singular_values(op, framework, shape, values, chosen, d
     close(xp.first_and_second(loss, A, E)[1], second, 2e-9, MATRIX)
 
 
+SINGULAR = pytest.mark.parametrize(
+    ("shape", "values"),
+    [
+        ((3, 3), [3, 2, 0]),
+        ((4, 4), [3, 2, 0, 0]),
+        ((5, 3), [3, 3, 0]),
+        ((3, 5), [3, 0, 0]),
+        ((2, 3), [0, 0]),
+        ((1, 1), [0]),
+    ],
+    ids=str,
+)
+# s̄ as an odd function of σ, its slope, and the loss for a matrix of this rank
+EVEN = {
+    "square": (lambda x: 2 * x, lambda x: 2, lambda xp, s, rank: xp.sum(s * s)),
+    "bell": (
+        lambda x: -2 * x * mpmath.exp(-x * x),
+        lambda x: (4 * x * x - 2) * mpmath.exp(-x * x),
+        lambda xp, s, rank: xp.sum(xp.exp(-s * s)),
+    ),
+    "all others": (
+        lambda x: 2 * x if abs(x) > 1 else 0,
+        lambda x: 2 if abs(x) > 1 else 0,
+        lambda xp, s, rank: xp.sum((s * s)[..., :rank]),
+    ),
+}
+
+
+def second_of_singular_values(A, E, f):
+    """The derivative of the gradient along E, for a matrix with the singular values as they come."""
+    m = A.shape[-2]
+    w, Q = np.linalg.eigh(joint(A[None])[0])
+    w = np.where(abs(w) < 1e-8, 0, np.round(w, 8))
+    C = Q.conj().T @ joint(E[None])[0] @ Q
+    return (Q @ (divided(*f, w) * C) @ Q.conj().T)[:m, m:]
+
+
+@SINGULAR
+@DTYPE
+@FRAMEWORK
+@pytest.mark.parametrize("loss", EVEN)
+def test_function_of_singular_values_that_is_even_at_zero(loss, framework, shape, values, dtype):
+    """It is smooth there, whether it moves the zero ones or does not see them."""
+    rng = np.random.default_rng(shape)
+    k, xp, (*f, of) = min(shape), FRAMEWORKS[framework], EVEN[loss]
+    U, V = unitary(rng, shape[0], dtype), unitary(rng, shape[1], dtype)
+    A, E = (U[:, :k] * np.array(values, float)) @ V[:, :k].conj().T, random(rng, *shape, dtype=dtype)
+    expected = second_of_singular_values(A, E, f)
+    found = xp.first_and_second(lambda A: of(xp, overbar.svdvals(A), np.count_nonzero(values)), A, E)[1]
+    assert abs(found - expected).max() < 1e-12 * abs(E).max()
+
+
+@SINGULAR
+@pytest.mark.parametrize("how", TWICE)
+@pytest.mark.parametrize("loss", EVEN)
+def test_function_of_singular_values_that_is_even_at_zero_in_every_mode(loss, how, shape, values):
+    rng = np.random.default_rng(shape)
+    k, (*f, of) = min(shape), EVEN[loss]
+    U, V = unitary(rng, shape[0], "float64"), unitary(rng, shape[1], "float64")
+    A, E = (U[:, :k] * np.array(values, float)) @ V[:, :k].T, rng.standard_normal(shape)
+    expected = np.sum(E * second_of_singular_values(A, E, f))
+    rank = np.count_nonzero(values)
+    found = second_of_a_curve(how, lambda xp, t: of(xp, overbar.svdvals(xp.array(A) + t * xp.array(E)), rank))
+    assert abs(found - expected) < 1e-11 * np.sum(E * E)
+
+
+@SINGULAR
+@FRAMEWORK
+def test_a_kink_at_the_singular_value_zero_has_no_second_derivative(framework, shape, values):
+    """But where the direction keeps the rank, it is that of the others."""
+    rng, xp = np.random.default_rng(shape), FRAMEWORKS[framework]
+    k = min(shape)
+    U, V = unitary(rng, shape[0], "float64"), unitary(rng, shape[1], "float64")
+    A = (U[:, :k] * np.array(values, float)) @ V[:, :k].T
+    loss = lambda A: xp.sum(overbar.svdvals(A))  # noqa: E731
+    assert np.isnan(xp.first_and_second(loss, A, rng.standard_normal(shape))[1]).all()
+    if any(values):
+        assert np.isfinite(xp.first_and_second(loss, A, A @ V @ V.T)[1]).all()
+
+
+def test_two_gradients_through_one_call_at_the_singular_value_zero():
+    """Of two directions in one sum of cotangents only what they have in common is known."""
+    A, E = np.diag([3.0, 2.0, 0.0, 0.0]), np.random.default_rng(0).standard_normal((2, 4, 4))
+    x = torch.tensor(A, requires_grad=True)
+    s = overbar.svdvals(x)
+    first, other = (torch.autograd.grad(z, x, create_graph=True)[0] for z in ((s**2).sum(), (s**4).sum()))
+    for directions in (E, E[[0, 0]]):
+        products = (torch.tensor(directions[0]) * first).sum() + (torch.tensor(directions[1]) * other).sum()
+        H = torch.autograd.grad(products, x, retain_graph=True)[0].numpy()
+        if directions is E:
+            assert np.isnan(H).all()
+        else:
+            close(H, 2 * E[0] + fourth(A, E[0]), 1e-11)
+
+
+def fourth(A, E):
+    """The derivative of 4 A AᵀA along E."""
+    return 4 * (E @ A.T @ A + A @ E.T @ A + A @ A.T @ E)
+
+
 @FRAMEWORK
 def test_polar_factor_from_singular_vectors_twice(framework):
     A, *_, rng = singular_problems((4, 4), [3, 2, 2, 2], "float64")

@@ -51,14 +51,22 @@ def inverse_gaps(w):
     return xp.where(apart, 1 / xp.where(apart, gap, xp.ones_like(gap)), xp.zeros_like(gap))
 
 
-def packed(C, block, E):
-    """The norm of C, and the numbers of blocks, in one vector, so that both can be told from a sum of such vectors.
+def packed(size, block, E):
+    """The norm of what moves equal values, and the numbers of blocks, in one vector, so that both can be told from a
+    sum of such vectors.
 
-    C is E between vectors, or a part of that, and has rounding of the size of E: less is left of its norm by that much,
-    so that a C which is nothing but rounding tells nothing. (Two of these would seem to want different bases.)"""
-    xp = namespace(C)
-    size = norm_of(C) - 1e3 * xp.eps(block) * norm_of(E)
-    return xp.cast(xp.maximum(size, xp.zeros_like(size)) * (1 + block), C)
+    It is the norm of a part of E, with rounding of the size of E: it counts for less by that much, so that a part which
+    is nothing but rounding tells nothing. (Two of these would seem to want different bases.)"""
+    xp = namespace(E)
+    size = size - 1e3 * xp.eps(block) * norm_of(E)
+    return xp.cast(xp.maximum(size, xp.zeros_like(size)) * (1 + block), E)
+
+
+def parted(block, mask):
+    """The numbers of blocks, where those for which the mask holds are in others than those before them."""
+    xp = namespace(block)
+    change = xp.not_equal(_steps(xp.cast(mask, block)), 0)
+    return _numbered(change | (_steps(block) > 0.5), block)
 
 
 def unpacked(vector, w):
