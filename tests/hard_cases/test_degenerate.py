@@ -542,6 +542,22 @@ def test_function_of_singular_values_that_is_even_at_zero_in_every_mode(loss, ho
     assert abs(found - expected) < 1e-11 * np.sum(E * E)
 
 
+@pytest.mark.parametrize("how", TWICE)
+@pytest.mark.parametrize("values", [[1, 1, 1], [2, 2, 1], [2, 2, 0], [2, 0, 0]], ids=str)
+def test_turns_move_no_singular_value(values, how):
+    """As those of perfect correlations, which are stationary: along e^{tS} A e^{tR} each block is rounding."""
+    rng = np.random.default_rng(values)
+    for _ in range(5):
+        U, V, S, R = unitary(rng, 3, "float64"), unitary(rng, 4, "float64"), *rng.standard_normal((2, 4, 4))
+        A, S, R = (U * np.array(values, float)) @ V[:, :3].T, (S - S.T)[:3, :3], R - R.T
+
+        def loss(xp, t, A=A, S=S, R=R):
+            s = overbar.svdvals(overbar.expm(t * xp.array(S)) @ xp.array(A) @ overbar.expm(t * xp.array(R)))
+            return xp.sum(s * s) * xp.sum(xp.exp(-s * s))
+
+        assert abs(second_of_a_curve(how, loss)) < 1e-12 * np.sum(R * R)
+
+
 @SINGULAR
 @FRAMEWORK
 def test_a_kink_at_the_singular_value_zero_has_no_second_derivative(framework, shape, values):

@@ -358,7 +358,7 @@ class Eigenvalues:
 
     def crossed_by(self, other, block):
         """For which matrices equal values have no second derivative along both."""
-        return crossing(other.C, block)
+        return crossing(other.C, block, other.E)
 
 
 class _Basis:

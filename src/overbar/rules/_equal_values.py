@@ -170,12 +170,13 @@ def differences_along(w_bar, w_bar_dot, w_dot, w, block):
     return xp.where(better, mean, xp.where(good, from_speed, D))
 
 
-def crossing(C, block):
+def crossing(C, block, E):
     """For which matrices of a batch equal eigenvalues have no second derivative along two directions, as these have no
-    common basis: C is the second one, in the basis of the first."""
+    common basis: C is the second one, E, in the basis of the first. (With rounding of the size of E: where the values
+    are stationary, C is nothing else.)"""
     xp = namespace(C)
     same = together(block, C)
-    diagonal, small = xp.real(xp.diagonal(C)), 1e4 * xp.eps(block) * norm_of(C)
+    diagonal, small = xp.real(xp.diagonal(C)), 1e4 * xp.eps(block) * norm_of(E)
     crossed = xp.abs(same * C - xp.cast(row(diagonal), C) * xp.eye_like(C)) > small[..., None]
     falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & xp.equal(block[..., 1:], block[..., :-1])
     return anywhere(crossed) | xp.any(falls, axis=-1)

@@ -203,7 +203,7 @@ class SingularValues:
 
     def crossed_by(self, other, block):
         xp = self.xp
-        crossed = crossing(other.within(block), block)
+        crossed = crossing(other.within(block), block, other.E)
         if self.none_zero():
             return crossed
         # of P only the diagonal, in the order of singular values

@@ -362,8 +362,8 @@ def svdvals(A):
     the zero ones. Their own directional derivatives are singular values again, and not negative. U and V are
     intermediates.
 
-    Source: Giles (2008), section 3.2. Cost: one product; six, and a decomposition, for a second derivative, and one more
-    where some are zero.
+    Source: Giles (2008), section 3.2. Cost: one product; six, and a decomposition, for a second derivative, and one
+    more where some are zero.
 
     Examples
     --------
