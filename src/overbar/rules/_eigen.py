@@ -86,8 +86,10 @@ def eigh(A, *, UPLO: str = "L"):
     device, and not while a compiler or a transform of the framework looks on): where the bracket does not vanish, where
     vectors have a cotangent and w̄ differs by more than √ε of its largest entry, and where both are as they would be
     for Σₖ f(wₖ) vₖᴴ W vₖ with equal vₖᴴ W vₖ. V f(w) Vᴴ with weights has a derivative that depends on f′, which is not
-    seen here: take `spectral_function`. A single eigenvalue gets an element of the generalised gradient, as in
-    `eigvalsh`.
+    seen here: take `spectral_function`. Unless these eigenvalues differ as numbers, and f distinguishes them: as log w
+    does of those that are small beside the largest, in a covariance of features of very different sizes. Then the
+    bracket over the gap is a slope of f, and no larger than w̄ by much (3 times the largest), and Ā has it; a second
+    derivative is NaN. A single eigenvalue gets an element of the generalised gradient, as in `eigvalsh`.
 
     For nearly equal eigenvalues the formula has a relative error of ε over the gap, and where hardly a digit is right
     the result is NaN, as above. There is no loss of digits for the two kinds of loss above: a bracket that is
@@ -489,11 +491,11 @@ def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
 
     def find():
         pairs = Pairs(V_bar, w, V)
-        where = unknown(pairs.bracket, hermitian_part(pairs.Y), pairs.noise, w_bar, w)
+        cotangents = pairs.bracket, hermitian_part(pairs.Y), pairs.noise, w_bar, w
         if w_bar is None:
-            return (where,)
-        X, taken, blurred = left_out(pairs.bracket, pairs.idle, pairs.noise, pairs.X, w_bar, w)
-        return where | blurred, V @ X @ mH(V), taken
+            return (unknown(*cotangents),)
+        X, taken, blurred, smooth = left_out(pairs.bracket, pairs.idle, pairs.noise, pairs.X, w_bar, w)
+        return unknown(*cotangents, smooth) | blurred, V @ X @ mH(V), taken
 
     # most matrices need no more than a look at their eigenvalues
     return settled(nearly_equal(w), find, A_bar, _UNKNOWN.format(name=name), complete=w_bar is None)

@@ -247,16 +247,17 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
                 outside = outside | (xp.max(xp.abs(rest), axis=-2) > 2e3 * xp.rounding(A) * here)
         noise = bracket_noise(A) * (size[..., None, :] + size[..., :, None])
         K = (plus - mH(plus)) / 2
-        where = unknown(K, hermitian_part(plus), noise, S_bar, -S)
+        cotangents = K, hermitian_part(plus), noise, S_bar, -S
         both = zero[..., None, :] & zero[..., :, None]
         turned = both & (xp.abs(minus - mH(minus)) > 2e3 * noise)
-        where = where | anywhere(turned) | xp.any(zero & outside, axis=-1)
+        where = anywhere(turned) | xp.any(zero & outside, axis=-1)
         if S_bar is None:
-            return (where,)
+            return (where | unknown(*cotangents),)
         divide = Divisors(xp, A, S)
         idle = divide.nothing(2 * K, largest)
         known = xp.where(idle, xp.zeros_like(K), K * xp.cast(divide.of_gaps(), K))
-        X, taken, blurred = left_out(K, idle, noise, known, S_bar, -S)
+        X, taken, blurred, smooth = left_out(K, idle, noise, known, S_bar, -S)
+        where = where | unknown(*cotangents, smooth)
         tolerance = xp.eps(S) ** 0.5 * xp.max(xp.abs(S_bar), axis=-1, keepdims=True)
         driven = zero & (xp.abs(S_bar) > tolerance)
         m, n = A.shape[-2:]
