@@ -222,6 +222,24 @@ def test_projections_on_full_bases(framework, shape):
     close(gradient(framework, full, A), gradient("numpy", thin, A), 1e-10)
 
 
+@pytest.mark.parametrize("transform", ["hessian", "reverse over reverse"])
+@pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 4)], ids=str)
+@pytest.mark.parametrize("full_matrices", [False, True])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_hessian_of_a_loss_of_vectors_of_one_side_alone(side, full_matrices, shape, transform):
+    """The bar of the other side is absent, and what stands for it has no dimension for what is mapped over."""
+    A, W = torch.tensor(RNG.standard_normal(shape)), RNG.standard_normal((4, 4))
+
+    def loss(svd, A):
+        U, _, Vh = svd(A, full_matrices=full_matrices)
+        u = U[:, 0] if side == "left" else Vh[0]
+        return u @ torch.tensor(W)[: len(u), : len(u)] @ u
+
+    second = torch.func.hessian if transform == "hessian" else lambda f: torch.func.jacrev(torch.func.jacrev(f))
+    found = second(lambda A: loss(torch_ops.svd, A))(A)
+    close(found.numpy(), second(lambda A: loss(torch.linalg.svd, A))(A).numpy(), 1e-10)
+
+
 @FRAMEWORKS
 def test_complex_phases(framework):
     """A loss that looks at them has the derivative for those that are chosen here."""

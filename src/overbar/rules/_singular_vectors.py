@@ -156,7 +156,9 @@ def _with_others(xp, U, U1_dot, k):
 
 def _joint(xp, U, V, k):
     """The vectors (u, v)/√2 and (u, −v)/√2, and (u, 0), (0, v) of those behind the k-th."""
-    (U1, U2), (V1, V2) = first_and_others(U, k), first_and_others(V, k)
+    # One may lack a dimension of the other's batch: the stand-in for an absent bar, of as many others at once.
+    zero = xp.zeros_like(U[..., :1, :1]) * xp.zeros_like(V[..., :1, :1])
+    (U1, U2), (V1, V2) = first_and_others(U + zero, k), first_and_others(V + zero, k)
     U1, V1 = U1 / 2**0.5, V1 / 2**0.5
     top, bottom = [U1, U1], [V1, -V1]
     if U2 is not None:
