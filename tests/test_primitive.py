@@ -467,3 +467,10 @@ def test_a_derivative_may_be_a_constant():
         twice.derivative(slope, replace=True)
         np.testing.assert_array_equal(overbar.jvp(twice, (x,), (x,))[1], 2 * x)
         np.testing.assert_array_equal(overbar.hvp(lambda x: overbar.sum(twice(x) ** 2), (x,), x), 8 * x)
+
+
+def test_a_rule_that_gives_none_for_a_bar_is_named():
+    double = overbar.primitive("(n)->(n)")(lambda x: 2 * x)
+    double.vjp(lambda bar, y, x: (lambda: None,))
+    with pytest.raises(TypeError, match=r"the reverse rule of .* gave None for argument x. Let it return zeros"):
+        overbar.vjp(double, np.ones(3))[1](np.ones(3))

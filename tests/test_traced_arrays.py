@@ -329,6 +329,7 @@ REFUSED = {
     "numpy.add.reduceat": (lambda x: np.add.reduceat(x, [0]), V, "numpy.add.reduceat got"),
     "numpy.einsum of a diagonal": (lambda x: np.einsum("ii", x), A, "overbar.trace"),
     "numpy.mean with dtype": (lambda x: np.mean(x, dtype=float), V, "numpy.mean got .*Call overbar.mean"),
+    "numpy.sum of a list": (lambda x: np.sum([x[0], x[1]]), V, r"Call overbar.sum, of overbar.stack\(\[a, b\]\)"),
     "scipy.special.logsumexp": (lambda x: special.logsumexp(x), V, "its derivative would be lost"),
     "numpy.trace of a stack": (lambda x: np.trace(x), STACK, "For stacks there is overbar.trace"),
     "numpy.linalg.eigh": (lambda x: np.linalg.eigh(x), SPD, "numpy.linalg.eigh got.*Call overbar.eigh"),

@@ -771,3 +771,31 @@ def test_a_case_without_entries_says_that_nothing_was_compared(shape):
     rows = verify.check(overbar.cholesky, cases=[([np.eye(2)], {})])
     assert not any("no entries" in row.note for row in rows)
     assert any(row.error is not None for row in rows)
+
+
+def test_inputs_from_the_seed_of_the_check_are_not_its_directions():
+    """With a tangent that is the input itself, this wrong rule is right."""
+
+    @overbar.primitive("(n,n)->(n,n)")
+    def square(A):
+        return A @ A
+
+    square.vjp(lambda C_bar, C, A: (lambda: 2 * overbar.mH(A) @ C_bar,))
+    square.jvp(lambda C, A: (lambda A_dot: 2 * A @ A_dot,))
+    for seed in range(3):
+        A = np.random.default_rng(seed).standard_normal((3, 3))
+        with pytest.raises(VerificationError, match="difference"):
+            check(square, rng=seed, cases=[([A], {})])
+
+
+def test_writing_into_an_argument_is_seen():
+    double = overbar.primitive("(n)->(n)")(lambda x: x.__imul__(2))
+    double.vjp(lambda bar, y, x: (lambda: 2 * bar,))
+    double.jvp(lambda y, x: (lambda x_dot: 2 * x_dot,))
+    with pytest.raises(VerificationError, match="changes the array that is its argument x"):
+        check(double, cases=[([np.ones(3)], {})])
+
+
+def test_a_batch_beside_cases_is_refused():
+    with pytest.raises(TypeError, match="pass batch or cases, not both"):
+        check(overbar.det, batch=(2,), cases=[([np.eye(2)], {})])

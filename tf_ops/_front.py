@@ -14,7 +14,7 @@ from overbar._front import Front
 from overbar._functions import as_function
 from overbar._namespace import front, known_shape, mH, mT, namespace, register
 from overbar._primitive import Primitive
-from tf_ops import _equations, _riccati, _roots, _toeplitz  # noqa: F401  (for what they say of kernels)
+from tf_ops import _bands, _equations, _riccati, _roots, _toeplitz  # noqa: F401  (for what they say of kernels)
 from tf_ops._errors import dtype_error, linalg_error, shape_error
 from tf_ops._in_xla import XLA
 from tf_ops._internals import compiled_by_xla, mark_as_unsaveable, set_converter, stacked, unconverted, unrecorded
@@ -23,6 +23,14 @@ from tf_ops._vectorizing import aligned
 from tf_ops._words import TensorFlowWords, calling, first_place, gpus, in_vectors, or_nan
 
 _HALF = (tf.float16, tf.bfloat16)
+
+
+def _is_constant(value):
+    """Whether a value has no derivative whatever becomes of it: numbers, and NumPy's arrays and lists of them. (What
+    else TensorFlow makes tensors of may be made of variables: Keras's, those of TensorFlow Probability, lists.)"""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_constant, value))
+    return isinstance(value, (int, float, complex, np.ndarray, np.generic))
 
 
 class TensorFlowFront(Front):
@@ -46,9 +54,14 @@ class TensorFlowFront(Front):
             like = None if found is None else tf.as_dtype(found)
         tensors = [self._convert(v, like) for v in values]
         for value, tensor in zip(values, tensors, strict=True):
-            if tensor is not value and not isinstance(value, tf.Variable):
+            if tensor is not value and _is_constant(value):
                 tensor.overbar_made = True  # nobody else has it, so that nobody asks for its derivative
         return tensors
+
+    def adopts(self, value):
+        # TensorFlow Probability's deferred tensors are converted by a registered function, which cannot be asked
+        deferred = type(value).__module__.startswith("tensorflow_probability.") and hasattr(value, "dtype")
+        return hasattr(value, "__tf_tensor__") or deferred
 
     def _convert(self, value, like):
         """A tensor. NumPy's arrays and numbers take the dtype of a tensor beside them, as in TensorFlow, and numbers
@@ -220,6 +233,9 @@ class TensorFlowFront(Front):
 
     def may_compute(self, *arrays):
         return all(map(_at_hand, arrays)) and not is_watched(arrays)
+
+    def has_way(self, kernel):
+        return not tf.executing_eagerly() and compiled_by_xla() and any(way.place == XLA for way in kernel.others)
 
     def compute(self, kernel, *arrays, **options):
         if tf.executing_eagerly():

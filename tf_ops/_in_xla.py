@@ -1,8 +1,8 @@
 """How kernels of `overbar.kernels` are computed under XLA, which has no host to call: how such a way is written.
 
-May import tensorflow, NumPy, `overbar` and `_internals`. The files `_elimination`, `_schur`, `_equations` and `_roots`
-have the ways, each of them the implementation of a kernel at the place "XLA", which `Front.compute` asks for. They take
-stacks, (k, m, n), all matrices of which go through the same steps.
+May import tensorflow, NumPy, `overbar` and `_internals`. The files `_bands`, `_elimination`, `_schur`, `_equations` and
+`_roots` have the ways, each of them the implementation of a kernel at the place "XLA", which `Front.compute` asks for.
+They take stacks, (k, m, n), all matrices of which go through the same steps.
 """
 
 import numpy as np

@@ -207,23 +207,61 @@ def _norm(norm, *, A, ord, axis, keepdims):
 
 
 def _of_any_arrays(solve):
-    """tf.linalg.tridiagonal_solve for NumPy's arrays and lists, too: it asks for a rank, which these do not have."""
+    """tf.linalg.tridiagonal_solve for NumPy's arrays and lists, too: it asks for a rank, which these do not have. Under
+    XLA, for which TensorFlow has no kernel with pivoting, the primitive, and for complex matrices, of which
+    TensorFlow's gradient is wrong."""
 
     @functools.wraps(solve)
     def solved(diagonals, rhs, diagonals_format="compact", *args, **kwargs):
         pivoting = args[3] if len(args) > 3 else kwargs.get("partial_pivoting", True)
-        if pivoting and compiled_by_xla():
-            raise NotImplementedError(
-                "tridiagonal_solve: XLA has no kernel with pivoting. Pass partial_pivoting=False where the matrix is "
-                "diagonally dominant or positive definite, or leave out jit_compile."
-            )
         if diagonals_format == "sequence":
             *diagonals, rhs = TENSORFLOW.as_arrays([*diagonals, rhs])
+            is_complex = rhs.dtype.is_complex or diagonals[1].dtype.is_complex
         else:
             diagonals, rhs = TENSORFLOW.as_arrays([diagonals, rhs])
-        return solve(diagonals, rhs, diagonals_format, *args, **kwargs)
+            is_complex = rhs.dtype.is_complex or diagonals.dtype.is_complex
+        solver = _tridiagonal_solve if is_complex or (pivoting and compiled_by_xla()) else solve
+        return solver(diagonals, rhs, diagonals_format, *args, **kwargs)
 
     return solved
+
+
+def _tridiagonal_solve(
+    diagonals,
+    rhs,
+    diagonals_format,
+    transpose_rhs=False,
+    conjugate_rhs=False,
+    name=None,
+    partial_pivoting=True,
+    perturb_singular=False,
+):
+    """The primitive with the arguments of tf.linalg.tridiagonal_solve."""
+    if perturb_singular:
+        raise NotImplementedError(
+            "tridiagonal_solve: there is no way to perturb singular matrices under XLA, or complex ones: leave out "
+            "jit_compile, or perturb_singular."
+        )
+    with tf.name_scope(name or "tridiagonal_solve"):
+        if diagonals_format == "sequence":
+            above, main, below = diagonals
+            lacking = [tf.shape(main)[-1] - tf.shape(x)[-1] for x in (above, below)]
+            rest = [[0, 0]] * (main.shape.rank - 1)
+            above, below = tf.pad(above, [*rest, [0, lacking[0]]]), tf.pad(below, [*rest, [lacking[1], 0]])
+            diagonals = tf.stack([above, main, below], axis=-2)
+        elif diagonals_format == "matrix":
+            diagonals = tf.linalg.diag_part(diagonals, k=(-1, 1), align="LEFT_RIGHT")
+        elif diagonals_format != "compact":
+            raise ValueError(
+                f"tridiagonal_solve: diagonals_format {diagonals_format!r} is not compact, sequence or matrix"
+            )
+        vector = rhs.shape.rank is not None and rhs.shape.rank + 1 == diagonals.shape.rank
+        if vector:
+            rhs = rhs[..., None]
+        elif transpose_rhs:
+            rhs = tf.linalg.matrix_transpose(rhs)
+        x = rules.tridiagonal_solve(diagonals, tf.math.conj(rhs) if conjugate_rhs else rhs)
+        return x[..., 0] if vector else x
 
 
 add = wrap(rules.add, builtin=tf.add)

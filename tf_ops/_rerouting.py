@@ -43,6 +43,9 @@ def reroute() -> Iterator[Routes]:
     The likelihood of GPflow's `GPR`, the products in the bound of its `SGPR`, and ``tfp.math.hpsd_logdet`` are one op
     each inside, whose rule has less work than those of the steps.
 
+    Where a loss depends on which vectors stand for equal eigenvalues or singular values, its gradient is NaN inside,
+    with a warning, and not a number: `spectral_function`, `invsqrtmh` or `logmh` know that of V f(w) Vᴴ at any.
+
     See Also
     --------
     install : The same for the whole process.

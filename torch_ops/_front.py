@@ -76,6 +76,13 @@ class TorchFront(Front):
         # torch.full writes the number on the device; torch.tensor would make it on the host and copy it
         return torch.full((), value, dtype=dtype, device=like.device if like is not None else None)
 
+    def fits(self, bar, array):
+        return super().fits(bar, array) and not bar.is_conj()
+
+    def project(self, bar, array, primitive, i):
+        # a .grad that is conjugated lazily has no .numpy()
+        return super().project(bar, array, primitive, i).resolve_conj()
+
     def call(self, primitive, arrays, options):
         for A in arrays:
             if A.dtype in _HALF:

@@ -79,7 +79,9 @@ def reroute(*, watch: bool = False) -> Iterator[Routes]:
     Each spelling keeps PyTorch's arguments, its kind of result, its errors (a line may follow that says more) and its
     warnings. What is different: the gradient of `torch.cholesky_solve` with respect to L is zero in the triangle that
     is not read, eigenvalues of general matrices come in order, singular vectors and eigenvectors have the signs that
-    `svd` and `eigh` say, and `torch.linalg.lstsq` returns all of its outputs with each driver.
+    `svd` and `eigh` say, and `torch.linalg.lstsq` returns all of its outputs with each driver. Where a loss depends on
+    which vectors stand for equal eigenvalues or singular values, its gradient is NaN, with a warning, and not a number:
+    `spectral_function`, `invsqrtmh` or `logmh` know that of V f(w) Vᴴ at any.
 
     ``torch.linalg.cholesky_ex`` and the like return what failed and how, as always. In order to know it they look at
     the device, as ``torch.linalg.cholesky`` does.

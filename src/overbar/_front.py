@@ -126,6 +126,11 @@ class Front:
         library: it converts them, or says why not."""
         return other is NUMPY
 
+    def adopts(self, value: Any) -> bool:
+        """Whether what is no array of this library, but comes from one built on it, becomes one in `as_arrays`, with
+        its derivative: a variable of Keras, say."""
+        return False
+
     def recorded(self, primitive: Any, arrays: Any, options: Any) -> tuple[Any, ...]:
         """For sweeps over arrays of this library: the primitive to write down, its arrays, outputs and what vectors
         among them lack (`Primitive.apply` with `whole`). A library that computes a primitive by another one of its own,
@@ -309,6 +314,11 @@ class Front:
     def may_compute(self, *arrays: Any) -> bool:
         """Whether a kernel, which has no derivative, may do here what words do that have one: the numbers are there, on
         the host, and nobody watches."""
+        return False
+
+    def has_way(self, kernel: Any) -> bool:
+        """Whether a kernel has a way of its own in the program that is being compiled here: a loop, where words would
+        be so many operations that a compiler takes long."""
         return False
 
 

@@ -49,12 +49,20 @@ def register(array_type: type, front: Front) -> None:
     _found.update(_known)
 
 
+def _adopts(front, array):
+    return isinstance(front, Front) and front.adopts(array)
+
+
 def _find(array):
     kind = type(array)
     for base in kind.__mro__:
         if base in _known:
             break
     else:
+        adopting = next((front for front in dict.fromkeys(_known.values()) if _adopts(front, array)), None)
+        if adopting is not None:
+            _found[kind] = adopting
+            return adopting
         library = kind.__module__.partition(".")[0]
         front = _fronts.get(library)
         if front is not None:
@@ -97,6 +105,12 @@ def as_array(x: Any) -> Any:
         return x
     found = next((_known[base] for base in type(x).__mro__ if base in _known), None)
     return x if isinstance(found, Front) and found is not NUMPY and found.swept else np.asarray(x)
+
+
+def kept_real(xp, value, array):
+    """An array that `as_arrays` has made of a value, real where that is a real number of Python's: beside complex
+    arrays it has adopted their dtype."""
+    return xp.real(array) if isinstance(value, (bool, int, float)) and xp.is_complex(array) else array
 
 
 def known_shape(x: Any) -> tuple[int | None, ...] | None:

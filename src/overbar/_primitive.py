@@ -33,7 +33,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from overbar._messages import of_function
-from overbar._namespace import NUMPY, front, known_front, namespace
+from overbar._namespace import NUMPY, front, kept_real, known_front, namespace
 from overbar._signature import Fit, Signature, broadcasts
 
 __all__ = ["Primitive", "elementwise", "once", "primitive"]
@@ -444,6 +444,11 @@ class Primitive:
             if type(error) is not TypeError or str(error).startswith(f"{self.name}: "):
                 raise
             raise TypeError(f"{self.name}: {error}") from None
+        if self.real:
+            arrays = [
+                kept_real(front.xp, value, A) if name in self.real else A
+                for name, value, A in zip(self.arguments, given, arrays, strict=True)
+            ]
         if self.integer:
             arrays = self._with_floats(front, arrays)
         try:
@@ -637,6 +642,11 @@ class Primitive:
             raise self._named(front, error, arrays, kind) from None
 
     def _project(self, front, bar, array, i):
+        if bar is None:
+            raise TypeError(
+                f"the reverse rule of {self.name} gave None for argument {self.argument(i)}. Let it return zeros, or "
+                "None in the place of the function, where there is no derivative."
+            )
         if _is_foreign(bar, array):
             raise _foreign(self.name, bar, array, f"the reverse rule gave {{}} for argument {self.argument(i)},")
         return front.project(bar, array, self, i)

@@ -17,7 +17,7 @@ import numpy as np
 from overbar import rules
 from overbar._containers import Opened, is_container, parts_of, sequence
 from overbar._front import NUMPY
-from overbar._namespace import as_array, front, namespace
+from overbar._namespace import as_array, front, kept_real, namespace
 from overbar._traced import Tape, Traced, bare, constant, without_constants
 from overbar._traced_words import TRACE
 
@@ -78,8 +78,9 @@ def trace(f, args):
     """Run f on traced arrays: these, the outputs as a tuple, whether f returned a tuple, the tape."""
     tape = Tape()
     arrays = []
-    for i, value in enumerate(front(*args).as_arrays(args)):
-        value = without_constants(value)
+    known = front(*args)
+    for i, (given, value) in enumerate(zip(args, known.as_arrays(args), strict=True)):
+        value = without_constants(kept_real(known.xp, given, value))
         if value.dtype.kind not in "fc":
             raise NUMPY.DtypeError(
                 f"argument {i} has dtype {value.dtype}; a derivative needs floating point. Convert it, to float64 say."

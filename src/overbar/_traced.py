@@ -124,6 +124,8 @@ class Traced:
         caller = _caller()
         ours = _NAMES.get(caller, caller.rpartition(".")[2])
         remedy = f"Call overbar.{ours}" if ours in rules.__all__ else _ARRAYS
+        if caller.startswith("numpy.") and ours in rules.__all__:  # which would have asked an array itself
+            remedy += ", of overbar.stack([a, b]) instead of a list"
         raise TypeError(
             f"{caller} got an array whose derivative is being traced, and has no rule: as one of NumPy's arrays, its "
             f"derivative would be lost. {remedy}."

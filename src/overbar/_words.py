@@ -232,7 +232,7 @@ class Words:
 
     def fill_diagonal(self, A: Any, d: Any) -> Any:
         """The square matrix A (..., n, n) with d (..., n) on its diagonal."""
-        return self.where(self.eye_like(A) > 0, d[..., None], A)
+        return self.where(self.eye_like(A) != 0, d[..., None], A)
 
     def phi(self, A: Any) -> Any:
         """Φ(A), the lower triangle of A (..., n, n) with halved diagonal."""

@@ -186,6 +186,44 @@ def test_numbers_of_classes_in_each_library():
             tf.function(op)(tf.constant(A), tf.constant([0, -1]))
 
 
+@pytest.mark.parametrize("name", ["powmh", "fractional_matrix_power", "add_diagonal"])
+def test_a_real_number_beside_a_complex_matrix_stays_real(name):
+    """It would adopt the dtype of the matrix, and be refused, or be compared with zero as a complex number."""
+    f = getattr(overbar, name)
+    X = np.random.default_rng(0).standard_normal((2, 3, 3))
+    A = X[0] @ X[0].T + np.eye(3) + 1j * (X[1] - X[1].T)
+    value, pullback = overbar.vjp(f, A, 0.4)
+    A_bar, number_bar = pullback(A)
+    assert number_bar.dtype == float
+    _, of_array = overbar.vjp(f, A, np.array(0.4))
+    for mine, other in zip((A_bar, number_bar), of_array(A), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-15)
+    (alone,) = overbar.vjp(lambda A: f(A, 0.4), A)[1](A)
+    np.testing.assert_allclose(alone, A_bar, rtol=1e-15)
+    tangents = [overbar.jvp(f, (A, t), (A, np.array(0.1)))[1] for t in (0.4, np.array(0.4))]
+    np.testing.assert_allclose(*tangents, rtol=1e-15)
+
+    leaf = torch.tensor(A, requires_grad=True)
+    found = getattr(torch_ops, name)(leaf, 0.4)
+    found.backward(torch.tensor(A))
+    np.testing.assert_allclose(found.detach().numpy(), value, rtol=1e-14)
+    np.testing.assert_allclose(leaf.grad.numpy(), A_bar, rtol=1e-13)
+
+    given = tf.constant(A)
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        found = getattr(tf_ops, name)(given, 0.4)
+    np.testing.assert_allclose(found.numpy(), value, rtol=1e-14)
+    np.testing.assert_allclose(tape.gradient(found, given, given).numpy(), A_bar, rtol=1e-13)
+
+
+def test_the_bar_of_a_real_number_beside_complex_arrays_is_real():
+    A = np.array([[1 + 2j, 3j], [1.0, 2 - 1j]])
+    _, bar = overbar.vjp(lambda A, t: overbar.sum(overbar.real(A * t)), A, 0.4)[1](1.0)
+    assert bar.dtype == float
+    assert bar == 4
+
+
 def test_a_triangle_of_a_size_that_is_not_known():
     f = tf.function(tf_ops.fill_triangular, input_signature=[tf.TensorSpec([None, None], tf.float64)])
     np.testing.assert_array_equal(f(A), overbar.fill_triangular(A))

@@ -846,3 +846,22 @@ def test_arrays_of_another_library():
     assert float(found) == pytest.approx(overbar.gp_log_marginal_likelihood(X, Y, gp.RBF(PARAMETERS[0]), 0.1))
     in_torch = overbar.gp_predict(*map(torch.tensor, (X, Y)), gp.RBF(1.0), 0.1, torch.tensor(X_NEW))
     assert isinstance(in_torch.mean, torch.Tensor)
+
+
+def test_options_of_a_kernel_are_no_parameters():
+    @dataclasses.dataclass(frozen=True, eq=False)
+    class Power(gp.Kernel):
+        scale: object
+        degree: int = gp.option(3)
+        columns: tuple = gp.option((1,))
+
+        def __call__(self, X, X2=None):
+            X, X2 = (A[..., list(self.columns)] for A in (X, X if X2 is None else X2))
+            return (1 + self.scale * (X @ overbar.mT(X2))) ** self.degree
+
+    X = np.random.default_rng(0).standard_normal((8, 2))
+    fit = overbar.gp_fit(X, X[:, 1] ** 2, Power(1), 0.1)
+    assert (fit.kernel.degree, fit.kernel.columns) == (3, (1,))
+    bars = overbar.grad(lambda k: overbar.gp_log_marginal_likelihood(X, X[:, 1], k, 0.1))(Power(1.0))
+    assert (bars.degree, bars.columns) == (3, (1,))
+    assert bars.scale.dtype == float

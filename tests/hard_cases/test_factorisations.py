@@ -539,6 +539,36 @@ def test_an_update_is_a_new_factorisation(front, n, sign):
 
 
 @fronts
+@pytest.mark.parametrize("scale", [1.0, 1e160, 1e-170])
+def test_an_update_squares_nothing(front, scale):
+    """Half of the digits would be gone, or the factor, where a pivot is far below the others; and the range of numbers,
+    at such scales."""
+    L, V = scale * np.array([[1.0, 0.0], [1.0, 1e-9]]), scale * np.array([0.0, 1e-9])
+    cases = (overbar.cholesky_update, 1.0, 2**0.5), (overbar.cholesky_downdate, 0.5, 0.75**0.5)
+    for changed, part, pivot in cases:
+        entry = lambda L, V, f=changed: f(L, V)[1, 1]  # noqa: E731
+        close(np.asarray(entry(*arrays(front, L, part * V))) / scale, 1e-9 * pivot, 1e-15)
+        L_bar, V_bar = gradient(front, entry, L, part * V)
+        close(L_bar[1, 1], 1 / pivot, 1e-14)
+        close(V_bar[1], (part if part == 1 else -part) / pivot, 1e-14)
+
+
+@fronts
+def test_an_update_of_a_factor_with_phases_and_of_a_singular_one(front):
+    phases = np.exp(1j * np.arange(3))
+    L, V = np.tril(normal(3, 3) + 1j * normal(3, 3, seed=1)) + 3 * np.diag(phases), normal(3, 2, seed=2) * (1 + 1j) / 6
+    for changed, s in (overbar.cholesky_update, 1), (overbar.cholesky_downdate, -1):
+        found = np.asarray(changed(*arrays(front, L, V)))
+        close(found, np.linalg.cholesky(L @ L.conj().T + s * V @ V.conj().T), 1e-14)
+    V = normal(3, 3, seed=2)
+    close(np.asarray(overbar.cholesky_update(*arrays(front, np.zeros((3, 3)), V))), np.linalg.cholesky(V @ V.T), 1e-12)
+    batch = arrays(front, np.stack([np.eye(2), np.zeros((2, 2))]), np.ones((2, 1)))
+    kinds = (ValueError, RuntimeError, tf.errors.OpError)
+    with pytest.raises(kinds, match=r"V Vᴴ \(matrix 1 of the batch\) is singular"):
+        overbar.cholesky_update(*batch)
+
+
+@fronts
 @pytest.mark.parametrize("n", [2, 100])
 def test_a_downdate_that_leaves_nothing_positive_names_the_matrix(front, n):
     L = np.stack([np.eye(n), np.eye(n)])

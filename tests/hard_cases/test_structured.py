@@ -9,9 +9,15 @@ import scipy.linalg
 import overbar
 from overbar.kernels import _banded as banded
 from overbar.kernels import _banded_cholesky as banded_cholesky
+from overbar.kernels._banded_cholesky import pbtrs_cotangent, products_of_bands
 from overbar.kernels._eigen_tridiagonal import _Vectors
 from overbar.rules import _banded as bands
-from overbar.rules._banded_cholesky import cholesky_band_cotangent, cholesky_band_tangent
+from overbar.rules._banded_cholesky import (
+    cholesky_band_cotangent,
+    cholesky_band_tangent,
+    solution_band_cotangent,
+    solution_band_tangent,
+)
 from overbar.rules._hessenberg import hessenberg_rotation
 from overbar.rules._toeplitz import toeplitz_bar, toeplitz_product
 from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_error
@@ -224,6 +230,25 @@ def test_the_equations_of_banded_factors_have_right_rules(dtype):
     X, Y = cholesky_band_tangent(L, E), cholesky_band_cotangent(L, E)
     E[0], X[0], Y[0] = E[0].real, X[0].real, Y[0].real
     np.testing.assert_allclose(np.vdot(X, E).real, np.vdot(E, Y).real, rtol=1e-12)
+
+
+@doubles
+def test_what_the_rules_of_systems_have_of_a_banded_factor_has_right_rules(dtype):
+    """And is right, also where something is stored in the corners, and by each of the kernels."""
+    draw = Draw(5, dtype)
+    L, G, X, Z = draw.normal(3, 9), draw.normal(3, 9), draw.normal(9, 2), draw.normal(9, 2)
+    for primitive, arrays in ((solution_band_tangent, (L, G, X)), (solution_band_cotangent, (L, X, Z))):
+        assert adjoint_error(primitive, Case(arrays, {})) < 1e-13
+        assert difference_error(primitive, Case(arrays, {})) < 1e-8
+    full = lambda band: sum(np.diag(band[d, : 9 - d], -d) for d in range(3))  # noqa: E731
+    A, B = full(L), full(G)
+    of_X, of_L = -(A @ B.conj().T + B @ A.conj().T) @ X, -(Z @ X.conj().T + X @ Z.conj().T) @ A
+    of_L = np.stack([np.pad(np.diagonal(of_L, -d), (0, d)) for d in range(3)])
+    L[2, 7:] = G[1, 8] = np.nan
+    for found in (solution_band_tangent(L, G, X), *products_of_bands(L, G, X)):
+        np.testing.assert_allclose(found, of_X, rtol=1e-12)
+    for found in (solution_band_cotangent(L, X, Z), *pbtrs_cotangent(L, X, Z)):
+        np.testing.assert_allclose(found, of_L, rtol=1e-12, atol=1e-14)
 
 
 def test_a_batch_of_banded_factors_in_all_libraries():

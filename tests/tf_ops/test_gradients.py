@@ -333,6 +333,25 @@ def test_the_gradient_inside_vectorized_map_is_a_loop(entry):
             close(a[k], b, 1e-11)
 
 
+@pytest.mark.parametrize("given", ["compact", "sequence"])
+def test_complex_tridiagonal_systems_have_the_gradient_of_the_rule(given):
+    """That of TensorFlow's own function lacks a conjugate."""
+    rng = np.random.default_rng(0)
+    d, b, w = (rng.standard_normal((2, *shape)) for shape in ((3, 5), (5, 2), (5, 2)))
+    d, b, w = (x[0] + 1j * x[1] for x in (d, b, w))
+    d[1] += 6
+    expected = overbar.vjp(overbar.tridiagonal_solve, d, b)[1](w)
+    x = [tf.constant(d), tf.constant(b)]
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        diagonals = x[0] if given == "compact" else list(tf.unstack(x[0]))
+        found = tf_ops.tridiagonal_solve(diagonals, x[1], given)
+    for mine, other in zip(tape.gradient(found, x, tf.constant(w)), expected, strict=True):
+        close(mine, other, 1e-14)
+    with pytest.raises(NotImplementedError, match="or complex ones"):
+        tf_ops.tridiagonal_solve(*x, perturb_singular=True)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # What else a tape can meet
 

@@ -14,6 +14,7 @@ tf = pytest.importorskip("tensorflow")
 
 import keras  # noqa: E402
 
+import overbar  # noqa: E402
 import tf_ops  # noqa: E402
 from overbar import verify  # noqa: E402
 from overbar._front import NUMPY  # noqa: E402
@@ -229,6 +230,52 @@ def test_fit_with_mixed_precision():
     found, expected = losses(mixed, jit_compile=False), losses(model(), jit_compile=False)
     assert not np.array_equal(found, expected)  # it did compute in bfloat16, which has 8 bits
     close(found, expected, 0.03)
+
+
+class Solving(keras.layers.Layer):
+    """x ↦ W⁻¹ x, whose weight goes to the function as it is."""
+
+    def __init__(self, solve, **kwargs):
+        super().__init__(**kwargs)
+        self.solve = solve
+
+    def build(self, shape):
+        self.W = self.add_weight(shape=(shape[-1], shape[-1]), initializer="identity")
+
+    def call(self, x):
+        return tf.transpose(self.solve(self.W, tf.transpose(x)))
+
+
+def rerouted(W, x):
+    with tf_ops.reroute():
+        return tf.linalg.solve(W, x)
+
+
+@pytest.mark.parametrize("solve", [tf_ops.solve, overbar.solve, rerouted], ids=["tf_ops", "overbar", "reroute"])
+def test_a_weight_that_goes_to_an_op_is_trained(solve):
+    """It is no tensor and no tf.Variable, and its derivative was lost without a word."""
+    found, expected = (
+        losses(model(function, layer=lambda solve, **kwargs: Solving(solve, **kwargs)), jit_compile=False)
+        for function in (solve, tf.linalg.solve)
+    )
+    close(found, expected, 1e-5)
+    layer = Solving(solve)
+    x = tf.constant(data()[0])
+    with tf.GradientTape() as tape:
+        value = tf.reduce_sum(layer(x) ** 2)
+    assert tf.reduce_max(tf.abs(tape.gradient(value, layer.W.value))) > 1
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+def test_a_list_of_variables_has_its_derivatives(graph):
+    a, b = tf.Variable(2.0, dtype=tf.float64), tf.Variable(0.5, dtype=tf.float64)
+
+    def gradient():
+        with tf.GradientTape() as tape:
+            value = tf_ops.logdet([[a, b], [b, 1.0]])
+        return tape.gradient(value, [a, b])
+
+    close((tf.function(gradient) if graph else gradient)(), [4 / 7, -4 / 7], 1e-14)
 
 
 # Keras reads its variables by the protocol of NumPy 1.

@@ -372,15 +372,20 @@ def test_a_tridiagonal_system_of_arrays_beside_tensors(kind):
     np.testing.assert_allclose(in_graph(tf.constant(diagonals)), np.ones(3))
 
 
-def test_a_tridiagonal_system_under_xla_says_what_it_needs():
+def test_a_tridiagonal_system_under_xla():
+    """With pivoting, the primitive; without, TensorFlow's own. tests/tf_ops/test_xla.py has all formats."""
     diagonals = tf.constant([[1.0, 1.0, 0.0], [2.0, 2.0, 2.0], [0.0, 1.0, 1.0]])
-    for options in ({}, {"partial_pivoting": True}):
+    for options in ({}, {"partial_pivoting": True}, {"partial_pivoting": False}):
         solve = tf.function(
             lambda d, options=options: tf_ops.tridiagonal_solve(d, [[3.0], [4.0], [3.0]], **options), jit_compile=True
         )
-        with pytest.raises(NotImplementedError, match=r"tridiagonal_solve: .*Pass partial_pivoting=False"):
+        np.testing.assert_allclose(solve(diagonals), np.ones((3, 1)), rtol=1e-6)
+    for options, error, words in [
+        ({"perturb_singular": True}, NotImplementedError, "no way to perturb singular matrices under XLA"),
+        ({"diagonals_format": "rows"}, ValueError, "diagonals_format 'rows' is not compact, sequence or matrix"),
+    ]:
+        solve = tf.function(
+            lambda d, options=options: tf_ops.tridiagonal_solve(d, [[3.0], [4.0], [3.0]], **options), jit_compile=True
+        )
+        with pytest.raises(error, match=rf"tridiagonal_solve: .*{words}"):
             solve(diagonals)
-    solve = tf.function(
-        lambda d: tf_ops.tridiagonal_solve(d, [[3.0], [4.0], [3.0]], partial_pivoting=False), jit_compile=True
-    )
-    np.testing.assert_allclose(solve(diagonals), np.ones((3, 1)), rtol=1e-6)

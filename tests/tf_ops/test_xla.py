@@ -3,12 +3,16 @@
 May import all of the package, and tensorflow. tests/consistency has the derivatives of each primitive under XLA.
 """
 
+import re
+
 import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
 
 import overbar  # noqa: E402
+import tf_ops  # noqa: E402
+from overbar.rules._banded_cholesky import cholesky_band_cotangent, cholesky_band_tangent  # noqa: E402
 from tests.compare import error  # noqa: E402
 from tf_ops import _jacobi, _schur, _tridiagonal  # noqa: E402
 from tf_ops._schur import schur_forms  # noqa: E402
@@ -433,3 +437,268 @@ def test_roots_that_are_none_are_nan():
 def test_roots_of_unknown_sizes(name):
     A = away_from_the_axis(2, 3, 3, dtype=np.float64)
     assert error(under_xla(ROOTS[name], A, unknown=True), ROOTS[name](A)) < 1e-14
+
+
+# -- bands -------------------------------------------------------------------------------------------------------------
+
+
+def outside(shape, lower, upper):
+    """Which entries of a stored band lie outside of the matrix."""
+    place = np.arange(lower + upper + 1)[:, None] - upper + np.arange(shape[-1])
+    return np.broadcast_to((place < 0) | (place >= shape[-1]), shape)
+
+
+def definite_band(*shape, dtype=np.float64, lower=True):
+    """The band of positive definite matrices, with NaN in its corners and something imaginary on its diagonal."""
+    p, main = shape[-2], 0 if lower else -1
+    ab = normal(*shape, dtype=dtype) / (2 * p)
+    ab[..., main, :] += 2
+    ab[outside(shape, *((p - 1, 0) if lower else (0, p - 1)))] = np.nan
+    return ab
+
+
+# no more than the diagonal; fewer columns than diagonals; one column; batches; many diagonals
+BANDS = [((1, 4), "d"), ((5, 3), "F"), ((2, 2, 1), "f"), ((2, 3, 2, 9), "D"), ((4, 30), "d"), ((2, 20, 50), "f")]
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [*BANDS, ((2, 0), "d"), ((0, 3, 4), "d")])
+@pytest.mark.parametrize("lower", [False, True])
+def test_cholesky_of_bands_and_solving_with_it(shape, dtype, lower):
+    ab, b = definite_band(*shape, dtype=dtype, lower=lower), normal(shape[-1], 2, dtype=dtype)
+
+    def solved(ab, b):
+        factor = overbar.cholesky_banded(ab, lower=lower)
+        # what there is in the corners is not read
+        return factor, overbar.cho_solve_banded(overbar.namespace(ab).where(ab == ab, factor, ab), b, lower=lower)
+
+    for mine, other in zip(under_xla(solved, ab, b), solved(ab, b), strict=True):
+        assert mine.dtype == other.dtype
+        assert error(mine, other) < 100 * np.finfo(dtype).eps
+
+
+def full(ab, lower, upper):
+    n = ab.shape[-1]
+    A = np.zeros((*ab.shape[:-2], n, n), ab.dtype)
+    for i in range(n):
+        for j in range(max(0, i - lower), min(n, i + upper + 1)):
+            A[..., i, j] = ab[..., upper + i - j, j]
+    return A
+
+
+# diagonals below and above, then the shape of the right-hand side, which has a batch or none
+SYSTEMS = [
+    ((0, 0), (4, 2), "d"),
+    ((0, 2), (2, 5, 1), "D"),
+    ((2, 0), (5, 3), "f"),
+    ((1, 1), (1, 1), "d"),
+    ((1, 1), (3, 1, 40, 2), "F"),
+    ((2, 3), (3, 2), "D"),
+    ((7, 5), (2, 60, 1), "d"),
+    ((1, 2), (0, 2), "d"),
+    ((1, 2), (3, 1, 4, 0), "d"),
+]
+
+
+@pytest.mark.parametrize("adjoint", [False, True])
+@pytest.mark.parametrize(("sizes", "shape", "dtype"), SYSTEMS)
+def test_systems_of_bands(sizes, shape, dtype, adjoint):
+    """Of random matrices, so that rows are exchanged: with residuals as those of LAPACK."""
+    n, batch = shape[-2], (2,) * (len(shape) > 2)
+    ab, b = normal(*batch, sum(sizes) + 1, n, dtype=dtype), normal(*shape, dtype=dtype, seed=1)
+    ab[outside(ab.shape, *sizes)] = np.nan  # which is not read
+    A = full(ab, *sizes)
+    A = conj_T(A) if adjoint else A
+
+    def solve(ab, b):
+        return overbar.solve_banded(ab, b, l_and_u=sizes, adjoint=adjoint)
+
+    found, expected = under_xla(solve, ab, b), solve(ab, b)
+    assert found.dtype == expected.dtype
+    assert found.shape == expected.shape
+    if found.size:
+        one, other = (np.abs(A @ X - b).max() / np.abs(A).max() / np.abs(X).max() for X in (found, expected))
+        assert one < max(3 * other, 5 * np.finfo(dtype).eps)
+
+
+def test_bands_of_unknown_and_no_size():
+    def everything(ab, A, b):
+        ab, A = tf.ensure_shape(ab, [None, 3, None]), tf.ensure_shape(A, [None, 4, None])
+        factor = overbar.cholesky_banded(ab)
+        return factor, overbar.cho_solve_banded(factor, b), overbar.solve_banded(A, b, l_and_u=(1, 2))
+
+    for n in (6, 2, 1, 0):
+        arrays = definite_band(2, 3, n, lower=False), normal(2, 4, n), normal(2, n, 1)
+        found = under_xla(everything, *arrays, unknown=True)
+        for mine, other in zip(found, everything(*map(tf.constant, arrays)), strict=True):
+            assert error(mine, other.numpy()) < 1e-12
+
+
+# A function of arrays of bands, and the arrays.
+OF_BANDS = {
+    "cholesky": (lambda ab: overbar.cholesky_banded(ab, lower=True), [definite_band(4, 25, dtype="D")]),
+    "cholesky, upper": (overbar.cholesky_banded, [definite_band(9, 12, lower=False)]),
+    "cho_solve": (overbar.cho_solve_banded, [definite_band(3, 20, dtype="D", lower=False), normal(20, 2, dtype="D")]),
+    "solve": (
+        lambda ab, b: overbar.solve_banded(ab, b, l_and_u=(1, 2), adjoint=True),
+        [normal(4, 15, dtype="D"), normal(15, 2, dtype="D")],
+    ),
+    "tridiagonal": (overbar.tridiagonal_solve, [normal(3, 30), normal(30, 1)]),
+}
+
+
+@pytest.mark.parametrize("name", OF_BANDS)
+def test_derivatives_of_bands(name):
+    """In reverse mode, in forward mode, and of second order, beside those of eager code."""
+    function, arrays = OF_BANDS[name]
+    arrays = [np.nan_to_num(a) for a in arrays]
+    ones = [tf.constant(normal(*a.shape, dtype=a.dtype, seed=7)) for a in arrays]
+
+    def derivatives(*arrays):
+        arrays = list(arrays)
+        with tf.GradientTape() as outer:
+            outer.watch(arrays)
+            with tf.GradientTape() as tape, tf.autodiff.ForwardAccumulator(arrays, ones) as accumulator:
+                tape.watch(arrays)
+                value = function(*arrays)
+                size = tf.reduce_sum(tf.math.real(value**3))
+            bars, tangent = tape.gradient(size, arrays), accumulator.jvp(value)
+            along = sum(tf.reduce_sum(tf.math.real(tf.math.conj(bar) * x)) for bar, x in zip(bars, ones, strict=True))
+        return value, tangent, *bars, *outer.gradient(along, arrays)
+
+    found, expected = under_xla(derivatives, *arrays), derivatives(*map(tf.constant, arrays))
+    for mine, other in zip(found, expected, strict=True):
+        assert error(mine, other.numpy()) < 1e-11
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_bands_that_are_not_definite_are_nan(lower):
+    """And those that are not finite, and only those; what is in a corner does not count. So are their derivatives."""
+    ab = np.stack([definite_band(3, 8, lower=lower)] * 6)
+    changes = [(1, 0, 5, -1.0), (2, 2, 3, np.nan), (3, 1, 7, np.inf), (4, 1, 0, np.inf), (5, 0, 7, np.inf)]
+    for i, d, j, value in changes:
+        ab[(i, d, j) if lower else (i, 2 - d, (j + d) % 8)] = value  # the same place in the other storage
+
+    def gradient(ab):
+        with tf.GradientTape() as tape:
+            tape.watch(ab)
+            factor = overbar.cholesky_banded(ab, lower=lower)
+        return factor, tape.gradient(factor, ab)
+
+    inside = ~outside((3, 8), *((2, 0) if lower else (0, 2)))
+    for found, expected in zip(under_xla(gradient, ab), gradient(tf.constant(ab[0])), strict=True):
+        for i in (0, 3):
+            assert error(found[i], expected.numpy()) < 1e-14
+        for i in (1, 2, 4, 5):
+            np.testing.assert_array_equal(np.isnan(found[i]), inside)
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        overbar.cholesky_banded(ab[1], lower=lower)
+
+
+def test_a_factor_with_a_zero_on_its_diagonal_has_no_derivative():
+    L = np.nan_to_num(np.stack([definite_band(3, 8, dtype="D")] * 2))
+    E, inside = normal(3, 8, dtype="D"), ~outside((3, 8), 2, 0)
+    L[1, 0, 4] = 0
+    for solve in (cholesky_band_tangent, cholesky_band_cotangent):
+        found = under_xla(solve, L, E)
+        assert error(found[0], solve(L[0], E)) < 1e-14
+        np.testing.assert_array_equal(np.isnan(found[1]), inside)
+
+
+def test_singular_systems_of_bands_are_nan():
+    """Beside regular ones, whose leading minors are zero where rows have to be exchanged."""
+    L, b = np.array([[[1.0, 2.0, 3.0, 4.0]], [[1.0, 2.0, 0.0, 4.0]]]), normal(4, 1)
+    X = under_xla(lambda *x: overbar.cho_solve_banded(*x, lower=True), L, b)
+    assert error(X[0], overbar.cho_solve_banded(L[0], b, lower=True)) < 1e-14
+    assert np.isnan(X[1]).all()
+    regular = np.array([[0.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 0.0]])
+    ab = np.stack([regular, np.zeros((3, 4)), np.ones((3, 4)), regular])
+    ab[2, :, 1] = 0  # a column
+    ab[3, 1, 2] = np.nan
+    for adjoint in (False, True):
+        solve = lambda ab, b, adjoint=adjoint: overbar.solve_banded(ab, b, l_and_u=(1, 1), adjoint=adjoint)  # noqa: E731
+        X = under_xla(solve, ab, b)
+        np.testing.assert_array_equal(X[0], solve(regular, b))
+        assert np.isnan(X[1:]).all()
+        for A in ab[1:3]:
+            with pytest.raises(np.linalg.LinAlgError, match="singular"):
+                solve(A, b)
+
+
+def test_no_program_of_a_band_grows_with_it():
+    """Neither the graph nor what XLA makes of it. And a step of a loop copies nothing that is as large as the band."""
+
+    def everything(ab, A, b):
+        factor = overbar.cholesky_banded(ab, lower=True)
+        return factor, overbar.cho_solve_banded(factor, b, lower=True), overbar.solve_banded(A, b, l_and_u=(1, 2))
+
+    sizes = []
+    for n in (1001, 2003):
+        arrays = [tf.constant(x) for x in (np.nan_to_num(definite_band(3, n)), normal(4, n), normal(n, 1))]
+        compiled = tf.function(everything, autograph=False, jit_compile=True)
+        graph = compiled.get_concrete_function(*arrays).graph
+        loops = sum(len(f.node_def) for f in graph.as_graph_def().library.function)
+        program = compiled.experimental_get_compiler_ir(*arrays)(stage="optimized_hlo")
+        sizes.append((len(graph.get_operations()), loops))
+        assert len(program.splitlines()) < 1200
+        bodies = re.findall(r"^%\S*while_\S*body.*?^}", program, re.MULTILINE | re.DOTALL)
+        shapes = [x for body in bodies for x in re.findall(r"= \w+\[([\d,]*)\]\S* copy\(", body)]
+        assert len(bodies) == len(shapes) - 1 == 5  # the number of each step, and a window
+        assert all(int(size) < n for shape in shapes for size in shape.split(",") if size)
+    assert sizes[0] == sizes[1]
+
+
+def test_the_program_of_a_derivative_does_not_grow_with_the_diagonals():
+    """Those of a solution are loops, too. In words each diagonal is an operation: for 150, XLA takes minutes."""
+
+    def derivatives(L, b):
+        with tf.GradientTape() as tape, tf.autodiff.ForwardAccumulator([L, b], [L, b]) as accumulator:
+            tape.watch([L, b])
+            X = overbar.cho_solve_banded(L, b, lower=True)
+            size = tf.reduce_sum(X**2)
+        return *tape.gradient(size, [L, b]), accumulator.jvp(X)
+
+    sizes = []
+    for p in (9, 40):
+        arrays = [tf.constant(x) for x in (np.nan_to_num(definite_band(p, 300)), normal(300, 1))]
+        compiled = tf.function(derivatives, autograph=False, jit_compile=True)
+        sizes.append(len(compiled.get_concrete_function(*arrays).graph.get_operations()))
+        for mine, other in zip(compiled(*arrays), derivatives(*arrays), strict=True):
+            assert error(mine.numpy(), other.numpy()) < 1e-12
+    assert sizes[0] == sizes[1]
+
+
+@pytest.mark.parametrize("kind", ["compact", "sequence", "short", "matrix", "vector", "transposed"])
+def test_tridiagonal_systems_as_tensorflow_writes_them(kind):
+    """With pivoting, which they need: the diagonal is zero. Each as TensorFlow's own has it outside of XLA, whose
+    gradient is right for real numbers."""
+    diagonals, b = normal(2, 3, 6), normal(2, 6, 3, seed=1)
+    diagonals[:, 1] = 0
+    options = {}
+    if kind in ("sequence", "short"):
+        cut = slice(1, None) if kind == "short" else slice(None)
+        diagonals = [diagonals[:, 0, : 6 - (kind == "short")], diagonals[:, 1], diagonals[:, 2, cut]]
+        options["diagonals_format"] = "sequence"
+    elif kind == "matrix":
+        diagonals = full(
+            np.stack([np.roll(diagonals[:, 0], 1), diagonals[:, 1], np.roll(diagonals[:, 2], -1)], 1), 1, 1
+        )
+        options["diagonals_format"] = "matrix"
+    elif kind == "vector":
+        b, options["conjugate_rhs"] = b[..., 0], True
+    elif kind == "transposed":
+        b, options["transpose_rhs"] = conj_T(b), True
+
+    def gradient(diagonals, b):
+        with tf.GradientTape() as tape:
+            tape.watch([diagonals, b])
+            x = tf_ops.tridiagonal_solve(diagonals, b, **options)
+            size = tf.reduce_sum(tf.abs(x) ** 2)
+        return x, tape.gradient(size, [diagonals, b])
+
+    given = tf.nest.map_structure(tf.constant, diagonals), tf.constant(b)
+    by_i = tf.nest.map_structure(lambda x: tf.complex(x, x[::-1]), given)
+    solved = lambda diagonals, b: gradient(diagonals, b)[0]  # noqa: E731
+    assert error(tf.function(solved, jit_compile=True)(*by_i).numpy(), solved(*by_i).numpy()) < 1e-12
+    found = tf.function(gradient, autograph=False, jit_compile=True)(*given)
+    for mine, other in zip(tf.nest.flatten(found), tf.nest.flatten(gradient(*given)), strict=True):
+        assert error(mine.numpy(), other.numpy()) < 1e-12

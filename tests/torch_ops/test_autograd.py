@@ -703,3 +703,11 @@ def test_a_wrong_wrapper_is_caught(monkeypatch, wrong, test):
         monkeypatch.setattr(RIGHT, method, staticmethod(function))
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         test(subject)
+
+
+def test_a_gradient_is_conjugated():
+    """And not lazily, as the last step of a rule may be: such a one has no .numpy()."""
+    A = torch.randn(3, 3, dtype=torch.complex128, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    torch_ops.adjugate(A).real.sum().backward()
+    assert not A.grad.is_conj()
+    assert A.grad.numpy().shape == (3, 3)

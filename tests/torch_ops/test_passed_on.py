@@ -1,11 +1,14 @@
 """What is passed to PyTorch's function and what becomes of its errors. May import `torch_ops`."""
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402
+from overbar import verify  # noqa: E402
+from overbar.rules import REGISTRY  # noqa: E402
 from overbar.rules import _phases as phases  # noqa: E402
 from torch_ops import _originals as originals  # noqa: E402
 from torch_ops._signs import turn  # noqa: E402
@@ -417,3 +420,72 @@ def test_factors_with_a_batch_dimension_of_size_one(columns, place):
     mapped = torch.func.vmap(torch.func.jacfwd(torch_ops.solve.rule_op))(A, torch.ones(3, 4, 2, dtype=A.dtype))
     X = torch.linalg.inv(A) @ torch.ones(4, 2, dtype=A.dtype)
     torch.testing.assert_close(mapped, -torch.einsum("bij,bkl->biljk", torch.linalg.inv(A), X))
+
+
+PASSED_ON = [
+    name
+    for name, primitive in REGISTRY.items()
+    if getattr(getattr(torch_ops, name, None), "builtin", None) is not None and primitive.sampler is not None
+]
+
+
+def _functions(name, arrays):
+    """A real function of the arrays by the op and by the primitive: a sum of sines, so that no derivative is zero."""
+
+    def function(call, real, sine, cast):
+        def of(*arrays):
+            total = 0.0
+            outputs = call(*arrays)
+            for k, out in enumerate(outputs if isinstance(outputs, (tuple, list)) else [outputs]):
+                if "int" in str(out.dtype):
+                    continue
+                rng = np.random.default_rng(k)
+                weights = rng.standard_normal(tuple(out.shape))
+                if "complex" in str(out.dtype):
+                    weights = weights + 1j * rng.standard_normal(weights.shape)
+                part = (out * cast(weights)).sum()
+                part = real(part) if "complex" in str(out.dtype) else part
+                total = total + part + sine(part)
+            return total
+
+        return of
+
+    op = getattr(torch_ops, name)
+    return function(op, torch.real, torch.sin, torch.tensor), function(REGISTRY[name], overbar.real, np.sin, np.asarray)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+@pytest.mark.parametrize("name", PASSED_ON)
+def test_second_derivatives_are_right_in_every_mixture_of_modes(name, dtype):
+    """Whoever computes them: the tangent of a function of PyTorch's may have wrong derivatives."""
+    cases = [case for case in verify.draw_cases(REGISTRY[name], dtype) if not case.options]
+    if not cases:
+        pytest.skip("no sample without options")
+    arrays = cases[0].arrays
+    if any(a is None or a.dtype.kind not in "fc" for a in arrays):
+        pytest.skip("not all arrays have a derivative")
+    rng = np.random.default_rng(1)
+    along = [np.asarray(rng.standard_normal(a.shape) * (1 + 0.5j if a.dtype.kind == "c" else 1)) for a in arrays]
+    of_torch, of_numpy = _functions(name, arrays)
+    every = tuple(range(len(arrays)))
+    _, expected = overbar.jvp(overbar.grad(of_numpy, argnums=every), tuple(arrays), tuple(along))
+    twice = sum(np.vdot(d, bar).real for d, bar in zip(along, expected, strict=True))
+
+    x, v = [torch.tensor(a) for a in arrays], [torch.tensor(d) for d in along]
+    gradient = torch.func.grad(of_torch, argnums=every)
+
+    def tangent(*x):
+        return torch.func.jvp(of_torch, x, tuple(v))[1]
+
+    def product(*x):
+        return sum(torch.vdot(d.ravel(), bar.ravel()).real for d, bar in zip(v, gradient(*x), strict=True))
+
+    size = max(abs(e).max() for e in expected)
+    for found in (
+        torch.func.jvp(gradient, tuple(x), tuple(v))[1],
+        torch.func.grad(tangent, argnums=every)(*x),
+        torch.func.grad(product, argnums=every)(*x),
+    ):
+        for mine, other in zip(found, expected, strict=True):
+            assert abs(mine.resolve_conj().numpy() - other).max() < 1e-8 * size
+    assert abs(torch.func.jvp(tangent, tuple(x), tuple(v))[1] - twice) < 1e-8 * max(size, abs(twice))

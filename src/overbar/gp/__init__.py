@@ -17,10 +17,11 @@ from overbar.gp._kernels import (
     Product,
     RationalQuadratic,
     Sum,
+    option,
 )
 from overbar.gp._likelihood import GPPrediction, gp_log_marginal_likelihood, gp_predict
 
 __all__ = [
     "RBF", "Constant", "GPFit", "GPPrediction", "Kernel", "Linear", "Matern", "Periodic", "Polynomial", "Product",
-    "RationalQuadratic", "Sum", "gp_fit", "gp_log_marginal_likelihood", "gp_predict",
+    "RationalQuadratic", "Sum", "gp_fit", "gp_log_marginal_likelihood", "gp_predict", "option",
 ]  # fmt: skip

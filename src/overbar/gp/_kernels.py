@@ -19,12 +19,12 @@ from overbar.rules._matern import valid_order
 
 __all__ = [
     "RBF", "Constant", "Kernel", "Linear", "Matern", "Periodic", "Polynomial", "Product", "RationalQuadratic", "Sum",
-    "variances", "with_noise",
+    "option", "variances", "with_noise",
 ]  # fmt: skip
 
 
-def option(default):
-    """A field of a kernel that is no parameter."""
+def option(default: Any) -> Any:
+    """A field of a kernel that is no parameter: it stays what it is, and has no derivative."""
     return dataclasses.field(default=default, metadata={"static": True})
 
 
@@ -36,7 +36,8 @@ class Kernel:
 
     Functions of this package take any callable instead that has the first two forms. They need its variances for those
     of predictions, and take them from the whole of ``k(X)`` where it has no ``diagonal``. A class with parameters of
-    its own is a frozen dataclass:
+    its own is a frozen dataclass. Its numbers are parameters, integers too; what is none (a degree, the columns that it
+    looks at) is an ``option``:
 
     >>> from dataclasses import dataclass
     >>> import numpy as np, overbar
@@ -44,9 +45,11 @@ class Kernel:
     >>> @dataclass(frozen=True, eq=False)
     ... class Dot(gp.Kernel):
     ...     variance: float
+    ...     columns: tuple = gp.option((0,))
     ...
     ...     def __call__(self, X, X2=None):
-    ...         return self.variance * (X @ overbar.mT(X if X2 is None else X2))
+    ...         X, X2 = (A[:, list(self.columns)] for A in (X, X if X2 is None else X2))
+    ...         return self.variance * (X @ overbar.mT(X2))
     >>> (Dot(2.0) + gp.RBF(1.0))(np.array([[1.0], [3.0]])).round(2)
     array([[ 3.  ,  6.14],
            [ 6.14, 19.  ]])
@@ -56,7 +59,9 @@ class Kernel:
         # numbers and lists of numbers are parameters, and those are floating point
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if type(value) is int and not field.metadata.get("static"):
+            if field.metadata.get("static"):
+                continue
+            if type(value) is int:
                 object.__setattr__(self, field.name, float(value))
             elif isinstance(value, (list, tuple)) and all(isinstance(x, (int, float)) for x in value):
                 object.__setattr__(self, field.name, np.asarray(value, float))

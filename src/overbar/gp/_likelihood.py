@@ -217,7 +217,9 @@ def _data(function, X, y, *new):
             )
     shapes = [known_shape(A) for A in (X, *new)]
     for argument, shape in zip(("X", "X_new"), shapes, strict=False):
-        if shape is not None and len(shape) < 2:
+        if shape is None:
+            raise known.ShapeError(f"{function}: the rank of argument {argument} is unknown. {known.tell_sizes}")
+        if len(shape) < 2:
             raise known.ShapeError(
                 f"{function}: argument {argument} of shape {tuple(shape)} has no rows. It needs a row for each point "
                 f"and a column for each input: {argument}[:, None] where there is one input."

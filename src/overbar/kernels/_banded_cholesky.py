@@ -211,13 +211,28 @@ def pbtrs_tangent(cb, X, cb_dot, B_dot, *, lower):
     if X.size == 0:
         return np.zeros(X.shape, kind)
     bands = [_stored(band, lower, kind)[1] for band in (cb, cb_dot)]
-    tbmv, p = _TBMV[kind.char], len(bands[0])
     right = np.array(B_dot, kind, order="F")
-    for j, x in enumerate(X.T.astype(kind)):
-        for L, R in (bands, bands[::-1]):
-            half = tbmv(p - 1, R, x, lower=lower, trans=2 if lower else 0)
-            right[:, j] -= tbmv(p - 1, L, half, lower=lower, trans=0 if lower else 2, overwrite_x=1)
+    _take_products(right, *bands, X, lower)
     return lapack("pbtrs", kind)(bands[0], right, lower=lower)[0]
+
+
+def _take_products(right, L, G, X, lower):
+    """Take (L Gᴴ + G Lᴴ) X, with the factors of an upper band in the other order, from the right-hand side."""
+    tbmv, p, kind = _TBMV[right.dtype.char], len(L), right.dtype
+    for j, x in enumerate(X.T.astype(kind)):
+        for first, second in ((L, G), (G, L)):
+            half = tbmv(p - 1, second, x, lower=lower, trans=2 if lower else 0)
+            right[:, j] -= tbmv(p - 1, first, half, lower=lower, trans=0 if lower else 2, overwrite_x=1)
+
+
+@kernel("(p,n),(p,n),(n,k)->(n,k)", "=")
+def products_of_bands(L, G, X):
+    """−(L Gᴴ + G Lᴴ) X, of lower bands."""
+    kind = np.result_type(L, G, X)
+    found = np.zeros(X.shape, kind, order="F")
+    if X.size:
+        _take_products(found, *(_stored(band, True, kind)[1] for band in (L, G)), X, True)
+    return found
 
 
 _TBMV = {"f": blas.stbmv, "d": blas.dtbmv, "F": blas.ctbmv, "D": blas.ztbmv}

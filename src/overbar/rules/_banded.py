@@ -147,7 +147,7 @@ def solve_banded(ab, b, *, l_and_u: list[int], adjoint=False):
         `l_and_u` is no pair of numbers that are not negative, or does not fit ab.
     numpy.linalg.LinAlgError
         A is singular. (In a graph of TensorFlow's the error is an InvalidArgumentError or UnknownError with the same
-        message.) NaN goes through to X.
+        message.) Under XLA, which cannot raise, X is NaN then. NaN goes through to X.
 
     Notes
     -----
@@ -156,8 +156,9 @@ def solve_banded(ab, b, *, l_and_u: list[int], adjoint=False):
         Ẋ = A⁻¹ (Ḃ − Ȧ X),    B̄ = A⁻ᴴ X̄,    Ā = −B̄ Xᴴ,
 
     of which only the band is wanted, Ā[i, j] = −Σₖ B̄[i, k] conj(X[j, k]): one product for each diagonal. For Aᴴ X = B
-    it is that of −X B̄ᴴ. The value is computed on the host, by LAPACK's gbtrf with partial pivoting, and so is B̄.
-    Cost: as the function, and 2 (l + u + 1) n k flops; nothing of size n² is formed.
+    it is that of −X B̄ᴴ. The value is computed on the host, by LAPACK's gbtrf with partial pivoting, and so is B̄;
+    under XLA by the same elimination, row by row. Cost: as the function, and 2 (l + u + 1) n k flops; nothing of size
+    n² is formed.
 
     Examples
     --------

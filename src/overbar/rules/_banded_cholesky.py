@@ -13,6 +13,7 @@ from overbar.kernels._banded_cholesky import (
     pbtrs,
     pbtrs_cotangent,
     pbtrs_tangent,
+    products_of_bands,
 )
 from overbar.rules._banded import (
     band_of,
@@ -156,7 +157,8 @@ def cholesky_banded(ab, *, lower=False):
         ab has no rows.
     numpy.linalg.LinAlgError
         A is not positive definite, or not finite; the message names the leading minor, and the matrix of the batch.
-        (In a graph of TensorFlow's the error is an InvalidArgumentError or UnknownError with the same message.)
+        (In a graph of TensorFlow's the error is an InvalidArgumentError or UnknownError with the same message.) Under
+        XLA, which cannot raise, the whole failed factor is NaN.
 
     Notes
     -----
@@ -176,8 +178,9 @@ def cholesky_banded(ab, *, lower=False):
         C̄ ← C̄ − 2 S₊ C,    Ā_C = C̄ D⁻¹,    D̄ ← D̄ − tril(Ā_Cᴴ C),    S_D = chol_bar(D, D̄),
 
     S₊ that of the block below. Source: Murray (2016), section 4.2, whose blocked rules these are for a band. All of it
-    is computed on the host. Cost: some ten times the function's p² n flops in blocks of p columns; of 32 columns where
-    the band is narrower. Nothing of size n² is formed.
+    is computed on the host, and under XLA, which cannot call the host, column by column. Cost: some ten times the
+    function's p² n flops in blocks of p columns; of 32 columns where the band is narrower. Nothing of size n² is
+    formed.
 
     Examples
     --------
@@ -251,6 +254,63 @@ def _hermitian(mp, ab, lower):
 
 # -- solving with the factor -------------------------------------------------------------------------------------------
 
+# What the derivatives of A⁻¹ B have of L, where A = L Lᴴ: each is the adjoint of the other, and linear in each of its
+# arguments, so that their rules are made of the two. A compiler takes long for what words say of many diagonals.
+
+
+@primitive("(p,n),(p,n),(n,k)->(n,k)")
+def solution_band_tangent(L, G, X):
+    """−(L Gᴴ + G Lᴴ) X for lower bands: of the tangent G of L, what comes to the right-hand side."""
+    library, below = front(L, G, X), L.shape[-2] - 1
+    if library.has_way(products_of_bands):
+        return library.compute(products_of_bands, L, G, X)[0]
+    L, G = _without_corners(L), _without_corners(G)
+    halves = [(P, band_times(Q, X, below, 0, True)) for P, Q in ((L, G), (G, L))]
+    return -total_of(band_times(P, half, below, 0) for P, half in halves)
+
+
+@primitive("(p,n),(n,k),(n,k)->(p,n)")
+def solution_band_cotangent(L, X, Z):
+    """The lower band of −(Z Xᴴ + X Zᴴ) L: the adjoint of `solution_band_tangent` in G."""
+    library, below = front(L, X, Z), L.shape[-2] - 1
+    if library.has_way(pbtrs_cotangent):
+        return library.compute(pbtrs_cotangent, L, X, Z)[0]
+    L = _without_corners(L)
+    return -total_of(band_of(P, band_times(L, Q, below, 0, True), below, 0) for P, Q in ((Z, X), (X, Z)))
+
+
+@solution_band_tangent.vjp
+def _(Z, _, L, G, X):
+    return (
+        lambda: solution_band_cotangent(G, X, Z),
+        lambda: solution_band_cotangent(L, X, Z),
+        lambda: solution_band_tangent(L, G, Z),
+    )
+
+
+@solution_band_tangent.jvp
+def _(_, L, G, X):
+    return lambda *to: _of_each(solution_band_tangent, (L, G, X), to)
+
+
+@solution_band_cotangent.vjp
+def _(G, _, L, X, Z):
+    return (
+        lambda: solution_band_cotangent(G, X, Z),
+        lambda: solution_band_tangent(L, G, Z),
+        lambda: solution_band_tangent(L, G, X),
+    )
+
+
+@solution_band_cotangent.jvp
+def _(_, L, X, Z):
+    return lambda *to: _of_each(solution_band_cotangent, (L, X, Z), to)
+
+
+def _of_each(function, arrays, to):
+    """The tangent of what is linear in each argument."""
+    return total_of(function(*arrays[:i], to[i], *arrays[i + 1 :]) for i in range(len(arrays)))
+
 
 @primitive("(p,n),(n,k?)->(n,k?)")
 def cho_solve_banded(cb, b, *, lower=False):
@@ -273,7 +333,7 @@ def cho_solve_banded(cb, b, *, lower=False):
         cb has no rows.
     numpy.linalg.LinAlgError
         The factor has a zero on its diagonal. (In a graph of TensorFlow's the error is an InvalidArgumentError or
-        UnknownError with the same message.) NaN goes through to X.
+        UnknownError with the same message.) Under XLA, which cannot raise, X is NaN then. NaN goes through to X.
 
     Notes
     -----
@@ -281,8 +341,8 @@ def cho_solve_banded(cb, b, *, lower=False):
 
         Ẋ = A⁻¹ (Ḃ − L̇ (Lᴴ X) − L (L̇ᴴ X)),    B̄ = A⁻¹ X̄,    L̄ = −band(B̄ (Lᴴ X)ᴴ + X (Lᴴ B̄)ᴴ).
 
-    Source: Giles (2008), matrix inverse product. The value is computed on the host, by LAPACK's pbtrs. Cost: that of
-    the function, and some 8 p n k flops.
+    Source: Giles (2008), matrix inverse product. The value is computed on the host, by LAPACK's pbtrs, and under XLA
+    row by row. Cost: that of the function, and some 8 p n k flops.
 
     Examples
     --------
@@ -297,16 +357,13 @@ def cho_solve_banded(cb, b, *, lower=False):
 
 @cho_solve_banded.vjp
 def _(X_bar, X, cb, b, *, lower):
-    library, below = front(cb, X, X_bar), cb.shape[-2] - 1
+    library = front(cb, X, X_bar)
     b_bar = once(lambda: cho_solve_banded(cb, X_bar, lower=lower))
 
     def cb_bar():
-        if library.may_compute(cb, X, X_bar):
-            (bar,) = library.compute(pbtrs_cotangent, cb if lower else _lower(cb), X, b_bar())
-            return bar if lower else _upper(bar)
-        L = _without_corners(cb) if lower else _lower(cb)
-        terms = [(b_bar(), band_times(L, X, below, 0, True)), (X, band_times(L, b_bar(), below, 0, True))]
-        bar = -total_of(band_of(P, Q, below, 0) for P, Q in terms)
+        L = cb if lower else _lower(cb)
+        at_once = library.may_compute(cb, X, X_bar)
+        bar = library.compute(pbtrs_cotangent, L, X, b_bar())[0] if at_once else solution_band_cotangent(L, X, b_bar())
         return bar if lower else _upper(bar)
 
     return cb_bar, b_bar
@@ -314,15 +371,11 @@ def _(X_bar, X, cb, b, *, lower):
 
 @cho_solve_banded.jvp
 def _(X, cb, b, *, lower):
-    L, below = _without_corners(cb) if lower else _lower(cb), cb.shape[-2] - 1
-
     def X_dot(cb_dot, b_dot):
         if front(cb, X).may_compute(cb, X, cb_dot, b_dot):
             return front(cb, X).compute(pbtrs_tangent, cb, X, cb_dot, b_dot, lower=bool(lower))[0]
-        L_dot = _without_corners(cb_dot) if lower else _lower(cb_dot)
-        first = band_times(L_dot, band_times(L, X, below, 0, True), below, 0)
-        second = band_times(L, band_times(L_dot, X, below, 0, True), below, 0)
-        return cho_solve_banded(cb, b_dot - first - second, lower=lower)
+        L, L_dot = (cb, cb_dot) if lower else (_lower(cb), _lower(cb_dot))
+        return cho_solve_banded(cb, b_dot + solution_band_tangent(L, L_dot, X), lower=lower)
 
     return X_dot
 

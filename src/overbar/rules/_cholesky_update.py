@@ -1,13 +1,12 @@
 """Cholesky factors of A ± V Vᴴ from that of A, where V has few columns.
 
-May import NumPy, `overbar._namespace`, `overbar._primitive` and `rules.cholesky`.
+May import NumPy, `overbar._namespace` and `overbar._primitive`.
 """
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
-from overbar.rules._cholesky import cholesky, forward_symbolic, reverse_symbolic
 
 # The rows and columns that are updated at a time.
 BLOCK = 64
@@ -20,42 +19,46 @@ def cholesky_update(L, V):
     Parameters
     ----------
     L
-        The lower factor; only its lower triangle is read, and only it gets a bar. Invertible.
+        The lower factor; only its lower triangle is read, and only it gets a bar. It may be singular, if the sum is
+        not.
 
     Returns
     -------
     array (..., n, n)
-        Lower triangular with positive real diagonal.
+        Lower triangular with positive real diagonal, with the digits of an orthogonal transformation of [L V]: no
+        square of them is formed.
 
     Raises
     ------
     LinAlgError of the array's library
-        The sum is not positive definite to working precision.
+        The sum is singular, or something is not finite; the message names the matrix of the batch. Under XLA, which
+        cannot raise, that matrix is NaN.
 
     Notes
     -----
-    The rows and columns are cut into a block of b and the rest. With s = 1 (`cholesky_downdate` has s = −1) the new
-    factor, written with a prime, has the block
+    The rows and columns are cut into a block of b and the rest. With s = 1 (`cholesky_downdate` has s = −1) and
+    J = diag(I, s I), the rows P = [L₁₁ V₁] of the block and B = [L₂₁ V₂] of the rest are turned by a matrix [Zᴴ Q] with
+    Z J Zᴴ = I, Z J Q = 0 and Qᴴ J Q = s I, which for s = 1 is the unitary one of a QR decomposition of Pᴴ:
 
-        L₁₁′ = chol(L₁₁ L₁₁ᴴ + s V₁ V₁ᴴ),    L₂₁′ = (L₂₁ L₁₁ᴴ + s V₂ V₁ᴴ) L₁₁′⁻ᴴ,
+        P = L₁₁′ Z,    L₂₁′ = B J Zᴴ,    V₂′ = s B J Q.
 
-    and the rest of it is the factor of L₂₂ L₂₂ᴴ + s V₂′ V₂′ᴴ with another V of k columns,
+    V₂′ has k columns and is the V of what is left, L₂₂: B J Bᴴ = L₂₁′ L₂₁′ᴴ + s V₂′ V₂′ᴴ. All blocks together take
+    O(n² (b + k)) flops, where a new factorisation takes O(n³).
 
-        W = L₁₁⁻¹ V₁,    M Mᴴ = I + s Wᴴ W,    V₂′ = (V₂ − L₂₁ W) M⁻ᴴ,
+    The textbook's rules, Ȧ = L̇ Lᴴ + L L̇ᴴ + ... through those of `cholesky`, take O(n³) (Murray 2016) and square the
+    condition number. These here go through the blocks in the same order forward, and in the opposite order in reverse.
+    With E = L₁₁′⁻¹ Ṗ, X = E J Zᴴ and F = E J Q, so that E = X Z + s F Qᴴ,
 
-    as the Schur complement of L₁₁′ shows. All blocks together take O(n² (b + k)) flops, where a new factorisation
-    takes O(n³).
+        L̇₁₁′ = L₁₁′ Ψ,    Ψ = Φ(X + Xᴴ),    Żᴴ = Zᴴ (X − Ψ)ᴴ + s Q Fᴴ,    Q̇ = −Zᴴ F
 
-    The textbook's rules, Ȧ = L̇ Lᴴ + L L̇ᴴ + ... through those of `cholesky`, take O(n³) (Murray 2016). These here go
-    through the blocks in the same order forward, and in the opposite order in reverse: each line above is a product, a
-    triangular solve or a Cholesky decomposition, and has its rule. Reverse, for one block:
+    from P J Pᴴ = L₁₁′ L₁₁′ᴴ, Ż = E − Ψ Z and Z J Q = 0. (Q is a basis of its columns, any other one gives the same
+    result, and Q̇ is the change that moves least.) So, in reverse, with Y = Φ(L₁₁′ᴴ L̄₁₁′ − K) and K = (Zᴴ)‾ᴴ Zᴴ,
 
-        G = V̄₂′ M⁻¹,    N̄ = chol_bar(M, −Gᴴ V₂′),    W̄ = 2 s W N̄ − L₂₁ᴴ G,    H = L₁₁⁻ᴴ W̄
-        Ā₂₁ = L̄₂₁′ L₁₁′⁻¹,    Ā₁₁ = chol_bar(L₁₁′, L̄₁₁′ − Ā₂₁ᴴ L₂₁′)
-        L̄₁₁ = tril(2 Ā₁₁ L₁₁ + Ā₂₁ᴴ L₂₁ − H Wᴴ),      L̄₂₁ = Ā₂₁ L₁₁ − G Wᴴ
-        V̄₁ = s (2 Ā₁₁ V₁ + Ā₂₁ᴴ V₂) + H,               V̄₂ = s Ā₂₁ V₁ + G.
+        X̄ = Y + Yᴴ + K,    F̄ = s (Zᴴ)‾ᴴ Q − Z Q̄,    P̄ = L₁₁′⁻ᴴ (X̄ Z + F̄ Qᴴ) J,
 
-    Cost: O(n² (b + k)) too. Where n is not known while a graph is built, everything is one block.
+    and those of the two products. Source: the rotations of Gill, Golub, Murray and Saunders (1974), "Methods for
+    modifying matrix factorizations", for blocks; the derivatives by differentials, as here. Cost: O(n² (b + k)) too.
+    Where n is not known while a graph is built, everything is one block.
 
     Examples
     --------
@@ -90,9 +93,13 @@ def cholesky_downdate(L, V):
 
     Notes
     -----
-    That of `cholesky_update` with s = −1, and so are the rules (Murray 2016 for those of the blocks). It is as well
-    conditioned as the result: what is lost where A − V Vᴴ is nearly singular is lost in any way of computing it. Cost:
-    as `cholesky_update`.
+    That of `cholesky_update` with s = −1, and so are the rules. With W = L₁₁⁻¹ V₁, of norm less than one,
+
+        L₁₁′ = L₁₁ T,    T Tᴴ = I − W Wᴴ,    Zᴴ = [I W]ᴴ T⁻ᴴ,    Q = [W; I] M⁻ᴴ,    M Mᴴ = I − Wᴴ W,
+
+    so that no square of L is formed. It is as well conditioned as the result: what is lost where A − V Vᴴ is nearly
+    singular is lost in any way of computing it. Source: Bojanczyk, Brent, Van Dooren
+    and de Hoog (1987), "A note on downdating the Cholesky factorization", for blocks. Cost: as `cholesky_update`.
 
     Examples
     --------
@@ -105,59 +112,151 @@ def cholesky_downdate(L, V):
     return _changed(L, V, -1)
 
 
-class _Block:
-    """A block of rows and columns of L, what is below it, the same of V, and what becomes of them."""
+# -- one block ---------------------------------------------------------------------------------------------------------
 
-    def __init__(self, L, V, s, one, last):
-        # where everything is one block there is nothing to cut, perhaps not even a known size
-        self.s, self.last, self.size = s, last, None if one is None else one.stop - one.start
-        self.one, self.two = (slice(None), None) if one is None else (one, slice(one.stop, L.shape[-1]))
-        xp = self.xp = namespace(L)
-        self.L11, self.V1 = xp.tril(L if one is None else L[..., one, one]), V
-        if not last:
-            self.L21 = L[..., self.two, one]
-            self.V1, self.V2 = self.split_rows(V)
-            self.W = xp.solve_triangular(self.L11, self.V1, upper=False)
 
-    def split_rows(self, V):
-        """V₁ and V₂."""
-        return V[..., : self.size, :], V[..., self.size :, :]
+@primitive("(b,p)->(b,b),(p,p)")
+def turned(P, *, s):
+    """L′ and [Zᴴ Q] of the rows P = [L V], as in `cholesky_update`."""
+    b = P.shape[-2]
+    return (_updated if s > 0 else _downdated)(P[..., :b], P[..., b:], "complete")
 
-    def A11(self):
-        return self.L11 @ mH(self.L11) + self.s * (self.V1 @ mH(self.V1))
 
-    def L21_new(self, L11_new):
-        A21 = self.L21 @ mH(self.L11) + self.s * (self.V2 @ mH(self.V1))
-        return self.xp.solve_triangular(L11_new, A21, upper=False, left=False, adjoint=True)
+def _updated(L, V, mode):
+    xp, b, argument = namespace(L), L.shape[-1], "L Lᴴ + V Vᴴ"
+    P = _beside(L, V)
+    scale = xp.power_of_two(P)  # some libraries' QR decompositions square
+    Q, R = xp.qr(mH(P / xp.cast(scale, P)), mode=mode)
+    if mode == "complete":
+        R = R[..., :b, :]
+    L, phases, size = _positive(mH(R) * xp.cast(scale, P))
+    message = f"argument {argument} is singular to working precision, or not finite: it has no Cholesky factor."
+    L = front(L).require(L, xp.all(size > 0, axis=-1), message, argument)
+    return L, _beside(Q[..., :b] * phases, Q[..., b:]) if mode == "complete" else None
 
-    def N(self):
-        gram = self.s * (mH(self.W) @ self.W)
-        return gram + self.xp.eye_like(gram)
 
-    def V2_new(self, M):
-        rest = self.V2 - self.L21 @ self.W
-        return self.xp.solve_triangular(M, rest, upper=False, left=False, adjoint=True)
+def _downdated(L, V, mode):
+    xp, argument = namespace(L), "L Lᴴ − V Vᴴ"
+    W = xp.solve_triangular(L, V, upper=False)
+    T = xp.cholesky(_from_identity(W @ mH(W)), argument=argument)
+    L_new, phases, _ = _positive(L @ T)
+    if mode != "complete":
+        return L_new, None
+    M = xp.cholesky(_from_identity(mH(W) @ W), argument=argument)
+    halves = xp.concat([_identity(T), mH(W)], axis=-2), xp.concat([W, _identity(M)], axis=-2)
+    Z, rest = (
+        xp.solve_triangular(A, half, upper=False, left=False, adjoint=True)
+        for A, half in zip((T, M), halves, strict=True)
+    )
+    return L_new, _beside(Z * phases, rest)
+
+
+def _positive(L):
+    """A factor whose diagonal is positive, by what its columns were multiplied for that, and that diagonal."""
+    xp, d = namespace(L), namespace(L).diagonal(L)
+    size = xp.abs(d)
+    phases = xp.conj(d / xp.cast(xp.where(size > 0, size, xp.ones_like(size)), d))[..., None, :]
+    return xp.fill_diagonal(xp.tril(L * phases), xp.cast(size, d)), phases, size
+
+
+def _identity(A):
+    """With the batch of A."""
+    return namespace(A).eye_like(A) + namespace(A).zeros_like(A)
+
+
+def _from_identity(A):
+    return namespace(A).eye_like(A) - A
+
+
+def _signed(A, b, s):
+    """A J."""
+    return A if s > 0 else namespace(A).concat([A[..., :b], -A[..., b:]], axis=-1)
+
+
+def _symmetric(A):
+    Y = namespace(A).phi(A)
+    return Y + mH(Y)
+
+
+def _rates(L, Z, rest, P_dot, s):
+    """X, F and Ψ. `Z` is Zᴴ here and below, `rest` is Q."""
+    xp, b = namespace(L), L.shape[-1]
+    E = _signed(xp.solve_triangular(L, P_dot, upper=False), b, s)
+    X = E @ Z
+    return X, E @ rest, xp.phi(X + mH(X))
+
+
+def _from_rates(L, Z, rest, X_bar, F_bar, s):
+    """P̄."""
+    E_bar = _signed(X_bar @ mH(Z) + F_bar @ mH(rest), L.shape[-1], s)
+    return namespace(L).solve_triangular(L, E_bar, upper=False, adjoint=True)
+
+
+def _split(Q, b):
+    return Q[..., :b], Q[..., b:]
+
+
+@turned.jvp
+def _(outputs, P, *, s):
+    L, Z, rest = outputs[0], *_split(outputs[1], P.shape[-2])
+
+    def dots(P_dot):
+        X, F, rate = _rates(L, Z, rest, P_dot, s)
+        return L @ rate, namespace(L).concat([Z @ mH(X - rate) + s * (rest @ mH(F)), -(Z @ F)], axis=-1)
+
+    return (dots,)
+
+
+@turned.vjp
+def _(bars, outputs, P, *, s):
+    xp, b = namespace(P), P.shape[-2]
+    L, Z, rest = outputs[0], *_split(outputs[1], b)
+    L_bar, Q_bar = (xp.zeros_like(A) if bar is None else bar for bar, A in zip(bars, outputs, strict=True))
+
+    def P_bar():
+        Z_bar, rest_bar = _split(Q_bar, b)
+        K = mH(Z_bar) @ Z
+        return _from_rates(L, Z, rest, _symmetric(mH(L) @ L_bar - K) + K, s * (mH(Z_bar) @ rest) - mH(Z) @ rest_bar, s)
+
+    return (P_bar,)
+
+
+# -- all blocks --------------------------------------------------------------------------------------------------------
 
 
 def _cuts(n):
-    """Each block, and whether it is the last. None stands for all rows and columns."""
+    """Each block, and the rows below it. None for all rows and columns, where there may be no known size."""
     if n is None or n <= BLOCK:
-        return [(None, True)]
-    return [(slice(k, min(k + BLOCK, n)), k + BLOCK >= n) for k in range(0, n, BLOCK)]
+        return [(None, None)]
+    return [(slice(k, min(k + BLOCK, n)), slice(k + BLOCK, n) if k + BLOCK < n else None) for k in range(0, n, BLOCK)]
+
+
+def _together(L, V):
+    """Both with the batch dimensions of both."""
+    xp = namespace(L, V)
+    nothing = [xp.sum(A[..., :0, :0], axis=(-2, -1))[..., None, None] for A in (L, V)]
+    return xp.tril(L) + nothing[1], V + nothing[0]
 
 
 def _changed(L, V, s):
     """The function of both: block by block, from the top."""
-    xp, name = namespace(L), f"L Lᴴ {'+' if s > 0 else '−'} V Vᴴ"
-    columns = []
-    for one, last in _cuts(L.shape[-1]):
-        block = _Block(L, V, s, one, last)
-        new = [xp.cholesky(block.A11(), argument=name)]
-        if not last:
-            new.append(block.L21_new(new[0]))
-            V = block.V2_new(xp.cholesky(block.N(), argument=name))
-        columns.append((one, new))
+    L, V = _together(L, V)
+    change, columns = _updated if s > 0 else _downdated, []
+    for one, two in _cuts(L.shape[-1]):
+        L11 = L if one is None else L[..., one, one]
+        if two is None:
+            columns.append((one, [change(L11, V, "reduced")[0]]))
+            break
+        b = L11.shape[-1]
+        L11_new, Q = change(L11, V[..., :b, :], "complete")
+        below = _signed(_beside(L[..., two, one], V[..., b:, :]), b, s) @ Q
+        columns.append((one, [L11_new, below[..., :b]]))
+        V = s * below[..., b:]
     return _assembled(columns)
+
+
+def _beside(A, B):
+    return namespace(A).concat([A, B], axis=-1)
 
 
 def _assembled(columns):
@@ -175,65 +274,75 @@ def _assembled(columns):
     return xp.concat(whole, axis=-1)
 
 
-def _old_and_new(L_new, L, V, s):
-    """For the rules: each block with the new factors, as far as it has them."""
-    for one, last in _cuts(L.shape[-1]):
-        block = _Block(L, V, s, one, last)
-        block.L11n = L_new if one is None else L_new[..., one, one]
-        if not last:
-            block.L21n, block.M = L_new[..., block.two, one], cholesky(block.N())
-            V = block.V2n = block.V2_new(block.M)
-        yield block
+class _Step:
+    """A block on the way, for the rules: its parts of L and V, and what they have become."""
+
+    def __init__(self, one, two, L, V, L_new, s):
+        self.one, self.two, self.s = one, two, s
+        self.L11, self.L11_new = (A if one is None else A[..., one, one] for A in (L, L_new))
+        self.V1 = V
+        if two is None:
+            return
+        b = self.size = one.stop - one.start
+        self.V1, V2 = V[..., :b, :], V[..., b:, :]
+        _, Q = turned(_beside(self.L11, self.V1), s=s)
+        self.Z, self.rest = _split(Q, b)
+        self.L21_new = L_new[..., two, one]
+        self.V2_new = s * (_signed(_beside(L[..., two, one], V2), b, s) @ self.rest)
+
+
+def _steps(L, V, L_new, s):
+    L, V = _together(L, V)
+    for one, two in _cuts(L.shape[-1]):
+        step = _Step(one, two, L, V, L_new, s)
+        yield step
+        if two is not None:
+            V = step.V2_new
 
 
 def _bars(L_new_bar, L_new, L, V, s):
     """The bars of L and V: through the blocks, from the bottom."""
     xp = namespace(L)
-    V2n_bar, columns = None, []
-    for block in reversed(list(_old_and_new(L_new, L, V, s))):
-        L11, V1, one = block.L11, block.V1, block.one
-        L11n_bar = L_new_bar if block.size is None else L_new_bar[..., one, one]
-        if not block.last:
-            L21, V2, L11n, L21n, W = block.L21, block.V2, block.L11n, block.L21n, block.W
-            A21_bar = xp.solve_triangular(L11n, L_new_bar[..., block.two, one], upper=False, left=False)
-            L11n_bar = L11n_bar - mH(A21_bar) @ L21n
-        A11_bar = reverse_symbolic(block.L11n, L11n_bar)
-        L11_bar, V1_bar = 2 * A11_bar @ L11, 2 * s * A11_bar @ V1
-        if block.last:
-            columns, V2n_bar = [(one, [xp.tril(L11_bar)])], V1_bar
+    V2_new_bar, columns = None, []
+    for step in reversed(list(_steps(L, V, L_new, s))):
+        one, two, L11_new = step.one, step.two, step.L11_new
+        inner = mH(L11_new) @ (L_new_bar if one is None else L_new_bar[..., one, one])
+        if two is None:
+            half = xp.solve_triangular(L11_new, _symmetric(inner), upper=False, adjoint=True)
+            L11_bar, V2_new_bar = (half @ xp.solve_triangular(L11_new, A, upper=False) for A in (step.L11, s * step.V1))
+            columns = [(one, [xp.tril(L11_bar)])]
             continue
-        G = xp.solve_triangular(block.M, V2n_bar, upper=False, left=False)
-        W_bar = 2 * s * W @ reverse_symbolic(block.M, -mH(G) @ block.V2n) - mH(L21) @ G
-        H = xp.solve_triangular(L11, W_bar, upper=False, adjoint=True)
-        L11_bar = xp.tril(L11_bar + mH(A21_bar) @ L21 - H @ mH(W))
-        L21_bar = A21_bar @ L11 - G @ mH(W)
-        columns.append((one, [L11_bar, L21_bar]))
-        V2n_bar = xp.concat([V1_bar + s * mH(A21_bar) @ V2 + H, s * A21_bar @ V1 + G], axis=-2)
-    return _assembled(columns[::-1]), V2n_bar
+        L21_new_bar, b = L_new_bar[..., two, one], step.size
+        K = mH(L21_new_bar) @ step.L21_new
+        F_bar = mH(L21_new_bar) @ step.V2_new - s * (mH(step.L21_new) @ V2_new_bar)
+        P_bar = _from_rates(L11_new, step.Z, step.rest, _symmetric(inner - K) + K, F_bar, s)
+        B_bar = _signed(L21_new_bar @ mH(step.Z) + s * (V2_new_bar @ mH(step.rest)), b, s)
+        columns.append((one, [xp.tril(P_bar[..., :b]), B_bar[..., :b]]))
+        V2_new_bar = xp.concat([P_bar[..., b:], B_bar[..., b:]], axis=-2)
+    return _assembled(columns[::-1]), V2_new_bar
 
 
 def _dot(L_dot, V_dot, L_new, L, V, s):
     """The tangent of the new factor: through the blocks, from the top."""
-    xp = namespace(L)
-    columns = []
-    for block in _old_and_new(L_new, L, V, s):
-        L11, V1, one = block.L11, block.V1, block.one
-        L11_dot = xp.tril(L_dot if block.size is None else L_dot[..., one, one])
-        V1_dot, V2_dot = (V_dot, None) if block.last else block.split_rows(V_dot)
-        half = L11_dot @ mH(L11) + s * (V1_dot @ mH(V1))
-        new = [forward_symbolic(block.L11n, half + mH(half))]
-        if not block.last:
-            L21, V2, W, M, L11n = block.L21, block.V2, block.W, block.M, block.L11n
-            L21_dot = L_dot[..., block.two, one]
-            A21_dot = L21_dot @ mH(L11) + L21 @ mH(L11_dot) + s * (V2_dot @ mH(V1) + V2 @ mH(V1_dot))
-            rest = A21_dot - block.L21n @ mH(new[0])
-            new.append(xp.solve_triangular(L11n, rest, upper=False, left=False, adjoint=True))
-            W_dot = xp.solve_triangular(L11, V1_dot - L11_dot @ W, upper=False)
-            half = s * (mH(W_dot) @ W)
-            M_dot = forward_symbolic(M, half + mH(half))
-            rest = V2_dot - L21_dot @ W - L21 @ W_dot - block.V2n @ mH(M_dot)
-            V_dot = xp.solve_triangular(M, rest, upper=False, left=False, adjoint=True)
-        columns.append((one, new))
+    xp, columns = namespace(L), []
+    L_dot, V_dot = _together(L_dot, V_dot)
+    for step in _steps(L, V, L_new, s):
+        one, two, L11_new = step.one, step.two, step.L11_new
+        L11_dot = L_dot if one is None else L_dot[..., one, one]
+        if two is None:
+            left, Z = (
+                [xp.solve_triangular(L11_new, A, upper=False) for A in pair]
+                for pair in ((L11_dot, V_dot), (step.L11, step.V1))
+            )
+            X = left[0] @ mH(Z[0]) + s * (left[1] @ mH(Z[1]))
+            columns.append((one, [L11_new @ xp.phi(X + mH(X))]))
+            break
+        b = step.size
+        X, F, rate = _rates(L11_new, step.Z, step.rest, _beside(L11_dot, V_dot[..., :b, :]), s)
+        B_dot = _signed(_beside(L_dot[..., two, one], V_dot[..., b:, :]), b, s)
+        L21_dot = B_dot @ step.Z + step.L21_new @ mH(X - rate) + step.V2_new @ mH(F)
+        columns.append((one, [L11_new @ rate, L21_dot]))
+        V_dot = s * (B_dot @ step.rest - step.L21_new @ F)
     return _assembled(columns)
 
 

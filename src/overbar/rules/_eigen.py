@@ -86,8 +86,10 @@ def eigh(A, *, UPLO: str = "L"):
     device, and not while a compiler or a transform of the framework looks on): where the bracket does not vanish, where
     vectors have a cotangent and w̄ differs by more than √ε of its largest entry, and where both are as they would be
     for Σₖ f(wₖ) vₖᴴ W vₖ with equal vₖᴴ W vₖ. V f(w) Vᴴ with weights has a derivative that depends on f′, which is not
-    seen here: take `spectral_function`. A single eigenvalue gets an element of the generalised gradient, as in
-    `eigvalsh`.
+    seen here: take `spectral_function`. Unless these eigenvalues differ as numbers, and f distinguishes them: as log w
+    does of those that are small beside the largest, in a covariance of features of very different sizes. Then the
+    bracket over the gap is a slope of f, and no larger than w̄ by much (3 times the largest), and Ā has it; a second
+    derivative is NaN. A single eigenvalue gets an element of the generalised gradient, as in `eigvalsh`.
 
     For nearly equal eigenvalues the formula has a relative error of ε over the gap, and where hardly a digit is right
     the result is NaN, as above. There is no loss of digits for the two kinds of loss above: a bracket that is
@@ -244,23 +246,25 @@ def bar_in_told_basis(bar, moving, c, told, A, factors, hidden):
     if N_bar is None or 0 in A.shape[-2:]:
         return bar(xp.cast(c, A), A, *factors, *hidden)
     at = moving(N_bar, *factors)
-    B, lost, change = _told_basis(at.C, norm_bar, at.ascending, c)
+    B, lost, change = _told_basis(at, norm_bar, c)
     found = bar(xp.cast(c, A), A, *at.turned_factors(B), *hidden) + at.outer(change)
     return xp.where(lost[..., None, None], np.nan * xp.ones_like(found), found)
 
 
-def _told_basis(C, norm_bar, w, w_bar):
+def _told_basis(at, norm_bar, w_bar):
     """The basis B of the blocks of which the cotangents of the intermediates tell, for which matrices of a batch it is
     lost in a sum of several, and what is more exact than B diag(w̄) Bᴴ less that."""
-    xp = namespace(C)
+    xp, w = at.xp, at.ascending
     if norm_bar is None:
         block = blocks(w)
-        return _common_basis(together(block, C) * C, block), xp.any(xp.isnan(w), axis=-1), xp.zeros_like(C)
+        C = at.within(block)
+        return _common_basis(C, block), xp.any(xp.isnan(w), axis=-1), xp.zeros_like(C)
     block, total, mixed = unpacked(xp.real(norm_bar), w)
-    C = together(block, C) * C
-    several = xp.any(xp.equal(block[..., 1:], block[..., :-1]), axis=-1)[..., None]
-    lost = mixed | (several & (norm_of(C) < total * (1 - 1e4 * xp.eps(w))))
-    B, lost = _common_basis(C, block), lost | ~xp.isfinite(norm_of(C))
+    C = at.within(block)
+    size = at.size(C)
+    several = xp.any(xp.equal(block[..., 1:], block[..., :-1]), axis=-1)[..., None] | at.has_zero
+    lost = mixed | (several & (size < total * (1 - 1e4 * xp.eps(w))))
+    B, lost = _common_basis(C, block), lost | ~xp.isfinite(size)
     return B, lost[..., 0], _of_separable(C, B, block, w, w_bar)
 
 
@@ -303,14 +307,37 @@ class Eigenvalues:
         self.xp, self.E, self.w, self.V, self.factors = namespace(V), hermitian_part(E), w, V, (w, V)
         self.ascending = self.xp.real(w)
 
+    # a zero is an eigenvalue like others
+    has_zero = False
+
     @functools.cached_property
     def C(self):
         """E in the basis of the vectors."""
         return mH(self.V) @ self.E @ self.V
 
+    def parted(self, block):
+        """The blocks that share a basis."""
+        return block
+
+    def within(self, block):
+        """C in the blocks, 0 elsewhere."""
+        return together(block, self.C) * self.C
+
+    def size(self, C):
+        """The norm of what moves equal values, C being what `within` found."""
+        return norm_of(C)
+
+    def told(self, C):
+        """What tells of the basis."""
+        return self.outer(C)
+
     def turned_factors(self, B):
         """The factors with the basis that B makes of each block."""
         return self.w, self.V @ B
+
+    def diagonal(self, C, B):
+        """How the values move in this basis, diag(Bᴴ C B)."""
+        return self.xp.sum(self.xp.conj(B) * (C @ B), axis=-2)
 
     def turned(self, B):
         """The same for these."""
@@ -341,24 +368,27 @@ class Eigenvalues:
         C, F = self.xp.conj(self.C), self.xp.cast(inverse_gaps(self.ascending), self.V)
         return -2 * self.xp.real(self.xp.sum(C * F * other.C, axis=-1))
 
+    def crossed_by(self, other, block):
+        """For which matrices equal values have no second derivative along both."""
+        return crossing(other.C, block, other.E)
+
 
 class _Basis:
     """The basis B that diagonalises C in each block, computed where it is wanted: another decomposition."""
 
     def __init__(self, at, block):
-        self.at, self.block = at, block
-        self.C = together(block, at.C) * at.C
+        self.at, self.block = at, at.parted(block)
+        block = self.block
+        self.C = at.within(block)
         self.B = once(lambda: _common_basis(self.C, block))
         self.turned = once(lambda: at.turned(self.B()))
 
     def values(self):
-        """diag(Bᴴ C B)."""
-        xp, B = self.at.xp, self.B()
-        return xp.sum(xp.conj(B) * (self.C @ B), axis=-2)
+        return self.at.diagonal(self.C, self.B())
 
     def hidden_bars(self):
         """Those of N and norm, which tell of the basis."""
-        return lambda: self.at.outer(self.C), lambda: packed(self.C, self.block)
+        return lambda: self.at.told(self.C), lambda: packed(self.at.size(self.C), self.block, self.at.E)
 
 
 def values_along(at):
@@ -411,7 +441,7 @@ def register_rules_of_values(bar, directional, moving):
             turned = basis.turned()
             other = moving(A_dot, *turned.factors)
             found = turned.straight(E_dot) + xp.cast(turned.bent(other), A)
-            lost = crossing(other.C, basis.block)
+            lost = turned.crossed_by(other, basis.block)
             return xp.where(lost[..., None], np.nan * xp.ones_like(found), found)
 
         return dot
@@ -471,11 +501,11 @@ def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
 
     def find():
         pairs = Pairs(V_bar, w, V)
-        where = unknown(pairs.bracket, hermitian_part(pairs.Y), pairs.noise, w_bar, w)
+        cotangents = pairs.bracket, hermitian_part(pairs.Y), pairs.noise, w_bar, w
         if w_bar is None:
-            return (where,)
-        X, taken, blurred = left_out(pairs.bracket, pairs.idle, pairs.noise, pairs.X, w_bar, w)
-        return where | blurred, V @ X @ mH(V), taken
+            return (unknown(*cotangents),)
+        X, taken, blurred, smooth = left_out(pairs.bracket, pairs.idle, pairs.noise, pairs.X, w_bar, w)
+        return unknown(*cotangents, smooth) | blurred, V @ X @ mH(V), taken
 
     # most matrices need no more than a look at their eigenvalues
     return settled(nearly_equal(w), find, A_bar, _UNKNOWN.format(name=name), complete=w_bar is None)

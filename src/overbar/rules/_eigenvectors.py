@@ -396,12 +396,15 @@ _TURNED = (
 )
 
 
-def unknown(K, H, noise, w_bar, w):
+def unknown(K, H, noise, w_bar, w, smooth=None):
     """For which matrices of a batch the cotangents do not tell the derivative: of vectors with the bracket K and what
-    else Y has, H, and of values w, in ascending order; `noise` is what these may be by rounding."""
+    else Y has, H, and of values w, in ascending order; `noise` is what these may be by rounding. With w̄, it is known of
+    the pairs that are `smooth`."""
     xp = namespace(K)
     size_K, different = xp.abs(K), xp.equal(xp.real(xp.eye_like(K)), 0)
     block = xp.equal(row(blocks(w)), column(blocks(w))) & different
+    if smooth is not None:
+        block = block & ~smooth
     found = block & (size_K > 1e3 * noise)
     if w_bar is not None:
         tolerance, unequal = _unequal(w_bar, w)
@@ -425,23 +428,37 @@ def _unequal(w_bar, w):
     return tolerance, xp.abs(row(w_bar) - column(w_bar)) > tolerance
 
 
+# Up to how many times the largest w̄ a quotient K/(wⱼ − wᵢ) of equal eigenvalues may be.
+SMOOTH = 3
+
+
 def left_out(K, idle, noise, known, w_bar, w):
-    """The elements of F ∘ K whose bracket is `idle`, taken for rounding, and may be more. And for which matrices of the
-    batch there are any, and are not known to a digit of Ā, which has the elements `known` besides.
+    """The elements of F ∘ K that are left out, as the bracket is `idle`, taken for rounding, or eigenvalues are equal,
+    and that may matter. For which matrices of the batch there are any, and are not known to a digit of Ā, which has the
+    elements `known` besides. And which pairs of equal eigenvalues are those of a smooth function.
 
     The bracket of V f(w) Vᴴ is of the size of the gap. Where w̄ differs in a pair by more than that of a function of
     the eigenvalues does, by a hundred times the relative gap, the loss may be of this kind, and is none of those for
     which the bracket vanishes. So it counts for what it is, with its rounding over the gap.
+
+    Also where eigenvalues are equal up to rounding, but differ as numbers: as far as f distinguishes them, as log w
+    does of small ones, what it makes of these numbers belongs to them, and their quotient Mᵢⱼ (f(wⱼ) − f(wᵢ))/(wⱼ −
+    wᵢ), M = Vᴴ W V, is a slope of f, as is w̄ᵢ = f′(wᵢ) Mᵢᵢ. One that is larger than all w̄ by far is no slope: the loss
+    depends on which vectors stand for these eigenvalues. (A loss that does so may hide behind the slopes of another
+    that is added to it, if these are so steep that the rounding of the eigenvalues alone changes the sum by about 1/75
+    of what other vectors do: ε of the largest by w̄, where the bracket is at most 25 ε by 3 w̄.)
     """
     xp = namespace(K)
     _, unequal = _unequal(w_bar, w)
     number, zero = blocks(w), xp.zeros_like(noise)
-    apart = xp.not_equal(row(number), column(number))
-    gap = xp.where(apart, row(w) - column(w), zero + 1)
-    steps = xp.abs(row(w_bar) - column(w_bar)) * largest_of(w)[..., None]
-    steep = steps > 100 * xp.abs(gap) * largest_of(w_bar)[..., None]
-    taken = idle & unequal & apart & steep
+    apart, gap = xp.not_equal(row(number), column(number)), row(w) - column(w)
+    distance = xp.abs(gap)
+    largest = largest_of(w_bar)[..., None]
+    steep = xp.abs(row(w_bar) - column(w_bar)) * largest_of(w)[..., None] > 100 * distance * largest
+    smooth = unequal & ~apart & (distance > 0) & (xp.abs(K) <= SMOOTH * distance * largest)
+    taken = (idle & unequal & apart & steep) | (smooth & (idle | (distance <= rounding(w)[..., None])))
+    gap = xp.where(taken, gap, zero + 1)
     X = xp.where(taken, K / xp.cast(gap, K), xp.zeros_like(K))
     error = xp.where(taken, noise / (NOISE * gap) / 0.1, zero)  # relative to the tenth of Ā that it may be
     norm = xp.sum(w_bar**2, axis=-1) + xp.sum(xp.abs(known) ** 2 + xp.abs(X) ** 2, axis=(-2, -1))
-    return X, anywhere(taken), xp.sum(error**2, axis=(-2, -1)) > norm
+    return X, anywhere(taken), xp.sum(error**2, axis=(-2, -1)) > norm, smooth

@@ -51,10 +51,22 @@ def inverse_gaps(w):
     return xp.where(apart, 1 / xp.where(apart, gap, xp.ones_like(gap)), xp.zeros_like(gap))
 
 
-def packed(C, block):
-    """The norm of C, and the numbers of blocks, in one vector, so that both can be told from a sum of such vectors."""
-    xp = namespace(C)
-    return xp.cast(norm_of(C) * (1 + block), C)
+def packed(size, block, E):
+    """The norm of what moves equal values, and the numbers of blocks, in one vector, so that both can be told from a
+    sum of such vectors.
+
+    It is the norm of a part of E, with rounding of the size of E: it counts for less by that much, so that a part which
+    is nothing but rounding tells nothing. (Two of these would seem to want different bases.)"""
+    xp = namespace(E)
+    size = size - 1e3 * xp.eps(block) * norm_of(E)
+    return xp.cast(xp.maximum(size, xp.zeros_like(size)) * (1 + block), E)
+
+
+def parted(block, mask):
+    """The numbers of blocks, where those for which the mask holds are in others than those before them."""
+    xp = namespace(block)
+    change = xp.not_equal(_steps(xp.cast(mask, block)), 0)
+    return _numbered(change | (_steps(block) > 0.5), block)
 
 
 def unpacked(vector, w):
@@ -158,12 +170,13 @@ def differences_along(w_bar, w_bar_dot, w_dot, w, block):
     return xp.where(better, mean, xp.where(good, from_speed, D))
 
 
-def crossing(C, block):
+def crossing(C, block, E):
     """For which matrices of a batch equal eigenvalues have no second derivative along two directions, as these have no
-    common basis: C is the second one, in the basis of the first."""
+    common basis: C is the second one, E, in the basis of the first. (With rounding of the size of E: where the values
+    are stationary, C is nothing else.)"""
     xp = namespace(C)
     same = together(block, C)
-    diagonal, small = xp.real(xp.diagonal(C)), 1e4 * xp.eps(block) * norm_of(C)
+    diagonal, small = xp.real(xp.diagonal(C)), 1e4 * xp.eps(block) * norm_of(E)
     crossed = xp.abs(same * C - xp.cast(row(diagonal), C) * xp.eye_like(C)) > small[..., None]
     falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & xp.equal(block[..., 1:], block[..., :-1])
     return anywhere(crossed) | xp.any(falls, axis=-1)

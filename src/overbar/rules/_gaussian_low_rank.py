@@ -9,7 +9,16 @@ import math
 from overbar._namespace import mH, mT, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._equal_values import hermitian_part
-from overbar.rules._gaussian import constant_for_each, exact_logpdf, halved, inner, one_or_two, scaled, squared_norm
+from overbar.rules._gaussian import (
+    constant_for_each,
+    exact_logpdf,
+    halved,
+    inner,
+    one_or_two,
+    refuse_complex,
+    scaled,
+    squared_norm,
+)
 from overbar.rules._positive_definite import summed_product
 
 
@@ -129,6 +138,7 @@ def gaussian_logpdf_low_rank(y, mean, U, d):
     (-3.031, array([-0.5, -0. ]))
     """
     xp = namespace(U)
+    refuse_complex("gaussian_logpdf_low_rank", U, y, mean)
     r = y - mean
     d = xp.where(d > 0, d, xp.full_like(d, math.nan))  # so that there is no factor
     root = xp.cast(xp.sqrt(d), U)

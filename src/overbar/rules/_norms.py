@@ -188,8 +188,9 @@ def matrix_norm(A, *, ord="fro"):
     nuclear norm divides by no differences of singular values and is right at equal ones, to any order; that of the
     others is where the singular value (sum) itself is a simple one.
 
-    Where there is no derivative, G is a subgradient: 0 at A = 0; for "nuc" U Vᴴ of the singular values that are not
-    zero to rounding; else the mean over those that are equal to rounding, (u₁v₁ᴴ + u₂v₂ᴴ)/2 for σ₁ = σ₂. The second
+    Where there is no derivative, G is a subgradient: for "fro" 0 at A = 0; for "nuc" U Vᴴ of the singular values that
+    are not zero to rounding, 0 at A = 0; else the mean over those that are equal to rounding, (u₁v₁ᴴ + u₂v₂ᴴ)/2 for
+    σ₁ = σ₂, so that the spectral norm of an n by n matrix has U Vᴴ/n at A = 0, which is not zero. The second
     derivative of the nuclear norm at a singular matrix is NaN, and so is that of the Frobenius norm at A = 0 and that
     of a singular value that occurs several times. (The square of the Frobenius norm has one at A = 0, which only
     ``sum(real(conj(A) * A))`` knows.)

@@ -5,11 +5,22 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.eigen`, `rules.equ
 
 import functools
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 from overbar.rules._eigen import bar_in_told_basis, register_rules_of_values, values_along
-from overbar.rules._equal_values import anywhere, differences, differences_along, hermitian_part
-from overbar.rules._singular_vectors import Divisors, first_and_others, largest_entry
+from overbar.rules._equal_values import (
+    EQUAL,
+    blocks,
+    crossing,
+    differences,
+    differences_along,
+    hermitian_part,
+    largest_of,
+    norm_of,
+    parted,
+    together,
+)
+from overbar.rules._singular_vectors import Divisors, first_and_others
 
 
 def values_bar(bars, factors, A):
@@ -27,7 +38,7 @@ def first_vectors(U, S, Vh):
 
 class SingularValues:
     """How the singular values of A = U diag(σ) Vᴴ move along E; as `overbar.rules._eigen.Eigenvalues` for those of
-    [0 A; Aᴴ 0]."""
+    [0 A; Aᴴ 0]. The zero ones among them share a basis of their own, see `svd_values_bar`."""
 
     def __init__(self, E, U, S, Vh):
         self.xp, self.E, self.U, self.S, self.Vh, self.factors = namespace(U), E, U, S, Vh, (U, S, Vh)
@@ -48,13 +59,97 @@ class SingularValues:
         """J, antihermitian."""
         return (self.M - mH(self.M)) / 2
 
+    # -- at zero
+
+    @functools.cached_property
+    def zero(self):
+        """Which of the values are zero, or equal to one that is."""
+        xp, S, block = self.xp, -self.ascending, blocks(self.ascending)
+        bound = xp.maximum(EQUAL * xp.eps(S) * S[..., :1], xp.rounding(self.E) * S[..., :1])
+        return xp.equal(block, block[..., -1:]) & (S[..., -1:] <= bound)
+
+    @property
+    def has_zero(self):
+        return self.xp.any(self.zero, axis=-1)[..., None]
+
+    def none_zero(self):
+        """Whether it can be seen that none is zero."""
+        return not front(self.zero).may_hold(self.zero)
+
+    @functools.cached_property
+    def others(self):
+        """The vectors to values that are not zero; 0 in place of those to zero."""
+        xp = self.xp
+        keep = xp.cast(xp.where(self.zero, 0 * self.ascending, 0 * self.ascending + 1), self.U)
+        return self.U * keep[..., None, :], self.Vh * keep[..., :, None]
+
+    @functools.cached_property
+    def P(self):
+        """What moves zero ones, (I − U₊U₊ᴴ) E (I − V₊V₊ᴴ) with the vectors to all others; 0 where it is rounding."""
+        xp, (U, Vh), P = self.xp, self.others, self.E
+        P = P - U @ (mH(U) @ P)
+        P = P - (P @ mH(Vh)) @ Vh
+        size = norm_of(P)[..., None]
+        moved = self.has_zero[..., None] & (size > 1e3 * xp.rounding(self.E) * norm_of(self.E)[..., None])
+        return xp.where(moved, P, xp.zeros_like(P))
+
+    @functools.cached_property
+    def aligned(self):
+        """The singular vectors and values of P, in the places of the zero ones, and which matrices have any."""
+        if self.none_zero():
+            return None
+        xp, size = self.xp, norm_of(self.P)[..., None]
+        moved = (size > 0) & xp.isfinite(size)
+
+        def found():
+            U, Vh = self.others
+            one = xp.cast(xp.where(moved, size, xp.ones_like(size)), self.P)
+            # the others are larger, and come first: what is zero stays in its place
+            both = xp.detached(xp.where(moved, self.P / one, xp.zeros_like(self.P)) + 2 * (U @ Vh))
+            both = xp.where(xp.isfinite(norm_of(both)[..., None]), both, xp.zeros_like(both))
+            P, u, Qh = xp.svd(both)
+            return P, u * size[..., 0], Qh
+
+        changes = front(moved).only_if(
+            moved, found, lambda: (0 * self.P @ mH(self.Vh), 0 * self.ascending, 0 * self.Vh)
+        )
+        return None if changes is None else (*changes, self.zero & moved[..., 0])
+
+    # -- the words
+
+    def parted(self, block):
+        return parted(block, self.zero)
+
+    def within(self, block):
+        xp, C = self.xp, self.C
+        zero = self.zero[..., None, :] & self.zero[..., :, None]
+        return xp.where(zero, xp.zeros_like(C), together(block, C) * C)
+
+    def size(self, C):
+        return norm_of(C) if self.none_zero() else norm_of(C) + norm_of(self.P)
+
+    def told(self, C):
+        return self.outer(C) if self.none_zero() else self.outer(C) + self.P
+
     def turned_factors(self, B):
-        return self.U @ B, self.S, mH(B) @ self.Vh
+        xp, U, Vh = self.xp, self.U @ B, mH(B) @ self.Vh
+        if self.aligned is not None:
+            P, _, Qh, moved = self.aligned
+            U, Vh = xp.where(moved[..., None, :], P, U), xp.where(moved[..., :, None], Qh, Vh)
+        return U, self.S, Vh
 
     def turned(self, B):
         found = SingularValues(self.E, *self.turned_factors(B))
-        found.M = mH(B) @ self.M @ B
+        if self.aligned is None:
+            found.M = mH(B) @ self.M @ B
         return found
+
+    def diagonal(self, C, B):
+        xp, found = self.xp, self.xp.sum(self.xp.conj(B) * (C @ B), axis=-2)
+        if self.aligned is None:
+            return found
+        _, u, _, moved = self.aligned
+        return xp.where(moved, xp.cast(u, found), found)
 
     def outer(self, M):
         return self.U @ M @ self.Vh
@@ -63,33 +158,35 @@ class SingularValues:
         return (self.U * c[..., None, :]) @ self.Vh
 
     def along(self, c, block, c_dot=None):
-        xp, E, U, Vh, M = self.xp, self.E, self.U, self.Vh, self.M
+        xp, E, U, Vh, M, zero = self.xp, self.E, self.U, self.Vh, self.M, self.zero
         if 0 in E.shape[-2:]:
             return xp.zeros_like(E)
         real = xp.real(self.S)
         divide = Divisors(xp, E, real)
-        T = (c[..., None, :] + c[..., :, None]) * xp.cast(divide.of_sums(), E)
+        both = zero[..., None, :] & zero[..., :, None]
+        over_sums = xp.where(both, xp.zeros_like(real[..., None]), divide.of_sums())
+        T = (c[..., None, :] + c[..., :, None]) * xp.cast(over_sums, E)
         if c_dot is None:
             inside = differences(c, self.S, block) * self.C
         else:
             D = differences_along(c, c_dot, xp.diagonal(self.C), self.S, block)
             inside = D * self.C + c_dot[..., None, :] * xp.eye_like(M)
         found = self.outer(inside + T * self.J)
-        over = c * xp.cast(divide.of_values()[..., 0, :], E)
-        zero = real <= divide.rounding
-        small = 1e3 * xp.rounding(E) * largest_entry(xp, E)
-        hit = anywhere(zero[..., None, :] & zero[..., :, None] & (xp.abs(M) > small))
+        over = c * xp.cast(xp.where(zero, xp.zeros_like(real), divide.of_values()[..., 0, :]), E)
         m, n = E.shape[-2:]
         k = c.shape[-1]
         if m is None or m != k:
             rest = E @ mH(Vh) - U @ M
             found = found + (rest * over[..., None, :]) @ Vh
-            hit = hit | xp.any(zero & (xp.max(xp.abs(rest), axis=-2) > small[..., 0]), axis=-1)
         if n is None or n != k:
             rest = mH(U) @ E - M @ Vh
             found = found + U @ (over[..., :, None] * rest)
-            hit = hit | xp.any(zero & (xp.max(xp.abs(rest), axis=-1) > small[..., 0]), axis=-1)
-        return xp.where(hit[..., None, None], float("nan") * xp.ones_like(found), found)
+        if self.none_zero():
+            return found
+        size = xp.abs(c)
+        kink = xp.any(zero & (size > xp.eps(size) ** 0.5 * largest_of(size)), axis=-1)[..., None, None]
+        hit = kink & (norm_of(self.P)[..., None] > 0)
+        return xp.where(hit, float("nan") * xp.ones_like(found), found)
 
     def straight(self, E):
         return self.xp.cast(self.xp.real(self.xp.sum(self.xp.conj(self.U) * (E @ mH(self.Vh)), axis=-2)), E)
@@ -104,6 +201,19 @@ class SingularValues:
             bent = bent + across * divide.of_values()[..., 0, :]
         return bent
 
+    def crossed_by(self, other, block):
+        xp = self.xp
+        crossed = crossing(other.within(block), block, other.E)
+        if self.none_zero():
+            return crossed
+        # of P only the diagonal, in the order of singular values
+        zero, u, size = self.zero, xp.real(xp.diagonal(other.M)), norm_of(other.E)
+        u = xp.where(zero, u, xp.zeros_like(u))
+        rest = norm_of(other.P - (self.U * xp.cast(u, self.U)[..., None, :]) @ self.Vh)
+        small = 1e4 * xp.eps(u) * size
+        falls = xp.any(zero[..., :-1] & (u[..., 1:] - u[..., :-1] > small), axis=-1) | xp.any(u < -small, axis=-1)
+        return crossed | falls | (rest > small)[..., 0]
+
 
 @primitive("(k),(m,n),(m,k),(k),(k,n),(m,n),(k)->(m,n)")
 def svd_values_bar(S_bar, A, U, S, Vh, N, norm):
@@ -115,8 +225,14 @@ def svd_values_bar(S_bar, A, U, S, Vh, N, norm):
         Ā̇ = U (D ∘ H + T ∘ J + diag(s̄̇)) Vᴴ + (I − UUᴴ) Ȧ V diag(s̄/σ) Vᴴ + U diag(s̄/σ) Uᴴ Ȧ (I − VVᴴ),
 
     Dᵢⱼ = (s̄ᵢ − s̄ⱼ)/(σᵢ − σⱼ) and Tᵢⱼ = (s̄ᵢ + s̄ⱼ)/(σᵢ + σⱼ); in a block of equal singular values other than zero, D
-    has a limit that s̄̇ tells in the basis which diagonalises H there. Where several are zero, or one of a matrix that
-    is not square, and Ȧ moves them, Ā̇ is NaN.
+    has a limit that s̄̇ tells in the basis which diagonalises H there.
+
+    A symmetric function z of singular values is smooth at zero ones if it is even in each, and so as a function of A.
+    Then s̄ = 0 there. With U₊, V₊ for the vectors to all others, Ȧ moves the zero ones by the singular values u of P =
+    (I − U₊U₊ᴴ) Ȧ (I − V₊V₊ᴴ); and s̄̇ = h u with the second derivative h of z by any of them, as mixed ones are zero. In
+    [0 A; Aᴴ 0] they are one block with all vectors that complete U and V to a basis, and D has there the limit h. So
+    what Ā̇ has of it is h P, by diag(s̄̇) in the basis of the singular vectors of P. Where s̄ is not zero, z has a kink
+    as |σ|: if Ȧ moves the zero ones, Ā̇ is NaN.
     """
     return (U * S_bar[..., None, :]) @ Vh
 

@@ -139,9 +139,8 @@ def svd(A, *, full_matrices=True):
     subgradient. In forward mode U̇ and V̇ are those of bases that are not turned within the spans.
 
     Second derivatives of these losses are right, too, in reverse over reverse mode at any gap: by `svd_vectors_bar` for
-    the vectors and `svd_values_bar` for S, see `eigh` and `eigvalsh`. In modes with a forward pass they are right at
-    equal singular values (by `svd_vectors_dot`), and at close ones they lose what `eigh` says. At σ = 0 they are NaN
-    for functions of S.
+    the vectors and `svd_values_bar` for S, see `eigh` and `eigvalsh`, and `svdvals` for σ = 0. In modes with a forward
+    pass they are right at equal singular values (by `svd_vectors_dot`), and at close ones they lose what `eigh` says.
 
     Cost: ten products of the size of U diag(S) Vᴴ at most, which is less than the function.
 
@@ -250,16 +249,17 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
                 outside = outside | (xp.max(xp.abs(rest), axis=-2) > 2e3 * xp.rounding(A) * here)
         noise = bracket_noise(A) * (size[..., None, :] + size[..., :, None])
         K = (plus - mH(plus)) / 2
-        where = unknown(K, hermitian_part(plus), noise, S_bar, -S)
+        cotangents = K, hermitian_part(plus), noise, S_bar, -S
         both = zero[..., None, :] & zero[..., :, None]
         turned = both & (xp.abs(minus - mH(minus)) > 2e3 * noise)
-        where = where | anywhere(turned) | xp.any(zero & outside, axis=-1)
+        where = anywhere(turned) | xp.any(zero & outside, axis=-1)
         if S_bar is None:
-            return (where,)
+            return (where | unknown(*cotangents),)
         divide = Divisors(xp, A, S)
         idle = divide.nothing(2 * K, largest)
         known = xp.where(idle, xp.zeros_like(K), K * xp.cast(divide.of_gaps(), K))
-        X, taken, blurred = left_out(K, idle, noise, known, S_bar, -S)
+        X, taken, blurred, smooth = left_out(K, idle, noise, known, S_bar, -S)
+        where = where | unknown(*cotangents, smooth)
         tolerance = xp.eps(S) ** 0.5 * xp.max(xp.abs(S_bar), axis=-1, keepdims=True)
         driven = zero & (xp.abs(S_bar) > tolerance)
         m, n = A.shape[-2:]
@@ -359,11 +359,14 @@ def svdvals(A):
 
     Nothing is divided by, so that symmetric functions of the singular values have the right gradient at equal ones,
     too, and second derivatives as `overbar.eigvalsh` has them. (Where singular values cross, each by itself has no
-    derivative: this is one for the vectors that the kernel found. At σ = 0 it is a subgradient, and the second
-    derivative is NaN where several are zero, or one of a matrix that is not square, and where the direction moves
-    them.) U and V are intermediates.
+    derivative: this is one for the vectors that the kernel found.) At σ = 0 a function that is even in σ, or does not
+    depend on the zero ones, is smooth, and its second derivatives are right: Σ σ² or the largest σ of a matrix of low
+    rank. Any other, as the sum of all, has a subgradient, and its second derivative is NaN along a direction that moves
+    the zero ones. Their own directional derivatives are singular values again, and not negative. U and V are
+    intermediates.
 
-    Source: Giles (2008), section 3.2. Cost: one product; six, and a decomposition, for a second derivative.
+    Source: Giles (2008), section 3.2. Cost: one product; six, and a decomposition, for a second derivative, and one
+    more where some are zero.
 
     Examples
     --------

@@ -46,7 +46,7 @@ def tridiagonal_solve(diagonals, rhs, *, adjoint=False):
         `diagonals` has not three rows.
     numpy.linalg.LinAlgError
         A is singular. (In a graph of TensorFlow's the error is an InvalidArgumentError or UnknownError with the same
-        message.) NaN goes through to X.
+        message.) Under XLA, which cannot raise, X is NaN then. NaN goes through to X.
 
     Notes
     -----

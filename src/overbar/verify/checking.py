@@ -40,6 +40,8 @@ _NOT_APPLICABLE = {
     "exact": "no reference",
 }
 
+_OWN = {"dtype": "dtypes", "batch": "batch dimensions"}
+
 
 def tolerance(oracle: str, case: Case) -> float:
     """The largest error that an oracle may find on a case, by the precision of its arrays."""
@@ -125,8 +127,9 @@ def check(
         )
     if cases is None:
         cases = draw_cases(primitive, np.float64 if dtype is None else dtype, batch, rng)
-    elif dtype is not None:
-        raise TypeError("pass dtype or cases, not both: the arrays of your cases have dtypes of their own.")
+    elif dtype is not None or batch != ():
+        name = "dtype" if dtype is not None else "batch"
+        raise TypeError(f"pass {name} or cases, not both: the arrays of your cases have {_OWN[name]} of their own.")
     else:
         cases = [c if isinstance(c, Case) else complete(primitive, *c) for c in cases]
     if not cases:
@@ -138,6 +141,7 @@ def check(
         )
     rows, failures = [], []
     for n, case in enumerate(cases):
+        before = [np.array(a) for a in case.arrays]
         for name, oracle in ORACLES.items():
             allowed = (tolerances or {}).get(name, tolerance(name, case))
             if allowed is None:
@@ -155,6 +159,13 @@ def check(
             rows.append(row)
             if not row.passed:
                 failures.append(f"  {name}: error {error:.1e}, tolerance {allowed:.0e}, for {row.case}")
+        for i, (a, b) in enumerate(zip(case.arrays, before, strict=True)):
+            if not np.array_equal(a, b, equal_nan=True):
+                raise VerificationError(
+                    f"{primitive.name}: the function, or a rule, changes the array that is its argument "
+                    f"{primitive.argument(i)}, which is the caller's. Let it work on a copy.",
+                    rows,
+                )
     if failures:
         run = sum(row.error is not None for row in rows)
         raise VerificationError(

@@ -36,6 +36,13 @@ class Case:
         return ", ".join(" ".join(part.split()) for part in parts)
 
 
+def stream(rng: Any, number: int = 3) -> np.random.Generator:
+    """Random numbers from a seed, none of those that somebody else draws from it: a sampler, the oracles, and whoever
+    draws inputs for `check` by numpy.random.default_rng start from the same ones, and a tangent equal to the input
+    itself would test a rule in that one direction only."""
+    return rng if isinstance(rng, np.random.Generator) else np.random.default_rng([rng, number])
+
+
 class Draw:
     """What a sampler draws arrays with.
 
@@ -60,9 +67,7 @@ class Draw:
     """
 
     def __init__(self, rng=0, dtype=np.float64, batch=()):
-        # A stream of its own: the oracles start theirs from the same seed, and a tangent equal to the input itself
-        # would test a rule in that one direction only.
-        self.rng = rng if isinstance(rng, np.random.Generator) else np.random.default_rng([rng, 1])
+        self.rng = stream(rng, 1)
         self.dtype = np.dtype(dtype)
         if self.dtype.char not in "fdFD":
             raise TypeError(f"cannot draw {self.dtype}. Choose float32, float64, complex64 or complex128.")

@@ -12,7 +12,7 @@ import numpy as np
 from overbar._namespace import mH
 from overbar._primitive import Primitive
 from overbar.verify.arithmetic import Exact
-from overbar.verify.draw import Case, hermitian_part
+from overbar.verify.draw import Case, hermitian_part, stream
 from overbar.verify.point import Point, array_error, inner, keep, largest, norm, wide
 from overbar.verify.results import VerificationError
 
@@ -40,7 +40,7 @@ def exact_error(primitive: Primitive, case: Case, rng=0, digits=50, entries=EXAC
     """
     if primitive.exact is None:
         return None
-    rng, at = np.random.default_rng(rng), Point(primitive, case)
+    rng, at = stream(rng), Point(primitive, case)
     key = (primitive.exact, digits, entries)
     if key not in case.cache:
         case.cache[key] = ExactDerivative(at, digits, entries)
@@ -87,7 +87,7 @@ class ExactDerivative:
         self.every_entry = count <= entries
         self.values = [out.astype(wide(out)) for out in at.outputs[: at.primitive.public]]
         self.parts = []  # (matrix, input, direction, tangents of the outputs)
-        rng = np.random.default_rng(0)
+        rng = stream(0)
         if not self.every_entry:
             self.random = [at.tangents(rng) for _ in range(RANDOM_DIRECTIONS)]
         for index, places in self.slices:

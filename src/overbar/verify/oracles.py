@@ -9,7 +9,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from overbar._primitive import Primitive
-from overbar.verify.draw import Case
+from overbar.verify.draw import Case, stream
 from overbar.verify.point import Point, array_error, keep, largest, norm, wide
 
 # Fourth-order differences are off by STEP⁴ times a fifth derivative and by eps/STEP. In double precision, to which
@@ -34,7 +34,7 @@ def adjoint_error(primitive: Primitive, case: Case, rng=0) -> float | None:
     """
     if primitive.vjp_rule is None or primitive.jvp_rule is None:
         return None
-    rng, at = np.random.default_rng(rng), Point(primitive, case)
+    rng, at = stream(rng), Point(primitive, case)
     in_dots, worst = at.tangents(rng), 0.0
     for moved in at.moves():
         dots = at.push(keep(in_dots, moved))
@@ -74,7 +74,7 @@ def difference_error(primitive: Primitive, case: Case, rng=0) -> float | None:
 
     at = Point(primitive, case)
     arrays = [a.astype(wide(a)) for a in at.arrays]
-    return _against_tangents(at, derivative, np.random.default_rng(rng))
+    return _against_tangents(at, derivative, stream(rng))
 
 
 def _against_tangents(at, derivative, rng):
@@ -120,7 +120,7 @@ def complex_step_error(primitive: Primitive, case: Case, rng=0) -> float | None:
     at = Point(primitive, case)
     if any(a.dtype.kind == "c" for a in at.arrays):
         return None
-    rng = np.random.default_rng(rng)
+    rng = stream(rng)
     arrays = [a.astype(np.complex128) for a in at.arrays]
     analytic = _analytic(at)
     if not analytic:
@@ -142,7 +142,7 @@ def analytic_arguments(primitive: Primitive, case: Case) -> list[str]:
 
 
 def _analytic(at):
-    dots = at.tangents(np.random.default_rng(0))
+    dots = at.tangents(stream(0))
     return [i for i, dot in enumerate(dots) if _is_analytic(at, i, dot.astype(np.complex128))]
 
 
