@@ -6,7 +6,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.cholesky`, `rules.
 
 import math
 
-from overbar._namespace import front, namespace
+from overbar._namespace import namespace
 from overbar._primitive import once, primitive
 from overbar.rules._cholesky import factor_to_keep
 from overbar.rules._equal_values import hermitian_part
@@ -17,15 +17,6 @@ def halved(xp, x, K):
     """s x, with what stands before the quadratic form: ½, and 1 in the density of complex numbers. By a division: of a
     number times one of Python's with a point, PyTorch's tangent is in double precision."""
     return x if xp.is_complex(K) else x / 2
-
-
-def refuse_complex(name, K, *vectors):
-    """Raise where a vector is complex beside a real matrix: whose dtype says which density it is."""
-    if not namespace(K).is_complex(K) and any(namespace(x).is_complex(x) for x in vectors):
-        raise front(K).DtypeError(
-            f"{name}: complex vectors beside a real covariance matrix, or factor. Make that complex, too, for the "
-            "density of circularly symmetric complex numbers; or take real and imaginary parts as two vectors."
-        )
 
 
 def one_or_two(xp, K):
@@ -113,7 +104,6 @@ def gaussian_logpdf(y, mean, K):
            [ 0. , -0.5]]))
     """
     xp = namespace(K)
-    refuse_complex("gaussian_logpdf", K, y, mean)
     r = (y - mean)[..., None]
     L = factor_to_keep(K, argument="K")
     z = xp.solve_triangular(L, r, upper=False)
@@ -242,7 +232,6 @@ def gaussian_logpdf_cholesky(y, mean, L):
            [ 0., -1.]]))
     """
     xp = namespace(L)
-    refuse_complex("gaussian_logpdf_cholesky", L, y, mean)
     z = xp.solve_triangular(L, (y - mean)[..., None], upper=False)[..., 0]
     return _logpdf(xp, z, L), z
 

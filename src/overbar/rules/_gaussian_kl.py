@@ -5,7 +5,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.gaussian` and `rul
 
 from overbar._namespace import namespace
 from overbar._primitive import once, primitive
-from overbar.rules._gaussian import halved, inner, one_or_two, over_diagonal, refuse_complex, squared_norm
+from overbar.rules._gaussian import halved, inner, one_or_two, over_diagonal, squared_norm
 from overbar.rules._positive_definite import summed_product
 
 
@@ -68,7 +68,6 @@ def gaussian_kl(mean, L, other_mean, other_L):
            [0. , 0. ]]))
     """
     xp = namespace(L)
-    refuse_complex("gaussian_kl", L, mean, other_mean)
     T = xp.solve_triangular(other_L, xp.tril(L), upper=False)
     z = xp.solve_triangular(other_L, (mean - other_mean)[..., None], upper=False)[..., 0]
     one = xp.diagonal(T)

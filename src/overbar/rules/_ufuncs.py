@@ -368,7 +368,9 @@ def _of_division(function):
 
     @function.samples
     def _(case):
-        yield case(3 * case.normal(3, 2), 1 + case.positive(3, 2))
+        # no A/B near a whole number, where it jumps, whichever of a batch meet
+        whole, part = (np.tanh(case.normal(3, 2)) for _ in range(2))
+        yield case(np.round(2 * whole) + 0.5 + part / 8, 1 + np.tanh(case.positive(3, 2)) / 20)
 
     return function
 
