@@ -529,9 +529,10 @@ def _kernel_is_quicker(A):
 
 def _few_reflections(A, tau, **_):
     # PyTorch's derivative takes one reflection after the other, but of all matrices of a batch. Its tangent has wrong
-    # derivatives.
-    few = tau.size(-1) <= (4 if A.ndim == 2 else 8)
-    return few and A.dtype in FULL and A.shape[:-2] == tau.shape[:-1] and not forward_mode()
+    # derivatives, where there are any.
+    count = tau.size(-1)
+    few = count <= (4 if A.ndim == 2 else 8) and not (count and forward_mode())
+    return few and A.dtype in FULL and A.shape[:-2] == tau.shape[:-1]
 
 
 add = wrap(rules.add, "add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor", builtin=torch.add)

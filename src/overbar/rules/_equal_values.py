@@ -125,7 +125,7 @@ def norm_of(C):
     xp = namespace(C)
     size = xp.abs(C)
     if 0 in xp.static_shape(C)[-2:]:
-        return xp.sum(size, axis=-1)
+        return xp.sum(size, axis=(-2, -1))[..., None]
     largest = xp.max(size, axis=(-2, -1), keepdims=True)
     scaled = size / xp.where(largest > 0, largest, xp.ones_like(largest))
     square = xp.sum(scaled * scaled, axis=(-2, -1), keepdims=True)
