@@ -565,11 +565,9 @@ def test_least_squares_in_a_graph_of_tensorflow_at_any_rank(jit_compile):
         np.testing.assert_allclose(tape.gradient(X, x, X), pullback(expected)[0], rtol=1e-8, atol=1e-11)
 
 
+@pytest.mark.parametrize("values", [overbar.svdvals, lambda A: torch_ops.svd(A)[1]], ids=["svdvals", "svd"])
 @pytest.mark.parametrize("shape", [(5, 0), (0, 3), (2, 3, 0)], ids=str)
-def test_second_derivatives_of_no_singular_values(shape):
+def test_second_derivatives_of_no_singular_values(shape, values):
     """By PyTorch's tape, which asks for those of everything that the first one has kept."""
     A = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
-    (bar,) = torch.autograd.grad((torch_ops.svdvals(A) ** 2).sum(), A, torch.tensor(1.0).double(), create_graph=True)
-    (twice,) = torch.autograd.grad(bar, A, torch.ones_like(A), allow_unused=True, materialize_grads=True)
-    assert twice.shape == shape
-    assert torch.autograd.gradgradcheck(torch_ops.svdvals, A, check_fwd_over_rev=True, fast_mode=True)
+    assert torch.autograd.gradgradcheck(values, A, fast_mode=True, check_undefined_grad=False)
