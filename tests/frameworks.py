@@ -40,21 +40,21 @@ def both(framework, front):
         return Absent(framework), Absent(framework)
 
 
+def twice(value, A, direction):
+    """The derivative of the gradient of ``value(A)``, a number, along a direction: reverse over reverse, of tensors of
+    TensorFlow."""
+    with tf.GradientTape() as outer:
+        outer.watch(A)
+        with tf.GradientTape() as inner:
+            inner.watch(A)
+            number = value(A)
+        total = tf.reduce_sum(inner.gradient(number, A) * direction)
+    return outer.gradient(total, A)
+
+
 def twice_in_a_graph(value, A, direction):
-    """The derivative of the gradient of ``value(A)``, a number, along a direction: reverse over reverse, in a graph of
-    TensorFlow, of NumPy's arrays."""
-
-    @tf.function
-    def second(A):
-        with tf.GradientTape() as outer:
-            outer.watch(A)
-            with tf.GradientTape() as inner:
-                inner.watch(A)
-                number = value(A)
-            total = tf.reduce_sum(inner.gradient(number, A) * direction)
-        return outer.gradient(total, A)
-
-    return second(tf.constant(A)).numpy()
+    """The same in a graph, of NumPy's arrays."""
+    return tf.function(lambda A: twice(value, A, direction))(tf.constant(A)).numpy()
 
 
 torch, torch_ops = both("torch", "torch_ops")

@@ -19,7 +19,7 @@ from overbar.kernels._banded_cholesky import (
     pbtrs_cotangent,
     products_of_bands,
 )
-from tf_ops._in_xla import divided, loop, modulus, sizes, way_of
+from tf_ops._in_xla import divided, is_finite, loop, modulus, or_nan, sizes, way_of
 from tf_ops._internals import update_slice
 
 # -- storage -----------------------------------------------------------------------------------------------------------
@@ -65,11 +65,6 @@ def _followed(A, count):
     return tf.pad(A, [[0, 0], [0, count], [0, 0]])
 
 
-def _or_nan(fine, x):
-    """x, but NaN where a matrix is not fine."""
-    return tf.where(fine[:, None, None], x, tf.cast(tf.constant(np.nan, x.dtype.real_dtype), x.dtype))
-
-
 # -- Cholesky ----------------------------------------------------------------------------------------------------------
 
 
@@ -101,7 +96,6 @@ def _(ab, *, lower):
     A = _columns(ab, lower)
     k, n, p = sizes(A)
     A = tf.concat([_real(A[..., :1]), A[..., 1:]], axis=-1)
-    finite = tf.reduce_all(tf.math.is_finite(tf.abs(A)), axis=[-2, -1])
 
     def step(j, A):
         """Column j, and what it takes from those in its window."""
@@ -112,7 +106,7 @@ def _(ab, *, lower):
         return j + 1, update_slice(A, W, [0, j, 0])
 
     L = loop(lambda j, _: j < n, step, [0, _followed(A, p)])[1][:, :n]
-    return _stored(_or_nan(finite & tf.reduce_all(tf.math.real(L[..., 0]) > 0, axis=-1), L), lower)
+    return _stored(or_nan(is_finite(A) & tf.reduce_all(tf.math.real(L[..., 0]) > 0, axis=-1), L), lower)
 
 
 @way_of(banded_tangent)
@@ -132,7 +126,7 @@ def _(L, E):
         return j + 1, update_slice(R, tf.where(_first(p), of_X[:, None], W - taken), [0, j, 0])
 
     X = loop(lambda j, _: j < n, step, [0, E])[1][:, :n]
-    return _stored(_or_nan(_regular(L[:, :n]), X), True)
+    return _stored(or_nan(_regular(L[:, :n]), X), True)
 
 
 def _regular(L):
@@ -160,7 +154,7 @@ def _(L, G):
         return count + 1, update_slice(Y, column[:, None], [0, j, 0])
 
     Y = loop(lambda count, _: count < n, step, [0, tf.zeros_like(G)])[1][:, :n]
-    return _stored(_or_nan(_regular(L[:, :n]), Y), True)
+    return _stored(or_nan(_regular(L[:, :n]), Y), True)
 
 
 @way_of(pbtrs)
@@ -175,7 +169,7 @@ def _(cb, B, *, lower):
         return j + 1, update_slice(Y, tf.where(_first(p), row, W - of_L * row), [0, j, 0])
 
     Y = loop(lambda j, _: j < n, step, [0, _followed(B, p)])[1]
-    return _or_nan(_regular(L[:, :n]), _back_substituted(tf.math.conj(L), Y, n))
+    return or_nan(_regular(L[:, :n]), _back_substituted(tf.math.conj(L), Y, n))
 
 
 def _back_substituted(U, Y, n):
@@ -244,7 +238,7 @@ def _(ab, B, *, lower, upper, adjoint, name):
     if lower:
         both = _eliminated(_followed(tf.concat([rows, B], axis=-1), lower), n, lower, p)
         rows, B = both[..., :p], both[..., p:]
-    return _or_nan(_regular(rows[:, :n]), _back_substituted(rows, _followed(B, p - 1), n))
+    return or_nan(_regular(rows[:, :n]), _back_substituted(rows, _followed(B, p - 1), n))
 
 
 def _eliminated(both, n, lower, p):

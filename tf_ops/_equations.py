@@ -7,15 +7,14 @@ equation is singular to working precision or something is not finite, the soluti
 import numpy as np
 import tensorflow as tf
 
-from overbar._namespace import namespace
 from overbar.kernels._matrix_equations import CLOSE, continuous_lyapunov, discrete_lyapunov, sylvester
-from tf_ops._in_xla import cast, sizes, way_of
+from tf_ops._in_xla import cast, norm, or_nan, power_of_two, sizes, way_of
 from tf_ops._schur import schur_forms, triangular_stein, triangular_sylvester
 
 
 @way_of(sylvester)
 def _(A, B, Q):
-    scale = tf.maximum(_power_of_two(A), _power_of_two(B))
+    scale = tf.maximum(power_of_two(A), power_of_two(B))
     (R, U, ours), (S, V, theirs) = _forms(A / cast(scale, A.dtype)), _forms(B / cast(scale, B.dtype))
     size = _size(R, ours) + _size(S, theirs)
     gap = _smallest(ours[:, :, None] + theirs[:, None, :])
@@ -25,7 +24,7 @@ def _(A, B, Q):
 
 @way_of(continuous_lyapunov)
 def _(A, Q):
-    scale = _power_of_two(A)
+    scale = power_of_two(A)
     R, U, eigenvalues = _forms(A / cast(scale, A.dtype))
     gap = _smallest(eigenvalues[:, :, None] + tf.math.conj(eigenvalues)[:, None, :])
     F, unit = _turned(U, Q, U)
@@ -50,30 +49,21 @@ def _forms(A):
 
 def _turned(U, Q, V):
     """Uᴴ Q V, relative to a power of two, and that."""
-    unit = _power_of_two(Q)
+    unit = power_of_two(Q)
     return tf.matmul(U, cast(Q / cast(unit, Q.dtype), U.dtype), adjoint_a=True) @ V, unit
 
 
 def _back(U, Y, V, F, gap, size, scale, unit):
     """The solution in the words of the equation, NaN where it is not the only one to working precision."""
     eps, tiny = np.finfo(size.dtype.as_numpy_dtype).eps, np.finfo(size.dtype.as_numpy_dtype).tiny
-    fine = (gap > CLOSE * eps * size) & (_norm(Y) * size * eps < tf.maximum(_norm(F), tiny))
-    X = U @ Y @ tf.linalg.adjoint(V) / cast(scale, Y.dtype) * cast(unit, Y.dtype)
-    return tf.where(fine[:, None, None], X, tf.cast(tf.constant(np.nan, size.dtype), X.dtype))
-
-
-def _power_of_two(A):
-    return namespace(A).power_of_two(A)
-
-
-def _norm(A):
-    return tf.math.real(tf.norm(A, axis=(-2, -1)))
+    fine = (gap > CLOSE * eps * size) & (norm(Y) * size * eps < tf.maximum(norm(F), tiny))
+    return or_nan(fine, U @ Y @ tf.linalg.adjoint(V) / cast(scale, Y.dtype) * cast(unit, Y.dtype))
 
 
 def _size(R, eigenvalues):
     """As the host has it."""
     n = tf.cast(sizes(R)[1], R.dtype.real_dtype)
-    return tf.maximum(tf.reduce_max(tf.abs(eigenvalues), axis=-1), _norm(R) / tf.sqrt(n))
+    return tf.maximum(tf.reduce_max(tf.abs(eigenvalues), axis=-1), norm(R) / tf.sqrt(n))
 
 
 def _smallest(A):

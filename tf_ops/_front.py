@@ -16,11 +16,11 @@ from overbar._namespace import front, known_shape, mH, mT, namespace, register
 from overbar._primitive import Primitive
 from tf_ops import _bands, _equations, _riccati, _roots, _toeplitz  # noqa: F401  (for what they say of kernels)
 from tf_ops._errors import dtype_error, linalg_error, shape_error
-from tf_ops._in_xla import XLA
+from tf_ops._in_xla import XLA, or_nan
 from tf_ops._internals import compiled_by_xla, mark_as_unsaveable, set_converter, stacked, unconverted, unrecorded
 from tf_ops._recording import apply, is_watched
 from tf_ops._vectorizing import aligned
-from tf_ops._words import TensorFlowWords, calling, first_place, gpus, in_vectors, or_nan
+from tf_ops._words import TensorFlowWords, calling, first_place, gpus, in_vectors
 
 _HALF = (tf.float16, tf.bfloat16)
 

@@ -1,12 +1,16 @@
 """How kernels of `overbar.kernels` are computed under XLA, which has no host to call: how such a way is written.
 
-May import tensorflow, NumPy, `overbar` and `_internals`. The files `_bands`, `_elimination`, `_schur`, `_equations` and
-`_roots` have the ways, each of them the implementation of a kernel at the place "XLA", which `Front.compute` asks for.
-They take stacks, (k, m, n), all matrices of which go through the same steps.
+May import tensorflow, NumPy, `overbar` and `_internals`. The files `_bands`, `_elimination`, `_equations`, `_riccati`,
+`_roots`, `_schur` and `_toeplitz` have the ways, each of them the implementation of a kernel at the place "XLA", which
+`Front.compute` asks for. They take stacks, (k, m, n), all matrices of which go through the same steps.
 """
+
+import math
 
 import numpy as np
 import tensorflow as tf
+
+from overbar._namespace import namespace
 
 #: the place at which a kernel has the implementations of these files
 XLA = "XLA"
@@ -71,6 +75,34 @@ def cast(x, dtype):
     if x.dtype.is_complex and not dtype.is_complex:
         x = tf.math.real(x)
     return x if x.dtype == dtype else tf.cast(x, dtype)
+
+
+def double_precision(arrays):
+    """The dtype in double precision of what is computed from all of them."""
+    return tf.complex128 if any(A.dtype.is_complex for A in arrays) else tf.float64
+
+
+def power_of_two(A):
+    return namespace(A).power_of_two(A)
+
+
+def norm(A):
+    return tf.math.real(tf.norm(A, axis=(-2, -1)))
+
+
+def is_finite(A):
+    """For each matrix. (A maximum may lose a NaN.)"""
+    return tf.reduce_all(tf.math.is_finite(tf.abs(A)), axis=[-2, -1])
+
+
+def is_zero(A):
+    """For each matrix, (..., 1, 1)."""
+    return tf.reduce_all(tf.equal(A, 0), axis=[-2, -1], keepdims=True)
+
+
+def or_nan(fine, A):
+    """The matrices, NaN instead of those that are not fine."""
+    return tf.where(fine[..., None, None], A, tf.cast(tf.constant(math.nan, tf.float64), A.dtype))
 
 
 def sizes(A):

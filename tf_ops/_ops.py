@@ -214,13 +214,11 @@ def _of_any_arrays(solve):
     @functools.wraps(solve)
     def solved(diagonals, rhs, diagonals_format="compact", *args, **kwargs):
         pivoting = args[3] if len(args) > 3 else kwargs.get("partial_pivoting", True)
-        if diagonals_format == "sequence":
-            *diagonals, rhs = TENSORFLOW.as_arrays([*diagonals, rhs])
-            is_complex = rhs.dtype.is_complex or diagonals[1].dtype.is_complex
-        else:
-            diagonals, rhs = TENSORFLOW.as_arrays([diagonals, rhs])
-            is_complex = rhs.dtype.is_complex or diagonals.dtype.is_complex
-        solver = _tridiagonal_solve if is_complex or (pivoting and compiled_by_xla()) else solve
+        in_parts = diagonals_format == "sequence"
+        given = TENSORFLOW.as_arrays([*diagonals, rhs] if in_parts else [diagonals, rhs])
+        diagonals, rhs = given[:-1] if in_parts else given[0], given[-1]
+        ours = any(A.dtype.is_complex for A in given) or (pivoting and compiled_by_xla())
+        solver = _tridiagonal_solve if ours else solve
         return solver(diagonals, rhs, diagonals_format, *args, **kwargs)
 
     return solved

@@ -12,7 +12,7 @@ from overbar._namespace import namespace
 from overbar.kernels._riccati import continuous_are, discrete_are
 from overbar.rules._equal_values import hermitian_part
 from tf_ops._elimination import factored, is_regular
-from tf_ops._in_xla import cast, loop, sizes, way_of
+from tf_ops._in_xla import cast, double_precision, is_finite, is_zero, loop, norm, power_of_two, sizes, way_of
 
 #: How many steps an iteration may take, each of which squares something: eigenvalues 1e-12 from the boundary take 45.
 STEPS = 60
@@ -24,7 +24,7 @@ CORRECTIONS = 12
 @way_of(continuous_are)
 def _(*arrays):
     (A, B, Q, R, E, S), costs = _wide(arrays)
-    scale = cast(_power_of_two(E), E.dtype)
+    scale = cast(power_of_two(E), E.dtype)
     E = E / scale  # of which X is the inverse in size
     b, r = map(_exponent, (B, R))
     V, W = _inverse(E), _scaled(hermitian_part(_inverse(_scaled(R, -r))), -r)
@@ -51,7 +51,7 @@ def _(*arrays):
 @way_of(discrete_are)
 def _(*arrays):
     (A, B, Q, R, E, S), costs = _wide(arrays)
-    scale = cast(_power_of_two(E), E.dtype)
+    scale = cast(power_of_two(E), E.dtype)
     A, B, E = A / scale, B / scale, E / scale  # X is as 1/c² then
     V = _inverse(E)
 
@@ -84,8 +84,8 @@ def _(*arrays):
 
 
 def _sizes_of_solutions(B, Q, R):
-    b = _power_of_two(B)
-    return _power_of_two(Q), _power_of_two(R) / b / b
+    b = power_of_two(B)
+    return power_of_two(Q), power_of_two(R) / b / b
 
 
 def _first_of(attempt, starts, arrays, invertible):
@@ -93,7 +93,7 @@ def _first_of(attempt, starts, arrays, invertible):
     not finite, and where what has to be invertible is not."""
     possible = tf.fill(tf.shape(arrays[0])[:1], True)
     for A in arrays:
-        possible &= tf.reduce_all(tf.math.is_finite(tf.abs(A)), axis=[-2, -1])
+        possible &= is_finite(A)
     for A in invertible:
         possible &= is_regular(factored(A)[0])
 
@@ -105,7 +105,7 @@ def _first_of(attempt, starts, arrays, invertible):
     A = arrays[0]
     nan = tf.fill(tf.shape(A), tf.constant(float("nan"), tf.float64))
     going = lambda i, _, open_: (i < starts.shape[0]) & tf.reduce_any(open_)  # noqa: E731
-    return loop(going, step, [0, tf.ensure_shape(cast(nan, _kind(arrays)), A.shape), possible])[1]
+    return loop(going, step, [0, tf.ensure_shape(cast(nan, double_precision(arrays)), A.shape), possible])[1]
 
 
 # -- equations without E and S -----------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def _first_of(attempt, starts, arrays, invertible):
 def _without_E_and_S(A, B, Q, W, V, S):
     """E⁻¹ (A − B R⁻¹ Sᴴ), E⁻¹ B and Q − S R⁻¹ Sᴴ, with W = R⁻¹ and V = E⁻¹: the equation of Eᴴ X E. (R may be singular
     where S is zero.)"""
-    T = tf.where(_is_zero(S), tf.zeros_like(_adjoint(S)), W @ _adjoint(S))
+    T = tf.where(is_zero(S), tf.zeros_like(_adjoint(S)), W @ _adjoint(S))
     return V @ (A - B @ T), V @ B, hermitian_part(Q - S @ T)
 
 
@@ -126,7 +126,7 @@ def _by_sign(A, G, H):
     """
     n = sizes(A)[1]
     M = tf.concat([tf.concat([A, -G], -1), tf.concat([-H, -_adjoint(A)], -1)], -2)
-    M = M / cast(_power_of_two(M), M.dtype)
+    M = M / cast(power_of_two(M), M.dtype)
     _, _, M = loop(*_signs(), [0, _far(M), M])
     M = M + tf.eye(2 * n, dtype=M.dtype)
     W, right = M[:, :, n:], -M[:, :, :n]
@@ -143,7 +143,7 @@ def _by_doubling(A, G, H):
         WA, WG = W[..., :n], W[..., n:]
         change = hermitian_part(_adjoint(A) @ H @ WA)
         G, H = G + hermitian_part(A @ WG @ _adjoint(A)), H + change
-        return count + 1, tf.reduce_any(_norm(change) > 1e-15 * _norm(H)), A @ WA, G, H
+        return count + 1, tf.reduce_any(norm(change) > 1e-15 * norm(H)), A @ WA, G, H
 
     state = [0, tf.constant(True), A, G, H]
     return loop(lambda count, going, *_: going & (count < STEPS), step, state)[-1]
@@ -163,8 +163,8 @@ def _corrected(X, residual, equation):
         F, Z = residual(X)
         D, stable = equation(_adjoint(F), Z)
         D = hermitian_part(D)
-        size = _norm(X + D)
-        change = _norm(D) / tf.where(size > 0, size, tf.ones_like(size))
+        size = norm(X + D)
+        change = norm(D) / tf.where(size > 0, size, tf.ones_like(size))
         fine = tf.where(done, fine, stable & tf.math.is_finite(change))
         X = tf.where((fine & ~done)[:, None, None], X + D, X)
         settled = (change < 1e-15) | ((change > before / 4) & (change < 1e-9))
@@ -180,10 +180,10 @@ def _corrected(X, residual, equation):
 
 def _continuous_lyapunov(A, Z):
     """The D with A D + D Aᴴ + Z = 0, and whether A is stable: the sign of [A, Z; 0, −Aᴴ] is [−I, 2D; 0, I] then."""
-    scale = cast(_power_of_two(A), A.dtype)
+    scale = cast(power_of_two(A), A.dtype)
     A, Z = A / scale, Z / scale
     _, _, A, Z = loop(*_signs(), [0, _far(A), A, Z])
-    return Z / 2, _norm(A + tf.eye(sizes(A)[1], dtype=A.dtype)) < 1e-6
+    return Z / 2, norm(A + tf.eye(sizes(A)[1], dtype=A.dtype)) < 1e-6
 
 
 def _discrete_lyapunov(A, Z):
@@ -193,9 +193,9 @@ def _discrete_lyapunov(A, Z):
     def step(count, A, D):
         return count + 1, A @ A, D + A @ D @ _adjoint(A)
 
-    going = lambda count, A, D: (count < STEPS) & tf.reduce_any(_norm(A) > 1e-9)  # noqa: E731
+    going = lambda count, A, D: (count < STEPS) & tf.reduce_any(norm(A) > 1e-9)  # noqa: E731
     _, A, D = loop(going, step, [0, A, Z])
-    return D, _norm(A) <= 1e-9
+    return D, norm(A) <= 1e-9
 
 
 def _signs():
@@ -204,10 +204,10 @@ def _signs():
 
     def step(count, _, A, *Z):
         V = _inverse(A)
-        c = cast(tf.sqrt(_norm(V) / _norm(A)), A.dtype)[:, None, None]
+        c = cast(tf.sqrt(norm(V) / norm(A)), A.dtype)[:, None, None]
         new = (c * A + V / c) / 2
         Z = [(c * P + V @ P @ _adjoint(V) / c) / 2 for P in Z]
-        return count + 1, _norm(new - A) / _norm(new), new, *Z
+        return count + 1, norm(new - A) / norm(new), new, *Z
 
     return lambda count, change, *_: (count < STEPS) & tf.reduce_any(change > 1e-10), step
 
@@ -217,13 +217,9 @@ def _signs():
 
 def _wide(arrays):
     """All in double precision, Q and R Hermitian, relative to a power of two as large as the costs; and that."""
-    A, B, Q, R, E, S = (tf.cast(M, _kind(arrays)) for M in arrays)
-    costs = cast(tf.maximum(_power_of_two(Q), _power_of_two(R)), Q.dtype)
+    A, B, Q, R, E, S = (tf.cast(M, double_precision(arrays)) for M in arrays)
+    costs = cast(tf.maximum(power_of_two(Q), power_of_two(R)), Q.dtype)
     return (A, B, hermitian_part(Q / costs), hermitian_part(R / costs), E, S / costs), costs
-
-
-def _kind(arrays):
-    return tf.complex128 if any(A.dtype.is_complex for A in arrays) else tf.float64
 
 
 def _adjoint(A):
@@ -238,21 +234,9 @@ def _inverse(A):
     return _solve(A, tf.eye(sizes(A)[1], batch_shape=tf.shape(A)[:1], dtype=A.dtype))
 
 
-def _norm(A):
-    return tf.math.real(tf.norm(A, axis=(-2, -1)))
-
-
 def _far(A):
     """Changes, so that a loop begins."""
-    return tf.ones_like(_norm(A))
-
-
-def _power_of_two(A):
-    return namespace(A).power_of_two(A)
-
-
-def _is_zero(A):
-    return tf.reduce_all(tf.equal(A, 0), axis=[-2, -1], keepdims=True)
+    return tf.ones_like(norm(A))
 
 
 def _exponent(A):

@@ -11,10 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from overbar._jets import Jet, exponential, longest_term, subsets
-from overbar._namespace import namespace
 from overbar.kernels._matrix_roots import NODES, PADE, RANGE, pade_exact_to
 from overbar.rules._frechet import each_kernel
-from tf_ops._in_xla import cast, loop, sizes, way_of
+from tf_ops._in_xla import cast, is_finite, is_zero, loop, or_nan, power_of_two, sizes, way_of
 from tf_ops._schur import schur_forms, triangular_root, triangular_sylvester
 
 # A root halves an entry beside the diagonal, which is less than 2¹⁰²⁴, at least. (Eigenvalues need some ten.)
@@ -92,9 +91,9 @@ def _power(X, t):
 def _by_schur(function, A, directions, parameters):
     parts, real = [A, *directions], not any(E.dtype.is_complex for E in (A, *directions))
     wide = [tf.cast(E, tf.complex128) for E in parts]
-    fine = tf.reduce_all(tf.stack([_finite(E) for E in wide]), axis=0)
+    fine = tf.reduce_all(tf.stack([is_finite(E) for E in wide]), axis=0)
     # The rows and columns of a lower triangular matrix in reverse order are an upper triangular one.
-    lower = _is_zero(tf.linalg.band_part(wide[0], 0, -1) - tf.linalg.band_part(wide[0], 0, 0))
+    lower = is_zero(tf.linalg.band_part(wide[0], 0, -1) - tf.linalg.band_part(wide[0], 0, 0))
     form = tf.where(lower, wide[0][:, ::-1, ::-1], wide[0])
     scale = _scale(form)
     T, Z = schur_forms(form / cast(scale, tf.complex128))
@@ -110,25 +109,17 @@ def _by_schur(function, A, directions, parameters):
     C = Z @ function(turned, *parameters).parts[-1] @ tf.linalg.adjoint(Z)
     if real:
         fine &= _largest(tf.math.imag(C)) <= _IMAGINARY * _largest(C)
-    return tf.where(fine[:, None, None], C, tf.cast(tf.constant(np.nan, tf.float64), C.dtype))
-
-
-def _is_zero(E):
-    return tf.reduce_all(tf.equal(E, 0), axis=[-2, -1], keepdims=True)
+    return or_nan(fine, C)
 
 
 def _scale(A):
     """The scale at which the Schur form of A is found: 1 for upper triangular A, which is its own, digit for digit.
     Where the least entry would be lost beside the largest one, so much smaller a scale as squares of numbers allow."""
-    size, scale = tf.abs(A), namespace(A).power_of_two(A)
-    triangular = _is_zero(tf.linalg.band_part(A, -1, 0) - tf.linalg.band_part(A, 0, 0))
+    size, scale = tf.abs(A), power_of_two(A)
+    triangular = is_zero(tf.linalg.band_part(A, -1, 0) - tf.linalg.band_part(A, 0, 0))
     least = tf.reduce_min(tf.where(size > 0, size, np.inf), axis=[-2, -1], keepdims=True)
     wide = least / scale < np.finfo(float).tiny
     return tf.where(triangular, tf.ones_like(scale), tf.where(wide, scale * 2.0**-400, scale))
-
-
-def _finite(E):
-    return tf.reduce_all(tf.math.is_finite(tf.abs(E)), axis=[-2, -1])
 
 
 def _largest(E):

@@ -9,7 +9,7 @@ functions.)
 import tensorflow as tf
 
 from overbar._namespace import namespace
-from tf_ops._in_xla import APART, SWEEPS, cast, divided, eps_of, loop, modulus, sizes, square_of
+from tf_ops._in_xla import APART, SWEEPS, cast, divided, eps_of, is_finite, loop, modulus, or_nan, sizes, square_of
 from tf_ops._internals import update_slice
 
 # Where so many steps made nothing smaller, the shift is another one, as LAPACK has it.
@@ -28,15 +28,14 @@ def schur_forms(A):
 
 def _schur_forms(A):
     n = sizes(A)[1]
-    finite = tf.reduce_all(tf.math.is_finite(tf.abs(A)), axis=[-2, -1])  # XLA's maximum may lose a NaN
+    finite = is_finite(A)
     largest = tf.reduce_max(tf.abs(A), axis=[-2, -1])
     H = tf.where(finite[:, None, None], A, tf.zeros_like(A))
     # the form beside Zᴴ, so that rows of both are turned at once
     W, active = _iterated(_hessenberg(H), tf.where(finite, largest, tf.zeros_like(largest)))
     T, Z = tf.linalg.band_part(W[..., :n], 0, -1), tf.linalg.adjoint(W[..., n : 2 * n])
-    fine = (finite & tf.equal(active, 0))[:, None, None]
-    nan = tf.cast(tf.constant(float("nan"), A.dtype.real_dtype), A.dtype)
-    return tf.where(fine, T, nan), tf.where(fine, Z, nan)
+    fine = finite & tf.equal(active, 0)
+    return or_nan(fine, T), or_nan(fine, Z)
 
 
 def _hessenberg(A):

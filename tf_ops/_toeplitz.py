@@ -6,10 +6,9 @@ because the matrix is singular, X is NaN.
 
 import tensorflow as tf
 
-from overbar._namespace import namespace
 from overbar.kernels._toeplitz import levinson, toeplitz_sums, toeplitz_times
 from tf_ops._elimination import factored, is_regular
-from tf_ops._in_xla import cast, sizes, way_of
+from tf_ops._in_xla import cast, double_precision, is_finite, or_nan, power_of_two, sizes, way_of
 
 
 def _full(c, r, adjoint):
@@ -39,14 +38,11 @@ def _(P, Q):
 @way_of(levinson)
 def _(c, r, B, *, adjoint):
     """By elimination, in double precision as on the host."""
-    kind = tf.complex128 if any(x.dtype.is_complex for x in (c, r, B)) else tf.float64
+    kind = double_precision((c, r, B))
     T, B = _full(tf.cast(c, kind), tf.cast(r, kind), adjoint), tf.cast(B, kind)
-    scale = cast(namespace(T).power_of_two(T), kind)
+    scale = cast(power_of_two(T), kind)
     LU, _, order = factored(T / scale)
     L = tf.linalg.set_diag(LU, tf.ones_like(LU[..., 0]))
     Y = tf.linalg.triangular_solve(L, tf.gather(B, order, axis=1, batch_dims=1))
     X = tf.linalg.triangular_solve(LU, Y, lower=False) / scale
-    fine = is_regular(LU)
-    for A in (T, B):
-        fine &= tf.reduce_all(tf.math.is_finite(tf.abs(A)), axis=[-2, -1])
-    return tf.where(fine[:, None, None], X, tf.cast(tf.constant(float("nan"), tf.float64), kind))
+    return or_nan(is_regular(LU) & is_finite(T) & is_finite(B), X)

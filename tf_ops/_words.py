@@ -22,6 +22,7 @@ from tf_ops import _elimination as elimination
 from tf_ops import _jacobi as jacobi
 from tf_ops import _schur as schur
 from tf_ops._errors import linalg_error, shape_error
+from tf_ops._in_xla import or_nan
 from tf_ops._internals import compiled_by_xla
 from tf_ops._recording import is_watched, somebody_watches
 
@@ -602,11 +603,6 @@ def _is_factor(L):
     """Whether what TensorFlow's kernel left is a Cholesky factor."""
     diagonal = tf.math.real(tf.linalg.diag_part(L))
     return tf.reduce_all(tf.math.is_finite(diagonal) & (diagonal > 0), axis=-1)
-
-
-def or_nan(fine, A):
-    """The matrices, NaN instead of those that are not fine."""
-    return tf.where(fine[..., None, None], A, tf.cast(tf.constant(math.nan, tf.float64), A.dtype))
 
 
 def _is_singular(A):

@@ -49,17 +49,14 @@ def register(array_type: type, front: Front) -> None:
     _found.update(_known)
 
 
-def _adopts(front, array):
-    return isinstance(front, Front) and front.adopts(array)
-
-
 def _find(array):
     kind = type(array)
     for base in kind.__mro__:
         if base in _known:
             break
     else:
-        adopting = next((front for front in dict.fromkeys(_known.values()) if _adopts(front, array)), None)
+        fronts = dict.fromkeys(front for front in _known.values() if front is not _WEAK)
+        adopting = next((front for front in fronts if front.adopts(array)), None)
         if adopting is not None:
             _found[kind] = adopting
             return adopting

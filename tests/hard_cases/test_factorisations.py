@@ -11,7 +11,7 @@ from overbar.kernels._schur import triangular_commutator
 from overbar.rules._schur import schur_rotation
 from overbar.verify import Case, Draw, adjoint_error, difference_error, exact_error
 from tests.compare import close
-from tests.frameworks import tf, tf_ops, torch, torch_ops
+from tests.frameworks import tf, tf_ops, torch, torch_ops, twice
 
 FRONTS = ["NumPy", "PyTorch", "TensorFlow"]
 fronts = pytest.mark.parametrize("front", FRONTS)
@@ -44,14 +44,7 @@ def hessian_product(front, f, A, V):
         x = torch.tensor(A, requires_grad=True)
         (g,) = torch.autograd.grad(f(x), x, create_graph=True)
         return torch.autograd.grad((g * torch.tensor(V)).sum(), x)[0].numpy()
-    x = tf.constant(A)
-    with tf.GradientTape() as outer:
-        outer.watch(x)
-        with tf.GradientTape() as inner:
-            inner.watch(x)
-            z = f(x)
-        product = tf.reduce_sum(inner.gradient(z, x) * V)
-    return outer.gradient(product, x).numpy()
+    return twice(f, tf.constant(A), V).numpy()
 
 
 def weighted(front, seed, *shapes):

@@ -13,7 +13,7 @@ import overbar
 from overbar import matrix_transpose, namespace
 from overbar.verify import Exact
 from tests.compare import close
-from tests.frameworks import tf, tf_ops, torch, torch_ops
+from tests.frameworks import tf, tf_ops, torch, torch_ops, twice
 
 RNG = np.random.default_rng(5)
 
@@ -44,14 +44,7 @@ def hessian_product(framework, loss, A, E):
         x = torch.tensor(A, requires_grad=True)
         (g,) = torch.autograd.grad(loss(x), x, create_graph=True)
         return torch.autograd.grad((g * torch.tensor(E)).sum(), x)[0].numpy()
-    x = tf.constant(A)
-    with tf.GradientTape() as outer:
-        outer.watch(x)
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            value = loss(x)
-        g = tf.reduce_sum(tape.gradient(value, x) * E)
-    return outer.gradient(g, x).numpy()
+    return twice(loss, tf.constant(A), E).numpy()
 
 
 FRAMEWORKS = pytest.mark.parametrize("framework", ["numpy", "torch", "tensorflow"])

@@ -288,11 +288,6 @@ def _(Z, _, L, G, X):
     )
 
 
-@solution_band_tangent.jvp
-def _(_, L, G, X):
-    return lambda *to: _of_each(solution_band_tangent, (L, G, X), to)
-
-
 @solution_band_cotangent.vjp
 def _(G, _, L, X, Z):
     return (
@@ -302,14 +297,16 @@ def _(G, _, L, X, Z):
     )
 
 
-@solution_band_cotangent.jvp
-def _(_, L, X, Z):
-    return lambda *to: _of_each(solution_band_cotangent, (L, X, Z), to)
+def _linear_in_each(function):
+    """Register the forward rule of what is linear in each argument."""
+
+    @function.jvp
+    def _(_, *arrays):
+        return lambda *to: total_of(function(*arrays[:i], to[i], *arrays[i + 1 :]) for i in range(len(arrays)))
 
 
-def _of_each(function, arrays, to):
-    """The tangent of what is linear in each argument."""
-    return total_of(function(*arrays[:i], to[i], *arrays[i + 1 :]) for i in range(len(arrays)))
+_linear_in_each(solution_band_tangent)
+_linear_in_each(solution_band_cotangent)
 
 
 @primitive("(p,n),(n,k?)->(n,k?)")

@@ -11,7 +11,7 @@ import numpy as np
 
 from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import once, primitive
-from overbar.rules._equal_values import anywhere, column, inverse_gaps, norm_of, rounding, row
+from overbar.rules._equal_values import anywhere, column, inverse_gaps, largest_entry, norm_of, rounding, row
 from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
 
 
@@ -96,10 +96,6 @@ def _gaps(w):
     return xp.where(xp.eye_like(gap) > 0, np.inf * xp.ones_like(gap), gap)
 
 
-def _size(A):
-    return namespace(A).max(namespace(A).abs(A), axis=(-2, -1), keepdims=True)
-
-
 def _inverse(A, w, V):
     """V⁻¹, if A is not defective."""
     xp = namespace(A)
@@ -109,7 +105,7 @@ def _inverse(A, w, V):
         return S
     nearest, kappa = xp.min(_gaps(w), axis=-1), _conditions(S)
     eps = xp.eps(kappa)
-    fine = (kappa < 0.01 / math.sqrt(eps)) | (100 * eps * kappa * _size(A)[..., 0] < nearest)
+    fine = (kappa < 0.01 / math.sqrt(eps)) | (100 * eps * kappa * largest_entry(xp, A)[..., 0] < nearest)
     return front(A).require(
         S,
         xp.all(fine, axis=-1),
@@ -169,7 +165,7 @@ def _together(A, w, S):
     multiplied with entries of the size of κᵢ and κⱼ, and have an error of ε |w̄| over the gap: so it is for a pair that
     ε κᵢ κⱼ |A| over the gap, where it is more than 1/100, leaves no digits."""
     xp, kappa = namespace(w), _conditions(S)
-    worst = 100 * xp.eps(kappa) * row(kappa) * column(kappa) * _size(A)
+    worst = 100 * xp.eps(kappa) * row(kappa) * column(kappa) * largest_entry(namespace(A), A)
     gap = _gaps(w)
     # not "less or equal": of condition numbers that overflow, NaN
     return ~(gap > worst) & xp.isfinite(gap) | (gap <= rounding(w)[..., None])

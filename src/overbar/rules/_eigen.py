@@ -22,6 +22,7 @@ from overbar.rules._equal_values import (
     hermitian_part,
     inverse_gaps,
     largest_of,
+    nan_where,
     nearly_equal,
     norm_of,
     packed,
@@ -248,7 +249,7 @@ def bar_in_told_basis(bar, moving, c, told, A, factors, hidden):
     at = moving(N_bar, *factors)
     B, lost, change = _told_basis(at, norm_bar, c)
     found = bar(xp.cast(c, A), A, *at.turned_factors(B), *hidden) + at.outer(change)
-    return xp.where(lost[..., None, None], np.nan * xp.ones_like(found), found)
+    return nan_where(lost[..., None, None], found)
 
 
 def _told_basis(at, norm_bar, w_bar):
@@ -442,7 +443,7 @@ def register_rules_of_values(bar, directional, moving):
             other = moving(A_dot, *turned.factors)
             found = turned.straight(E_dot) + xp.cast(turned.bent(other), A)
             lost = turned.crossed_by(other, basis.block)
-            return xp.where(lost[..., None], np.nan * xp.ones_like(found), found)
+            return nan_where(lost[..., None], found)
 
         return dot
 

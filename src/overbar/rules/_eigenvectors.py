@@ -14,7 +14,9 @@ from overbar.rules._equal_values import (
     has_rows,
     hermitian_part,
     inverse_gaps,
+    largest_entry,
     largest_of,
+    nan_where,
     nearly_equal,
     rounding,
     row,
@@ -261,7 +263,7 @@ class Turning:
 
     def largest(self):
         """The largest entry of C, (..., 1, 1)."""
-        return self.xp.max(self.xp.abs(self.C), axis=(-2, -1), keepdims=True)
+        return largest_entry(self.xp, self.C)
 
     def turned(self, Y, inside):
         """Q Y, with `inside` for Vᴴ Y."""
@@ -382,7 +384,7 @@ def nan_where_lost(found, blown, usual):
     xp = namespace(found)
     lost = anywhere(blown * (1e3 * xp.eps(blown)) > usual)
     front(lost).warn(lost, _LOST)
-    return xp.where(lost[..., None, None], np.nan * xp.ones_like(found), found)
+    return nan_where(lost[..., None, None], found)
 
 
 _LOST = (

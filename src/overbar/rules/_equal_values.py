@@ -120,6 +120,11 @@ def smooth_blocks(w_bar, w):
     return _numbered(~close & (gap > rounding(w)), w)
 
 
+def largest_entry(xp, X):
+    """The largest modulus of an entry of each matrix, (..., 1, 1)."""
+    return 0 if 0 in X.shape[-2:] else xp.max(xp.abs(X), axis=(-2, -1), keepdims=True)
+
+
 def norm_of(C):
     """Frobenius' norm, with one dimension of size 1 in place of two; no square overflows."""
     xp = namespace(C)
@@ -221,8 +226,13 @@ def _(C, A, where):
 
 
 def _nan(where, A):
-    xp = namespace(A)
-    return xp.where(xp.equal(xp.real(where), 0), A, np.nan * xp.ones_like(A))
+    return nan_where(~namespace(A).equal(namespace(A).real(where), 0), A)
+
+
+def nan_where(lost, X):
+    """X, and NaN where `lost`, which broadcasts to its shape, holds."""
+    xp = namespace(X)
+    return xp.where(lost, np.nan * xp.ones_like(X), X)
 
 
 def settled(suspect, find, A_bar, message, complete):

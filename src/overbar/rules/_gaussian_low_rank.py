@@ -9,15 +9,7 @@ import math
 from overbar._namespace import mH, mT, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._equal_values import hermitian_part
-from overbar.rules._gaussian import (
-    constant_for_each,
-    exact_logpdf,
-    halved,
-    inner,
-    one_or_two,
-    scaled,
-    squared_norm,
-)
+from overbar.rules._gaussian import constant_for_each, exact_logpdf, halved, inner, one_or_two, scaled, squared_norm
 from overbar.rules._positive_definite import summed_product
 
 

@@ -16,6 +16,7 @@ from overbar.rules._equal_values import (
     differences_along,
     hermitian_part,
     largest_of,
+    nan_where,
     norm_of,
     parted,
     together,
@@ -186,7 +187,7 @@ class SingularValues:
         size = xp.abs(c)
         kink = xp.any(zero & (size > xp.eps(size) ** 0.5 * largest_of(size)), axis=-1)[..., None, None]
         hit = kink & (norm_of(self.P)[..., None] > 0)
-        return xp.where(hit, float("nan") * xp.ones_like(found), found)
+        return nan_where(hit, found)
 
     def straight(self, E):
         return self.xp.cast(self.xp.real(self.xp.sum(self.xp.conj(self.U) * (E @ mH(self.Vh)), axis=-2)), E)

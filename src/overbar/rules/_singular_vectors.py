@@ -15,7 +15,7 @@ from overbar.rules._eigenvectors import (
     nan_where_turned,
     of_one_batch,
 )
-from overbar.rules._equal_values import EQUAL, rounding
+from overbar.rules._equal_values import EQUAL, largest_entry, rounding
 
 
 def first_and_others(X, k):
@@ -126,11 +126,6 @@ def inside_and_outside(xp, U, U_bar, k, m):
     (X, X12), (U1, U2), (outside, _) = first_and_others(X, k), first_and_others(U, k), first_and_others(U_bar, k)
     outside = outside - U1 @ X
     return X, outside if U2 is None else outside - U2 @ mH(X12)
-
-
-def largest_entry(xp, X):
-    """The largest modulus of an entry of each matrix, (..., 1, 1)."""
-    return 0 if 0 in X.shape[-2:] else xp.max(xp.abs(X), axis=(-2, -1), keepdims=True)
 
 
 def svd_forward(A_dot, factors, A):

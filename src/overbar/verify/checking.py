@@ -40,8 +40,6 @@ _NOT_APPLICABLE = {
     "exact": "no reference",
 }
 
-_OWN = {"dtype": "dtypes", "batch": "batch dimensions"}
-
 
 def tolerance(oracle: str, case: Case) -> float:
     """The largest error that an oracle may find on a case, by the precision of its arrays."""
@@ -128,8 +126,8 @@ def check(
     if cases is None:
         cases = draw_cases(primitive, np.float64 if dtype is None else dtype, batch, rng)
     elif dtype is not None or batch != ():
-        name = "dtype" if dtype is not None else "batch"
-        raise TypeError(f"pass {name} or cases, not both: the arrays of your cases have {_OWN[name]} of their own.")
+        name, own = ("batch", "batch dimensions") if dtype is None else ("dtype", "dtypes")
+        raise TypeError(f"pass {name} or cases, not both: the arrays of your cases have {own} of their own.")
     else:
         cases = [c if isinstance(c, Case) else complete(primitive, *c) for c in cases]
     if not cases:
