@@ -28,6 +28,9 @@ RANGE = 1e5
 #: how near to the logarithm of a bound that of a parameter is at it
 AT_BOUND = 1e-6
 
+#: a gradient, in nats for each number in y, that shows no direction: where parameters are to be found it is larger
+VANISHED = 1e-16
+
 #: what SciPy says where a line search finds no lower value
 GAVE_UP = 2
 
@@ -67,8 +70,12 @@ class GPFit(NamedTuple):
     value : float
         The log marginal likelihood there, of all outputs together.
     converged : bool
+        What the optimiser says; but no parameter is found on which the likelihood does not depend where it begins, in
+        none of its numbers. (In one of them it may: a length scale of an input that is the same for all points.)
     message : str
-        What the optimiser says about the end, and which parameters ended at a bound: the data would have them beyond.
+        What the optimiser says about the end; which parameters ended at a bound, as the data would have them beyond;
+        and on which the likelihood does not depend where they begin, so that they stayed there: begin elsewhere, with
+        a length scale nearer to the distances between the points.
     iterations, evaluations : int
     failures : int
         How many of the evaluations found a covariance that is not positive definite, and stepped back.
@@ -177,6 +184,7 @@ def gp_fit(
             )
     starts = [np.asarray(x if front(x) is NUMPY else library.numpy(x), float) for x in leaves.values]
     free = _free(leaves.paths, starts, fixed, bounds or {})
+    names = [leaves.paths[i] for i in free]
     ranges = _ranges(leaves.paths, starts, free, bounds or {})
 
     def given(arrays):
@@ -227,19 +235,23 @@ def gp_fit(
     evaluations = len(objective.values) + objective.failures
     message = str(result.message)
     at_bounds = (np.abs(objective.best[:, None] - ranges) <= AT_BOUND).any(-1)
-    if ended := [leaves.paths[i] for i, at in zip(free, objective.split(at_bounds), strict=True) if at.any()]:
-        message += f"; at a bound: {', '.join(ended)}"
-    return GPFit(*given(arrays), -count * value, result.success, message, done, evaluations, objective.failures)
+    unseen = (np.abs(objective.slopes) <= VANISHED) & (objective.best == objective.first)
+    for what, which in (("at a bound", at_bounds), ("the likelihood does not depend, where it begins, on", unseen)):
+        if ended := [name for name, at in zip(names, objective.split(which), strict=True) if at.any()]:
+            message += f"; {what}: {', '.join(ended)}"
+    converged = result.success and not any(at.size and at.all() for at in objective.split(unseen))
+    return GPFit(*given(arrays), -count * value, converged, message, done, evaluations, objective.failures)
 
 
 class _Objective:
     """What the optimiser sees: the loss and its gradient by θ, the logarithms of the parameters. It remembers all
-    values, the θ of the least, and how often there was none. `begin` computes the loss at the first θ, not compiled."""
+    values, the first θ with the gradient there, the θ of the least, and how often there was none. `begin` computes the
+    loss at the first θ, not compiled."""
 
     def __init__(self, gradient, begin, error, starts):
         self.gradient, self.begin, self.error, self.shapes = gradient, begin, error, [x.shape for x in starts]
         self.ends = np.cumsum([x.size for x in starts])[:-1]
-        self.best = np.concatenate([np.ravel(np.log(x)) for x in starts])
+        self.first = self.best = np.concatenate([np.ravel(np.log(x)) for x in starts])
         self.values, self.failures = [], 0
 
     def split(self, theta):
@@ -264,7 +276,10 @@ class _Objective:
         if not self.values or value < min(self.values):
             self.best = theta.copy()
         self.values.append(float(value))
-        return self.values[-1], np.concatenate([np.ravel(x * bar) for x, bar in zip(arrays, bars, strict=True)])
+        slopes = np.concatenate([np.ravel(x * bar) for x, bar in zip(arrays, bars, strict=True)])
+        if len(self.values) == 1:
+            self.slopes = slopes
+        return self.values[-1], slopes
 
     def _too_far(self, theta, value):
         """A value higher than it was anywhere, for which the line search tries a shorter step."""
