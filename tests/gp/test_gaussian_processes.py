@@ -556,10 +556,10 @@ def test_a_fit_that_ends_at_a_bound_says_of_which_parameter():
 def test_a_parameter_on_which_the_likelihood_does_not_depend_has_not_converged(name):
     ops, array, _ = ops_of(name)
     unseen = "; the likelihood does not depend, where it begins, on: kernel.lengthscale"
-    for start, converged in ([1e-6, 2e-6], False), ([1.0, 1e-6], False):
+    for start in [1e-6, 2e-6], [1.0, 1e-6]:
         fit = ops.gp_fit(array(X), array(Y), gp.RBF(array(np.array(start))), 0.1)
         assert fit.message.endswith(unseen)
-        assert fit.converged is converged
+        assert fit.converged is False
     found = ops.gp_fit(array(X), array(Y), gp.RBF(array(np.array([1.0, 1.0]))), 0.1, tolerance=1e-9)
     again = ops.gp_fit(array(X), array(Y), found.kernel, found.noise)  # begins at its end, where all slopes are small
     flat = ops.gp_fit(array(X * [1.0, 0.0]), array(Y), gp.RBF(array(np.array([1.0, 1.0]))), 0.1)

@@ -70,8 +70,8 @@ class GPFit(NamedTuple):
     value : float
         The log marginal likelihood there, of all outputs together.
     converged : bool
-        What the optimiser says; but no parameter is found on which the likelihood does not depend where it begins, in
-        none of its numbers. (In one of them it may: a length scale of an input that is the same for all points.)
+        Whether the optimiser says so, and the likelihood depends, where it begins, on some number of each parameter.
+        (Not on all: an input that is the same for all points has a length scale that nothing depends on.)
     message : str
         What the optimiser says about the end; which parameters ended at a bound, as the data would have them beyond;
         and on which the likelihood does not depend where they begin, so that they stayed there: begin elsewhere, with
@@ -245,14 +245,14 @@ def gp_fit(
 
 class _Objective:
     """What the optimiser sees: the loss and its gradient by θ, the logarithms of the parameters. It remembers all
-    values, the first θ with the gradient there, the θ of the least, and how often there was none. `begin` computes the
+    values, the first θ and the slopes there, the θ of the least, and how often there was none. `begin` computes the
     loss at the first θ, not compiled."""
 
     def __init__(self, gradient, begin, error, starts):
         self.gradient, self.begin, self.error, self.shapes = gradient, begin, error, [x.shape for x in starts]
         self.ends = np.cumsum([x.size for x in starts])[:-1]
         self.first = self.best = np.concatenate([np.ravel(np.log(x)) for x in starts])
-        self.values, self.failures = [], 0
+        self.values, self.failures, self.slopes = [], 0, None
 
     def split(self, theta):
         """What belongs to each parameter."""
@@ -277,7 +277,7 @@ class _Objective:
             self.best = theta.copy()
         self.values.append(float(value))
         slopes = np.concatenate([np.ravel(x * bar) for x, bar in zip(arrays, bars, strict=True)])
-        if len(self.values) == 1:
+        if self.slopes is None:
             self.slopes = slopes
         return self.values[-1], slopes
 
