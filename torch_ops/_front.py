@@ -22,6 +22,7 @@ from torch_ops._function import adopt, record
 from torch_ops._graphs import in_graph, key_of
 from torch_ops._internals import is_any_autocast_enabled, level_of, of_whole_batch, set_forward_mode, unpack_dual
 from torch_ops._numpy import are_for_numpy, compacted
+from torch_ops._processor import ON_INTEL
 from torch_ops._threads import alone, is_busy
 from torch_ops._watching import are_plain, transformed, watched
 from torch_ops._words import TorchWords, failure_of, first_failure, room
@@ -202,6 +203,9 @@ class TorchFront(Front):
 
     def threads(self):
         return 1 if is_busy() else torch.get_num_threads()
+
+    def wider_blocks(self, A):
+        return 2 if A.ndim == 2 and ON_INTEL else 1
 
     def has_blas(self, *arrays):
         return are_for_numpy(arrays)

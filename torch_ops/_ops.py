@@ -27,6 +27,7 @@ from torch_ops._front import TORCH
 from torch_ops._internals import det_with_factors, forward_mode, is_any_autocast_enabled
 from torch_ops._norms import vector_norm
 from torch_ops._numpy import one_thread
+from torch_ops._processor import ON_INTEL
 from torch_ops._signs import can_turn, turn
 from torch_ops._watching import are_plain
 from torch_ops._words import are_strided_wrongly, failure_of, quicker_factor
@@ -520,11 +521,22 @@ def _are_quicker_here(A):
     return A.ndim > 2 and are_quicker_otherwise(A.detach())  # in a rule that nobody watches, most probably
 
 
-def _kernel_is_quicker(A):
-    """Whether our derivative of the Cholesky factor, a kernel on one thread, takes less time than PyTorch's."""
-    if A.size(-1) <= 112 or A.ndim > 2 or torch.compiler.is_compiling():
-        return False
-    return A.is_cpu and are_plain((A,)) and one_thread()
+def _derivative_is_quicker(A, **_):
+    """Whether PyTorch's derivative of the Cholesky factor takes less time than ours: of small matrices."""
+    most = 192
+    if A.ndim > 2:
+        return small(A, most, REAL) and not _are_quicker_here(A)
+    if A.is_cpu and not torch.compiler.is_compiling():
+        alone = one_thread() and are_plain((A,))
+        if ON_INTEL:
+            most = _INTEL[alone, A.dtype is torch.float32]
+        elif alone:
+            most = 112  # a kernel of ours
+    return small(A, most, REAL)
+
+
+#: with MKL on Intel's processors, where its routines are at home: by whether there is one thread and single precision
+_INTEL = {(True, False): 256, (True, True): 320, (False, False): 352, (False, True): 640}
 
 
 def _few_reflections(A, tau, **_):
@@ -549,9 +561,7 @@ cholesky = wrap(
     'cholesky(A: Tensor, *, upper: bool = False, on_error: str = "raise") -> Tensor',
     builtin=torch.linalg.cholesky,
     # complex ones never: of a Hermitian matrix PyTorch returns a gradient that is not Hermitian
-    use_builtin_when=lambda A, **_: (
-        small(A, 192, REAL) and not (_are_quicker_here(A) if A.ndim > 2 else _kernel_is_quicker(A))
-    ),
+    use_builtin_when=_derivative_is_quicker,
     unwatched=lambda A, **_: quicker_factor(A) is None,
     own=("on_error",),
 )

@@ -283,6 +283,11 @@ class Front:
         """How many threads a kernel may have that works on many matrices."""
         return 1
 
+    def wider_blocks(self, A: Any) -> int:
+        """How many times as many rows as usual the blocks on the host may have that a rule takes whole, where the
+        library's BLAS prefers larger ones."""
+        return 1
+
     def compute(self, kernel: Any, *arrays: Any, **options: Any) -> tuple[Any, ...]:
         """All outputs of a kernel (`overbar.kernels`) as a tuple: what no word computes."""
         found = kernel(*(np.asarray(A) for A in arrays), **options)

@@ -9,8 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch_ops  # noqa: E402
+from overbar.rules import _halving as halving  # noqa: E402
 from tests.compare import close  # noqa: E402
-from torch_ops import _threads  # noqa: E402
+from torch_ops import _front, _ops, _threads  # noqa: E402
 
 
 @pytest.fixture
@@ -72,3 +73,28 @@ def test_a_machine_is_busy_where_more_threads_want_to_run_than_it_has_cores(monk
         assert _threads.is_busy() == expected
     monkeypatch.delattr(os, "getloadavg")
     assert not _threads.is_busy()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_with_intel_mkl_at_home_its_derivative_serves_larger_matrices(threads, dtype, monkeypatch):
+    """And what is ours goes by larger blocks, with the same result."""
+    before, tolerance = torch.get_num_threads(), 2e-5 if dtype is torch.float32 else 1e-13
+    torch.set_num_threads(threads)
+    try:
+        for n in (250, 700):
+            X = np.random.default_rng(n).normal(size=(n, n))
+            A, L_bar = torch.tensor(X @ X.T / n + np.eye(n), dtype=dtype), torch.tensor(X, dtype=dtype)
+            found, names = [], []
+            for on_intel in (False, True):
+                for module in (_front, _ops):
+                    monkeypatch.setattr(module, "ON_INTEL", on_intel)
+                x = A.clone().requires_grad_()
+                L = torch_ops.cholesky(x)
+                names.append(type(L.grad_fn).__name__)
+                found.append(torch.autograd.grad(L, x, L_bar)[0].numpy())
+            close(found[0], found[1], tolerance * np.abs(found[0]).max())
+            assert names == ["CholeskyBackward", "CholeskyBackward" if n == 700 else "LinalgCholeskyExBackward0"]
+        assert halving.base(A) == 2 * halving.BASE == 2 * halving.base(A[None])
+    finally:
+        torch.set_num_threads(before)

@@ -37,8 +37,9 @@ def by_size(halved, *arrays):
 
 def base(A):
     """The size up to which a rule takes matrices like A whole."""
-    device = front(A).device_type(A)
-    return stored().get(device) or (BASE if device == "cpu" else BASE_ON_DEVICE)
+    library = front(A)
+    device = library.device_type(A)
+    return stored().get(device) or (BASE * library.wider_blocks(A) if device == "cpu" else BASE_ON_DEVICE)
 
 
 def split_at(A, depth):

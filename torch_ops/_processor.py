@@ -1,0 +1,23 @@
+"""Whose processor this is. May import torch.
+
+PyTorch's linear algebra on x86 is Intel's MKL. At home it is twice as fast with small matrices as elsewhere, and its
+products want larger ones: what is quickest differs.
+"""
+
+import platform
+
+import torch
+
+__all__ = ["ON_INTEL"]
+
+
+def _vendor():
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
+            return next((line for line in lines if line.startswith("vendor_id")), "")
+    except OSError:  # not Linux
+        return platform.processor()
+
+
+#: Whether MKL is there, and computes on a processor of Intel's.
+ON_INTEL = torch.backends.mkl.is_available() and "GenuineIntel" in _vendor()
