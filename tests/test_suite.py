@@ -1,5 +1,5 @@
 """The tests as a whole: which of them a run has, that no time limit ends one, and that those of NumPy run without the
-frameworks. May import `tests.conftest` and `tools`.
+frameworks. May import `tests` and `tools`.
 """
 
 import ast
@@ -11,8 +11,10 @@ import pytest
 
 from overbar.rules import REGISTRY
 from tests import conftest
+from tests.examples import examples
 from tests.processes import run_python
 from tools import versions
+from tools.rounding import agree
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -138,3 +140,27 @@ def test_a_row_of_the_page_is_replaced():
     assert "| oldest | 3.11.7 | 2 of 10 fail |" in twice
     assert len(twice.splitlines()) == len(once.splitlines())
     assert twice.splitlines()[-1] == page.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("printed", "same"),
+    [
+        ("tensor(2.0000)", True),
+        ("tensor(2)", True),
+        ("tensor(2.001)", False),
+        ("tensor(-2.)", False),
+        ("tensor(nan)", False),
+        ("tensor(2., dtype=torch.float64)", False),
+        ("tensor([2.])", False),
+    ],
+)
+def test_an_example_prints_what_it_says_to_rounding(printed, same):
+    assert agree("tensor(2.)", printed) is same
+
+
+def test_rounding_beside_the_largest_number_counts_as_none():
+    assert agree("[[-5.0e-01,  4.8e-08], [1.+0.j, 0.5+2e-17j]]", "[[-5.0e-01, -6.1e-08],\n [1.0000+0.j, 0.5-1e-18j]]")
+    assert not agree("(3, [4.8e-08, 1.0])", "(4, [4.8e-08, 1.0])")
+    assert not agree("[4.8e-08, 1e-8]", "[6.1e-08, 1e-8]")
+    with pytest.raises(AssertionError, match="Expected:\n    3\nGot:\n    2"):
+        examples(">>> 1 + 1\n3", "sum")

@@ -3,7 +3,6 @@ NumPy's, their derivatives right at hard points too. Those that are primitives g
 `test_nested_sweeps.py`. May import `overbar`.
 """
 
-import doctest
 import inspect
 import itertools
 
@@ -14,6 +13,7 @@ from scipy import special
 import overbar
 from overbar._primitive import Primitive
 from overbar.rules import FUNCTIONS, REGISTRY
+from tests.examples import examples
 
 RNG = np.random.default_rng(0)
 A, B = RNG.standard_normal((2, 3, 4))
@@ -105,11 +105,7 @@ def test_a_docstring_has_all_its_sections_and_examples_that_run(name):
     described = doc[doc.index("Parameters") : doc.index("Returns")]
     names = {n for line in described.splitlines() if not line.startswith(" ") for n in line.split(" :")[0].split(", ")}
     assert set(inspect.signature(f).parameters) <= names
-    test = doctest.DocTestParser().get_doctest(doc, {}, name, None, 0)
-    assert len(test.examples) >= 2
-    report = []
-    doctest.DocTestRunner().run(test, out=report.append)
-    assert not report, "".join(report)
+    assert len(examples(doc, name)) >= 2
 
 
 @pytest.mark.parametrize("name", [name for name, f in FUNCTIONS.items() if isinstance(f, Primitive)])

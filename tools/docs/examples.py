@@ -1,10 +1,11 @@
 """The examples in the docstrings of the ops: the call that the docstring of the primitive shows, in each framework.
 
-May import both frameworks, both fronts, `overbar` and its neighbours.
+May import both frameworks, both fronts, `overbar`, `tools.rounding` and its neighbours.
 """
 
 import contextlib
 import doctest
+import importlib
 import inspect
 import re
 
@@ -14,14 +15,19 @@ import tensorflow as tf
 import tf_ops
 from overbar._primitive import Primitive
 from tools.docs.common import counterparts_of, is_op
+from tools.rounding import agree
 
 
 def examples_module(front):
-    """For each op of a front an example in that framework: the call in the docstring of its primitive."""
+    """For each op of a front an example in that framework: the call in the docstring of its primitive. One that differs
+    by rounding alone from that in the file, which another processor may have computed, stays as it is there."""
+    written = importlib.import_module(f"{front.__name__}._examples").EXAMPLES
     lines = ['"""The examples in the docstrings of the ops, by name. This file is written by make docs."""', ""]
     lines.append("EXAMPLES = {")
     for name, op in sorted(vars(front._ops).items()):
         if is_op(front, op) and (example := example_of(front, op)):
+            if agree(before := written.get(name, "").rstrip("\n"), example):
+                example = before
             lines += [f'    "{name}": """\\', example.replace("\\", "\\\\"), '""",']
     return "\n".join([*lines, "}", ""])
 
