@@ -46,7 +46,7 @@ def _over(part, known, solve):
 
 
 def _logarithm(X):
-    xp, T, order = X.xp, X.parts[0], len(X.parts).bit_length() - 1
+    xp, T, order = X.xp, X.parts[0], X.order
     exact_to = pade_exact_to(order)
 
     def far(T):

@@ -32,6 +32,11 @@ class Jet:
         """The namespace of the matrices."""
         return namespace(self.parts[0])
 
+    @property
+    def order(self):
+        """The number k of directions."""
+        return len(self.parts).bit_length() - 1
+
     @classmethod
     def along(cls, A, *directions):
         """A + ε₁E₁ + … + ε_kE_k."""
@@ -166,11 +171,11 @@ def longest_term(xp, A, degree, order):
     return found
 
 
-def halvings(xp, A, order):
+def halvings(A, order):
     """How often A must be halved for a Taylor polynomial of exp to be exact to rounding, derivatives included: the
     first term that it lacks, times the `DEGREE` + 1 for each differentiation, is below 2⁻⁵³. An array of whole numbers,
     one for each matrix; 0 where A is not finite."""
-    missing = DEGREE + 1
+    xp, missing = namespace(A), DEGREE + 1
     bits = 53 + order * math.log2(missing) - math.log2(math.factorial(missing))
     s = xp.ceil((longest_term(xp, A, missing, order) + bits) / DEGREE)
     return xp.where(xp.isfinite(s) & (s > 0), s, xp.zeros_like(s))
@@ -195,21 +200,21 @@ def doubled(xp, s, state, step):
     return [Jet(parts[k * order : (k + 1) * order]) for k in range(count)]
 
 
-def exponential(X):
-    """The jet exp(X): a Taylor polynomial of X/2^s, squared s times."""
+def exponential(X, count=halvings):
+    """The jet exp(X): a Taylor polynomial of X/2^s, squared s times, where s is what `count` says."""
     A, xp = X.parts[0], X.xp
-    s = halvings(xp, A, len(X.parts).bit_length() - 1)
+    s = count(A, X.order)
     X = X * xp.cast(2.0 ** (-s), A)[..., None, None]
     total = polynomial_of(powers_of(X, 5), [1 / math.factorial(i) for i in range(DEGREE + 1)])
     (total,) = doubled(xp, s, [total], lambda jets: [jets[0] @ jets[0]])
     return total
 
 
-def sine_and_cosine(X):
+def sine_and_cosine(X, count=halvings):
     """The jets sin(X) and cos(X): Taylor polynomials of X/2^s, and the angle doubled s times, as in (c + i s)², but
     with an i of its own beside that of complex matrices: no digit of a small sine is lost."""
     A, xp = X.parts[0], X.xp
-    s = halvings(xp, A, len(X.parts).bit_length() - 1)
+    s = count(A, X.order)
     X = X * xp.cast(2.0 ** (-s), A)[..., None, None]
     powers = powers_of(X @ X, 5)
     half = range(DEGREE // 2 + 1)

@@ -162,7 +162,7 @@ def _with_diagonal(A, d):
 
 def logarithm(X):
     """The jet log(X): square roots until X^(1/2ˢ) is near I, and there a Padé approximant in partial fractions."""
-    eigenvalues, order = np.diagonal(X.parts[0], 0, -2, -1), len(X.parts).bit_length() - 1
+    eigenvalues, order = np.diagonal(X.parts[0], 0, -2, -1), X.order
     exact_to = pade_exact_to(order)
     s = np.zeros(len(eigenvalues))
     while True:

@@ -5,9 +5,10 @@ May import NumPy, `overbar._jets`, `overbar._namespace`, `overbar._primitive` an
 
 import numpy as np
 
-from overbar._jets import Jet, by_squaring, exponential, sine_and_cosine
+from overbar._jets import Jet, by_squaring, exponential, halvings, sine_and_cosine
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
+from overbar.kernels._scaling import halvings_on_host
 from overbar.rules._frechet import algorithm, differentiable, evaluate, first_derivative
 
 
@@ -248,11 +249,18 @@ def expm(A):
     return evaluate("expm", A)
 
 
+def _halvings(A, order):
+    """`halvings`, on the host where that is no way to go."""
+    library = front(A)
+    if len(A.shape) == 2 and library.may_compute(A):
+        return library.compute(halvings_on_host, A, order=order)[0]
+    return halvings(A, order)
+
+
 @algorithm("expm", everywhere=True)
 def _(xp, X):
-    order = len(X.parts).bit_length() - 1
-    found = xp.expm_along(X.parts[0], *(X.parts[1 << i] for i in range(order)))
-    return exponential(X) if found is None else Jet([None] * (len(X.parts) - 1) + [found])
+    found = xp.expm_along(X.parts[0], *(X.parts[1 << i] for i in range(X.order)))
+    return exponential(X, _halvings) if found is None else Jet([None] * (len(X.parts) - 1) + [found])
 
 
 differentiable(expm)
@@ -376,7 +384,7 @@ def sinm(A):
 
 @algorithm("sinm", everywhere=True)
 def _(xp, X):
-    return sine_and_cosine(X)[0]
+    return sine_and_cosine(X, _halvings)[0]
 
 
 differentiable(sinm)
@@ -436,7 +444,7 @@ def cosm(A):
 
 @algorithm("cosm", everywhere=True)
 def _(xp, X):
-    return sine_and_cosine(X)[1]
+    return sine_and_cosine(X, _halvings)[1]
 
 
 differentiable(cosm)
