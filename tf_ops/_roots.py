@@ -106,7 +106,7 @@ def _by_schur(function, A, directions, parameters):
         negative = (tf.math.real(eigenvalues) <= 0) & (tf.abs(tf.math.imag(eigenvalues)) <= small)
         fine &= ~tf.reduce_any(negative, axis=-1)
     turned = Jet.along(T, *(tf.matmul(Z, E, adjoint_a=True) @ Z for E in wide[1:]))
-    C = Z @ function(turned, *parameters).parts[-1] @ tf.linalg.adjoint(Z)
+    C = Z @ function(turned, *parameters).derivative @ tf.linalg.adjoint(Z)
     if real:
         fine &= _largest(tf.math.imag(C)) <= _IMAGINARY * _largest(C)
     return or_nan(fine, C)

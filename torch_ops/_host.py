@@ -20,7 +20,7 @@ _CHARS = {dtype: char for char, dtype in _DTYPES.items()}
 
 def call(kernel, tensors, options):
     """All outputs of a kernel, as a tuple of tensors beside the inputs."""
-    watched = count_dispatch_modes()
+    watched = count_dispatch_modes() or torch.jit.is_tracing()  # which would keep what came out
     if not watched and all(A.device.type == "cpu" for A in tensors) and are_plain(tensors):
         return _compute(kernel, tensors, options)  # without the dispatcher's twenty microseconds
     op = _ops.get(kernel.name) or _define(kernel)
@@ -30,8 +30,8 @@ def call(kernel, tensors, options):
 
 def _compute(kernel, tensors, options):
     device = tensors[0].device
-    # .numpy() shares the memory of a CPU tensor
-    arrays = [A.detach().resolve_conj().resolve_neg().cpu().numpy() for A in tensors]
+    # This shares the memory of a tensor on the host. Forced, as a tangent may be one of zeros that has no memory.
+    arrays = [A.numpy(force=True) for A in tensors]
     try:
         outputs = kernel(*arrays, **options)
     except np.linalg.LinAlgError as error:

@@ -37,6 +37,12 @@ class Jet:
         """The number k of directions."""
         return len(self.parts).bit_length() - 1
 
+    @property
+    def derivative(self):
+        """The k-th derivative, the last part, as a matrix even where it is zero."""
+        found = self.parts[-1]
+        return self.xp.zeros_like(self.parts[0]) if found is None else found
+
     @classmethod
     def along(cls, A, *directions):
         """A + ε₁E₁ + … + ε_kE_k."""

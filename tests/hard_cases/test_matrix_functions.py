@@ -301,6 +301,26 @@ def test_the_derivative_of_a_power_of_a_complex_matrix(t):
         np.testing.assert_allclose((W * W_dot).sum(), (of_real * V).sum())
 
 
+@pytest.mark.parametrize("t", [0, 1, 2, -1])
+def test_derivatives_of_whole_powers_are_those_of_matrix_power(t):
+    """Also where they are zero in every direction: the second of A, the third of A²."""
+    A, (W, V) = np.array([[2.0, 0.5], [0.3, 1.0]]), weights(2)
+    powers = [lambda A: overbar.fractional_matrix_power(A, float(t)), lambda A: overbar.matrix_power(A, n=t)]
+
+    def in_numpy(power):
+        hessian = overbar.hessian(lambda A: (W * power(A)).sum())
+        return (hessian(A), *overbar.jvp(hessian, (A,), (V,)))
+
+    def in_torch(power):
+        one, other = torch.tensor(W), torch.tensor(V)
+        hessian = torch.func.hessian(lambda A: (one * power(A)).sum())
+        return (hessian(torch.tensor(A)), *torch.func.jvp(hessian, (torch.tensor(A),), (other,)))
+
+    for derivatives in (in_numpy, in_torch):
+        for one, other in zip(*map(derivatives, powers), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)
+
+
 # -- the exponential and its kin ---------------------------------------------------------------------------------------
 
 

@@ -247,3 +247,26 @@ def test_errors_of_the_kernel_are_those_of_the_framework(run):
 def test_a_wrong_shape_is_found_before_the_kernel_runs():
     with pytest.raises(torch_ops._front.ShapeError, match="argument x"):
         hosted(A, X[:, :1])
+
+
+@pytest.mark.parametrize("name", ["expm", "sqrtm", "logm", "cosm"])
+def test_tangents_of_zeros_without_memory_reach_the_kernel(name):
+    """Such as torch makes of a product with constants, where a forward pass is differentiated again."""
+    op, A, W = getattr(torch_ops, name), torch.eye(2, dtype=torch.float64) + 0.1, torch.tensor([[1.0, 2], [3, 4]])
+
+    def loss(A):
+        return (W * op(A)).sum()
+
+    expected = jacrev(jacrev(loss))(A)
+    for mode in (jacrev(jacfwd(loss)), jacfwd(jacfwd(loss)), hessian(loss)):
+        same(mode(A), expected, 1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", ["logm", "solve_discrete_lyapunov"])
+def test_a_trace_computes_anew_for_other_numbers(name):
+    A = torch.eye(3, dtype=torch.float64) / 2 + 0.1
+    arguments = (A,) * len(getattr(overbar, name).arguments)
+    traced = torch.jit.trace(getattr(torch_ops, name), arguments, check_trace=False)
+    others = [x / 2 for x in arguments]
+    same(traced(*others), getattr(torch_ops, name)(*others))

@@ -54,7 +54,7 @@ def evaluate(name, A, *directions, parameters=(), **options):
         return _evaluations[name](A, *directions, **options)
     algorithm, everywhere = _algorithms[name]
     if everywhere and front(A).sees_numbers(A, *directions):
-        return algorithm(xp, Jet.along(A, *directions), *parameters, **options).parts[-1]
+        return algorithm(xp, Jet.along(A, *directions), *parameters, **options).derivative
     (found,) = front(A).compute(_kernel(name, len(directions), len(parameters)), A, *directions, *parameters, **options)
     return found
 
@@ -89,7 +89,7 @@ def _kernel(name, order, parameters):
 
     def function(A, *rest, **options):
         jet = Jet.along(A, *rest[:order])
-        return _algorithms[name][0](namespace(A), jet, *rest[order:], **options).parts[-1]
+        return _algorithms[name][0](namespace(A), jet, *rest[order:], **options).derivative
 
     function.__name__ = f"{name}_along_{order}"
     made = kernel(_signature(order, parameters), stacked=True)(function)

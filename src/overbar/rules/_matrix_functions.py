@@ -77,7 +77,7 @@ def _power_along(C, A, E, n):
     if n < 0:
         A = C if n == -1 else xp.solve(A, xp.eye_like(A), check=False)
         E = -(A @ E @ A)
-    return by_squaring(Jet.along(A, E), abs(n)).parts[-1]
+    return by_squaring(Jet.along(A, E), abs(n)).derivative
 
 
 @matrix_power.vjp
