@@ -206,6 +206,14 @@ def test_a_mask_is_not_dropped_silently():
         overbar.cholesky(np.ma.masked_array(np.eye(2), np.eye(2) == 0))
 
 
+def test_a_matrix_of_numpys_does_not_become_an_array_silently():
+    M = np.array([[1.0, 2.0], [3.0, 4.0]]).view(np.matrix)
+    for f in (overbar.det, overbar.grad(lambda x: np.sum(x * x))):
+        with pytest.raises(TypeError, match=r"a numpy.matrix, whose \* is the product of matrices.*numpy.asarray"):
+            f(M)
+    assert overbar.det(np.asarray(M)) == pytest.approx(-2)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Arrays that may be left out
 

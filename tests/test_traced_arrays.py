@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from scipy import linalg, spatial, special
+from scipy import linalg, sparse, spatial, special
 
 import overbar
 from overbar._traced import FUNCTIONS, Traced
@@ -78,6 +78,10 @@ SAME = {
     "abs": (lambda x: abs(x), V),
     "division": (lambda x: x / W + 1 / x, V),
     "power": (lambda x: x**2 + 2**x, V),
+    "divmod": (lambda x: divmod(x, 0.35)[1] + divmod(7.1, x)[1] * divmod(x, 0.35)[0], V),
+    "reshape in Fortran's order": (lambda x: x.reshape(9, order="F") * np.arange(9) + x.flatten("F")[::-1], A),
+    "numpy.reshape in Fortran's order": (lambda x: np.reshape(x, (2, -1, 1), order="F"), STACK),
+    "ravel in Fortran's order": (lambda x: np.ravel(x, order="F") * x.ravel("F") ** 2, STACK),
     "a slice": (lambda x: x[1:, None, ::2], STACK),
     "a mask": (lambda x: x[MASK], V),
     "integers": (lambda x: x[[0, 0, 2]], V),
@@ -302,6 +306,14 @@ REFUSED = {
     "sum of Python's, of a number": (lambda x: sum(x), NUMBER, "iteration over"),
     "a truth value of several": (lambda x: x if x else 2 * x, V, "truth value"),
     "an attribute": (lambda x: x.cumprod(), V, "no attribute 'cumprod'"),
+    "reshape in the order of memory": (lambda x: x.reshape(-1, order="A"), A, "no order in memory: .* 'C' or 'F'"),
+    "a sparse matrix": (lambda x: sparse.csr_array(np.eye(3)) @ x, V, r"a sparse matrix and .*S.toarray\(\)"),
+    "a sparse matrix on the right": (lambda x: x @ sparse.csr_array(np.eye(3)), V, "csr_array"),
+    "a masked array": (lambda x: np.ma.masked_invalid(W) - x, V, "a masked array and .*numpy.ma.filled"),
+    "a masked array on the right": (lambda x: x - np.ma.masked_invalid(W), V, "a masked array.*numpy.ma.filled"),
+    "numpy.matrix": (lambda x: x * A.view(np.matrix), A, r"a numpy.matrix, whose \* is .*numpy.asarray"),
+    "numpy.matrix on the left": (lambda x: A.view(np.matrix) * x, A, r"a numpy.matrix, whose \* is .*numpy.asarray"),
+    "numpy.frompyfunc": (lambda x: np.frompyfunc(lambda r: r, 1, 1)(x), V, r"a ufunc \(<lambda> .* got an array"),
     "numpy.cumprod": (lambda x: np.cumprod(x), V, "numpy.cumprod got an array whose derivative.*numpy.cumsum"),
     "out[i] = x": (lambda x: np.zeros(3).__setitem__(0, x[0]), V, "sequence"),
     "y += x": (lambda x: W.copy().__iadd__(x), V, r"numpy.add got .* out, .*write y = y \+ A"),

@@ -86,6 +86,11 @@ def _find(array):
             "got a masked array, whose mask no matrix function knows. Fill it, numpy.ma.filled(A, value), or leave out "
             "what is masked."
         )
+    if issubclass(kind, np.matrix):
+        raise TypeError(
+            "got a numpy.matrix, whose * is the product of matrices and not that of entries. Convert it with "
+            "numpy.asarray, and write @ for products of matrices."
+        )
     _found[kind] = _known[base]
     return _known[base]
 

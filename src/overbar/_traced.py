@@ -91,7 +91,7 @@ class Traced:
         elif f"{name}.{method}" in METHODS:
             given = {key: value for key, value in kwargs.items() if key == "axis" or value is not None}
             return METHODS[f"{name}.{method}"](*inputs, **({"axis": 0} | given))
-        named = f"numpy.{name}" if getattr(np, name, None) is ufunc else f"scipy.special.{name}"
+        named = _name_of(ufunc)
         if "out" in kwargs:
             raise TypeError(
                 f"{named} got an array whose derivative is being traced, and out, an array of NumPy's, which cannot "
@@ -122,6 +122,8 @@ class Traced:
 
     def __array__(self, *args, **kwargs):
         caller = _caller()
+        if caller in _FOREIGN:
+            raise TypeError(f"{caller} and an array whose derivative is being traced do not meet. {_FOREIGN[caller]}.")
         ours = _NAMES.get(caller, caller.rpartition(".")[2])
         remedy = f"Call overbar.{ours}" if ours in rules.__all__ else _ARRAYS
         if caller.startswith("numpy.") and ours in rules.__all__:  # which would have asked an array itself
@@ -174,14 +176,17 @@ class Traced:
     def copy(self):
         return self  # nobody can write into it
 
-    flatten = ravel = lambda self: namespace(self).reshape(self, (-1,))
+    def flatten(self, order="C"):
+        return FUNCTIONS[np.ravel](self, order)
+
+    ravel = flatten
     conj = conjugate = lambda self: namespace(self).conj(self)
 
     def sum(self, axis=None, keepdims=False):
         return rules.sum(self, axis=axis, keepdims=keepdims)
 
-    def reshape(self, *shape):
-        return rules.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
+    def reshape(self, *shape, order="C"):
+        return FUNCTIONS[np.reshape](self, shape[0] if len(shape) == 1 else shape, order)
 
     def __len__(self):
         return len(bare(self))
@@ -244,6 +249,12 @@ class Traced:
     def __rfloordiv__(self, other):
         return bare(other) // bare(self)
 
+    def __divmod__(self, other):
+        return self // other, self % other
+
+    def __rdivmod__(self, other):
+        return other // self, other % self
+
     def __getitem__(self, index):
         return rules.subset(self, index=index)
 
@@ -283,12 +294,32 @@ _ARRAYS = (
 )
 
 
+#: Arrays of NumPy's and SciPy's that are others than usual, and what to write instead.
+_FOREIGN = {
+    "a masked array": "Fill it, numpy.ma.filled(A, value), or leave out what is masked",
+    "a sparse matrix": "Make it dense, S.toarray(), or write a primitive that multiplies by it, with S.T in its rule",
+}
+_FOREIGN_MODULES = {"numpy.ma": "a masked array", "scipy.sparse": "a sparse matrix"}
+
+
+def _name_of(ufunc):
+    name = ufunc.__name__
+    if getattr(np, name, None) is ufunc:
+        return f"numpy.{name}"
+    if getattr(sys.modules.get("scipy.special"), name, None) is ufunc:
+        return f"scipy.special.{name}"
+    return f"a ufunc ({name})"
+
+
 def _caller():
     """The name of the function of NumPy's or SciPy's that wants an array. What is compiled in NumPy has no frame: then
     it is numpy.array or one of its kind."""
     found, frame = None, sys._getframe(2)
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("numpy", "scipy"):
         module, name = frame.f_globals["__name__"], frame.f_code.co_name
+        foreign = _FOREIGN_MODULES.get(".".join(module.split(".")[:2]))
+        if foreign is not None:
+            return foreign
         if name == "wrapper":  # SciPy's, which loops over a batch and has converted the arrays before it calls
             inner = frame.f_locals.get("f")
             module, name = getattr(inner, "__module__", module), getattr(inner, "__name__", name)

@@ -139,6 +139,14 @@ def functions(xp: Any, floating: Any) -> dict[Any, Any]:
     def ravel(A):
         return xp.reshape(A, (-1,))
 
+    def reshape(a, shape, order="C"):
+        if order == "C":
+            return xp.reshape(a, shape)
+        if order != "F":
+            raise TypeError(f"a traced array has no order in memory: order must be 'C' or 'F', not {order!r}.")
+        shape = tuple(shape)[::-1] if np.iterable(shape) else shape
+        return transpose(xp.reshape(transpose(a), shape))
+
     def total(a, axis=None, keepdims=False):
         return xp.sum(a, axis=axis, keepdims=keepdims)
 
@@ -456,8 +464,8 @@ def functions(xp: Any, floating: Any) -> dict[Any, Any]:
         np.where: lambda condition, x, y: xp.where(condition, x, y),
         np.real: lambda val: xp.real(val),
         np.imag: lambda val: xp.imag(val),
-        np.reshape: lambda a, shape: xp.reshape(a, shape),
-        np.ravel: lambda a: ravel(a),
+        np.reshape: reshape,
+        np.ravel: lambda a, order="C": reshape(a, -1, order),
         np.transpose: transpose,
         np.permute_dims: transpose,
         np.swapaxes: swapaxes,
