@@ -27,8 +27,10 @@ which of SciPy's: ufuncs such as `scipy.special.expit`, and no other functions.
 NAMES = """
 ## NumPy's names on traced arrays
 
-Within a function that is differentiated these of NumPy's names do what they always do, derivatives included, in the
-calls that have no `out`, `dtype` or `where`. Operators, indexing, comparisons and iteration are NumPy's, too.
+Within a function that is differentiated these of NumPy's names do what they always do, derivatives included, in their
+usual calls. One with `out`, `dtype`, `where` or `initial`, and what is rare (`einsum` with a diagonal or three operands,
+`diff` with `prepend`, `eigvalsh` with `UPLO`), is an error that says so. Operators, indexing, comparisons and iteration
+are NumPy's, too.
 
 """
 

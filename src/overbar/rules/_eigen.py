@@ -103,7 +103,9 @@ def eigh(A, *, UPLO: str = "L"):
     5e-7 (1e-2 in single precision), a second derivative of vectors in that mode is NaN, with a warning. At small gaps
     take reverse over reverse mode. At equal eigenvalues V̇ is that of a basis which is not turned within the space
     (`vectors_dot` says which, and how it is differentiated), and ẇ has the directional derivatives: both are right for
-    the losses above, to second order in every mode, and not to be combined to V f(w) Vᴴ.
+    the losses above, to second order in every mode, and not to be combined to V f(w) Vᴴ. (Of eigenvalues, forward over
+    forward mode along two directions without a common basis, and a Jacobian of a forward one, jacrev(jacfwd(f)), are
+    NaN there: `eigvalsh` has the reason. A Hessian by jacfwd(jacrev(f)) or jacrev(jacrev(f)) is right.)
 
     Cost: two products for w̄ alone, three with V̄, where the function costs ten; nine more for a second derivative.
 
