@@ -311,6 +311,23 @@ def test_an_exported_op_keeps_its_rule(primitive):
     same(value_and_gradients(program.module(), inputs), value_and_gradients(f, inputs))
 
 
+@pytest.mark.parametrize("name", ["cholesky", "cholesky_inverse", "cholesky_solve"])
+def test_an_exported_op_serves_all_sizes(name):
+    """Though in eager code PyTorch's derivative is that of small matrices only."""
+    op, n = getattr(torch_ops, name), torch.export.Dim("n", min=2, max=500)
+
+    def f(A):
+        return op(A, A) if name == "cholesky_solve" else op(A)
+
+    def positive(n):
+        return torch.eye(n, dtype=torch.float64) * 2 + 1 / n
+
+    program = torch.export.export(Module(f), (positive(5),), dynamic_shapes=(({0: n, 1: n},),))
+    for size in (3, 220):
+        inputs = [positive(size).requires_grad_()]
+        same(value_and_gradients(program.module(), inputs), value_and_gradients(f, inputs))
+
+
 def model(cholesky):
     def f(A, B):
         L = cholesky((A + A.mT) / 2)

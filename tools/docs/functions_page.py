@@ -28,9 +28,9 @@ NAMES = """
 ## NumPy's names on traced arrays
 
 Within a function that is differentiated these of NumPy's names do what they always do, derivatives included, in their
-usual calls. One with `out`, `dtype`, `where` or `initial`, and what is rare (`einsum` with a diagonal or three operands,
-`diff` with `prepend`, `eigvalsh` with `UPLO`), is an error that says so. Operators, indexing, comparisons and iteration
-are NumPy's, too.
+usual calls. One with `out`, `dtype`, `where` or `initial`, and what is rare (`einsum` with a diagonal or three
+operands, `diff` with `prepend`, `eigvalsh` with `UPLO`), is an error that says so. Operators, indexing, comparisons and
+iteration are NumPy's, too.
 
 """
 

@@ -358,13 +358,13 @@ def svdvals(A):
         Ā = U diag(s̄) Vᴴ.
 
     Nothing is divided by, so that symmetric functions of the singular values have the right gradient at equal ones,
-    too, and second derivatives as `overbar.eigvalsh` has them: right, but for NaN in modes that begin with a
-    forward pass and meet directions without a common basis, as jacrev(jacfwd(f)) does. (Where singular values cross, each by itself has no
-    derivative: this is one for the vectors that the kernel found.) At σ = 0 a function that is even in σ, or does not
-    depend on the zero ones, is smooth, and its second derivatives are right: Σ σ² or the largest σ of a matrix of low
-    rank. Any other, as the sum of all, has a subgradient, and its second derivative is NaN along a direction that moves
-    the zero ones. Their own directional derivatives are singular values again, and not negative. U and V are
-    intermediates.
+    too, and second derivatives as `overbar.eigvalsh` has them: right, but for NaN in modes that begin with a forward
+    pass and meet directions without a common basis, as jacrev(jacfwd(f)) does. (Where singular values cross, each by
+    itself has no derivative: this is one for the vectors that the kernel found.) At σ = 0 a function that is even in σ,
+    or does not depend on the zero ones, is smooth, and its second derivatives are right: Σ σ² or the largest σ of a
+    matrix of low rank. Any other, as the sum of all, has a subgradient, and its second derivative is NaN along a
+    direction that moves the zero ones. Their own directional derivatives are singular values again, and not negative. U
+    and V are intermediates.
 
     Source: Giles (2008), section 3.2. Cost: one product; six, and a decomposition, for a second derivative, and one
     more where some are zero.
