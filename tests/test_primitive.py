@@ -162,6 +162,27 @@ def test_a_crash_inside_a_rule_says_whose_rule_it_was(name):
     assert note in caught.value.__notes__
 
 
+def test_what_a_function_takes_from_a_sweep_around_it_is_named_as_such():
+    """Not as a function of another library."""
+    A, outside = np.ones((2, 2)), []
+    mine = overbar.primitive("(m,n)->(m,n)")(lambda A: outside[-1] * A)
+    mine.vjp(lambda C_bar, C, A: (lambda: outside[-1] * C_bar,))
+
+    def of_the_function(c):
+        outside.append(c)
+        return np.sum(mine(A))
+
+    def of_the_rule(c):
+        outside.append(2.0)
+        C, pullback = overbar.vjp(mine, A)
+        outside.append(c)
+        return np.sum(pullback(C)[0])
+
+    for f, where in ((of_the_function, "its function gave"), (of_the_rule, "the reverse rule gave")):
+        with pytest.raises(TypeError, match=f"{where} an array that is being differentiated.*make that an argument"):
+            overbar.grad(f)(3.0)
+
+
 def test_a_rule_that_computes_at_once_is_told_to_return_a_function():
     mine, A = scaled(), np.ones((2, 2))
     mine.vjp(lambda C_bar, C, A: (2.0 * C_bar,), replace=True)

@@ -75,6 +75,12 @@ def _is_foreign(found, array):
 def _foreign(name, found, array, words):
     """The error for that; `words` say where it was found, and {} in them stands for what it is."""
     given = f"a {type(found).__module__}.{type(found).__name__}"
+    if isinstance(found, NUMPY.traced):
+        return TypeError(
+            f"{name}: {words.format('an array that is being differentiated')} an array that is not. It depends on "
+            "something besides the arguments, whose derivative would be lost: make that an argument, in front of the "
+            "`*` and in the signature."
+        )
     return TypeError(
         f"{name}: {words.format(given)} an array of {front(array).name}. It called a function of another "
         "library: take functions from xp = overbar.namespace(A)."
