@@ -62,6 +62,18 @@ def test_a_rule_is_replaced_only_by_those_who_say_so(kind):
     assert getattr(mine, kind)(rule, replace=True) is rule
 
 
+@pytest.mark.parametrize("what", ["hermitian", "integer", "real", "steps"])
+def test_what_is_said_of_an_argument_names_one_that_is_there(what):
+    there, kind = ("tol", "options: tol") if what == "steps" else ("B", "arrays: A, B")
+
+    def function(A, B, *, tol=0.0):
+        return A @ B
+
+    assert getattr(overbar.primitive("(n,n),(n,n)->(n,n)", **{what: [there]})(function), what) == (there,)
+    with pytest.raises(TypeError, match=rf"^function: {what}= names 'C', and .*no such .*Its {kind}"):
+        overbar.primitive("(n,n),(n,n)->(n,n)", **{what: [there, "C"]})(function)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # What functions and rules return
 
@@ -148,6 +160,44 @@ def test_a_crash_inside_a_rule_says_whose_rule_it_was(name):
     with pytest.raises(AttributeError, match="no_such_attribute") as caught:
         overbar.vjp(mine, A)[1](A) if kind == "vjp" else overbar.jvp(mine, (A,), (A,))
     assert note in caught.value.__notes__
+
+
+def test_what_a_function_takes_from_a_sweep_around_it_is_named_as_such():
+    """Not as a function of another library."""
+    A, outside = np.ones((2, 2)), []
+    mine = overbar.primitive("(m,n)->(m,n)")(lambda A: outside[-1] * A)
+    mine.vjp(lambda C_bar, C, A: (lambda: outside[-1] * C_bar,))
+
+    def of_the_function(c):
+        outside.append(c)
+        return np.sum(mine(A))
+
+    def of_the_rule(c):
+        outside.append(2.0)
+        C, pullback = overbar.vjp(mine, A)
+        outside.append(c)
+        return np.sum(pullback(C)[0])
+
+    for f, where in ((of_the_function, "its function gave"), (of_the_rule, "the reverse rule gave")):
+        with pytest.raises(TypeError, match=f"{where} an array that is being differentiated.*make that an argument"):
+            overbar.grad(f)(3.0)
+
+
+def test_a_rule_that_computes_at_once_is_told_to_return_a_function():
+    mine, A = scaled(), np.ones((2, 2))
+    mine.vjp(lambda C_bar, C, A: (2.0 * C_bar,), replace=True)
+    mine.jvp(lambda C, A: (2.0 * A,), replace=True)
+    for differentiate in (lambda: overbar.vjp(mine, A)[1](A), lambda: overbar.verify.check(mine, cases=[([A], {})])):
+        with pytest.raises(
+            TypeError, match=r"^times: the (reverse|forward) rule.* gave a numpy\.ndarray for argument A"
+        ):
+            differentiate()
+    with pytest.raises(
+        TypeError, match=r"^times: the reverse rule, registered by @times\.vjp, .*write lambda: \.\.\. in"
+    ):
+        overbar.vjp(mine, A)[1](A)
+    with pytest.raises(TypeError, match=r"^times: the forward rule, registered by @times\.jvp, .*write lambda A_dot: "):
+        overbar.jvp(mine, (A,), (A,))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

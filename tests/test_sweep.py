@@ -1,5 +1,7 @@
 """The sweeps in NumPy over functions of several primitives, and what they refuse. May import `overbar`."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -74,3 +76,54 @@ def test_a_bar_of_the_wrong_shape_is_named():
         np.linalg.LinAlgError, match=r"transposed.*bar of shape \(3, 2\) for argument A of shape \(2, 3\)"
     ):
         overbar.vjp(transposed, np.ones((2, 3)))[1](np.ones((3, 2)))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Integers that a primitive takes
+
+
+@pytest.mark.parametrize("adjoint", [False, True])
+def test_integers_that_a_primitive_declares_are_constants(adjoint):
+    rng = np.random.default_rng(2)
+    A, B, X_bar = (rng.standard_normal(shape) for shape in ((3, 3), (3, 2), (3, 2)))
+    LU, pivots = overbar.lu_factor(A)
+    assert pivots.dtype.kind == "i"
+    solve = functools.partial(overbar.lu_solve, adjoint=adjoint) if adjoint else overbar.lu_solve
+    X, pullback = overbar.vjp(solve, LU, pivots, B)
+    np.testing.assert_allclose(X, np.linalg.solve(A.T if adjoint else A, B))
+    LU_bar, none, B_bar = pullback(X_bar)
+    expected = overbar.vjp(lambda LU, B: solve(LU, pivots, B), LU, B)[1](X_bar)
+    assert none is None
+    np.testing.assert_array_equal(LU_bar, expected[0])
+    np.testing.assert_array_equal(B_bar, expected[1])
+    _, X_dot = overbar.jvp(solve, (LU, pivots, B), (LU, None, B))
+    np.testing.assert_array_equal(X_dot, overbar.jvp(lambda LU, B: solve(LU, pivots, B), (LU, B), (LU, B))[1])
+    expected = overbar.jacobian(lambda B: solve(LU, pivots, B), B)
+    for argnum in (2, -1):
+        np.testing.assert_array_equal(overbar.jacobian(solve, LU, pivots, B, argnum=argnum), expected)
+    # the first arrays of a partial are no arguments of it
+    none, B_bar = overbar.vjp(functools.partial(solve, LU), pivots, B)[1](X_bar)
+    assert none is None
+    np.testing.assert_allclose(B_bar, np.linalg.solve(A if adjoint else A.T, X_bar))
+
+
+def test_integers_have_no_tangent_and_no_jacobian():
+    LU, pivots = overbar.lu_factor(np.eye(3) + 0.1)
+    arrays = (LU, pivots, LU)
+    with pytest.raises(TypeError, match="jvp: argument 1 holds integers"):
+        overbar.jvp(overbar.lu_solve, arrays, (LU, pivots, LU))
+    with pytest.raises(TypeError, match="2 tangents for 3 arrays"):
+        overbar.jvp(overbar.lu_solve, arrays, (LU, LU))
+    with pytest.raises(TypeError, match="jacobian: argument 1 holds integers"):
+        overbar.jacobian(overbar.lu_solve, *arrays, argnum=1)
+
+
+def test_other_integers_are_refused():
+    LU, pivots = overbar.lu_factor(np.eye(3) + 0.1)
+    for f, arrays in (
+        (lambda *given: overbar.lu_solve(*given), (LU, pivots, LU)),
+        (overbar.matmul, (LU, np.eye(3, dtype=int))),
+        (overbar.lu_solve, (LU, pivots, np.eye(3, dtype=int))),
+    ):
+        with pytest.raises(TypeError, match="needs floating point"):
+            overbar.vjp(f, *arrays)

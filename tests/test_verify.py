@@ -18,6 +18,8 @@ from overbar._namespace import mH, mT, namespace
 from overbar._primitive import primitive
 from overbar.rules import REGISTRY
 from overbar.verify import TOLERANCE, Case, Draw, Exact, VerificationError, altered, check, draw_cases
+from overbar.verify.draw import stream
+from overbar.verify.point import Point
 
 DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
 
@@ -466,6 +468,106 @@ def test_a_bar_of_the_wrong_shape_is_an_error():
     with pytest.raises((VerificationError, ValueError)) as caught_error:
         check(mine)
     assert any("adjoint oracle" in note for note in caught_error.value.__notes__)
+
+
+def square(**rules):
+    """A @ A with its rules, or with those given."""
+
+    @primitive("(n,n)->(n,n)")
+    def square(A):
+        return rules.get("value", lambda A: A @ A)(A)
+
+    square.vjp(rules.get("vjp", lambda C_bar, C, A: (lambda: C_bar @ mH(A) + mH(A) @ C_bar,)))
+    square.jvp(rules.get("jvp", lambda C, A: (lambda A_dot: A_dot @ A + A @ A_dot,)))
+    return square
+
+
+def _double(A):
+    return A.astype(np.complex128 if A.dtype.kind == "c" else np.float64)
+
+
+# What a sweep would sum and cast, so that no number shows it: the message, and what is wrong.
+RETURNED = {
+    "a value of another precision": (r"value of output 0 has dtype \w+(64|128)", {"value": lambda A: _double(A @ A)}),
+    "a bar of another precision": (
+        r"bar of argument A has dtype \w+(64|128)",
+        {"vjp": lambda C_bar, C, A: (lambda: _double(C_bar @ mH(A) + mH(A) @ C_bar),)},
+    ),
+    "a bar of integers": (
+        "bar of argument A has dtype int64",
+        {"vjp": lambda C_bar, C, A: (lambda: np.ones((3, 3), int),)},
+    ),
+    "a bar with a dimension in front": (
+        r"its bar has shape \(1, 3, 3\)",
+        {"vjp": lambda C_bar, C, A: (lambda: (C_bar @ mH(A) + mH(A) @ C_bar)[None],)},
+    ),
+    "a tangent of another precision": (
+        r"tangent of output 0 has dtype \w+(64|128)",
+        {"jvp": lambda C, A: (lambda A_dot: _double(A_dot @ A + A @ A_dot),)},
+    ),
+    "a tangent of another precision, of all arrays at once": (
+        r"tangent of output 0 has dtype \w+(64|128)",
+        {"jvp": lambda C, A: lambda A_dot: _double(A_dot @ A + A @ A_dot)},
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64])
+@pytest.mark.parametrize("what", RETURNED)
+def test_what_the_function_and_the_rules_return_is_looked_at(what, dtype):
+    message, rules = RETURNED[what]
+    A = Draw(dtype=dtype).normal(3, 3)
+    assert all(row.passed for row in check(square(), cases=[([A], {})]))
+    with pytest.raises(VerificationError, match=rf"^square: .*{message}"):
+        check(square(**rules), cases=[([A], {})])
+
+
+def test_a_complex_tangent_of_a_real_output_is_an_error():
+    @primitive("(n)->()")
+    def squared_length(x):
+        return (x * x.conj()).real.sum(axis=-1)
+
+    squared_length.jvp(lambda c, x: (lambda x_dot: 2 * (x.conj() * x_dot).sum(axis=-1),))
+    cases = [([Draw(dtype=np.complex128).normal(3)], {})]
+    with pytest.raises(VerificationError, match="output 0 has dtype float64, but its tangent has dtype complex128"):
+        check(squared_length, cases=cases)
+
+
+def test_what_a_rule_may_leave_to_the_sweep_passes():
+    """A bar in the shape to which its array broadcasts, complex where the array is real; a tangent that broadcasts; and
+    of arrays in two precisions the bar in the wider one."""
+
+    @primitive("(n),(n)->(n)")
+    def product(x, y):
+        return x * y
+
+    product.vjp(lambda c_bar, c, x, y: (lambda: c_bar * y.conj(), lambda: c_bar * x.conj()))
+    product.jvp(lambda c, x, y: (lambda x_dot: x_dot * y, lambda y_dot: x * y_dot))
+    single, double = Draw(0, np.float32), Draw(1, np.complex128, (4,))
+    for arrays in ([single.normal(3), double.normal(3)], [double.normal(1), double.normal(1)[:1]]):
+        assert all(row.passed for row in check(product, cases=[(arrays, {})], tolerances={"adjoint": 3e-5}))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch", [(), (2,), [(3, 1), (2,)]], ids=str)
+def test_what_every_primitive_returns_passes(primitive, dtype, batch):
+    for case in draw_cases(primitive, dtype, batch):
+        at = Point(primitive, case)
+        dots, rng = at.tangents(stream(0)), stream(1)
+        for moved in at.moves():
+            at.push([dot if i in moved else None for i, dot in enumerate(dots)])
+        for chosen in at.subsets():
+            at.pull(at.cotangents(rng, chosen))
+
+
+def test_integers_that_a_primitive_declares_may_stand_in_cases():
+    A = Draw().square(3)
+    for adjoint in (False, True):
+        rows = check(overbar.lu_solve, cases=[([*overbar.lu_factor(A), A[:2].T], {"adjoint": adjoint})])
+        assert all(row.passed for row in rows)
+        assert any(row.error is not None for row in rows)
+    with pytest.raises(TypeError, match="B has dtype int64"):
+        check(overbar.lu_solve, cases=[([*overbar.lu_factor(A), np.ones((3, 2), int)], {})])
 
 
 def test_what_a_rule_raises_says_where_it_happened():

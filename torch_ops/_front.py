@@ -24,7 +24,7 @@ from torch_ops._internals import is_any_autocast_enabled, level_of, of_whole_bat
 from torch_ops._numpy import are_for_numpy, compacted
 from torch_ops._processor import ON_INTEL
 from torch_ops._threads import alone, is_busy
-from torch_ops._watching import are_plain, transformed, watched
+from torch_ops._watching import are_plain, recording, transformed, watched
 from torch_ops._words import TorchWords, failure_of, first_failure, room
 
 
@@ -141,6 +141,14 @@ class TorchFront(Front):
         return A
 
     def constant_function(self, function, arrays, message):
+        # Where the user has switched autograd off, a trained network that is only asked for values, say, no derivative
+        # is lost. (Inside of a Function it is off, too, and says nothing of the user.)
+        if recording.depth == 0 and not torch.is_grad_enabled() and not transformed(arrays):
+            return function(*arrays)
+        return self.of_arrays_only(function, arrays, message)
+
+    def of_arrays_only(self, function, arrays, message):
+        """What `constant_function` is where somebody may differentiate."""
         # A tensor that requires a gradient gets into the value from where the function was written: by a closure, an
         # attribute, a global. Autograd is switched off in here and would not say so.
         if torch.compiler.is_exporting():

@@ -24,7 +24,7 @@ from torch_ops._internals import (
     unwrap_if_dead,
 )
 from torch_ops._numpy import quicker
-from torch_ops._watching import transformed
+from torch_ops._watching import recording, transformed
 
 
 class Call:
@@ -89,6 +89,14 @@ class PrimitiveFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *bars):
+        recording.depth += 1
+        try:
+            return PrimitiveFunction._pulled(ctx, *bars)
+        finally:
+            recording.depth -= 1
+
+    @staticmethod
+    def _pulled(ctx, *bars):
         call = ctx.call
         saved = ctx.saved_tensors  # once: activation checkpoints recompute them at the first look and refuse a second
         count = len(saved) - call.primitive.outputs
@@ -106,6 +114,14 @@ class PrimitiveFunction(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx, _, *dots):
+        recording.depth += 1
+        try:
+            return PrimitiveFunction._pushed(ctx, *dots)
+        finally:
+            recording.depth -= 1
+
+    @staticmethod
+    def _pushed(ctx, *dots):
         call = ctx.call
         # torch calls this with forward AD switched off, and gives saved tensors that still carry the tangents of
         # this level. A second forward derivative needs it on; this level's tangents must not be counted twice.
@@ -147,7 +163,7 @@ def record(front, primitive, arrays, options):
         if _wrapped(options):
             return PrimitiveFunction.forward(call, *arrays)
         _check_constant(primitive, options)
-        return _recorder(primitive)[0].apply(call, *arrays)
+        return _applied(_recorder(primitive)[0].apply, call, arrays)
     # The pullback of a torch.func.vjp runs after that has ended, on tensors which its level still wraps, and which
     # autograd would take for constants.
     arrays = list(map(unwrap_if_dead, arrays))
@@ -162,7 +178,15 @@ def record(front, primitive, arrays, options):
     call = Call(front, primitive, options)
     if not watched:
         return PrimitiveFunction.forward(call, *arrays)  # a graph of constants has no nodes
-    return (primitive.recorded.get("torch") or _recorder(primitive))[1](call, *arrays)
+    return _applied((primitive.recorded.get("torch") or _recorder(primitive))[1], call, arrays)
+
+
+def _applied(apply, call, arrays):
+    recording.depth += 1
+    try:
+        return apply(call, *arrays)
+    finally:
+        recording.depth -= 1
 
 
 def adopt(front, primitive, arrays, outputs, options):

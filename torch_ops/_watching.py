@@ -3,6 +3,8 @@
 May import torch and `torch_ops._internals`.
 """
 
+import threading
+
 import torch
 
 from torch_ops._internals import (
@@ -16,6 +18,16 @@ from torch_ops._internals import (
 
 #: the classes of tensors that are numbers in memory and nothing more
 _PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
+
+
+class _Recording(threading.local):
+    """How many primitives this thread is inside of that autograd, a transform or a compiler records, or whose rules it
+    runs. In there autograd is switched off whatever the user has said."""
+
+    depth = 0
+
+
+recording = _Recording()
 
 
 def watched(values):

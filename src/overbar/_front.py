@@ -98,6 +98,9 @@ class Front:
     #: what a user does about a size that is not known while a graph is built, as a sentence of messages
     tell_sizes = ""
 
+    #: the arrays of a sweep in progress, of whatever library: nothing that is computed from other arrays is one
+    traced: tuple[type, ...] = ()
+
     def __init__(self, words: Words) -> None:
         self.xp = words
         self.name = words.name
@@ -254,7 +257,10 @@ class Front:
         """``function(*arrays)`` for a user's function among the options of a primitive, of which only the dependence
         on `arrays` is differentiated, by a rule. Raises TypeError with the message where the library sees that its
         value depends on something else that has a derivative: that would be lost without a word."""
-        return function(*arrays)
+        value = function(*arrays)
+        if isinstance(value, self.traced):
+            raise TypeError(message)
+        return value
 
     # -- where things are computed ---------------------------------------------------------------------------------
 

@@ -75,6 +75,12 @@ def _is_foreign(found, array):
 def _foreign(name, found, array, words):
     """The error for that; `words` say where it was found, and {} in them stands for what it is."""
     given = f"a {type(found).__module__}.{type(found).__name__}"
+    if isinstance(found, NUMPY.traced):
+        return TypeError(
+            f"{name}: {words.format('an array that is being differentiated')} an array that is not. It depends on "
+            "something besides the arguments, whose derivative would be lost: make that an argument, in front of the "
+            "`*` and in the signature."
+        )
     return TypeError(
         f"{name}: {words.format(given)} an array of {front(array).name}. It called a function of another "
         "library: take functions from xp = overbar.namespace(A)."
@@ -156,6 +162,16 @@ class Primitive:
                 f"{self.name}: an array that may be left out has the default None, and an entry in absent= that makes "
                 f"the array which stands for it then. Defaults: {sorted(with_default)}; absent: {sorted(self.absent)}."
             )
+        named = {"hermitian": hermitian, "integer": integer, "real": real, "steps": steps}
+        for what, names in named.items():
+            there = self.defaults if what == "steps" else self.arguments
+            unknown = [name for name in names if name not in there]
+            if unknown:
+                kind = "option" if what == "steps" else "array"
+                raise TypeError(
+                    f"{self.name}: {what}= names {', '.join(map(repr, unknown))}, and the function has no such {kind}. "
+                    f"Its {kind}s: {', '.join(there) or 'none'}."
+                )
         self.outputs = len(self.signature.outputs)
         #: those that have bars and tangents, and those that a caller sees: the first ones
         self.differentiable = self.outputs - residuals
@@ -628,9 +644,22 @@ class Primitive:
                     bar = thunk()
                     found[i] = bar if fits(bar, arrays[i]) else self._project(front, bar, arrays[i], i)
                 except Exception as error:
+                    if not callable(thunk):
+                        raise self._no_function("vjp", thunk, i) from None
                     self._note(front, error, arrays, "reverse", i)
                     raise
         return found
+
+    def _no_function(self, kind, found, i):
+        """The error for what a rule gave in the place of a function."""
+        given = f"{type(found).__module__}.{type(found).__name__}".removeprefix("builtins.")
+        computed, written = (
+            ("a bar", "lambda: ...") if kind == "vjp" else ("a term of the tangent", "lambda A_dot: ...")
+        )
+        return TypeError(
+            f"{self.name}: the {_RULES[kind]}, registered by @{self.name}.{kind}, gave a {given} for argument "
+            f"{self.argument(i)}, and must give a function that computes {computed}: write {written} in front of it."
+        )
 
     def _note(self, front, error, arrays, kind, i=None):
         """Add to an error whose rule it comes from. Of one for the numbers in a matrix, which the library raised and
@@ -681,6 +710,8 @@ class Primitive:
                     try:
                         parts.append(self._tangents(term(dot)))
                     except Exception as error:
+                        if not callable(term):
+                            raise self._no_function("jvp", term, i) from None
                         self._note(front, error, arrays, "forward", i)
                         raise
             parts = parts or [(None,) * self.differentiable]
@@ -774,7 +805,8 @@ def primitive(
         The arguments that must be symmetric (Hermitian) matrices: tests keep their tangents so.
     integer : sequence of str
         The arguments that hold integers. They are converted to floating point before the function and the rules see
-        them, which round them to the nearest integer and give them a derivative of zero.
+        them, which round them to the nearest integer and give them a derivative of zero. (For `overbar.vjp` of the
+        primitive, integers are constants, whose bar is None.)
     absent : mapping from str to callable
         The arguments that may be left out, whose default in the function is None: for each a function of the arrays in
         front of it that makes the array which stands for it, ``{"E": lambda A: namespace(A).eye_like(A)}``. The

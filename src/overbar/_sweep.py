@@ -1,14 +1,15 @@
 """Forward and reverse sweeps over a graph of primitives, in NumPy alone.
 
-May import NumPy, `overbar._containers`, `_front`, `_namespace`, `_traced`, `_traced_words` and `rules`. The lecture
-note's picture: computing f writes down which primitive made which array from which; a forward sweep carries tangents
-through this list from first to last, a reverse sweep carries bars from last to first, adding up where an array was used
-more than once. `vjp`, `jvp` and `jacobian` take any function built from primitives; a single primitive is the smallest
-case. The function may itself call them: derivatives have derivatives, of any order.
+May import NumPy, `overbar._containers`, `_front`, `_namespace`, `_primitive`, `_traced`, `_traced_words` and `rules`.
+The lecture note's picture: computing f writes down which primitive made which array from which; a forward sweep carries
+tangents through this list from first to last, a reverse sweep carries bars from last to first, adding up where an array
+was used more than once. `vjp`, `jvp` and `jacobian` take any function built from primitives; a single primitive is the
+smallest case. The function may itself call them: derivatives have derivatives, of any order.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from overbar import rules
 from overbar._containers import Opened, is_container, parts_of, sequence
 from overbar._front import NUMPY
 from overbar._namespace import as_array, front, kept_real, namespace
+from overbar._primitive import Primitive
 from overbar._traced import Tape, Traced, bare, constant, without_constants
 from overbar._traced_words import TRACE
 
@@ -149,10 +151,14 @@ def _owned(found, *known):
     return owned
 
 
-def _given(bars, values, what):
-    """Check what the user passed for the outputs' bars (or the inputs' dots)."""
+def _same_count(bars, values, what):
     if len(bars) != len(values):
         raise TypeError(f"got {len(bars)} {what}s for {len(values)} arrays. Pass one for each, None where absent.")
+
+
+def _given(bars, values, what):
+    """Check what the user passed for the outputs' bars (or the inputs' dots)."""
+    _same_count(bars, values, what)
     checked = []
     for i, (bar, value) in enumerate(zip(bars, values, strict=True)):
         if bar is not None:
@@ -267,7 +273,8 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     pullback : callable
         Takes the bar of the value (for a tuple: a tuple, None where absent) and returns a tuple with the bar of each
         argument, each of its argument's shape and dtype; of a container in the same containers, None for what has no
-        derivative there, a word or a switch. For complex arrays dz = Re Σ conj(Ā) dA.
+        derivative there, a word or a switch. Where f is a primitive that takes integers, `lu_solve` its pivots, the bar
+        of these is None. For complex arrays dz = Re Σ conj(Ā) dA.
 
     Raises
     ------
@@ -292,6 +299,10 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     array([[ 0.3125, -0.125 ],
            [-0.125 ,  0.25  ]])
     """
+    held = _integers(f, args)
+    if held:
+        value, moved = vjp(*_without_integers(f, args, held))
+        return value, lambda bar: _beside_integers(moved(bar), held)
     tree = _opened("vjp", args)
     if tree is not None:
         value, flat = vjp(lambda *arrays: f(*tree.given(arrays)), *tree.arrays)
@@ -328,7 +339,8 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     args : tuple of array_like, or of containers of arrays
         Where to differentiate, as for `vjp`.
     dots : tuple of array_like or None
-        The tangent of each argument, of its shape; None where it is constant. Of a container in the same containers.
+        The tangent of each argument, of its shape; None where it is constant, as integers are which a primitive takes.
+        Of a container in the same containers.
 
     Returns
     -------
@@ -354,6 +366,14 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     (np.float64(5.0), np.float64(2.0))
     """
     args, dots = sequence("jvp", "args", args), sequence("jvp", "dots", dots)
+    held = _integers(f, args)
+    if held:
+        _same_count(dots, args, "tangent")
+        for i in held:
+            if dots[i] is not None:
+                raise TypeError(f"jvp: argument {i} holds integers, which do not move. Let its tangent be None.")
+        f, *args = _without_integers(f, args, held)
+        dots = [dot for i, dot in enumerate(dots) if i not in held]
     tree = _opened("jvp", args)
     if tree is not None:
         return jvp(lambda *arrays: f(*tree.given(arrays)), tree.arrays, tree.dots(dots))
@@ -400,6 +420,13 @@ def jacobian(f: Callable[..., Any], *args: Any, argnum: int = 0) -> np.ndarray:
     array([[1., 0.],
            [0., 1.]])
     """
+    held = _integers(f, args)
+    if held:
+        place = range(len(args))[argnum]
+        if place in held:
+            raise TypeError(f"jacobian: argument {argnum} holds integers, by which there is no derivative.")
+        f, *args = _without_integers(f, args, held)
+        argnum = place - sum(i < place for i in held)
     tree = _opened("jacobian", args)
     if tree is not None:
         value, pullback = vjp(lambda *arrays: f(*tree.given(arrays)), *tree.arrays)
@@ -423,6 +450,40 @@ def _rows(value, pullback, arrays, wanted):
         bars = pullback(unit)
         rows.append([bars[k] for k in wanted])
     return [stacked([row[j] for row in rows], value.shape, arrays[k]) for j, k in enumerate(wanted)]
+
+
+def _integers(f, args):
+    """Which of the arguments hold integers that f takes as constants: a primitive says so of the pivots of a
+    factorisation. Of any other function integers are refused, as they may be meant for real numbers."""
+    before = 0
+    while isinstance(f, functools.partial):  # which holds options, and perhaps the first arrays
+        f, before = f.func, before + len(f.args)
+    if type(f) is not Primitive or not f.integer:
+        return ()
+    names = f.arguments[before : before + len(args)]
+    return [
+        i
+        for i, (name, x) in enumerate(zip(names, args, strict=False))
+        if name in f.integer and as_array(bare(x)).dtype.kind in "iu"
+    ]
+
+
+def _without_integers(f, args, held):
+    """f with its integers in their places, as a function of the other arguments, and these."""
+
+    def of_the_others(*others):
+        others = iter(others)
+        return f(*(x if i in held else next(others) for i, x in enumerate(args)))
+
+    return of_the_others, *(x for i, x in enumerate(args) if i not in held)
+
+
+def _beside_integers(bars, held):
+    """The bars of all arguments, from those of the others."""
+    bars = list(bars)
+    for i in held:
+        bars.insert(i, None)
+    return tuple(bars)
 
 
 def _opened(name, args):

@@ -444,6 +444,7 @@ class _TraceFront(NumpyFront):
 _ARRAYS = (np.ndarray, Traced)
 TRACE = _TraceFront(_TraceWords(NUMPY.xp.base))
 register(Traced, TRACE)
+Front.traced = (Traced,)
 UFUNCS.update(ufuncs(TRACE.xp))
 FUNCTIONS.update(functions(TRACE.xp, floating))
 

@@ -207,6 +207,35 @@ def test_a_parameter_that_no_rule_sees_is_refused():
     with pytest.raises(TypeError, match="the option f is differentiated with respect to its arguments only"):
         torch.func.grad(lambda c: torch_ops.funm(A, f=lambda x: torch.exp(c * x)).sum())(c.detach())
     torch_ops.funm(A, f=lambda x: torch.exp(c.detach() * x))
+    for differentiate in (
+        lambda f: overbar.grad(f)(2.0),
+        lambda f: overbar.jvp(f, (2.0,), (1.0,)),
+        lambda f: overbar.grad(lambda c: c * overbar.grad(f)(c))(2.0),
+    ):
+        for scale in (0.0, 1.0):  # the matrix moves, too, or does not
+            with pytest.raises(TypeError, match="the option f is differentiated with respect to the eigenvalues only"):
+                differentiate(lambda c, s=scale: overbar.sum(overbar.funm((1 + s * c) * A.numpy(), f=lambda x: c * x)))
+
+
+def test_a_trained_parameter_is_a_constant_where_nobody_differentiates():
+    """In PyTorch, under no_grad, the network that has it is asked for values only."""
+    A, c = torch.tensor(random(3)), torch.nn.Parameter(torch.tensor(0.7, dtype=torch.float64))
+    for X in (A, A.clone().requires_grad_()):
+        expected = torch_ops.funm(A, f=lambda x: torch.exp(c.detach() * x))
+        for mode in (torch.no_grad, torch.inference_mode):
+            with mode():
+                C = torch_ops.funm(X, f=lambda x: torch.exp(c * x))
+            torch.testing.assert_close(C, expected, rtol=0, atol=0)
+            assert not C.requires_grad
+    # forward mode and torch.func do not end with it
+    with torch.no_grad(), torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(c.detach(), torch.ones_like(c))
+        with pytest.raises(TypeError, match="with respect to the eigenvalues only"):
+            torch_ops.funm(A, f=lambda x: torch.exp(dual * x))
+    with torch.no_grad(), pytest.raises(TypeError, match="with respect to its arguments only"):
+        torch.func.grad(lambda c: torch_ops.funm(A, f=lambda x: torch.exp(c * x)).sum())(c.detach())
+    with torch.no_grad(), pytest.raises(TypeError, match="with respect to the eigenvalues only"):
+        torch.func.grad(lambda t: torch_ops.funm(t * A, f=lambda x: torch.exp(c * x)).sum())(c.detach())
 
 
 # -- compilers and transforms ------------------------------------------------------------------------------------------

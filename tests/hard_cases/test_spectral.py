@@ -564,6 +564,70 @@ def test_a_parameter_that_no_rule_sees_is_refused(way, which, monkeypatch):
         _loss_with(which, LEARNED[way](c), A).backward()
 
 
+@pytest.mark.parametrize("which", ["f", "df"])
+def test_a_parameter_that_no_rule_sees_is_refused_by_the_sweeps(which):
+    """With its cause: not as a function of another library."""
+    A = np.array([[2.0, 0.5], [0.5, 1.0]])
+
+    def loss(c):
+        options = {"f": lambda w: 2 * w, "df": lambda w: 2.0 + 0 * w} | {which: lambda w: c * w}
+        return overbar.sum(overbar.spectral_function(c * A, **options))
+
+    message = rf"the option {which} is differentiated with respect to the eigenvalues only.* args="
+    for differentiate in (overbar.grad(loss), lambda c: overbar.jvp(loss, (c,), (1.0,))):
+        with pytest.raises(TypeError, match=message):
+            differentiate(2.0)
+
+
+def test_a_parameter_that_no_rule_sees_is_a_constant_where_nobody_differentiates():
+    c = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    A = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64)
+    f = functools.partial(torch_ops.spectral_function, f=lambda w: c * w, df=lambda w: c + 0 * w)
+    with torch.no_grad():
+        torch.testing.assert_close(f(A), 2 * A)
+        torch.testing.assert_close(f(A.clone().requires_grad_()), 2 * A)
+    # A primitive around it is recorded by autograd, which is off in there and says nothing of the user.
+    around = overbar.primitive("(n,n)->(n,n)")(lambda A: overbar.spectral_function(A, **f.keywords))
+    around.vjp(lambda C_bar, C, A: (lambda: C_bar,))
+    with pytest.raises(TypeError, match="with respect to the eigenvalues only"):
+        around(A.clone().requires_grad_())
+
+
+def _times(w, c):
+    return c * w
+
+
+WRONG_TABLES = {
+    "dargs, a function": ({"dargs": _times}, r"dargs is a function\. .*dargs=\["),
+    "dargs, a number": ({"dargs": 3}, r"dargs is 3\. .*dargs=\["),
+    "d2args, a function": ({"d2args": _times}, r"d2args is a function\. .*d2args=\[\["),
+    "d2args, of functions": ({"d2args": [_times]}, r"d2args\[0\] is a function\. .*d2args=\[\["),
+    "df, a number": ({"df": 3}, r"the option df is 3\. It must be a function"),
+    "f, nothing": ({"f": None}, r"the option f is None\. It must be a function"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_TABLES)
+@pytest.mark.parametrize("front", ALL)
+def test_derivatives_that_are_no_functions_are_named(front, case):
+    changes, message = WRONG_TABLES[case]
+    right = {"f": _times, "df": lambda w, c: c + 0 * w, "dargs": [lambda w, c: w + 0 * c]}
+    c = {"numpy": np.array, "torch": torch.tensor, "tensorflow": tf.constant}[front]([0.7])
+    with pytest.raises(TypeError, match=f"spectral_function: {message}"):
+        _gradient(front, "spectral_function", {"args": c, **right, **changes}, np.eye(2, dtype=np.float32))
+
+
+def test_derivatives_by_parameters_that_are_none_are_named():
+    def loss(c, dargs):
+        options = {"f": _times, "df": lambda w, c: c + 0 * w, "dargs": dargs, "d2args": []}
+        return overbar.sum(overbar.spectral_function(np.eye(2), c, **options))
+
+    with pytest.raises(TypeError, match=r"the option dargs\[0\] is 3\. It must be a function"):
+        overbar.grad(loss)(np.array([0.7]), [3])
+    with pytest.raises(ValueError, match="more parameters than d2args, which has 0"):
+        overbar.hessian(loss)(np.array([0.7]), [lambda w, c: w + 0 * c])
+
+
 @pytest.mark.parametrize("way", [way for way in LEARNED if way != "global"])
 @pytest.mark.parametrize("transform", ["grad", "jvp", "vmap", "dual numbers"])
 def test_a_parameter_that_no_rule_sees_is_refused_under_transforms(way, transform):

@@ -242,7 +242,7 @@ BELOW = {
     "_traced": {"_namespace", "_traced_functions", "rules"},
     "_traced_words": {*WORDS, "_traced", "_traced_functions", "rules"},
     "_containers": {"_front", "_namespace", "_traced"},
-    "_sweep": {"_containers", "_front", "_namespace", "_traced", "_traced_words", "rules"},
+    "_sweep": {"_containers", "_front", "_namespace", "_primitive", "_traced", "_traced_words", "rules"},
     "_gradients": {"_containers", "_front", "_namespace", "_sweep", "_traced"},
     "gp": {"_containers", "_front", "_gradients", "_namespace", "_primitive", "rules"},
     "_checkpoint": {"_namespace", "_primitive", "_sweep", "_containers", "_traced"},

@@ -166,6 +166,76 @@ def test_second_derivatives_where_batches_differ(batch):
     assert torch.autograd.gradgradcheck(torch_ops.gaussian_kl, arrays)
 
 
+def of_one_small_entry(e, n, m, kind):
+    """Arrays with one entry of d that is small, and the bars of all in 60 digits. K is well conditioned."""
+    rng = np.random.default_rng(3)
+
+    def normal(*shape):
+        return rng.normal(size=shape) + (1j * rng.normal(size=shape) if kind == "D" else 0)
+
+    U, d, y = normal(n, m), rng.uniform(0.5, 2, n), normal(n)
+    d[1] = e
+    with mpmath.workdps(60):
+        V, r = mpmath.matrix(U.tolist()), mpmath.matrix(y.tolist())
+        P = (mpmath.diag(d.tolist()) + V * V.H) ** -1
+        alpha = P * r
+        K_bar = (alpha * alpha.H - P) * (1 if kind == "D" else 0.5)
+        dtype = complex if kind == "D" else float
+        U_bar, d_bar = np.array((2 * K_bar * V).tolist(), dtype), np.array([mpmath.re(K_bar[i, i]) for i in range(n)])
+    assert np.linalg.cond(np.diag(d) + U @ U.conj().T) < 1000
+    return y, U, d, U_bar, d_bar.astype(float)
+
+
+@pytest.mark.parametrize("kind", ["d", "D"])
+@pytest.mark.parametrize(("n", "m"), [(3, 2), (9, 4), (3, 5)])
+@pytest.mark.parametrize("e", [1e-7, 1e-10])
+def test_one_small_entry_of_the_diagonal_has_a_bar(e, n, m, kind):
+    """A leverage of nearly 1: the bar of this entry is off by κ ε as the others are, and not by κ² ε."""
+    y, U, d, U_bar, d_bar = of_one_small_entry(e, n, m, kind)
+    close = {"rtol": 0, "atol": 1e-14 / e * max(1, abs(d_bar).max())}
+    mean, stacked = np.zeros_like(y), np.stack([d, d[::-1]])  # a batch in which the other matrix is another
+    found = gradients(lambda ops, *arrays: ops.gaussian_logpdf_low_rank(*arrays), y, mean, U, d)
+    both = gradients(lambda ops, *arrays: ops.gaussian_logpdf_low_rank(*arrays)[0], y, mean, U, stacked)
+    for name in found:
+        np.testing.assert_allclose(found[name][2], U_bar, **close, err_msg=name)
+        np.testing.assert_allclose(found[name][3], d_bar, **close, err_msg=name)
+        np.testing.assert_allclose(both[name][2], U_bar, **close, err_msg=name)
+        np.testing.assert_allclose(both[name][3], [d_bar, 0 * d], **close, err_msg=name)
+    dots = np.eye(n)[1], U
+    along = [d_bar[1], np.vdot(U_bar, U).real]
+    for dot, which, expected in zip(dots, (3, 2), along, strict=True):
+        tangents = [None] * which + [dot] + [None] * (3 - which)
+        _, c_dot = overbar.jvp(overbar.gaussian_logpdf_low_rank, (y, mean, U, d), tangents)
+        np.testing.assert_allclose(c_dot, expected, **close)
+        x = [torch.tensor(x) for x in (y, mean, U, d)]
+
+        def by_torch(moved, x=x, which=which):
+            return torch_ops.gaussian_logpdf_low_rank(*x[:which], moved, *x[which + 1 :])
+
+        _, c_dot = torch.func.jvp(by_torch, (x[which],), (torch.tensor(dot),))
+        np.testing.assert_allclose(c_dot, expected, **close)
+
+
+def test_second_derivatives_by_one_small_entry_of_the_diagonal():
+    """Right to κ² ε, and in all four mixtures."""
+    n, m = 4, 2
+    y, U, d, *_ = of_one_small_entry(1e-6, n, m, "d")
+
+    def low(d):
+        return overbar.gaussian_logpdf_low_rank(y, 0 * y, U, d)
+
+    def whole(d):
+        return overbar.gaussian_logpdf(y, 0 * y, overbar.diag_embed(d) + U @ U.T)
+
+    v, expected = np.eye(n)[1], overbar.hessian(whole)(d)
+    close = {"rtol": 0, "atol": 1e-6 * abs(expected).max()}
+    np.testing.assert_allclose(overbar.hessian(low)(d), expected, **close)
+    np.testing.assert_allclose(overbar.hvp(low, (d,), v), expected[1], **close)
+    forward = lambda d: overbar.jvp(low, (d,), (v,))[1]  # noqa: E731
+    np.testing.assert_allclose(overbar.grad(forward)(d), expected[1], **close)
+    np.testing.assert_allclose(overbar.jvp(forward, (d,), (v,))[1], expected[1, 1], **close)
+
+
 def test_a_small_diagonal_beside_a_large_low_rank_does_not_cancel():
     """r in the range of U: rᴴ D⁻¹ r is 1e10 times as large as the quadratic form."""
     n, m, d = 20, 3, 1e-10

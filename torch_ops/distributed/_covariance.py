@@ -125,7 +125,7 @@ def _accumulate(totals, terms):
 
 
 def _tile(layout, function, name, rows, columns, tensors):
-    tile = TORCH.constant_function(
+    tile = TORCH.of_arrays_only(
         lambda *tensors: function(rows, columns, *tensors),
         tensors,
         f"{name}: the function depends on a tensor that requires a gradient and is not among the arguments, so that "

@@ -58,7 +58,9 @@ def funm(A, *, f, df=None):
     Raises
     ------
     TypeError
-        f or df is no function; in PyTorch: its values depend on a tensor that has a derivative, which would be lost.
+        f or df is no function; or its values depend on something besides the eigenvalues that is being differentiated,
+        a parameter of yours, whose derivative would be lost. (In PyTorch not under ``torch.no_grad()``, where there is
+        none. TensorFlow's graphs cannot always see it: the gradient is NaN then.)
     LinAlgError of the array's library
         f is not finite at an eigenvalue; f is not analytic around an eigenvalue where more than the value there is
         needed, which is so for repeated eigenvalues and for derivatives; no three digits are certain; A is real and
@@ -145,7 +147,9 @@ def _values(x, name, f):
             f,
             (x,),
             f"funm: the option {name} is differentiated with respect to the eigenvalues only, but its values depend on "
-            "a tensor that has a derivative of its own. Detach it.",
+            "something else that has a derivative, which would be lost. A factor of the eigenvalues can be one of the "
+            "matrix, and of a symmetric matrix spectral_function takes parameters, as args=. A constant may depend on "
+            "nothing that is being differentiated: in PyTorch, detach it.",
         )
     if isinstance(value, (int, float, complex)):
         return xp.full_like(x, value)

@@ -22,10 +22,16 @@ def _given(functions, names, k):
             f"spectral_function: this needs the derivative of {names[0]} of order {k}, and {names[-1]}, of order "
             f"{len(functions) - 1}, is the last that it takes."
         )
-    if functions[k] is None:
+    if functions[k] is None and k > 0:
         raise ValueError(
             f"spectral_function: a derivative of f(A) of order {k} needs that of f. Give {names[k]}=, a function of "
             "an array of eigenvalues, as f is."
+        )
+
+    if not callable(functions[k]):
+        raise TypeError(
+            f"spectral_function: the option {names[k]} is {functions[k]!r}. It must be a function of an array of "
+            "eigenvalues, and of the parameters where there are any."
         )
 
     def derivative(w, *parameters):
@@ -33,8 +39,9 @@ def _given(functions, names, k):
             functions[k],
             (w, *parameters),
             f"spectral_function: the option {names[k]} is differentiated with respect to the eigenvalues only, but its "
-            "values depend on a tensor that has a derivative of its own. Give such parameters as the array args=, "
-            f"which {names[k]} gets behind the eigenvalues, with their derivatives dargs=; or detach them.",
+            "values depend on something else that has a derivative, which would be lost. Give such parameters as the "
+            f"array args=, which {names[k]} gets behind the eigenvalues, with their derivatives dargs=. A constant may "
+            "depend on nothing that is being differentiated: in PyTorch, detach it.",
         )
         if isinstance(value, (int, float)):  # a constant, which a derivative may well be
             return namespace(w).full_like(w, value)
@@ -49,6 +56,12 @@ def _given(functions, names, k):
 
 
 def _of_given(*, f, df, d2f, d3f, dargs, d2args):
+    if dargs is not None:
+        _check_table(dargs, "dargs", "a list with a function for each parameter in args, dargs=[∂f/∂θ] for one")
+    if d2args is not None and not (isinstance(d2args, (int, float)) and d2args == 0):
+        for name, table in [("d2args", d2args), *((f"d2args[{i}]", row) for i, row in enumerate(_rows(d2args)))]:
+            _check_table(table, name, "a list with a list for each parameter in args, d2args=[[∂²f/∂θ²]] for one")
+
     def partial(i):
         if dargs is None:
             raise ValueError(
@@ -65,6 +78,8 @@ def _of_given(*, f, df, d2f, d3f, dargs, d2args):
                 "spectral_function: a second derivative with respect to args needs those of f: d2args=, a sequence of "
                 "sequences with ∂²f/∂θᵢ∂θⱼ, functions as those in dargs; or 0 where f is linear in its parameters."
             )
+        if i >= len(d2args):
+            raise ValueError(f"spectral_function: args has more parameters than d2args, which has {len(d2args)}.")
         return _of_table(d2args[i], f"d2args[{i}]", j, None, len(dargs))
 
     count = None if dargs is None else len(dargs)
@@ -72,6 +87,16 @@ def _of_given(*, f, df, d2f, d3f, dargs, d2args):
 
 
 _ZERO = Scalar(lambda k: lambda w, *_: namespace(w).zeros_like(w), partial=lambda i: _ZERO)
+
+
+def _rows(table):
+    return table if isinstance(table, (tuple, list)) else ()
+
+
+def _check_table(table, name, words):
+    if not isinstance(table, (tuple, list)):
+        given = "a function" if callable(table) else repr(table)
+        raise TypeError(f"spectral_function: {name} is {given}. Give {words}.")
 
 
 def _of_table(table, name, i, partial, count):
@@ -124,7 +149,8 @@ def spectral_function(A, args=None, *, f, df, d2f=None, d3f=None, dargs=None, d2
         f is complex; or a second derivative is asked for without d2f, a third one without d3f, one by args without
         dargs, a second one without d2args.
     TypeError
-        In PyTorch: the values of f depend on a tensor that has a derivative and is not in args.
+        The values of f, or of a derivative of it, depend on something that is being differentiated and is not in args.
+        (In PyTorch not under ``torch.no_grad()``.) Or dargs or d2args is not made as it is described here.
     NotImplementedError
         A fourth derivative is asked for, or a third one by args.
 

@@ -69,7 +69,8 @@ def check(
     batch : tuple of int, or list of such tuples
         Batch dimensions of the inputs, as in `Draw`.
     cases : list of Case or of (arrays, options), optional
-        Inputs of your own, in place of those that the sampler draws.
+        Inputs of your own, in place of those that the sampler draws. Integers may stand where the primitive declares
+        them (`integer`).
     tolerances : dict, optional
         A tolerance for an oracle, in place of those in `TOLERANCE`: {"exact": 1e-5} for badly conditioned inputs. None
         leaves the oracle out: {"difference": None} where a step of `STEP` leads out of the domain.
@@ -85,8 +86,11 @@ def check(
     LinAlgError
         The function does not return what the signature says.
     VerificationError
-        An error is above its tolerance, or a bar has not the shape and dtype of its input. An AssertionError; the
-        message names the case, the oracle, the error and the tolerance of each failure, and `.rows` holds all rows.
+        An error is above its tolerance. An AssertionError; the message names the case, the oracle, the error and the
+        tolerance of each failure, and `.rows` holds all rows. Or what the function or a rule returns is not of the
+        shape and dtype that it must have, of which a call shows nothing, as it sums and casts: a bar has the shape of
+        its array, or still the batch dimensions to which that was broadcast; a tangent of a real output is real; and
+        values, bars and tangents have the precision of the arrays.
     ValueError
         The primitive has no rule to check, or no sampler and you passed no cases.
 

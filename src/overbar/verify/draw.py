@@ -210,6 +210,8 @@ def complete(primitive: Primitive, arrays, options) -> Case:
     arrays, options = primitive.bind([arrays] if primitive.variadic else arrays, options)
     if primitive.absent:
         arrays = primitive._with_absent(NUMPY, arrays)
+    if primitive.integer:
+        arrays = primitive._with_floats(NUMPY, arrays)  # as the rules see them
     return Case(tuple(arrays), options)
 
 

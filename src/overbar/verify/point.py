@@ -5,6 +5,7 @@ May import NumPy, `overbar._namespace`, `overbar.verify.draw` and `overbar.verif
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 
@@ -26,7 +27,7 @@ class Point:
 
     def __init__(self, primitive, case):
         case = complete(primitive, case.arrays, case.options)
-        self.primitive, self.options = primitive, case.options
+        self.primitive, self.options, self.seen = primitive, case.options, self._seen(primitive)
         dropped = primitive.check(NUMPY, case.arrays)
         self.arrays = list(case.arrays)
         if dropped:
@@ -38,6 +39,16 @@ class Point:
         self.eps = max(float(np.finfo(a.dtype).eps) for a in self.arrays)
         #: the outputs that have a derivative: pivots, which are integers, have none
         self.smooth = [i for i in range(primitive.differentiable) if self.outputs[i].dtype.kind in "fc"]
+        self.precisions = {_precision(a) for a in self.arrays}
+        for i in self.smooth:
+            self._has_precision(f"value of output {i}", self.outputs[i])
+        #: how many of its dimensions each array has in a single matrix function, and the batch dimensions of all of
+        #: them together; functions of whole arrays do not broadcast
+        whole = primitive.signature.whole
+        self.cores = [a.ndim for a in self.arrays] if whole else [len(core) for core in primitive.signature.inputs]
+        self.batch = np.broadcast_shapes(
+            *(a.shape[: a.ndim - core] for a, core in zip(self.arrays, self.cores, strict=True))
+        )
 
     def run(self, arrays):
         return [np.asarray(out) for out in self.primitive.run(arrays, self.options)]
@@ -66,7 +77,7 @@ class Point:
 
     def pull(self, bars, moved=None):
         needed = [moved is None or i in moved for i in range(len(self.arrays))]
-        found = self.primitive.pull(NUMPY, bars, self.outputs, self.arrays, self.options, needed)
+        found = self.seen.pull(NUMPY, bars, self.outputs, self.arrays, self.options, needed)
         for i, (name, array) in enumerate(zip(self.names, self.arrays, strict=True)):
             if needed[i] and found[i] is None:
                 found[i] = np.zeros_like(array)  # it has no derivative with respect to this one
@@ -75,10 +86,79 @@ class Point:
         return found
 
     def push(self, dots):
-        found = self.primitive.push(NUMPY, dots, self.outputs, self.arrays, self.options)
+        found = self.seen.push(NUMPY, dots, self.outputs, self.arrays, self.options)
         for i in self.smooth:
             self._fits("tangent", f"output {i}", self.outputs[i], found[i])
         return found
+
+    # What a sweep is given it brings into shape: it sums a bar that was broadcast, takes the real part, rounds to the
+    # dtype. So a bar and a tangent are looked at before it does, where a mistake can still be seen.
+
+    def _seen(self, primitive):
+        """A copy of the primitive, of which what the rules return is held against what they may return."""
+        seen = copy.copy(primitive)
+        if primitive.vjp_rule is not None:
+            seen.vjp_rule = self._seen_vjp
+        if primitive.jvp_rule is not None:
+            seen.jvp_rule = self._seen_jvp
+        return seen
+
+    def _seen_vjp(self, bars, outputs, *arrays, **options):
+        thunks = self.primitive.vjp_rule(bars, outputs, *arrays, **options)
+        if not isinstance(thunks, tuple):  # `pull` says so
+            return thunks
+        return tuple(
+            (lambda i=i, thunk=thunk: self._seen_bar(i, thunk())) if callable(thunk) else thunk
+            for i, thunk in enumerate(thunks)
+        )
+
+    def _seen_jvp(self, outputs, *arrays, **options):
+        terms = self.primitive.jvp_rule(outputs, *arrays, **options)
+        if callable(terms):
+            return lambda *dots: self._seen_dots(terms(*dots))
+        if not isinstance(terms, tuple):
+            return terms
+        return tuple((lambda dot, term=term: self._seen_dots(term(dot))) if callable(term) else term for term in terms)
+
+    def _seen_bar(self, i, bar):
+        """A bar as the reverse rule gave it. It may be left in the shape to which its array was broadcast, and complex
+        where the array is real. (Of a bar that is no array, or to whose shape its array does not broadcast, `pull` says
+        what is wrong.)"""
+        if not isinstance(bar, (np.ndarray, np.generic)):
+            return bar
+        array, name = self.arrays[i], f"argument {self.names[i]}"
+        lead = bar.ndim - self.cores[i]
+        if _broadcasts(array.shape, bar.shape) and not _broadcasts(bar.shape[:lead], self.batch):
+            raise VerificationError(
+                f"{self.primitive.name}: {name} has shape {array.shape}, but its bar has shape {bar.shape}. A bar has "
+                f"the shape of its array, or the batch dimensions of all arrays together, {self.batch}, in front of it."
+            )
+        self._has_precision(f"bar of {name}", bar)
+        return bar
+
+    def _seen_dots(self, found):
+        """The tangents of the outputs as the forward rule gave them for one array, or for all. They may broadcast to
+        the outputs, and be real where these are complex."""
+        for i, dot in enumerate(found if isinstance(found, tuple) else (found,)):
+            if i in self.smooth and isinstance(dot, (np.ndarray, np.generic)):
+                out = self.outputs[i]
+                self._has_precision(f"tangent of output {i}", dot)
+                if dot.dtype.kind == "c" and out.dtype.kind != "c":
+                    raise VerificationError(
+                        f"{self.primitive.name}: output {i} has dtype {out.dtype}, but its tangent has dtype "
+                        f"{dot.dtype}. The tangent of a real output is real."
+                    )
+        return found
+
+    def _has_precision(self, what, found):
+        """Hold a dtype against those of the arrays of the call: what is wider was computed with a constant of another
+        dtype, and what is narrower has lost digits."""
+        if found.dtype.kind not in "fc" or _precision(found) not in self.precisions:
+            known = " and ".join(dict.fromkeys(str(a.dtype) for a in self.arrays))
+            raise VerificationError(
+                f"{self.primitive.name}: the {what} has dtype {found.dtype}, from arrays of dtype {known}. It must "
+                "have their precision: does a constant have another dtype?"
+            )
 
     def _fits(self, what, name, array, found):
         if np.shape(found) != array.shape or np.asarray(found).dtype != array.dtype:
@@ -103,6 +183,18 @@ class Point:
         left = sum(inner(bars[i], dots[i]) for i in self.smooth if bars[i] is not None)
         right = sum(inner(in_bars[i], in_dots[i]) for i in moved)
         return relative(abs(left - right), max(abs(left), abs(right), FLOOR * size))
+
+
+def _broadcasts(small, large):
+    try:
+        return np.broadcast_shapes(small, large) == large
+    except ValueError:
+        return False
+
+
+def _precision(array):
+    """The dtype of the real numbers in an array."""
+    return np.finfo(array.dtype).dtype
 
 
 def wide(array):
