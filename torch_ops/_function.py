@@ -91,53 +91,53 @@ class PrimitiveFunction(torch.autograd.Function):
     def backward(ctx, *bars):
         recording.depth += 1
         try:
-            return PrimitiveFunction._pulled(ctx, *bars)
+            return _pulled(ctx, *bars)
         finally:
             recording.depth -= 1
-
-    @staticmethod
-    def _pulled(ctx, *bars):
-        call = ctx.call
-        saved = ctx.saved_tensors  # once: activation checkpoints recompute them at the first look and refuse a second
-        count = len(saved) - call.primitive.outputs
-        needed = ctx.needs_input_grad[1:]
-        arguments = call.front, bars, saved[count:], saved[:count], call.options, needed
-        if is_any_autocast_enabled():
-            return (None, *without_autocast(lambda: call.primitive.pull(*arguments), *bars))
-
-        def pull(*arrays):
-            some, rest = arrays[: len(bars)], arrays[len(bars) :]
-            return call.primitive.pull(NUMPY, some, rest[count:], rest[:count], call.options, needed)
-
-        found = quicker(call.primitive, pull, (*bars, *saved))
-        return (None, *(call.primitive.pull(*arguments) if found is None else found))
 
     @staticmethod
     def jvp(ctx, _, *dots):
         recording.depth += 1
         try:
-            return PrimitiveFunction._pushed(ctx, *dots)
+            return _pushed(ctx, *dots)
         finally:
             recording.depth -= 1
-
-    @staticmethod
-    def _pushed(ctx, *dots):
-        call = ctx.call
-        # torch calls this with forward AD switched off, and gives saved tensors that still carry the tangents of
-        # this level. A second forward derivative needs it on; this level's tangents must not be counted twice.
-        with set_forward_mode(True):
-            saved = [unpack_dual(x)[0] for x in ctx.saved_tensors]
-            count = len(saved) - call.primitive.outputs
-            arguments = call.front, dots, saved[count:], saved[:count], call.options
-            if is_any_autocast_enabled():
-                return without_autocast(lambda: call.primitive.push(*arguments), *dots)
-            return call.primitive.push(*arguments)
 
     @staticmethod
     def vmap(info, in_dims, call, *inputs):
         inputs, options = batched(call.primitive, call.options, info.batch_size, in_dims[1:], inputs)
         outputs = record(call.front, call.primitive, inputs, options)
         return outputs, mapped(call.primitive, inputs, outputs)
+
+
+def _pulled(ctx, *bars):
+    call = ctx.call
+    saved = ctx.saved_tensors  # once: activation checkpoints recompute them at the first look and refuse a second
+    count = len(saved) - call.primitive.outputs
+    needed = ctx.needs_input_grad[1:]
+    arguments = call.front, bars, saved[count:], saved[:count], call.options, needed
+    if is_any_autocast_enabled():
+        return (None, *without_autocast(lambda: call.primitive.pull(*arguments), *bars))
+
+    def pull(*arrays):
+        some, rest = arrays[: len(bars)], arrays[len(bars) :]
+        return call.primitive.pull(NUMPY, some, rest[count:], rest[:count], call.options, needed)
+
+    found = quicker(call.primitive, pull, (*bars, *saved))
+    return (None, *(call.primitive.pull(*arguments) if found is None else found))
+
+
+def _pushed(ctx, *dots):
+    call = ctx.call
+    # torch calls this with forward AD switched off, and gives saved tensors that still carry the tangents of
+    # this level. A second forward derivative needs it on; this level's tangents must not be counted twice.
+    with set_forward_mode(True):
+        saved = [unpack_dual(x)[0] for x in ctx.saved_tensors]
+        count = len(saved) - call.primitive.outputs
+        arguments = call.front, dots, saved[count:], saved[:count], call.options
+        if is_any_autocast_enabled():
+            return without_autocast(lambda: call.primitive.push(*arguments), *dots)
+        return call.primitive.push(*arguments)
 
 
 def function_of(primitive):
