@@ -19,7 +19,7 @@ from tf_ops._errors import dtype_error, linalg_error, shape_error
 from tf_ops._in_xla import XLA, or_nan
 from tf_ops._internals import compiled_by_xla, mark_as_unsaveable, set_converter, stacked, unconverted, unrecorded
 from tf_ops._recording import apply, is_watched
-from tf_ops._vectorizing import aligned
+from tf_ops._vectorizing import aligned, in_one_piece, of_all_passes
 from tf_ops._words import TensorFlowWords, calling, first_place, gpus, in_vectors
 
 _HALF = (tf.float16, tf.bfloat16)
@@ -159,7 +159,7 @@ class TensorFlowFront(Front):
         if tf.executing_eagerly() or compiled_by_xla():
             return super().only_if(mask, compute, otherwise)
         with unrecorded():
-            return tf.cond(tf.reduce_any(mask), compute, otherwise)
+            return tf.cond(of_all_passes(tf.reduce_any, mask), compute, otherwise)
 
     def if_else(self, predicate, yes, no):
         return super().if_else(predicate, yes, no) if isinstance(predicate, bool) else tf.cond(predicate, yes, no)
@@ -169,15 +169,24 @@ class TensorFlowFront(Front):
             return yes() if bool(tf.reduce_all(mask)) else no()
         if compiled_by_xla():
             return no()
-        return tf.cond(tf.reduce_all(mask), yes, no)
+        return tf.cond(of_all_passes(tf.reduce_all, mask), yes, no)
 
     def repeat(self, counts, step, state):
-        most = tf.reduce_max(tf.pad(tf.reshape(counts, [-1]), [[0, 1]]))
+        largest = lambda counts: tf.reduce_max(tf.pad(tf.reshape(counts, [-1]), [[0, 1]]))  # noqa: E731
         if tf.executing_eagerly():
-            return super().repeat(most, step, state)
+            return super().repeat(largest(counts), step, state)
+        own = largest(counts)
+        most = of_all_passes(largest, counts) if compiled_by_xla() else own
+
+        def once(i, state):
+            if most is own:
+                return step(i, state)
+            # those passes of vectorized_map that have had enough wait for the others
+            return [tf.where(i < own, new, old) for new, old in zip(step(i, state), state, strict=True)]
+
         _, *state = tf.while_loop(
             lambda i, *state: i < most,
-            lambda i, *state: (i + 1, *step(i, list(state))),
+            lambda i, *state: (i + 1, *once(i, list(state))),
             (tf.zeros_like(most), *state),
         )
         return state
@@ -247,7 +256,8 @@ class TensorFlowFront(Front):
         if compiled_by_xla():
             own = kernel.chosen(XLA, arrays, options)
             if own is not None:
-                return own.function(*arrays, **options)
+                computed = lambda *arrays: own.function(*arrays, **options)  # noqa: E731
+                return in_one_piece(computed, arrays, kernel.signature.inputs)
             raise NotImplementedError(
                 f"{kernel.name} is computed on the host, which a program of XLA cannot call: leave out jit_compile."
             )

@@ -74,7 +74,7 @@ def unconverted(function):
 # ---------------------------------------------------------------------------------------------------------------------
 # tf.vectorized_map, whose translations of ops there is no public way to add to. That of an op of a graph is called with
 # an object whose `inputs` are wrapped tensors: `t`, and whether it `is_stacked`, with one more dimension in front.
-# `stack_inputs` stacks some of them. It returns wrapped tensors.
+# `stack_inputs` stacks some of them. It returns wrapped tensors, `stacked` or the `same_in_all` passes of the loop.
 
 
 def set_converter(op, convert):
@@ -83,6 +83,14 @@ def set_converter(op, convert):
 
 def stacked(tensor):
     return pfor.wrap(tensor, True)
+
+
+def usual_converter(pfor_input):
+    return pfor._pfor_converter_registry[pfor_input.op.type](pfor_input)
+
+
+def same_in_all(tensor):
+    return pfor.wrap(tensor, False)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -4,11 +4,17 @@ May import tensorflow and `overbar`. TensorFlow translates the ops of a loop's b
 the derivative of ours is the rule: it would differentiate the native ops of the function instead. So the op that ends a
 primitive in a graph brings its own translation: the values are those of the native ops, translated; tied to the arrays
 they are anew, as in a call of the primitive with one more batch dimension.
+
+Two more kinds of ops bring one, because TensorFlow's of what depends on them is none that always runs. A branch whose
+predicate differs from pass to pass becomes both branches, each of the passes that take it, also where these are none:
+and what has no translation of its own and so is a loop over these passes, such as a singular value decomposition, has
+lost its shape when there were none. XLA cannot compile this, nor a loop whose end differs from pass to pass. But a
+choice for a batch, or the end of its iteration, is one for all of its matrices, and the passes are one more batch.
 """
 
 import tensorflow as tf
 
-from tf_ops._internals import stacked
+from tf_ops._internals import same_in_all, set_converter, stacked, usual_converter
 
 
 def converter(primitive, options, others, tie, call):
@@ -50,6 +56,31 @@ def converter(primitive, options, others, tie, call):
         return [*(stacked(out) for out in tied), *arrays, *extra]
 
     return convert
+
+
+def of_all_passes(reduce, x):
+    """`reduce(x)`, such as tf.reduce_any, a predicate or number about a whole batch, in a graph; where that is one of
+    the passes of a loop, the same of all passes, so that what depends on it is decided once."""
+    found = tf.identity(reduce(x))
+    set_converter(found.op, lambda pfor_input: [same_in_all(of_all_passes(reduce, pfor_input.inputs[0].t))])
+    return found
+
+
+def in_one_piece(function, arrays, cores):
+    """The outputs, a tuple, of a function of stacks of matrices, in a graph, as an op that becomes the same function
+    of the stacks of all passes. For functions with loops, which end when the last matrix of a stack is done. `cores`:
+    the core dimensions of each array."""
+    found = tuple(tf.function(lambda *arrays: tuple(function(*arrays)), autograph=False)(*arrays))
+    op = found[0].op
+
+    def convert(pfor_input):
+        if len(op.outputs) != len(found):  # a tape has asked for what its derivatives need
+            return usual_converter(pfor_input)
+        return [stacked(out) for out in in_one_piece(function, aligned(pfor_input.inputs, cores), cores)]
+
+    if len(op.inputs) == len(arrays) and len(op.outputs) == len(found):  # else it reads what is not among the arrays
+        set_converter(op, convert)
+    return found
 
 
 def aligned(arrays, cores):

@@ -25,6 +25,7 @@ from tf_ops._errors import linalg_error, shape_error
 from tf_ops._in_xla import or_nan
 from tf_ops._internals import compiled_by_xla
 from tf_ops._recording import is_watched, somebody_watches
+from tf_ops._vectorizing import in_one_piece, of_all_passes
 
 # Functions of the array API standard that TensorFlow calls otherwise, or whose arguments are others there.
 _OTHER_NAME = {
@@ -334,7 +335,7 @@ class TensorFlowWords(Words):
         # where A is complex, and memory that nobody wrote above it.
         L = _factor(A)
         ok = _is_factor(L)
-        if on_error == "nan":
+        if on_error == "nan" or (not tf.executing_eagerly() and compiled_by_xla()):  # which could raise no error
             return or_nan(ok, L)
         if tf.executing_eagerly():
             if not bool(tf.reduce_all(ok)):
@@ -392,7 +393,7 @@ class TensorFlowWords(Words):
             return X + nan, factors + nan, pivots
 
         if not tf.executing_eagerly():
-            return tf.cond(tf.reduce_all(tf.equal(A, A)), lambda: factorised(A), careful)
+            return tf.cond(of_all_passes(tf.reduce_all, tf.equal(A, A)), lambda: factorised(A), careful)
         try:
             return factorised(A)
         except tf.errors.InvalidArgumentError:
@@ -445,7 +446,7 @@ class TensorFlowWords(Words):
         return self._looked_at(A, check, words, lambda A: tf.linalg.inv(A, name="inv_A"), is_watched([A]))
 
     def slogdet(self, A):
-        sign, logabsdet = elimination.slogdet(A) if compiled_by_xla() else tf.linalg.slogdet(A)
+        sign, logabsdet = _by_xla(elimination.slogdet, A) if compiled_by_xla() else tf.linalg.slogdet(A)
         return sign, tf.math.real(logabsdet)  # TensorFlow's is complex where A is
 
     def permutation_matrix(self, p, like):
@@ -465,7 +466,7 @@ class TensorFlowWords(Words):
 
     def eigh(self, A):
         if compiled_by_xla():
-            return jacobi.eigh(A, in_parallel=bool(gpus()))
+            return _by_xla(lambda A: jacobi.eigh(A, in_parallel=bool(gpus())), A)
         try:
             w, V = tf.linalg.eigh(A)
         except tf.errors.InvalidArgumentError as error:
@@ -474,7 +475,7 @@ class TensorFlowWords(Words):
 
     def eig(self, A):
         if compiled_by_xla():
-            return schur.eig(A)
+            return _by_xla(schur.eig, A)
         try:
             return tuple(tf.linalg.eig(A))
         except tf.errors.InvalidArgumentError as error:
@@ -482,7 +483,7 @@ class TensorFlowWords(Words):
 
     def svd(self, A, full_matrices=False):
         if compiled_by_xla() and A.shape[-2:].is_fully_defined():
-            return jacobi.svd(A, full_matrices)
+            return _by_xla(lambda A: jacobi.svd(A, full_matrices), A)
         s, U, V = tf.linalg.svd(A, full_matrices=full_matrices)
         return U, s, self.mH(V)
 
@@ -547,6 +548,11 @@ def _is_kept(A, B):
         and batch == B.shape[:-2]
         and not gpus()
     )
+
+
+def _by_xla(function, A):
+    """A function of stacks of matrices, with loops over their columns, in a program of XLA."""
+    return in_one_piece(function, [A], [("m", "n")])
 
 
 def _static(i):

@@ -333,6 +333,79 @@ def test_the_gradient_inside_vectorized_map_is_a_loop(entry):
             close(a[k], b, 1e-11)
 
 
+def hessian(f):
+    """By tape.jacobian, whose passes TensorFlow makes one, as those of vectorized_map."""
+
+    def second(A):
+        with tf.GradientTape() as outer:
+            outer.watch(A)
+            first = common.reverse(f)(A)
+        return outer.jacobian(first, A)
+
+    return second
+
+
+@pytest.mark.parametrize("name", ["svdvals", "svd"])
+def test_a_hessian_by_a_jacobian_where_singular_values_are_zero_or_equal(name):
+    """Of the sum of their squares, by rules in which each pass finds out whether another decomposition is needed."""
+    values = tf_ops.svdvals if name == "svdvals" else lambda A: tf_ops.svd(A)[0]
+    run = hessian(lambda A: tf.reduce_sum(values(A) ** 2))
+    in_a_graph = tf.function(run, input_signature=[tf.TensorSpec([None, None], tf.float64)])
+    for A in (np.outer([1.0, 2, 3], [1.0, 1]), [[1.0, 2], [0, 1], [3, 1]], [[2.0, 0], [0, 2], [0, 0]]):
+        for H in (run(tf.constant(A, tf.float64)), in_a_graph(tf.constant(A, tf.float64))):
+            close(tf.reshape(H, (6, 6)), 2 * np.eye(6))
+
+
+def outputs_of(name, A):
+    """What `name` returns that is differentiable; of a basis that may be any, the projection."""
+    if name == "lu":
+        return REGISTRY["lu"](A)[1:3]
+    Q, R = tf_ops.qr(A, full_matrices=name == "qr, complete")
+    first = tf.cast(tf.range(tf.shape(Q)[-1]) < tf.shape(A)[-1], A.dtype)
+    return [Q * first, (Q * (1 - first)) @ tf.transpose(Q), R]
+
+
+@pytest.mark.parametrize("name", ["qr", "qr, complete", "lu"])
+@pytest.mark.parametrize("shape", [(4, 2), (3, 3), (2, 4)])
+def test_jacobians_and_hessians_of_tall_and_wide_matrices(name, shape):
+    """With parts that are empty, or may be where sizes are not known."""
+    A = tf.constant(np.random.default_rng(0).standard_normal(shape) + 2 * np.eye(*shape))
+    D = tf.constant(np.random.default_rng(1).standard_normal((3, *shape)))
+
+    def total(A):
+        return tf.add_n([tf.reduce_sum(tf.sin(X) * tf.cast(1 + i, A.dtype)) for i, X in enumerate(outputs_of(name, A))])
+
+    def jacobian(A):
+        with tf.GradientTape() as tape:
+            tape.watch(A)
+            last = outputs_of(name, A)[-1]
+        return tape.jacobian(last, A)
+
+    def tangents(A, D):
+        def along(A_dot):
+            with tf.autodiff.ForwardAccumulator(A, A_dot) as accumulator:
+                found = outputs_of(name, A)
+            return accumulator.jvp(found)
+
+        return tf.vectorized_map(along, D)
+
+    J, h = jacobian(A), 1e-5
+    for found, pair in zip(tangents(A, D)[-1], D, strict=True):
+        close(found, tf.tensordot(J, pair, 2), 1e-12)
+    gradient = common.reverse(total)
+    H = hessian(total)(A)
+    for E in D:
+        close(tf.tensordot(H, E, 2), (gradient(A + h * E) - gradient(A - h * E)) / (2 * h), 1e-7)
+    unknown = tf.TensorSpec([None, None], tf.float64)
+    close(tf.function(jacobian, input_signature=[unknown])(A), J, 1e-12)
+    if name == "lu":  # a graph for matrices of unknown size, which are halved and halved again, takes a minute to build
+        return
+    close(tf.function(hessian(total), input_signature=[unknown])(A), H, 1e-12)
+    forward = tf.function(tangents, input_signature=[unknown, tf.TensorSpec([None, None, None], tf.float64)])
+    for found, expected in zip(forward(A, D), tangents(A, D), strict=True):
+        close(found, expected, 1e-12)
+
+
 @pytest.mark.parametrize("given", ["compact", "sequence"])
 def test_complex_tridiagonal_systems_have_the_gradient_of_the_rule(given):
     """That of TensorFlow's own function lacks a conjugate."""

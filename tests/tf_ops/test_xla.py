@@ -15,6 +15,7 @@ import tf_ops  # noqa: E402
 from overbar.rules._banded_cholesky import cholesky_band_cotangent, cholesky_band_tangent  # noqa: E402
 from tests.compare import error  # noqa: E402
 from tf_ops import _jacobi, _schur, _tridiagonal  # noqa: E402
+from tf_ops._front import TENSORFLOW  # noqa: E402
 from tf_ops._schur import schur_forms  # noqa: E402
 
 DTYPES = [np.float64, np.float32, np.complex128, np.complex64]
@@ -665,6 +666,63 @@ def test_the_program_of_a_derivative_does_not_grow_with_the_diagonals():
         for mine, other in zip(compiled(*arrays), derivatives(*arrays), strict=True):
             assert error(mine.numpy(), other.numpy()) < 1e-12
     assert sizes[0] == sizes[1]
+
+
+# -- vectorized_map ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cholesky", "svdvals", "eigvalsh", "eigvals", "logmh", "pinv", "polar", "sqrtm"])
+def test_vectorized_map_inside_a_program(name):
+    """Value and gradient of matrices that are through after different numbers of steps; and, as everywhere under XLA,
+    NaN where there is no factor."""
+    A = normal(3, 3, 3)
+    A = A @ conj_T(A) + np.array([[[0.1]], [[1.0]], [[1e3]]]) * np.eye(3)
+
+    def run(A):
+        with tf.GradientTape() as tape:
+            tape.watch(A)
+            found = tf.nest.flatten(getattr(tf_ops, name)(A))
+            size = tf.add_n([tf.reduce_sum(tf.abs(X + tf.cast(1, X.dtype))) for X in found])
+        return size, tape.gradient(size, A)
+
+    one_by_one = [run(tf.constant(matrix)) for matrix in A]
+    expected = [np.stack(parts) for parts in zip(*one_by_one, strict=True)]
+    each = lambda A: tf.vectorized_map(run, A)  # noqa: E731
+    for mine, other in zip(under_xla(each, A), expected, strict=True):
+        assert error(mine, other) < 1e-10
+    if name == "cholesky":
+        A[1] = -A[1]
+        L = under_xla(lambda A: tf.vectorized_map(tf_ops.cholesky, A), A)
+        assert np.isnan(L[1]).all()
+        assert np.isfinite(L[::2]).all()
+
+
+def test_a_hessian_by_a_jacobian_inside_a_program():
+    """Of the sum of the squares of all singular values."""
+
+    def hessian(A):
+        with tf.GradientTape() as outer:
+            outer.watch(A)
+            with tf.GradientTape() as inner:
+                inner.watch(A)
+                size = tf.reduce_sum(tf_ops.svdvals(A) ** 2)
+            first = inner.gradient(size, A)
+        return outer.jacobian(first, A)
+
+    assert error(under_xla(hessian, normal(3, 2)).reshape(6, 6), 2 * np.eye(6)) < 1e-12
+
+
+def test_steps_that_are_repeated_for_some_matrices_only():
+    """Each pass of vectorized_map its own number of times, which the longest of them decides for the program."""
+    counts = np.array([[1.0, 1], [5, 4], [0, 0], [3, 3]])
+
+    def powers(counts):
+        step = lambda i, state: [tf.where(i < counts, 2 * state[0], state[0]), state[1] + 1]  # noqa: E731
+        return TENSORFLOW.repeat(counts, step, [tf.ones_like(counts), tf.zeros_like(counts[0])])
+
+    found, steps = under_xla(lambda counts: tf.vectorized_map(powers, counts), counts)
+    assert found.tolist() == (2**counts).tolist()
+    assert steps.tolist() == [1, 5, 0, 3]
 
 
 @pytest.mark.parametrize("kind", ["compact", "sequence", "short", "matrix", "vector", "transposed"])

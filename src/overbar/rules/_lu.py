@@ -157,8 +157,9 @@ def _packed(L, U):
     m, n = L.shape[-2], U.shape[-1]
     if m is None or n is None:
         k = xp.minimum(xp.shape(L)[-2], xp.shape(U)[-1])
-        below, beside = L[..., k:, :], U[..., :, k:]  # one of the two is empty, and so is their product
-        return xp.block([[square(L[..., :k, :], U[..., :, :k]), beside], [below, below @ beside]])
+        below, beside = L[..., k:, :], U[..., :, k:]  # one of the two is empty, and so is what is beside and below
+        empty = xp.sum(below, axis=-1)[..., None] * xp.sum(beside, axis=-2)[..., None, :]
+        return xp.block([[square(L[..., :k, :], U[..., :, :k]), beside], [below, empty]])
     if m == n:
         return square(L, U)
     if m > n:
@@ -201,19 +202,26 @@ def _solve_U(LU, B, adjoint=False):
 
 
 class _Rule:
-    """A rule by blocks: `whole` for a small square matrix, and `joined` for 2 by 2 blocks, of which it does the first
-    and the last by functions that it is given. Of a matrix that is not square, the last block is empty. `one` is
-    `halved` as a function of this module."""
+    """A rule by blocks: `whole` for a small square matrix, `joined` for 2 by 2 blocks, of which it does the first and
+    the last by functions that it is given, and `beside` for the two blocks of a tall or wide one. `one` is `halved` as
+    a function of this module.
 
-    def __init__(self, whole, joined, one):
-        self.whole, self.joined, self.one = whole, joined, one
+    No product here may have an empty dimension: TensorFlow's vectorized_map and tape.jacobian lose its shape, also
+    where they differentiate it."""
+
+    def __init__(self, whole, joined, beside, one):
+        self.whole, self.joined, self.beside, self.one = whole, joined, beside, one
 
     def __call__(self, LU, X):
         LU = _without_last_pivot(LU)
         m, n = LU.shape[-2:]
-        if m is not None and m == n:
-            return self.square(LU, X)
-        return self.joined(LU, X, _smaller(LU), self.square, lambda LU, X: X)
+        if m is None or n is None:
+            # with one row and one column of zeros more, none of the blocks is empty
+            xp, (m, n) = namespace(LU), namespace(LU).shape(LU)[-2:]
+            LU, X = (xp.concat([M, xp.zeros_like(M[..., :1])], axis=-1) for M in (LU, X))
+            LU, X = (xp.concat([M, xp.zeros_like(M[..., :1, :])], axis=-2) for M in (LU, X))
+            return self.joined(LU, X, xp.minimum(m, n), self.square, lambda LU, X: X)[..., :m, :n]
+        return self.square(LU, X) if m == n else self.beside(LU, X, self.square)
 
     def square(self, LU, X):
         return by_size(self.one, LU, X)
@@ -258,6 +266,16 @@ def _bar_joined(LU, G, k, first, last, out=None):
     return _assembled(out, k, [[first(LU11, G11), A12_bar], [A21_bar, A22_bar]])
 
 
+def _bar_beside(LU, G, square):
+    xp, (m, n), k = namespace(LU), LU.shape[-2:], _smaller(LU)
+    LU11, G11 = LU[..., :k, :k], G[..., :k, :k]
+    if m > n:
+        A21_bar = _solve_U(LU11, G[..., k:, :], adjoint=True)
+        return xp.concat([square(LU11, G11 - xp.triu(mH(LU[..., k:, :]) @ A21_bar)), A21_bar], axis=-2)
+    A12_bar = solve_L(LU11, G[..., :, k:], adjoint=True)
+    return xp.concat([square(LU11, G11 - xp.tril(A12_bar @ mH(LU[..., :, k:]), k=-1)), A12_bar], axis=-1)
+
+
 def _dot_whole(LU, A_dot):
     """The tangents of L and U in one array, from that of A[p]."""
     xp = namespace(LU)
@@ -276,6 +294,14 @@ def _dot_joined(LU, A_dot, k, first, last, out=None):
     return _assembled(out, k, [[dot, U12_dot], [L21_dot, D22]])
 
 
+def _dot_beside(LU, A_dot, square):
+    xp, (m, n), k = namespace(LU), LU.shape[-2:], _smaller(LU)
+    LU11, dot = LU[..., :k, :k], square(LU[..., :k, :k], A_dot[..., :k, :k])
+    if m > n:
+        return xp.concat([dot, _solve_U(LU11, A_dot[..., k:, :] - LU[..., k:, :] @ xp.triu(dot))], axis=-2)
+    return xp.concat([dot, solve_L(LU11, A_dot[..., :, k:] - xp.tril(dot, k=-1) @ LU[..., :, k:])], axis=-1)
+
+
 def _bar_halved(LU, G, out=None, depth=None):
     return _bar.halved(LU, G, out, depth)
 
@@ -284,8 +310,8 @@ def _dot_halved(LU, A_dot, out=None, depth=None):
     return _dot.halved(LU, A_dot, out, depth)
 
 
-_bar = _Rule(_bar_whole, _bar_joined, _bar_halved)
-_dot = _Rule(_dot_whole, _dot_joined, _dot_halved)
+_bar = _Rule(_bar_whole, _bar_joined, _bar_beside, _bar_halved)
+_dot = _Rule(_dot_whole, _dot_joined, _dot_beside, _dot_halved)
 
 
 @lu.vjp

@@ -109,6 +109,21 @@ def _real_diagonal(C):
     return (D + mH(D)) / 2
 
 
+def _others(X, k, A):
+    """The columns of X from k on. Where the sizes of A are not known while a graph is built, these are perhaps none,
+    and TensorFlow's vectorized_map and tape.jacobian lose the shape of a product without columns: so there all columns,
+    zeros for the first k."""
+    if None not in A.shape[-2:]:
+        return X[..., :, k:]
+    xp = namespace(X)
+    return xp.where(xp.count(xp.shape(X)[-1], X) >= k, X, xp.zeros_like(X))
+
+
+def _beside(X, Y, k, A):
+    """X with k columns, and what `_others` are in Y, beside each other."""
+    return namespace(X).concat([X, Y[..., :, k:] if None in A.shape[-2:] else Y], axis=-1)
+
+
 def _parts(Q, R, A, complete):
     """Q₁, Q₂, R₁, R₂ and A₂, where the last two are None unless A is wide and Q₂ unless there is one."""
     xp = namespace(A)
@@ -120,11 +135,11 @@ def _parts(Q, R, A, complete):
     else:
         k = min(m, n)
         wide, tall = n > m, m > n
-    Q1, Q2 = (Q[..., :, :k], Q[..., :, k:]) if complete and tall else (Q, None)
+    Q1, Q2 = (Q[..., :, :k], _others(Q, k, A)) if complete and tall else (Q, None)
     R = R[..., :k, :] if complete and tall else R
     if not wide:
         return k, Q1, Q2, R, None, None
-    return k, Q1, Q2, R[..., :, :k], R[..., :, k:], A[..., :, k:]
+    return k, Q1, Q2, R[..., :, :k], _others(R, k, A), _others(A, k, A)
 
 
 def _divided(B, R, adjoint=False):
@@ -152,10 +167,10 @@ def _(bars, outputs, A, *, mode):
         k, Q1, Q2, R1, R2, A2 = _parts(Q, R, A, _complete(mode))
         Q1_bar = Q2_bar = R1_bar = R2_bar = None
         if Q_bar is not None:
-            Q1_bar, Q2_bar = (Q_bar, None) if Q2 is None else (Q_bar[..., :, :k], Q_bar[..., :, k:])
+            Q1_bar, Q2_bar = (Q_bar, None) if Q2 is None else (Q_bar[..., :, :k], _others(Q_bar, k, A))
         if R_bar is not None:
             R1_bar = R_bar if Q2 is None else R_bar[..., :k, :]
-            R1_bar, R2_bar = (R1_bar, None) if R2 is None else (R1_bar[..., :, :k], R1_bar[..., :, k:])
+            R1_bar, R2_bar = (R1_bar, None) if R2 is None else (R1_bar[..., :, :k], _others(R1_bar, k, A))
         if R2_bar is not None:
             from_R2 = A2 @ mH(R2_bar)
             Q1_bar = from_R2 if Q1_bar is None else Q1_bar + from_R2
@@ -173,7 +188,7 @@ def _(bars, outputs, A, *, mode):
         if R2 is None:
             return A1_bar
         A2_bar = xp.zeros_like(A2) if R2_bar is None else Q1 @ R2_bar
-        return xp.concat([A1_bar, A2_bar], axis=-1)
+        return _beside(A1_bar, A2_bar, k, A)
 
     return (A_bar,)
 
@@ -193,9 +208,9 @@ def _(outputs, A, *, mode):
         X = _upper(C)
         Q_dot, R_dot = B - Q1 @ X, X @ R1
         if R2 is not None:
-            R_dot = xp.concat([R_dot, mH(Q1) @ A_dot[..., :, k:] - (C - X) @ R2], axis=-1)
+            R_dot = _beside(R_dot, mH(Q1) @ _others(A_dot, k, A) - (C - X) @ R2, k, A)
         if Q2 is not None:
-            Q_dot = xp.concat([Q_dot, -Q1 @ mH(mH(Q2) @ B)], axis=-1)
+            Q_dot = _beside(Q_dot, -Q1 @ mH(mH(Q2) @ B), k, A)
             R_dot = xp.concat([R_dot, xp.zeros_like(R[..., k:, :])], axis=-2)
         return Q_dot, R_dot
 
