@@ -357,11 +357,13 @@ def _pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
     if not found.numel():
         return found
     # of products as A⁻¹ A⁻¹ A⁻¹ Ā̄, and where no digits are lost
-    room, eps = _ROOM[A.dtype] ** (1 / 3), torch.finfo(A.dtype).eps
+    room = _ROOM[A.dtype] ** (1 / 3)
     size, size_found = (originals.linalg.vector_norm(x.detach(), math.inf).item() for x in (A, found))
-    if size <= room and size_found <= room and size * size_found * eps**0.5 <= 1:
+    if size <= room and size_found <= room and size * size_found * _SMALL[A.dtype] <= 1:
         return found
-    (found,) = TORCH.adopt(rules.pinv, (A,), (found.detach(),))
+    # A⁺ A is a projection, whose trace is the rank
+    rank = (found.detach().mT * A.detach()).sum((-2, -1)).real.round().to(torch.int64)
+    (found,) = TORCH.adopt(rules.pinv, (A,), (found.detach(), rank))
     return found
 
 

@@ -27,8 +27,14 @@ def of_outputs(outputs):
     return outputs if isinstance(outputs, (tuple, list)) else (outputs,)
 
 
-def check(front, mode, primitive, arrays, seed, which=0, tolerance=1e-12, **options):
+def least_squares(mp, A, B, **options):
+    """The solution of full rank; the reference of `lstsq` is for tall matrices."""
+    return overbar.pinv.exact(mp, A, **overbar.pinv.defaults) @ B
+
+
+def check(front, mode, primitive, arrays, seed, which=0, tolerance=1e-12, reference=None, **options):
     """Hold the second derivative of a weighted sum of an output, along two matrices, against the exact one."""
+    reference = reference or primitive.exact
     A, *others = arrays
     rng, dtype, mp = np.random.default_rng(seed), A.dtype.name, Exact(150)
     D, E = random(rng, *A.shape, dtype=dtype), random(rng, *A.shape, dtype=dtype)
@@ -40,7 +46,7 @@ def check(front, mode, primitive, arrays, seed, which=0, tolerance=1e-12, **opti
 
     def exact(s, t):
         X = mp.array(A) + s * mp.array(D) + t * mp.array(E)
-        outputs = primitive.exact(mp, X, *map(mp.array, others), **{**primitive.defaults, **options})
+        outputs = reference(mp, X, *map(mp.array, others), **{**primitive.defaults, **options})
         return np.sum(mp.conj(mp.array(W)) * of_outputs(outputs)[which]).real
 
     h = mp.number(10) ** -40
@@ -126,3 +132,123 @@ def test_polar_factors_in_single_precision():
         return overbar.hessian(lambda t: np.sum(W * overbar.polar(X + t * Y)[0]))(dtype(0))
 
     assert error(second_in(np.float32), second_in(np.float64)) < 1e-5
+
+
+SHAPES = pytest.mark.parametrize("shape", [(3, 3), (5, 3), (3, 5)], ids=str)
+
+
+@FRONT
+@MODE
+@SHAPES
+def test_pseudoinverses_lose_rounding_over_the_smallest_singular_value_once(front, mode, shape):
+    A = nearly_singular(np.random.default_rng(10), shape)
+    check(front, mode, overbar.pinv, [A], 11, tolerance=1e-6)
+
+
+@FRONT
+@MODE
+@SHAPES
+def test_least_squares_lose_rounding_over_the_smallest_singular_value_once(front, mode, shape):
+    A, B = nearly_singular(np.random.default_rng(12), shape), np.random.default_rng(13).standard_normal((shape[0], 2))
+    for singular_values in (True, False):
+        check(front, mode, overbar.lstsq, [A, B], 14, 0, 1e-6, least_squares, singular_values=singular_values)
+
+
+@MODE
+@SHAPES
+def test_complex_pseudoinverses(mode, shape):
+    rng = np.random.default_rng(15)
+    A, B = nearly_singular(rng, shape, "complex128"), random(rng, shape[0], 2, dtype="complex128")
+    check("numpy", mode, overbar.pinv, [A], 16, tolerance=1e-6)
+    check("numpy", mode, overbar.lstsq, [A, B], 16, tolerance=1e-6, reference=least_squares)
+
+
+@MODE
+def test_residuals_of_least_squares(mode):
+    rng = np.random.default_rng(17)
+    A, b, D, E = nearly_singular(rng, (5, 3)), rng.standard_normal(5), *rng.standard_normal((2, 5, 3))
+    found = second(mode, "numpy", lambda xp, X: overbar.lstsq(X, b)[1], A, D, E)
+
+    def by_qr(xp, X):
+        Q, _ = overbar.qr(X)
+        return np.sum((b - Q @ (overbar.matrix_transpose(Q) @ b)) ** 2)
+
+    assert error(found, second(mode, "numpy", by_qr, A, D, E)) < 1e-6
+    square = second(mode, "numpy", lambda xp, X: overbar.lstsq(X, b[:3])[1], A[:3], D[:3], E[:3])
+    assert square == 0  # there is no residual, whatever A is
+
+
+@FRONT
+@MODE
+def test_hermitian_pseudoinverses(front, mode):
+    rng = np.random.default_rng(18)
+    Q = np.linalg.qr(rng.standard_normal((3, 3))).Q
+    A = (Q * [2.0, -1.0, SMALL]) @ Q.T
+    check(front, mode, overbar.pinv, [(A + A.T) / 2], 19, tolerance=1e-6, hermitian=True)
+
+
+@FRONT
+@MODE
+def test_each_matrix_of_a_batch_has_its_own_rank(front, mode):
+    """Those of full rank leave out what is zero for them; the others keep it."""
+    rng = np.random.default_rng(20)
+    low = rng.standard_normal((2, 3, 2)) @ rng.standard_normal((2, 2, 3))
+    A = np.stack([nearly_singular(rng, (3, 3), small=1e-4), *low, np.zeros((3, 3))])
+    W, B, D, E = (rng.standard_normal(A.shape) for _ in range(4))
+    E = D = np.concatenate([D[:1], A[1:] @ D[1:] + E[1:] @ A[1:]])  # along which the rank stays, to first order
+    losses = (
+        lambda xp, X, i: xp.sum(xp.array(W[i]) * xp.ops.pinv(X)),
+        lambda xp, X, i: xp.sum(xp.array(W[i]) * overbar.lstsq(X, xp.array(B[i]))[0]),
+    )
+    for loss in losses:
+        together = second(mode, front, lambda xp, X, loss=loss: loss(xp, X, slice(None)), A, D, E)
+        alone = [second(mode, front, lambda xp, X, i=i, loss=loss: loss(xp, X, i), A[i], D[i], E[i]) for i in range(4)]
+        assert error(together, sum(alone)) < 1e-10
+
+
+@MODE
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5)], ids=str)
+def test_pseudoinverses_of_lower_rank(mode, shape):
+    """A = F G with F of full column rank and G of full row rank has A⁺ = G⁺ F⁺."""
+    rng = np.random.default_rng(21)
+    (m, n), W = shape, rng.standard_normal(shape[::-1])
+    F, G = nearly_singular(rng, (m, 2), small=1e-5), nearly_singular(rng, (2, n), small=1.0)
+    F_dot, F_other = rng.standard_normal((2, m, 2))
+
+    def of_product(xp, F):
+        return np.sum(W * overbar.pinv(F @ G, rtol=1e-10))
+
+    def of_factors(xp, F):
+        return np.sum(W * (overbar.pinv(G) @ overbar.pinv(F)))
+
+    found, expected = (second(mode, "numpy", loss, F, F_dot, F_other) for loss in (of_product, of_factors))
+    assert error(found, expected) < 1e-7
+
+
+def test_pytorch_takes_this_rule_of_a_pseudoinverse():
+    """Its own second derivative is right where the numbers tell that no singular value is small."""
+    for small in (1e-1, 1e-5, 1e-7):
+        A = torch.tensor(nearly_singular(np.random.default_rng(22), (3, 3), small=small))
+        W = torch.tensor(np.random.default_rng(23).standard_normal((3, 3)))
+        t = torch.zeros((), dtype=torch.float64, requires_grad=True)
+
+        def second(inverse, A=A, W=W, t=t):
+            (first,) = torch.autograd.grad(inverse(A + t * W).sum(), t, create_graph=True)
+            return torch.autograd.grad(first, t)[0]
+
+        close(second(torch_ops.pinv), second(torch_ops.inv), 1e-7)
+
+
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "XLA"])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5)], ids=str)
+def test_pseudoinverses_of_sizes_that_a_graph_does_not_know(shape, jit):
+    A = nearly_singular(np.random.default_rng(24), shape, small=1e-2)
+    D, B = np.random.default_rng(25).standard_normal((2, *shape))
+
+    def loss(A):
+        return tf.reduce_sum(tf_ops.pinv(A) * B.T) + tf.reduce_sum(overbar.lstsq(A, tf.constant(B))[0])
+
+    unknown = [tf.TensorSpec([None, None], tf.float64)]
+    in_a_graph = tf.function(lambda A: twice(loss, A, D), input_signature=unknown, jit_compile=jit)
+    # XLA's singular value decomposition has five digits less
+    close(in_a_graph(tf.constant(A)), twice(loss, tf.constant(A), D), 1e-4 if jit else 1e-9)
