@@ -357,11 +357,13 @@ def _pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
     if not found.numel():
         return found
     # of products as A⁻¹ A⁻¹ A⁻¹ Ā̄, and where no digits are lost
-    room, eps = _ROOM[A.dtype] ** (1 / 3), torch.finfo(A.dtype).eps
+    room = _ROOM[A.dtype] ** (1 / 3)
     size, size_found = (originals.linalg.vector_norm(x.detach(), math.inf).item() for x in (A, found))
-    if size <= room and size_found <= room and size * size_found * eps**0.5 <= 1:
+    if size <= room and size_found <= room and size * size_found * _SMALL[A.dtype] <= 1:
         return found
-    (found,) = TORCH.adopt(rules.pinv, (A,), (found.detach(),))
+    # A⁺ A is a projection, whose trace is the rank
+    rank = (found.detach().mT * A.detach()).sum((-2, -1)).real.round().to(torch.int64)
+    (found,) = TORCH.adopt(rules.pinv, (A,), (found.detach(), rank))
     return found
 
 
@@ -464,8 +466,21 @@ def _kept(norm, *, dim, keepdim):
     return norm[..., None, None].movedim((-2, -1), tuple(dim)) if keepdim else norm
 
 
-def _not_complete(A, mode="reduced", **_):
-    return A.dtype in FULL and mode != "complete"  # of a complete Q, PyTorch has no derivative
+@because(
+    "of a complete Q, PyTorch has no derivative, and its derivative of a square one divides by the last number on the "
+    "diagonal of R, unless the numbers on the host tell that none is close to zero"
+)
+def _tall_qr_or_looked_at(A, mode="reduced", **_):
+    if A.dtype not in FULL or mode == "complete":
+        return False
+    return mode != "reduced" or A.size(-2) > A.size(-1) or _numbers_tell(A)
+
+
+def _qr(A, mode="reduced"):
+    found = originals.linalg.qr(A, mode)
+    if mode != "reduced" or _pivots_are_large(A, found.R):
+        return found
+    return type(found)(TORCH.adopt(rules.qr, (A,), (found.Q.detach(), found.R.detach())))
 
 
 @because(
@@ -802,7 +817,8 @@ qr = wrap(
     rules.qr,
     'qr(A: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]',
     builtin=torch.linalg.qr,
-    use_builtin_when=_not_complete,
+    corrected_builtin=_qr,
+    use_builtin_when=_tall_qr_or_looked_at,
     returns=torch.return_types.linalg_qr,
 )
 quadratic = wrap(rules.quadratic)

@@ -11,27 +11,97 @@ from overbar._primitive import once, primitive
 from overbar.rules._singular_vectors import reciprocal
 from overbar.rules._svd import decomposed, decomposed_bar, decomposed_dots, distinct
 
+
+@primitive("(m,n),(n,m),(m,k)->(m,k),(n,k)")
+def outside_and_inside(A, X, B):
+    """N B = B − A X B, which is what of B is orthogonal to the range of A, and X B, where X = A⁺.
+
+    In N = I − A X, X is a factor that belongs to A and gets no bar: N² = N and N A = 0 have the derivative
+
+        Ṅ = −N Ȧ X − (N Ȧ X)ᴴ,
+
+    as long as the rank stays. Ẋ, as 1/σ² for the smallest singular value σ, does not appear in it. By the product rule,
+    −Ȧ X − A Ẋ, its rounding would, and second derivatives of X, where N stands beside 1/σ² once more, would lose ε/σ²
+    instead of ε/σ. With E = N B and Y = X B:
+
+        Ė = N (Ḃ − Ȧ Y) − Xᴴ Ȧᴴ E,    Ẏ = Ẋ B + X Ḃ,
+        Ā = −(N Ē) Yᴴ − E (X Ē)ᴴ,    B̄ = N Ē + Xᴴ Ȳ,    X̄ = Ȳ Bᴴ.
+    """
+    Y = X @ B
+    return B - A @ Y, Y
+
+
+@outside_and_inside.vjp
+def _(bars, outputs, A, X, B):
+    (E_bar, Y_bar), (E, Y), xp = bars, outputs, namespace(A)
+
+    @once
+    def of_E():
+        return outside_and_inside(A, X, E_bar)
+
+    def A_bar():
+        if E_bar is None:
+            return xp.zeros_like(A)
+        outside, inside = of_E()
+        return -outside @ mH(Y) - E @ mH(inside)
+
+    def B_bar():
+        if Y_bar is None:
+            return of_E()[0]
+        return mH(X) @ Y_bar if E_bar is None else of_E()[0] + mH(X) @ Y_bar
+
+    return A_bar, lambda: xp.zeros_like(X) if Y_bar is None else Y_bar @ mH(B), B_bar
+
+
+@outside_and_inside.jvp
+def _(outputs, A, X, B):
+    E, Y = outputs
+
+    def dots(A_dot, X_dot, B_dot):
+        outside, _ = outside_and_inside(A, X, B_dot - A_dot @ Y)
+        return outside - mH(X) @ (mH(A_dot) @ E), X_dot @ B + X @ B_dot
+
+    return dots
+
+
+def _unless_full(term, rank, size):
+    """A term with a factor I − A X, where `size` is the number of rows of A, or I − X A, where it is that of columns:
+    nothing but rounding, and left out, where that is the rank. It would be multiplied by 1/σ² and differentiated."""
+    xp = namespace(term)
+    full = xp.equal(xp.astype(rank, xp.int32), size)[..., None, None]
+    return xp.where(full, xp.zeros_like(term), term)
+
+
 # The order of the products in these two is such that none is beyond the range of numbers where the result is not: each
 # is as 1/A² at most, as the result is, and each of their own derivatives as 1/A³. And for tall matrices none has m by m
 # entries; for wide ones the rules are those of Aᴴ.
 
 
-def _pinv_reverse(X_bar, X, A):
+def _pinv_reverse(X_bar, X, A, rank):
     """Ā = −Xᴴ X̄ Xᴴ + (I − A X) X̄ᴴ X Xᴴ + Xᴴ X X̄ᴴ (I − X A), with K = X X̄ᴴ."""
     if _is_wide(A):
-        return mH(_pinv_reverse(mH(X_bar), mH(X), mH(A)))
-    G = mH(X_bar)
-    K = X @ G
-    return (G - A @ K) @ (X @ mH(X)) + mH(X) @ (K - K @ (X @ A) - mH(K))
+        return mH(_pinv_reverse(mH(X_bar), mH(X), mH(A), rank))
+    m, n = namespace(A).shape(A)[-2:]
+    E, K = outside_and_inside(A, X, mH(X_bar))
+    F, _ = outside_and_inside(mH(A), mH(X), mH(K))
+    E = E if _is_tall(A) else _unless_full(E, rank, m)
+    return E @ (X @ mH(X)) + mH(X) @ mH(_unless_full(F, rank, n) - K)
 
 
-def _pinv_forward(A_dot, X, A):
-    """Ȧ⁺ = −X Ȧ X + X Xᴴ Ȧᴴ (I − A X) + (I − X A) Ȧᴴ Xᴴ X, with K = Ȧᴴ Xᴴ."""
+def _pinv_forward(A_dot, X, A, rank):
+    """Ȧ⁺ = −X Ȧ X + X Xᴴ Ȧᴴ (I − A X) + (I − X A) Ȧᴴ Xᴴ X."""
     if _is_wide(A):
-        return mH(_pinv_forward(mH(A_dot), mH(X), mH(A)))
-    D = mH(A_dot)
-    K = D @ mH(X)
-    return (X @ mH(X)) @ (D - (D @ A) @ X) + (K - (X @ A) @ K - mH(K)) @ X
+        return mH(_pinv_forward(mH(A_dot), mH(X), mH(A), rank))
+    m, n = namespace(A).shape(A)[-2:]
+    E, Y = outside_and_inside(A, X, A_dot)
+    F, _ = outside_and_inside(mH(A), mH(X), mH(A_dot) @ mH(X))
+    E = E if _is_tall(A) else _unless_full(E, rank, m)
+    return (X @ mH(X)) @ mH(E) + (_unless_full(F, rank, n) - Y) @ X
+
+
+def _is_tall(A):
+    m, n = A.shape[-2:]
+    return m is not None and n is not None and m > n
 
 
 def _is_wide(A):
@@ -63,7 +133,7 @@ def _inverse_by_svd(xp, A, factors, atol, rtol):
     return (mH(Vh) * xp.cast(reciprocal(xp, S, zero), A)[..., None, :]) @ mH(U), zero
 
 
-@primitive("(m,n)->(n,m)", steps=("atol", "rtol"))
+@primitive("(m,n)->(n,m),()", residuals=1, steps=("atol", "rtol"))
 def pinv(A, *, atol=None, rtol=None, hermitian=False):
     """The Moore–Penrose pseudoinverse A⁺ of any matrix.
 
@@ -96,8 +166,10 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
 
         Ā = −Xᴴ X̄ Xᴴ + (I − A X) X̄ᴴ X Xᴴ + Xᴴ X X̄ᴴ (I − X A).
 
-    Both are products of A and X, and so are the derivatives of any order. A change that raises the rank makes A⁺ jump:
-    there the rule gives the derivative along those changes that do not.
+    Both are products of A and X, and so are the derivatives of any order. A term that is zero by the rank is left out:
+    it would be rounding, times the square of the inverse of the smallest singular value. The rank is a residual, which
+    these rules read. A change that raises the rank makes A⁺ jump: there the rule gives the derivative along those
+    changes that do not.
 
     Cost: seven products, which take about as long as the function.
 
@@ -110,7 +182,7 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
     """
     xp = namespace(A)
     if not hermitian:
-        return _inverse_by_svd(xp, A, xp.svd(A), atol, rtol)[0]
+        return _inverse_and_rank(xp, A, xp.svd(A), atol, rtol)
     m, n = A.shape[-2:]
     if m != n:
         raise front(A).ShapeError(
@@ -118,27 +190,29 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
         )
     w, V = xp.eigh((A + mH(A)) / 2)
     size = xp.abs(w)
-    over = reciprocal(xp, w, size <= _cutoff(xp, A, xp.maximum(size[..., :1], size[..., -1:]), atol, rtol))
-    return (V * xp.cast(over, A)[..., None, :]) @ mH(V)
+    zero = _cutoff(xp, A, xp.maximum(size[..., :1], size[..., -1:]), atol, rtol) >= size
+    return (V * xp.cast(reciprocal(xp, w, zero), A)[..., None, :]) @ mH(V), _rank(xp, size, zero)
 
 
 @pinv.vjp
-def _(X_bar, X, A, *, atol, rtol, hermitian):
+def _(X_bar, outputs, A, *, atol, rtol, hermitian):
+    X, rank = outputs
     if not hermitian:
-        return (lambda: _pinv_reverse(X_bar, X, A),)
+        return (lambda: _pinv_reverse(X_bar, X, A, rank),)
 
     def A_bar():
-        bar = _pinv_reverse(X_bar, X, (A + mH(A)) / 2)
+        bar = _pinv_reverse(X_bar, X, (A + mH(A)) / 2, rank)
         return (bar + mH(bar)) / 2
 
     return (A_bar,)
 
 
 @pinv.jvp
-def _(X, A, *, atol, rtol, hermitian):
+def _(outputs, A, *, atol, rtol, hermitian):
+    X, rank = outputs
     if not hermitian:
-        return (lambda A_dot: _pinv_forward(A_dot, X, A),)
-    return (lambda A_dot: _pinv_forward((A_dot + mH(A_dot)) / 2, X, (A + mH(A)) / 2),)
+        return (lambda A_dot: _pinv_forward(A_dot, X, A, rank),)
+    return (lambda A_dot: _pinv_forward((A_dot + mH(A_dot)) / 2, X, (A + mH(A)) / 2, rank),)
 
 
 @pinv.samples
@@ -205,7 +279,8 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0, singular_values=True):
     The residuals r = ‖R‖² move by 2 Re⟨R, Ḃ − Ȧ X⟩, as R is orthogonal to the range of A: B̄ gets 2 R r̄ and Ā
     −2 R r̄ Xᴴ. The singular values have the rules of `svdvals`, for which U and V are intermediates, and the rank is a
     constant. Regularised least squares is the same for A on top of √l2_regularizer I, and B on top of zeros. A⁺ is an
-    intermediate, with the rules of `pinv`, which makes second derivatives right at any constant rank. (Where one A
+    intermediate, with the rules of `pinv`, which makes second derivatives right at any constant rank; as there, what is
+    zero by the rank is left out. (Where one A
     stands for a batch, there is no copy for each of the batch: the rules compute it again.)
 
     Without singular values, A⁺ of a tall A is P = (Aᴴ A)⁻¹ Aᴴ, corrected once by P ← 2 P − (P A) P. If it came from
@@ -226,7 +301,7 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0, singular_values=True):
     A, B = _regularised(xp, A, B, l2_regularizer)
     if singular_values:
         U, S, Vh, *others = decomposed(A, full_matrices=False)
-        inverse, rank = _inverse_and_rank(xp, A, (U, S, Vh), rcond)
+        inverse, rank = _inverse_and_rank(xp, A, (U, S, Vh), None, rcond)
     else:
         inverse, rank = _without_svd(xp, A, rcond)
         U, Vh, S = inverse[..., :0, :0], mT(inverse[..., :0]), xp.real(xp.sum(inverse[..., :0], axis=-2))
@@ -241,16 +316,20 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0, singular_values=True):
     return X, residuals, xp.broadcast_to(rank, batch), *hidden
 
 
-def _inverse_and_rank(xp, A, factors, rcond):
-    inverse, zero = _inverse_by_svd(xp, A, factors, None, rcond)
-    return inverse, xp.sum(xp.astype(factors[1] > 0, xp.int64) * xp.astype(~zero, xp.int64), axis=-1)
+def _inverse_and_rank(xp, A, factors, atol, rtol):
+    inverse, zero = _inverse_by_svd(xp, A, factors, atol, rtol)
+    return inverse, _rank(xp, factors[1], zero)
+
+
+def _rank(xp, sizes, zero):
+    return xp.sum(xp.astype(sizes > 0, xp.int64) * xp.astype(~zero, xp.int64), axis=-1)
 
 
 def _without_svd(xp, A, rcond):
     """A⁺ and the rank, by a singular value decomposition only where a matrix may be nearly singular."""
 
     def by_svd():
-        return _inverse_and_rank(xp, A, xp.svd(A), rcond)
+        return _inverse_and_rank(xp, A, xp.svd(A), None, rcond)
 
     m, n = A.shape[-2:]
     if rcond is not None or not m or not n:
@@ -300,9 +379,10 @@ def _of_svd(outputs):
 
 @lstsq.vjp
 def _(bars, outputs, A, B, *, rcond, l2_regularizer, singular_values):
-    (X_bar, r_bar, _, *of_svd, P_bar), (X, *_, P), xp = bars, outputs, namespace(A)
+    (X_bar, r_bar, _, *of_svd, P_bar), (X, _, rank, *_, P), xp = bars, outputs, namespace(A)
     m = xp.shape(A)[-2]
     A, B = _regularised(xp, A, B, l2_regularizer)
+    rows, n = xp.shape(A)[-2:]
 
     @once
     def inverse():
@@ -310,11 +390,14 @@ def _(bars, outputs, A, B, *, rcond, l2_regularizer, singular_values):
 
     @once
     def R():
-        return B - A @ X
+        return _unless_full(B - A @ X, rank, rows)
 
     @once
+    def of_X():
+        return outside_and_inside(mH(A), mH(inverse()), X_bar)
+
     def from_X():
-        return mH(inverse()) @ X_bar
+        return of_X()[1]
 
     @once
     def from_r():
@@ -323,14 +406,14 @@ def _(bars, outputs, A, B, *, rcond, l2_regularizer, singular_values):
     def A_bar():
         bar = 0
         if X_bar is not None:
-            Y, G = mH(inverse()) @ X, mH(X_bar)
-            bar = R() @ mH(inverse() @ from_X()) - from_X() @ mH(X) + Y @ (G - (G @ inverse()) @ A)
+            outside = _unless_full(of_X()[0], rank, n)
+            bar = R() @ mH(inverse() @ from_X()) - from_X() @ mH(X) + (mH(inverse()) @ X) @ mH(outside)
         if r_bar is not None:
             bar = bar - from_r() @ mH(X)
         if singular_values and any(of_factor is not None for of_factor in of_svd):
             bar = bar + decomposed_bar("lstsq", _of_svd(bars), _of_svd(outputs), A, full_matrices=False)
         if P_bar is not None and P.shape[-1] != 0:
-            bar = bar + _pinv_reverse(P_bar, P, A)
+            bar = bar + _pinv_reverse(P_bar, P, A, rank)
         bar = xp.zeros_like(A) if isinstance(bar, int) else bar
         return bar[..., :m, :] if l2_regularizer else bar
 
@@ -347,18 +430,19 @@ def _(bars, outputs, A, B, *, rcond, l2_regularizer, singular_values):
 
 @lstsq.jvp
 def _(outputs, A, B, *, rcond, l2_regularizer, singular_values):
-    (X, *_, P), xp = outputs, namespace(A)
+    (X, _, rank, *_, P), xp = outputs, namespace(A)
     A, B = _regularised(xp, A, B, l2_regularizer)
+    rows, n = xp.shape(A)[-2:]
 
     def dots(A_dot, B_dot):
         if l2_regularizer:
             A_dot, B_dot = (xp.concat([dot, _zero_rows(xp, dot, A)], axis=-2) for dot in (A_dot, B_dot))
         inverse = pinv(A, rtol=rcond) if P.shape[-1] == 0 else P
-        R, change = B - A @ X, B_dot - A_dot @ X
-        Z = mH(A_dot) @ (mH(inverse) @ X)
-        X_dot = inverse @ change + inverse @ (mH(inverse) @ (mH(A_dot) @ R)) + Z - inverse @ (A @ Z)
+        R, change = _unless_full(B - A @ X, rank, rows), B_dot - A_dot @ X
+        outside, _ = outside_and_inside(mH(A), mH(inverse), mH(A_dot) @ (mH(inverse) @ X))
+        X_dot = inverse @ (change + mH(inverse) @ (mH(A_dot) @ R)) + _unless_full(outside, rank, n)
         r_dot = 2 * xp.sum(xp.real(xp.conj(R) * change), axis=-2)
-        P_dot = None if P.shape[-1] == 0 else _pinv_forward(A_dot, P, A)
+        P_dot = None if P.shape[-1] == 0 else _pinv_forward(A_dot, P, A, rank)
         if not singular_values:
             return X_dot, r_dot, *[None] * 6, P_dot
         U_dot, S_dot, Vh_dot, *none = decomposed_dots(A_dot, _of_svd(outputs), A, vectors=False)

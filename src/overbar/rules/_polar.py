@@ -21,7 +21,8 @@ from overbar.rules._two_by_two import are_of_two, polar_of_two
 
 @primitive("(n,n),(n,n),(n),(n,n)->(n,n),()", hermitian=("P",))
 def anticommutator_solve(P, C, w, V):
-    """The solution X of P X + X P = C for Hermitian positive semidefinite P, and how many eigenvalues of P are zero.
+    """The solution X of P X + X P = (C − Cᴴ)/2 for Hermitian positive semidefinite P, and how many eigenvalues of P are
+    zero.
 
     A function of P and C: w and V, the eigenvalues and eigenvectors of P, get no bars. In the basis of these,
     Xᵢⱼ = Cᵢⱼ / (wᵢ + wⱼ), and 0 where both are zero. Nothing is divided by a difference of eigenvalues, and the
@@ -29,15 +30,29 @@ def anticommutator_solve(P, C, w, V):
     right; the map from C to X is its own adjoint, so that
 
         C̄ = the solution for X̄,    P̄ = −C̄ Xᴴ − Xᴴ C̄ (its Hermitian part).
+
+    X is antihermitian, and its diagonal zero in any real basis. In the basis of eigenvectors, that of C is made so
+    before it is divided by 2 wᵢ: else rounding over the smallest eigenvalue would be there, and be divided once more in
+    each derivative.
     """
     xp = namespace(P)
     w = xp.real(w)
-    rounding = xp.rounding(P) * xp.maximum(w[..., :1], w[..., -1:])
+    rounding = _rounding(xp, P, w)
     total = w[..., :, None] + w[..., None, :]
     over = reciprocal(xp, total, total <= 2 * rounding[..., None])
-    X = V @ ((mH(V) @ C @ V) * xp.cast(over, C)) @ mH(V)
+    K = mH(V) @ C @ V
+    X = V @ ((K - mH(K)) / 2 * xp.cast(over, C)) @ mH(V)
     # in all of the batch, as vmap over C alone has it
-    return X, xp.broadcast_to(xp.sum(xp.astype(w <= rounding, xp.int32), axis=-1), xp.shape(X)[:-2])
+    return X, xp.broadcast_to(_zeros(xp, P, w), xp.shape(X)[:-2])
+
+
+def _rounding(xp, P, w):
+    return xp.rounding(P) * xp.maximum(w[..., :1], w[..., -1:])
+
+
+def _zeros(xp, P, w):
+    """How many eigenvalues w of P are zero."""
+    return xp.sum(xp.astype(w <= _rounding(xp, P, w), xp.int32), axis=-1)
 
 
 @anticommutator_solve.vjp
@@ -101,6 +116,9 @@ def polar(A, *, side="right"):
 
         Ā = U L(UᴴŪ − ŪᴴU + P P̄ − P̄ P) + (I − UUᴴ) Ū P⁻¹ + U P̄.
 
+    Where A is square, I − UUᴴ is zero and its terms are left out: of them, P⁻¹ would make rounding over the smallest
+    singular value, and its derivative rounding over the square of that.
+
     L divides by sums of singular values and is differentiated by solving again, in the basis that the function found.
     No singular vector shows: the rule and its derivatives of any order are right at equal singular values. (Source: the
     differential as for the square root in Giles (2008) and Higham, Functions of Matrices, chapter 8.)
@@ -155,20 +173,32 @@ def polar_reverse(A, U, U_bar, P_bar=None, side="right", basis=None, message=_SI
 def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar, message):
     """Ā from the bars of U, of (AᴴA)^½ and of (AAᴴ)^½, for m ≥ n. The latter is U (AᴴA)^½ Uᴴ."""
     P, C, outside = hermitian_part(mH(U) @ A), 0, 0
+    w, V = basis or eigh(P)
     if U_bar is not None:
+        singular = _zeros(xp, P, xp.real(w))
+        # before anything is made of it, so that derivatives of this rule are NaN, too
+        U_bar = _no_derivative(xp, U_bar, singular, message)
         X = mH(U) @ U_bar
         C = X - mH(X)
+        outside = _outside(xp, A, lambda: _over(xp, U_bar - U @ X, P, singular))
     if right_bar is not None:
         H = hermitian_part(right_bar)
-        C, outside = C + P @ H - H @ P, U @ H
+        C, outside = C + P @ H - H @ P, outside + U @ H
     if left_bar is not None:
         HU = hermitian_part(left_bar) @ U
         Q = mH(U) @ HU
-        C, outside = C + Q @ P - P @ Q, 2 * HU - U @ Q
-    Omega_bar, singular = _anticommutator_solve(P, C, basis)
-    if U_bar is not None:
-        outside = outside + _over(xp, _no_derivative(xp, U_bar, singular, message) - U @ X, P, singular)
-    return U @ Omega_bar + outside
+        C, outside = C + Q @ P - P @ Q, outside + 2 * HU - U @ Q
+    return U @ _anticommutator_solve(P, C, (w, V))[0] + outside
+
+
+def _outside(xp, A, term):
+    """``term()``, which has a factor I − UUᴴ, and 0 where A is square."""
+    m, n = A.shape[-2:]
+    if m is not None and n is not None:
+        return 0 if m == n else term()
+    m, n = xp.shape(A)[-2:]
+    found = term()
+    return xp.where(xp.equal(m, n), xp.zeros_like(found), found)
 
 
 def _anticommutator_solve(P, C, basis):
@@ -191,8 +221,9 @@ def polar_forward(A_dot, A, U, basis):
 def _tall_dots(xp, A_dot, A, U, basis):
     P, B = hermitian_part(mH(U) @ A), mH(U) @ A_dot
     Omega, singular = _anticommutator_solve(P, B - mH(B), basis)
-    inside, outside = U @ Omega, A_dot - U @ B
-    U_dot = _no_derivative(xp, inside + _over(xp, outside, P, singular), singular)
+    inside, outside = U @ Omega, _outside(xp, A, lambda: A_dot - U @ B)
+    U_dot = inside + _outside(xp, A, lambda: _over(xp, outside, P, singular))
+    U_dot = _no_derivative(xp, U_dot, singular)
     P_dot = hermitian_part(B - Omega @ P)
     half = (inside @ P + outside) @ mH(U)
     return U_dot, P_dot, half + mH(half) + U @ P_dot @ mH(U)

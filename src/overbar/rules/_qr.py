@@ -41,7 +41,7 @@ def qr(A, *, mode="reduced"):
 
     Notes
     -----
-    Let A be tall or square. Differentiate A = Q R and multiply by R⁻¹ from the right,
+    Let A be tall. Differentiate A = Q R and multiply by R⁻¹ from the right,
 
         Q̇ = Ȧ R⁻¹ − Q X,    X = Ṙ R⁻¹.
 
@@ -55,8 +55,18 @@ def qr(A, *, mode="reduced"):
 
         Ā = (Q̄ + Q H) R⁻ᴴ,    H = triu(G, 1) + triu(G, 1)ᴴ + Re diag(G).
 
-    A wide A = [A₁ A₂] has R = [R₁ R₂], where Q and R₁ belong to the square A₁, and R₂ = Qᴴ A₂. So R₂ adds A₂ R̄₂ᴴ to
-    Q̄, and Ā₂ = Q R̄₂; forward, Ṙ₂ = Qᴴ Ȧ₂ − Qᴴ Q̇ R₂.
+    A square Q leaves nothing outside of its columns, and its last column follows from the others but for its sign
+    (phase), so that only the phase need be divided by the last number on the diagonal of R, which may be small. Q̇ = Q
+    Ω, where Ω is the skew-Hermitian S(C) = C − U(C) = tril(C, −1) − tril(C, −1)ᴴ + i Im diag(C). The adjoint of S is
+    S*(K) = tril(K − Kᴴ, −1) + i Im diag(K), and with K = QᴴQ̄ − R̄ Rᴴ
+
+        Q̇ = Q Ω,    Ṙ = QᴴȦ − Ω R,    Ā = Q (R̄ + S*(K) R⁻ᴴ).
+
+    These have the same values as the rules above. There, rounding in (I − QQᴴ) Q̄ and in the last columns of C and H
+    would be divided, and once more where the rules are differentiated.
+
+    A wide A = [A₁ A₂] has R = [R₁ R₂], where Q and R₁ belong to the square A₁: Ω = S(QᴴȦ₁ R₁⁻¹), and S*(K) R₁⁻ᴴ adds to
+    the columns of A₁ alone.
 
     A complete Q = [Q₁ Q₂] of a tall A has m − n more columns Q₂, any basis of what is orthogonal to A. Differentiating
     Q₁ᴴ Q₂ = 0 gives what is determined of their derivative,
@@ -109,37 +119,58 @@ def _real_diagonal(C):
     return (D + mH(D)) / 2
 
 
-def _others(X, k, A):
-    """The columns of X from k on. Where the sizes of A are not known while a graph is built, these are perhaps none,
-    and TensorFlow's vectorized_map and tape.jacobian lose the shape of a product without columns: so there all columns,
-    zeros for the first k."""
-    if None not in A.shape[-2:]:
-        return X[..., :, k:]
-    xp = namespace(X)
-    return xp.where(xp.count(xp.shape(X)[-1], X) >= k, X, xp.zeros_like(X))
+def _skew(C):
+    """S(C) = C − U(C), which is skew-Hermitian."""
+    L = namespace(C).tril(C, k=-1)
+    return L - mH(L) + _imaginary_diagonal(C)
 
 
-def _beside(X, Y, k, A):
-    """X with k columns, and what `_others` are in Y, beside each other."""
-    return namespace(X).concat([X, Y[..., :, k:] if None in A.shape[-2:] else Y], axis=-1)
+def _lower_from_skew(K):
+    """The adjoint of S. The last column is zero, but for the imaginary part of its last number."""
+    return namespace(K).tril(K - mH(K), k=-1) + _imaginary_diagonal(K)
 
 
-def _parts(Q, R, A, complete):
-    """Q₁, Q₂, R₁, R₂ and A₂, where the last two are None unless A is wide and Q₂ unless there is one."""
-    xp = namespace(A)
+def _imaginary_diagonal(C):
+    xp = namespace(C)
+    if not xp.is_complex(C):
+        return 0
+    D = xp.tril(xp.triu(C))
+    return (D - mH(D)) / 2
+
+
+def _sizes(A):
+    """The number k of columns of Q₁, and whether A is tall. Where the sizes are not known while a graph is built, both
+    are arrays of the graph: then all parts are there, and none may need another size."""
     m, n = A.shape[-2:]
-    if m is None or n is None:  # not known while a graph is built: all parts are there, some perhaps empty
-        m, n = xp.shape(A)[-2:]
-        k = xp.minimum(m, n)
-        wide = tall = True
-    else:
-        k = min(m, n)
-        wide, tall = n > m, m > n
-    Q1, Q2 = (Q[..., :, :k], _others(Q, k, A)) if complete and tall else (Q, None)
-    R = R[..., :k, :] if complete and tall else R
-    if not wide:
-        return k, Q1, Q2, R, None, None
-    return k, Q1, Q2, R[..., :, :k], _others(R, k, A), _others(A, k, A)
+    if m is not None and n is not None:
+        return min(m, n), bool(m > n)
+    xp = namespace(A)
+    m, n = xp.shape(A)[-2:]
+    return xp.minimum(m, n), m > n
+
+
+def _first_and_others(X, k):
+    """The first k columns of X and the others; None where it is known that there are none. Where k is not known while a
+    graph is built, there are perhaps none, and TensorFlow's vectorized_map and tape.jacobian lose the shape of a
+    product without columns: so then the others are all columns, zeros for the first k."""
+    if not _is_known(k):
+        xp = namespace(X)
+        return X[..., :, :k], xp.where(xp.count(xp.shape(X)[-1], X) >= k, X, xp.zeros_like(X))
+    # Not even a slice of everything, which PyTorch's legacy vmap refuses.
+    return (X, None) if X.shape[-1] == k else (X[..., :, :k], X[..., :, k:])
+
+
+def _beside(X, Y, k):
+    """X with k columns, and what are the others in Y, beside each other."""
+    return namespace(X).concat([X, Y if _is_known(k) else Y[..., :, k:]], axis=-1)
+
+
+def _first_rows(X, k):
+    return X if _is_known(k) and X.shape[-2] == k else X[..., :k, :]
+
+
+def _is_known(k):
+    return not hasattr(k, "shape")
 
 
 def _divided(B, R, adjoint=False):
@@ -164,31 +195,34 @@ def _(bars, outputs, A, *, mode):
     def A_bar():
         if 0 in A.shape[-2:]:
             return xp.zeros_like(A)
-        k, Q1, Q2, R1, R2, A2 = _parts(Q, R, A, _complete(mode))
-        Q1_bar = Q2_bar = R1_bar = R2_bar = None
+        k, tall = _sizes(A)
+        (Q1, Q2), (R1, R2) = _first_and_others(Q, k), _first_and_others(_first_rows(R, k), k)
+        K = M = Q1_bar = Q2_bar = R1_bar = R2_bar = 0
         if Q_bar is not None:
-            Q1_bar, Q2_bar = (Q_bar, None) if Q2 is None else (Q_bar[..., :, :k], _others(Q_bar, k, A))
+            Q1_bar, Q2_bar = _first_and_others(Q_bar, k)
+            K = M = mH(Q1) @ Q1_bar
         if R_bar is not None:
-            R1_bar = R_bar if Q2 is None else R_bar[..., :k, :]
-            R1_bar, R2_bar = (R1_bar, None) if R2 is None else (R1_bar[..., :, :k], _others(R1_bar, k, A))
-        if R2_bar is not None:
-            from_R2 = A2 @ mH(R2_bar)
-            Q1_bar = from_R2 if Q1_bar is None else Q1_bar + from_R2
-        G = 0
-        if R1_bar is not None:
-            G = xp.triu(R1_bar) @ mH(R1)
-        if Q1_bar is not None:
-            G = G - mH(Q1) @ Q1_bar
-        rest = Q1 @ _hermitian_from_upper(G)
-        if Q1_bar is not None:
-            rest = rest + Q1_bar
-        if Q2_bar is not None:
-            rest = rest - Q2 @ (mH(Q2_bar) @ Q1)
-        A1_bar = _divided(rest, R1, adjoint=True)
+            R1_bar, R2_bar = _first_and_others(xp.triu(_first_rows(R_bar, k)), k)
+            R1_bar = R1_bar - _imaginary_diagonal(R1_bar)
+            K = K - R1_bar @ mH(R1)
+            K = K if R2 is None else K - R2_bar @ mH(R2)
+        if tall is False:
+            A1_bar = Q1 @ (R1_bar + _divided(_lower_from_skew(K), R1, adjoint=True))
+        else:
+            if tall is True:
+                rest = Q1_bar + Q1 @ _hermitian_from_upper(-K)
+            else:
+                rest = Q1 @ _lower_from_skew(K)
+                if Q_bar is not None:
+                    rest = rest + xp.where(tall, Q1_bar - Q1 @ M, xp.zeros_like(Q1_bar))
+            if Q2 is not None and Q_bar is not None:
+                rest = rest - Q2 @ (mH(Q2_bar) @ Q1)
+            A1_bar = _divided(rest, R1, adjoint=True)
+            if tall is not True and R_bar is not None:
+                A1_bar = A1_bar + Q1 @ R1_bar
         if R2 is None:
             return A1_bar
-        A2_bar = xp.zeros_like(A2) if R2_bar is None else Q1 @ R2_bar
-        return _beside(A1_bar, A2_bar, k, A)
+        return _beside(A1_bar, Q1 @ (xp.zeros_like(R2) if R_bar is None else R2_bar), k)
 
     return (A_bar,)
 
@@ -201,16 +235,24 @@ def _(outputs, A, *, mode):
     def dots(A_dot):
         if 0 in A.shape[-2:]:
             return xp.zeros_like(Q), xp.zeros_like(R)
-        k, Q1, Q2, R1, R2, _ = _parts(Q, R, A, _complete(mode))
-        A1_dot = A_dot if R2 is None else A_dot[..., :, :k]
-        B = _divided(A1_dot, R1)
-        C = mH(Q1) @ B
-        X = _upper(C)
-        Q_dot, R_dot = B - Q1 @ X, X @ R1
-        if R2 is not None:
-            R_dot = _beside(R_dot, mH(Q1) @ _others(A_dot, k, A) - (C - X) @ R2, k, A)
+        k, tall = _sizes(A)
+        (Q1, Q2), R_all = _first_and_others(Q, k), _first_rows(R, k)
+        R1, _ = _first_and_others(R_all, k)
+        if tall is True:
+            B = _divided(A_dot, R1)
+            X = _upper(mH(Q1) @ B)
+            Q_dot, R_dot = B - Q1 @ X, X @ R1
+        else:
+            C = mH(Q1) @ A_dot
+            Omega = _skew(_divided(_first_and_others(C, k)[0], R1))
+            Q_dot, R_dot = Q1 @ Omega, xp.triu(C - Omega @ R_all)
+            if tall is not False:
+                A1_dot, _ = _first_and_others(A_dot, k)
+                B = _divided(A1_dot, R1)
+                outside = _divided(A1_dot - Q1 @ _first_and_others(C, k)[0], R1)
+                Q_dot = Q_dot + xp.where(tall, outside, xp.zeros_like(outside))
         if Q2 is not None:
-            Q_dot = _beside(Q_dot, -Q1 @ mH(mH(Q2) @ B), k, A)
+            Q_dot = _beside(Q_dot, -Q1 @ mH(mH(Q2) @ B), k)
             R_dot = xp.concat([R_dot, xp.zeros_like(R[..., k:, :])], axis=-2)
         return Q_dot, R_dot
 
