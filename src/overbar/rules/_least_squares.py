@@ -280,8 +280,8 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0, singular_values=True):
     −2 R r̄ Xᴴ. The singular values have the rules of `svdvals`, for which U and V are intermediates, and the rank is a
     constant. Regularised least squares is the same for A on top of √l2_regularizer I, and B on top of zeros. A⁺ is an
     intermediate, with the rules of `pinv`, which makes second derivatives right at any constant rank; as there, what is
-    zero by the rank is left out. (Where one A
-    stands for a batch, there is no copy for each of the batch: the rules compute it again.)
+    zero by the rank is left out. (Where one A stands for a batch, there is no copy for each of the batch: the rules
+    compute it again.)
 
     Without singular values, A⁺ of a tall A is P = (Aᴴ A)⁻¹ Aᴴ, corrected once by P ← 2 P − (P A) P. If it came from
     rounding to A⁺ + E, the next error is −E A E: of P, whose relative error is κ² ε, a step of Newton's method squares
