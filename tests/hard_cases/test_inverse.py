@@ -164,7 +164,8 @@ def test_a_determinant_whose_partial_products_overflow():
 
 @pytest.mark.parametrize("n", [5, 20])
 def test_gradient_of_logdet_at_condition_1e12(n):
-    """No worse than that of PyTorch's own functions on the same matrices, in the median over some."""
+    """No worse than that of PyTorch's own functions on the same matrices, by LU or by Cholesky factors, in the median
+    over some."""
     errors = {}
     for _ in range(9):
         Q = orthogonal(n)
@@ -179,6 +180,7 @@ def test_gradient_of_logdet_at_condition_1e12(n):
             c = tf_ops.slogdet(y)[1]
         bars = {
             "torch's own": torch.autograd.grad(torch.linalg.slogdet(x)[1], x)[0],
+            "torch's Cholesky": torch.autograd.grad(2 * torch.linalg.cholesky(x).diagonal().log().sum(), x)[0],
             "overbar.logdet": overbar.vjp(overbar.logdet, A)[1](1.0)[0],
             "torch_ops.logdet": torch.autograd.grad(torch_ops.logdet(x), x)[0],
             "torch_ops.slogdet": torch.autograd.grad(torch_ops.slogdet(x).logabsdet, x)[0],
@@ -189,8 +191,8 @@ def test_gradient_of_logdet_at_condition_1e12(n):
             errors.setdefault(name, []).append(error(bar, truth))
     medians = {name: np.median(found) for name, found in errors.items()}
     # all lose what a backward stable inverse may lose; medians of nine differ by a factor of some units
-    assert max(medians.values()) <= 5 * medians["torch's own"], medians
-    assert max(medians.values()) < 1e-5, medians
+    assert max(medians.values()) <= 5 * max(medians["torch's own"], medians["torch's Cholesky"]), medians
+    assert max(medians.values()) < 2e-4, medians  # ε times the condition
     assert medians["overbar.logdet"] < 1e-9, medians  # NumPy's inverse is refined
 
 

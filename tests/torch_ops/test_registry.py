@@ -170,6 +170,8 @@ def test_a_batch_as_large_as_its_matrices_is_a_loop(first):
         pytest.skip("its pivots are not any numbers")
     if primitive.name == "cholesky_downdate":
         pytest.skip("its second matrix must be smaller than the first")
+    if primitive.name == "lstsq":
+        pytest.skip("what square matrices leave is rounding, and another one in a batch")
     if primitive.name == "cholesky_banded":
         pytest.skip("the band of a positive definite matrix is none")
     if primitive.name == "solve_continuous_are":

@@ -99,7 +99,9 @@ def eigh(A, *, UPLO: str = "L"):
     bracket that vanishes by chance, at a gap of less than ε^⅓, is taken for one that always does.) In forward mode V̇
     has gaps in its denominators, as it should have, and what a loss makes of it is rounded. No rule can find that
     again: in forward over reverse and reverse over forward mode ε over the gap is lost, relative to the eigenvalues,
-    and in forward over forward mode ε over its square. Where that leaves hardly a digit, at gaps of less than about
+    and in forward over forward mode ε over its square. (So it is in reverse over forward mode where the bar of two
+    vectors happens to be small beside the terms that it is the sum of: of a whole Jacobian, jacrev(jacfwd(f)), some
+    entries may be, at gaps of less than 1e-6.) Where that leaves hardly a digit, at gaps of less than about
     5e-7 (1e-2 in single precision), a second derivative of vectors in that mode is NaN, with a warning. At small gaps
     take reverse over reverse mode. At equal eigenvalues V̇ is that of a basis which is not turned within the space
     (`vectors_dot` says which, and how it is differentiated), and ẇ has the directional derivatives: both are right for
