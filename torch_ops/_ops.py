@@ -27,7 +27,7 @@ from torch_ops._front import TORCH
 from torch_ops._internals import det_with_factors, forward_mode, is_any_autocast_enabled
 from torch_ops._norms import vector_norm
 from torch_ops._numpy import one_thread
-from torch_ops._processor import ON_INTEL
+from torch_ops._processor import ON_INTEL, asked
 from torch_ops._signs import can_turn, turn
 from torch_ops._watching import are_plain
 from torch_ops._words import are_strided_wrongly, failure_of, quicker_factor
@@ -543,7 +543,7 @@ def _derivative_is_quicker(A, **_):
         return small(A, most, REAL) and not _are_quicker_here(A)
     if A.is_cpu and not torch.compiler.is_compiling():
         alone = one_thread() and are_plain((A,))
-        if ON_INTEL:
+        if ON_INTEL and not asked.to_fuse:
             most = _INTEL[alone, A.dtype is torch.float32]
         elif alone:
             most = 112  # a kernel of ours

@@ -35,6 +35,7 @@ from torch_ops._internals import (
     know_in_torchscript,
     tables_of_dynamo,
 )
+from torch_ops._processor import asked
 from torch_ops._spellings import LINALG, OLDER
 
 
@@ -220,10 +221,15 @@ class _Reroute(TorchFunctionMode):
 
 
 def _call(function, args, kwargs):
-    result = _as_op(NAMES[function], ROUTES[function], *args, **kwargs)
-    if function in _FACTORISATIONS:
-        attach(_is_inside, _as_op)
-        remember(result if isinstance(result, torch.Tensor) else result[0], args[0] if args else None)
+    if function not in _FACTORISATIONS:
+        return _as_op(NAMES[function], ROUTES[function], *args, **kwargs)
+    asked.to_fuse = True
+    try:
+        result = _as_op(NAMES[function], ROUTES[function], *args, **kwargs)
+    finally:
+        asked.to_fuse = False
+    attach(_is_inside, _as_op)
+    remember(result if isinstance(result, torch.Tensor) else result[0], args[0] if args else None)
     return result
 
 
