@@ -1,12 +1,13 @@
 """The QR decomposition: tall, square, wide, and with a complete basis.
 
-May import `overbar._namespace` and `overbar._primitive`.
+May import `overbar._namespace`, `overbar._primitive` and `rules.singular_vectors`.
 """
 
 import numpy as np
 
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
+from overbar.rules._singular_vectors import first_and_others
 
 MODES = ("reduced", "complete")
 
@@ -156,8 +157,7 @@ def _first_and_others(X, k):
     if not _is_known(k):
         xp = namespace(X)
         return X[..., :, :k], xp.where(xp.count(xp.shape(X)[-1], X) >= k, X, xp.zeros_like(X))
-    # Not even a slice of everything, which PyTorch's legacy vmap refuses.
-    return (X, None) if X.shape[-1] == k else (X[..., :, :k], X[..., :, k:])
+    return first_and_others(X, k)
 
 
 def _beside(X, Y, k):
