@@ -89,25 +89,26 @@ class PrimitiveFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *bars):
-        recording.depth += 1
-        try:
-            return _pulled(ctx, *bars)
-        finally:
-            recording.depth -= 1
+        return _recorded(_pulled, ctx, *bars)
 
     @staticmethod
     def jvp(ctx, _, *dots):
-        recording.depth += 1
-        try:
-            return _pushed(ctx, *dots)
-        finally:
-            recording.depth -= 1
+        return _recorded(_pushed, ctx, *dots)
 
     @staticmethod
     def vmap(info, in_dims, call, *inputs):
         inputs, options = batched(call.primitive, call.options, info.batch_size, in_dims[1:], inputs)
         outputs = record(call.front, call.primitive, inputs, options)
         return outputs, mapped(call.primitive, inputs, outputs)
+
+
+def _recorded(function, *arguments):
+    """What a function returns in which autograd is off, whatever the user has said."""
+    recording.depth += 1
+    try:
+        return function(*arguments)
+    finally:
+        recording.depth -= 1
 
 
 def _pulled(ctx, *bars):
@@ -163,7 +164,7 @@ def record(front, primitive, arrays, options):
         if _wrapped(options):
             return PrimitiveFunction.forward(call, *arrays)
         _check_constant(primitive, options)
-        return _applied(_recorder(primitive)[0].apply, call, arrays)
+        return _recorded(_recorder(primitive)[0].apply, call, *arrays)
     # The pullback of a torch.func.vjp runs after that has ended, on tensors which its level still wraps, and which
     # autograd would take for constants.
     arrays = list(map(unwrap_if_dead, arrays))
@@ -178,15 +179,7 @@ def record(front, primitive, arrays, options):
     call = Call(front, primitive, options)
     if not watched:
         return PrimitiveFunction.forward(call, *arrays)  # a graph of constants has no nodes
-    return _applied((primitive.recorded.get("torch") or _recorder(primitive))[1], call, arrays)
-
-
-def _applied(apply, call, arrays):
-    recording.depth += 1
-    try:
-        return apply(call, *arrays)
-    finally:
-        recording.depth -= 1
+    return _recorded((primitive.recorded.get("torch") or _recorder(primitive))[1], call, *arrays)
 
 
 def adopt(front, primitive, arrays, outputs, options):

@@ -541,14 +541,17 @@ def _derivative_is_quicker(A, **_):
     most = 192
     if A.ndim > 2:
         return small(A, most, REAL) and not _are_quicker_here(A)
-    if A.is_cpu and not torch.compiler.is_compiling():
+    if A.is_cpu and not torch.compiler.is_compiling() and A.size(-1) > _NEVER_OURS:
         alone = one_thread() and are_plain((A,))
         if ON_INTEL and not asked.to_fuse:
             most = _INTEL[alone, A.dtype is torch.float32]
         elif alone:
-            most = 112  # a kernel of ours
+            most = _NEVER_OURS
     return small(A, most, REAL)
 
+
+#: up to so many rows not even a kernel of ours, on one thread, takes less time
+_NEVER_OURS = 112
 
 #: with MKL on Intel's processors, where its routines are at home: by whether there is one thread and single precision
 _INTEL = {(True, False): 256, (True, True): 320, (False, False): 352, (False, True): 640}
