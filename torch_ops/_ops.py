@@ -13,9 +13,10 @@ import torch
 
 from overbar import rules
 from overbar._functions import because, never
-from overbar.kernels._small_cholesky import for_loops
+from overbar.kernels._side_by_side import for_loops
 from overbar.rules._eig import ordered
 from overbar.rules._eigen import all_outputs as all_outputs_of_eigh
+from overbar.rules._eigenpairs import are_quicker_by_loops as eigenpairs_are_quicker
 from overbar.rules._many_small import are_quicker_otherwise
 from overbar.rules._networks import with_classes
 from overbar.rules._norms import two_dimensions
@@ -181,8 +182,8 @@ def _regular(A, s, small=_SMALL):
 
 
 def _by_their_eigenvalues(A, *_, **__):
-    """Of many matrices of order two, formulas are quicker than PyTorch's loop."""
-    return _real_numbers_tell(A) and not are_of_two(A)
+    """Of many small matrices, formulas (of order two) and compiled loops are quicker than PyTorch's loop."""
+    return _real_numbers_tell(A) and not are_of_two(A) and not eigenpairs_are_quicker(A)
 
 
 def _real_numbers_tell(A, *_, **__):

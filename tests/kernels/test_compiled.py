@@ -10,9 +10,10 @@ import pytest
 
 import overbar
 from overbar.kernels import _banded_cholesky as of_bands
-from overbar.kernels import _compiled, _small_cholesky
+from overbar.kernels import _compiled, _side_by_side, _small_cholesky
 from overbar.kernels._banded_cholesky import banded_cotangent, banded_tangent, pbtrs_cotangent
-from overbar.kernels._small_cholesky import FEWEST, LARGEST, for_loops, small_cholesky, small_cholesky_cotangent
+from overbar.kernels._side_by_side import FEWEST, LARGEST, for_loops
+from overbar.kernels._small_cholesky import small_cholesky, small_cholesky_cotangent
 from overbar.rules._cholesky import reverse_recursive
 from tests.compare import close
 from tests.frameworks import tf, tf_ops, torch, torch_ops
@@ -178,7 +179,7 @@ def test_one_matrix_without_a_derivative_leaves_the_others_theirs(n):
 def test_threads_compute_the_same(n, monkeypatch):
     """Whatever part each of them takes, and however few matrices are left for the last."""
     monkeypatch.setattr(_small_cholesky, "SHARED", 0)
-    monkeypatch.setattr(_small_cholesky, "PART", 20 * n**2)
+    monkeypatch.setattr(_side_by_side, "PART", 20 * n**2)
     A, L, L_bar = factors(123, n, "d", 0.0)
     A[77, 1, 1] = -1
     expected = *small_cholesky(A), *small_cholesky_cotangent(L, L_bar)

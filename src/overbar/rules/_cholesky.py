@@ -10,7 +10,8 @@ import functools
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 from overbar.kernels._cholesky_blocks import EVEN, LARGEST, LEAST, cholesky_cotangent, cholesky_tangent
-from overbar.kernels._small_cholesky import for_loops, small_cholesky, small_cholesky_cotangent
+from overbar.kernels._side_by_side import for_loops
+from overbar.kernels._small_cholesky import small_cholesky, small_cholesky_cotangent
 from overbar.rules._failing import what_on_error
 from overbar.rules._halving import added, base, by_size, divided, inverses_of_blocks, parts, split_at, updated
 from overbar.rules._many_small import are_quicker_otherwise, as_stacks, reverse_in_vectors

@@ -1,7 +1,8 @@
 """Eigenvalues and eigenvectors of symmetric (Hermitian) matrices.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.phases`, `rules.equal_values`, `rules.eigenvectors` and
-`rules.two_by_two`. The rules of eigenvalues are here, too: their derivatives decompose a matrix again.
+May import `overbar._namespace`, `overbar._primitive`, `rules.phases`, `rules.eigenpairs`, `rules.equal_values`,
+`rules.eigenvectors` and `rules.two_by_two`. The rules of eigenvalues are here, too: their derivatives decompose a
+matrix again.
 """
 
 import functools
@@ -10,6 +11,7 @@ import numpy as np
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
+from overbar.rules._eigenpairs import fixed_eigenpairs
 from overbar.rules._eigenvectors import Pairs, inner_bar, left_out, unknown, vectors_bar, vectors_dot
 from overbar.rules._equal_values import (
     blocks,
@@ -33,7 +35,7 @@ from overbar.rules._equal_values import (
     together,
     unpacked,
 )
-from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
+from overbar.rules._phases import exact_factor, turned_bar, turned_dot
 from overbar.rules._two_by_two import are_of_two, eigh_of_two
 
 
@@ -131,8 +133,7 @@ def decomposed(name, A, UPLO="L"):
     A = A if UPLO in "Ll" else mH(A)
     if are_of_two(A):
         return all_outputs(*eigh_of_two(A))
-    w, V = namespace(A).eigh(A)
-    return all_outputs(w, fixed(V))
+    return all_outputs(*fixed_eigenpairs(A))
 
 
 def all_outputs(w, V):

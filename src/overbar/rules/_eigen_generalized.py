@@ -1,7 +1,7 @@
 """Eigenvalues and eigenvectors of two matrices: A V = B V diag(w).
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.cholesky`, `rules.phases`, `rules.equal_values` and
-`rules.eigen`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.cholesky`, `rules.phases`, `rules.eigenpairs`,
+`rules.equal_values` and `rules.eigen`.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._cholesky import cholesky
 from overbar.rules._eigen import exact_eigh, spread, unturned_bar, unturned_dots
+from overbar.rules._eigenpairs import eigenpairs
 from overbar.rules._equal_values import hermitian_part
 from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
 
@@ -76,7 +77,7 @@ def eigh_generalized(A, B):
     """
     xp = namespace(A, B)
     L = xp.cholesky(B, argument="B")
-    w, Y = xp.eigh(_reduced(xp, L, from_lower.function(A)))
+    w, Y = eigenpairs(_reduced(xp, L, from_lower.function(A)))
     V = fixed(xp.solve_triangular(L, Y, upper=False, adjoint=True))
     return w, V, xp.zeros_like(V), xp.zeros_like(xp.cast(w, V)), L + xp.zeros_like(V)
 

@@ -1,13 +1,15 @@
 """The pseudoinverse and least squares, at any constant rank, by Golub and Pereyra (1973), "The differentiation of
 pseudo-inverses and nonlinear least squares problems whose variables separate".
 
-May import NumPy, `overbar._namespace`, `overbar._primitive`, `rules.singular_vectors` and `rules.svd`.
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `rules.eigenpairs`, `rules.singular_vectors`
+and `rules.svd`.
 """
 
 import numpy as np
 
 from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import once, primitive
+from overbar.rules._eigenpairs import eigenpairs
 from overbar.rules._singular_vectors import reciprocal
 from overbar.rules._svd import decomposed, decomposed_bar, decomposed_dots, distinct
 
@@ -188,7 +190,7 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
         raise front(A).ShapeError(
             f"pinv: argument A of shape {tuple(A.shape)} is not square: leave out hermitian=True."
         )
-    w, V = xp.eigh((A + mH(A)) / 2)
+    w, V = eigenpairs((A + mH(A)) / 2)
     size = xp.abs(w)
     zero = _cutoff(xp, A, xp.maximum(size[..., :1], size[..., -1:]), atol, rtol) >= size
     return (V * xp.cast(reciprocal(xp, w, zero), A)[..., None, :]) @ mH(V), _rank(xp, size, zero)

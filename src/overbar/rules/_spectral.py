@@ -1,6 +1,6 @@
 """Functions of symmetric (Hermitian) matrices, with derivatives of any order.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values` and `rules.scalars`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.eigenpairs`, `rules.equal_values` and `rules.scalars`.
 """
 
 import functools
@@ -12,6 +12,7 @@ import numpy as np
 
 from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import primitive
+from overbar.rules._eigenpairs import eigenpairs
 from overbar.rules._equal_values import from_eigen, hermitian_part
 from overbar.rules._scalars import NODES
 
@@ -37,7 +38,7 @@ def decomposition(A, of, args=None):
     """Eigenvalues and eigenvectors. For a function of numbers that are not negative, an eigenvalue that is negative by
     rounding only counts as zero, and one that is negative indeed as NaN, which is what comes of it then."""
     xp = namespace(A)
-    w, V = xp.eigh(A)
+    w, V = eigenpairs(A)
     w = xp.real(w)
     nonnegative = of.nonnegative(*_parameters(args, of)) if callable(of.nonnegative) else of.nonnegative
     if nonnegative is not False:

@@ -1,0 +1,55 @@
+"""What the compiled loops over many small matrices share: where they are taken, and how they take a stack.
+
+May import NumPy and `compiled` of the kernels.
+"""
+
+import math
+
+import numpy as np
+
+from overbar.kernels import _compiled
+
+#: The largest matrices for which the loops are faster than LAPACK, products and triangular solves, and the fewest
+#: numbers for which that is worth a compiler.
+LARGEST, FEWEST = 64, 4096
+
+#: So many numbers are one part of the work of a thread.
+PART = 2**16
+
+
+def for_loops(A, fewest=1):
+    """Whether compiled loops can take a stack of matrices, and are faster than words, for `fewest` matrices or more."""
+    shape = A.shape
+    if len(shape) < 3 or None in shape or not 0 < shape[-1] <= LARGEST:
+        return False
+    if math.prod(shape) < FEWEST or math.prod(shape[:-2]) < fewest:
+        return False
+    dtype = getattr(A.dtype, "name", str(A.dtype))
+    return dtype.endswith(("float32", "float64")) and _compiled.available()
+
+
+def by_parts(compute, A, least, threads, shared):
+    """``compute(first, end)`` for all matrices of the stack A, at least so many at a time; by several threads from
+    `shared` numbers on."""
+    count, _, n = A.shape
+    step = count if threads == 1 or A.size < shared else max(least, PART // n**2)
+
+    def part(first):
+        end = min(first + step, count)
+        compute(min(first, end - least), end)
+
+    _compiled.in_parts(part, count, step, threads)
+
+
+def filled(least, *stacks):
+    """The stacks, the last matrix repeated where there are fewer than that."""
+    count = len(stacks[0])
+    return [A if count >= least else np.concatenate([A, *[A[-1:]] * (least - count)]) for A in stacks]
+
+
+def rows(A):
+    """A stack without gaps, and whether it has the transposes: those of a transposed stack are there already."""
+    turned = A.mT
+    if turned.flags.c_contiguous and not A.flags.c_contiguous:
+        return turned, True
+    return np.ascontiguousarray(A), False
