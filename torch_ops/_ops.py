@@ -80,9 +80,11 @@ def _numbers_tell(A, *_, **__):
     return A.requires_grad and A.is_cpu and A.dtype in FULL and not forward_mode() and are_plain((A,))
 
 
-def _looked_at(reason, size=None):
+def _looked_at(reason, size=None, unless=None):
     return because(f"{reason}, unless the numbers on the host tell that they are not")(
-        lambda A, *_, **__: _numbers_tell(A) and (size is None or max(A.shape[-2:]) <= size)
+        lambda A, *_, **__: (
+            _numbers_tell(A) and (size is None or max(A.shape[-2:]) <= size) and not (unless and unless(A))
+        )
     )
 
 
@@ -679,7 +681,9 @@ eigvalsh = wrap(
     'eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor',
     builtin=torch.linalg.eigvalsh,
     corrected_builtin=_eigvalsh,
-    use_builtin_when=_looked_at("PyTorch's second derivative is NaN or wrong at equal eigenvalues"),
+    use_builtin_when=_looked_at(
+        "PyTorch's second derivative is NaN or wrong at equal eigenvalues", unless=eigenpairs_are_quicker
+    ),
 )
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)

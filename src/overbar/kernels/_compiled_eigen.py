@@ -2,7 +2,8 @@
 and `compiled_lanes` of the kernels.
 
 Eight matrices are computed side by side, by vectors, so that all eight take the same steps. What only some of them need
-is a step for the others that does nothing: a rotation by no angle. `small_eigh` has the algorithm.
+is a step for the others that changes nothing: a rotation by no angle. So no matrix has other numbers beside others.
+`small_eigh` has the algorithm.
 """
 
 import math
@@ -42,12 +43,11 @@ def scaled(T, scales, failed):
     """The lower triangles of a tile, in place, by powers of two, so that the largest entry is about 1; a matrix that is
     not finite becomes zero, and `failed` 1."""
     n, zero = len(T), T.dtype.type(0)
-    largest = load(np.zeros((1, 1, LANES), T.dtype), 0, 0)
-    total = largest  # 0 x: NaN if x is not finite
+    largest = total = zeros = constant(0, T.dtype)
     for i in range(n):
         for j in range(i + 1):
             x = load(T, i, j)
-            total = plus_product(total, minus(largest, largest), x)
+            total = plus_product(total, zeros, x)  # NaN if x is not finite
             x = modulus(x)
             largest = where_larger(x, largest, x, largest)
     found = np.empty((1, 2, LANES), T.dtype)
@@ -57,15 +57,12 @@ def scaled(T, scales, failed):
         failed[w] = found[0, 1, w] != zero
         exponent = 0
         if not failed[w] and found[0, 0, w] > zero:
-            exponent = math.frexp(found[0, 0, w])[1]
-        # twice by half of it, since the inverse of the smallest numbers is infinite
-        half = exponent // 2
-        scales[0, 0, w], scales[0, 1, w] = math.ldexp(1.0, half), math.ldexp(1.0, exponent - half)
-        found[0, 0, w], found[0, 1, w] = math.ldexp(1.0, -half), math.ldexp(1.0, half - exponent)
-    one, two = load(found, 0, 0), load(found, 0, 1)
+            exponent = max(math.frexp(found[0, 0, w])[1] - 1, np.finfo(T.dtype).minexp)
+        scales[w], found[0, 0, w] = math.ldexp(1.0, exponent), math.ldexp(1.0, -exponent)
+    over_scale = load(found, 0, 0)
     for i in range(n):
         for j in range(i + 1):
-            store(T, i, j, times(times(load(T, i, j), one), two))
+            store(T, i, j, times(load(T, i, j), over_scale))
     for w in range(LANES):
         if failed[w]:
             for i in range(n):
@@ -77,8 +74,8 @@ def scaled(T, scales, failed):
 def tridiagonal(T, d, e, h, p):
     """The tridiagonal form of a tile of matrices, of whose lower triangles nothing else remains but Householder's
     vectors v, below its diagonals: d, e, and h = 2/vᵀv, 0 where there is nothing to reflect."""
-    n, one = len(T), T.dtype.type(1)
-    zero = constant(0, T.dtype)
+    n, one, eps = len(T), T.dtype.type(1), np.finfo(T.dtype).eps
+    zero, least = constant(0, T.dtype), constant(eps**4, T.dtype)
     for k in range(n - 2):
         below = zero
         for i in range(k + 2, n):
@@ -88,8 +85,8 @@ def tridiagonal(T, d, e, h, p):
         norm = root(plus_product(below, alpha, alpha))
         beta = where_larger(alpha, zero, minus(zero, norm), norm)
         inverse = over(one, times(norm, plus(norm, modulus(alpha))))
-        inverse = where_larger(below, zero, inverse, zero)
-        beta = where_larger(below, zero, beta, alpha)
+        inverse = where_larger(below, least, inverse, zero)
+        beta = where_larger(below, least, beta, alpha)
         store(d, 0, k, load(T, k, k))
         store(e, 0, k, beta)
         store(h, 0, k, inverse)
@@ -161,7 +158,8 @@ def diagonal(d, e, V):
     for l in range(n - 1):
         steps = 0
         while True:
-            store(found, 0, 0, negligible(d, e, l, eps, least))
+            left = negligible(d, e, l, eps, least)
+            store(found, 0, 0, left)
             converged = True
             for w in range(LANES):
                 converged &= not found[0, 0, w] > 0
@@ -178,7 +176,7 @@ def diagonal(d, e, V):
             shift = minus(first, where_larger(zero, delta, minus(zero, moved), moved))
             g, s, c, p, kept = minus(load(d, 0, n - 1), shift), one, one, zero, zero
             for i in range(n - 2, l - 1, -1):
-                before, kept = kept, negligible(d, e, i, eps, least)
+                before, kept = kept, where_larger(left, zero, negligible(d, e, i, eps, least), zero)
                 off, here, above = load(e, 0, i), load(d, 0, i), load(d, 0, i + 1)
                 f, b = times(s, off), times(c, off)
                 r = root(plus_product(times(f, f), g, g))
@@ -189,11 +187,12 @@ def diagonal(d, e, V):
                 both = plus_product(times(minus(here, base), s), times(two, c), b)
                 p_new = times(s, both)
                 # where eᵢ is negligible, one block ends here, and the next begins with the shift
-                store(e, 0, i + 1, where_larger(before, zero, where_larger(kept, zero, r, g), zero))
+                past = where_larger(before, zero, where_larger(kept, zero, r, g), zero)
+                store(e, 0, i + 1, where_larger(left, zero, past, load(e, 0, i + 1)))
                 store(d, 0, i + 1, where_larger(kept, zero, plus(base, p_new), base))
                 g = where_larger(kept, zero, minus(times(c, both), b), minus(here, shift))
                 p = where_larger(kept, zero, p_new, zero)
-                store(e, 0, i, where_larger(kept, zero, off, zero))
+                store(e, 0, i, where_larger(left, zero, where_larger(kept, zero, off, zero), off))
                 sine, cosine = where_larger(kept, zero, s, zero), where_larger(kept, zero, c, one)
                 s, c = where_larger(kept, zero, s, one), cosine
                 for k in range(n):
@@ -201,7 +200,7 @@ def diagonal(d, e, V):
                     store(V, i + 1, k, plus_product(times(cosine, y), sine, x))
                     store(V, i, k, less_product(times(cosine, x), sine, y))
             store(d, 0, l, minus(load(d, 0, l), p))
-            store(e, 0, l, where_larger(kept, zero, g, zero))
+            store(e, 0, l, where_larger(kept, zero, g, load(e, 0, l)))
     return True
 
 
@@ -235,10 +234,9 @@ def ordered(d, V, scales, w, vectors, first, order):
                 order[j] = order[j - 1]
                 j -= 1
             order[j] = i
-        one, two = scales[0, 0, lane], scales[0, 1, lane]
         for j in range(n):
             k = order[j]
-            w[first + lane, j] = d[0, k, lane] * one * two
+            w[first + lane, j] = d[0, k, lane] * scales[lane]
             for i in range(n):
                 vectors[first + lane, i, j] = V[k, i, lane]
 
@@ -246,11 +244,12 @@ def ordered(d, V, scales, w, vectors, first, order):
 @compiled
 def eigenvectors(A, upper, part, w, vectors, failed):
     """w and V of at least eight matrices, from their lower triangles; with `upper`, from the upper ones of their
-    transposes. `part` is that of `signed`. `failed` becomes 1 where a matrix is not finite, or its iteration does not end."""
+    transposes. `part` is that of `signed`. `failed` becomes 1 where a matrix is not finite, or its iteration does not
+    end."""
     count, n, _ = A.shape
     T, V = np.zeros((n, n, LANES), A.dtype), np.zeros((n, n, LANES), A.dtype)
     d, e, h = np.zeros((1, n, LANES), A.dtype), np.zeros((1, n, LANES), A.dtype), np.zeros((1, n, LANES), A.dtype)
-    p, scales = np.zeros((1, n, LANES), A.dtype), np.zeros((1, 2, LANES), A.dtype)
+    p, scales = np.zeros((1, n, LANES), A.dtype), np.zeros(LANES, A.dtype)
     order, bad = np.zeros(n, np.int64), np.zeros(LANES, np.bool_)
     for first in range(0, count, LANES):
         first = min(first, count - LANES)

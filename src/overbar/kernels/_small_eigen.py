@@ -26,8 +26,8 @@ def small_eigh(A, part, threads=1):
     Householder's reflections make a matrix T tridiagonal, from the first column on, and the QL iteration with
     Wilkinson's shifts makes T diagonal (Golub and Van Loan 2013, sections 8.3.1 and 8.3.3; Bowdler, Martin, Reinsch and
     Wilkinson 1968). A step of it goes from the last row up to the first one whose entry beside the diagonal is left.
-    Matrices that are computed side by side take the same steps, so that none is left out where it has converged, and
-    none begins later where T has come apart: with g, c, s and p as in that paper, a block ends at row i + 1 where eᵢ is
+    Matrices that are computed side by side take the same steps, one that has converged by no angle, and none begins
+    later where T has come apart: with g, c, s and p as in that paper, a block ends at row i + 1 where eᵢ is
     negligible, beside half an ε of |dᵢ| + |dᵢ₊₁|, and the next one begins above it, as if the step began there,
 
         eᵢ₊₁ = g,    dᵢ₊₁ − p → dᵢ₊₁,    g = dᵢ − σ,    c = s = 1,    p = 0,

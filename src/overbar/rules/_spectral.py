@@ -189,8 +189,9 @@ def _derivative(A, E, w, V, args, of):
         total = total + mH(total)
     if of.degree is not None:
         degree = of.degree(*parameters) if callable(of.degree) else of.degree
-        half = xp.cast(size ** (degree / 2), V)[..., None]  # its square alone may overflow
-        total = total * half * half
+        if not isinstance(degree, float) or degree:
+            half = xp.cast(size ** (degree / 2), V)[..., None]  # its square alone may overflow
+            total = total * half * half
     return hermitian_part(V @ (total @ mH(V)))
 
 
