@@ -14,9 +14,9 @@ import torch
 from overbar import rules
 from overbar._functions import because, never
 from overbar.kernels._side_by_side import for_loops
+from overbar.rules._decompositions import have_quick_eigenpairs, have_quick_singular_vectors
 from overbar.rules._eig import ordered
 from overbar.rules._eigen import all_outputs as all_outputs_of_eigh
-from overbar.rules._eigenpairs import are_quicker_by_loops as eigenpairs_are_quicker
 from overbar.rules._many_small import are_quicker_otherwise
 from overbar.rules._networks import with_classes
 from overbar.rules._norms import two_dimensions
@@ -185,7 +185,7 @@ def _regular(A, s, small=_SMALL):
 
 def _by_their_eigenvalues(A, *_, **__):
     """Of many small matrices, formulas (of order two) and compiled loops are quicker than PyTorch's loop."""
-    return _real_numbers_tell(A) and not are_of_two(A) and not eigenpairs_are_quicker(A)
+    return _real_numbers_tell(A) and not are_of_two(A) and not have_quick_eigenpairs(A)
 
 
 def _real_numbers_tell(A, *_, **__):
@@ -204,7 +204,8 @@ def _eigh(A, UPLO="L"):
 
 def _few_columns(A, full_matrices=True, **_):
     """Of the vectors to no singular value, PyTorch has no derivative."""
-    return _real_numbers_tell(A) and (not full_matrices or A.shape[-1] == A.shape[-2]) and 0 not in A.shape
+    few = not full_matrices or A.shape[-1] == A.shape[-2]
+    return few and _real_numbers_tell(A) and 0 not in A.shape and not have_quick_singular_vectors(A)
 
 
 def _svd(A, full_matrices=True, *, driver=None):
@@ -319,7 +320,7 @@ def _volume(rows):
 
 
 def _two_norm(A, p=None, **_):
-    return p in (None, 2, -2) and _numbers_tell(A)
+    return p in (None, 2, -2) and _numbers_tell(A) and not have_quick_singular_vectors(A)
 
 
 def _cond(A, p=None):
@@ -682,7 +683,7 @@ eigvalsh = wrap(
     builtin=torch.linalg.eigvalsh,
     corrected_builtin=_eigvalsh,
     use_builtin_when=_looked_at(
-        "PyTorch's second derivative is NaN or wrong at equal eigenvalues", unless=eigenpairs_are_quicker
+        "PyTorch's second derivative is NaN or wrong at equal eigenvalues", unless=have_quick_eigenpairs
     ),
 )
 embed = wrap(rules.embed)
@@ -921,7 +922,9 @@ svdvals = wrap(
     "svdvals(A: Tensor, *, driver: str | None = None) -> Tensor",
     builtin=torch.linalg.svdvals,
     corrected_builtin=_svdvals,
-    use_builtin_when=_looked_at("PyTorch's second derivative is NaN or wrong at equal singular values"),
+    use_builtin_when=_looked_at(
+        "PyTorch's second derivative is NaN or wrong at equal singular values", unless=have_quick_singular_vectors
+    ),
     takes=_cusolver_driver,
 )
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)

@@ -6,13 +6,12 @@ is a step for the others that changes nothing: a rotation by no angle. So no mat
 `small_eigh` has the algorithm.
 """
 
-import math
-
 import numpy as np
 
 from overbar.kernels._compiled import compiled
 from overbar.kernels._compiled_lanes import (
     LANES,
+    constant,
     less_product,
     load,
     minus,
@@ -23,51 +22,16 @@ from overbar.kernels._compiled_lanes import (
     quotient,
     read,
     root,
+    scaled,
+    signs,
     store,
     times,
+    turn,
     where_larger,
 )
 
 #: Steps of the QL iteration for one eigenvalue of the slowest of eight matrices. (Two or three are usual.)
 MOST_STEPS = 40
-
-
-@compiled
-def constant(number, dtype):
-    """A vector of one number."""
-    return load(np.full((1, 1, LANES), number).astype(dtype), 0, 0)
-
-
-@compiled
-def scaled(T, scales, failed):
-    """The lower triangles of a tile, in place, by powers of two, so that the largest entry is about 1; a matrix that is
-    not finite becomes zero, and `failed` 1."""
-    n, zero = len(T), T.dtype.type(0)
-    largest = total = zeros = constant(0, T.dtype)
-    for i in range(n):
-        for j in range(i + 1):
-            x = load(T, i, j)
-            total = plus_product(total, zeros, x)  # NaN if x is not finite
-            x = modulus(x)
-            largest = where_larger(x, largest, x, largest)
-    found = np.empty((1, 2, LANES), T.dtype)
-    store(found, 0, 0, largest)
-    store(found, 0, 1, total)
-    for w in range(LANES):
-        failed[w] = found[0, 1, w] != zero
-        exponent = 0
-        if not failed[w] and found[0, 0, w] > zero:
-            exponent = max(math.frexp(found[0, 0, w])[1] - 1, np.finfo(T.dtype).minexp)
-        scales[w], found[0, 0, w] = math.ldexp(1.0, exponent), math.ldexp(1.0, -exponent)
-    over_scale = load(found, 0, 0)
-    for i in range(n):
-        for j in range(i + 1):
-            store(T, i, j, times(load(T, i, j), over_scale))
-    for w in range(LANES):
-        if failed[w]:
-            for i in range(n):
-                for j in range(i + 1):
-                    T[i, j, w] = zero
 
 
 @compiled
@@ -205,25 +169,6 @@ def diagonal(d, e, V):
 
 
 @compiled
-def signed(V, part):
-    """The rows of V, in place, with the signs that make positive, of the components that are larger than this part of
-    the largest, the first."""
-    zero, part = constant(0, V.dtype), constant(part, V.dtype)
-    for k in range(len(V)):
-        largest = zero
-        for i in range(len(V)):
-            x = modulus(load(V, k, i))
-            largest = where_larger(x, largest, x, largest)
-        largest, first = times(part, largest), zero
-        for i in range(len(V) - 1, -1, -1):
-            x = load(V, k, i)
-            first = where_larger(largest, modulus(x), first, x)
-        for i in range(len(V)):
-            x = load(V, k, i)
-            store(V, k, i, where_larger(zero, first, minus(zero, x), x))
-
-
-@compiled
 def ordered(d, V, scales, w, vectors, first, order):
     """Eigenvalues in ascending order, and the vectors as columns, of eight matrices of stacks."""
     n = len(V)
@@ -244,7 +189,7 @@ def ordered(d, V, scales, w, vectors, first, order):
 @compiled
 def eigenvectors(A, upper, part, w, vectors, failed):
     """w and V of at least eight matrices, from their lower triangles; with `upper`, from the upper ones of their
-    transposes. `part` is that of `signed`. `failed` becomes 1 where a matrix is not finite, or its iteration does not
+    transposes. `part` is that of `signs`. `failed` becomes 1 where a matrix is not finite, or its iteration does not
     end."""
     count, n, _ = A.shape
     T, V = np.zeros((n, n, LANES), A.dtype), np.zeros((n, n, LANES), A.dtype)
@@ -254,11 +199,12 @@ def eigenvectors(A, upper, part, w, vectors, failed):
     for first in range(0, count, LANES):
         first = min(first, count - LANES)
         read(A, first, T, upper, upper)
-        scaled(T, scales, bad)
+        scaled(T, True, scales, bad)
         tridiagonal(T, d, e, h, p)
         reflections(T, h, V)
         done = diagonal(d, e, V)
-        signed(V, part)
+        for k in range(n):
+            turn(V, k, signs(V, k, part))
         ordered(d, V, scales, w, vectors, first, order)
         for lane in range(LANES):
             failed[first + lane] = bad[lane] or not done

@@ -5,6 +5,9 @@ Eight matrices are computed side by side. An entry of all eight is one vector, `
 happens to all in the same instruction; a tile (n, n, 8) has the entries of eight matrices.
 """
 
+import math
+
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils  # the only one that is not of numba.extending
@@ -289,3 +292,81 @@ def write(T, A, first):
             for j in range(0, n, LANES):
                 j = min(j, n - LANES)
                 write_eight(T, i * n + j, A, first, i, j)
+
+
+@compiled
+def read_whole(A, first, T):
+    """The columns of eight matrices of a stack (count, m, n) as the rows of a tile (n, m, 8)."""
+    n, m, _ = T.shape
+    for i in range(m):
+        if n < LANES:
+            for j in range(n):
+                store(T, j, i, gather(A, first, i, j))
+        else:
+            for j in range(0, n, LANES):
+                j = min(j, n - LANES)
+                read_eight(A, first, i, j, T, i + j * m, m)
+
+
+@compiled
+def constant(number, dtype):
+    """A vector of one number."""
+    return load(np.full((1, 1, LANES), number).astype(dtype), 0, 0)
+
+
+@compiled
+def scaled(T, lower, scales, failed):
+    """A tile, or the lower triangles of one, in place, by powers of two, so that the largest entry is about 1; a matrix
+    that is not finite becomes zero, and `failed` true."""
+    m, n, _ = T.shape
+    zeros = constant(0, T.dtype)
+    largest = total = zeros
+    for i in range(m):
+        for j in range(i + 1 if lower else n):
+            x = load(T, i, j)
+            total = plus_product(total, zeros, x)  # NaN if x is not finite
+            x = modulus(x)
+            largest = where_larger(x, largest, x, largest)
+    found = np.empty((1, 2, LANES), T.dtype)
+    store(found, 0, 0, largest)
+    store(found, 0, 1, total)
+    for w in range(LANES):
+        failed[w] = found[0, 1, w] != 0
+        exponent = 0
+        if not failed[w] and found[0, 0, w] > 0:
+            exponent = max(math.frexp(found[0, 0, w])[1] - 1, np.finfo(T.dtype).minexp)
+        scales[w], found[0, 0, w] = math.ldexp(1.0, exponent), math.ldexp(1.0, -exponent)
+    over_scale = load(found, 0, 0)
+    for i in range(m):
+        for j in range(i + 1 if lower else n):
+            store(T, i, j, times(load(T, i, j), over_scale))
+    for w in range(LANES):
+        if failed[w]:
+            for i in range(m):
+                for j in range(i + 1 if lower else n):
+                    T[i, j, w] = 0
+
+
+@compiled
+def signs(V, k, part):
+    """A vector that has the signs with which, of the components of row k of V that are larger than this part of the
+    largest, the first is positive: that component itself."""
+    zero, part = constant(0, V.dtype), constant(part, V.dtype)
+    largest = first = zero
+    for i in range(V.shape[1]):
+        x = modulus(load(V, k, i))
+        largest = where_larger(x, largest, x, largest)
+    largest = times(part, largest)
+    for i in range(V.shape[1] - 1, -1, -1):
+        x = load(V, k, i)
+        first = where_larger(largest, modulus(x), first, x)
+    return first
+
+
+@compiled
+def turn(V, k, sign):
+    """Row k of V, in place, negative where the sign is."""
+    zero = constant(0, V.dtype)
+    for i in range(V.shape[1]):
+        x = load(V, k, i)
+        store(V, k, i, where_larger(zero, sign, minus(zero, x), x))

@@ -20,7 +20,7 @@ PART = 2**16
 def for_loops(A, fewest=1):
     """Whether compiled loops can take a stack of matrices, and are faster than words, for `fewest` matrices or more."""
     shape = A.shape
-    if len(shape) < 3 or None in shape or not 0 < shape[-1] <= LARGEST:
+    if len(shape) < 3 or None in shape or not 0 < max(shape[-2:]) <= LARGEST:
         return False
     if math.prod(shape) < FEWEST or math.prod(shape[:-2]) < fewest:
         return False
@@ -31,8 +31,8 @@ def for_loops(A, fewest=1):
 def by_parts(compute, A, least, threads, shared):
     """``compute(first, end)`` for all matrices of the stack A, at least so many at a time; by several threads from
     `shared` numbers on."""
-    count, _, n = A.shape
-    step = count if threads == 1 or A.size < shared else max(least, PART // n**2)
+    count, m, n = A.shape
+    step = count if threads == 1 or A.size < shared else max(least, PART // (m * n))
 
     def part(first):
         end = min(first + step, count)

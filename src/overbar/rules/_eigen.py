@@ -1,6 +1,6 @@
 """Eigenvalues and eigenvectors of symmetric (Hermitian) matrices.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.phases`, `rules.eigenpairs`, `rules.equal_values`,
+May import `overbar._namespace`, `overbar._primitive`, `rules.phases`, `rules.decompositions`, `rules.equal_values`,
 `rules.eigenvectors` and `rules.two_by_two`. The rules of eigenvalues are here, too: their derivatives decompose a
 matrix again.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
-from overbar.rules._eigenpairs import fixed_eigenpairs
+from overbar.rules._decompositions import fixed_eigenpairs
 from overbar.rules._eigenvectors import Pairs, inner_bar, left_out, unknown, vectors_bar, vectors_dot
 from overbar.rules._equal_values import (
     blocks,

@@ -1,6 +1,6 @@
 """Eigenvalues and eigenvectors of two matrices: A V = B V diag(w).
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.cholesky`, `rules.phases`, `rules.eigenpairs`,
+May import `overbar._namespace`, `overbar._primitive`, `rules.cholesky`, `rules.phases`, `rules.decompositions`,
 `rules.equal_values` and `rules.eigen`.
 """
 
@@ -9,8 +9,8 @@ import numpy as np
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._cholesky import cholesky
+from overbar.rules._decompositions import eigenpairs
 from overbar.rules._eigen import exact_eigh, spread, unturned_bar, unturned_dots
-from overbar.rules._eigenpairs import eigenpairs
 from overbar.rules._equal_values import hermitian_part
 from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
 

@@ -1,7 +1,7 @@
 """The pseudoinverse and least squares, at any constant rank, by Golub and Pereyra (1973), "The differentiation of
 pseudo-inverses and nonlinear least squares problems whose variables separate".
 
-May import NumPy, `overbar._namespace`, `overbar._primitive`, `rules.eigenpairs`, `rules.singular_vectors`
+May import NumPy, `overbar._namespace`, `overbar._primitive`, `rules.decompositions`, `rules.singular_vectors`
 and `rules.svd`.
 """
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import once, primitive
-from overbar.rules._eigenpairs import eigenpairs
+from overbar.rules._decompositions import eigenpairs, singular_triples
 from overbar.rules._singular_vectors import reciprocal
 from overbar.rules._svd import decomposed, decomposed_bar, decomposed_dots, distinct
 
@@ -184,7 +184,7 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
     """
     xp = namespace(A)
     if not hermitian:
-        return _inverse_and_rank(xp, A, xp.svd(A), atol, rtol)
+        return _inverse_and_rank(xp, A, singular_triples(A), atol, rtol)
     m, n = A.shape[-2:]
     if m != n:
         raise front(A).ShapeError(
@@ -331,7 +331,7 @@ def _without_svd(xp, A, rcond):
     """A⁺ and the rank, by a singular value decomposition only where a matrix may be nearly singular."""
 
     def by_svd():
-        return _inverse_and_rank(xp, A, xp.svd(A), None, rcond)
+        return _inverse_and_rank(xp, A, singular_triples(A), None, rcond)
 
     m, n = A.shape[-2:]
     if rcond is not None or not m or not n:

@@ -1,13 +1,14 @@
 """Norms of matrices and the condition number.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.polar`, `rules.singular_vectors` and `rules.svd`. Every
-function here keeps its gradient G as an intermediate: A gets the bar c̄ G, and what G itself depends on A by is the
-second derivative, a map from matrices to matrices that is its own adjoint and hence both the forward and the reverse
-rule of G.
+May import `overbar._namespace`, `overbar._primitive`, `rules.decompositions`, `rules.polar`, `rules.singular_vectors`
+and `rules.svd`. Every function here keeps its gradient G as an intermediate: A gets the bar c̄ G, and what G itself
+depends on A by is the second derivative, a map from matrices to matrices that is its own adjoint and hence both the
+forward and the reverse rule of G.
 """
 
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
+from overbar.rules._decompositions import singular_triples
 from overbar.rules._polar import polar_reverse
 from overbar.rules._singular_vectors import svd_reverse
 from overbar.rules._svd import distinct, svd
@@ -67,11 +68,11 @@ def _norm(xp, A, ord):
         safe = xp.isfinite(square) & (square > xp.smallest_scale(square) / xp.eps(square) ** 2)
         return front(A).choose(safe, plain, scaled)
     if ord == "nuc":
-        U, S, Vh = xp.svd(A)
+        U, S, Vh = singular_triples(A)
         there = xp.where(xp.rounding(A) * S[..., :1] < S, xp.ones_like(S), xp.zeros_like(S))
         return xp.sum(S, axis=-1), (U * xp.cast(there, A)[..., None, :]) @ Vh
     if ord in (2, -2):
-        U, S, Vh = xp.svd(A)
+        U, S, Vh = singular_triples(A)
         c = S[..., :1] if ord == 2 else S[..., -1:]
         return c[..., 0], (U * xp.cast(_share(xp, A, S, c), A)[..., None, :]) @ Vh
     sums, c = _sums(xp, A, ord)
@@ -313,7 +314,7 @@ def cond(A, *, p=None):
     if 0 in A.shape[-2:]:
         return xp.sum(xp.abs(A), axis=(-2, -1)), A
     if p in (2, -2):
-        U, S, Vh = xp.svd(A)
+        U, S, Vh = singular_triples(A)
         (top, a), (bottom, b) = _ends(xp, A, S, p)
         zero = xp.equal(bottom, 0)  # the quotient is infinite, or of a zero matrix and p = -2 the limit of zeros
         over = xp.where(zero, xp.ones_like(bottom), bottom)

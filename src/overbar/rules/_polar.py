@@ -1,11 +1,12 @@
 """The polar decomposition, A = U P.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.eigen`, `rules.equal_values`, `rules.singular_vectors`,
-`rules.svd` and `rules.two_by_two`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.decompositions`, `rules.eigen`,
+`rules.equal_values`, `rules.singular_vectors`, `rules.svd` and `rules.two_by_two`.
 """
 
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
+from overbar.rules._decompositions import singular_triples
 from overbar.rules._eigen import eigh
 from overbar.rules._equal_values import (
     from_eigen,
@@ -143,7 +144,7 @@ def polar(A, *, side="right"):
     xp = namespace(A)
     if are_of_two(A):
         return polar_of_two(A, side)
-    W, S, Vh = xp.svd(A)
+    W, S, Vh = singular_triples(A)
     m, n = xp.shape(A)[-2:]
     P = from_eigen(S, mH(Vh) if side == "right" else W)
     # PyTorch has vectors of an infinite matrix beside singular values that are NaN

@@ -1,12 +1,14 @@
 """The bars and tangents of singular values, with derivatives of their own.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.eigen`, `rules.equal_values` and `rules.singular_vectors`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.decompositions`, `rules.eigen`,
+`rules.equal_values` and `rules.singular_vectors`.
 """
 
 import functools
 
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
+from overbar.rules._decompositions import singular_triples
 from overbar.rules._eigen import bar_in_told_basis, register_rules_of_values, values_along
 from overbar.rules._equal_values import (
     EQUAL,
@@ -108,7 +110,7 @@ class SingularValues:
             # the others are larger, and come first: what is zero stays in its place
             both = xp.detached(xp.where(moved, self.P / one, xp.zeros_like(self.P)) + 2 * (U @ Vh))
             both = xp.where(xp.isfinite(norm_of(both)[..., None]), both, xp.zeros_like(both))
-            P, u, Qh = xp.svd(both)
+            P, u, Qh = singular_triples(both)
             return P, u * size[..., 0], Qh
 
         changes = front(moved).only_if(

@@ -1,6 +1,6 @@
 """Functions of symmetric (Hermitian) matrices, with derivatives of any order.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.eigenpairs`, `rules.equal_values` and `rules.scalars`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.decompositions`, `rules.equal_values` and `rules.scalars`.
 """
 
 import functools
@@ -12,7 +12,7 @@ import numpy as np
 
 from overbar._namespace import front, mH, mT, namespace
 from overbar._primitive import primitive
-from overbar.rules._eigenpairs import eigenpairs
+from overbar.rules._decompositions import eigenpairs
 from overbar.rules._equal_values import from_eigen, hermitian_part
 from overbar.rules._scalars import NODES
 

@@ -1,11 +1,12 @@
 """The singular value decomposition, and the singular values alone.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values`, `rules.eigenvectors`, `rules.phases`,
-`rules.singular_values` and `rules.singular_vectors`.
+May import `overbar._namespace`, `overbar._primitive`, `rules.decompositions`, `rules.equal_values`,
+`rules.eigenvectors`, `rules.phases`, `rules.singular_values` and `rules.singular_vectors`.
 """
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import primitive
+from overbar.rules._decompositions import singular_vectors
 from overbar.rules._eigenvectors import bracket_noise, left_out, unknown
 from overbar.rules._equal_values import (
     anywhere,
@@ -31,9 +32,9 @@ _PART = OF_SINGULAR_VECTORS
 
 def oriented_svd(xp, A, full_matrices=False):
     """U, S, Vᴴ with signs (phases) that do not depend on the library; `svd` says which."""
-    U, S, Vh = xp.svd(A, full_matrices=full_matrices)
+    U, S, Vh, oriented = singular_vectors(A, full_matrices)
     k = xp.shape(S)[-1]
-    if A.shape[-2] == 0:
+    if A.shape[-2] == 0 or oriented:
         return U, S, Vh
     p = free_factors(U, _PART)
     Vh1 = Vh[..., :k, :] * xp.mH(p[..., :k])
