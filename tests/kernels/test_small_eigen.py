@@ -7,7 +7,7 @@ import pytest
 import overbar
 from overbar.kernels import _compiled, _side_by_side, _small_eigen
 from overbar.kernels._side_by_side import LARGEST
-from overbar.kernels._small_eigen import FEWEST, small_eigh
+from overbar.kernels._small_eigen import MATRICES, NUMBERS, small_eigh
 from overbar.rules._decompositions import have_quick_eigenpairs
 from tests.compare import close
 from tests.frameworks import tf, tf_ops, torch, torch_ops
@@ -15,6 +15,9 @@ from tests.frameworks import tf, tf_ops, torch, torch_ops
 needs_numba = pytest.mark.skipif(not _compiled.available(), reason="numba is not installed")
 
 PART = 0.9
+
+#: so many matrices of order four go by the loop
+COUNT = NUMBERS // 16
 
 
 def symmetric(count, n, dtype="d"):
@@ -144,9 +147,10 @@ def test_threads_compute_the_same(n, monkeypatch):
 
 
 def test_where_the_loop_is_taken():
-    many = np.empty((FEWEST, LARGEST, LARGEST))
+    many = np.empty((MATRICES, LARGEST, LARGEST))
+    assert many.size > NUMBERS
     assert have_quick_eigenpairs(many) == _compiled.available()
-    for other in (many[:-1], many.astype(complex), many[:, :2, :2], np.empty((FEWEST, LARGEST + 1, LARGEST + 1))):
+    for other in (many[:-1], many.astype(complex), many[:, :2, :2], np.empty((MATRICES, LARGEST + 1, LARGEST + 1))):
         assert not have_quick_eigenpairs(other)
 
 
@@ -162,12 +166,12 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_and_derivatives_of_many_matrices(name):
     """In all three libraries they are those of each matrix by itself, and upper triangles are those that UPLO says."""
-    A = symmetric(300, 4)
+    A = symmetric(COUNT, 4)
     one = lambda A: FUNCTIONS[name](overbar, A)  # noqa: E731
     value, pullback = overbar.vjp(one, A)
     bar = np.random.default_rng(0).normal(size=value.shape)
     (A_bar,) = pullback(bar)
-    for k in range(0, 300, 60):
+    for k in range(0, COUNT, 220):
         expected, pullback = overbar.vjp(one, A[k])
         close(value[k], expected, 1e-11)
         close(A_bar[k], pullback(bar[k])[0], 1e-9)
@@ -185,7 +189,7 @@ def test_functions_and_derivatives_of_many_matrices(name):
 @pytest.mark.parametrize("name", ["eigh", "eigvalsh", "logmh"])
 def test_second_derivatives_and_transforms_in_torch(name):
     """Through the loop, and where a transform or a compiler looks on and there is none."""
-    A, E = torch.tensor(symmetric(300, 4), requires_grad=True), torch.tensor(symmetric(300, 4))
+    A, E = torch.tensor(symmetric(COUNT, 4), requires_grad=True), torch.tensor(symmetric(COUNT, 4))
     # of an even function, since NaN is the logarithm of negative eigenvalues
     f = lambda A: FUNCTIONS[name](torch_ops, A @ A + torch.eye(4, dtype=A.dtype) if name == "logmh" else A)  # noqa: E731
 
@@ -193,8 +197,8 @@ def test_second_derivatives_and_transforms_in_torch(name):
         (bar,) = torch.autograd.grad(torch.sin(f(A)).sum(), A, create_graph=True)
         return torch.autograd.grad(bar, A, E)[0]
 
-    some = torch.stack([second(A[k].detach().requires_grad_(), E[k]) for k in range(0, 300, 60)])
-    close(second(A, E)[::60], some, 1e-7)
+    some = torch.stack([second(A[k].detach().requires_grad_(), E[k]) for k in range(0, COUNT, 220)])
+    close(second(A, E)[::220], some, 1e-7)
     gradient = torch.func.grad(lambda A: torch.sin(f(A)).sum())
     first = torch.autograd.grad(torch.sin(f(A)).sum(), A)[0]
     close(torch.func.vmap(gradient)(A.detach()), first, 1e-9)
@@ -204,7 +208,7 @@ def test_second_derivatives_and_transforms_in_torch(name):
 @pytest.mark.parametrize("front", ["numpy", "torch", "tensorflow"])
 def test_a_batch_with_a_matrix_that_is_not_finite(front):
     """As a batch too small for a loop: an error, or NaN in PyTorch where that returns it."""
-    A = symmetric(300, 4)
+    A = symmetric(COUNT, 4)
     A[7, 3, 0] = np.nan
     make, ops, errors = {
         "numpy": lambda: (np.asarray, overbar, np.linalg.LinAlgError),

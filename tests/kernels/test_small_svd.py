@@ -6,7 +6,7 @@ import pytest
 
 import overbar
 from overbar.kernels import _compiled, _side_by_side, _small_svd
-from overbar.kernels._small_eigen import FEWEST
+from overbar.kernels._small_eigen import MATRICES, NUMBERS
 from overbar.kernels._small_svd import LARGEST, small_svd
 from overbar.rules._decompositions import have_quick_singular_vectors
 from tests.compare import close
@@ -15,6 +15,9 @@ from tests.frameworks import tf, tf_ops, torch, torch_ops
 needs_numba = pytest.mark.skipif(not _compiled.available(), reason="numba is not installed")
 
 PART = 0.7
+
+#: so many matrices of order four go by the loop
+COUNT = NUMBERS // 12
 
 
 def draw(count, m, n, dtype="d"):
@@ -152,7 +155,7 @@ def test_threads_compute_the_same(monkeypatch):
 
 
 def test_where_the_loop_is_taken():
-    many = np.empty((20 * FEWEST, 2 * LARGEST, LARGEST))
+    many = np.empty((20 * MATRICES, 2 * LARGEST, LARGEST))
     for taken in (many, many.mT):
         assert have_quick_singular_vectors(taken) == _compiled.available()
     assert not have_quick_singular_vectors(many, full_matrices=True)
@@ -175,13 +178,13 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_and_derivatives_of_many_matrices(name, shape):
     """In all three libraries they are those of each matrix by itself."""
-    A = draw(300, *shape)
+    A = draw(COUNT, *shape)
     plain = "svd" if name == "svd of TensorFlow" else name
     one = lambda A: FUNCTIONS[plain](overbar, A)  # noqa: E731
     value, pullback = overbar.vjp(one, A)
     bar = np.random.default_rng(0).normal(size=value.shape)
     (A_bar,) = pullback(bar)
-    for k in range(0, 300, 60):
+    for k in range(0, COUNT, 220):
         expected, pullback = overbar.vjp(one, A[k])
         close(value[k], expected, 1e-11)
         close(A_bar[k], pullback(bar[k])[0], 1e-9)
@@ -201,15 +204,15 @@ def test_functions_and_derivatives_of_many_matrices(name, shape):
 @pytest.mark.parametrize("name", ["svd", "svdvals", "polar"])
 def test_second_derivatives_and_transforms_in_torch(name):
     """Through the loop, and where a transform looks on and there is none."""
-    A, E = torch.tensor(draw(300, 4, 4), requires_grad=True), torch.tensor(draw(301, 4, 4)[:300])
+    A, E = torch.tensor(draw(COUNT, 4, 4), requires_grad=True), torch.tensor(draw(COUNT + 1, 4, 4)[1:])
     f = lambda A: FUNCTIONS[name](torch_ops, A)  # noqa: E731
 
     def second(A, E):
         (bar,) = torch.autograd.grad(torch.sin(f(A)).sum(), A, create_graph=True)
         return torch.autograd.grad(bar, A, E)[0]
 
-    some = torch.stack([second(A[k].detach().requires_grad_(), E[k]) for k in range(0, 300, 60)])
-    close(second(A, E)[::60], some, 1e-7)
+    some = torch.stack([second(A[k].detach().requires_grad_(), E[k]) for k in range(0, COUNT, 220)])
+    close(second(A, E)[::220], some, 1e-7)
     gradient = torch.func.grad(lambda A: torch.sin(f(A)).sum())
     first = torch.autograd.grad(torch.sin(f(A)).sum(), A)[0]
     close(torch.func.vmap(gradient)(A.detach()), first, 1e-9)
@@ -218,7 +221,7 @@ def test_second_derivatives_and_transforms_in_torch(name):
 
 def test_rotations_of_rank_deficient_and_reflected_matrices():
     """Of a batch with hard matrices, the values and the nuclear norm's gradient are those of each by itself."""
-    A = np.concatenate([np.stack(list(hard_matrices(4, 4).values())), draw(300, 4, 4)])
+    A = np.concatenate([np.stack(list(hard_matrices(4, 4).values())), draw(COUNT, 4, 4)])
     value, pullback = overbar.vjp(overbar.svdvals, A)
     (A_bar,) = pullback(np.ones_like(value))
     for k in range(10, 25):

@@ -18,6 +18,9 @@ from overbar.kernels import _compiled
 SIZES = {4: 10_000, 8: 10_000, 16: 10_000, 32: 2_000}
 NUMBERS = 2_000_000
 
+#: The same for eigenvectors and singular vectors.
+VECTORS = {2: 20_000, 3: 20_000, 8: 5_000, 20: 1_000}
+
 #: How many times as long the other side must take: with compiled loops, and without.
 TARGETS = {"numpy": (3.0, 1.0), "torch": (5.0, 2.5), "tf": (1.5, 1.5)}
 
@@ -40,10 +43,11 @@ def jobs(frameworks, sizes=tuple(SIZES), dtype="float64") -> list[Job]:
         title = "PyTorch: the logarithm of 2,000 matrices, value and gradient, beside V log(w) Vᵀ"
         things = functools.partial(_logarithm, *matrices(2000, 20, "float32"))
         found.append(Job("torch", title, "20 × 20, float32", 20, ("ours", "naive"), things, target=1.5, options=_OFTEN))
-        for title, things in _OF_TWO.items():
-            things = functools.partial(things, *matrices(20_000, 2, "float64"))
-            names = ("ours", "torch.linalg")
-            found.append(Job("torch", title, "20,000 × 2 × 2", 2, names, things, target=1.0, options=_OFTEN))
+        for title, things in _OF_VECTORS.items():
+            for n, count in VECTORS.items():
+                sides = functools.partial(things, *matrices(count, n, "float64"))
+                label, names = f"{count:,} × {n} × {n}", ("ours", "torch.linalg")
+                found.append(Job("torch", title, label, n, names, sides, target=1.0, options=_OFTEN))
     return found
 
 
@@ -59,7 +63,8 @@ _REASONS = {
     "is a third of its time, and ours too.",
     ("tf", "built-in"): "TensorFlow: its own loop for the value is a third of its time, and is ours too; a step of a "
     "rule is new memory for the whole batch.",
-    ("torch", "naive"): "The logarithm: four fifths of the time of either side are the eigenvalues and eigenvectors.",
+    ("torch", "naive"): "The logarithm: without the loops, four fifths of the time of either side are the eigenvalues "
+    "and eigenvectors.",
 }
 
 
@@ -124,9 +129,20 @@ def _rotations(A, bar):
     return both(front("torch").polar), both(by_svd)
 
 
-_OF_TWO = {
-    "PyTorch: eigenvectors of 20,000 matrices of order two, value and gradient": _eigenvectors,
-    "PyTorch: polar factors of 20,000 matrices of order two, value and gradient, beside W Vᴴ": _rotations,
+def _values(A, bar):
+    torch = load("torch")
+    A = torch.tensor(bar, requires_grad=True)
+
+    def both(svdvals):
+        return lambda: torch.autograd.grad(svdvals(A).sum(), A)[0]
+
+    return both(front("torch").svdvals), both(torch.linalg.svdvals)
+
+
+_OF_VECTORS = {
+    "PyTorch: eigenvectors, value and gradient": _eigenvectors,
+    "PyTorch: polar factors, value and gradient, beside W Vᴴ": _rotations,
+    "PyTorch: singular values, value and gradient": _values,
 }
 
 

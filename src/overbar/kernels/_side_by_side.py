@@ -17,12 +17,12 @@ LARGEST, FEWEST = 64, 4096
 PART = 2**16
 
 
-def for_loops(A, fewest=1):
-    """Whether compiled loops can take a stack of matrices, and are faster than words, for `fewest` matrices or more."""
+def for_loops(A, matrices=1, numbers=FEWEST):
+    """Whether compiled loops can take a stack of so many matrices and numbers or more, and are faster than words."""
     shape = A.shape
     if len(shape) < 3 or None in shape or not 0 < max(shape[-2:]) <= LARGEST:
         return False
-    if math.prod(shape) < FEWEST or math.prod(shape[:-2]) < fewest:
+    if math.prod(shape) < numbers or math.prod(shape[:-2]) < matrices:
         return False
     dtype = getattr(A.dtype, "name", str(A.dtype))
     return dtype.endswith(("float32", "float64")) and _compiled.available()

@@ -9,8 +9,9 @@ from overbar.kernels import _compiled
 from overbar.kernels._kernel import kernel
 from overbar.kernels._side_by_side import by_parts, filled, rows
 
-#: So many matrices are one vector.
-FEWEST = 8
+#: So many matrices are one vector; and the fewest numbers for which that is worth a compiler, which takes longer than
+#: for a Cholesky decomposition.
+MATRICES, NUMBERS = 8, 16384
 
 #: From so many numbers on the work is shared among threads.
 SHARED = 50_000

@@ -6,14 +6,14 @@ May import `overbar._namespace`, `side_by_side`, `small_eigen` and `small_svd` o
 
 from overbar._namespace import front, mT
 from overbar.kernels._side_by_side import for_loops
-from overbar.kernels._small_eigen import FEWEST, small_eigh
+from overbar.kernels._small_eigen import MATRICES, NUMBERS, small_eigh
 from overbar.kernels._small_svd import LARGEST, small_svd
 from overbar.rules._phases import OF_EIGENVECTORS, OF_SINGULAR_VECTORS, fixed
 
 
 def have_quick_eigenpairs(A):
     """Whether compiled loops take less time for the eigenvectors of these matrices, where the front lets them."""
-    return for_loops(A, fewest=FEWEST)
+    return for_loops(A, MATRICES, NUMBERS)
 
 
 def eigenpairs(A):
@@ -38,7 +38,7 @@ def _eigenpairs_by_loops(A):
 
 def have_quick_singular_vectors(A, full_matrices=False):
     """The same for their singular vectors."""
-    small = for_loops(A, fewest=FEWEST) and min(A.shape[-2:]) <= LARGEST
+    small = for_loops(A, MATRICES, NUMBERS) and min(A.shape[-2:]) <= LARGEST
     return small and (not full_matrices or A.shape[-1] == A.shape[-2])
 
 
