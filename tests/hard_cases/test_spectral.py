@@ -14,8 +14,8 @@ import pytest
 
 import overbar
 from overbar import namespace
-from overbar.rules._scalars import POWER
-from overbar.rules._spectral import decomposition, parametric_spectral_derivative
+from overbar.rules._scalars import POWER, Scalar
+from overbar.rules._spectral import decomposition, parametric_spectral_derivative, spectral_derivative
 from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 MP = mpmath.MPContext()
@@ -461,6 +461,34 @@ def test_whole_powers_to_third_order(p, order):
         values, V = decomposition(A, POWER, p_array)
         found = parametric_spectral_derivative.function(A, E, values, V, p_array, of=POWER)
         assert _errors(found, exact) < (1e-12 if order == 2 else 1e-9)
+
+
+def test_the_third_derivative_on_both_sides_of_a_point_of_symmetry():
+    """Of Fermi's function, 1/2 and an odd one: its third derivative is even."""
+    fermi = Scalar(
+        lambda k: (
+            lambda w: 1 / (1 + np.exp(w)),
+            lambda w: -0.25 / np.cosh(w / 2) ** 2,
+            lambda w: 0.25 * np.tanh(w / 2) / np.cosh(w / 2) ** 2,
+            lambda w: 0.125 * (1 - 3 * np.tanh(w / 2) ** 2) / np.cosh(w / 2) ** 2,
+        )[k]
+    )
+    f, rng = (lambda x: 1 / (1 + MP.exp(x))), np.random.default_rng(12)
+
+    def divided(*k):
+        return f(k[0]) if len(k) == 1 else (divided(*k[1:]) - divided(*k[:-1])) / (k[-1] - k[0])
+
+    for w in ([-0.05, 0.05, 1], [-0.4, 0.4, -0.4], [-2, 2, 0.3], [-2, -1, 1]):
+        w = np.sort(np.array(w, float))
+        exact, E = np.zeros((3, 3)), _hermitian(rng, 3, 3, dtype=np.float64)
+        for k in itertools.product(range(3), repeat=4):
+            # equal ones are parted by 1e-40, which changes none of the digits that are compared
+            value = float(divided(*(w[i] + MP.mpf(10) ** -40 * r for r, i in enumerate(k))))
+            exact[k[0], k[3]] += value * sum(
+                E[a, k[0], k[1]] * E[b, k[1], k[2]] * E[c, k[2], k[3]] for a, b, c in itertools.permutations(range(3))
+            )
+        found = spectral_derivative.function(np.diag(w), E, w, np.eye(3), of=fermi)
+        assert _errors(found, exact) < 1e-9
 
 
 def test_small_eigenvalues_close_to_each_other_beside_large_ones():
