@@ -14,8 +14,8 @@ import pytest
 
 import overbar
 from overbar import namespace
-from overbar.rules._scalars import POWER
-from overbar.rules._spectral import decomposition, parametric_spectral_derivative
+from overbar.rules._scalars import POWER, Scalar
+from overbar.rules._spectral import decomposition, parametric_spectral_derivative, spectral_derivative
 from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 MP = mpmath.MPContext()
@@ -307,6 +307,198 @@ def test_the_inverse_to_fourth_order(order, tolerance):
         w, V = decomposition(A, POWER, p)
         error = _errors(parametric_spectral_derivative.function(A, E, w, V, p, of=POWER), exact)
         assert error < (1e-12 if gap < 1e-5 else tolerance)
+
+
+# -- eigenvalues on both sides of a point where f is even, and where its slope is zero ---------------------------------
+
+
+def _of_numbers(*derivatives):
+    return dict(zip(("f", "df", "d2f", "d3f"), derivatives, strict=False))
+
+
+def _cos(w):
+    return namespace(w).cos(w)
+
+
+def _sin(w):
+    return namespace(w).sin(w)
+
+
+HYPERBOLA = _of_numbers(
+    lambda w: (w * w + 0.25) ** 0.5, lambda w: w * (w * w + 0.25) ** -0.5, lambda w: 0.25 * (w * w + 0.25) ** -1.5
+)
+ABSOLUTE = _of_numbers(lambda w: abs(w), lambda w: namespace(w).sign(w), lambda w: 0 * w)
+RATIONAL = _of_numbers(
+    lambda w: 1 / (4 + w * w), lambda w: -2 * w / (4 + w * w) ** 2, lambda w: (6 * w * w - 8) / (4 + w * w) ** 3
+)
+
+# a function, its options, the same in 200 digits
+EVEN = {
+    "softplusmh": FUNCTIONS["softplusmh"][:3],  # w/2 and an even function
+    "powmh 6": ("powmh", {"p": 6.0}, lambda x: x**6),
+    "hyperbola": ("spectral_function", HYPERBOLA, lambda x: MP.sqrt(x * x + MP.mpf(0.25))),
+    "absolute": ("spectral_function", ABSOLUTE, abs),
+    "rational": ("spectral_function", RATIONAL, lambda x: 1 / (4 + x * x)),
+    "oscillating": FUNCTIONS["oscillating"][:3],
+    "cosine": ("spectral_function", _of_numbers(_cos, lambda w: -_sin(w), lambda w: -_cos(w)), MP.cos),
+}
+SYMMETRIC = [
+    [-30, -15, 15, 30],
+    [-3, -2, 1, 2],
+    [-1, -0.5, 0.5, 1],
+    [-2, -1, 1, 2],
+    [-10, -1, 1, 3],
+    [-5, -5, 5, 5],
+    [-0.1, 0.1, 0.7, 2],
+]
+
+
+@functools.cache
+def _symmetric(name, dtype):
+    """Matrices with these eigenvalues, in their own basis and in another, two directions, and the truth."""
+    rng = np.random.default_rng(6)
+    matrices = [np.diag(np.array(w, dtype)) for w in SYMMETRIC]
+    V = np.linalg.qr(_hermitian(rng, 4, dtype=dtype))[0]
+    matrices += [(V * w) @ V.conj().T for w in SYMMETRIC]
+    A = np.stack(matrices)
+    A = (A + A.conj().swapaxes(-1, -2)) / 2
+    E, H = (_hermitian(rng, len(A), 4, dtype=dtype) for _ in range(2))
+    return A, E, H, np.stack([truth(*parts, EVEN[name][2])[2] for parts in zip(A, E, H, strict=True)])
+
+
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("name", EVEN)
+def test_eigenvalues_on_both_sides_of_a_point_of_symmetry(front, name):
+    """A third difference of an even function between −a and a is zero: it says nothing of how near these are."""
+    A, E, H, expected = _symmetric(name, np.float64)
+    second = FRONTS[front](*EVEN[name][:2], A, E, H)[2]
+    assert _errors(second, expected).max() < 2e-11
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128], ids=lambda x: x.__name__)
+@pytest.mark.parametrize("name", ["softplusmh", "hyperbola"])
+def test_eigenvalues_on_both_sides_of_a_point_of_symmetry_in_other_dtypes(name, dtype):
+    wide = np.complex128 if dtype == np.complex128 else np.float64
+    A, E, H, expected = _symmetric(name, wide)
+    second = by_torch(*EVEN[name][:2], *(x.astype(dtype) for x in (A, E, H)))[2]
+    assert _errors(second, expected).max() < (2e-11 if dtype == np.complex128 else 1e-4)
+
+
+@pytest.mark.parametrize("modes", list(itertools.product("rf", repeat=2)), ids="".join)
+@pytest.mark.parametrize("s", [0.5, 1.0, 3.0, 30.0])
+def test_the_gap_between_two_eigenvalues_of_opposite_sign(modes, s):
+    """f(diag(−s, s) + t X) with X = [[0, 1], [1, 0]] has the eigenvalues ±√(s² + t²), so that the second derivative of
+    its trace at t = 0 is (f′(s) − f′(−s))/s."""
+    A = torch.diag(torch.tensor([-s, s], dtype=torch.float64))
+    X = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+    outer, inner = ({"r": torch.func.jacrev, "f": torch.func.jacfwd}[mode] for mode in modes)
+    for function, options, expected in [
+        ("softplusmh", {}, math.tanh(s / 2) / s),
+        ("spectral_function", ABSOLUTE, 2 / s),
+        ("spectral_function", HYPERBOLA, 2 / math.sqrt(s * s + 0.25)),
+    ]:
+        f = getattr(torch_ops, function)
+        second = outer(inner(lambda t, f=f, options=options: f(A + t * X, **options).trace()))(
+            torch.tensor(0.0, dtype=torch.float64)
+        )
+        assert abs(second.item() / expected - 1) < 1e-12
+
+
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("name", ["cosine at π", "w − sin w", "w³", "w⁵", "powmh 3", "powmh 4", "powmh 5"])
+def test_equal_eigenvalues_where_the_slope_is_zero(front, name):
+    """Rounding parts them by 1e-17 or so. Slopes between them are as small, and tell nothing of the rounding in the
+    slopes towards other eigenvalues, which must not be divided by that gap."""
+    function, options, f, zero = {
+        "cosine at π": (*EVEN["cosine"], math.pi),
+        "w − sin w": (
+            "spectral_function",
+            _of_numbers(lambda w: w - _sin(w), lambda w: 1 - _cos(w), _sin),
+            lambda x: x - MP.sin(x),
+            0.0,
+        ),
+        "w³": ("spectral_function", _of_numbers(lambda w: w**3, lambda w: 3 * w**2, lambda w: 6 * w), _cube, 0.0),
+        "w⁵": (
+            "spectral_function",
+            _of_numbers(lambda w: w**5, lambda w: 5 * w**4, lambda w: 20 * w**3),
+            lambda x: x**5,
+            0.0,
+        ),
+        "powmh 3": ("powmh", {"p": 3.0}, _cube, 0.0),
+        "powmh 4": ("powmh", {"p": 4.0}, lambda x: x**4, 0.0),
+        "powmh 5": ("powmh", {"p": 5.0}, lambda x: x**5, 0.0),
+    }[name]
+    rng, matrices = np.random.default_rng(7), []
+    for w in ([0, 0, 1, 2], [0, 0, 0, 1.5], [1e-17, -1e-17, 1, 2], [1e-12, -2e-12, 1, -1], [1e-5, -1e-5, 1e-4, 1]):
+        V = np.linalg.qr(_hermitian(rng, 4, dtype=np.float64))[0]
+        matrices += [(V * (zero + np.array(w))) @ V.T, np.diag(zero + np.array(w))]
+    A = np.stack(matrices)
+    A = (A + A.swapaxes(-1, -2)) / 2
+    E, H = (_hermitian(rng, len(A), 4, dtype=np.float64) for _ in range(2))
+    expected = np.stack([truth(*parts, f)[2] for parts in zip(A, E, H, strict=True)])
+    assert _errors(FRONTS[front](function, options, A, E, H)[2], expected).max() < 2e-11
+
+
+def _cube(x):
+    return x**3
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("p", [3, 4, 5, 6])
+def test_whole_powers_to_third_order(p, order):
+    """The derivative of A^p is the sum of all words of p letters with every direction once and A else."""
+    rng, p_array = np.random.default_rng(9), np.array([float(p)])
+    for w in ([0, 0, 1, 2], [0, 0, 0, 1], [-1, -0.5, 0.5, 1], [-2, -2, 2, 2], [1e-9, -1e-9, 1, -3]):
+        V = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+        A = (V * np.array(w)) @ V.T
+        A = (A + A.T) / 2
+        E, exact = _hermitian(rng, order, 4, dtype=np.float64), 0
+        for places in itertools.permutations(range(p), order):
+            letters = [A] * p
+            for r, place in enumerate(places):
+                letters[place] = E[r]
+            exact = exact + functools.reduce(np.matmul, letters)
+        values, V = decomposition(A, POWER, p_array)
+        found = parametric_spectral_derivative.function(A, E, values, V, p_array, of=POWER)
+        assert _errors(found, exact) < (1e-12 if order == 2 else 1e-9)
+
+
+def test_the_third_derivative_on_both_sides_of_a_point_of_symmetry():
+    """Of Fermi's function, 1/2 and an odd one: its third derivative is even."""
+    fermi = Scalar(
+        lambda k: (
+            lambda w: 1 / (1 + np.exp(w)),
+            lambda w: -0.25 / np.cosh(w / 2) ** 2,
+            lambda w: 0.25 * np.tanh(w / 2) / np.cosh(w / 2) ** 2,
+            lambda w: 0.125 * (1 - 3 * np.tanh(w / 2) ** 2) / np.cosh(w / 2) ** 2,
+        )[k]
+    )
+    f, rng = (lambda x: 1 / (1 + MP.exp(x))), np.random.default_rng(12)
+
+    def divided(*k):
+        return f(k[0]) if len(k) == 1 else (divided(*k[1:]) - divided(*k[:-1])) / (k[-1] - k[0])
+
+    for w in ([-0.05, 0.05, 1], [-0.4, 0.4, -0.4], [-2, 2, 0.3], [-2, -1, 1]):
+        w = np.sort(np.array(w, float))
+        exact, E = np.zeros((3, 3)), _hermitian(rng, 3, 3, dtype=np.float64)
+        for k in itertools.product(range(3), repeat=4):
+            # equal ones are parted by 1e-40, which changes none of the digits that are compared
+            value = float(divided(*(w[i] + MP.mpf(10) ** -40 * r for r, i in enumerate(k))))
+            exact[k[0], k[3]] += value * sum(
+                E[a, k[0], k[1]] * E[b, k[1], k[2]] * E[c, k[2], k[3]] for a, b, c in itertools.permutations(range(3))
+            )
+        found = spectral_derivative.function(np.diag(w), E, w, np.eye(3), of=fermi)
+        assert _errors(found, exact) < 1e-9
+
+
+def test_small_eigenvalues_close_to_each_other_beside_large_ones():
+    """The gap to a large one divides first: the slope towards it is 1e12 times the slopes between small ones."""
+    w = np.array([1e-8, 1.001e-8, 1.7e-8, 1.0, 1.0003])
+    rng, A = np.random.default_rng(10), np.diag(w)
+    E, H = (_hermitian(rng, 5, dtype=np.float64) for _ in range(2))
+    p = np.array([2.5])
+    found = parametric_spectral_derivative.function(A, np.stack([E, H]), w, np.eye(5), p, of=POWER)
+    assert _errors(found, truth(A, E, H, lambda x: x ** MP.mpf(2.5))[2]) < 2e-11
 
 
 # -- where there is no derivative, and what is refused -----------------------------------------------------------------

@@ -66,6 +66,11 @@ def value_of(A, of, args=None):
     return C, w, V
 
 
+# A wide gap is at least one part in so many of the distance between the smallest and the largest eigenvalue. Two wide
+# gaps, and two that are neither wide nor those of near pairs (1e-4 of it, often), differ by about this factor at most.
+WIDE = 64
+
+
 class _Pairs:
     """What the derivatives have to know of each pair of eigenvalues: n by n matrices in the dtype of A."""
 
@@ -107,54 +112,115 @@ class _Pairs:
         return xp.where(self.equal | (xp.abs(quotient - mean) <= rounding), mean, quotient)
 
     def order(self, m):
-        """For derivatives of order m: which pairs are near, as zeros and ones; 1/(λi − λj) for the others; and the m-th
-        derivative of f in the middle between the two."""
+        """For derivatives of order m: for wide gaps, and then for the narrower ones of pairs that are not near, their
+        inverses 1/(λi − λj), and ones for the pairs that remain then; and the m-th derivative of f in the middle
+        between the two."""
         if m not in self._orders:
             self._orders[m] = self._order(m)
         return self._orders[m]
 
     def _order(self, m):
-        xp, (slope_x, slope_y), slope = self.xp, self.slopes, self.between(1, 1 / 2)
-        largest = xp.maximum(xp.maximum(xp.abs(slope_x), xp.abs(slope_y)), xp.abs(slope))
-        jump = xp.abs(self.divided - (slope_x + 4 * slope + slope_y) / 6)
-        at_x, at_y = self.ends(m)
-        third = xp.abs(at_x - 3 * self.between(m, 2 / 3) + 3 * self.between(m, 1 / 3) - at_y)
-        smooth = third * xp.abs(self.gap) ** (m - 1) <= math.factorial(m) * xp.eps(self.w) * largest
-        near = self.equal | (smooth & (jump <= 1e-4 * largest) & xp.isfinite(largest))
+        xp, middle = self.xp, self.between(m, 1 / 2)
+        near = self._near(m, middle)
+        width = xp.sum(xp.abs(self.w[..., -1:] - self.w[..., :1]), axis=-1)[..., None, None]  # of no eigenvalues, too
+        close = near | (xp.abs(self.gap) < width / WIDE)
         one, zero = xp.ones_like(self.gap), xp.zeros_like(self.gap)
-        far = xp.where(near, zero, 1 / xp.where(near, one, self.gap))
-        middle = self.between(m, 1 / 2)
+        inverse, levels = xp.where(near, zero, 1 / xp.where(near, one, self.gap)), []
+        for divided, remaining in [(~close, close), (close, near)]:
+            levels.append((self.matrix(xp.where(divided, inverse, zero)), self.matrix(xp.where(remaining, one, zero))))
         # An infinite one, between eigenvalues on both sides of a pole, belongs to no near pair, and would make NaN of
         # the zeros there.
         middle = xp.where(self.equal | xp.isfinite(middle), middle, zero)
-        return self.matrix(xp.where(near, one, zero)), self.matrix(far), self.matrix(middle)
+        return levels, self.matrix(middle)
+
+    def _near(self, m, middle):
+        """Which pairs are near, for derivatives of order m.
+
+        All is measured in the units of a slope, f⁽ᵐ⁾ δᵐ⁻¹ with the gap δ, so that no small gap divides:
+
+        - `curved`, the error of the mean of f⁽ᵐ⁾ that is taken for near pairs. It is exact for polynomials of degree 2:
+          a third difference. One over the whole interval is 0 for every even function where the eigenvalues are −a and
+          a. Of two, over its first and its last three quarters, one is not.
+        - `apart`, the distance of that mean from the difference over the gap, for f[x, ..., x, y] and f[x, y, ..., y].
+          It tells a jump of f′ between the eigenvalues, which f⁽ᵐ⁾ does not see.
+        - the rounding of the difference over the gap, which is ε times the slopes between the two, `own`. (Slopes
+          towards eigenvalues further away do not matter: a wide gap has divided before.)
+        """
+        xp, gap, eps, factorial = self.xp, self.xp.abs(self.gap), self.xp.eps(self.w), math.factorial(m)
+        power = gap ** (m - 1)
+        x, y = self.ends(m)
+        first, last = self.between(m, 1 / 4), self.between(m, 3 / 4)  # counted from y
+        thirds = xp.maximum(xp.abs(y - 3 * first + 3 * middle - last), xp.abs(first - 3 * middle + 3 * last - x))
+        curved = 64 / 27 * thirds * power  # as if over the whole interval
+        rounding = 20 * eps * xp.maximum(xp.maximum(xp.abs(x), xp.abs(y)), xp.abs(middle)) * power
+
+        slope_x, slope_y = map(xp.abs, self.slopes)
+        own = xp.maximum(xp.maximum(slope_x, slope_y), xp.abs(self.between(1, 1 / 2)))
+        bent_x, bent_y = self.ends(2)
+        # the most that f′ and its differences may be off: those of 1 − cos w, for one, have the rounding of 1
+        noise = 64 * eps * factorial * (self._largest(own) + xp.abs(self.x * bent_x) + xp.abs(self.y * bent_y))
+        apart = xp.maximum(self._apart(m, 0, x, y, middle), self._apart(m, 1, x, y, middle))
+        permitted = noise + rounding
+        if self.of.divided is None:  # the quotient of `mean`, which gives way to the mean where it is worse than that
+            f_x, f_y = self.ends(0)
+            size = xp.abs(f_x) + xp.abs(f_y) + xp.abs(self.x) * slope_x + xp.abs(self.y) * slope_y
+            quotient = 8 * eps * size / xp.where(self.equal, xp.ones_like(gap), gap)
+            permitted = permitted + factorial * xp.minimum(quotient, 1e-4 * own)
+        bound = xp.maximum(factorial * eps * own + rounding, xp.minimum(apart, noise))
+        return self.equal | (xp.isfinite(own) & (apart <= permitted) & (curved <= bound))
+
+    def _largest(self, own):
+        """The largest of the first divided differences of either eigenvalue of a pair with any other, and `own`."""
+        xp = self.xp
+        if own.shape[-1] == 0:
+            return own
+        size = xp.abs(self.divided)
+        row = xp.max(xp.where(xp.isfinite(size), size, xp.zeros_like(size)), axis=-1)
+        return xp.maximum(own, xp.maximum(row[..., :, None], row[..., None, :]))
+
+    def _apart(self, m, end, x, y, middle):
+        """|f[x, ..., x, y]| with m times x, or for the other `end` with m times y, as the mean of f⁽ᵐ⁾ less what
+        f[x, ..., x, y] = (f⁽ᵏ⁾(x)/k! − f[x, ..., y])/(x − y) makes of it; in the units above and times m!."""
+        gap, other = (self.gap, y) if end == 0 else (-self.gap, x)
+        here = (x, y)[end]
+        difference = self.divided
+        for k in range(1, m):
+            difference = self.ends(k)[end] / math.factorial(k) * gap ** (k - 1) - difference
+        edge, corner = _weights(m)
+        mean = edge * (math.comb(m, 2) * here + m * middle) + corner * (m * here + other)
+        return self.xp.abs(mean * gap ** (m - 1) - math.factorial(m) * difference)
+
+
+def _weights(m):
+    """Of f⁽ᵐ⁾ in the middle of each edge and at each corner of a simplex, for a mean that is exact to degree 2."""
+    return 4 / ((m + 1) * (m + 2)), (2 - m) / ((m + 1) * (m + 2))
 
 
 def _chain(pairs, factors):
-    """Σ f[λ(0), ..., λ(m)] E₁(0, 1) E₂(1, 2) ... over all inner indices, by matrix products."""
+    """Σ f[λ(0), ..., λ(m)] E₁(0, 1) E₂(1, 2) ... over all inner indices, by matrix products.
+
+    A wide gap divides before a narrower one does: of f[x, y, z] with x and y close and z far from them,
+    (f[x, y] − f[x, z])/(y − z) keeps all digits, and the difference over x − y would have the rounding of f[x, z].
+    """
     m = len(factors)
     if m == 1:
         return pairs.first * factors[0]
-    near, far, _ = pairs.order(m)
-    total = _near_chain(pairs, [near * E for E in factors])
-    for r, E in enumerate(factors):
-        before, link, after = [near * E for E in factors[:r]], far * E, factors[r + 1 :]
-        if after:
-            total = total + _chain(pairs, [*before, link @ after[0], *after[1:]])
-        else:
-            total = total + _chain(pairs, before) @ link
-        if before:
-            total = total - _chain(pairs, [*before[:-1], before[-1] @ link, *after])
-        else:
-            total = total - link @ _chain(pairs, after)
-    return total
+    total = 0
+    for inverse, remaining in pairs.order(m)[0]:
+        links, rest = [inverse * E for E in factors], [remaining * E for E in factors]
+        total = total - links[0] @ _chain(pairs, factors[1:]) + _chain(pairs, rest[:-1]) @ links[-1]
+        for r in range(m - 1):  # without the eigenvalue between two factors
+            joined = links[r] @ factors[r + 1] - rest[r] @ links[r + 1]
+            total = total + _chain(pairs, [*rest[:r], joined, *factors[r + 2 :]])
+        factors = rest
+    return total + _near_chain(pairs, factors)
 
 
 def _near_chain(pairs, factors):
     """The same where eigenvalues that stand next to each other are near."""
     m = len(factors)
-    edge, corner = 4 / ((m + 1) * (m + 2)), (2 - m) / ((m + 1) * (m + 2))
-    middle = pairs.order(m)[2]
+    edge, corner = _weights(m)
+    middle = pairs.order(m)[1]
     total = 0
     for r, s in itertools.combinations(range(m + 1), 2):
         total = total + edge * _product(*factors[:r], middle * _product(*factors[r:s]), *factors[s:])
