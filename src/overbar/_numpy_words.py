@@ -360,6 +360,10 @@ class NumpyWords(Words):
             raise LinAlgError(first_not_finite("inv", A, "A") or no_inverse("A", _first_singular(A))) from None
 
     def eigh(self, A):
+        # LAPACK's result need not show NaN: its comparisons take one for small beside another number, and where a block
+        # falls apart the others are finite. What is above the diagonal is not read, and may be anything.
+        if not _are_finite(A) and (message := first_not_finite("eigh", np.tril(A), "A")):
+            raise LinAlgError(message)
         try:
             w, V = np.linalg.eigh(A)
         except LinAlgError as error:
@@ -369,10 +373,7 @@ class NumpyWords(Words):
         return w, V
 
     def svd(self, A, full_matrices=False):
-        with np.errstate(all="ignore"):
-            total = np.add.reduce(A, None)
-        # LAPACK's algorithm never ends for some infinities. (And finite numbers may have an infinite sum.)
-        if not np.isfinite(total) and not np.isfinite(A).all():
+        if not _are_finite(A):  # LAPACK's algorithm never ends for some infinities
             raise LinAlgError(bad_spectrum("svd", A, "A"))
         try:
             return tuple(np.linalg.svd(A, full_matrices=full_matrices))
@@ -486,6 +487,13 @@ class NumpyWords(Words):
         rest = self.add_product(B[..., last, :], T[..., last, first], X[..., first, :], -1)
         X[..., last, :] = self._substitute(T[..., last, last], rest, upper, unitriangular)
         return X
+
+
+def _are_finite(A):
+    """Whether no entry is NaN or infinite, by their sum: which may be infinite for finite ones, too."""
+    with np.errstate(all="ignore"):
+        total = np.add.reduce(A, None)
+    return bool(np.isfinite(total)) or bool(np.isfinite(A).all())
 
 
 def _starts_no_threads(A, B):

@@ -62,8 +62,8 @@ def eigh(A, *, UPLO: str = "L"):
     Raises
     ------
     LinAlgError of the array's library
-        In NumPy and in eager TensorFlow: A has an entry that is not finite. PyTorch raises for such a matrix, or
-        returns NaN. XLA returns NaN.
+        The triangle that is read has an entry that is not finite. Where numbers cannot be looked at (under XLA, in
+        PyTorch on a device and in what it compiles), w and V are NaN, or the library says that it did not converge.
 
     Notes
     -----

@@ -104,7 +104,7 @@ def svd(A, *, full_matrices=True):
     Raises
     ------
     LinAlgError of the array's library
-        The iteration does not converge, as with NaN.
+        The iteration does not converge, or A has an entry that is not finite; TensorFlow returns NaN for that.
 
     Notes
     -----
