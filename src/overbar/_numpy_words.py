@@ -500,8 +500,7 @@ def _are_finite(A):
 def _nan_of(A, X):
     """A⁻¹ B, or what else was computed with A⁻¹, and NaN for the matrices A with a NaN. OpenBLAS leaves out products
     with zeros, also those of a NaN: from one at (0, 0) all rows of A⁻¹ but the first would be finite, and wrong."""
-    least = np.minimum.reduce(A, None, initial=0)  # NaN where there is one
-    if least == least:  # noqa: PLR0124
+    if not np.isnan(np.minimum.reduce(A, None, initial=0)):  # NaN where there is one
         return X
     return np.where(np.isnan(A).any((-2, -1), keepdims=True), X.dtype.type(np.nan), X)
 

@@ -6,7 +6,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values`, `ru
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import primitive
-from overbar.rules._eigenvectors import bracket_noise, left_out, unknown
+from overbar.rules._eigenvectors import bracket_noise, equal_up_to, left_out, unknown
 from overbar.rules._equal_values import (
     anywhere,
     hermitian_part,
@@ -258,10 +258,10 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
         divide = Divisors(xp, A, S)
         idle = divide.nothing(2 * K, largest)
         known = xp.where(idle, xp.zeros_like(K), K * xp.cast(divide.of_gaps(), K))
-        X, taken, blurred, smooth = left_out(K, idle, noise, known, S_bar, -S)
-        where = where | unknown(*cotangents, smooth)
-        tolerance = xp.eps(S) ** 0.5 * xp.max(xp.abs(S_bar), axis=-1, keepdims=True)
-        driven = zero & (xp.abs(S_bar) > tolerance)
+        tolerance = equal_up_to(S_bar, known, noise, -S)
+        X, taken, blurred, smooth = left_out(K, idle, noise, known, S_bar, -S, tolerance)
+        where = where | unknown(*cotangents, tolerance, smooth)
+        driven = zero & (xp.abs(S_bar) > tolerance[..., 0])
         m, n = A.shape[-2:]
         if m is not None and m == n:  # the vectors to a single zero are known, up to their signs
             one = xp.sum(xp.cast(zero, S), axis=-1, keepdims=True) < 1.5
