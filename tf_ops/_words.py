@@ -471,7 +471,12 @@ class TensorFlowWords(Words):
             w, V = tf.linalg.eigh(A)
         except tf.errors.InvalidArgumentError as error:
             raise linalg_error(f"{error.message}\n{bad_spectrum('eigh', A.numpy(), 'A')}") from None
-        return self.real(w), V  # TensorFlow's eigenvalues have the dtype of A
+        # for an infinite entry the values may be NaN beside vectors that are finite
+        fine = tf.reduce_all(tf.math.is_finite(tf.math.abs(tf.linalg.band_part(A, -1, 0))), axis=(-2, -1))
+        if tf.executing_eagerly() and not bool(tf.reduce_all(fine)):
+            raise linalg_error(bad_spectrum("eigh", tf.linalg.band_part(A, -1, 0).numpy(), "A"))
+        # TensorFlow's eigenvalues have the dtype of A
+        return or_nan(fine, self.real(w)[..., None, :])[..., 0, :], or_nan(fine, V)
 
     def eig(self, A):
         if compiled_by_xla():

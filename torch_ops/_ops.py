@@ -7,6 +7,7 @@ says what the op is called, which of PyTorch's functions it stands for, and whic
 choose between PyTorch's and the primitive, and translate arguments and results.
 """
 
+import cmath
 import math
 
 import torch
@@ -31,7 +32,7 @@ from torch_ops._numpy import one_thread
 from torch_ops._processor import ON_INTEL, asked
 from torch_ops._signs import can_turn, turn
 from torch_ops._watching import are_plain
-from torch_ops._words import are_strided_wrongly, failure_of, quicker_factor
+from torch_ops._words import are_finite, are_strided_wrongly, failure_of, nan_unless_finite, quicker_factor
 from torch_ops._wrapping import FULL, REAL, small, wrap
 
 
@@ -80,12 +81,35 @@ def _numbers_tell(A, *_, **__):
     return A.requires_grad and A.is_cpu and A.dtype in FULL and not forward_mode() and are_plain((A,))
 
 
-def _looked_at(reason, size=None, unless=None):
+def _looked_at(reason, size=None, unless=None, finite=False):
     return because(f"{reason}, unless the numbers on the host tell that they are not")(
         lambda A, *_, **__: (
-            _numbers_tell(A) and (size is None or max(A.shape[-2:]) <= size) and not (unless and unless(A))
+            _numbers_tell(A)
+            and (size is None or max(A.shape[-2:]) <= size)
+            and not (unless and unless(A))
+            and not (finite and not are_finite(A))
         )
     )
+
+
+# What PyTorch finds for a matrix that is not finite may be finite all the same, and so may its gradient. Such a matrix
+# is left to the primitive, whose words raise, or return NaN where nobody can look.
+
+
+def _values_of_finite(values, triangle=False):
+    """Of PyTorch's function for the values of a decomposition, whether it is called where nobody takes a derivative,
+    or what is called instead where looking at the matrix would be waiting for a device."""
+
+    def instead(A, UPLO="L", **options):
+        if triangle:
+            return nan_unless_finite(A.tril() if UPLO in "Ll" else A.triu(), values(A, UPLO))[0]
+        return nan_unless_finite(A, values(A, **options))[0]
+
+    def unwatched(A, *_, **__):
+        fine = are_finite(A)
+        return instead if fine is None else fine
+
+    return unwatched
 
 
 #: How small a pivot, or the distance of two values, may be beside the largest: so that second derivatives, too, keep
@@ -185,7 +209,7 @@ def _regular(A, s, small=_SMALL):
 
 def _by_their_eigenvalues(A, *_, **__):
     """Of many small matrices, formulas (of order two) and compiled loops are quicker than PyTorch's loop."""
-    return _real_numbers_tell(A) and not are_of_two(A) and not have_quick_eigenpairs(A)
+    return _real_numbers_tell(A) and not are_of_two(A) and not have_quick_eigenpairs(A) and are_finite(A)
 
 
 def _real_numbers_tell(A, *_, **__):
@@ -204,8 +228,8 @@ def _eigh(A, UPLO="L"):
 
 def _few_columns(A, full_matrices=True, **_):
     """Of the vectors to no singular value, PyTorch has no derivative."""
-    few = not full_matrices or A.shape[-1] == A.shape[-2]
-    return few and _real_numbers_tell(A) and 0 not in A.shape and not have_quick_singular_vectors(A)
+    few = (not full_matrices or A.shape[-1] == A.shape[-2]) and not have_quick_singular_vectors(A)
+    return few and _real_numbers_tell(A) and 0 not in A.shape and are_finite(A)
 
 
 def _svd(A, full_matrices=True, *, driver=None):
@@ -320,7 +344,7 @@ def _volume(rows):
 
 
 def _two_norm(A, p=None, **_):
-    return p in (None, 2, -2) and _numbers_tell(A) and not have_quick_singular_vectors(A)
+    return p in (None, 2, -2) and _numbers_tell(A) and not have_quick_singular_vectors(A) and are_finite(A)
 
 
 def _cond(A, p=None):
@@ -353,7 +377,7 @@ def _ends_are_apart(A, s):
 def _plain_pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
     # with hermitian=True, PyTorch reads one triangle; under autocast its products are in half precision
     plain = rcond is None and atol is None and rtol is None and not hermitian
-    return plain and not is_any_autocast_enabled() and _numbers_tell(A)
+    return plain and not is_any_autocast_enabled() and _numbers_tell(A) and are_finite(A)
 
 
 def _pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
@@ -406,7 +430,7 @@ def _vectors_or_one_small_system(A, B, rcond=None, *_, **__):
     if is_any_autocast_enabled():  # which has products in half precision
         return False
     watched = A.requires_grad or B.requires_grad
-    return watched and A.is_cpu and B.is_cpu and not forward_mode() and are_plain((A, B))
+    return watched and A.is_cpu and B.is_cpu and not forward_mode() and are_plain((A, B)) and are_finite(A)
 
 
 def _lapack_driver(A, B, *, driver):
@@ -540,6 +564,13 @@ def _are_quicker_here(A):
     return A.ndim > 2 and are_quicker_otherwise(A.detach())  # in a rule that nobody watches, most probably
 
 
+def _is_infinite(L):
+    """Whether a Cholesky factor has an infinite pivot, which is positive to LAPACK, and has zeros beside it."""
+    if not L.is_cpu or not are_plain((L,)) or torch.jit.is_tracing():
+        return False
+    return not cmath.isfinite(L.detach().diagonal(0, -2, -1).sum().item())
+
+
 def _derivative_is_quicker(A, **_):
     """Whether PyTorch's derivative of the Cholesky factor takes less time than ours: of small matrices."""
     most = 192
@@ -585,6 +616,7 @@ cholesky = wrap(
     # complex ones never: of a Hermitian matrix PyTorch returns a gradient that is not Hermitian
     use_builtin_when=_derivative_is_quicker,
     unwatched=lambda A, **_: quicker_factor(A) is None,
+    no_result=_is_infinite,
     own=("on_error",),
 )
 cholesky_banded = wrap(rules.cholesky_banded)
@@ -683,8 +715,9 @@ eigvalsh = wrap(
     builtin=torch.linalg.eigvalsh,
     corrected_builtin=_eigvalsh,
     use_builtin_when=_looked_at(
-        "PyTorch's second derivative is NaN or wrong at equal eigenvalues", unless=have_quick_eigenpairs
+        "PyTorch's second derivative is NaN or wrong at equal eigenvalues", unless=have_quick_eigenpairs, finite=True
     ),
+    unwatched=_values_of_finite(torch.linalg.eigvalsh, triangle=True),
 )
 embed = wrap(rules.embed)
 exp = wrap(rules.exp, "exp(input: Tensor) -> Tensor", builtin=torch.exp)
@@ -923,8 +956,11 @@ svdvals = wrap(
     builtin=torch.linalg.svdvals,
     corrected_builtin=_svdvals,
     use_builtin_when=_looked_at(
-        "PyTorch's second derivative is NaN or wrong at equal singular values", unless=have_quick_singular_vectors
+        "PyTorch's second derivative is NaN or wrong at equal singular values",
+        unless=have_quick_singular_vectors,
+        finite=True,
     ),
+    unwatched=_values_of_finite(torch.linalg.svdvals),
     takes=_cusolver_driver,
 )
 tanh = wrap(rules.tanh, "tanh(input: Tensor) -> Tensor", builtin=torch.tanh)

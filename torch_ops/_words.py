@@ -5,13 +5,14 @@ the rules are spoken to torch. Where array-api-compat's wrapper fails under a tr
 function stands in its place (concat and diagonal under legacy vmap, eye under linearize).
 """
 
+import cmath
 import itertools
 import math
 
 import numpy as np
 import torch
 
-from overbar._messages import bad_minor, no_inverse, not_finite, singular
+from overbar._messages import bad_minor, first_not_finite, no_inverse, not_finite, singular
 from overbar._numpy_words import factor_in_one_call, pairs_of
 from overbar._words import Words
 from overbar.rules._halving import BASE, cholesky_by_halves, columns_collide
@@ -219,6 +220,7 @@ class TorchWords(Words):
             if L is not None:
                 return L
         L, info = originals.linalg.cholesky_ex(A)
+        info = _with_infinity(L, info)
         if on_error == "nan":
             return torch.where((info == 0)[..., None, None], L, math.nan)
         if failure := failure_of(info, "linalg.cholesky"):
@@ -274,20 +276,13 @@ class TorchWords(Words):
         return tuple(originals.linalg.qr(A, mode))
 
     def eigh(self, A):
-        return tuple(originals.linalg.eigh(A))
+        return _of_finite("eigh", lambda: originals.linalg.eigh(A), A, torch.tril)
 
     def eig(self, A):
-        try:
-            return tuple(originals.linalg.eig(A))
-        except RuntimeError as error:
-            if "infs or NaNs" not in str(error):
-                raise
-            raise torch.linalg.LinAlgError(
-                f"eig: argument A is not finite. Remove or replace such entries before the call.\n{error}"
-            ) from None
+        return _of_finite("eig", lambda: originals.linalg.eig(A), A)
 
     def svd(self, A, full_matrices=False):
-        return tuple(originals.linalg.svd(A, full_matrices=full_matrices))
+        return _of_finite("svd", lambda: originals.linalg.svd(A, full_matrices=full_matrices), A)
 
     def expm_along(self, A, *directions):
         # For such norms, scaling by the norm is not far from scaling by the powers, and squaring loses a few bits.
@@ -330,6 +325,18 @@ class TorchWords(Words):
             rows = B.reshape(math.prod(B.shape[:-1]), B.shape[-1])
             return originals.linalg.solve_triangular(A, rows, left=False, **options).reshape(B.shape)
         return originals.linalg.solve_triangular(A, B, left=left, **options)
+
+
+def _with_infinity(L, info):
+    """What LAPACK says of a Cholesky factor, and the order of the leading minor that is infinite: an infinite pivot is
+    positive to it, and has zeros below it, so that the rest of the factor looks like one."""
+    diagonal = L.detach().diagonal(0, -2, -1)
+    looked_at = diagonal.is_cpu and are_plain((diagonal,)) and not torch.jit.is_tracing()
+    if looked_at and cmath.isfinite(diagonal.sum().item()):
+        return info
+    infinite = ~diagonal.isfinite()
+    first = (infinite.to(torch.int32).cumsum(-1) == 0).sum(-1).to(info.dtype) + 1
+    return torch.where((info == 0) & infinite.any(-1), first, info)
 
 
 def quicker_factor(A):
@@ -480,6 +487,55 @@ def first_failure(info):
     info = of_whole_batch(info)
     index = tuple(int(i) for i in torch.nonzero(info)[0]) if info.ndim else ()
     return index, int(info[index])
+
+
+def are_finite(A, read=None):
+    """Whether no entry of A is NaN or infinite, of the triangle that `read` leaves of it; None where numbers cannot be
+    looked at, or where a device would have to be waited for."""
+    if not A.is_cpu or not are_plain((A,)) or torch.jit.is_tracing():
+        return None
+    # by the sum, which may be infinite for finite numbers, too
+    if cmath.isfinite(A.detach().sum().item()):
+        return True
+    A = A.detach()
+    return bool((A if read is None else read(A)).isfinite().all())
+
+
+def nan_unless_finite(A, *outputs):
+    """What was computed of each matrix, of outputs whose batch dimensions are those of A; NaN for those with an entry
+    that is NaN or infinite."""
+    fine = A.detach().isfinite().all(-1).all(-1)
+    # a factor, so that derivatives of what is NaN are NaN, too
+    factor = torch.where(fine, torch.ones_like(fine, dtype=A.real.dtype), math.nan)
+    return tuple(X * factor.reshape(factor.shape + (1,) * (X.ndim - factor.ndim)) for X in outputs)
+
+
+def _of_finite(name, decompose, A, read=None):
+    """What PyTorch's function makes of A, whose results need not show what is not finite: LAPACK's comparisons take NaN
+    for small beside another number, and where a block falls apart the others are finite. So A is looked at, and where
+    it cannot be, such a matrix has NaN for all of its results."""
+    fine = are_finite(A, read)
+    if fine is False:
+        raise torch.linalg.LinAlgError(_first_not_finite(name, A, read))
+    try:
+        found = tuple(decompose())
+    except RuntimeError as error:
+        if type(error) not in (RuntimeError, torch.linalg.LinAlgError) or not (
+            message := _first_not_finite(name, A, read)
+        ):
+            raise
+        raise torch.linalg.LinAlgError(f"{message}\n{error}") from None
+    return found if fine else nan_unless_finite(A if read is None else read(A), *found)
+
+
+def _first_not_finite(name, A, read):
+    """The message for an entry that is not finite, of the triangle that is read; None where there is none, or numbers
+    cannot be looked at."""
+    A = of_whole_batch(A)
+    if A.is_meta or not are_plain((A,)):
+        return None
+    A = A.detach().resolve_conj().resolve_neg()
+    return first_not_finite(name, (A if read is None else read(A)).cpu().numpy(), "A")
 
 
 def _not_positive_definite(A, info, argument):

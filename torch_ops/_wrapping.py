@@ -36,7 +36,8 @@ def wrap(
     builtin: Callable[..., typing.Any] | None = None,
     corrected_builtin: Callable[..., typing.Any] | None = None,
     use_builtin_when: Callable[..., bool] | None = None,
-    unwatched: bool | Callable[..., bool] = True,
+    unwatched: bool | Callable[..., typing.Any] = True,
+    no_result: Callable[..., bool] | None = None,
     own: tuple[str, ...] = (),
     returns: Callable[..., typing.Any] | None = None,
     takes: Callable[..., typing.Any] | None = None,
@@ -62,8 +63,11 @@ def wrap(
         Of the call's arguments: whether the call is passed to PyTorch.
     unwatched : bool or callable
         Whether calls of which nobody takes a derivative are passed on, too, or of the call's arguments whether this one
-        is. Where ours and PyTorch's choose other signs or another order, they must not be: a result does not depend on
-        who watches.
+        is, or what stands in for `builtin` there. Where ours and PyTorch's choose other signs or another order, they
+        must not be: a result does not depend on who watches.
+    no_result : callable, optional
+        Of what PyTorch's function returned: whether that is no result, though PyTorch did not raise. Then the primitive
+        is called, and says so.
     own : tuple of str
         The options that `builtin` does not have: a call that gives one of them is never passed on.
     returns : callable, optional
@@ -101,7 +105,9 @@ def wrap(
         op = _theirs(builtin)
     else:
         rule_op = as_function(primitive, TORCH, signature, names, _result(returns), takes)
-        op = _either(rule_op, builtin, corrected_builtin or builtin, use_builtin_when, unwatched, frozenset(own))
+        op = _either(
+            rule_op, builtin, corrected_builtin or builtin, use_builtin_when, unwatched, no_result, frozenset(own)
+        )
         if unwatched or use_builtin_when not in NEVER:
             op.rule_op = rule_op  # the op where nothing is passed on: small matrices never get there, but tests have to
     op.primitive, op.names, op.builtin, op.corrected_builtin, op.use_builtin_when = (
@@ -119,6 +125,7 @@ def wrap(
         "corrected_builtin": corrected_builtin,
         "use_builtin_when": use_builtin_when,
         "unwatched": unwatched,
+        "no_result": no_result,
     }
     return Wrapped(op, wrap, primitive, signature, **given, returns=returns, takes=takes, **names)
 
@@ -152,7 +159,7 @@ def _theirs(builtin):
     return op
 
 
-def _either(rule_op, builtin, corrected_builtin, use_builtin_when, unwatched, own):
+def _either(rule_op, builtin, corrected_builtin, use_builtin_when, unwatched, no_result, own):
     # Tensors may be given by name: by that of the signature, which is PyTorch's documentation's, and by that which
     # PyTorch's functions really take. (torch.linalg.cholesky takes no A.)
     parameters = inspect.signature(rule_op).parameters.values()
@@ -187,16 +194,21 @@ def _either(rule_op, builtin, corrected_builtin, use_builtin_when, unwatched, ow
                 selected = _fails(rule_op, args, kwargs)
             if selected:
                 chosen = corrected_builtin
-            elif unwatched and not watched(given) and (unwatched is True or unwatched(*args, **kwargs)):
-                chosen = builtin if all(x.dtype in FULL for x in given if isinstance(x, torch.Tensor)) else None
+            elif unwatched and not watched(given):
+                answer = unwatched if unwatched is True else unwatched(*args, **kwargs)
+                if answer and all(x.dtype in FULL for x in given if isinstance(x, torch.Tensor)):
+                    chosen = builtin if answer is True else answer
         refused = None
         if chosen is not None:
             try:
-                return chosen(*args, **kwargs)
+                found = chosen(*args, **kwargs)
             except (RuntimeError, IndexError) as error:
                 if not error_of_the_call(error):
                     raise
                 refused = error
+            else:
+                if no_result is None or not no_result(found):
+                    return found
         # Where PyTorch refuses, ours says more, or takes what PyTorch does not: a vector instead of a matrix.
         try:
             result = rule_op(*args, **kwargs)

@@ -277,7 +277,8 @@ class NumpyWords(Words):
         if A.ndim == 2 and B.ndim > 2:
             return _by_columns(lambda columns: self.solve(A, columns), B)
         try:
-            return refined(lambda A, R, X: np.linalg.solve(A, R), A, B, np.linalg.solve(A, B), "solve" if check else "")
+            X = refined(lambda A, R, X: np.linalg.solve(A, R), A, B, np.linalg.solve(A, B), "solve" if check else "")
+            return _nan_of(A, X)
         except LinAlgError:
             raise LinAlgError(first_not_finite("solve", A, "A") or singular("A", _first_singular(A))) from None
 
@@ -330,7 +331,7 @@ class NumpyWords(Words):
             for index in np.ndindex(batch):
                 X[index] = solved(factors[index], pivots[index], of[index])
         X = X.astype(A.dtype, copy=False)
-        return refined(lambda A, R, X: again(A, R), self.mH(A) if adjoint else A, B, X, name)
+        return _nan_of(A, refined(lambda A, R, X: again(A, R), self.mH(A) if adjoint else A, B, X, name))
 
     def slogdet_by_factors(self, A):
         if not (ONE_THREAD and A.ndim == 2 and len(A) >= _SINGLE and A.dtype.char in _LU):
@@ -350,16 +351,20 @@ class NumpyWords(Words):
         # without room for blocks, which SciPy does not give it by itself, LAPACK works with vectors
         C, _ = _GETRI[A.dtype.char](factors, pivots.real.astype(np.int32), lwork=64 * len(A))
         C = C.astype(A.dtype, copy=False)
-        return refined(lambda A, R, X: X @ R, A, np.eye(len(A), dtype=A.dtype), C, "")
+        return _nan_of(A, refined(lambda A, R, X: X @ R, A, np.eye(len(A), dtype=A.dtype), C, ""))
 
     def inv(self, A, warn=False, regular=False):
         try:
             eye = np.eye(A.shape[-1], dtype=A.dtype)
-            return refined(lambda A, R, X: X @ R, A, eye, np.linalg.inv(A), "inv" if warn else "")
+            return _nan_of(A, refined(lambda A, R, X: X @ R, A, eye, np.linalg.inv(A), "inv" if warn else ""))
         except LinAlgError:
             raise LinAlgError(first_not_finite("inv", A, "A") or no_inverse("A", _first_singular(A))) from None
 
     def eigh(self, A):
+        # LAPACK's result need not show NaN: its comparisons take one for small beside another number, and where a block
+        # falls apart the others are finite. What is above the diagonal is not read, and may be anything.
+        if not _are_finite(A) and (message := first_not_finite("eigh", np.tril(A), "A")):
+            raise LinAlgError(message)
         try:
             w, V = np.linalg.eigh(A)
         except LinAlgError as error:
@@ -369,10 +374,7 @@ class NumpyWords(Words):
         return w, V
 
     def svd(self, A, full_matrices=False):
-        with np.errstate(all="ignore"):
-            total = np.add.reduce(A, None)
-        # LAPACK's algorithm never ends for some infinities. (And finite numbers may have an infinite sum.)
-        if not np.isfinite(total) and not np.isfinite(A).all():
+        if not _are_finite(A):  # LAPACK's algorithm never ends for some infinities
             raise LinAlgError(bad_spectrum("svd", A, "A"))
         try:
             return tuple(np.linalg.svd(A, full_matrices=full_matrices))
@@ -486,6 +488,21 @@ class NumpyWords(Words):
         rest = self.add_product(B[..., last, :], T[..., last, first], X[..., first, :], -1)
         X[..., last, :] = self._substitute(T[..., last, last], rest, upper, unitriangular)
         return X
+
+
+def _are_finite(A):
+    """Whether no entry is NaN or infinite, by their sum: which may be infinite for finite ones, too."""
+    with np.errstate(all="ignore"):
+        total = np.add.reduce(A, None)
+    return bool(np.isfinite(total)) or bool(np.isfinite(A).all())
+
+
+def _nan_of(A, X):
+    """A⁻¹ B, or what else was computed with A⁻¹, and NaN for the matrices A with a NaN. OpenBLAS leaves out products
+    with zeros, also those of a NaN: from one at (0, 0) all rows of A⁻¹ but the first would be finite, and wrong."""
+    if not np.isnan(np.minimum.reduce(A, None, initial=0)):  # NaN where there is one
+        return X
+    return np.where(np.isnan(A).any((-2, -1), keepdims=True), X.dtype.type(np.nan), X)
 
 
 def _starts_no_threads(A, B):

@@ -785,6 +785,86 @@ def test_values_that_are_equal_beside_the_largest_and_distinct_for_the_function(
     assert np.linalg.norm(gradient("float32") - exact) < 1e-4 * np.linalg.norm(exact)
 
 
+SMALL = pytest.mark.parametrize("size", [0.0, 1e-13, 1e-9, 1e-5, 1.0])
+
+
+def small_and_equal(size, dtype):
+    """A matrix with two eigenvalues that are small and equal, weights, a direction; and the two derivatives of the
+    projection on their vectors and the sum of their squares."""
+    rng, w = np.random.default_rng(11), np.array([size, size, 3.0, 5.0])
+    Q = unitary(rng, 4, dtype)
+    W, E = (hermitian(random(rng, 4, 4, dtype=dtype)) for _ in range(2))
+    M, C = Q.conj().mT @ W @ Q, Q.conj().mT @ E @ Q
+    G, H = along(Q, M, C, *step(w, [0, 1]))
+    slope = 2 * w * (w < 2)
+    gap = w[:, None] - w
+    D = np.where(gap == 0, 2.0 * (w < 2), (slope[:, None] - slope) / np.where(gap == 0, 1, gap))
+    G, H = G + (Q * slope) @ Q.conj().mT, H + Q @ (D * C) @ Q.conj().mT
+    return hermitian((Q * w) @ Q.conj().mT), W, E, G, H
+
+
+@SMALL
+@DTYPE
+@FRAMEWORK
+def test_values_whose_bars_are_rounding_do_not_make_nan(framework, dtype, size):
+    """w̄ = 2w of eigenvalues that are equal and zero is as unequal as rounding is."""
+    A, W, E, first, second = small_and_equal(size, dtype)
+    xp = FRAMEWORKS[framework]
+
+    def loss(A):
+        w, V = xp.ops.eigh(A)
+        return inner(xp, W, gram(xp, V, [0, 1])) + xp.sum(xp.real(w)[:2] ** 2)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        G, H = xp.first_and_second(loss, A, E)
+    close(G, first, 1e-12)
+    close(H, second, 1e-10)
+
+
+@SMALL
+@DTYPE
+@pytest.mark.parametrize("function", ["eigh", "eigh_generalized", "svd"])
+def test_values_whose_bars_are_rounding_do_not_make_nan_in_numpy(function, dtype, size):
+    A, W, E, _, _ = small_and_equal(size, dtype)
+    if function == "eigh_generalized":
+        B = hermitian(np.eye(4) + np.diag([0.3, 0.2, 0.1], 1))
+        L = np.linalg.cholesky(B)
+        A, E = (hermitian(L @ X @ L.conj().mT) for X in (A, E))
+
+    def loss(A):
+        if function == "svd":
+            _, S, Vh = overbar.svd(A, full_matrices=False)
+            w, V = S[2:], overbar.mH(Vh[2:])
+        else:
+            w, V = overbar.eigh(A) if function == "eigh" else overbar.eigh_generalized(A, B)
+            w, V = w[:2], V[:, :2]
+        return overbar.sum(overbar.real(W.conj() * (V @ overbar.mH(V)))) + overbar.sum(w**2)
+
+    if function == "svd" and size < 1e-12:  # a singular value of zero is none that moves both ways
+        size = 1e-9
+        A = small_and_equal(size, dtype)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        G = overbar.grad(loss)(A)
+    _, forward = overbar.jvp(loss, (A,), (E,))
+    close(np.sum((G.conj() * E).real), forward, 1e-6 if function == "svd" else 1e-11)
+
+
+@SMALL
+@pytest.mark.parametrize("scale", [1e-60, 1.0, 1e60])
+def test_bars_that_differ_still_make_nan(size, scale):
+    """Vectors of equal eigenvalues with bars of their own, that are not small beside what else there is."""
+    A, W, _, _, _ = small_and_equal(size, "float64")
+
+    def loss(A):
+        w, V = overbar.eigh(A)
+        return overbar.sum(W * (V[:, :2] @ overbar.mT(V[:, :2]))) + w[0] * (1e-5 / scale)
+
+    with pytest.warns(RuntimeWarning, match="eigh"):
+        assert np.isnan(overbar.grad(loss)(A * scale)).all()
+
+
 @FRAMEWORK
 def test_one_vector_of_these_is_nan(framework):
     """Its derivative has the gap in the denominator alone, and no digit of that is known."""

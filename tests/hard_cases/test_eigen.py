@@ -257,19 +257,99 @@ def test_vectors_of_equal_eigenvalues_have_no_derivative():
         torch_ops.eig(x)[1][0].real.sum().backward()
 
 
-@pytest.mark.parametrize("name", ["eigh", "eigvalsh", "eig", "eigvals"])
-def test_what_is_not_finite(name):
+DECOMPOSITIONS = ["eigh", "eigvalsh", "eig", "eigvals", "svd", "svdvals", "polar", "pinv", "cond", "schur", "sqrtmh"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(0, 0), (1, 1)])
+@pytest.mark.parametrize("name", [*DECOMPOSITIONS, "lstsq", "matrix_norm"])
+def test_what_is_not_finite_is_named(name, place, value):
+    """LAPACK's eigenvalues of [[nan, 1], [1, 3]] are ±√2."""
+    A = np.array([[3.0, 1.0], [1.0, 3.0]])
+    A[place] = value
+    arrays, options = [A], {"ord": 2} if name == "matrix_norm" else {}
+    if name == "lstsq":
+        arrays.append(np.ones((2, 1)))
+    words = rf"^{name}: argument A is not finite: its entry \({place[0]}, {place[1]}\) is {value}"
+    with pytest.raises(np.linalg.LinAlgError, match=words):
+        getattr(overbar, name)(*arrays, **options)
+    for watched in (False, True):
+        x = [torch.tensor(a, requires_grad=watched) for a in arrays]
+        with pytest.raises(torch.linalg.LinAlgError, match=words):
+            getattr(torch_ops, name)(*x, **options)
+    try:
+        found = getattr(tf_ops, name)(*map(tf.constant, arrays), **options)
+    except (ValueError, tf.errors.OpError):
+        return
+    # TensorFlow's singular values are NaN, and so is all that is computed from them
+    found = found if isinstance(found, (tuple, list)) else (found,)
+    assert all(np.isnan(x).all() for x in found if x.dtype.is_floating)
+
+
+@pytest.mark.parametrize("name", DECOMPOSITIONS)
+def test_what_is_not_finite_is_named_in_a_batch(name):
     A = np.stack([np.eye(3)] * 2)
     A[1, 2, 0] = np.nan
-    with pytest.raises(np.linalg.LinAlgError, match=r"argument A|NaN"):
+    words = r"argument A (\(matrix 1 of the batch\) )?is not finite: its entry \(2, 0\) is nan"
+    with pytest.raises(np.linalg.LinAlgError, match=words):
         getattr(overbar, name)(A)
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        getattr(tf_ops, name)(tf.constant(A))
+    for f in (getattr(torch_ops, name), torch.func.vmap(lambda A: getattr(torch_ops, name)(A))):
+        with pytest.raises(torch.linalg.LinAlgError, match=words):
+            f(torch.tensor(A))
+
+
+@pytest.mark.parametrize("name", ["eigh", "eigvalsh"])
+@pytest.mark.parametrize("upper", [False, True])
+def test_the_triangle_that_is_not_read_may_hold_anything(name, upper):
+    A, options = np.array([[3.0, 1.0], [1.0, 3.0]]), {"UPLO": "U" if upper else "L"}
+    A[(1, 0) if upper else (0, 1)] = np.nan
+    for watched in (False, True):
+        found = getattr(torch_ops, name)(torch.tensor(A, requires_grad=watched), **options)
+        w = found if name == "eigvalsh" else found[0]
+        np.testing.assert_allclose(w.detach(), [2, 4], rtol=1e-14)
+    found = getattr(overbar, name)(A, **options)
+    np.testing.assert_allclose(found if name == "eigvalsh" else found[0], [2, 4], rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["eigh", "eigvalsh", "svd", "svdvals"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_where_nobody_can_look_what_is_not_finite_makes_nan(name, value):
+    """In programs that PyTorch and TensorFlow have compiled."""
+    A = np.array([[[3.0, 1.0], [1.0, value]], [[3.0, 1.0], [1.0, 2.0]]])
+
+    def values(ops, A):
+        found = getattr(ops, name)(A)
+        found = found[:2] if isinstance(found, tuple) else (found,)
+        return [overbar.sum(x, axis=-1) for x in found]
+
+    x = torch.tensor(A, requires_grad=True)
     try:
-        found = getattr(torch_ops, name)(torch.tensor(A))
-    except torch.linalg.LinAlgError:
+        found = torch.compile(values, backend="aot_eager", fullgraph=True)(torch_ops, x)
+        (G,) = torch.autograd.grad(sum(y.sum() for y in found), x)
+    except RuntimeError as error:  # PyTorch's own, of the compiled program
+        assert type(error) is torch.linalg.LinAlgError  # noqa: PT017
+    else:
+        for y in (*found, G):
+            assert y[0].isnan().all()
+        for y in found:
+            assert y[1].isfinite().all()
+
+    @tf.function
+    def program(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            found = values(tf_ops, x)
+            total = sum(tf.reduce_sum(y) for y in found)
+        return *found, tape.gradient(total, x)
+
+    try:
+        found = program(tf.constant(A))
+    except tf.errors.OpError:
         return
-    assert (found if isinstance(found, torch.Tensor) else found[0])[1].isnan().any()
+    for y in found:
+        assert np.isnan(y[0]).all()
+    for y in found[:-1]:
+        assert np.isfinite(y[1]).all()
 
 
 # by a tridiagonal form on a CPU, by rotations of many pairs at once on a GPU

@@ -174,3 +174,47 @@ def test_what_torch_reports_of_each_matrix(name, compiled):
         assert dot[fine].isfinite().all()
         with pytest.raises(torch.linalg.LinAlgError):
             call(*y, check_errors=True)
+
+
+#: what reads the lower triangle of a positive definite matrix, and where that stands among the arrays
+OF_DEFINITE = {
+    "cholesky": lambda A: [A],
+    "inv_quad": lambda A: [A, B],
+    "inv_quad_logdet": lambda A: [A, B],
+    "gaussian_logpdf": lambda A: [B[:, 0], B[:, 1], A],
+    "eigh_generalized": lambda A: [DEFINITE, A],
+}
+
+
+@pytest.mark.parametrize("place", [(0, 0), (1, 1), (2, 2)])
+@pytest.mark.parametrize("name", OF_DEFINITE)
+def test_an_infinite_pivot_is_none(name, place):
+    """It is positive to LAPACK, and has zeros below it."""
+    A = DEFINITE.copy()
+    A[place] = np.inf
+    words = rf"^{name}: argument [ABK] is not finite: its entry \({place[0]}, {place[1]}\) is inf"
+    arrays = OF_DEFINITE[name](A)
+    with pytest.raises(np.linalg.LinAlgError, match=words):
+        getattr(overbar, name)(*arrays)
+    for watched in (False, True):
+        x = [torch.tensor(a, requires_grad=watched) for a in arrays]
+        with pytest.raises(torch.linalg.LinAlgError, match=words):
+            getattr(torch_ops, name)(*x)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"finite|positive"):
+        getattr(tf_ops, name)(*map(tf.constant, arrays))
+
+
+@pytest.mark.parametrize("n", [3, 70, 200])
+def test_an_infinite_pivot_of_one_in_a_batch(n):
+    A = np.stack([np.eye(n), 2 * np.eye(n)])
+    A[1, 1, 1] = np.inf
+    x = torch.tensor(A, requires_grad=True)
+    words = r"cholesky: argument A \(matrix 1 of the batch\) is not finite: its entry \(1, 1\) is inf"
+    for f in (torch_ops.cholesky, overbar.cholesky, torch.func.vmap(lambda A: overbar.cholesky(A))):
+        with pytest.raises(torch.linalg.LinAlgError, match=words):
+            f(x)
+    C = torch_ops.cholesky(x, on_error="nan")
+    C.sum().backward()
+    for y in (C, x.grad):
+        assert y[1].isnan().all()
+        assert y[0].isfinite().all()

@@ -342,3 +342,31 @@ def test_an_infinite_entry_is_not_called_singular(function):
         getattr(overbar, function)(A, *others)
     with pytest.raises(np.linalg.LinAlgError, match="is singular"):
         getattr(overbar, function)(np.zeros((3, 3)), *others)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "complex128"])
+@pytest.mark.parametrize("n", [1, 2, 5, 100])
+@pytest.mark.parametrize("batch", [False, True])
+def test_one_nan_makes_all_of_an_inverse_nan(n, batch, kind):
+    """OpenBLAS leaves out products with zeros: of a NaN at (0, 0), only the first row of the inverse was NaN."""
+    regular = (RNG.standard_normal((n, n)) + 2 * n * np.eye(n)).astype(kind)
+    B = RNG.standard_normal((n, 2)).astype(kind)
+    for place in {(0, 0), (n - 1, 0), (0, n - 1), (n - 1, n - 1)}:
+        A = regular.copy()
+        A[place] = np.nan
+        A = np.stack([regular, A]) if batch else A
+        for f in (
+            overbar.inv,
+            lambda A: overbar.solve(A, B),
+            lambda A: overbar.solve(A, B, adjoint=True),
+            lambda A: overbar.solve(A, B.T, left=False),
+            lambda A: overbar.inv_congruence(A, B),
+        ):
+            C, pullback = overbar.vjp(f, A)
+            C = C[-1] if isinstance(C, tuple) else C
+            assert np.isnan(C[1] if batch else C).all()
+            (bar,) = pullback(np.ones_like(C))
+            assert np.isnan(bar[1] if batch else bar).all()
+            if batch:
+                assert np.isfinite(C[0]).all()
+                assert np.isfinite(bar[0]).all()

@@ -12,7 +12,15 @@ import numpy as np
 from overbar._namespace import mH, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._decompositions import fixed_eigenpairs
-from overbar.rules._eigenvectors import Pairs, inner_bar, left_out, unknown, vectors_bar, vectors_dot
+from overbar.rules._eigenvectors import (
+    Pairs,
+    equal_up_to,
+    inner_bar,
+    left_out,
+    unknown,
+    vectors_bar,
+    vectors_dot,
+)
 from overbar.rules._equal_values import (
     blocks,
     column,
@@ -62,8 +70,8 @@ def eigh(A, *, UPLO: str = "L"):
     Raises
     ------
     LinAlgError of the array's library
-        In NumPy and in eager TensorFlow: A has an entry that is not finite. PyTorch raises for such a matrix, or
-        returns NaN. XLA returns NaN.
+        The triangle that is read has an entry that is not finite. Where numbers cannot be looked at (under XLA, in
+        PyTorch on a device and in what it compiles), w and V are NaN, or the library says that it did not converge.
 
     Notes
     -----
@@ -87,12 +95,12 @@ def eigh(A, *, UPLO: str = "L"):
 
     It may be the sum of both. Else Ā is NaN, and a RuntimeWarning says so (where numbers can be looked at: not on a
     device, and not while a compiler or a transform of the framework looks on): where the bracket does not vanish, where
-    vectors have a cotangent and w̄ differs by more than √ε of its largest entry, and where both are as they would be
-    for Σₖ f(wₖ) vₖᴴ W vₖ with equal vₖᴴ W vₖ. V f(w) Vᴴ with weights has a derivative that depends on f′, which is not
-    seen here: take `spectral_function`. Unless these eigenvalues differ as numbers, and f distinguishes them: as log w
-    does of those that are small beside the largest, in a covariance of features of very different sizes. Then the
-    bracket over the gap is a slope of f, and no larger than w̄ by much (3 times the largest), and Ā has it; a second
-    derivative is NaN. A single eigenvalue gets an element of the generalised gradient, as in `eigvalsh`.
+    vectors have a cotangent and w̄ differs by more than √ε of the largest entry of Vᴴ Ā V, and where both are as they
+    would be for Σₖ f(wₖ) vₖᴴ W vₖ with equal vₖᴴ W vₖ. V f(w) Vᴴ with weights has a derivative that depends on f′,
+    which is not seen here: take `spectral_function`. Unless these eigenvalues differ as numbers, and f distinguishes
+    them: as log w does of those that are small beside the largest, in a covariance of features of very different sizes.
+    Then the bracket over the gap is a slope of f, and no larger than w̄ by much (3 times the largest), and Ā has it; a
+    second derivative is NaN. A single eigenvalue gets an element of the generalised gradient, as in `eigvalsh`.
 
     For nearly equal eigenvalues the formula has a relative error of ε over the gap, and where hardly a digit is right
     the result is NaN, as above. There is no loss of digits for the two kinds of loss above: a bracket that is
@@ -510,8 +518,9 @@ def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
         cotangents = pairs.bracket, hermitian_part(pairs.Y), pairs.noise, w_bar, w
         if w_bar is None:
             return (unknown(*cotangents),)
-        X, taken, blurred, smooth = left_out(pairs.bracket, pairs.idle, pairs.noise, pairs.X, w_bar, w)
-        return unknown(*cotangents, smooth) | blurred, V @ X @ mH(V), taken
+        tolerance = equal_up_to(w_bar, pairs.X, pairs.noise, w)
+        X, taken, blurred, smooth = left_out(pairs.bracket, pairs.idle, pairs.noise, pairs.X, w_bar, w, tolerance)
+        return unknown(*cotangents, tolerance, smooth) | blurred, V @ X @ mH(V), taken
 
     # most matrices need no more than a look at their eigenvalues
     return settled(nearly_equal(w), find, A_bar, _UNKNOWN.format(name=name), complete=w_bar is None)

@@ -398,10 +398,10 @@ _TURNED = (
 )
 
 
-def unknown(K, H, noise, w_bar, w, smooth=None):
+def unknown(K, H, noise, w_bar, w, tolerance=None, smooth=None):
     """For which matrices of a batch the cotangents do not tell the derivative: of vectors with the bracket K and what
-    else Y has, H, and of values w, in ascending order; `noise` is what these may be by rounding. With w̄, it is known of
-    the pairs that are `smooth`."""
+    else Y has, H, and of values w, in ascending order; `noise` is what these may be by rounding. With w̄, of which
+    differences up to the `tolerance` are none (`equal_up_to`), it is known of the pairs that are `smooth`."""
     xp = namespace(K)
     size_K, different = xp.abs(K), xp.equal(xp.real(xp.eye_like(K)), 0)
     block = xp.equal(row(blocks(w)), column(blocks(w))) & different
@@ -409,7 +409,7 @@ def unknown(K, H, noise, w_bar, w, smooth=None):
         block = block & ~smooth
     found = block & (size_K > 1e3 * noise)
     if w_bar is not None:
-        tolerance, unequal = _unequal(w_bar, w)
+        unequal = _unequal(w_bar, tolerance)
         # in a block also where f(wₖ) = 0 leaves no cotangent of its vectors
         found = found | (unequal & block)
         # Σ f(wₖ) vₖᴴ W vₖ may have w̄ equal by chance: then w̄ₖ is the same multiple of Hₖₖ for all k of the block
@@ -423,18 +423,30 @@ def unknown(K, H, noise, w_bar, w, smooth=None):
     return anywhere(found)
 
 
-def _unequal(w_bar, w):
-    """Up to where a difference of w̄ is none, and which pairs differ by more."""
+def equal_up_to(w_bar, known, noise, w):
+    """Up to where a difference of w̄ is none, (..., 1, 1): √ε of the largest element of Vᴴ Ā V, which are w̄ and those
+    from the vectors, F ∘ K, as far as they are `known`; but no less than what rounding makes of these.
+
+    It must not be √ε of the largest w̄ alone. A loss that has w̄ = 2w at eigenvalues that are equal and zero has nothing
+    but the rounding of w there: that is as unequal as can be, and does not matter beside what vectors contribute."""
     xp = namespace(w)
-    tolerance = xp.eps(w) ** 0.5 * largest_of(w_bar)[..., None]
-    return tolerance, xp.abs(row(w_bar) - column(w_bar)) > tolerance
+    largest_w = largest_of(w)[..., None]
+    size = xp.maximum(largest_of(w_bar)[..., None], largest_entry(xp, known))
+    there = largest_w > 0
+    rounded = largest_entry(xp, noise) / xp.where(there, largest_w, xp.ones_like(largest_w))
+    return xp.maximum(xp.eps(w) ** 0.5 * size, xp.where(there, rounded, xp.zeros_like(rounded)))
+
+
+def _unequal(w_bar, tolerance):
+    """Which pairs of w̄ differ."""
+    return namespace(w_bar).abs(row(w_bar) - column(w_bar)) > tolerance
 
 
 # Up to how many times the largest w̄ a quotient K/(wⱼ − wᵢ) of equal eigenvalues may be.
 SMOOTH = 3
 
 
-def left_out(K, idle, noise, known, w_bar, w):
+def left_out(K, idle, noise, known, w_bar, w, tolerance):
     """The elements of F ∘ K that are left out, as the bracket is `idle`, taken for rounding, or eigenvalues are equal,
     and that may matter. For which matrices of the batch there are any, and are not known to a digit of Ā, which has the
     elements `known` besides. And which pairs of equal eigenvalues are those of a smooth function.
@@ -451,7 +463,7 @@ def left_out(K, idle, noise, known, w_bar, w):
     of what other vectors do: ε of the largest by w̄, where the bracket is at most 25 ε by 3 w̄.)
     """
     xp = namespace(K)
-    _, unequal = _unequal(w_bar, w)
+    unequal = _unequal(w_bar, tolerance)
     number, zero = blocks(w), xp.zeros_like(noise)
     apart, gap = xp.not_equal(row(number), column(number)), row(w) - column(w)
     distance = xp.abs(gap)

@@ -7,7 +7,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.decompositions`, `
 from overbar._namespace import mH, namespace
 from overbar._primitive import primitive
 from overbar.rules._decompositions import singular_vectors
-from overbar.rules._eigenvectors import bracket_noise, left_out, unknown
+from overbar.rules._eigenvectors import bracket_noise, equal_up_to, left_out, unknown
 from overbar.rules._equal_values import (
     anywhere,
     hermitian_part,
@@ -105,7 +105,7 @@ def svd(A, *, full_matrices=True):
     Raises
     ------
     LinAlgError of the array's library
-        The iteration does not converge, as with NaN.
+        The iteration does not converge, or A has an entry that is not finite; TensorFlow returns NaN for that.
 
     Notes
     -----
@@ -259,10 +259,10 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
         divide = Divisors(xp, A, S)
         idle = divide.nothing(2 * K, largest)
         known = xp.where(idle, xp.zeros_like(K), K * xp.cast(divide.of_gaps(), K))
-        X, taken, blurred, smooth = left_out(K, idle, noise, known, S_bar, -S)
-        where = where | unknown(*cotangents, smooth)
-        tolerance = xp.eps(S) ** 0.5 * xp.max(xp.abs(S_bar), axis=-1, keepdims=True)
-        driven = zero & (xp.abs(S_bar) > tolerance)
+        tolerance = equal_up_to(S_bar, known, noise, -S)
+        X, taken, blurred, smooth = left_out(K, idle, noise, known, S_bar, -S, tolerance)
+        where = where | unknown(*cotangents, tolerance, smooth)
+        driven = zero & (xp.abs(S_bar) > tolerance[..., 0])
         m, n = A.shape[-2:]
         if m is not None and m == n:  # the vectors to a single zero are known, up to their signs
             one = xp.sum(xp.cast(zero, S), axis=-1, keepdims=True) < 1.5
