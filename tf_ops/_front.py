@@ -408,7 +408,10 @@ def assert_fit(primitive, arrays):
     if not checks:
         return arrays
     with tf.control_dependencies(checks):  # dropped under XLA, whose own compilation fails for sizes that do not fit
-        return [tf.identity(A) for A in arrays]
+        arrays = [tf.identity(A) for A in arrays]
+    for A, shape in zip(arrays, signature.completed([tuple(A.shape) for A in arrays], signature.inputs), strict=True):
+        A.set_shape(shape)
+    return arrays
 
 
 TENSORFLOW = TensorFlowFront(TensorFlowWords())

@@ -17,6 +17,7 @@ from overbar._functions import because, never
 from overbar.kernels._lu import permutation
 from overbar.rules._networks import with_classes
 from overbar.rules._norms import two_dimensions
+from tf_ops._errors import linalg_error
 from tf_ops._front import TENSORFLOW, for_columns, half_precision, in_single_precision
 from tf_ops._internals import LogMatrixDeterminant, Lu, Qr, compiled_by_xla
 from tf_ops._wrapping import wrap
@@ -54,6 +55,24 @@ def _e(w, *, A):
 
 def _dtype(A):
     return tf.as_dtype(A.dtype) if hasattr(A, "dtype") else tf.convert_to_tensor(A).dtype
+
+
+def _named_rows(lu_solve):
+    """TensorFlow's function, that says which argument is wrong where its kernel only says that it could not gather."""
+
+    @functools.wraps(lu_solve)
+    def function(*args, **kwargs):
+        try:
+            return lu_solve(*args, **kwargs)
+        except tf.errors.InvalidArgumentError as error:
+            if "Gather" not in str(error) and "indices" not in str(error):
+                raise
+            raise linalg_error(
+                "lu_solve: argument perm has an entry that is no row of lower_upper. It has the rows p that tf_ops.lu "
+                f"returns, counted from 0, not pivots. TensorFlow says: {error.message}"
+            ) from None
+
+    return function
 
 
 def _inv(C, *, adjoint=False):
@@ -420,7 +439,7 @@ lu = wrap(
     returns=_with_permutation,
 )
 lu_factor = wrap(rules.lu_factor)
-lu_solve = wrap(rules.lu_solve, builtin=for_columns(tf.linalg.lu_solve))
+lu_solve = wrap(rules.lu_solve, builtin=_named_rows(for_columns(tf.linalg.lu_solve)))
 mask = wrap(rules.mask)
 matern = wrap(rules.matern)
 matern_cross = wrap(rules.matern_cross)

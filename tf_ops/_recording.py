@@ -157,6 +157,7 @@ def recorded(front, primitive, outputs, arrays, options, scope=None, others=()):
         bars = [None if bar is None else tf.convert_to_tensor(bar) for bar in bars]
         # TensorFlow puts the gradients of its own ops into such a scope, too
         with tf.name_scope(f"gradient_tape/{scope}") if scope else contextlib.nullcontext():
+            arrays, _, results, bars = _of_known_sizes(primitive, arrays, (), results, bars)
             return primitive.pull(front, bars, results, arrays, options, needed)
 
     # which of the arrays have a tangent, in any forward accumulator
@@ -192,6 +193,48 @@ def recorded(front, primitive, outputs, arrays, options, scope=None, others=()):
     else:
         _tell_tapes(record, results[: primitive.differentiable], arrays, gradient)
     return results
+
+
+def _of_known_sizes(primitive, arrays, dots, outputs, bars):
+    """The same tensors, with all that is known of their sizes while a graph is built.
+
+    An array and its tangent have one shape, and so have an output and its cotangent; a core dimension is the same in
+    all that have it. But often only one of them knows: a minibatch of unknown size meets a weight of known size behind
+    the op, and in a loop what TensorFlow slices out of its state has no rank. A rule that found a size known here and
+    unknown there would have to be right for every such mixture.
+    """
+    if tf.executing_eagerly():
+        return arrays, dots, outputs, bars
+    pairs = [*itertools.zip_longest(arrays, dots), *itertools.zip_longest(outputs, bars)]
+    shapes = [A.shape if dot is None else _both(A.shape, dot.shape) for A, dot in pairs]
+    signature, smooth = primitive.signature, primitive.differentiable
+    if not signature.whole:
+        # a residual may lack what others of its signature have
+        cores = [*signature.inputs, *signature.outputs[:smooth], *[()] * (len(outputs) - smooth)]
+        shapes = signature.completed([None if s.rank is None else tuple(s) for s in shapes], cores)
+    known = [
+        tuple(x if x is None else _with_shape(x, shape) for x in pair)
+        for pair, shape in zip(pairs, shapes, strict=True)
+    ]
+    k = len(arrays)
+    (arrays, dots), (outputs, bars) = zip(*known[:k], strict=True), zip(*known[k:], strict=True)
+    return arrays, dots, outputs, bars
+
+
+def _both(shape, other):
+    """What two shapes know together. Where they contradict each other, which somebody else will say, the first."""
+    return shape.merge_with(other) if shape.is_compatible_with(other) else shape
+
+
+def _with_shape(x, shape):
+    """The tensor, which knows that it has this shape. (tf.ensure_shape has no forward mode in a graph.)"""
+    shape, own = tf.TensorShape(shape), x.shape
+    more = own.is_compatible_with(shape) and own.merge_with(shape)
+    if not more or (own.rank is not None and own.as_list() == more.as_list()) or more.rank is None:
+        return x
+    x = tf.identity(x)
+    x.set_shape(more)
+    return x
 
 
 def _tell_tapes(tell, results, arrays, gradient):
@@ -252,7 +295,8 @@ def _accumulate(front, primitive, results, arrays, options, gradient, moving):
 
     def forward(*dots):
         dots = [dots[moving.index(i)] if i in moving else None for i in range(len(arrays))]
-        return list(primitive.push(front, dots, results, arrays, options)[: primitive.differentiable])
+        given, dots, found, _ = _of_known_sizes(primitive, arrays, dots, results, ())
+        return list(primitive.push(front, dots, found, given, options)[: primitive.differentiable])
 
     def transposed(*bars):
         bars = gradient(*bars)

@@ -275,6 +275,9 @@ class TensorFlowWords(Words):
         if d.shape[-1] == 0:
             return tf.zeros((*self.shape(d)[:-1], m, n), d.dtype)
         if isinstance(m, int) and isinstance(n, int):
+            if d.shape[-1] is None:  # tf.linalg.diag would have to guess how long it is
+                d = tf.identity(d)
+                d.set_shape([*d.shape[:-1], max(0, min(m + min(offset, 0), n - max(offset, 0)))])
             return tf.linalg.diag(d, k=offset, num_rows=m, num_cols=n)
         # tf.linalg.diag infers a wrong static shape where the sizes are tensors
         return tf.linalg.set_diag(tf.zeros((*self.shape(d)[:-1], m, n), d.dtype), d, k=offset)

@@ -40,6 +40,8 @@ class DtypeError(torch.linalg.LinAlgError, TypeError):
 _NUMBERS = (bool, int, float, complex, torch.SymBool, torch.SymInt, torch.SymFloat)
 # There are no kernels of linear algebra for these.
 _HALF = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
+# Layouts whose numbers do not lie in memory one after the other.
+_SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
 
 class TorchFront(Front):
@@ -55,6 +57,18 @@ class TorchFront(Front):
         if torch.compiler.is_dynamo_compiling():
             return in_graph(key_of(primitive), *arrays, **options)
         return primitive.apply(self, arrays, options)
+
+    def key(self, arrays):
+        shape = self.xp.static_shape
+        return self, *[(type(A), A.dtype, shape(A), A.layout) for A in arrays]
+
+    def refused(self, value):
+        if isinstance(value, torch.Tensor) and value.layout in _SPARSE:
+            return (
+                f"a sparse tensor, of layout {value.layout}, and a matrix function takes dense ones. Convert it, by "
+                "its method to_dense()."
+            )
+        return None
 
     def as_arrays(self, values):
         for value in values:

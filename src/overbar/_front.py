@@ -124,6 +124,11 @@ class Front:
             return self, type(A), A.dtype, shape(A)
         return self, *[(type(A), A.dtype, shape(A)) for A in arrays]
 
+    def refused(self, value: Any) -> str | None:
+        """What is to be said of an array of this library that no primitive takes; None of any other. `key` must tell
+        such an array from one that is taken."""
+        return None
+
     def takes(self, other: Front) -> bool:
         """Whether arrays of another library may stand beside arrays of this one in a call, which is then of this
         library: it converts them, or says why not."""

@@ -144,6 +144,8 @@ class Primitive:
         self.counts = tuple(
             name for name, value in self.defaults.items() if type(value) is int and name != "batch_ndim"
         )
+        #: and those that are words
+        self.words = tuple(name for name, value in self.defaults.items() if isinstance(value, str))
         #: how many positional arguments, and nothing else, make a complete call
         self._complete = None if self.variadic or required else len(self.arguments)
         #: for each array that may be left out, what makes the one that stands for it
@@ -445,6 +447,14 @@ class Primitive:
         for name in self.switches:
             if options[name] is not True and options[name] is not False:
                 options = {**options, name: self._switch(name, options[name])}
+        for name in self.words:
+            value = options[name]
+            if not isinstance(value, str) and getattr(value, "ndim", 0):  # == would give an array of answers
+                kind = f"{type(value).__module__}.{type(value).__name__}"
+                raise TypeError(
+                    f"{self.name}: the option {name} is a {kind}, an array. It must be a single value, such as its "
+                    f"default, {self.defaults[name]!r}."
+                )
         for name in self.counts:
             if isinstance(options[name], (str, bytes, float, complex, list, tuple, dict, bool, type(None))):
                 raise TypeError(f"{self.name}: the option {name} is {options[name]!r}. It must be an integer.")
@@ -455,6 +465,12 @@ class Primitive:
         if self.real:
             self._check_real(given)
         try:
+            for i, value in enumerate(given):
+                if value is None and self.argument(i) not in self.absent:
+                    namespace(value)  # which says what there is to say of None, in every library
+                refused = front.refused(value)
+                if refused:
+                    raise TypeError(f"{self.name}: argument {self.argument(i)} is {refused}")
             arrays = self._with_absent(front, given) if self.absent else front.as_arrays(given)
         except TypeError as error:
             if type(error) is not TypeError or str(error).startswith(f"{self.name}: "):

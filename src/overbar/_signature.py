@@ -125,6 +125,25 @@ class Signature:
                 widest = i
         return frozenset(dropped)
 
+    def completed(self, shapes, cores):
+        """The shapes of arrays with these core dimensions, with the sizes that others of them know in the place of
+        None. A shape may be None, of an array whose rank is not known."""
+        cores = [
+            core if shape is not None and len(shape) >= len(core) else ()
+            for shape, core in zip(shapes, cores, strict=True)
+        ]
+        sizes = {dim: int(dim) for core in cores for dim in core if dim.isdigit()}
+        for shape, core in zip(shapes, cores, strict=True):
+            for dim, size in zip(core, shape[len(shape) - len(core) :] if core else (), strict=True):
+                if size is not None:
+                    sizes.setdefault(dim, size)
+        return [
+            (*shape[: len(shape) - len(core)], *map(_known, shape[len(shape) - len(core) :], map(sizes.get, core)))
+            if core
+            else shape
+            for shape, core in zip(shapes, cores, strict=True)
+        ]
+
     @functools.lru_cache(maxsize=1024)  # noqa: B019 a signature is equal to any other of its text
     def lacking(self, dropped):
         """Where vectors stand for matrices: for each input, and for each output, the axes that it lacks, and the index
@@ -162,6 +181,10 @@ class Signature:
             own = shape[len(shape) - len(core) :]
             sizes |= {d: n for d, n in zip(core, own, strict=True) if n is not None and d not in sizes}
         return None
+
+
+def _known(size, other):
+    return other if size is None else size
 
 
 def _broadcast(a, b):

@@ -90,6 +90,75 @@ def test_what_is_no_array_of_the_library():
         overbar.solve({1}, np.ones(2))
 
 
+@fronts
+def test_none_for_an_array_that_is_needed(front, first):
+    """Also where others may be left out, for which None stands."""
+    primitive = first.primitive
+    arrays = [ARRAY[front](A) for A in first.draw().arrays]
+    if primitive.variadic:
+        return
+    for i, name in enumerate(primitive.arguments):
+        if name not in primitive.absent and len(arrays) > 1:
+            given = [None if k == i else A for k, A in enumerate(arrays)]
+            with pytest.raises(TypeError) as raised:
+                primitive(*given, **first.draw().options)
+            assert str(raised.value).startswith(f"{primitive.name}: got a builtins.NoneType, which is not an array")
+
+
+OPS_WITHOUT_THEIR_ARRAY = {
+    "torch_ops.rbf": lambda: torch_ops.rbf(None, torch.ones(1)),
+    "torch_ops.affine": lambda: torch_ops.affine(torch.ones(2, 2), None),
+    "torch_ops.inv_quad": lambda: torch_ops.inv_quad(None, torch.ones(2)),
+    "tf_ops.rbf": lambda: tf_ops.rbf(tf.ones((2, 2)), None),
+    "tf_ops.affine": lambda: tf_ops.affine(None, tf.ones((2, 2))),
+    "tf_ops.cholesky": lambda: tf_ops.cholesky(None),
+}
+
+
+@pytest.mark.parametrize("name", OPS_WITHOUT_THEIR_ARRAY)
+def test_none_for_an_array_of_an_op(name):
+    words = rf"^{name.partition('.')[2]}: got a builtins\.NoneType, which is not an array"
+    with pytest.raises(TypeError, match=words):
+        OPS_WITHOUT_THEIR_ARRAY[name]()
+
+
+def test_a_sparse_tensor_of_torch_is_refused_by_name(first):
+    primitive, case = first.primitive, first.draw()
+    arrays = [torch.tensor(A) for A in case.arrays]
+    given = lambda A: [list(A)] if primitive.variadic else A  # noqa: E731
+    primitive(*given(arrays), **case.options)  # a dense call of these shapes tells nothing of sparse ones
+    for i, A in enumerate(arrays):
+        sparse = [A.to_sparse() if k == i else B for k, B in enumerate(arrays)]
+        with pytest.raises(TypeError) as raised:
+            primitive(*given(sparse), **case.options)
+        words = f"{primitive.name}: argument {primitive.argument(i)} is a sparse tensor, of layout torch.sparse_coo"
+        assert str(raised.value).startswith(words)
+
+
+def test_an_array_in_the_place_of_a_word_is_refused_by_name(first):
+    primitive, case = first.primitive, first.draw()
+    for name in primitive.words:
+        arrays = [list(case.arrays)] if primitive.variadic else case.arrays
+        with pytest.raises(TypeError) as raised:
+            primitive(*arrays, **{**case.options, name: np.array([1, 2])})
+        assert str(raised.value).startswith(f"{primitive.name}: the option {name} is a numpy.ndarray, an array.")
+
+
+def test_rows_that_are_none_of_the_factors():
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"^lu_solve: argument perm has an entry that is no row"):
+        tf_ops.lu_solve(tf.eye(3), tf.constant([1, 2, 3]), tf.eye(3))
+
+
+@fronts
+def test_a_function_of_another_number_of_parameters(front):
+    A, args = ARRAY[front]([[2.0, 1.0], [1.0, 3.0]]), ARRAY[front]([1.0])
+    one, two = lambda w: w, lambda w, t: w * t
+    with pytest.raises(TypeError, match=r"^spectral_function: the option f is called with the eigenvalues alone"):
+        overbar.spectral_function(A, f=two, df=two)
+    with pytest.raises(TypeError, match=r"^spectral_function: the option f is called with the eigenvalues and 1 of"):
+        overbar.spectral_function(A, args, f=one, df=two)
+
+
 def test_the_exceptions_stay_those_of_the_library():
     """Those of shapes and dtypes, which are more than that of the library, too."""
     with pytest.raises(np.linalg.LinAlgError) as raised:

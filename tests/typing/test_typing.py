@@ -2,6 +2,7 @@
 `refused.py` beside this file.
 """
 
+import inspect
 import json
 import os
 import re
@@ -14,6 +15,9 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+
+from tools.docs.common import is_op  # noqa: E402
+from tools.docs.stubs import fits_type, with_types  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -88,3 +92,17 @@ def test_what_is_accepted_runs():
     assert user["mirror"](A, A).shape == (2, 2)
     assert np.isfinite(user["by_hand"](np.eye(2), np.ones(2))).all()
     assert user["trained"](user["GaussianProcess"](), x, x).startswith("gram (m,n)->(n,n)")
+
+
+@pytest.mark.parametrize("name", ["torch_ops", "tf_ops"])
+def test_no_default_contradicts_the_type_of_its_option(name):
+    front = pytest.importorskip(name)
+    for op in filter(lambda op: is_op(front, op), vars(front._ops).values()):
+        for parameter in with_types(op, "Any", "").parameters.values():
+            default = parameter.default
+            if isinstance(default, (bool, int, float, str)) and default is not parameter.empty:
+                kind = inspect.formatannotation(parameter.annotation).strip("'")
+                assert fits_type(default, kind), f"{op.__name__}: {parameter.name}: {kind} = {default!r}"
+    assert not fits_type(False, "str")
+    assert not fits_type(1.0, "int")
+    assert fits_type(1, "int | None")

@@ -35,7 +35,7 @@ def with_types(op, array, number):
             one = f"{one} | None" if our in primitive.absent and one != "Any" else one
             parameter = parameter.replace(annotation=_Written(f"Sequence[{array}]" if primitive.variadic else one))
         elif our is not None:
-            parameter = parameter.replace(annotation=_Written(types[our]))
+            parameter = parameter.replace(annotation=_Written(_of_default(parameter.default, types[our])))
         else:
             kind = "bool" if isinstance(parameter.default, bool) else "str | None" if name == "name" else "Any"
             parameter = parameter.replace(annotation=_Written(kind))
@@ -45,6 +45,20 @@ def with_types(op, array, number):
         single = "Tensor" if array == "Tensor" else "Any"
         result = _Written(single if primitive.public == 1 else f"tuple[{', '.join([single] * primitive.public)}]")
     return signature.replace(parameters=parameters, return_annotation=result)
+
+
+def _of_default(default, kind):
+    """The type of an option, `kind` in the primitive. What the primitive calls a mode, "complete", another library may
+    call a switch: then its own default tells the type."""
+    if not isinstance(default, (bool, int, float, str)) or fits_type(default, kind):
+        return kind
+    return type(default).__name__
+
+
+def fits_type(value, kind):
+    """Whether a number, switch or word is of a type as it is written in a stub."""
+    number = not isinstance(value, bool) and isinstance(value, int)
+    return bool({type(value).__name__, "Any", *(["float"] if number else [])} & set(kind.split(" | ")))
 
 
 class _Written(str):

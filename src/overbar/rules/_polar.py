@@ -158,17 +158,33 @@ _SINGULAR = (
 )
 
 
+def _tall_and_wide(A, basis):
+    """The eigenvalues and eigenvectors of (AᴴA)^½ and of (AAᴴ)^½, of which there are those of the smaller, for a branch
+    each.
+
+    Where the sizes are not known while a graph is built, both branches are in it, and the basis has n rows in one and m
+    in the other. TensorFlow's optimiser takes what fits together in some branch for equal everywhere, thus m for n, and
+    computes with the wrong shapes. A slice is a matrix of whose size it knows nothing.
+    """
+    m, n = A.shape[-2:]
+    if basis is None or (m is not None and n is not None):
+        return basis, basis
+    (m, n), (w, V) = namespace(A).shape(A)[-2:], basis
+    return tuple((w[..., :k], V[..., :k, :k]) for k in (n, m))
+
+
 def polar_reverse(A, U, U_bar, P_bar=None, side="right", basis=None, message=_SINGULAR):
     """Ā from the bars of U and P. `basis` has the eigenvalues and eigenvectors of (AᴴA)^½, or of (AAᴴ)^½ where A is
     wide, if they are known. The message is the warning where there is no derivative."""
     xp = namespace(A)
     m, n = xp.shape(A)[-2:]
     right, left = (P_bar, None) if side == "right" else (None, P_bar)
+    of_tall, of_wide = _tall_and_wide(A, basis)
 
     def wide():
-        return mH(_tall_bar(xp, mH(A), mH(U), basis, None if U_bar is None else mH(U_bar), left, right, message))
+        return mH(_tall_bar(xp, mH(A), mH(U), of_wide, None if U_bar is None else mH(U_bar), left, right, message))
 
-    return front(A).if_else(m >= n, lambda: _tall_bar(xp, A, U, basis, U_bar, right, left, message), wide)
+    return front(A).if_else(m >= n, lambda: _tall_bar(xp, A, U, of_tall, U_bar, right, left, message), wide)
 
 
 def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar, message):
@@ -211,12 +227,13 @@ def polar_forward(A_dot, A, U, basis):
     """U̇, and the tangents of (AᴴA)^½ and (AAᴴ)^½."""
     xp = namespace(A)
     m, n = xp.shape(A)[-2:]
+    of_tall, of_wide = _tall_and_wide(A, basis)
 
     def wide():
-        U_dot, left_dot, right_dot = _tall_dots(xp, mH(A_dot), mH(A), mH(U), basis)
+        U_dot, left_dot, right_dot = _tall_dots(xp, mH(A_dot), mH(A), mH(U), of_wide)
         return mH(U_dot), right_dot, left_dot
 
-    return front(A).if_else(m >= n, lambda: _tall_dots(xp, A_dot, A, U, basis), wide)
+    return front(A).if_else(m >= n, lambda: _tall_dots(xp, A_dot, A, U, of_tall), wide)
 
 
 def _tall_dots(xp, A_dot, A, U, basis):

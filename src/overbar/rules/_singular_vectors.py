@@ -18,10 +18,16 @@ from overbar.rules._eigenvectors import (
 from overbar.rules._equal_values import EQUAL, largest_entry, rounding
 
 
+def is_size(size, k):
+    """Whether a static size is known to be k, that of another array. While a graph is built either of the two may be
+    unknown where the other is known: k, out of `xp.shape`, is then an array of the graph."""
+    return size is not None and not hasattr(k, "shape") and size == k
+
+
 def first_and_others(X, k):
     """The first k columns of X and the others; None where it is known that there are none."""
     # Not even a slice of everything, which PyTorch's legacy vmap refuses.
-    return (X, None) if X.shape[-1] == k else (X[..., :k], X[..., k:])
+    return (X, None) if is_size(X.shape[-1], k) else (X[..., :k], X[..., k:])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -121,7 +127,7 @@ def inside_and_outside(xp, U, U_bar, k, m):
     """X = U₁ᴴŪ₁ and U₂ (U₂ᴴŪ₁ − Ū₂ᴴU₁), with the first k columns U₁ of U and all others U₂, also those that are not at
     hand. The second is None where U₁ is known to be square."""
     X = mH(U[..., :k]) @ U_bar
-    if m is not None and m == k:
+    if is_size(m, k):
         return X, None
     (X, X12), (U1, U2), (outside, _) = first_and_others(X, k), first_and_others(U, k), first_and_others(U_bar, k)
     outside = outside - U1 @ X
@@ -141,9 +147,9 @@ def svd_forward(A_dot, factors, A):
     minus = xp.cast(divide.of_sums(), A) * (P - mH(P))
     U_dot = U1 @ ((plus + minus) / 2)
     V_dot = mH(Vh1) @ ((plus - minus) / 2)
-    if A.shape[-2] is None or A.shape[-2] != k:
+    if not is_size(A.shape[-2], k):
         U_dot = U_dot + (W - U1 @ P) * over_S
-    if A.shape[-1] is None or A.shape[-1] != k:
+    if not is_size(A.shape[-1], k):
         V_dot = V_dot + (mH(Zh) - mH(Vh1) @ mH(P)) * over_S
     return _with_others(xp, U, U_dot, k), xp.real(xp.diagonal(P)), mH(_with_others(xp, mH(Vh), V_dot, k))
 

@@ -4,6 +4,7 @@ May import NumPy, `overbar._namespace`, `overbar._primitive`, `rules.scalars` an
 """
 
 import functools
+import inspect
 
 import numpy as np
 
@@ -35,6 +36,7 @@ def _given(functions, names, k):
         )
 
     def derivative(w, *parameters):
+        _check_takes(functions[k], names[k], w, *parameters)
         value = front(w).constant_function(
             functions[k],
             (w, *parameters),
@@ -53,6 +55,20 @@ def _given(functions, names, k):
         return value
 
     return derivative
+
+
+def _check_takes(function, name, w, *parameters):
+    """Say which option is a function of another number of arguments; Python would only name the function, a lambda."""
+    try:
+        inspect.signature(function).bind(w, *parameters)
+    except TypeError as error:
+        count = f"and {len(parameters)} of args" if parameters else "alone, as there are no args"
+        raise TypeError(
+            f"spectral_function: the option {name} is called with the eigenvalues {count}, which it does not take: "
+            f"{error}."
+        ) from None
+    except ValueError:  # a function of a library's, whose signature nobody knows
+        return
 
 
 def _of_given(*, f, df, d2f, d3f, dargs, d2args):

@@ -21,6 +21,7 @@ from overbar.rules._singular_vectors import (
     Divisors,
     first_and_others,
     inside_and_outside,
+    is_size,
     largest_entry,
     svd_reverse,
     svd_vectors_bar,
@@ -59,7 +60,7 @@ def _unoriented_bars(U_bar, Vh_bar, U, Vh, k):
         if others is not None:
             V1_bar, V2_bar = first_and_others(V_bar, k)
             Vh_bar = mH(xp.concat([V1_bar, V2_bar - on_pivots(V[..., k:], others, _PART)], axis=-1))
-        if U.shape[-1] is None or U.shape[-1] != k:
+        if not is_size(U.shape[-1], k):
             delta = xp.concat([delta, xp.zeros_like(U[..., :1, k:]) + 0 * delta[..., :1]], axis=-1)
         gamma = gamma + delta
     change = on_pivots(U, gamma, _PART)
