@@ -88,8 +88,12 @@ def application():
         distributed: Annotated[
             bool, typer.Option("--distributed", help="A matrix that no worker of a cluster holds, by Dask: one step.")
         ] = False,
-        workers: Annotated[int, typer.Option(help="With --distributed: processes on this machine.")] = 4,
-        memory: Annotated[str, typer.Option(help="With --distributed: what each of them may use.")] = "1GB",
+        workers: Annotated[
+            int | None, typer.Option(help="With --distributed: processes on this machine; 4 by default.")
+        ] = None,
+        memory: Annotated[
+            str | None, typer.Option(help="With --distributed: what each of them may use; 1GB by default.")
+        ] = None,
         tile: Annotated[
             int | None, typer.Option(help="With --distributed: rows of a tile; a sixteenth of the points by default.")
         ] = None,
@@ -121,19 +125,26 @@ def application():
             python -m overbar demo --distributed --workers 4 --memory 1GB --n 16000
             python -m overbar demo --n 300 --framework numpy --framework torch
         """
+        of_cluster = {"workers": workers, "memory": memory, "tile": tile, "scheduler": scheduler}
+        if full and n is not None:
+            fail(ValueError("--full takes all of the record: leave out --n."))
         if distributed:
             if full or framework or length_scales is not None or plot is not None:
                 fail(ValueError("--distributed is a demo of its own: it takes --n and the options that name it."))
             from overbar.demo import distributed as of_clusters
 
             try:
-                plan = of_clusters.prepare(n=n, workers=workers, memory=memory, tile=tile, scheduler=scheduler)
+                given = {"workers": 4, "memory": "1GB"} | {k: v for k, v in of_cluster.items() if v is not None}
+                plan = of_clusters.prepare(n=n, **given)
                 right = of_clusters.run(plan, Console(width=_width()))
             except (ValueError, ImportError) as error:
                 fail(error)
             if not right:
                 raise typer.Exit(1)
             return
+        for name, value in of_cluster.items():
+            if value is not None:
+                fail(ValueError(f"--{name} is an option of the demo --distributed: ask for that, or leave it out."))
         try:
             from overbar.demo.run import prepare, run
 
@@ -247,8 +258,8 @@ def application():
             for file, what in ((json, "results"), (plot, "picture")):
                 if file is not None and (file.is_dir() or not file.parent.is_dir()):
                     raise ValueError(f"the {what} cannot be saved as {file}: that is no file in a folder that exists.")
-            if full and output.exists() and not output.is_dir():
-                raise ValueError(f"--output is a folder, and {output} is a file.")
+            if full:
+                benches.make_folder(output)
             chosen = None if sizes is None else _sizes(sizes)
             kind = names[0] if names else "cholesky"
             plans = benches.plans(list(benches.KINDS) if full else [kind], found, chosen, dtype, seconds)
@@ -290,11 +301,11 @@ def application():
         from overbar import _settings
         from overbar.bench import report
         from overbar.bench.frameworks import choose, use_device
+        from overbar.bench.run import check_seconds
         from overbar.bench.tune import best
 
         try:
-            if seconds <= 0:
-                raise ValueError(f"--seconds must be positive, not {seconds:g}.")
+            check_seconds(seconds)
             choose([framework])
             use_device([framework], device)
         except ValueError as error:
@@ -344,7 +355,11 @@ def application():
 
         unknown = [name for name in names or () if name not in REGISTRY]
         if unknown:
-            fail(f"there is no primitive {unknown[0]!r}. There are: {', '.join(REGISTRY)}.")
+            import overbar
+
+            made = hasattr(overbar, unknown[0])  # of several primitives, or differentiated as NumPy's functions are
+            what = "is none of the primitives that are checked" if made else "is no primitive"
+            fail(f"{unknown[0]!r} {what}. There are: {', '.join(REGISTRY)}.")
         if dtype not in ("float32", "float64", "complex64", "complex128"):
             fail(f"--dtype is float32, float64, complex64 or complex128, not {dtype!r}.")
         if save is not None and (save.is_dir() or not save.parent.is_dir()):

@@ -151,6 +151,9 @@ def test_strict_fails_where_a_target_is_missed(monkeypatch):
         (("--framework", "jax"), "no framework 'jax'"),
         (("--dtype", "float16"), "float64 or float32"),
         (("--seconds", "0"), "must be positive"),
+        (("--seconds", "nan"), "must be positive and finite"),
+        (("--full", "--output", f"{__file__}/x"), "cannot be made"),
+        (("--full", "--output", __file__), "--output is a folder"),
         (("--json", "no/such/folder/file.json"), "cannot be saved"),
     ],
 )

@@ -109,6 +109,8 @@ def test_a_missing_framework_is_left_out_and_named(tmp_path, monkeypatch):
         (("--plot", "no/such/folder/a.png"), "there is no folder no/such/folder"),
         (("--plot", "a.docx"), "must end in .png"),
         (("--plot", "a"), "must end in .png"),
+        (("--workers", "3"), "--workers is an option of the demo --distributed"),
+        (("--full", "--n", "100"), "leave out --n"),
     ],
 )
 def test_wrong_usage_is_said_before_the_work(arguments, message, monkeypatch):
@@ -257,7 +259,8 @@ def test_check_fails_for_a_rule_that_does_not_run(broken, how):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nonsense",), "no primitive 'nonsense'"),
+        (("nonsense",), "'nonsense' is no primitive"),
+        (("logsumexp",), "'logsumexp' is none of the primitives that are checked"),
         (("--oracles", "--dtype", "int32"), "not 'int32'"),
         (("--framework", "jax"), "no framework 'jax' here"),
         (("--save", "no/such/folder/a.md"), "cannot be saved as no/such/folder/a.md"),

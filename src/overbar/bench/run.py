@@ -6,6 +6,7 @@ May import NumPy, rich, `overbar.bench` and, inside functions, matplotlib.
 from __future__ import annotations
 
 import json as format
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from overbar.bench import cholesky, cost, gp, models, overhead, report, scaling, small, structured
 
-__all__ = ["KINDS", "CopyingConsole", "Plan", "plans", "run", "run_all"]
+__all__ = ["KINDS", "CopyingConsole", "Plan", "check_seconds", "make_folder", "plans", "run", "run_all"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def plans(kinds, frameworks, sizes, dtype, seconds) -> list[Plan]:
     """The plans of some kinds of tables. Raises ValueError for what makes no sense, in a sentence that says why."""
     if dtype not in ("float64", "float32"):
         raise ValueError(f"--dtype is float64 or float32, not {dtype!r}.")
-    if seconds is not None and seconds <= 0:
-        raise ValueError(f"--seconds must be positive, not {seconds:g}.")
+    if seconds is not None:
+        check_seconds(seconds)
     found = []
     for name in kinds:
         module = KINDS[name].module
@@ -88,10 +89,23 @@ def run(plan: Plan, console: Console, *, json: Path | None = None, picture: Path
     return right
 
 
+def check_seconds(seconds):
+    """Raise unless that is a time."""
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"--seconds must be positive and finite, not {seconds:g}.")
+
+
+def make_folder(folder: Path) -> None:
+    """The folder for all tables, where it is not there yet."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--output is a folder, and {folder} cannot be made or is none: {error.strerror}.") from None
+
+
 def run_all(plans, console: CopyingConsole, folder: Path) -> bool:
-    """Run one plan after the other; into the folder go, for each, its tables as text and its figures as JSON, and the
-    picture. What is finished stays, if a later one fails. Returns whether no target was missed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Run one plan after the other; into the folder, which is there, go for each its tables as text and its figures as
+    JSON, and the picture. What is finished stays, if a later one fails. Returns whether no target was missed."""
     right = True
     for plan in plans:
         with open(folder / f"{plan.kind}.txt", "w", encoding="utf-8") as text:
