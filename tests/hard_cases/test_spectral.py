@@ -491,6 +491,27 @@ def test_the_third_derivative_on_both_sides_of_a_point_of_symmetry():
         assert _errors(found, exact) < 1e-9
 
 
+@pytest.mark.parametrize("front", [*FRONTS, "numpy"])
+def test_a_function_with_less_digits_than_its_values_tell(front):
+    """w − sin w has the rounding of w, and its derivative that of 1. Divided by the gap of equal eigenvalues, which are
+    not equal by rounding, that is as large as anything."""
+    options = _of_numbers(lambda w: w - _sin(w), lambda w: 1 - _cos(w), _sin)
+    rng, matrices, w = np.random.default_rng(13), [], 0.0137717
+    for gap in (2.0**-59, 2.0**-57, 1e-15, 1e-13, 1e-11, 5e-11):
+        matrices += [np.diag([w, w + gap, 1.0, 2.0]), np.diag([w, w + gap, w - gap, w + 2 * gap])]
+    A = np.stack(matrices)
+    E, H = (_hermitian(rng, len(A), 4, dtype=np.float64) for _ in range(2))
+    expected = [truth(*parts, lambda x: x - MP.sin(x)) for parts in zip(A, E, H, strict=True)]
+    _, first, second = map(np.stack, zip(*expected, strict=True))
+    if front == "numpy":
+        _, tangent = overbar.jvp(lambda A: overbar.spectral_function(A, **options), (A,), (E,))
+        assert _errors(tangent, first).max() < 1e-11
+        return
+    _, found, found_second = FRONTS[front]("spectral_function", options, A, E, H)
+    assert _errors(found, first).max() < 1e-11
+    assert _errors(found_second, second).max() < 1e-11
+
+
 def test_small_eigenvalues_close_to_each_other_beside_large_ones():
     """The gap to a large one divides first: the slope towards it is 1e12 times the slopes between small ones."""
     w = np.array([1e-8, 1.001e-8, 1.7e-8, 1.0, 1.0003])

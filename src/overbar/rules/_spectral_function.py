@@ -183,7 +183,9 @@ def spectral_function(A, args=None, *, f, df, d2f=None, d3f=None, dargs=None, d2
     rounding. There the mean of f′ over the interval is taken instead, by Gauss–Legendre quadrature with 8 nodes. Small
     is where the two agree to within that error of the quotient: then the mean is no worse than the quotient at least,
     and where the gap is small indeed, it is exact to rounding. Nothing has to be known of the scale on which f varies.
-    (The functions below have formulas for F that lose nothing.)
+    Functions that are computed from larger numbers than themselves, as w − sin w is, have more rounding than that:
+    where the gap is less than √ε of the largest eigenvalue, the mean is taken wherever f′ is smooth, which four of the
+    nodes tell. (The functions below have formulas for F that lose nothing.)
 
     Higher derivatives. With the k-th divided differences, which are symmetric in their arguments,
 
@@ -197,21 +199,25 @@ def spectral_function(A, args=None, *, f, df, d2f=None, d3f=None, dargs=None, d2
         f[..., λᵣ, λₛ, ...] = (f[..., λᵣ, ...] − f[..., λₛ, ...]) / (λᵣ − λₛ),
 
     and both parts are sums of one order less, in which (E ∘ 1/(λᵣ − λₛ)) is multiplied with the factor behind it or
-    the one before it. If all pairs are near, f[λ₀, ..., λ_k] is 1/k! times the mean of f⁽ᵏ⁾ over the simplex with these
-    corners. Of f⁽ᵏ⁾ in the middles of its edges and at its corners, with weights 4/((k+1)(k+2)) and (2−k)/((k+1)(k+2)),
-    the mean is right for polynomials of degree 2, and each of these depends on two eigenvalues only, which makes it an
-    elementwise factor between two products.
+    the one before it. Wide gaps, those of at least 1/64 of the distance between the smallest and the largest
+    eigenvalue, divide first: then a narrow one divides no difference that has the rounding of the slopes towards
+    eigenvalues further away, which may be larger by any factor. If all pairs are near, f[λ₀, ..., λ_k] is 1/k! times
+    the mean of f⁽ᵏ⁾ over the simplex with these corners. Of f⁽ᵏ⁾ in the middles of its edges and at its corners, with
+    weights 4/((k+1)(k+2)) and (2−k)/((k+1)(k+2)), the mean is right for polynomials of degree 2, and each of these
+    depends on two eigenvalues only, which makes it an elementwise factor between two products.
 
     What is near? With δ = |λᵢ − λⱼ| small beside the scale ℓ on which f varies, the mean has an error of about
-    δ³ f⁽ᵏ⁺³⁾/k!/4, and the difference over the gap one of ε f′/δᵏ⁻¹. The first is measured by a third difference of
-    f⁽ᵏ⁾ between the two eigenvalues, and the smaller one chosen. For k = 2 both are about 1e-12 at the worst gap, which
-    is 2e-4 ℓ, and the largest error seen is 5e-12; at gaps below 1e-5 ℓ it is rounding. For k = 3 the worst is 1e-9,
-    at 1e-3 ℓ. (A pair is far, too, where f jumps between the two, which F tells.)
+    δ³ f⁽ᵏ⁺³⁾/k!/4, and the difference over the gap one of ε f′/δᵏ⁻¹. The first is measured by third differences of
+    f⁽ᵏ⁾ between the two eigenvalues, one over the first and one over the last three quarters of the interval (a single
+    one is zero wherever f is even about the middle, at any distance), and the smaller error chosen. For k = 2 both are
+    about 1e-12 at the worst gap, which is 2e-4 ℓ, and the largest error seen is 1e-11 times f″ or f′/ℓ, whichever is
+    larger; at gaps below 1e-5 ℓ it is rounding. For k = 3 the worst is 1e-9, at 1e-3 ℓ. (A pair is far, too, where the
+    mean is not what the difference is, to four digits: there f′ jumps between the two.)
 
     Parameters θ of f leave w and V alone: ∂C/∂θ = V (∂f/∂θ)(w) Vᴴ, hence θ̄ = Re tr(C̄ᴴ V (∂f/∂θ)(w) Vᴴ). So the
     derivative by θ of all that stands above is the same with ∂f/∂θ instead of f.
 
-    Cost: four products for a first derivative and fourteen for a second one, in the basis that the function found. With
+    Cost: four products for a first derivative and eighteen for a second one, in the basis that the function found. With
     n = 500 that is 0.7 to 1.5 times the function, and 3 to 4.5 times.
 
     Examples
