@@ -96,11 +96,11 @@ def eigh(A, *, UPLO: str = "L"):
     It may be the sum of both. Else Ā is NaN, and a RuntimeWarning says so (where numbers can be looked at: not on a
     device, and not while a compiler or a transform of the framework looks on): where the bracket does not vanish, where
     vectors have a cotangent and w̄ differs by more than √ε of the largest entry of Vᴴ Ā V, and where both are as they
-    would be for Σₖ f(wₖ) vₖᴴ W vₖ with equal vₖᴴ W vₖ. V f(w) Vᴴ with weights has a derivative that depends on f′, which
-    is not seen here: take `spectral_function`. Unless these eigenvalues differ as numbers, and f distinguishes them: as log w
-    does of those that are small beside the largest, in a covariance of features of very different sizes. Then the
-    bracket over the gap is a slope of f, and no larger than w̄ by much (3 times the largest), and Ā has it; a second
-    derivative is NaN. A single eigenvalue gets an element of the generalised gradient, as in `eigvalsh`.
+    would be for Σₖ f(wₖ) vₖᴴ W vₖ with equal vₖᴴ W vₖ. V f(w) Vᴴ with weights has a derivative that depends on f′,
+    which is not seen here: take `spectral_function`. Unless these eigenvalues differ as numbers, and f distinguishes
+    them: as log w does of those that are small beside the largest, in a covariance of features of very different sizes.
+    Then the bracket over the gap is a slope of f, and no larger than w̄ by much (3 times the largest), and Ā has it; a
+    second derivative is NaN. A single eigenvalue gets an element of the generalised gradient, as in `eigvalsh`.
 
     For nearly equal eigenvalues the formula has a relative error of ε over the gap, and where hardly a digit is right
     the result is NaN, as above. There is no loss of digits for the two kinds of loss above: a bracket that is
