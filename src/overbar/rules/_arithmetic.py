@@ -1,7 +1,7 @@
 """Arithmetic, entry by entry: sum, difference, product and power of two arrays, and the sum over dimensions.
 
-May import NumPy, `overbar._namespace` and `overbar._primitive`. The inputs broadcast; the reverse of broadcasting, a sum over
-the broadcast dimensions, is done for all primitives alike outside the rules.
+May import NumPy, `overbar._namespace` and `overbar._primitive`. The inputs broadcast; the reverse of broadcasting, a
+sum over the broadcast dimensions, is done for all primitives alike outside the rules.
 """
 
 import numpy as np
