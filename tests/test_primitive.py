@@ -14,6 +14,7 @@ import scipy.linalg
 import overbar
 from overbar._front import NUMPY, ShapeError
 from overbar._namespace import namespace
+from tests.frameworks import tf, torch
 from tests.processes import run_python
 
 
@@ -532,3 +533,50 @@ def test_a_rule_that_gives_none_for_a_bar_is_named():
     double.vjp(lambda bar, y, x: (lambda: None,))
     with pytest.raises(TypeError, match=r"the reverse rule of .* gave None for argument x. Let it return zeros"):
         overbar.vjp(double, np.ones(3))[1](np.ones(3))
+
+
+INTEGERS = [np.int64(1), np.int8(-1), np.array(1), (np.int64(0), np.uint8(1))]
+
+
+@pytest.mark.parametrize("axis", INTEGERS, ids=repr)
+@pytest.mark.parametrize("name", ["sum", "logsumexp", "softmax", "mean", "var"])
+@pytest.mark.parametrize("library", ["numpy", "torch", "tensorflow"])
+def test_integers_of_numpys_are_options_as_those_of_python(library, name, axis):
+    """torch.unsqueeze does not take them."""
+    A = np.arange(6.0).reshape(2, 3)
+    f = getattr(overbar, name)
+    plain = tuple(map(int, axis)) if isinstance(axis, tuple) else int(axis)
+    C, pullback = overbar.vjp(lambda A: f(A, axis=plain), A)
+    expected = [C, pullback(np.cos(C))[0]]
+    if library == "numpy":
+        C, pullback = overbar.vjp(lambda A: f(A, axis=axis), A)
+        found = [C, pullback(np.cos(C))[0]]
+    elif library == "torch":
+        x = torch.tensor(A, requires_grad=True)
+        C = f(x, axis=axis)
+        found = [C.detach(), *torch.autograd.grad(C, x, C.detach().cos())]
+    else:
+        x = tf.constant(A)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            C = f(x, axis=axis)
+        found = [C, tape.gradient(C, x, output_gradients=tf.cos(C))]
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-13)
+
+
+def test_other_options_may_be_integers_of_numpys_too():
+    A, k = np.eye(3) + np.arange(3.0), np.int64(1)
+    x = torch.tensor(A, requires_grad=True)
+    for f in (
+        lambda A, k: overbar.matrix_power(A, n=k + k),
+        lambda A, k: overbar.diagonal(A, offset=k),
+        lambda A, k: overbar.tril(A, diagonal=k),
+        lambda A, k: overbar.reshape(A, shape=(9 * k, k)),
+        lambda A, k: overbar.subset(A, index=(k, slice(None))),
+        lambda A, k: overbar.concatenate([A, A], axis=k),
+    ):
+        C = f(x, k)
+        np.testing.assert_array_equal(C.detach(), f(A, 1))
+        (bar,) = torch.autograd.grad(C.sum(), x)
+        np.testing.assert_allclose(bar, overbar.grad(lambda A, f=f: overbar.sum(f(A, 1)))(A), rtol=1e-13)

@@ -369,6 +369,8 @@ class TensorFlowWords(Words):
                 index = next(iter(np.argwhere(_is_singular(A))), ())
                 raise linalg_error(singular("A", index)) from None
         if compiled_by_xla():
+            if A.shape[-1] == 0:  # whose factors, of size 0, would say that there are none
+                return B
             # XLA's own solver takes no complex matrices, and where the condition number is 10⁸ its residual is 10⁵
             # times as large as that of this, which is what a solution by rounded operations has.
             return self.solve_by_factors(A, B)[0]

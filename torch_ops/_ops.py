@@ -412,7 +412,7 @@ def _lstsq(A, B, rcond=None, *, driver=None):
     # PyTorch's solution, and what else is an output here
     X = originals.linalg.lstsq(A, B, driver=driver).solution
     _, S, _ = originals.linalg.svd(A, False)
-    if not _regular(A, S):
+    if not _regular(A, S) or not _in_range(S, _ROOM[A.dtype] ** (1 / 3)):
         return lstsq.rule_op(A, B, driver=driver)
     residuals = (B - A @ X).square().sum(-2)
     return torch.return_types.linalg_lstsq((X, residuals, torch.full((), len(S), dtype=torch.int64), S))

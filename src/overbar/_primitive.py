@@ -355,6 +355,8 @@ class Primitive:
         for name, value in options.items():
             if value is inspect.Parameter.empty:
                 raise TypeError(f"{self.name} needs the option {name}. {self._usage()}")
+            if isinstance(value, (np.integer, np.ndarray, tuple)) and (whole := _of_python(value)) is not value:
+                options[name] = whole
         return args, options
 
     def _spread(self, args, kwargs):
@@ -777,6 +779,17 @@ def _rebuilt(module, name, state):
     copy = object.__new__(Primitive)
     copy.__dict__.update(state)
     return copy
+
+
+def _of_python(value):
+    """An option with Python's integers instead of NumPy's, also of those in a tuple: not every library takes these for
+    an axis, a size or a count."""
+    if isinstance(value, np.integer) or (isinstance(value, np.ndarray) and not value.ndim and value.dtype.kind in "iu"):
+        return int(value)
+    if type(value) is tuple:
+        found = tuple(map(_of_python, value))
+        return found if any(x is not y for x, y in zip(found, value, strict=True)) else value
+    return value
 
 
 def dtype_name(dtype):

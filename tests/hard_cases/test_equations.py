@@ -473,3 +473,34 @@ def test_no_rows(name, front):
     arrays = [np.zeros((0, *a.shape)) for a in SCALED[name][0]]
     shape = (arrays[-1] if "are" not in name else arrays[0]).shape
     assert [a.shape for a in RUN[front](name, arrays, np.zeros(shape))] == [shape, *(a.shape for a in arrays)]
+
+
+@pytest.mark.parametrize("generalised", [False, True])
+@pytest.mark.parametrize("front", RUN)
+@pytest.mark.parametrize("name", ["solve_continuous_are", "solve_discrete_are"])
+def test_without_control_a_riccati_equation_is_linear(name, front, generalised):
+    rng = np.random.default_rng(9)
+    A = np.triu(rng.standard_normal((3, 3)), 1) / 3 - np.diag([0.3, 0.5, 0.7])
+    B, Q, R = np.zeros((3, 0)), np.eye(3), np.zeros((0, 0))
+    arrays, plain = [A, B, Q, R], [A]
+    if generalised:
+        arrays += [2 * np.eye(3), B]
+        plain = [A / 2]  # Aᴴ X E is twice that of A/2, and E = 2 I
+    X, A_bar, B_bar, Q_bar, R_bar, *_ = RUN[front](name, arrays, np.ones((3, 3)))
+    assert (B_bar.shape, R_bar.shape) == (B.shape, R.shape)
+    lyapunov = name.replace("are", "lyapunov")
+    sign = -1 if "continuous" in name else 1
+    Y, plain_bar, right_bar = RUN["numpy"](lyapunov, [plain[0].T, sign * Q], np.ones((3, 3)))
+    size = 4 if generalised else 1
+    np.testing.assert_allclose(X * size, Y, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(Q_bar * size, sign * (right_bar + right_bar.T) / 2, rtol=1e-12, atol=1e-13)
+    if not generalised:
+        np.testing.assert_allclose(A_bar, plain_bar.T, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["solve_continuous_are", "solve_discrete_are"])
+def test_without_control_under_xla(name):
+    A, Q = np.diag([-0.3, -0.5, -0.7]), np.eye(3)
+    arrays = [tf.constant(x) for x in (A, np.zeros((3, 0)), Q, np.zeros((0, 0)))]
+    X = tf.function(getattr(tf_ops, name), jit_compile=True)(*arrays)
+    np.testing.assert_allclose(X, getattr(overbar, name)(*(x.numpy() for x in arrays)), rtol=1e-11, atol=1e-13)

@@ -252,3 +252,39 @@ def test_pseudoinverses_of_sizes_that_a_graph_does_not_know(shape, jit):
     in_a_graph = tf.function(lambda A: twice(loss, A, D), input_signature=unknown, jit_compile=jit)
     # XLA's singular value decomposition has five digits less
     close(in_a_graph(tf.constant(A)), twice(loss, tf.constant(A), D), 1e-4 if jit else 1e-9)
+
+
+@pytest.mark.parametrize("rcond", [-1, -0.5])
+def test_a_negative_rcond_is_that_of_other_libraries(rcond):
+    """LAPACK takes the unit roundoff for it."""
+    rng = np.random.default_rng(5)
+    A, B, W = rng.standard_normal((5, 3)), rng.standard_normal((5, 2)), rng.standard_normal((3, 2))
+    A[:, 2] = A[:, 1]
+    expected, _, rank, _ = np.linalg.lstsq(A, B, rcond=rcond)
+    (A_bar,) = overbar.vjp(lambda A: overbar.lstsq(A, B)[0], A)[1](W)
+    for options in ({}, {"singular_values": False}):
+        found = overbar.lstsq(A, B, rcond=rcond, **options)
+        assert found[2] == rank == 2
+        np.testing.assert_allclose(found[0], expected, rtol=1e-12)
+        (bar,) = overbar.vjp(lambda A, o=options: overbar.lstsq(A, B, rcond=rcond, **o)[0], A)[1](W)
+        np.testing.assert_allclose(bar, A_bar, rtol=1e-11)
+    x = torch.tensor(A, requires_grad=True)
+    for place in (torch_ops, torch.linalg):
+        with torch_ops.reroute():
+            X = place.lstsq(x, torch.tensor(B), rcond=rcond)[0]
+        np.testing.assert_allclose(X.detach(), expected, rtol=1e-12)
+    wide = overbar.lstsq(A.T, B[:3], rcond=rcond)[0]
+    np.testing.assert_allclose(wide, np.linalg.lstsq(A.T, B[:3], rcond=rcond)[0], rtol=1e-12)
+
+
+def test_nan_is_no_tolerance():
+    A, B = np.eye(2), np.ones((2, 1))
+    for name in ("atol", "rtol"):
+        for x in (np.nan, np.float64(np.nan), np.array([1e-3, np.nan])):
+            with pytest.raises(ValueError, match=f"pinv: the option {name} is .*NaN is no tolerance"):
+                overbar.pinv(np.stack([A, A]), **{name: x})
+        for x in (np.nan, torch.tensor(np.nan)):
+            with pytest.raises(ValueError, match=f"pinv: the option {name} is .*NaN is no tolerance"):
+                torch_ops.pinv(torch.tensor(A), **{name: x})
+    with pytest.raises(ValueError, match="lstsq: the option rcond is nan"):
+        overbar.lstsq(A, B, rcond=np.nan)

@@ -14,6 +14,7 @@ import itertools
 import numpy as np
 import pytest
 
+import overbar
 from overbar._front import NUMPY
 from overbar.rules import REGISTRY
 from overbar.verify import altered, draw_cases
@@ -316,3 +317,70 @@ def test_a_batch_of_every_scale(derivatives, name):
     for order, (got, expected) in enumerate(zip(found, alone, strict=True)):
         got = got * s ** (-(degree - order) / 2) * s ** (-(degree - order) / 2)
         assert abs(got - expected).max() <= 1e-11 * abs(expected).max(), order
+
+
+# -- where a product of two inverses is beyond the range, and the derivative is not ------------------------------------
+
+
+@pytest.mark.parametrize("exponent", [-560, -530, 530])
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (3, 3)], ids=str)
+@pytest.mark.parametrize("rank", [2, 3])
+def test_pinv_beyond_the_square_root_of_the_range(shape, rank, exponent):
+    """The bar of A⁺ is as small as A is, as that of log A⁺ would be: A⁺ A⁺ᴴ has no place in the range of numbers."""
+    rng, s = np.random.default_rng(6), 2.0**exponent
+    A = rng.standard_normal((shape[0], rank)) @ rng.standard_normal((rank, shape[1]))
+    W, E = rng.standard_normal(shape[::-1]), rng.standard_normal(shape)
+
+    def derivatives(s):
+        C, pullback = overbar.vjp(overbar.pinv, A * s)
+        _, C_dot = overbar.jvp(overbar.pinv, (A * s,), (E * s,))
+        return C * s, pullback(W * s)[0] * s, C_dot * s
+
+    for found, expected in zip(derivatives(s), derivatives(1.0), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * abs(expected).max())
+
+    def second(s):
+        x = torch.tensor(A * s, requires_grad=True)
+        (G,) = torch.autograd.grad(torch_ops.pinv(x), x, torch.tensor(W * s), create_graph=True)
+        return [G.detach() * s, torch.autograd.grad(G, x, torch.tensor(E * s))[0] * s]
+
+    for found, expected in zip(second(s), second(1.0), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11 * abs(expected).max())
+
+
+@pytest.mark.parametrize("exponent", [-560, -530, 530])
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (3, 3)], ids=str)
+@pytest.mark.parametrize("singular_values", [False, True])
+def test_lstsq_beyond_the_square_root_of_the_range(shape, singular_values, exponent):
+    rng, s = np.random.default_rng(7), 2.0**exponent
+    A, E = rng.standard_normal(shape) + 2 * np.eye(*shape), rng.standard_normal(shape)
+    B, F = rng.standard_normal((2, shape[0], 2))
+    W = rng.standard_normal((shape[1], 2))
+
+    def solution(A, B):
+        return overbar.lstsq(A, B, singular_values=singular_values)[0]
+
+    def small(s):  # a right-hand side as small as A is
+        X, pullback = overbar.vjp(solution, A * s, B * s)
+        _, X_dot = overbar.jvp(solution, (A * s, B * s), (E * s, F * s))
+        return X, *(bar * s for bar in pullback(W)), X_dot
+
+    def large(s):
+        X, pullback = overbar.vjp(solution, A * s, B)
+        _, X_dot = overbar.jvp(solution, (A * s, B), (E * s, F))
+        A_bar, B_bar = pullback(W * s)
+        return X * s, A_bar * s, B_bar, X_dot * s
+
+    for derivatives in (small, large) if s < 1 else (large,):  # the squares of large residuals are infinite
+        for found, expected in zip(derivatives(s), derivatives(1.0), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * abs(expected).max())
+
+    def by_torch(s):
+        x, y = torch.tensor(A * s, requires_grad=True), torch.tensor(B * s, requires_grad=True)
+        X = torch_ops.lstsq(x, y)[0]
+        return [X.detach(), *(bar * s for bar in torch.autograd.grad(X, (x, y), torch.tensor(W)))]
+
+    if s > 1:
+        return
+    for found, expected in zip(by_torch(s), by_torch(1.0), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11 * abs(expected).max())

@@ -641,3 +641,19 @@ def test_a_large_tridiagonal_matrix_that_is_not_finite_is_refused():
     d[3] = np.nan
     with pytest.raises(np.linalg.LinAlgError, match="not finite"):
         overbar.eigh_tridiagonal(d, e)
+
+
+@doubles
+@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize("sizes", [(0, 2), (4, 0), (0, 0)], ids=str)
+def test_solving_with_a_banded_factor_of_size_zero(sizes, lower, dtype):
+    n, k = sizes
+    cb, b = np.ones((3, n), dtype), np.ones((n, k), dtype)
+    X, pullback = overbar.vjp(lambda cb, b: overbar.cho_solve_banded(cb, b, lower=lower), cb, b)
+    assert X.shape == b.shape
+    for bar, x in zip(pullback(X), (cb, b), strict=True):
+        assert bar.shape == x.shape
+        assert not bar.any()
+    x, y = (torch.tensor(a, requires_grad=True) for a in (cb, b))
+    bars = torch.autograd.grad(torch_ops.cho_solve_banded(x, y, lower=lower).abs().sum(), (x, y))
+    assert [bar.shape for bar in bars] == [x.shape, y.shape]

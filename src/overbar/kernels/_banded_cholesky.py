@@ -242,6 +242,8 @@ _TBMV = {"f": blas.stbmv, "d": blas.dtbmv, "F": blas.ctbmv, "D": blas.ztbmv}
 def pbtrs_cotangent(L, X, B_bar):
     """The band L̄ = −band(B̄ (Lᴴ X)ᴴ + X (Lᴴ B̄)ᴴ). Corners of L are not read."""
     (p, n), kind = L.shape, np.result_type(L, X, B_bar)
+    if not X.size:
+        return np.zeros((p, n), kind)
     by = _by_windows if X.shape[1] >= 4 or n < 4096 else _by_diagonals  # one makes copies, the other many calls
     L_bar = np.zeros((p, n), kind)
     L_bar[: min(p, n)] = by(L[: min(p, n)], X, B_bar, kind)

@@ -138,6 +138,8 @@ def _left_of_the_axis(A, B, Q, R):
 
 def _continuous_are(A, B, Q, R, problem):
     """That without E and S."""
+    if not B.shape[1]:  # without control, as with a control that does nothing
+        B, R = np.zeros((len(A), 1), B.dtype), np.ones((1, 1), R.dtype)
     a, b, q, r = map(_exponent, (A, B, Q, R))
     B, R = _times_power(B, -(b or 0)), _times_power(R, -(r or 0))
     G = B @ np.linalg.solve(R, B.conj().T)

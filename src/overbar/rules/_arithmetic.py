@@ -1,8 +1,10 @@
 """Arithmetic, entry by entry: sum, difference, product and power of two arrays, and the sum over dimensions.
 
-May import `overbar._namespace` and `overbar._primitive`. The inputs broadcast; the reverse of broadcasting, a sum over
-the broadcast dimensions, is done for all primitives alike outside the rules.
+May import NumPy, `overbar._namespace` and `overbar._primitive`. The inputs broadcast; the reverse of broadcasting, a
+sum over the broadcast dimensions, is done for all primitives alike outside the rules.
 """
+
+import numpy as np
 
 from overbar._namespace import front, namespace
 from overbar._primitive import primitive
@@ -238,6 +240,7 @@ def axes_of(A, axis, batch_ndim=0, name="sum"):
     if axis is None:
         return tuple(range(batch_ndim - ndim, 0))
     axis = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    axis = tuple(int(i) if isinstance(i, np.integer) else i for i in axis)  # whose differences may overflow
     for i in axis:
         if not batch_ndim - ndim <= i < ndim - batch_ndim:
             raise front(A).ShapeError(f"{name}: argument A has {ndim - batch_ndim} dimensions, and no axis {i}.")

@@ -74,9 +74,22 @@ def _unless_full(term, rank, size):
     return xp.where(full, xp.zeros_like(term), term)
 
 
-# The order of the products in these two is such that none is beyond the range of numbers where the result is not: each
-# is as 1/A² at most, as the result is, and each of their own derivatives as 1/A³. And for tall matrices none has m by m
-# entries; for wide ones the rules are those of Aᴴ.
+# No product in these two, nor in their own derivatives, is beyond the range of numbers where the result is not. X Xᴴ is
+# as 1/A², which is as large as the bar is where X̄ is 1, but X̄ may be as small as A is, and what is multiplied by it may
+# be zero. So X/c stands for X, with a power of 2 for c, and A c for A, and the two factors c of the result are given to
+# two of its factors. And for tall matrices no product has m by m entries; for wide ones the rules are those of Aᴴ.
+
+
+def _scale(X):
+    """A power of 2 next to the largest entry of X, a constant."""
+    return namespace(X).cast(namespace(X).power_of_two(X), X)
+
+
+def _in_scale(A, X, B):
+    """`outside_and_inside`, where A and X are not near to one."""
+    c = _scale(X)
+    outside, inside = outside_and_inside(A * c, X / c, B)
+    return outside, inside * c
 
 
 def _pinv_reverse(X_bar, X, A, rank):
@@ -84,10 +97,11 @@ def _pinv_reverse(X_bar, X, A, rank):
     if _is_wide(A):
         return mH(_pinv_reverse(mH(X_bar), mH(X), mH(A), rank))
     m, n = namespace(A).shape(A)[-2:]
-    E, K = outside_and_inside(A, X, mH(X_bar))
-    F, _ = outside_and_inside(mH(A), mH(X), mH(K))
-    E = E if _is_tall(A) else _unless_full(E, rank, m)
-    return E @ (X @ mH(X)) + mH(X) @ mH(_unless_full(F, rank, n) - K)
+    E, K = _in_scale(A, X, mH(X_bar))
+    F, _ = _in_scale(mH(A), mH(X), mH(K))
+    c = _scale(X)
+    E, Y = E if _is_tall(A) else _unless_full(E, rank, m), X / c
+    return (E * c) @ (Y @ mH(Y)) * c + mH(X) @ mH(_unless_full(F, rank, n) - K)
 
 
 def _pinv_forward(A_dot, X, A, rank):
@@ -95,10 +109,11 @@ def _pinv_forward(A_dot, X, A, rank):
     if _is_wide(A):
         return mH(_pinv_forward(mH(A_dot), mH(X), mH(A), rank))
     m, n = namespace(A).shape(A)[-2:]
-    E, Y = outside_and_inside(A, X, A_dot)
-    F, _ = outside_and_inside(mH(A), mH(X), mH(A_dot) @ mH(X))
-    E = E if _is_tall(A) else _unless_full(E, rank, m)
-    return (X @ mH(X)) @ mH(E) + (_unless_full(F, rank, n) - Y) @ X
+    E, Y = _in_scale(A, X, A_dot)
+    F, _ = _in_scale(mH(A), mH(X), mH(A_dot) @ mH(X))
+    c = _scale(X)
+    E, Z = E if _is_tall(A) else _unless_full(E, rank, m), X / c
+    return (Z @ mH(Z)) @ mH(E * c) * c + (_unless_full(F, rank, n) - Y) @ X
 
 
 def _is_tall(A):
@@ -119,6 +134,23 @@ def _cutoff(xp, A, largest, atol, rtol):
     else:
         rtol = _for_each(xp, rtol, largest)
     return xp.maximum(rtol * largest, atol)
+
+
+def _refuse_nan(function, **tolerances):
+    """No number is larger than NaN, nor smaller: as a tolerance it says nothing."""
+    for name, x in tolerances.items():
+        is_array = hasattr(x, "shape") and not isinstance(x, np.generic)
+        if x is None or (is_array and not (front(x).sees_numbers(x) and front(x).on_the_host(x))):
+            continue
+        if bool(front(x).xp.any(x != x)) if is_array else x != x:
+            raise ValueError(f"{function}: the option {name} is {x!r}. NaN is no tolerance.")
+
+
+def _rcond(xp, A, rcond):
+    """The option of `lstsq` as a number that is not negative, or None: with a negative one, LAPACK takes the unit
+    roundoff, ε/2, and so do NumPy and SciPy."""
+    _refuse_nan("lstsq", rcond=rcond)
+    return xp.eps(A) / 2 if rcond is not None and rcond < 0 else rcond
 
 
 def _for_each(xp, tolerance, largest):
@@ -155,7 +187,9 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
     Raises
     ------
     LinAlgError of the array's library
-        A is not square though `hermitian` says so, or the iteration does not converge, as with NaN.
+        A is not square though `hermitian` says so, or not finite, or the iteration does not converge.
+    ValueError
+        A tolerance is NaN.
 
     Notes
     -----
@@ -183,6 +217,7 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False):
            [0. , 0. , 0.5]])
     """
     xp = namespace(A)
+    _refuse_nan("pinv", atol=atol, rtol=rtol)
     if not hermitian:
         return _inverse_and_rank(xp, A, singular_triples(A), atol, rtol)
     m, n = A.shape[-2:]
@@ -242,7 +277,8 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0, singular_values=True):
     Parameters
     ----------
     rcond : float or None
-        Singular values up to rcond σ₁ count as zero, where σ₁ is the largest; by default max(m, n) ε.
+        Singular values up to rcond σ₁ count as zero, where σ₁ is the largest; by default max(m, n) ε. A negative number
+        stands for ε/2, as in NumPy.
     l2_regularizer : float
         Minimise ‖A X − B‖² + l2_regularizer ‖X‖² instead.
     singular_values : bool
@@ -263,9 +299,9 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0, singular_values=True):
     Raises
     ------
     LinAlgError of the array's library
-        The iteration does not converge, as with NaN.
+        A is not finite, or the iteration does not converge.
     ValueError
-        l2_regularizer is negative.
+        l2_regularizer is negative, or rcond is NaN.
 
     Notes
     -----
@@ -300,6 +336,7 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0, singular_values=True):
     (array([1., 1.]), 2.0, 1)
     """
     xp = namespace(A)
+    rcond = _rcond(xp, A, rcond)
     A, B = _regularised(xp, A, B, l2_regularizer)
     if singular_values:
         U, S, Vh, *others = decomposed(A, full_matrices=False)
@@ -388,7 +425,7 @@ def _(bars, outputs, A, B, *, rcond, l2_regularizer, singular_values):
 
     @once
     def inverse():
-        return pinv(A, rtol=rcond) if P.shape[-1] == 0 else P
+        return pinv(A, rtol=_rcond(xp, A, rcond)) if P.shape[-1] == 0 else P
 
     @once
     def R():
@@ -396,7 +433,7 @@ def _(bars, outputs, A, B, *, rcond, l2_regularizer, singular_values):
 
     @once
     def of_X():
-        return outside_and_inside(mH(A), mH(inverse()), X_bar)
+        return _in_scale(mH(A), mH(inverse()), X_bar)
 
     def from_X():
         return of_X()[1]
@@ -408,8 +445,10 @@ def _(bars, outputs, A, B, *, rcond, l2_regularizer, singular_values):
     def A_bar():
         bar = 0
         if X_bar is not None:
-            outside = _unless_full(of_X()[0], rank, n)
-            bar = R() @ mH(inverse() @ from_X()) - from_X() @ mH(X) + (mH(inverse()) @ X) @ mH(outside)
+            outside, c = _unless_full(of_X()[0], rank, n), _scale(inverse())
+            # R may be as small as A⁺ B̄ is large, and X̄ as A⁺ᴴ X
+            bar = (R() * c) @ mH((inverse() / c) @ from_X())
+            bar = bar - from_X() @ mH(X) + (mH(inverse() / c) @ X) @ mH(outside * c)
         if r_bar is not None:
             bar = bar - from_r() @ mH(X)
         if singular_values and any(of_factor is not None for of_factor in of_svd):
@@ -439,10 +478,11 @@ def _(outputs, A, B, *, rcond, l2_regularizer, singular_values):
     def dots(A_dot, B_dot):
         if l2_regularizer:
             A_dot, B_dot = (xp.concat([dot, _zero_rows(xp, dot, A)], axis=-2) for dot in (A_dot, B_dot))
-        inverse = pinv(A, rtol=rcond) if P.shape[-1] == 0 else P
+        inverse = pinv(A, rtol=_rcond(xp, A, rcond)) if P.shape[-1] == 0 else P
         R, change = _unless_full(B - A @ X, rank, rows), B_dot - A_dot @ X
-        outside, _ = outside_and_inside(mH(A), mH(inverse), mH(A_dot) @ (mH(inverse) @ X))
-        X_dot = inverse @ (change + mH(inverse) @ (mH(A_dot) @ R)) + _unless_full(outside, rank, n)
+        c = _scale(inverse)
+        outside, _ = outside_and_inside(mH(A) * c, mH(inverse) / c, mH(A_dot) @ (mH(inverse / c) @ X) * c)
+        X_dot = inverse @ (change + mH(inverse / c) @ (mH(A_dot) @ (R * c))) + _unless_full(outside, rank, n)
         r_dot = 2 * xp.sum(xp.real(xp.conj(R) * change), axis=-2)
         P_dot = None if P.shape[-1] == 0 else _pinv_forward(A_dot, P, A, rank)
         if not singular_values:
