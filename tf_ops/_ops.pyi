@@ -311,7 +311,7 @@ def power(A: Any, p: Any, *, name: str | None = None) -> Any:
 def powmh(A: Any, p: Any, *, name: str | None = None) -> Any:
     """The power C = Aᵖ of a symmetric (Hermitian) matrix."""
 
-def qr(input: Any, full_matrices: str = False, name: str | None = None) -> tuple[Any, Any]:
+def qr(input: Any, full_matrices: bool = False, name: str | None = None) -> tuple[Any, Any]:
     """The QR decomposition A = Q R: Q with orthonormal columns, R upper triangular."""
 
 def quadratic(A: Any, x: Any, *, name: str | None = None) -> Any:
