@@ -110,14 +110,16 @@ class _Pairs:
         slope_x, slope_y = map(xp.abs, self.slopes)
         size = xp.abs(fx) + xp.abs(fy) + xp.abs(self.x) * slope_x + xp.abs(self.y) * slope_y
         rounding = 8 * xp.eps(self.w) * size / xp.abs(safe)
+        taken = self.equal | (xp.abs(quotient - mean) <= rounding)
         # f may be computed from larger numbers than itself, as w − sin w is, and be off by more than that. Where the
         # gap is so small that half of the digits are lost anyway, it is enough that f′ is smooth between the two.
-        few = sum(few * value for _, few, value in values if few)
-        root, slope = xp.eps(self.w) ** 0.5, xp.abs(self.of.derivative(1)(self.w, *self.parameters))
-        slope = slope[..., None] if slope.shape[-1] == 0 else xp.max(slope, axis=-1, keepdims=True)[..., None]
-        smooth = xp.abs(mean - few - mT(few)) <= root * (slope_x + slope_y) + 64 * xp.eps(self.w) * slope
-        smooth = smooth & (xp.abs(self.gap) <= root * _largest(self.w)[..., None])
-        return xp.where(self.equal | smooth | (xp.abs(quotient - mean) <= rounding), mean, quotient)
+        root = xp.eps(self.w) ** 0.5
+        if self.w.shape[-1] != 0 and xp.near_pairs(self.w, root) != ():  # a size may be unknown, as the pairs may
+            few = sum(few * value for _, few, value in values if few)
+            slope = xp.max(xp.abs(self.of.derivative(1)(self.w, *self.parameters)), axis=-1, keepdims=True)[..., None]
+            smooth = xp.abs(mean - few - mT(few)) <= root * (slope_x + slope_y) + 64 * xp.eps(self.w) * slope
+            taken = taken | (smooth & (xp.abs(self.gap) <= root * _largest(self.w)[..., None]))
+        return xp.where(taken, mean, quotient)
 
     def order(self, m):
         """For derivatives of order m: for wide gaps, and then for the narrower ones of pairs that are not near, their
