@@ -11,6 +11,7 @@ from overbar.kernels._small_eigen import MATRICES, NUMBERS, small_eigh
 from overbar.rules._decompositions import have_quick_eigenpairs
 from tests.compare import close
 from tests.frameworks import tf, tf_ops, torch, torch_ops
+from tests.kernels.many import check_transforms
 
 needs_numba = pytest.mark.skipif(not _compiled.available(), reason="numba is not installed")
 
@@ -188,21 +189,9 @@ def test_functions_and_derivatives_of_many_matrices(name):
 
 @pytest.mark.parametrize("name", ["eigh", "eigvalsh", "logmh"])
 def test_second_derivatives_and_transforms_in_torch(name):
-    """Through the loop, and where a transform or a compiler looks on and there is none."""
-    A, E = torch.tensor(symmetric(COUNT, 4), requires_grad=True), torch.tensor(symmetric(COUNT, 4))
     # of an even function, since NaN is the logarithm of negative eigenvalues
     f = lambda A: FUNCTIONS[name](torch_ops, A @ A + torch.eye(4, dtype=A.dtype) if name == "logmh" else A)  # noqa: E731
-
-    def second(A, E):
-        (bar,) = torch.autograd.grad(torch.sin(f(A)).sum(), A, create_graph=True)
-        return torch.autograd.grad(bar, A, E)[0]
-
-    some = torch.stack([second(A[k].detach().requires_grad_(), E[k]) for k in range(0, COUNT, 220)])
-    close(second(A, E)[::220], some, 1e-7)
-    gradient = torch.func.grad(lambda A: torch.sin(f(A)).sum())
-    first = torch.autograd.grad(torch.sin(f(A)).sum(), A)[0]
-    close(torch.func.vmap(gradient)(A.detach()), first, 1e-9)
-    close(torch.func.jvp(gradient, (A.detach(),), (E,))[1], second(A, E), 1e-7)
+    check_transforms(f, symmetric(COUNT, 4), symmetric(COUNT + 1, 4)[1:])
 
 
 @pytest.mark.parametrize("front", ["numpy", "torch", "tensorflow"])

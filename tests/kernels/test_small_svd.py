@@ -11,6 +11,7 @@ from overbar.kernels._small_svd import LARGEST, small_svd
 from overbar.rules._decompositions import have_quick_singular_vectors
 from tests.compare import close
 from tests.frameworks import tf, tf_ops, torch, torch_ops
+from tests.kernels.many import check_transforms
 
 needs_numba = pytest.mark.skipif(not _compiled.available(), reason="numba is not installed")
 
@@ -203,20 +204,7 @@ def test_functions_and_derivatives_of_many_matrices(name, shape):
 
 @pytest.mark.parametrize("name", ["svd", "svdvals", "polar"])
 def test_second_derivatives_and_transforms_in_torch(name):
-    """Through the loop, and where a transform looks on and there is none."""
-    A, E = torch.tensor(draw(COUNT, 4, 4), requires_grad=True), torch.tensor(draw(COUNT + 1, 4, 4)[1:])
-    f = lambda A: FUNCTIONS[name](torch_ops, A)  # noqa: E731
-
-    def second(A, E):
-        (bar,) = torch.autograd.grad(torch.sin(f(A)).sum(), A, create_graph=True)
-        return torch.autograd.grad(bar, A, E)[0]
-
-    some = torch.stack([second(A[k].detach().requires_grad_(), E[k]) for k in range(0, COUNT, 220)])
-    close(second(A, E)[::220], some, 1e-7)
-    gradient = torch.func.grad(lambda A: torch.sin(f(A)).sum())
-    first = torch.autograd.grad(torch.sin(f(A)).sum(), A)[0]
-    close(torch.func.vmap(gradient)(A.detach()), first, 1e-9)
-    close(torch.func.jvp(gradient, (A.detach(),), (E,))[1], second(A, E), 1e-6)
+    check_transforms(lambda A: FUNCTIONS[name](torch_ops, A), draw(COUNT, 4, 4), draw(COUNT + 1, 4, 4)[1:], 1e-6)
 
 
 def test_rotations_of_rank_deficient_and_reflected_matrices():

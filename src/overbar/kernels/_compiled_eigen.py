@@ -12,6 +12,8 @@ from overbar.kernels._compiled import compiled
 from overbar.kernels._compiled_lanes import (
     LANES,
     constant,
+    identity,
+    in_order,
     less_product,
     load,
     minus,
@@ -88,11 +90,8 @@ def tridiagonal(T, d, e, h, p):
 def reflections(T, h, V):
     """Vᵀ for the product V of the reflections, the last one first."""
     n = len(T)
-    zero, one = constant(0, T.dtype), constant(1, T.dtype)
-    for i in range(n):
-        for j in range(n):
-            store(V, i, j, zero)
-        store(V, i, i, one)
+    zero = constant(0, T.dtype)
+    identity(V)
     for k in range(n - 3, -1, -1):
         inverse = load(h, 0, k)
         for i in range(k + 1, n):
@@ -173,12 +172,7 @@ def ordered(d, V, scales, w, vectors, first, order):
     """Eigenvalues in ascending order, and the vectors as columns, of eight matrices of stacks."""
     n = len(V)
     for lane in range(LANES):
-        for i in range(n):
-            x, j = d[0, i, lane], i
-            while j > 0 and d[0, order[j - 1], lane] > x:
-                order[j] = order[j - 1]
-                j -= 1
-            order[j] = i
+        in_order(d, lane, order)
         for j in range(n):
             k = order[j]
             w[first + lane, j] = d[0, k, lane] * scales[lane]

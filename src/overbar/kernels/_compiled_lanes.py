@@ -3,6 +3,9 @@ compile them, and `compiled` of the kernels.
 
 Eight matrices are computed side by side. An entry of all eight is one vector, `Lanes`, and what happens to one matrix
 happens to all in the same instruction; a tile (n, n, 8) has the entries of eight matrices.
+
+What numba has stored of a loop is taken as long as the loop's own file is not changed: after a change of this one the
+files `*.nbc` and `*.nbi` in `__pycache__` have to go.
 """
 
 import math
@@ -312,6 +315,27 @@ def read_whole(A, first, T):
 def constant(number, dtype):
     """A vector of one number."""
     return load(np.full((1, 1, LANES), number).astype(dtype), 0, 0)
+
+
+@compiled
+def identity(V):
+    """A tile of identity matrices, in place."""
+    zero, one = constant(0, V.dtype), constant(1, V.dtype)
+    for i in range(len(V)):
+        for j in range(len(V)):
+            store(V, i, j, zero)
+        store(V, i, i, one)
+
+
+@compiled
+def in_order(values, lane, order):
+    """Which of the values (1, n, 8) of one matrix is the smallest, the next, and so on, into `order`."""
+    for i in range(len(order)):
+        x, j = values[0, i, lane], i
+        while j > 0 and values[0, order[j - 1], lane] > x:
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = i
 
 
 @compiled

@@ -10,6 +10,8 @@ from overbar.kernels._compiled import compiled
 from overbar.kernels._compiled_lanes import (
     LANES,
     constant,
+    identity,
+    in_order,
     less_product,
     load,
     minus,
@@ -80,6 +82,23 @@ def orthogonal(G, V):
 
 
 @compiled
+def normalise(G, norms):
+    """The rows of a tile, in place, over their norms, which become `norms`; as they are where those are nothing."""
+    n, m, _ = G.shape
+    zero, one, least = constant(0, G.dtype), constant(1, G.dtype), constant(np.finfo(G.dtype).eps ** 4, G.dtype)
+    for j in range(n):
+        square = zero
+        for i in range(m):
+            x = load(G, j, i)
+            square = plus_product(square, x, x)
+        norm = root(square)
+        inverse = over(G.dtype.type(1), where_larger(square, least, norm, one))
+        store(norms, 0, j, norm)
+        for i in range(m):
+            store(G, j, i, times(load(G, j, i), inverse))
+
+
+@compiled
 def complete(U, known):
     """The columns of an m by n matrix, in place, that are not known, orthonormal to the others."""
     m, n = U.shape
@@ -143,7 +162,6 @@ def singular_vectors(A, part, by_right, U, S, Vh, failed):
     becomes 1 where a matrix is not finite, or its iteration does not end."""
     count, m, n = A.shape
     dtype, eps = A.dtype, np.finfo(A.dtype).eps
-    zero, one, least = constant(0, dtype), constant(1, dtype), constant(eps**4, dtype)
     G, V, norms = np.zeros((n, m, LANES), dtype), np.zeros((n, n, LANES), dtype), np.zeros((1, n, LANES), dtype)
     scales, bad = np.zeros(LANES, dtype), np.zeros(LANES, np.bool_)
     order, known = np.zeros(n, np.int64), np.zeros(n, np.bool_)
@@ -151,31 +169,14 @@ def singular_vectors(A, part, by_right, U, S, Vh, failed):
         first = min(first, count - LANES)
         read_whole(A, first, G)
         scaled(G, False, scales, bad)
-        for i in range(n):
-            for j in range(n):
-                store(V, i, j, zero)
-            store(V, i, i, one)
+        identity(V)
         ended = orthogonal(G, V)
-        for j in range(n):
-            square = zero
-            for i in range(m):
-                x = load(G, j, i)
-                square = plus_product(square, x, x)
-            norm = root(square)
-            inverse = over(dtype.type(1), where_larger(square, least, norm, one))
-            store(norms, 0, j, norm)
-            for i in range(m):
-                store(G, j, i, times(load(G, j, i), inverse))
+        normalise(G, norms)
         for lane in range(LANES):
-            for i in range(n):
-                x, j = norms[0, i, lane], i
-                while j > 0 and norms[0, order[j - 1], lane] < x:
-                    order[j] = order[j - 1]
-                    j -= 1
-                order[j] = i
+            in_order(norms, lane, order)
             whole = True
             for j in range(n):
-                k = order[j]
+                k = order[n - 1 - j]
                 x = norms[0, k, lane]
                 known[j] = x * x > eps**4
                 whole &= known[j]
