@@ -81,14 +81,9 @@ def _numbers_tell(A, *_, **__):
     return A.requires_grad and A.is_cpu and A.dtype in FULL and not forward_mode() and are_plain((A,))
 
 
-def _looked_at(reason, size=None, unless=None, finite=False):
+def _looked_at(reason, unless=None, finite=False):
     return because(f"{reason}, unless the numbers on the host tell that they are not")(
-        lambda A, *_, **__: (
-            _numbers_tell(A)
-            and (size is None or max(A.shape[-2:]) <= size)
-            and not (unless and unless(A))
-            and not (finite and not are_finite(A))
-        )
+        lambda A, *_, **__: _numbers_tell(A) and not (unless and unless(A)) and not (finite and not are_finite(A))
     )
 
 
@@ -250,6 +245,11 @@ def _eigvalsh(A, UPLO="L"):
     # the derivative of the values is the same for any signs of vectors
     (w,) = TORCH.adopt(rules.eigvalsh, (A,), all_outputs_of_eigh(w.detach(), V.detach()), UPLO=UPLO)
     return w
+
+
+def _have_quick_singular_values(A):
+    """PyTorch's are quicker where a matrix is tall or wide."""
+    return have_quick_singular_vectors(A) and max(A.shape[-2:]) <= 2 * min(A.shape[-2:])
 
 
 def _svdvals(A, *, driver=None):
@@ -957,7 +957,7 @@ svdvals = wrap(
     corrected_builtin=_svdvals,
     use_builtin_when=_looked_at(
         "PyTorch's second derivative is NaN or wrong at equal singular values",
-        unless=have_quick_singular_vectors,
+        unless=_have_quick_singular_values,
         finite=True,
     ),
     unwatched=_values_of_finite(torch.linalg.svdvals),

@@ -84,6 +84,7 @@ def hard_matrices(m, n):
         "graded columns": rng.normal(size=(m, n)) * 10.0 ** -(2 * i),
         "graded rows": rng.normal(size=(m, n)) * 10.0 ** -(2.0 * np.arange(m)[:, None]),
         "twice the same column": rng.normal(size=(m, 1)) * np.ones(n),
+        "a column that is hardly there": turned(np.ones(n)) * np.where(i == n - 1, 1e-13, 1),
         "Hilbert's": 1.0 / (1 + np.arange(m)[:, None] + i),
         "Kahan's": np.triu(np.eye(m, n) - 0.3 * np.triu(np.ones((m, n)), 1)),
         "any": rng.normal(size=(m, n)),
@@ -104,6 +105,15 @@ def test_hard_matrices(m, n, dtype):
         order = np.random.default_rng(seed).permutation(len(A))
         for one, other in zip(found, small_svd(A[order], part=PART), strict=True):
             np.testing.assert_array_equal(one[order], other)
+
+
+@needs_numba
+def test_columns_whose_squares_have_no_ratio():
+    A = np.tile(np.array([[1, 1e-20], [0, 1.5e-14]], "f"), (9, 1, 1))
+    U, S, Vh, failed = small_svd(A, part=PART)
+    assert not failed.any()
+    check(A, U, S, Vh)
+    np.testing.assert_allclose(S[0], [1, 1.5e-14], rtol=1e-6)
 
 
 @needs_numba
@@ -160,7 +170,13 @@ def test_where_the_loop_is_taken():
     for taken in (many, many.mT):
         assert have_quick_singular_vectors(taken) == _compiled.available()
     assert not have_quick_singular_vectors(many, full_matrices=True)
-    for other in (many[:7], many.astype(complex), many[:20, :3, :3], np.empty((20, 40, LARGEST + 1))):
+    for other in (
+        many[:7],
+        many.astype(complex),
+        many.astype(">f8"),
+        many[:20, :3, :3],
+        np.empty((20, 40, LARGEST + 1)),
+    ):
         assert not have_quick_singular_vectors(other)
 
 

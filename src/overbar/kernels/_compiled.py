@@ -3,7 +3,7 @@ before, and loops over small things take the time that Python takes for them.
 
 May import nothing but Python's own library; numba when a call would first take such a kernel. The loops are in files
 beside this one (`_compiled_…`), which import numba and are imported by `loops` alone. A loop is compiled when it first
-meets a dtype, which takes about a second, and stored on disk for the next process.
+meets a dtype, which takes some seconds, and stored on disk for the next process.
 """
 
 from __future__ import annotations

@@ -318,6 +318,16 @@ def constant(number, dtype):
 
 
 @compiled
+def any_positive(x, place):
+    """Whether a vector has a positive entry; `place` is a tile (1, 1, 8) for it."""
+    store(place, 0, 0, x)
+    found = False
+    for w in range(LANES):
+        found |= place[0, 0, w] > 0
+    return found
+
+
+@compiled
 def identity(V):
     """A tile of identity matrices, in place."""
     zero, one = constant(0, V.dtype), constant(1, V.dtype)
@@ -343,7 +353,7 @@ def scaled(T, lower, scales, failed):
     """A tile, or the lower triangles of one, in place, by powers of two, so that the largest entry is about 1; a matrix
     that is not finite becomes zero, and `failed` true."""
     m, n, _ = T.shape
-    zeros = constant(0, T.dtype)
+    zeros, maxexp = constant(0, T.dtype), np.finfo(T.dtype).maxexp - 2
     largest = total = zeros
     for i in range(m):
         for j in range(i + 1 if lower else n):
@@ -358,7 +368,8 @@ def scaled(T, lower, scales, failed):
         failed[w] = found[0, 1, w] != 0
         exponent = 0
         if not failed[w] and found[0, 0, w] > 0:
-            exponent = max(math.frexp(found[0, 0, w])[1] - 1, np.finfo(T.dtype).minexp)
+            # neither it nor its inverse overflows, or is so small that a processor may take it for zero
+            exponent = min(max(math.frexp(found[0, 0, w])[1] - 1, -maxexp), maxexp)
         scales[w], found[0, 0, w] = math.ldexp(1.0, exponent), math.ldexp(1.0, -exponent)
     over_scale = load(found, 0, 0)
     for i in range(m):
@@ -373,8 +384,8 @@ def scaled(T, lower, scales, failed):
 
 @compiled
 def signs(V, k, part):
-    """A vector that has the signs with which, of the components of row k of V that are larger than this part of the
-    largest, the first is positive: that component itself."""
+    """A vector that has the signs with which, of the components of row k of V that are no smaller than this part
+    of the largest, the first is positive: that component itself."""
     zero, part = constant(0, V.dtype), constant(part, V.dtype)
     largest = first = zero
     for i in range(V.shape[1]):

@@ -9,6 +9,7 @@ import numpy as np
 from overbar.kernels._compiled import compiled
 from overbar.kernels._compiled_lanes import (
     LANES,
+    any_positive,
     constant,
     identity,
     in_order,
@@ -50,7 +51,7 @@ def orthogonal(G, V):
     eps = np.finfo(G.dtype).eps
     zero, one, two = constant(0, G.dtype), constant(1, G.dtype), constant(2, G.dtype)
     least, bound = constant(eps**4, G.dtype), constant(m**0.5 * eps, G.dtype)
-    skewed = np.empty((1, 1, LANES), G.dtype)
+    huge, half, place = constant(1 / eps, G.dtype), G.dtype.type(0.5), np.empty((1, 1, LANES), G.dtype)
     for _ in range(MOST_SWEEPS):
         worst = zero
         for p in range(n - 1):
@@ -65,6 +66,7 @@ def orthogonal(G, V):
                 worst = where_larger(left, worst, left, worst)
                 zeta = quotient(minus(b, a), times(two, both))
                 t = over(G.dtype.type(1), plus(modulus(zeta), root(plus_product(one, zeta, zeta))))
+                t = where_larger(modulus(zeta), huge, over(half, modulus(zeta)), t)  # whose square may overflow
                 t = where_larger(zero, zeta, minus(zero, t), t)
                 t = where_larger(left, zero, t, zero)
                 c = over(G.dtype.type(1), root(plus_product(one, t, t)))
@@ -72,11 +74,7 @@ def orthogonal(G, V):
                 tau = quotient(s, plus(one, c))
                 rotate(G, p, q, s, tau)
                 rotate(V, p, q, s, tau)
-        store(skewed, 0, 0, worst)
-        done = True
-        for w in range(LANES):
-            done &= not skewed[0, 0, w] > 0
-        if done:
+        if not any_positive(worst, place):
             return True
     return False
 

@@ -24,6 +24,8 @@ def for_loops(A, matrices=1, numbers=FEWEST):
         return False
     if math.prod(shape) < numbers or math.prod(shape[:-2]) < matrices:
         return False
+    if not getattr(A.dtype, "isnative", True):  # of NumPy's arrays, whose bytes may stand in the other order
+        return False
     dtype = getattr(A.dtype, "name", str(A.dtype))
     return dtype.endswith(("float32", "float64")) and _compiled.available()
 
