@@ -504,7 +504,7 @@ def are_finite(A, read=None):
 def nan_unless_finite(A, *outputs):
     """What was computed of each matrix, of outputs whose batch dimensions are those of A; NaN for those with an entry
     that is NaN or infinite."""
-    fine = A.detach().isfinite().all(-1).all(-1)
+    fine = A.isfinite().all(-1).all(-1)  # no detach: gradcheck's batches have none
     # a factor, so that derivatives of what is NaN are NaN, too
     factor = torch.where(fine, torch.ones_like(fine, dtype=A.real.dtype), math.nan)
     return tuple(X * factor.reshape(factor.shape + (1,) * (X.ndim - factor.ndim)) for X in outputs)

@@ -70,8 +70,8 @@ def eigh(A, *, UPLO: str = "L"):
     Raises
     ------
     LinAlgError of the array's library
-        The triangle that is read has an entry that is not finite. Where numbers cannot be looked at (under XLA, in
-        PyTorch on a device and in what it compiles), w and V are NaN, or the library says that it did not converge.
+        The triangle that is read has an entry that is not finite. Where numbers cannot be looked at, on a device and in
+        what is compiled, w and V are NaN, or the library says that it did not converge.
 
     Notes
     -----
