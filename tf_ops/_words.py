@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, of_function, singular
+from overbar._numpy_words import are_finite
 from overbar._words import Words
 from overbar.rules._halving import cholesky_by_halves, columns_collide
 from overbar.rules._many_small import are_many_small, factor_in_vectors
@@ -477,11 +478,16 @@ class TensorFlowWords(Words):
         except tf.errors.InvalidArgumentError as error:
             raise linalg_error(f"{error.message}\n{bad_spectrum('eigh', A.numpy(), 'A')}") from None
         # for an infinite entry the values may be NaN beside vectors that are finite
+        w = self.real(w)  # TensorFlow's eigenvalues have the dtype of A
+        if tf.executing_eagerly() and "CPU" in A.device:  # NumPy's sum takes less time than one of TensorFlow's words
+            matrix = A.numpy()
+            if not are_finite(matrix) and not np.isfinite(np.tril(matrix)).all():
+                raise linalg_error(bad_spectrum("eigh", np.tril(matrix), "A"))
+            return w, V
         fine = tf.reduce_all(tf.math.is_finite(tf.math.abs(tf.linalg.band_part(A, -1, 0))), axis=(-2, -1))
         if tf.executing_eagerly() and not bool(tf.reduce_all(fine)):
             raise linalg_error(bad_spectrum("eigh", tf.linalg.band_part(A, -1, 0).numpy(), "A"))
-        # TensorFlow's eigenvalues have the dtype of A
-        return or_nan(fine, self.real(w)[..., None, :])[..., 0, :], or_nan(fine, V)
+        return or_nan(fine, w[..., None, :])[..., 0, :], or_nan(fine, V)
 
     def eig(self, A):
         if compiled_by_xla():

@@ -32,7 +32,14 @@ from torch_ops._numpy import one_thread
 from torch_ops._processor import ON_INTEL, asked
 from torch_ops._signs import can_turn, turn
 from torch_ops._watching import are_plain
-from torch_ops._words import are_finite, are_strided_wrongly, failure_of, nan_unless_finite, quicker_factor
+from torch_ops._words import (
+    are_finite,
+    are_finite_numbers,
+    are_strided_wrongly,
+    failure_of,
+    nan_unless_finite,
+    quicker_factor,
+)
 from torch_ops._wrapping import FULL, REAL, small, wrap
 
 
@@ -83,7 +90,9 @@ def _numbers_tell(A, *_, **__):
 
 def _looked_at(reason, unless=None, finite=False):
     return because(f"{reason}, unless the numbers on the host tell that they are not")(
-        lambda A, *_, **__: _numbers_tell(A) and not (unless and unless(A)) and not (finite and not are_finite(A))
+        lambda A, *_, **__: (
+            _numbers_tell(A) and not (unless and unless(A)) and not (finite and not are_finite_numbers(A))
+        )
     )
 
 
@@ -204,7 +213,7 @@ def _regular(A, s, small=_SMALL):
 
 def _by_their_eigenvalues(A, *_, **__):
     """Of many small matrices, formulas (of order two) and compiled loops are quicker than PyTorch's loop."""
-    return _real_numbers_tell(A) and not are_of_two(A) and not have_quick_eigenpairs(A) and are_finite(A)
+    return _real_numbers_tell(A) and not are_of_two(A) and not have_quick_eigenpairs(A) and are_finite_numbers(A)
 
 
 def _real_numbers_tell(A, *_, **__):
@@ -224,7 +233,7 @@ def _eigh(A, UPLO="L"):
 def _few_columns(A, full_matrices=True, **_):
     """Of the vectors to no singular value, PyTorch has no derivative."""
     few = (not full_matrices or A.shape[-1] == A.shape[-2]) and not have_quick_singular_vectors(A)
-    return few and _real_numbers_tell(A) and 0 not in A.shape and are_finite(A)
+    return few and _real_numbers_tell(A) and 0 not in A.shape and are_finite_numbers(A)
 
 
 def _svd(A, full_matrices=True, *, driver=None):
@@ -344,7 +353,7 @@ def _volume(rows):
 
 
 def _two_norm(A, p=None, **_):
-    return p in (None, 2, -2) and _numbers_tell(A) and not have_quick_singular_vectors(A) and are_finite(A)
+    return p in (None, 2, -2) and _numbers_tell(A) and not have_quick_singular_vectors(A) and are_finite_numbers(A)
 
 
 def _cond(A, p=None):
@@ -377,7 +386,7 @@ def _ends_are_apart(A, s):
 def _plain_pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
     # with hermitian=True, PyTorch reads one triangle; under autocast its products are in half precision
     plain = rcond is None and atol is None and rtol is None and not hermitian
-    return plain and not is_any_autocast_enabled() and _numbers_tell(A) and are_finite(A)
+    return plain and not is_any_autocast_enabled() and _numbers_tell(A) and are_finite_numbers(A)
 
 
 def _pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
@@ -430,7 +439,7 @@ def _vectors_or_one_small_system(A, B, rcond=None, *_, **__):
     if is_any_autocast_enabled():  # which has products in half precision
         return False
     watched = A.requires_grad or B.requires_grad
-    return watched and A.is_cpu and B.is_cpu and not forward_mode() and are_plain((A, B)) and are_finite(A)
+    return watched and A.is_cpu and B.is_cpu and not forward_mode() and are_plain((A, B)) and are_finite_numbers(A)
 
 
 def _lapack_driver(A, B, *, driver):
@@ -568,7 +577,9 @@ def _is_infinite(L):
     """Whether a Cholesky factor has an infinite pivot, which is positive to LAPACK, and has zeros beside it."""
     if not L.is_cpu or not are_plain((L,)) or torch.jit.is_tracing():
         return False
-    return not cmath.isfinite(L.detach().diagonal(0, -2, -1).sum().item())
+    L = L.detach() if L.requires_grad else L
+    # the sum of all is quicker than that of the diagonal, which is looked at if it says nothing
+    return not cmath.isfinite(L.sum().item()) and not cmath.isfinite(L.diagonal(0, -2, -1).sum().item())
 
 
 def _derivative_is_quicker(A, **_):

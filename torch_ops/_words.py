@@ -492,13 +492,16 @@ def first_failure(info):
 def are_finite(A, read=None):
     """Whether no entry of A is NaN or infinite, of the triangle that `read` leaves of it; None where numbers cannot be
     looked at, or where a device would have to be waited for."""
-    if not A.is_cpu or not are_plain((A,)) or torch.jit.is_tracing():
+    return are_finite_numbers(A, read) if A.is_cpu and are_plain((A,)) else None
+
+
+def are_finite_numbers(A, read=None):
+    """The same of a tensor on the host, of which it has been asked whether it is plain (`are_plain`)."""
+    if torch.jit.is_tracing():
         return None
+    A = A.detach() if A.requires_grad else A
     # by the sum, which may be infinite for finite numbers, too
-    if cmath.isfinite(A.detach().sum().item()):
-        return True
-    A = A.detach()
-    return bool((A if read is None else read(A)).isfinite().all())
+    return cmath.isfinite(A.sum().item()) or bool((A if read is None else read(A)).isfinite().all())
 
 
 def nan_unless_finite(A, *outputs):

@@ -363,7 +363,7 @@ class NumpyWords(Words):
     def eigh(self, A):
         # LAPACK's result need not show NaN: its comparisons take one for small beside another number, and where a block
         # falls apart the others are finite. What is above the diagonal is not read, and may be anything.
-        if not _are_finite(A) and (message := first_not_finite("eigh", np.tril(A), "A")):
+        if not are_finite(A) and (message := first_not_finite("eigh", np.tril(A), "A")):
             raise LinAlgError(message)
         try:
             w, V = np.linalg.eigh(A)
@@ -374,7 +374,7 @@ class NumpyWords(Words):
         return w, V
 
     def svd(self, A, full_matrices=False):
-        if not _are_finite(A):  # LAPACK's algorithm never ends for some infinities
+        if not are_finite(A):  # LAPACK's algorithm never ends for some infinities
             raise LinAlgError(bad_spectrum("svd", A, "A"))
         try:
             return tuple(np.linalg.svd(A, full_matrices=full_matrices))
@@ -490,7 +490,7 @@ class NumpyWords(Words):
         return X
 
 
-def _are_finite(A):
+def are_finite(A):
     """Whether no entry is NaN or infinite, by their sum: which may be infinite for finite ones, too."""
     with np.errstate(all="ignore"):
         total = np.add.reduce(A, None)

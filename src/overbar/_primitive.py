@@ -787,8 +787,9 @@ def _of_python(value):
     if isinstance(value, np.integer) or (isinstance(value, np.ndarray) and not value.ndim and value.dtype.kind in "iu"):
         return int(value)
     if type(value) is tuple:
-        found = tuple(map(_of_python, value))
-        return found if any(x is not y for x, y in zip(found, value, strict=True)) else value
+        for x in value:  # most have none of NumPy's, and stay what they are
+            if type(x) is not int and _of_python(x) is not x:
+                return tuple(map(_of_python, value))
     return value
 
 

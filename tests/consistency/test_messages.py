@@ -2,6 +2,7 @@
 which of its arguments is meant. May import the fronts and `overbar`.
 """
 
+import functools
 import re
 
 import numpy as np
@@ -157,6 +158,18 @@ def test_a_function_of_another_number_of_parameters(front):
         overbar.spectral_function(A, f=two, df=two)
     with pytest.raises(TypeError, match=r"^spectral_function: the option f is called with the eigenvalues and 1 of"):
         overbar.spectral_function(A, args, f=one, df=two)
+
+    # what can be called is called, whatever the function that it wraps takes
+    wrapped = functools.wraps(two)(lambda w: two(w, 2.0))
+    found = overbar.spectral_function(A, f=wrapped, df=wrapped)
+    np.testing.assert_allclose(np.asarray(found), 2 * np.asarray(A), rtol=1e-6)
+
+    # a TypeError of its own is its own
+    def wrong(w):
+        raise TypeError("of my own")
+
+    with pytest.raises(TypeError, match=r"^of my own"):
+        overbar.spectral_function(A, f=wrong, df=wrong)
 
 
 def test_the_exceptions_stay_those_of_the_library():

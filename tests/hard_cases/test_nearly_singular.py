@@ -277,6 +277,49 @@ def test_a_negative_rcond_is_that_of_other_libraries(rcond):
     np.testing.assert_allclose(wide, np.linalg.lstsq(A.T, B[:3], rcond=rcond)[0], rtol=1e-12)
 
 
+@pytest.mark.parametrize("options", [{}, {"singular_values": False}], ids=["", "without singular values"])
+@pytest.mark.parametrize("library", ["numpy", "torch", "compiled", "tensorflow", "graph"])
+def test_an_rcond_for_each_matrix(library, options):
+    """Negative ones, too, each as that of its matrix alone. A compiler does not know the numbers."""
+    rng = np.random.default_rng(6)
+    A, B, W = (rng.standard_normal((4, *shape)) for shape in [(5, 3), (5, 2), (3, 2)])
+    A[..., 2] = A[..., 1] + 1e-5 * A[..., 2]
+    rcond = np.array([1e-3, -1, 1e-9, -0.5])
+    alone = [overbar.vjp(lambda A, b=B[i], r=rcond[i]: overbar.lstsq(A, b, rcond=r)[0], A[i]) for i in range(4)]
+    expected = [np.stack([X for X, _ in alone]), np.stack([back(W[i])[0] for i, (_, back) in enumerate(alone)])]
+    ranks = [2, 3, 3, 3]
+    if library == "numpy":
+        assert list(overbar.lstsq(A, B, rcond=rcond, **options)[2]) == ranks
+        X, pullback = overbar.vjp(lambda A: overbar.lstsq(A, B, rcond=rcond, **options)[0], A)
+        found = [X, pullback(W)[0]]
+        whole = overbar.lstsq(A, B, rcond=np.array([-1, -1, 0, -1]), **options)[0]  # integers
+        np.testing.assert_allclose(whole, overbar.lstsq(A, B, rcond=-1)[0], rtol=1e-8)
+    elif library in ("torch", "compiled"):
+
+        def solved(A, B, rcond):
+            return overbar.lstsq(A, B, rcond=rcond, **options)
+
+        x, y, r = torch.tensor(A, requires_grad=True), torch.tensor(B), torch.tensor(rcond)
+        run = torch.compile(solved, fullgraph=True, backend="aot_eager") if library == "compiled" else solved
+        X, _, rank, _ = run(x, y, r)
+        assert rank.tolist() == ranks
+        found = [X.detach(), *torch.autograd.grad(X, x, torch.tensor(W))]
+        one = run(x[1], y[1], torch.tensor(-1.0))[0]
+        np.testing.assert_allclose(one.detach(), expected[0][1], rtol=1e-8)
+    else:
+
+        def solved_with_bar(A, B, rcond):
+            with tf.GradientTape() as tape:
+                tape.watch(A)
+                X = overbar.lstsq(A, B, rcond=rcond, **options)[0]
+            return X, tape.gradient(X, A, output_gradients=tf.constant(W))
+
+        run = tf.function(solved_with_bar) if library == "graph" else solved_with_bar
+        found = run(tf.constant(A), tf.constant(B), tf.constant(rcond))
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-8, atol=1e-8 * np.abs(y).max())
+
+
 def test_nan_is_no_tolerance():
     A, B = np.eye(2), np.ones((2, 1))
     for name in ("atol", "rtol"):
@@ -288,3 +331,5 @@ def test_nan_is_no_tolerance():
                 torch_ops.pinv(torch.tensor(A), **{name: x})
     with pytest.raises(ValueError, match="lstsq: the option rcond is nan"):
         overbar.lstsq(A, B, rcond=np.nan)
+    with pytest.raises(ValueError, match=r"lstsq: the option rcond is .*NaN is no tolerance"):
+        overbar.lstsq(np.stack([A, A]), np.stack([B, B]), rcond=np.array([np.nan, -1.0]))

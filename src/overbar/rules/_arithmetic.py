@@ -240,8 +240,10 @@ def axes_of(A, axis, batch_ndim=0, name="sum"):
     if axis is None:
         return tuple(range(batch_ndim - ndim, 0))
     axis = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-    axis = tuple(int(i) if isinstance(i, np.integer) else i for i in axis)  # whose differences may overflow
     for i in axis:
+        if type(i) is not int and isinstance(i, np.integer):  # whose differences may overflow
+            axis = tuple(int(k) if isinstance(k, np.integer) else k for k in axis)
+            return axes_of(A, axis, batch_ndim, name)
         if not batch_ndim - ndim <= i < ndim - batch_ndim:
             raise front(A).ShapeError(f"{name}: argument A has {ndim - batch_ndim} dimensions, and no axis {i}.")
     return tuple(sorted(i if i < 0 else i + batch_ndim - ndim for i in axis))

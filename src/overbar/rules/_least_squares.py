@@ -147,10 +147,15 @@ def _refuse_nan(function, **tolerances):
 
 
 def _rcond(xp, A, rcond):
-    """The option of `lstsq` as a number that is not negative, or None: with a negative one, LAPACK takes the unit
-    roundoff, ε/2, and so do NumPy and SciPy."""
+    """The option of `lstsq` without negative numbers, or None: for these LAPACK takes the unit roundoff, ε/2, and so do
+    NumPy and SciPy. In an array, which has one for each matrix or which nobody may look at, they are replaced."""
     _refuse_nan("lstsq", rcond=rcond)
-    return xp.eps(A) / 2 if rcond is not None and rcond < 0 else rcond
+    if rcond is None:
+        return None
+    if not hasattr(rcond, "shape") or (isinstance(rcond, (np.generic, np.ndarray)) and rcond.shape == ()):
+        return xp.eps(A) / 2 if rcond < 0 else rcond
+    rcond = xp.cast(rcond, xp.real(A[..., :0, :0]))
+    return xp.where(rcond < 0, xp.full_like(rcond, xp.eps(A) / 2), rcond)
 
 
 def _for_each(xp, tolerance, largest):
@@ -276,9 +281,9 @@ def lstsq(A, B, *, rcond=None, l2_regularizer=0.0, singular_values=True):
 
     Parameters
     ----------
-    rcond : float or None
-        Singular values up to rcond σ₁ count as zero, where σ₁ is the largest; by default max(m, n) ε. A negative number
-        stands for ε/2, as in NumPy.
+    rcond : float, array (...) or None
+        Singular values up to rcond σ₁ count as zero, where σ₁ is the largest; an array has one number for each matrix.
+        By default it is max(m, n) ε. A negative number stands for ε/2, as in NumPy.
     l2_regularizer : float
         Minimise ‖A X − B‖² + l2_regularizer ‖X‖² instead.
     singular_values : bool
