@@ -245,7 +245,7 @@ class _logmh(Primitive):
 
 class _lstsq(Primitive):
     def __call__(
-        self, A: Any, B: Any, rcond: float | None = None, l2_regularizer: float = 0.0, singular_values: bool = True
+        self, A: Any, B: Any, rcond: Any = None, l2_regularizer: float = 0.0, singular_values: bool = True
     ) -> Any:
         """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank."""
 
