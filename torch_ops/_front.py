@@ -123,7 +123,8 @@ class TorchFront(Front):
         return are_plain(arrays)
 
     def may_hold(self, mask):
-        return mask.device.type != "cpu" or super().may_hold(mask)
+        # torch.jit.trace would keep the answer for matrices of which it is not true
+        return mask.device.type != "cpu" or torch.jit.is_tracing() or super().may_hold(mask)
 
     def warn(self, mask, message):
         if mask.device.type == "cpu":  # a device would have to be waited for

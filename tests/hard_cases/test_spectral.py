@@ -15,7 +15,7 @@ import pytest
 import overbar
 from overbar import namespace
 from overbar.rules._scalars import POWER, Scalar
-from overbar.rules._spectral import decomposition, parametric_spectral_derivative, spectral_derivative
+from overbar.rules._spectral import _Pairs, decomposition, parametric_spectral_derivative, spectral_derivative
 from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 MP = mpmath.MPContext()
@@ -288,6 +288,35 @@ def test_two_eigenvalues_one_of_them_simple(front, n, function):
     ]
     for found, value in zip(FRONTS[front](function, {}, A[None], E[None], H[None]), expected, strict=True):
         assert _errors(found, value[None]).max() < 1e-13
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_kinds_of_gaps_that_there_are_not_cost_no_products(order):
+    """And change no number: beside a matrix that has all kinds, each has the derivative that it has alone."""
+    of = Scalar(lambda k: np.exp)
+    rng = np.random.default_rng(3)
+    V = np.linalg.qr(rng.standard_normal((3, 4, 4)))[0]
+    w = np.array([[1.0, 1.5, 2.0, 3.0], [1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.01, 3.0]])
+    A, E = (V * w[:, None, :]) @ V.swapaxes(-1, -2), rng.standard_normal((3, order, 4, 4))
+    together = spectral_derivative(A, E, w, V, of=of)
+    for i, count in enumerate([1, 0, 2]):
+        assert len(_Pairs(w[i], V[i], of).order(order)[0]) == count
+        np.testing.assert_allclose(spectral_derivative(A[i], E[i], w[i], V[i], of=of), together[i], rtol=1e-13)
+
+
+@pytest.mark.filterwarnings("ignore")  # that a trace is not what PyTorch recommends
+def test_a_trace_keeps_no_kinds_of_gaps():
+    rng = np.random.default_rng(4)
+    V, W = np.linalg.qr(rng.standard_normal((4, 4)))[0], torch.tensor(rng.standard_normal((4, 4)))
+    wide, close = (torch.tensor((V * w) @ V.T) for w in ([1.0, 2.0, 3.0, 4.0], [1.0, 1.02, 3.0, 3.0]))
+
+    def second(A):
+        A = A.detach().requires_grad_()
+        (A_bar,) = torch.autograd.grad((W * torch_ops.logmh(A)).sum(), A, create_graph=True)
+        return torch.autograd.grad((W * A_bar).sum(), A)[0]
+
+    traced = torch.jit.trace(second, wide, check_trace=False)
+    torch.testing.assert_close(traced(close), second(close), rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize(("order", "tolerance"), [(1, 1e-13), (2, 1e-11), (3, 1e-8), (4, 1e-5)])

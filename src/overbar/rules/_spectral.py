@@ -123,8 +123,8 @@ class _Pairs:
 
     def order(self, m):
         """For derivatives of order m: for wide gaps, and then for the narrower ones of pairs that are not near, their
-        inverses 1/(λi − λj), and ones for the pairs that remain then; and the m-th derivative of f in the middle
-        between the two."""
+        inverses 1/(λi − λj), and ones for the pairs that remain then, unless it is seen that there are no such gaps;
+        and the m-th derivative of f in the middle between the two."""
         if m not in self._orders:
             self._orders[m] = self._order(m)
         return self._orders[m]
@@ -136,7 +136,9 @@ class _Pairs:
         close = near | (xp.abs(self.gap) < width / WIDE)
         one, zero = xp.ones_like(self.gap), xp.zeros_like(self.gap)
         inverse, levels = xp.where(near, zero, 1 / xp.where(near, one, self.gap)), []
-        for divided, remaining in [(~close, close), (close, near)]:
+        for divided, remaining in [(~close, close), (close & ~near, near)]:
+            if not front(divided).may_hold(divided):  # then nothing remains that remained not before
+                continue
             levels.append((self.matrix(xp.where(divided, inverse, zero)), self.matrix(xp.where(remaining, one, zero))))
         # An infinite one, between eigenvalues on both sides of a pole, belongs to no near pair, and would make NaN of
         # the zeros there.
