@@ -305,7 +305,7 @@ def test_large_matrices_compile_as_fast_as_small_ones():
         A = positive_definite(n)
         torch.autograd.grad(compiled(of(overbar.cholesky, {}), aot_autograd(fw_compiler=backend))(A).sum(), A)
     assert sizes[:2] == sizes[2:]
-    assert max(sizes) < 20
+    assert max(sizes) < 30  # half of them look for an infinite pivot
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
