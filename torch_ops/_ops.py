@@ -7,7 +7,6 @@ says what the op is called, which of PyTorch's functions it stands for, and whic
 choose between PyTorch's and the primitive, and translate arguments and results.
 """
 
-import cmath
 import math
 
 import torch
@@ -37,6 +36,7 @@ from torch_ops._words import (
     are_finite_numbers,
     are_strided_wrongly,
     failure_of,
+    has_infinite_pivot,
     nan_unless_finite,
     quicker_factor,
 )
@@ -573,15 +573,6 @@ def _are_quicker_here(A):
     return A.ndim > 2 and are_quicker_otherwise(A.detach())  # in a rule that nobody watches, most probably
 
 
-def _is_infinite(L):
-    """Whether a Cholesky factor has an infinite pivot, which is positive to LAPACK, and has zeros beside it."""
-    if not L.is_cpu or not are_plain((L,)) or torch.jit.is_tracing():
-        return False
-    L = L.detach() if L.requires_grad else L
-    # the sum of all is quicker than that of the diagonal, which is looked at if it says nothing
-    return not cmath.isfinite(L.sum().item()) and not cmath.isfinite(L.diagonal(0, -2, -1).sum().item())
-
-
 def _derivative_is_quicker(A, **_):
     """Whether PyTorch's derivative of the Cholesky factor takes less time than ours: of small matrices."""
     most = 192
@@ -627,7 +618,7 @@ cholesky = wrap(
     # complex ones never: of a Hermitian matrix PyTorch returns a gradient that is not Hermitian
     use_builtin_when=_derivative_is_quicker,
     unwatched=lambda A, **_: quicker_factor(A) is None,
-    no_result=_is_infinite,
+    no_result=has_infinite_pivot,
     own=("on_error",),
 )
 cholesky_banded = wrap(rules.cholesky_banded)

@@ -330,13 +330,21 @@ class TorchWords(Words):
 def _with_infinity(L, info):
     """What LAPACK says of a Cholesky factor, and the order of the leading minor that is infinite: an infinite pivot is
     positive to it, and has zeros below it, so that the rest of the factor looks like one."""
-    diagonal = L.detach().diagonal(0, -2, -1)
-    looked_at = diagonal.is_cpu and are_plain((diagonal,)) and not torch.jit.is_tracing()
-    if looked_at and cmath.isfinite(diagonal.sum().item()):
+    if has_infinite_pivot(L) is False:
         return info
-    infinite = ~diagonal.isfinite()
+    infinite = ~L.detach().diagonal(0, -2, -1).isfinite()
     first = (infinite.to(torch.int32).cumsum(-1) == 0).sum(-1).to(info.dtype) + 1
     return torch.where((info == 0) & infinite.any(-1), first, info)
+
+
+def has_infinite_pivot(L):
+    """Whether a Cholesky factor, with zeros above its diagonal, has an infinite pivot, or a sum of pivots that is; None
+    where numbers cannot be looked at, or where a device would have to be waited for."""
+    if not L.is_cpu or not are_plain((L,)) or torch.jit.is_tracing():
+        return None
+    L = L.detach() if L.requires_grad else L
+    # the sum of all is quicker than that of the diagonal, which is looked at if it says nothing
+    return not cmath.isfinite(L.sum().item()) and not cmath.isfinite(L.diagonal(0, -2, -1).sum().item())
 
 
 def quicker_factor(A):

@@ -355,7 +355,7 @@ class Primitive:
         for name, value in options.items():
             if value is inspect.Parameter.empty:
                 raise TypeError(f"{self.name} needs the option {name}. {self._usage()}")
-            if isinstance(value, (np.integer, np.ndarray, tuple)) and (whole := _of_python(value)) is not value:
+            if isinstance(value, (np.integer, np.ndarray, tuple)) and (whole := of_python(value)) is not value:
                 options[name] = whole
         return args, options
 
@@ -781,15 +781,15 @@ def _rebuilt(module, name, state):
     return copy
 
 
-def _of_python(value):
+def of_python(value):
     """An option with Python's integers instead of NumPy's, also of those in a tuple: not every library takes these for
     an axis, a size or a count."""
     if isinstance(value, np.integer) or (isinstance(value, np.ndarray) and not value.ndim and value.dtype.kind in "iu"):
         return int(value)
     if type(value) is tuple:
         for x in value:  # most have none of NumPy's, and stay what they are
-            if type(x) is not int and _of_python(x) is not x:
-                return tuple(map(_of_python, value))
+            if type(x) is not int and of_python(x) is not x:
+                return tuple(map(of_python, value))
     return value
 
 

@@ -11,7 +11,7 @@ from overbar.kernels._small_eigen import MATRICES, NUMBERS, small_eigh
 from overbar.rules._decompositions import have_quick_eigenpairs
 from tests.compare import close
 from tests.frameworks import tf, tf_ops, torch, torch_ops
-from tests.kernels.many import check_transforms
+from tests.kernels.many import check_fronts, check_transforms
 
 needs_numba = pytest.mark.skipif(not _compiled.available(), reason="numba is not installed")
 
@@ -188,25 +188,7 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_and_derivatives_of_many_matrices(name):
-    """In all three libraries they are those of each matrix by itself, and upper triangles are those that UPLO says."""
-    A = symmetric(COUNT, 4)
-    one = lambda A: FUNCTIONS[name](overbar, A)  # noqa: E731
-    value, pullback = overbar.vjp(one, A)
-    bar = np.random.default_rng(0).normal(size=value.shape)
-    (A_bar,) = pullback(bar)
-    for k in range(0, COUNT, 220):
-        expected, pullback = overbar.vjp(one, A[k])
-        close(value[k], expected, 1e-11)
-        close(A_bar[k], pullback(bar[k])[0], 1e-9)
-    tensor = torch.tensor(A, requires_grad=True)
-    found = FUNCTIONS[name](torch_ops, tensor)
-    close(found.detach().numpy(), value, 1e-11)
-    close(torch.autograd.grad(found, tensor, torch.tensor(bar))[0].numpy(), A_bar, 1e-9)
-    variable = tf.Variable(A)
-    with tf.GradientTape() as tape:
-        found = FUNCTIONS[name](tf_ops, variable)
-    close(found.numpy(), value, 1e-11)
-    close(tape.gradient(found, variable, bar).numpy(), A_bar, 1e-9)
+    check_fronts(FUNCTIONS[name], symmetric(COUNT, 4))
 
 
 @pytest.mark.parametrize("name", ["eigh", "eigvalsh", "logmh"])

@@ -50,6 +50,16 @@ def exchanged(T):
 
 
 @compiled
+def backwards(V, k):
+    """Row k of a tile, in place, in the opposite order."""
+    n = V.shape[1]
+    for i in range(n // 2):
+        x, y = load(V, k, i), load(V, k, n - 1 - i)
+        store(V, k, i, y)
+        store(V, k, n - 1 - i, x)
+
+
+@compiled
 def tridiagonal(T, d, e, h, p):
     """The tridiagonal form of a tile of matrices, of whose lower triangles nothing else remains but Householder's
     vectors v, below its diagonals: d, e, and h = 2/vᵀv, 0 where there is nothing to reflect."""
@@ -207,10 +217,7 @@ def eigenvectors(A, upper, part, w, vectors, failed):
         reflections(T, h, V)
         done = diagonal(d, e, V)
         for k in range(n):
-            for i in range(n // 2):
-                x, y = load(V, k, i), load(V, k, n - 1 - i)
-                store(V, k, i, y)
-                store(V, k, n - 1 - i, x)
+            backwards(V, k)
             turn(V, k, signs(V, k, part))
         ordered(d, V, scales, w, vectors, first, order)
         for lane in range(LANES):

@@ -1,13 +1,11 @@
 """Arithmetic, entry by entry: sum, difference, product and power of two arrays, and the sum over dimensions.
 
-May import NumPy, `overbar._namespace` and `overbar._primitive`. The inputs broadcast; the reverse of broadcasting, a
-sum over the broadcast dimensions, is done for all primitives alike outside the rules.
+May import `overbar._namespace` and `overbar._primitive`. The inputs broadcast; the reverse of broadcasting, a sum over
+the broadcast dimensions, is done for all primitives alike outside the rules.
 """
 
-import numpy as np
-
 from overbar._namespace import front, namespace
-from overbar._primitive import primitive
+from overbar._primitive import of_python, primitive
 
 
 @primitive("(),()->()")
@@ -239,11 +237,8 @@ def axes_of(A, axis, batch_ndim=0, name="sum"):
     ndim = len(A.shape)
     if axis is None:
         return tuple(range(batch_ndim - ndim, 0))
-    axis = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    axis = of_python(tuple(axis) if isinstance(axis, (tuple, list)) else (axis,))
     for i in axis:
-        if type(i) is not int and isinstance(i, np.integer):  # whose differences may overflow
-            axis = tuple(int(k) if isinstance(k, np.integer) else k for k in axis)
-            return axes_of(A, axis, batch_ndim, name)
         if not batch_ndim - ndim <= i < ndim - batch_ndim:
             raise front(A).ShapeError(f"{name}: argument A has {ndim - batch_ndim} dimensions, and no axis {i}.")
     return tuple(sorted(i if i < 0 else i + batch_ndim - ndim for i in axis))

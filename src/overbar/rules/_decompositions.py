@@ -42,21 +42,23 @@ def have_quick_singular_vectors(A, full_matrices=False):
     return small and (not full_matrices or A.shape[-1] == A.shape[-2])
 
 
-def singular_vectors(A, full_matrices=False):
-    """`Words.svd`, where nobody watches by a compiled loop, if that is quicker; and whether the signs of the vectors
-    are chosen, those of U."""
-    if have_quick_singular_vectors(A, full_matrices):
-        wide = A.shape[-2] < A.shape[-1]
-        found = _by_loops(small_svd, mT(A) if wide else A, part=OF_SINGULAR_VECTORS, by_right=wide)
-        if found is not None:
-            U, S, Vh = found
-            return (mT(Vh), S, mT(U), True) if wide else (U, S, Vh, True)
-    return *front(A).xp.svd(A, full_matrices=full_matrices), False
+def oriented_by_loops(A, full_matrices=False):
+    """Singular vectors with the signs that `svd` chooses, by a compiled loop; None where nobody may take one, or where
+    it is not quicker."""
+    if not have_quick_singular_vectors(A, full_matrices):
+        return None
+    wide = A.shape[-2] < A.shape[-1]
+    found = _by_loops(small_svd, mT(A) if wide else A, part=OF_SINGULAR_VECTORS, by_right=wide)
+    if found is None or not wide:
+        return found
+    U, S, Vh = found
+    return mT(Vh), S, mT(U)
 
 
 def singular_triples(A):
-    """As many singular vectors as values, with any signs."""
-    return singular_vectors(A)[:3]
+    """`Words.svd`, where nobody watches by a compiled loop, if that is quicker: as many vectors as values, with any
+    signs."""
+    return oriented_by_loops(A) or front(A).xp.svd(A)
 
 
 def _by_loops(kernel, A, **options):

@@ -85,9 +85,8 @@ def _scale(X):
     return namespace(X).cast(namespace(X).power_of_two(X), X)
 
 
-def _in_scale(A, X, B):
-    """`outside_and_inside`, where A and X are not near to one."""
-    c = _scale(X)
+def _in_scale(c, A, X, B):
+    """`outside_and_inside`, where A and X are not near to one: c is the scale of X."""
     outside, inside = outside_and_inside(A * c, X / c, B)
     return outside, inside * c
 
@@ -97,9 +96,9 @@ def _pinv_reverse(X_bar, X, A, rank):
     if _is_wide(A):
         return mH(_pinv_reverse(mH(X_bar), mH(X), mH(A), rank))
     m, n = namespace(A).shape(A)[-2:]
-    E, K = _in_scale(A, X, mH(X_bar))
-    F, _ = _in_scale(mH(A), mH(X), mH(K))
     c = _scale(X)
+    E, K = _in_scale(c, A, X, mH(X_bar))
+    F, _ = _in_scale(c, mH(A), mH(X), mH(K))
     E, Y = E if _is_tall(A) else _unless_full(E, rank, m), X / c
     return (E * c) @ (Y @ mH(Y)) * c + mH(X) @ mH(_unless_full(F, rank, n) - K)
 
@@ -109,9 +108,9 @@ def _pinv_forward(A_dot, X, A, rank):
     if _is_wide(A):
         return mH(_pinv_forward(mH(A_dot), mH(X), mH(A), rank))
     m, n = namespace(A).shape(A)[-2:]
-    E, Y = _in_scale(A, X, A_dot)
-    F, _ = _in_scale(mH(A), mH(X), mH(A_dot) @ mH(X))
     c = _scale(X)
+    E, Y = _in_scale(c, A, X, A_dot)
+    F, _ = _in_scale(c, mH(A), mH(X), mH(A_dot) @ mH(X))
     E, Z = E if _is_tall(A) else _unless_full(E, rank, m), X / c
     return (Z @ mH(Z)) @ mH(E * c) * c + (_unless_full(F, rank, n) - Y) @ X
 
@@ -433,12 +432,16 @@ def _(bars, outputs, A, B, *, rcond, l2_regularizer, singular_values):
         return pinv(A, rtol=_rcond(xp, A, rcond)) if P.shape[-1] == 0 else P
 
     @once
+    def scale():
+        return _scale(inverse())
+
+    @once
     def R():
         return _unless_full(B - A @ X, rank, rows)
 
     @once
     def of_X():
-        return _in_scale(mH(A), mH(inverse()), X_bar)
+        return _in_scale(scale(), mH(A), mH(inverse()), X_bar)
 
     def from_X():
         return of_X()[1]
@@ -450,7 +453,7 @@ def _(bars, outputs, A, B, *, rcond, l2_regularizer, singular_values):
     def A_bar():
         bar = 0
         if X_bar is not None:
-            outside, c = _unless_full(of_X()[0], rank, n), _scale(inverse())
+            outside, c = _unless_full(of_X()[0], rank, n), scale()
             # R may be as small as A⁺ B̄ is large, and X̄ as A⁺ᴴ X
             bar = (R() * c) @ mH((inverse() / c) @ from_X())
             bar = bar - from_X() @ mH(X) + (mH(inverse() / c) @ X) @ mH(outside * c)

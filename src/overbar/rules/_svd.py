@@ -6,7 +6,7 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.decompositions`, `
 
 from overbar._namespace import mH, namespace
 from overbar._primitive import primitive
-from overbar.rules._decompositions import singular_vectors
+from overbar.rules._decompositions import oriented_by_loops
 from overbar.rules._eigenvectors import bracket_noise, equal_up_to, left_out, unknown
 from overbar.rules._equal_values import (
     anywhere,
@@ -33,9 +33,12 @@ _PART = OF_SINGULAR_VECTORS
 
 def oriented_svd(xp, A, full_matrices=False):
     """U, S, Vᴴ with signs (phases) that do not depend on the library; `svd` says which."""
-    U, S, Vh, oriented = singular_vectors(A, full_matrices)
+    found = oriented_by_loops(A, full_matrices)
+    if found is not None:
+        return found
+    U, S, Vh = xp.svd(A, full_matrices=full_matrices)
     k = xp.shape(S)[-1]
-    if A.shape[-2] == 0 or oriented:
+    if A.shape[-2] == 0:
         return U, S, Vh
     p = free_factors(U, _PART)
     Vh1 = Vh[..., :k, :] * xp.mH(p[..., :k])
