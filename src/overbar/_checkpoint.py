@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from overbar._containers import Given, Leaves
+from overbar._differentiation import as_tuple
 from overbar._namespace import front
-from overbar._primitive import Primitive, as_tuple
+from overbar._primitive import Primitive
 from overbar._sweep import forward, reverse
 from overbar._traced import Traced, bare, constant, moves, without_constants
 

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from overbar._differentiation import as_tuple
 from overbar._front import Front
-from overbar._primitive import Primitive, as_tuple
+from overbar._primitive import Primitive
 
 
 def as_function(

@@ -13,6 +13,11 @@ import scipy.linalg
 # -- messages --------------------------------------------------------------------------------------------------------
 
 
+def dtype_name(dtype):
+    """What a message calls a dtype of any library."""
+    return getattr(dtype, "name", dtype)
+
+
 def which_matrix(index):
     """The words that say which matrix of a batch is meant; nothing where there is no batch."""
     index = tuple(int(i) for i in index)

@@ -16,8 +16,8 @@ import numpy as np
 from overbar._containers import Given, Leaves
 from overbar._front import NUMPY
 from overbar._gradients import value_and_grad
+from overbar._messages import dtype_name
 from overbar._namespace import front, namespace
-from overbar._primitive import dtype_name
 from overbar.gp._likelihood import gp_log_marginal_likelihood
 
 __all__ = ["FITTING", "Fitting", "GPFit", "gp_fit"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from overbar import rules
+from overbar._messages import dtype_name
 from overbar._namespace import front, known_shape, mT, namespace
-from overbar._primitive import dtype_name
 from overbar.gp._kernels import variances, with_noise
 
 __all__ = ["GPPrediction", "gp_log_marginal_likelihood", "gp_predict"]

@@ -4,8 +4,9 @@ May import `overbar._namespace` and `overbar._primitive`. The inputs broadcast; 
 the broadcast dimensions, is done for all primitives alike outside the rules.
 """
 
+from overbar._call import of_python
 from overbar._namespace import front, namespace
-from overbar._primitive import of_python, primitive
+from overbar._primitive import primitive
 
 
 @primitive("(),()->()")

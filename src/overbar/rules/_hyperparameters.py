@@ -6,8 +6,8 @@ May import `overbar._namespace` and `overbar._primitive`.
 import functools
 import operator
 
+from overbar._messages import dtype_name
 from overbar._namespace import front, namespace
-from overbar._primitive import dtype_name
 
 _REMEDY = "it as exp(θ) or softplus(θ), so that no step of an optimiser leads there."
 

@@ -8,8 +8,9 @@ import math
 
 import numpy as np
 
+from overbar._messages import dtype_name
 from overbar._namespace import front, known_shape, mT, namespace
-from overbar._primitive import dtype_name, once, primitive
+from overbar._primitive import once, primitive
 from overbar.rules._exponential_sums import logsumexp, softmax
 
 

@@ -7,8 +7,9 @@ import math
 
 import numpy as np
 
+from overbar._messages import dtype_name
 from overbar._namespace import front, namespace
-from overbar._primitive import dtype_name, elementwise
+from overbar._primitive import elementwise
 
 
 def only_real(name, *arrays):
