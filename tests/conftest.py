@@ -5,11 +5,12 @@ for each branch that a primitive's sampler yields, one that takes `first` for th
 A new rule is tested without a line here. A test file with a list `OWN_PRIMITIVES`, primitives that are not in the
 registry, gets their samples too.
 
-Every test of the folders in `EVERYWHERE` runs over every primitive: the rules by all oracles, and what each can do in
-each framework. What the other tests ask of a primitive is asked of the wrapper, which is one for all. Each of them runs
-for one primitive in `SHARES`, so that each primitive meets other tests and each test meets primitives of many kinds.
-The share changes with the calendar week, and after `SHARES` weeks every pair has run. The first line of a run says
-which share it has; the environment variable OVERBAR_TESTS repeats it, and OVERBAR_TESTS=all runs all of them.
+Every test of the folders in `EVERYWHERE` that is not slow runs over every primitive: the rules by all oracles. What the
+other tests ask of a primitive is asked of the wrapper, which is one for all, or takes long. Each of them runs for one
+primitive in `SHARES`, so that each primitive meets other tests and each test meets primitives of many kinds (`drawn` is
+for those that go through other lists). The share changes with the calendar week, and after `SHARES` weeks every pair
+has run. The first line of a run says which share it has; the environment variable OVERBAR_TESTS repeats it, and
+OVERBAR_TESTS=all runs all of them.
 
 Three selections of tests, by the marks `quick` and `slow` (see `pytest_collection_modifyitems`):
 
@@ -161,9 +162,15 @@ def pytest_terminal_summary(terminalreporter):
 
 def is_drawn(metafunc, primitive):
     """Whether a test runs for a primitive of the registry; it does for all others."""
-    if metafunc.definition.path.parent.name in EVERYWHERE or REGISTRY.get(primitive.name) is not primitive:
+    everywhere = metafunc.definition.path.parent.name in EVERYWHERE
+    if everywhere and not metafunc.definition.get_closest_marker("slow"):
         return True
-    return SHARE == "all" or share(metafunc.function.__name__, primitive.name) == int(SHARE)
+    return REGISTRY.get(primitive.name) is not primitive or drawn(metafunc.function.__name__, primitive.name)
+
+
+def drawn(test, name):
+    """Whether a test runs for what has this name."""
+    return SHARE == "all" or share(test, name) == int(SHARE)
 
 
 def share(test, primitive):

@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch_ops  # noqa: E402
+from tests.conftest import drawn  # noqa: E402
 from tools import operator_database as database  # noqa: E402
 from tools.operator_database import CATEGORIES, Known, Outcome, Pair, pairs, recorded, run  # noqa: E402
 
@@ -20,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "operator_database.md"
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-@pytest.mark.parametrize("name", pairs())
+@pytest.mark.parametrize("name", [name for name in pairs() if drawn("test_samples", name)])
 def test_samples(name, category):
     if name in database.ABSENT:
         pytest.skip("not in the database")
