@@ -1,7 +1,7 @@
 """TensorFlow's front: how a primitive is called and recorded there.
 
-May import tensorflow, NumPy, `overbar` and the neighbours below it: `_words`, `_recording`, `_vectorizing`, `_errors`,
-`_internals`.
+May import tensorflow, NumPy, `overbar` and the neighbours below it: `_words`, `_recording`, `_vectorizing`,
+`_by_numpy`, `_errors`, `_internals`.
 """
 
 import functools
@@ -15,6 +15,7 @@ from overbar._functions import as_function
 from overbar._namespace import front, known_shape, mH, mT, namespace, register
 from overbar._primitive import Primitive
 from tf_ops import _bands, _equations, _riccati, _roots, _toeplitz  # noqa: F401  (for what they say of kernels)
+from tf_ops._by_numpy import at_hand
 from tf_ops._errors import dtype_error, linalg_error, shape_error
 from tf_ops._in_xla import XLA, or_nan
 from tf_ops._internals import compiled_by_xla, mark_as_unsaveable, set_converter, stacked, unconverted, unrecorded
@@ -153,7 +154,7 @@ class TensorFlowFront(Front):
     # -- the numbers in tensors
 
     def may_hold(self, mask):
-        return not _at_hand(mask) or super().may_hold(mask)
+        return not at_hand(mask) or super().may_hold(mask)
 
     def only_if(self, mask, compute, otherwise):
         if tf.executing_eagerly() or compiled_by_xla():
@@ -210,7 +211,7 @@ class TensorFlowFront(Front):
         return A
 
     def warn(self, mask, message):
-        if _at_hand(mask):
+        if at_hand(mask):
             super().warn(mask, message)
 
     def constant_function(self, function, arrays, message):
@@ -241,7 +242,7 @@ class TensorFlowFront(Front):
         return 2**17 // n**2 if by_pieces else count
 
     def may_compute(self, *arrays):
-        return all(map(_at_hand, arrays)) and not is_watched(arrays)
+        return all(map(at_hand, arrays)) and not is_watched(arrays)
 
     def has_way(self, kernel):
         return not tf.executing_eagerly() and compiled_by_xla() and any(way.place == XLA for way in kernel.others)
@@ -312,11 +313,6 @@ def _refuse_what_is_not_dense(value):
         raise TypeError(
             f"an array is a {type(value).__name__}, and a matrix function takes dense tensors. Convert it, by {remedy}."
         )
-
-
-def _at_hand(A):
-    """Whether the numbers in a tensor can be looked at without waiting for a device."""
-    return tf.executing_eagerly() and hasattr(A, "numpy") and A.device.rpartition("device:")[-1].startswith("CPU")
 
 
 def _single(arrays):

@@ -1,7 +1,7 @@
 """A primitive as an operation of TensorFlow, whose derivatives are its rules.
 
-May import tensorflow, NumPy and its neighbours `_vectorizing` and `_internals`. The one place where rules meet
-TensorFlow: no op has code of its own here.
+May import tensorflow, NumPy and its neighbours `_by_numpy`, `_vectorizing` and `_internals`. The one place where rules
+meet TensorFlow: no op has code of its own here.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
+from tf_ops._by_numpy import computed, pulled, pushed
 from tf_ops._internals import (
     MAY_LACK_GRADIENTS,
     VariableWatcher,
@@ -41,8 +42,12 @@ def apply(front, primitive, arrays, options, scope=None):
                 "here. Make it an array, in front of the `*` and in the signature, or pass a Python number."
             )
     eager = tf.executing_eagerly()
-    if eager and not could_possibly_record():
-        return primitive.run(arrays, options)
+    if eager:
+        outputs = computed(primitive, arrays, options)
+        if not could_possibly_record():
+            return outputs or primitive.run(arrays, options)
+        if outputs:
+            return recorded(front, primitive, outputs, arrays, options, new=True)
     others = None
     if not eager:
         arrays, options = [_inside(A) for A in arrays], on_tensors(_known_or_inside, options)
@@ -86,6 +91,13 @@ def adopt(front, primitive, compute, arrays, known):
 def is_watched(tensors):
     """Whether a tape records what is done with one of the tensors, or a forward accumulator has a tangent of one."""
     return is_on_a_tape(tensors) or any(pack_tangents(tensors).indices)
+
+
+def nobody_watches(*tensors):
+    """Whether nobody differentiates, eagerly, what is computed of these tensors, some of which may be None."""
+    if not tf.executing_eagerly():
+        return False
+    return not could_possibly_record() or not is_watched([x for found in tensors for x in found if x is not None])
 
 
 _state = threading.local()
@@ -148,9 +160,9 @@ def _known_or_inside(tensor):
     return _inside(tf.convert_to_tensor(tensor)) if value is None else value
 
 
-def recorded(front, primitive, outputs, arrays, options, scope=None, others=()):
+def recorded(front, primitive, outputs, arrays, options, scope=None, others=(), new=False):
     """The outputs of a primitive that nobody watched being computed, as ones whose derivative is the rule. That by the
-    others, tensors that are neither arrays nor options, is NaN."""
+    others, tensors that are neither arrays nor options, is NaN. `new` are outputs that nobody else has."""
 
     def pull(bars, results, arrays, options, needed=None):
         # Gathers send IndexedSlices; None is what tape.gradient was given among the output_gradients.
@@ -158,6 +170,10 @@ def recorded(front, primitive, outputs, arrays, options, scope=None, others=()):
         # TensorFlow puts the gradients of its own ops into such a scope, too
         with tf.name_scope(f"gradient_tape/{scope}") if scope else contextlib.nullcontext():
             arrays, _, results, bars = _of_known_sizes(primitive, arrays, (), results, bars)
+            if nobody_watches(arrays, results, bars):
+                found = pulled(primitive, bars, results, arrays, options, needed)
+                if found:
+                    return found
             return primitive.pull(front, bars, results, arrays, options, needed)
 
     # which of the arrays have a tangent, in any forward accumulator
@@ -175,7 +191,7 @@ def recorded(front, primitive, outputs, arrays, options, scope=None, others=()):
     with unrecorded():
         if tf.executing_eagerly():
             # what is on a tape must be nobody else's: an output may be an input, or a constant that is kept
-            results = tuple(map(tf.identity, outputs))
+            results = outputs if new else tuple(map(tf.identity, outputs))
         else:
             results = _named(pull, outputs, arrays, options, others)
             convert = converter(
@@ -296,6 +312,10 @@ def _accumulate(front, primitive, results, arrays, options, gradient, moving):
     def forward(*dots):
         dots = [dots[moving.index(i)] if i in moving else None for i in range(len(arrays))]
         given, dots, found, _ = _of_known_sizes(primitive, arrays, dots, results, ())
+        if nobody_watches(given, found, dots):
+            tangents = pushed(primitive, dots, found, given, options)
+            if tangents:
+                return tangents[: primitive.differentiable]
         return list(primitive.push(front, dots, found, given, options)[: primitive.differentiable])
 
     def transposed(*bars):

@@ -29,6 +29,9 @@ _OFTEN = {"least": 5, "most": 2000, "shortest": 2e-4}
 
 MODES = ("forward", "forward and gradient")
 
+#: of small single matrices in TensorFlow, whose functions are in a tf.function otherwise
+EAGERLY = "forward and gradient, eagerly"
+
 
 def ops(framework: str) -> dict:
     """The ops of a front that stand for a function of the framework itself, by name, and what its module of linear
@@ -114,9 +117,12 @@ def jobs(frameworks, sizes=tuple(SIZES), dtype="float64") -> list[Job]:
         if framework not in _STEPS:
             continue
         for n in sizes:
-            for batch, mode in itertools.product(((), (BATCH,)), MODES):
+            modes = (*MODES, EAGERLY) if framework == "tf" else MODES
+            for batch, mode in itertools.product(((), (BATCH,)), modes):
                 # the aim is for forward and gradient of small matrices
-                if (mode == "forward" and n < LARGE) or (batch and n > SMALL):
+                if (mode == "forward" and n < LARGE) or ((batch or mode == EAGERLY) and n > SMALL):
+                    continue
+                if batch and mode == EAGERLY:
                     continue
                 shape = f"n = {n}, {BATCH:,} at a time" if batch else f"n = {n}"
                 title = f"{FRAMEWORKS[framework].label}, {shape}: {mode}"
@@ -170,12 +176,13 @@ def _torch(name, function, arrays, variadic, mode):
 def _tensorflow(name, function, arrays, variadic, mode):
     tf = load("tf")
     tensors = [tf.constant(A) for A in arrays]
+    compiled = tf.function if mode in MODES else lambda function: function
 
-    @tf.function
+    @compiled
     def forward(*tensors):
         return function(tensors) if variadic else function(*tensors)
 
-    @tf.function
+    @compiled
     def gradient(*tensors):
         with tf.GradientTape() as tape:
             tape.watch([x for x in tensors if x.dtype.is_floating])
