@@ -939,8 +939,8 @@ array([[ 0.6,  0.8],
        [ 0.8, -0.6]])>
 >>> tf_ops.svd(A)[2]
 <tf.Tensor: shape=(2, 2), dtype=float64, numpy=
-array([[ 1.0000000e+00,  8.8817842e-17],
-       [-8.8817842e-17,  1.0000000e+00]])>
+array([[ 1., -0.],
+       [ 0., -1.]])>
 """,
     "svdvals": """\
 >>> import tensorflow as tf, tf_ops

@@ -489,3 +489,15 @@ def test_second_derivatives_are_right_in_every_mixture_of_modes(name, dtype):
         for mine, other in zip(found, expected, strict=True):
             assert abs(mine.resolve_conj().numpy() - other).max() < 1e-8 * size
     assert abs(torch.func.jvp(tangent, tuple(x), tuple(v))[1] - twice) < 1e-8 * max(size, abs(twice))
+
+
+def test_kron_takes_transposed_matrices():
+    """torch.kron refuses them."""
+    A, B = torch.rand(3, 2, dtype=D).requires_grad_(), torch.rand(2, 3, dtype=D).requires_grad_()
+    for X, Y in ((A.mT, B), (B, A.mT), (A[:, :1], B.mT), (A.mT[::2], B)):
+        torch.testing.assert_close(torch_ops.kron(X, Y), torch.kron(X.contiguous(), Y.contiguous()))
+    assert torch.autograd.gradcheck(lambda A, B: torch_ops.kron(A.mT, B), (A, B))
+    stacked = torch.rand(4, 3, 2, dtype=D)
+    found = torch.vmap(lambda M: torch_ops.kron(M, B))(stacked.mT)
+    torch.testing.assert_close(found[1], torch.kron(stacked[1].mT.contiguous(), B))
+    assert torch_ops.kron(stacked, stacked).shape == (16, 9, 4)  # of all dimensions, as torch.kron has it
