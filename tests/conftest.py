@@ -138,12 +138,13 @@ def repeats_by_numbers(primitive):
 
 @pytest.fixture(autouse=True)
 def either_way(request, monkeypatch):
-    """Of few numbers TensorFlow's primitives are computed by NumPy, eagerly. Half of the tests, the other half next
-    week, has them computed as in graphs and with more numbers: by TensorFlow."""
-    by_numpy = sys.modules.get("tf_ops._by_numpy")
+    """Of few numbers the frameworks' primitives are computed by NumPy, eagerly. Half of the tests, the other half next
+    week, has them computed as in graphs and with more numbers: by the framework."""
     week = 0 if SHARE == "all" else int(SHARE)
-    if by_numpy is not None and (zlib.crc32(request.node.nodeid.encode()) + week) % 2:
-        monkeypatch.setattr(by_numpy, "FEW", -1)
+    if (zlib.crc32(request.node.nodeid.encode()) + week) % 2:
+        for name in ("tf_ops._by_numpy", "torch_ops._numpy"):
+            if name in sys.modules:
+                monkeypatch.setattr(sys.modules[name], "FEW", -1)
 
 
 SHARES = 8

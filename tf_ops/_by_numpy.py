@@ -1,16 +1,12 @@
 """Few numbers, eagerly and on the CPU: a primitive and its rules, computed by NumPy.
 
-May import tensorflow, NumPy and `overbar`. Eagerly TensorFlow takes ten to fifty microseconds for an operation, of any
-size, and a primitive has a dozen of them beside its decomposition: it chooses signs, looks for NaN, makes sure that
-there is a factor. NumPy takes one microsecond for each. To whoever differentiates a primitive is one operation, and its
-rules are computed here only where nobody watches them: so it makes no difference who computes them.
-
-Whatever goes wrong here is left to TensorFlow, which has its say, and its error.
+May import tensorflow, NumPy, `overbar._by_numpy` (which says why) and `_namespace`.
 """
 
 import numpy as np
 import tensorflow as tf
 
+from overbar._by_numpy import attempt, of_every_library, takes_constants
 from overbar._namespace import NUMPY
 
 #: Up to so many numbers in all arrays together: with more of them TensorFlow's threads may gain more than NumPy does.
@@ -18,8 +14,6 @@ FEW = 2**14 - 1
 
 #: Beside those of single entries: what TensorFlow does in one operation, and NumPy in more, or no quicker.
 _ONE_OPERATION = {"inv", "qr", "solve_triangular", "tril", "triu"}
-
-_PLAIN = (type(None), bool, int, float, complex, str)
 
 
 def at_hand(A):
@@ -34,8 +28,8 @@ def computed(primitive, arrays, options):
     given = _numbers(primitive, arrays, options)
     if given is None:
         return None
-    found = _tried(lambda: primitive.run(given, options))
-    return found and tuple(map(_tensor, _of_every_library(primitive, found)))
+    found = attempt(lambda: primitive.run(given, options))
+    return found and tuple(map(_tensor, of_every_library(primitive, found)))
 
 
 def pulled(primitive, bars, outputs, arrays, options, needed):
@@ -56,15 +50,18 @@ def _derived(primitive, derive, moving, outputs, arrays, options, *more):
     k, last = len(arrays), len(arrays) + len(outputs)
     there = iter(given[last:])
     moving = [None if x is None else next(there) for x in moving]
-    outputs = _of_every_library(primitive, given[k:last])
-    found = _tried(lambda: derive(NUMPY, moving, outputs, given[:k], options, *more))
+    outputs = of_every_library(primitive, given[k:last])
+    found = attempt(lambda: derive(NUMPY, moving, outputs, given[:k], options, *more))
     return found and [None if x is None else _tensor(x) for x in found]
 
 
+def _tensor(x):
+    return tf.constant(np.asarray(x))  # a number of NumPy's may be one of Python's, too, and is no array
+
+
 def _numbers(primitive, tensors, options):
-    """The tensors as NumPy's arrays, which share their memory; None where NumPy is not to compute with them. A user's
-    own primitive may be written in TensorFlow's functions, and so may one that is among the options."""
-    if not primitive.__module__.startswith("overbar.") or not all(map(_is_plain, options.values())):
+    """The tensors as NumPy's arrays, which share their memory; None where NumPy is not to compute with them."""
+    if not takes_constants(primitive, options):
         return None
     found, count = [], 0
     for tensor in tensors:
@@ -80,26 +77,3 @@ def _numbers(primitive, tensors, options):
 
 def _tensor(x):
     return tf.constant(np.asarray(x))  # a number of NumPy's may be one of Python's, too, and is no array
-
-
-def _is_plain(option):
-    return isinstance(option, _PLAIN) or (type(option) is tuple and all(map(_is_plain, option)))
-
-
-def _tried(compute):
-    try:
-        with np.errstate(all="ignore"):  # TensorFlow says nothing of NaN
-            return compute()
-    except Exception:  # whatever it is, it happens again where the error has the words of TensorFlow
-        return None
-
-
-def _of_every_library(primitive, outputs):
-    """The outputs of a primitive, without factors of a matrix in the form of one library (`Words.solve_by_factors`):
-    rules get them from one and may be computed by the other."""
-    if primitive.signature.outputs[-2:] != _FACTORS:
-        return outputs
-    return [*outputs[:-2], *(kept[..., :0] for kept in outputs[-2:])]
-
-
-_FACTORS = (("n", "r"), ("s",))

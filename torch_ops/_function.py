@@ -10,6 +10,7 @@ import types
 
 import torch
 
+from overbar._by_numpy import of_every_library
 from overbar._front import NUMPY
 from torch_ops._batching import batched, mapped
 from torch_ops._internals import (
@@ -56,7 +57,8 @@ class PrimitiveFunction(torch.autograd.Function):
         if is_any_autocast_enabled():
             outputs = without_autocast(lambda: call.primitive.function(*inputs, **call.options), *inputs)
         else:
-            outputs = quicker(call.primitive, lambda *arrays: call.primitive.function(*arrays, **call.options), inputs)
+            run = lambda *arrays: of_every_library(call.primitive, call.primitive.run(arrays, call.options))  # noqa: E731
+            outputs = quicker(call.primitive, call.options, run, inputs)
             if outputs is None:
                 outputs = call.primitive.function(*inputs, **call.options)
         if not isinstance(outputs, tuple):
@@ -120,11 +122,7 @@ def _pulled(ctx, *bars):
     if is_any_autocast_enabled():
         return (None, *without_autocast(lambda: call.primitive.pull(*arguments), *bars))
 
-    def pull(*arrays):
-        some, rest = arrays[: len(bars)], arrays[len(bars) :]
-        return call.primitive.pull(NUMPY, some, rest[count:], rest[:count], call.options, needed)
-
-    found = quicker(call.primitive, pull, (*bars, *saved))
+    found = _by_numpy(call, call.primitive.pull, bars, saved, count, needed)
     return (None, *(call.primitive.pull(*arguments) if found is None else found))
 
 
@@ -138,7 +136,19 @@ def _pushed(ctx, *dots):
         arguments = call.front, dots, saved[count:], saved[:count], call.options
         if is_any_autocast_enabled():
             return without_autocast(lambda: call.primitive.push(*arguments), *dots)
-        return call.primitive.push(*arguments)
+        found = _by_numpy(call, call.primitive.push, dots, saved, count)
+        return call.primitive.push(*arguments) if found is None else found
+
+
+def _by_numpy(call, rule, moving, saved, count, *more):
+    """What a rule makes of bars or tangents, by NumPy where that is quicker; else None."""
+    primitive, options, k = call.primitive, call.options, len(moving)
+
+    def compute(*arrays):
+        outputs = of_every_library(primitive, arrays[k + count :])
+        return rule(NUMPY, arrays[:k], outputs, arrays[k : k + count], options, *more)
+
+    return quicker(primitive, options, compute, (*moving, *saved), rule=True)
 
 
 def function_of(primitive):

@@ -219,6 +219,7 @@ else:
 
 WORDS = {"_words", "_numpy_words", "_front", "_namespace"}
 FRONT = {*WORDS, "_messages", "_routes", "_primitive", "_functions", "kernels", "rules", "_docstrings", "gp"}
+FRONT.add("_by_numpy")
 ABOVE_RULES = {"rules", "torch_ops", "tf_ops", "dask_ops", "overbar"}
 BELOW = {
     "_messages": set(),
@@ -229,6 +230,7 @@ BELOW = {
     "_numpy_words": {"_messages", "_refinement", "_words"},
     "_front": {"_messages", "_numpy_words", "_signature", "_words"},
     "_namespace": {"_front", "_words"},
+    "_by_numpy": set(),
     "_docstrings": set(),
     "_routes": set(),
     "_documented": {"_docstrings"},

@@ -8,9 +8,11 @@ torch = pytest.importorskip("torch")
 
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402
+from overbar._by_numpy import of_every_library, takes_constants  # noqa: E402
 from tests.compare import close  # noqa: E402
 from torch_ops import _function, _numpy, _words  # noqa: E402
 from torch_ops import _originals as originals  # noqa: E402
+from torch_ops._front import TORCH  # noqa: E402
 
 N = 80  # above the order from which SciPy's LAPACK is taken
 
@@ -29,8 +31,8 @@ def by_numpy(monkeypatch):
     """The names of the primitives that NumPy computed, function or rule."""
     names, quicker = [], _function.quicker
 
-    def seen(primitive, compute, tensors):
-        found = quicker(primitive, compute, tensors)
+    def seen(primitive, *args, **kwargs):
+        found = quicker(primitive, *args, **kwargs)
         if found is not None:
             names.append(primitive.name)
         return found
@@ -214,3 +216,81 @@ def test_what_requires_no_gradient_may_be_written_to_while_gradients_are_on():
 
 def test_those_that_numpy_computes_are_primitives():
     assert set(overbar.rules.REGISTRY) >= _numpy.QUICKER
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Few numbers, on any number of threads
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex64], ids=lambda dtype: dtype.__name__)
+def test_what_numpy_finds_is_what_torch_finds(first, dtype, monkeypatch):
+    """All outputs, bars and tangents, of the same outputs: those of torch, whose form of factors differs."""
+    monkeypatch.setattr(_numpy, "FEW", 2**12)
+    monkeypatch.setattr(_numpy, "BRIEF", ())
+    monkeypatch.setattr(_numpy, "ONE_OPERATION", ())
+    primitive, case = first.primitive, first.draw(dtype, (2,))
+    options = {**primitive.defaults, **case.options}
+    if not takes_constants(primitive, options):
+        pytest.skip("a function or an index among the options, which may be torch's")
+    arrays = [torch.from_numpy(np.array(A)) for A in case.arrays]
+    outputs, smooth = primitive.run(arrays, options), primitive.differentiable
+    call = _function.Call(TORCH, primitive, options)
+
+    def agree(found, wanted):
+        for a, b in zip(found, wanted, strict=True):
+            if a is None or b is None:
+                assert a is b
+                continue
+            assert (a.dtype, a.shape) == (b.dtype, b.shape)
+            close(a, b, rtol=1e3 * torch.finfo(b.dtype).eps if b.is_floating_point() or b.is_complex() else 0)
+
+    run = lambda *arrays: of_every_library(primitive, primitive.run(arrays, options))  # noqa: E731
+    found = _numpy.quicker(primitive, options, run, arrays)
+    assert [(a.dtype, a.ndim) for a in found] == [(b.dtype, b.ndim) for b in outputs]
+    agree(found[: primitive.public], outputs[: primitive.public])
+    noise = lambda A: torch.randn_like(A) if A.is_floating_point() or A.is_complex() else None  # noqa: E731
+    bars = (*map(noise, outputs[:smooth]), *[None] * (len(outputs) - smooth))
+    saved, count = (*arrays, *outputs), len(arrays)
+    agree(
+        _function._by_numpy(call, primitive.pull, bars, saved, count, None),
+        primitive.pull(TORCH, bars, outputs, arrays, options),
+    )
+    dots = tuple(map(noise, arrays))
+    agree(
+        _function._by_numpy(call, primitive.push, dots, saved, count)[:smooth],
+        primitive.push(TORCH, dots, outputs, arrays, options)[:smooth],
+    )
+
+
+def test_few_numbers_are_numpys_on_any_number_of_threads(by_numpy, monkeypatch):
+    monkeypatch.setattr(_numpy, "FEW", 2**12)
+    torch.set_num_threads(2)
+    A = definite()[:8, :8].clone().requires_grad_()
+    w, V = torch_ops.linalg.eigh.rule_op(A)
+    torch.autograd.grad(w.sum() + V.sum(), A)
+    assert by_numpy == ["eigh", "eigh"]
+    by_numpy.clear()
+    torch_ops.linalg.eigh.rule_op(definite())
+    assert by_numpy == []
+
+
+def test_a_second_derivative_is_torchs(by_numpy, monkeypatch):
+    """In an outer graph NumPy computes the primitives of which the rule is made, and not the rule."""
+    monkeypatch.setattr(_numpy, "FEW", 2**12)
+    A = definite()[:4, :4].clone().requires_grad_()
+    (bar,) = torch.autograd.grad(torch_ops.cholesky.rule_op(A).sum(), A, create_graph=True)
+    assert by_numpy == ["cholesky"]
+    (second,) = torch.autograd.grad((bar * bar).sum(), A)
+    monkeypatch.setattr(_numpy, "FEW", -1)
+    B = A.detach().clone().requires_grad_()
+    (bar,) = torch.autograd.grad(torch_ops.cholesky.rule_op(B).sum(), B, create_graph=True)
+    torch.testing.assert_close(second, torch.autograd.grad((bar * bar).sum(), B)[0], rtol=1e-12, atol=1e-12)
+
+
+def test_an_error_of_few_numbers_is_torchs(by_numpy, monkeypatch):
+    monkeypatch.setattr(_numpy, "FEW", 2**12)
+    with pytest.raises(torch.linalg.LinAlgError, match="argument A"):
+        torch_ops.cholesky.rule_op(-torch.eye(3))
+    with pytest.raises(torch.linalg.LinAlgError, match="singular"):
+        torch_ops.linalg.solve.rule_op(torch.zeros(2, 2), torch.ones(2))
+    assert by_numpy == []

@@ -1,0 +1,49 @@
+"""Few numbers, by NumPy instead of another library: which primitives, and what becomes of their outputs.
+
+May import NumPy. PyTorch takes two or three microseconds for an operation on the smallest array, TensorFlow ten to
+fifty when it runs eagerly, and a primitive is dozens of them: it looks for NaN, chooses signs, tells equal values
+from others. NumPy takes less for each. To whoever differentiates a primitive is one operation, so that it makes no
+difference who computes it, nor its rules where nobody watches them. Whatever goes wrong in NumPy is left to the
+library, which has its say, and its error.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["attempt", "of_every_library", "takes_constants"]
+
+_PLAIN = (type(None), bool, int, float, complex, str)
+
+# what `Words.solve_by_factors` keeps
+_FACTORS = (("n", "r"), ("s",))
+
+
+def takes_constants(primitive: Any, options: dict[str, Any]) -> bool:
+    """Whether a primitive is one of the collection, with options that mean the same to NumPy. A user's own may be
+    written in a framework's functions, and so may a function that is among the options."""
+    return primitive.__module__.startswith("overbar.") and (
+        options is primitive.defaults or all(map(_is_plain, options.values()))
+    )
+
+
+def _is_plain(option):
+    return isinstance(option, _PLAIN) or (type(option) is tuple and all(map(_is_plain, option)))
+
+
+def attempt(compute: Callable[[], Any]) -> Any:
+    """``compute()``, or None where that fails."""
+    try:
+        with np.errstate(all="ignore"):  # frameworks say nothing of NaN
+            return compute()
+    except Exception:  # whatever it is, it happens again where the error has the words of the library
+        return None
+
+
+def of_every_library(primitive: Any, outputs: Any) -> Any:
+    """The outputs of a primitive, without factors of a matrix in the form of one library (`Words.solve_by_factors`):
+    rules get them from one and may be computed by another."""
+    if primitive.signature.outputs[-2:] != _FACTORS:
+        return outputs
+    return (*outputs[:-2], *(kept[..., :0] for kept in outputs[-2:]))
