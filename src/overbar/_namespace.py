@@ -121,6 +121,12 @@ def known_shape(x: Any) -> tuple[int | None, ...] | None:
     return None if getattr(x.shape, "rank", 0) is None else tuple(x.shape)
 
 
+def dimensions(x: Any) -> tuple[int, ...]:
+    """The shape of an array, and () of a number of Python's. (`torch.compile` makes a variable of its graph of a number
+    that changes, and cannot ask such a variable whether it has a shape. It knows its type.)"""
+    return () if isinstance(x, PYTHON) else getattr(x, "shape", ())
+
+
 def front(*arrays: Any) -> Front:
     """The front of the library that the given arrays have in common.
 

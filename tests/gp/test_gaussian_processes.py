@@ -472,6 +472,22 @@ def test_compiled_they_are_the_same(how):
         np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_compiled_a_number_of_pythons_may_change(dynamic):
+    """The second time, or at once, it is a variable of the graph, which has no attributes to look for."""
+    inputs, y, new = map(torch.tensor, (X, Y, X_NEW))
+
+    def compute(c):
+        kernel = c * gp.RBF(c) + gp.Polynomial(c, c, degree=2) * gp.Constant(c) + c
+        predicted = torch_ops.gp_predict(inputs, y, kernel, c, new, mean=c, noise_new=c)
+        return torch_ops.gp_log_marginal_likelihood(inputs, y, kernel, c, mean=c), predicted.mean, predicted.variance
+
+    compiled = torch.compile(compute, fullgraph=True, backend="eager", dynamic=dynamic)
+    for c in (0.5, 0.25, 0.125):
+        for found, expected in zip(compiled(c), compute(c), strict=True):
+            torch.testing.assert_close(found, expected)
+
+
 def test_mapped_over_a_dimension_and_in_forward_mode():
     scales = np.array([0.5, 2.0])
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from overbar import rules
 from overbar._messages import dtype_name
-from overbar._namespace import front, known_shape, mT, namespace
+from overbar._namespace import dimensions, front, known_shape, mT, namespace
 from overbar.gp._kernels import variances, with_noise
 
 __all__ = ["GPPrediction", "gp_log_marginal_likelihood", "gp_predict"]
@@ -288,7 +288,7 @@ def _mean(function, mean, X, like):
         return found
     if isinstance(mean, (list, tuple)):
         _, mean = front(X).as_arrays([X, mean])
-    shape = getattr(mean, "shape", ())
+    shape = dimensions(mean)
     if len(shape) and shape[-1] != 1:
         raise front(X).ShapeError(
             f"{function}: argument mean of shape {tuple(shape)} is neither a number nor one for each output, with a "
@@ -308,7 +308,7 @@ def _noisy(variance, noise):
         return variance
     if isinstance(noise, (list, tuple)):
         _, noise = front(variance).as_arrays([variance, noise])
-    each = noise[..., None] if getattr(noise, "shape", ()) != () else noise
+    each = noise[..., None] if dimensions(noise) != () else noise
     return rules.add_diagonal(variance[..., None, None], each)[..., 0, 0]
 
 
