@@ -528,6 +528,81 @@ def test_a_derivative_may_be_a_constant():
         np.testing.assert_array_equal(overbar.hvp(lambda x: overbar.sum(twice(x) ** 2), (x,), x), 8 * x)
 
 
+@pytest.mark.parametrize("name", ["numpy", "traced", "torch", "tf"])
+@pytest.mark.parametrize("number", [0.0, 1, 2j])
+def test_a_rule_that_gives_a_number_is_named(name, number):
+    """A number of Python's has neither shape nor dtype. (One of NumPy's has both.)"""
+    product = overbar.primitive("(n),(n)->(n)")(lambda x, d: x * d)
+    product.vjp(lambda bar, y, x, d: (lambda: bar * d, lambda: number))
+    product.jvp(lambda y, x, d: (lambda dot: dot * d, lambda dot: number))
+    x, d = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    bar = rf"product: the reverse rule, .*@product.vjp, gave the number {number!r} as the bar of argument d.*zeros_like"
+    dot = rf"product: the forward rule, .*@product.jvp, gave .* {number!r} as the tangent of output 0, for argument d"
+    product.name = "product"
+    reverse, forward = _differentiated(name, product, x, d)
+    with pytest.raises(TypeError, match=bar):
+        reverse()
+    with pytest.raises(TypeError, match=dot):
+        forward()
+
+
+def _differentiated(name, product, x, d):
+    """Functions that differentiate a product by its second argument, in reverse and in forward mode."""
+    if name == "numpy":
+        return lambda: overbar.vjp(product, x, d)[1](x), lambda: overbar.jvp(product, (x, d), (None, d))
+    if name == "traced":
+        return (
+            lambda: overbar.hvp(lambda d: overbar.sum(product(x, d) ** 2), (d,), x),
+            lambda: overbar.jvp(lambda d: overbar.jvp(product, (x, d), (None, d))[1], (d,), (d,)),
+        )
+    if name == "torch":
+        x, d = torch.tensor(x), torch.tensor(d, requires_grad=True)
+        return lambda: product(x, d).sum().backward(), lambda: torch.func.jvp(lambda d: product(x, d), (x,), (x,))
+    x, d = tf.constant(x), tf.Variable(d)
+
+    def reverse():
+        with tf.GradientTape() as tape:
+            y = product(x, d)
+        return tape.gradient(y, d)
+
+    def forward():
+        with tf.autodiff.ForwardAccumulator(d, x):
+            return product(x, d)
+
+    return reverse, forward
+
+
+def test_a_number_of_numpys_is_an_array():
+    double = overbar.primitive("()->()")(lambda x: 2 * x)
+    double.vjp(lambda bar, y, x: (lambda: np.float64(3.0),))
+    np.testing.assert_array_equal(overbar.vjp(double, np.ones(()))[1](np.ones(()))[0], 3.0)
+
+
+def test_a_rule_that_cannot_be_called_is_refused_when_it_is_registered():
+    scaled = overbar.primitive("(n),(n)->(n)")(_scaled)
+    for register, rule, message in [
+        (
+            scaled.vjp,
+            lambda bar, y, x: None,
+            r"reverse rule.* takes \(bar, y, x\), and gets 4 .*C_bar, C, x, d, by=",
+        ),
+        (scaled.jvp, lambda y, x, *, by: None, r"forward rule.* takes \(y, x\), and gets 3 arguments by position"),
+        (scaled.vjp, lambda bar, y, x, d, e, *, by: None, r"takes \(bar, y, x, d, e\), and gets 4"),
+        (scaled.jvp, lambda y, x, d: None, "takes no option by, and gets all options"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            register(rule)
+    for fine in (
+        lambda bar, y, x, d, by: None, lambda bar, y, x, d, **options: None, lambda *all, by: None,
+        lambda bar, y, x, d=None, e=None, *, by=1: None, lambda bar, y, x, *all, **options: None,
+    ):  # fmt: skip
+        scaled.vjp(fine, replace=True)
+
+
+def _scaled(x, d, *, by=1.0):
+    return by * x * d
+
+
 def test_a_rule_that_gives_none_for_a_bar_is_named():
     double = overbar.primitive("(n)->(n)")(lambda x: 2 * x)
     double.vjp(lambda bar, y, x: (lambda: None,))

@@ -890,6 +890,43 @@ def test_inputs_from_the_seed_of_the_check_are_not_its_directions():
             check(square, rng=seed, cases=[([A], {})])
 
 
+@pytest.mark.parametrize("kind", ["vjp", "jvp"])
+@pytest.mark.parametrize("hidden", [0, 1])
+def test_writing_into_the_value_is_seen(kind, hidden):
+    """It is the array that the caller holds. So are intermediates those of further derivatives. (The rule is right the
+    first time, and each oracle has a value of its own.)"""
+    outputs = ",".join(["(n)"] * (1 + hidden))
+    square = overbar.primitive(f"(n)->{outputs}", residuals=hidden)(lambda x: (x * x, 2 * x) if hidden else x * x)
+
+    def scaled(y, x):
+        if hidden:
+            return y[1].__imul__(1.0 + (y[1] != 0)) / 2
+        return y.__imul__(2.0) / x
+
+    def slope(y, x):
+        return y[1] if hidden else 2 * y / np.where(x == 0, 1, x)
+
+    rules = {"vjp": slope, "jvp": slope, kind: scaled}
+    square.vjp(lambda bar, y, x: (lambda: bar * rules["vjp"](y, x),))
+    square.jvp(lambda y, x: (lambda x_dot: x_dot * rules["jvp"](y, x),))
+    rule = {"vjp": "reverse rule", "jvp": "forward rule"}[kind]
+    whose = "further derivatives need" if hidden else "the caller's"
+    with pytest.raises(VerificationError, match=rf"the {rule}, .*\.{kind}, changes output {hidden}, which .*{whose}"):
+        check(square, cases=[([np.array([1.0, 2.0])], {})])
+
+
+def test_a_rule_that_gives_a_number_is_named_by_check():
+    double = overbar.primitive("(n)->(n)")(lambda x: 2 * x)
+    double.vjp(lambda bar, y, x: (lambda: 2 * bar,))
+    double.jvp(lambda y, x: (lambda x_dot: 0.0,))
+    with pytest.raises(TypeError, match=r"forward rule.*number 0.0 as the tangent of output 0, for argument x"):
+        check(double, cases=[([np.array([1.0, 2.0])], {})])
+    double.vjp(lambda bar, y, x: (lambda: 0.0,), replace=True)
+    double.jvp(lambda y, x: (lambda x_dot: 2 * x_dot,), replace=True)
+    with pytest.raises(TypeError, match=r"reverse rule.*number 0.0 as the bar of argument x.*zeros_like"):
+        check(double, cases=[([np.array([1.0, 2.0])], {})])
+
+
 def test_writing_into_an_argument_is_seen():
     double = overbar.primitive("(n)->(n)")(lambda x: x.__imul__(2))
     double.vjp(lambda bar, y, x: (lambda: 2 * bar,))

@@ -81,8 +81,9 @@ class TorchFront(Front):
 
     def _from_python(self, value, like):
         if not isinstance(value, _NUMBERS):
+            how = "torch.as_tensor of its to_numpy()" if hasattr(value, "to_numpy") else "torch.as_tensor"
             raise TypeError(
-                f"got a {type(value).__name__} instead of a tensor. Convert it with torch.as_tensor, "
+                f"got a {type(value).__name__} instead of a tensor. Convert it with {how}, "
                 "which lets you choose dtype and device."
             )
         if isinstance(value, complex) and like is not None and not like.is_complex():

@@ -44,6 +44,12 @@ class TorchWords(Words):
     name = "PyTorch"
     inverse_by_columns = True
 
+    def __init__(self, base):
+        super().__init__(base)
+        # All words of the base at once, not each when it is first used: torch.compile, which reads a function of ours
+        # twice, must find the same both times.
+        vars(self).update({name: getattr(base, name) for name in base.__all__ if not hasattr(type(self), name)})
+
     def is_floating(self, A):
         return A.is_floating_point() or A.is_complex()
 

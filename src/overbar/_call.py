@@ -17,7 +17,7 @@ from overbar._messages import dtype_name, of_function
 from overbar._namespace import NUMPY, front, kept_real, known_front, namespace
 from overbar._signature import Fit, Signature
 
-__all__ = ["Called", "foreign", "is_foreign", "of_python"]
+__all__ = ["Called", "foreign", "is_foreign", "is_number", "of_python"]
 
 
 def of_python(value):
@@ -30,6 +30,11 @@ def of_python(value):
             if type(x) is not int and of_python(x) is not x:
                 return tuple(map(of_python, value))
     return value
+
+
+def is_number(found):
+    """Whether what a rule gave is a number of Python's. (One of NumPy's own is an array of no dimensions.)"""
+    return isinstance(found, (bool, int, float, complex)) and not isinstance(found, np.generic)
 
 
 def is_foreign(found, array):

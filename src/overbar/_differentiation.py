@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import operator
 
-from overbar._call import Called, foreign, is_foreign
+from overbar._call import Called, foreign, is_foreign, is_number
 from overbar._signature import broadcasts
 
 __all__ = ["RULES", "Differentiated", "as_tuple"]
@@ -73,6 +73,15 @@ class Differentiated(Called):
             f"{self.argument(i)}, and must give a function that computes {computed}: write {written} in front of it."
         )
 
+    def _no_array(self, kind, number, place):
+        """The error for a number of Python's, which has neither shape nor dtype, where a rule must give an array."""
+        zeros, nothing = ("A", "function") if kind == "vjp" else ("C", "tangent, or of the function,")
+        return TypeError(
+            f"{self.name}: the {RULES[kind]}, registered by @{self.name}.{kind}, gave the number {number!r} {place}, "
+            f"and must give an array: xp.zeros_like({zeros}) for zeros, with xp = overbar.namespace({zeros}), or None "
+            f"in the place of the {nothing} where there is no derivative."
+        )
+
     def _note(self, front, error, arrays, kind, i=None):
         """Add to an error whose rule it comes from. Of one for the numbers in a matrix, which the library raised and
         which may be a matrix of the rule, the message begins with that."""
@@ -88,6 +97,8 @@ class Differentiated(Called):
                 f"the reverse rule of {self.name} gave None for argument {self.argument(i)}. Let it return zeros, or "
                 "None in the place of the function, where there is no derivative."
             )
+        if is_number(bar):
+            raise self._no_array("vjp", bar, f"as the bar of argument {self.argument(i)}")
         if is_foreign(bar, array):
             raise foreign(self.name, bar, array, f"the reverse rule gave {{}} for argument {self.argument(i)},")
         return front.project(bar, array, self, i)
@@ -128,7 +139,7 @@ class Differentiated(Called):
                         raise
             parts = parts or [(None,) * self.differentiable]
         found = [
-            self._total(front, part, out, i) if xp.is_floating(out) else None
+            self._total(front, part, out, i, terms, dots) if xp.is_floating(out) else None
             for i, (part, out) in enumerate(zip(zip(*parts, strict=True), outputs[: self.differentiable], strict=True))
         ]
         return (*found, *[None] * (self.outputs - self.differentiable))
@@ -143,16 +154,24 @@ class Differentiated(Called):
             )
         return found
 
-    def _total(self, front, terms, out, i):
+    def _total(self, front, given, out, i, rules, dots):
+        """The sum of the terms that the rules gave for an output, one for each array with a tangent or one alone."""
         xp = front.xp
-        terms = [term for term in terms if term is not None]
+        terms = [term for term in given if term is not None]
         if not terms:
             return xp.zeros_like(out)
         for term in terms:
             if is_foreign(term, out):
+                if is_number(term):
+                    raise self._no_tangent(given, i, rules, dots)
                 raise foreign(self.name, term, out, f"the forward rule gave {{}} as the tangent of output {i},")
         total = functools.reduce(operator.add, terms)
-        have, want = xp.static_shape(total), xp.static_shape(out)
+        try:
+            have, want = xp.static_shape(total), xp.static_shape(out)
+        except AttributeError:
+            if is_number(total):
+                raise self._no_tangent(given, i, rules, dots) from None
+            raise
         if have == want and have is not None and None not in have:
             return xp.cast(total, out)
         if have is not None and want is not None and not broadcasts(have, want):
@@ -161,3 +180,14 @@ class Differentiated(Called):
                 f"{tuple(want)}. A tangent has the shape of its output, or one that broadcasts to it."
             )
         return xp.cast(xp.broadcast_to(total, xp.shape(out)), out)
+
+    def _no_tangent(self, given, i, rules, dots):
+        """The error for a number of Python's among the terms of the tangent of an output."""
+        which = next(k for k, term in enumerate(given) if is_number(term))
+        of = ""
+        if not callable(rules):
+            asked = [
+                k for k, (rule, dot) in enumerate(zip(rules, dots, strict=True)) if rule is not None and dot is not None
+            ]
+            of = f", for argument {self.argument(asked[which])}"
+        return self._no_array("jvp", given[which], f"as the tangent of output {i}{of}")

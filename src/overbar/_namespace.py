@@ -6,6 +6,7 @@ are refused: it would compute the values, and where it differentiates by itself,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import array_api_compat
@@ -77,6 +78,11 @@ def _find(array):
                 f"got a {kind.__module__}.{kind.__name__}, an array of a library for which overbar has no front. "
                 "Convert it with numpy.asarray."
             )
+        if callable(getattr(kind, "to_numpy", None)):  # of pandas and its like
+            raise TypeError(
+                f"got a {kind.__module__}.{kind.__name__}, which is not an array. Convert it with its method "
+                "to_numpy()."
+            )
         raise TypeError(
             f"got a {kind.__module__}.{kind.__name__}, which is not an array. "
             "Pass NumPy arrays, nested lists of numbers, or arrays of a framework."
@@ -121,6 +127,12 @@ def known_shape(x: Any) -> tuple[int | None, ...] | None:
     return None if getattr(x.shape, "rank", 0) is None else tuple(x.shape)
 
 
+def dimensions(x: Any) -> tuple[int, ...]:
+    """The shape of an array, and () of a number of Python's. (`torch.compile` makes a variable of its graph of a number
+    that changes, and cannot ask such a variable whether it has a shape. It knows its type.)"""
+    return () if isinstance(x, PYTHON) else getattr(x, "shape", ())
+
+
 def front(*arrays: Any) -> Front:
     """The front of the library that the given arrays have in common.
 
@@ -138,6 +150,24 @@ def front(*arrays: Any) -> Front:
         elif not common.takes(found):
             raise TypeError(f"got arrays of {common.name} and of {found.name} in one call. Convert one of them first.")
     return NUMPY if common is None else common
+
+
+def named(function: str, found: Callable[..., Any], **arguments: Any) -> Any:
+    """``found(*values)``, `front` for instance, where an error for a value that is no array says of which function and
+    which argument."""
+    try:
+        return found(*arguments.values())
+    except TypeError as error:
+        if type(error) is not TypeError:  # of a dtype, say
+            raise
+        words = str(error)
+    for argument, value in arguments.items():
+        try:
+            found(value)
+        except TypeError as error:
+            words = f"argument {argument} is {str(error).removeprefix('got ')}"
+            break
+    raise TypeError(f"{function}: {words}")
 
 
 def namespace(*arrays: Any) -> Words:

@@ -224,9 +224,27 @@ class Primitive(Differentiated):
                 f"{self.name} has a {RULES[kind]} already. To replace it, for every caller and in every "
                 f"framework, say @{self.name}.{kind}(replace=True)."
             )
+        self._takes_all(kind, rule)
         setattr(self, where, rule)
         self._name_part(rule, where)
         return rule
+
+    def _takes_all(self, kind, rule):
+        """Refuse a rule that cannot be called, as far as its code says so at a look (and `inspect` would take long)."""
+        if not isinstance(rule, types.FunctionType) or self.variadic or rule.__code__.co_flags & inspect.CO_VARARGS:
+            return
+        code, given = rule.__code__, [*(["C_bar"] if kind == "vjp" else []), "C", *self.arguments]
+        count = code.co_argcount
+        names, others = code.co_varnames[:count], code.co_varnames[count : count + code.co_kwonlyargcount]
+        needed = names[len(given) : count - len(rule.__defaults__ or ())]
+        told = f"Its call is rule({', '.join([*given, *[f'{name}=...' for name in self.defaults]])})."
+        what = f"{self.name}: the {RULES[kind]}, registered by @{self.name}.{kind}, takes"
+        if count < len(given) or not self.defaults.keys() >= set(needed):
+            raise TypeError(f"{what} ({', '.join(names)}), and gets {len(given)} arguments by position. {told}")
+        known = {*names[len(given) :], *others}
+        missing = [name for name in self.defaults if name not in known]
+        if missing and not code.co_flags & inspect.CO_VARKEYWORDS:
+            raise TypeError(f"{what} no option {missing[0]}, and gets all options. {told}")
 
     def _name_part(self, function, attribute):
         """Give a function that is a part of the primitive the name by which it is found there: in tracebacks, in

@@ -472,6 +472,22 @@ def test_compiled_they_are_the_same(how):
         np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_compiled_a_number_of_pythons_may_change(dynamic):
+    """The second time, or at once, it is a variable of the graph, which has no attributes to look for."""
+    inputs, y, new = map(torch.tensor, (X, Y, X_NEW))
+
+    def compute(c):
+        kernel = c * gp.RBF(c) + gp.Polynomial(c, c, degree=2) * gp.Constant(c) + c
+        predicted = torch_ops.gp_predict(inputs, y, kernel, c, new, mean=c, noise_new=c)
+        return torch_ops.gp_log_marginal_likelihood(inputs, y, kernel, c, mean=c), predicted.mean, predicted.variance
+
+    compiled = torch.compile(compute, fullgraph=True, backend="eager", dynamic=dynamic)
+    for c in (0.5, 0.25, 0.125):
+        for found, expected in zip(compiled(c), compute(c), strict=True):
+            torch.testing.assert_close(found, expected)
+
+
 def test_mapped_over_a_dimension_and_in_forward_mode():
     scales = np.array([0.5, 2.0])
 
@@ -719,18 +735,34 @@ def test_errors_name_the_argument_and_the_remedy(name):
     for options, message in [
         ({"X_new": array(X[:, :1])}, r"X_new of shape \(12, 1\) does not fit X of shape \(12, 2\)"),
         ({"X_new": array(X[0])}, r"X_new of shape \(2,\) has no rows"),
-        ({"noise_new": array(np.ones(3))}, "noise"),
+        (
+            {"noise_new": array(np.ones(3))},
+            r"^gp_predict: argument noise_new of shape \(3,\) does .* with 4",
+        ),
+        ({"noise_new": array(np.ones(3)), "covariance": True}, r"^gp_predict: argument noise_new of shape \(3,\) does"),
+        ({"noise_new": array(np.ones(3)), "X_new": array(X_NEW[:1])}, "noise_new of shape .* X_new with 1 rows"),
+        ({"noise_new": array(np.ones((2, 1))), "y": array(np.stack([Y] * 3))}, None),
+        (
+            {"noise_new": array(np.ones((2, 1))), "kernel": gp.RBF(1.0, array(np.ones(3)))},
+            r"noise_new of shape \(2, 1\) does not fit the variances of shape \(3, 4\)",
+        ),
         ({"normals": array(np.ones((2, 3)))}, r"normals of shape \(2, 3\) does not fit X_new with 4 rows"),
         ({"mean": lambda X: X[:, :1]}, r"argument mean gave an array of shape \(12, 1\) for 12 inputs"),
         ({"kernel": lambda X, X2=None: gp.RBF(1.0)(X)}, r"kernel\(X, X_new\) is an array of shape .*must be 12 by 4"),
     ]:
         given = {"X": array(X), "y": array(Y), "kernel": gp.RBF(1.0), "noise": 0.1, "X_new": array(X_NEW)} | options
+        if message is None:
+            assert ops.gp_predict(**given).variance.shape == (2, M)
+            continue
         with pytest.raises(type(front.ShapeError("")), match=message):
             ops.gp_predict(**given)
     with pytest.raises(type(front.DtypeError("")), match=r"argument y has dtype .*int64\. It must be real"):
         ops.gp_fit(array(X), array(np.arange(N)), gp.RBF(1.0), 0.1)
-    with pytest.raises(type(front.LinAlgError("")), match="noise is negative"):
-        ops.gp_predict(array(X), array(Y), gp.RBF(1.0), 0.1, array(X_NEW), noise_new=-0.1)
+    for covariance in (False, True):
+        with pytest.raises(type(front.LinAlgError("")), match=r"^gp_predict: argument noise_new is negative") as error:
+            ops.gp_predict(array(X), array(Y), gp.RBF(1.0), 0.1, array(X_NEW), noise_new=-0.1, covariance=covariance)
+    with pytest.raises(TypeError, match=r"^gp_predict: argument noise_new must be real"):
+        ops.gp_predict(array(X), array(Y), gp.RBF(1.0), 0.1, array(X_NEW), noise_new=1j)
 
 
 @pytest.mark.parametrize("name", FRONTS)
@@ -767,6 +799,7 @@ def test_errors_name_what_is_no_kernel_no_mean_and_no_number(name):
     for kind, options, message in [
         (TypeError, {"kernel": gp.RBF}, r"argument kernel is the class RBF.*gp\.RBF\(1\.0\)"),
         (TypeError, {"kernel": "rbf"}, "argument kernel is a str"),
+        (TypeError, {"mean": None}, r"^gp_[a-z_]*: argument mean is a builtins.NoneType, which is not an array"),
         (
             type(front.ShapeError("")),
             {"mean": lambda X: 1.0},
@@ -785,6 +818,50 @@ def test_errors_name_what_is_no_kernel_no_mean_and_no_number(name):
                 function(**{"X": array(X), "y": array(Y), "kernel": gp.RBF(1.0), "noise": 0.1} | options)
     with pytest.raises(type(front.DtypeError("")), match=r"argument normals has dtype .*int64"):
         functions[1](array(X), array(Y), gp.RBF(1.0), 0.1, normals=array(np.ones((2, M), int)))
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+def test_tables_are_refused_with_the_remedy(name):
+    """(TensorFlow converts them.)"""
+    pandas = pytest.importorskip("pandas")
+    ops, array, _ = ops_of(name)
+    table, column, new = pandas.DataFrame(X), pandas.Series(Y), array(X_NEW)
+    for argument, inputs, outputs in (("X", table, column), ("y", array(X), column)):
+        for function, further in (("log_marginal_likelihood", ()), ("predict", (new,)), ("fit", ())):
+            with pytest.raises(TypeError, match=rf"^gp_{function}: argument {argument} is a .*to_numpy\(\)"):
+                getattr(ops, f"gp_{function}")(inputs, outputs, gp.RBF(1.0), 0.1, *further)
+    for argument, value in (("X_new", table), ("mean", column), ("noise_new", column), ("normals", table)):
+        with pytest.raises(
+            TypeError, match=rf"^gp_predict: argument {argument} is a .*(Series|DataFrame).*to_numpy\(\)"
+        ):
+            ops.gp_predict(array(X), array(Y), gp.RBF(1.0), 0.1, **{"X_new": new, argument: value})
+    with pytest.raises(TypeError, match=r"^gp_fit: argument kernel.lengthscale is a pandas.Series.*to_numpy\(\)"):
+        overbar.gp_fit(X, Y, gp.RBF(pandas.Series([1.0, 2.0])), 0.1)
+    with pytest.raises(TypeError, match=r"^add_diagonal: got a .*Series.*to_numpy\(\)"):
+        ops.add_diagonal(array(np.eye(2)), pandas.Series([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_no_noise_is_none(name):
+    ops, array, back = ops_of(name)
+    kernel = gp.Matern(1.0, nu=0.5)
+    for k in (kernel, lambda X, X2=None: kernel(X) if X2 is None else kernel(X, X2)):
+        found, same = (ops.gp_log_marginal_likelihood(array(X), array(Y), k, noise) for noise in (None, 0.0))
+        assert back(found) == back(same)
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_a_fit_of_no_iterations_ends_where_it_begins(name):
+    ops, array, back = ops_of(name)
+    fit = ops.gp_fit(array(X), array(Y), gp.RBF(0.7), 0.2, iterations=0)
+    assert (fit.iterations, fit.evaluations, fit.converged) == (0, 1, False)
+    np.testing.assert_allclose([back(fit.kernel.lengthscale), back(fit.noise)], [0.7, 0.2], rtol=1e-15)
+    at_start = overbar.gp_log_marginal_likelihood(X, Y, gp.RBF(0.7), 0.2)
+    assert fit.value == pytest.approx(float(at_start), rel=1e-12)
+    assert "no iterations" in fit.message
+    assert ops.gp_fit(array(X), array(Y), gp.RBF(0.7), 0.2, iterations=1).iterations == 1
+    with pytest.raises(ValueError, match="gp_fit: iterations is -1"):
+        ops.gp_fit(array(X), array(Y), gp.RBF(0.7), 0.2, iterations=-1)
 
 
 @pytest.mark.parametrize("name", ["numpy", "tf"])

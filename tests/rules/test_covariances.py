@@ -429,3 +429,21 @@ def test_errors_of_noise(noise):
         error = (type(front.LinAlgError("an error")), type(front.ShapeError("an error")))
         with pytest.raises(error, match=f"add_diagonal: {message}"):
             ops.add_diagonal(convert(K), convert(noise) if np.ndim(noise) else noise)
+
+
+@pytest.mark.parametrize("name", ["rbf", "matern", "rational_quadratic", "periodic"])
+@pytest.mark.parametrize("n", [4, 600])
+@pytest.mark.parametrize(("dtype", "lengthscale"), [("d", 1e-170), ("f", 1e-22)])
+def test_a_length_scale_beside_which_squared_distances_overflow(name, n, dtype, lengthscale):
+    """The covariance is that of unrelated points, and does not depend on the length scale: there are no NaN."""
+    X = np.linspace(0, 0.9, n)[:, None].astype(dtype)
+    others = {"rational_quadratic": (1.5,), "periodic": (1.0,)}.get(name, ())
+    # (invalid: by blocks, the sum for the bar of α is made as well.)
+    options = {"nu": 0.5} if name == "matern" else {}
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = overbar.vjp(lambda s: getattr(overbar, name)(X, s, *others, **options), np.array(lengthscale, dtype))
+        np.testing.assert_array_equal(found[0], np.eye(n))
+        assert found[1](np.ones_like(found[0]))[0] == 0
+    scale = torch.tensor(lengthscale, dtype={"d": torch.float64, "f": torch.float32}[dtype], requires_grad=True)
+    getattr(torch_ops, name)(torch.tensor(X), scale, *others, **options).sum().backward()
+    assert scale.grad == 0

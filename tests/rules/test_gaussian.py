@@ -284,9 +284,41 @@ def test_the_divergence_of_gaussians():
     signed = L * RNG.choice([-1.0, 1.0], n) + np.triu(RNG.normal(size=(n, n)), 1)
     for ops, array in FRONTS:
         np.testing.assert_allclose(float(ops.gaussian_kl(*map(array, (mean, signed, other, M)))), expected, rtol=1e-12)
-        assert abs(float(ops.gaussian_kl(*map(array, (mean, L, mean, L))))) < 1e-15
+        assert float(ops.gaussian_kl(*map(array, (mean, L, mean, L)))) == 0
     bars = gradients(lambda ops, *arrays: ops.gaussian_kl(*arrays), mean, L, mean, L)
     assert all(abs(bar).max() < 1e-13 for found in bars.values() for bar in found)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
+def test_the_divergence_of_close_gaussians_has_all_digits(dtype):
+    """It is never negative, zero from itself, and as exact as its arguments where the difference of factors is of the
+    size of their last digits; so is its gradient. (With mpmath, of the same rounded factors.)"""
+    n, eps, rng = 5, float(np.finfo(dtype).eps), np.random.default_rng(7)
+    signs = rng.choice([-1.0, 1.0], n)
+    for size in (0.0, 4 * eps, 1e3 * eps, eps**0.5, eps**0.25, 0.1, 0.2, 0.7):
+        L = np.linalg.cholesky(positive_definite(n, kind=dtype.replace("f", "d").replace("F", "D")))
+        M = (np.tril(L * (1 + size * rng.normal(size=(n, n)))) * signs).astype(dtype)
+        L, mean = L.astype(dtype), rng.normal(size=n).astype(dtype)
+        with mpmath.workdps(60):
+            exact_L, exact_M = mpmath.matrix(L.tolist()), mpmath.matrix((M if size else L).tolist())
+            T, inverse = mpmath.inverse(exact_M) * exact_L, mpmath.inverse(exact_M).H
+            moduli = [abs(T[i, i]) ** 2 for i in range(n)]
+            below = sum(abs(T[i, j]) ** 2 for i in range(n) for j in range(i))
+            half = 1 if dtype in "FD" else mpmath.mpf(1) / 2
+            exact = float(half * (below + sum(x - 1 - mpmath.log(x) for x in moduli)))
+            slope = 2 * half * inverse * T
+            for i in range(n):
+                slope[i, i] -= 2 * half / mpmath.conj(exact_L[i, i])
+            expected = np.tril(np.array(slope.tolist(), dtype=complex))
+        if not size:
+            M = L * signs.astype(dtype)
+        for ops, array in FRONTS:
+            found = float(ops.gaussian_kl(*map(array, (mean, L, mean, M))))
+            assert found >= 0
+            assert found == pytest.approx(exact, rel=200 * eps, abs=1e-60)
+        for name, bars in gradients(lambda ops, *arrays: ops.gaussian_kl(*arrays), mean, L, mean, M).items():
+            error = abs(bars[1] - expected).max()
+            assert error <= 300 * eps * abs(expected).max() + 1e-60, name
 
 
 def test_what_is_wrong_with_low_rank_is_said():

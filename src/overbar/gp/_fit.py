@@ -17,7 +17,7 @@ from overbar._containers import Given, Leaves
 from overbar._front import NUMPY
 from overbar._gradients import value_and_grad
 from overbar._messages import dtype_name
-from overbar._namespace import front, namespace
+from overbar._namespace import front, named, namespace
 from overbar.gp._likelihood import gp_log_marginal_likelihood
 
 __all__ = ["FITTING", "Fitting", "GPFit", "gp_fit"]
@@ -113,8 +113,8 @@ def gp_fit(
     kernel
         One of `overbar.gp`, sums and products of them, or a dataclass of your own that is called likewise. Its
         parameters are where the search begins.
-    noise : float or array
-        Where that of the noise begins, positive.
+    noise : float, array or None
+        Where that of the noise begins, positive. None is none, and then it is no parameter.
     fixed : sequence of str or str
         Parameters that stay as they are: ``"noise"``, ``"kernel.variance"``, ``"kernel.first.lengthscale"``, as the
         attributes are called.
@@ -122,7 +122,7 @@ def gp_fit(
         For parameters by such names, the least and the greatest value. By default a factor of 1e5 on each side of where
         it begins.
     iterations : int
-        The most.
+        The most; with 0 it ends where it begins.
     tolerance : float
         It ends where the gradient by no parameter's logarithm is greater than this, in nats for each number in y.
     callback : callable, optional
@@ -162,12 +162,16 @@ def gp_fit(
     >>> fit.converged, bool(fit.kernel.lengthscale[1] > 5 * fit.kernel.lengthscale[0]), round(float(fit.noise), 3)
     (True, True, 0.01)
     """
+    if not iterations >= 0:
+        raise ValueError(f"gp_fit: iterations is {iterations!r}. It is a number of steps, 0 or more.")
     fixed = (fixed,) if isinstance(fixed, str) else fixed
     leaves = Leaves(lambda x, path: hasattr(x, "dtype") or type(x) in (int, float))
     if isinstance(noise, (list, tuple)):
         _, noise = front(X, y).as_arrays([X, noise])  # one parameter, and not as many as there are numbers
     build_kernel, build_noise = leaves.collect(kernel, "kernel"), leaves.collect(noise, "noise")
-    known = front(X, y, *leaves.values)
+    if not callable(mean):
+        named("gp_fit", front, X=X, y=y, mean=mean)
+    known = named("gp_fit", front, X=X, y=y, **dict(zip(leaves.paths, leaves.values, strict=True)))
     X, y = known.as_arrays([X, y])
     library = FITTING.get(known)
     if library is None:
@@ -220,26 +224,30 @@ def gp_fit(
     import scipy.optimize  # which would take half of the time that importing overbar takes
 
     options, value = {"gtol": tolerance, "ftol": 10 * known.xp.eps(X)}, math.inf
-    while True:
+    success, message = False, "it was asked for no iterations"
+    if iterations < 1:
+        objective(objective.best)
+        value = objective.values[0]
+    while done < iterations and iterations >= 1:
         options["maxiter"] = iterations - done
         result = scipy.optimize.minimize(
             objective, objective.best, jac=True, method="L-BFGS-B", bounds=ranges, callback=after, options=options
         )
+        success, message = result.success, str(result.message)
         before, value = value, min(objective.values)
         # Where steps went too far a line search may give up although it has come down: it begins again from there.
         done += result.status == GAVE_UP
-        if result.status != GAVE_UP or value > before - tolerance or done >= iterations:
+        if result.status != GAVE_UP or value > before - tolerance:
             break
     found = iter(objective.parameters(objective.best))
     arrays = [like_data(next(found)) if constant is None else constant for constant in constants]
     evaluations = len(objective.values) + objective.failures
-    message = str(result.message)
     at_bounds = (np.abs(objective.best[:, None] - ranges) <= AT_BOUND).any(-1)
     unseen = (np.abs(objective.slopes) <= VANISHED) & (objective.best == objective.first)
     for what, which in (("at a bound", at_bounds), ("the likelihood does not depend, where it begins, on", unseen)):
         if ended := [name for name, at in zip(names, objective.split(which), strict=True) if at.any()]:
             message += f"; {what}: {', '.join(ended)}"
-    converged = result.success and not any(at.size and at.all() for at in objective.split(unseen))
+    converged = success and not any(at.size and at.all() for at in objective.split(unseen))
     return GPFit(*given(arrays), -count * value, converged, message, done, evaluations, objective.failures)
 
 

@@ -1,4 +1,5 @@
-"""The functions of this package under the name of a framework's front. May import `overbar._front`."""
+"""The functions of this package under the name of a framework's front. May import `overbar._front`
+and `_namespace`."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from overbar._front import Front
+from overbar._namespace import named
 
 __all__ = ["of_library"]
 
@@ -18,7 +20,7 @@ def of_library(function: Callable[..., Any], front: Front) -> Callable[..., Any]
 
     @functools.wraps(function)
     def of_arrays(X, y, *args, **kwargs):
-        X, y = front.as_arrays([X, y])
+        X, y = named(function.__name__, lambda *values: front.as_arrays(values), X=X, y=y)
         return function(X, y, *args, **kwargs)
 
     of_arrays.__module__ = inspect.currentframe().f_back.f_globals["__name__"]

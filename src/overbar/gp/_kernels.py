@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from overbar import rules
-from overbar._namespace import NUMPY, front, namespace
+from overbar._namespace import NUMPY, dimensions, front, namespace
 from overbar.rules._dot_products import valid_degree
 from overbar.rules._matern import valid_order
 
@@ -153,7 +153,7 @@ def _variance(v, X):
 
 
 def _has_dimensions(x):
-    return getattr(x, "shape", ()) != ()
+    return dimensions(x) != ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from overbar import rules
 from overbar._messages import dtype_name
-from overbar._namespace import front, known_shape, mT, namespace
+from overbar._namespace import dimensions, front, known_shape, mT, named, namespace
 from overbar.gp._kernels import variances, with_noise
 
 __all__ = ["GPPrediction", "gp_log_marginal_likelihood", "gp_predict"]
@@ -27,7 +27,8 @@ def gp_log_marginal_likelihood(X: Any, y: Any, kernel: Any, noise: Any, *, mean:
     kernel : callable
         The covariance function: one of `overbar.gp`, sums and products of them, or what is called likewise.
     noise : float or array
-        The variance of the noise, not negative: one number, or one for each row of X; batch dimensions in front.
+        The variance of the noise, not negative: one number, or one for each row of X; batch dimensions in front. None
+        is none, as 0 is.
     mean : float, array or callable
         The mean: a number, one for each output, (..., 1), or a function that makes an array (..., n) of the inputs.
 
@@ -165,16 +166,22 @@ def gp_predict(
     expected = expected + _mean("gp_predict", mean, X_new, expected)
     if not covariance and normals is None:
         prior = variances(kernel, X_new)
-        return GPPrediction(expected, _noisy(_not_negative(xp, prior - xp.sum(V * V, axis=-2)), noise_new))
+        variance = _not_negative(xp, prior - xp.sum(V * V, axis=-2))
+        if noise_new is None:
+            return GPPrediction(expected, variance)
+        # the diagonal of matrices of one row, so that the noise is looked at
+        noise_new = _noise_new(noise_new, X_new, variance)
+        each = noise_new[..., None] if dimensions(noise_new) != () else noise_new
+        return GPPrediction(expected, _with_noise_new(variance[..., None, None], each)[..., 0, 0])
     prior = _of_shape("gp_predict", kernel(X_new), X_new, _rows(X_new))
     scale = xp.detached(xp.power_of_two(prior))
     C = prior - rules.transpose_matmul(V, V)
     if noise_new is not None:
-        C = rules.add_diagonal(C, noise_new)
+        C = _with_noise_new(C, _noise_new(noise_new, X_new, xp.diagonal(C)))
     variance = _not_negative(xp, xp.diagonal(C))
     if normals is None:
         return GPPrediction(expected, variance, C)
-    (normals,) = front(C, normals).as_arrays([normals])
+    (normals,) = named("gp_predict", front, C=C, normals=normals).as_arrays([normals])
     _floating("gp_predict", front(C), "normals", normals)
     shape, m = known_shape(normals), _rows(X_new)
     if shape is not None and not (len(shape) and _agree(shape[-1], m)):
@@ -206,7 +213,7 @@ def _rows(X):
 
 def _data(function, X, y, *new):
     """The front of the data, the data as its arrays, and the number of rows, None where it is unknown."""
-    known = front(X, y, *new)
+    known = named(function, front, **dict(zip(("X", "y", "X_new"), (X, y, *new), strict=False)))
     X, y, *new = known.as_arrays([X, y, *new])
     for argument, A in zip(("X", "y", "X_new"), (X, y, *new), strict=False):
         _floating(function, known, argument, A)
@@ -272,7 +279,8 @@ def _covariance(function, X, kernel, noise, n):
         )
     if hasattr(kernel, "noisy"):
         return _of_shape(function, with_noise(kernel, X, noise), X, n)
-    return rules.add_diagonal(_of_shape(function, kernel(X), X, n), noise)
+    K = _of_shape(function, kernel(X), X, n)
+    return K if noise is None else rules.add_diagonal(K, noise)
 
 
 def _mean(function, mean, X, like):
@@ -286,9 +294,10 @@ def _mean(function, mean, X, like):
                 "has a number for each input."
             )
         return found
+    named(function, front, mean=mean)
     if isinstance(mean, (list, tuple)):
         _, mean = front(X).as_arrays([X, mean])
-    shape = getattr(mean, "shape", ())
+    shape = dimensions(mean)
     if len(shape) and shape[-1] != 1:
         raise front(X).ShapeError(
             f"{function}: argument mean of shape {tuple(shape)} is neither a number nor one for each output, with a "
@@ -302,14 +311,38 @@ def _not_negative(xp, x):
     return xp.where(x < 0, xp.zeros_like(x), x)
 
 
-def _noisy(variance, noise):
-    """The variance of observations: `add_diagonal` of matrices of one row, which looks at the noise."""
-    if noise is None:
-        return variance
+def _noise_new(noise, X_new, variance):
+    """The noise of new observations, if it fits their variances (..., m)."""
+    known = named("gp_predict", front, variance=variance, noise_new=noise)
     if isinstance(noise, (list, tuple)):
-        _, noise = front(variance).as_arrays([variance, noise])
-    each = noise[..., None] if getattr(noise, "shape", ()) != () else noise
-    return rules.add_diagonal(variance[..., None, None], each)[..., 0, 0]
+        _, noise = known.as_arrays([variance, noise])
+    shape, wide = dimensions(noise) and known_shape(noise), known_shape(variance)
+    if not shape or wide is None:
+        return noise
+    if shape[-1] != 1 and not _agree(shape[-1], wide[-1]):
+        raise known.ShapeError(
+            f"gp_predict: argument noise_new of shape {tuple(shape)} does not fit X_new with {_rows(X_new)} rows. Pass "
+            "one number, or one for each row: its last dimension counts them, batch dimensions go in front of it."
+        )
+    if not all(1 in (a, b) or _agree(a, b) for a, b in zip(shape[-2::-1], wide[-2::-1], strict=False)):
+        raise known.ShapeError(
+            f"gp_predict: argument noise_new of shape {tuple(shape)} does not fit the variances of shape "
+            f"{tuple(wide)}: in front of its last dimension it must broadcast with {tuple(wide[:-1])}."
+        )
+    return noise
+
+
+def _with_noise_new(C, noise):
+    """`add_diagonal`, whose errors are about an argument of `gp_predict`."""
+    try:
+        return rules.add_diagonal(C, noise)
+    except Exception as error:
+        known, words = front(C), str(error)
+        kinds = (known.ShapeError, known.DtypeError, known.LinAlgError, TypeError)
+        kind = next((kind for kind in kinds if type(kind("")) is type(error)), None)
+        if kind is None or "add_diagonal: argument noise" not in words:
+            raise
+        raise kind(words.replace("add_diagonal: argument noise", "gp_predict: argument noise_new")) from None
 
 
 def _factorised(function, known, compute):

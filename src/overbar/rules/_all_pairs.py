@@ -137,8 +137,11 @@ def _at_once(K_bar, K, sets, S, slope, relative):
 
 
 def _squares(xp, Y, Z, rows, columns, product):
-    """Σᵢⱼ Hᵢⱼ (yᵢ_d − zⱼ_d)², from the sums of H, as rows, and (H Z)ᵀ."""
-    outer = xp.sum(mT(rows) * (Y * Y), axis=-2) + xp.sum(mT(columns) * (Z * Z), axis=-2)
+    """Σᵢⱼ Hᵢⱼ (yᵢ_d − zⱼ_d)², from the sums of H, as rows, and (H Z)ᵀ.
+
+    y² is never formed: where it is beyond the range of numbers, with a length scale that is tiny beside the distances,
+    the covariance is zero, and so is H."""
+    outer = xp.sum(mT(rows) * Y * Y, axis=-2) + xp.sum(mT(columns) * Z * Z, axis=-2)
     return outer - 2 * xp.sum(Y * mT(product), axis=-2)
 
 

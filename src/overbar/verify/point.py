@@ -36,6 +36,8 @@ class Point:
         self.hermitian = [name in primitive.hermitian for name in self.names]
         self.outputs = self.run(self.arrays)
         primitive.check_outputs(NUMPY, self.outputs, self.arrays)
+        #: what the outputs were before a rule saw them
+        self.before = [np.array(out) for out in self.outputs]
         self.eps = max(float(np.finfo(a.dtype).eps) for a in self.arrays)
         #: the outputs that have a derivative: pivots, which are integers, have none
         self.smooth = [i for i in range(primitive.differentiable) if self.outputs[i].dtype.kind in "fc"]
@@ -78,6 +80,7 @@ class Point:
     def pull(self, bars, moved=None):
         needed = [moved is None or i in moved for i in range(len(self.arrays))]
         found = self.seen.pull(NUMPY, bars, self.outputs, self.arrays, self.options, needed)
+        self._outputs_are_left("vjp")
         for i, (name, array) in enumerate(zip(self.names, self.arrays, strict=True)):
             if needed[i] and found[i] is None:
                 found[i] = np.zeros_like(array)  # it has no derivative with respect to this one
@@ -87,9 +90,21 @@ class Point:
 
     def push(self, dots):
         found = self.seen.push(NUMPY, dots, self.outputs, self.arrays, self.options)
+        self._outputs_are_left("jvp")
         for i in self.smooth:
             self._fits("tangent", f"output {i}", self.outputs[i], found[i])
         return found
+
+    def _outputs_are_left(self, kind):
+        """Hold the outputs, intermediates and residuals too, against what they were before a rule saw them."""
+        for i, (out, before) in enumerate(zip(self.outputs, self.before, strict=True)):
+            if not np.array_equal(out, before, equal_nan=True):
+                rule = {"vjp": "reverse rule", "jvp": "forward rule"}[kind]
+                whose = "which is the caller's" if i < self.primitive.public else "which further derivatives need"
+                raise VerificationError(
+                    f"{self.primitive.name}: the {rule}, registered by @{self.primitive.name}.{kind}, changes "
+                    f"output {i}, {whose}. Let it work on a copy."
+                )
 
     # What a sweep is given it brings into shape: it sums a bar that was broadcast, takes the real part, rounds to the
     # dtype. So a bar and a tangent are looked at before it does, where a mistake can still be seen.
