@@ -383,7 +383,7 @@ class Eigenvalues:
         return -2 * self.xp.real(self.xp.sum(C * F * other.C, axis=-1))
 
     def crossed_by(self, other, block):
-        """For which matrices equal values have no second derivative along both."""
+        """Which values have no second derivative along both."""
         return crossing(other.C, block, other.E)
 
 
@@ -455,8 +455,7 @@ def register_rules_of_values(bar, directional, moving):
             turned = basis.turned()
             other = moving(A_dot, *turned.factors)
             found = turned.straight(E_dot) + xp.cast(turned.bent(other), A)
-            lost = turned.crossed_by(other, basis.block)
-            return nan_where(lost[..., None], found)
+            return nan_where(turned.crossed_by(other, basis.block), found)
 
         return dot
 

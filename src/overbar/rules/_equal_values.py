@@ -176,15 +176,16 @@ def differences_along(w_bar, w_bar_dot, w_dot, w, block):
 
 
 def crossing(C, block, E):
-    """For which matrices of a batch equal eigenvalues have no second derivative along two directions, as these have no
-    common basis: C is the second one, E, in the basis of the first. (With rounding of the size of E: where the values
-    are stationary, C is nothing else.)"""
+    """Which of the values have no second derivative along two directions, as they are equal to others and the
+    directions have no common basis for these: C is the second one, E, in the basis of the first. (With rounding of the
+    size of E: where the values are stationary, C is nothing else.) All other values have theirs, which are sums over
+    the spaces of equal ones and do not depend on a basis."""
     xp = namespace(C)
     same = together(block, C)
     diagonal, small = xp.real(xp.diagonal(C)), 1e4 * xp.eps(block) * norm_of(E)
-    crossed = xp.abs(same * C - xp.cast(row(diagonal), C) * xp.eye_like(C)) > small[..., None]
-    falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & xp.equal(block[..., 1:], block[..., :-1])
-    return anywhere(crossed) | xp.any(falls, axis=-1)
+    crossed = xp.any(xp.abs(same * C - xp.cast(row(diagonal), C) * xp.eye_like(C)) > small[..., None], axis=-1)
+    falls = (-_steps(diagonal) > small) & xp.equal(_steps(block), 0)
+    return xp.any(xp.equal(row(block), column(block)) & row(crossed | falls), axis=-1)
 
 
 def largest_of(w):

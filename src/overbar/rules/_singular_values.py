@@ -215,7 +215,7 @@ class SingularValues:
         rest = norm_of(other.P - (self.U * xp.cast(u, self.U)[..., None, :]) @ self.Vh)
         small = 1e4 * xp.eps(u) * size
         falls = xp.any(zero[..., :-1] & (u[..., 1:] - u[..., :-1] > small), axis=-1) | xp.any(u < -small, axis=-1)
-        return crossed | falls | (rest > small)[..., 0]
+        return crossed | (zero & (falls[..., None] | (rest > small)))
 
 
 @primitive("(k),(m,n),(m,k),(k),(k,n),(m,n),(k)->(m,n)")
