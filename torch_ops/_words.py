@@ -121,7 +121,15 @@ class TorchWords(Words):
         return torch.argsort(A, dim=axis)
 
     def take_along_axis(self, A, indices, axis=-1):
-        return torch.take_along_dim(A, indices, axis)
+        if all(type(size) is int for size in (*A.shape, *indices.shape)):
+            return torch.take_along_dim(A, indices, axis)
+        # torch.export would make constants of sizes that are symbols
+        axis = axis % A.ndim
+        wide = [_broadcast(A.shape[k : k + 1], indices.shape[k : k + 1])[0] for k in range(A.ndim)]
+        wide[axis] = A.shape[axis]
+        A = A.expand(wide)
+        wide[axis] = indices.shape[axis]
+        return torch.gather(A, axis, indices.expand(wide))
 
     def concat(self, arrays, axis=0):
         return torch.cat(tuple(arrays), dim=axis)
@@ -157,7 +165,7 @@ class TorchWords(Words):
         return torch.diagonal_scatter(zeros, d, offset, -2, -1)
 
     def fill_diagonal(self, A, d):
-        batch = np.broadcast_shapes(A.shape[:-2], d.shape[:-1])
+        batch = _broadcast(A.shape[:-2], d.shape[:-1])
         return torch.diagonal_scatter(A.expand(*batch, *A.shape[-2:]), d.expand(*batch, d.shape[-1]), 0, -2, -1)
 
     def positions(self, shape, index, like):
@@ -399,6 +407,14 @@ def _factor_by_halves(A):
 
 class _NoFactorError(Exception):
     """A block is not positive definite."""
+
+
+def _broadcast(*shapes):
+    """Their broadcast. NumPy, which is quicker and needs no sympy, would make numbers of a compiler's symbols, and so
+    constants of a graph."""
+    if all(type(size) is int for shape in shapes for size in shape):
+        return np.broadcast_shapes(*shapes)
+    return torch.broadcast_shapes(*shapes)
 
 
 def room(like, shape):

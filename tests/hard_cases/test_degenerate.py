@@ -594,6 +594,159 @@ def fourth(A, E):
     return 4 * (E @ A.T @ A + A @ E.T @ A + A @ A.T @ E)
 
 
+# -- one value beside others that have a kink --------------------------------------------------------------------------
+
+
+def mixed_derivatives(values, A, E, F, digits=60):
+    """∂²/∂s∂t of the values of A + sE + tF in descending order, by differences with so many digits."""
+    with mpmath.workdps(digits):
+        h = mpmath.mpf(10) ** (-digits // 5)
+        A, E, F = (mpmath.matrix(X.tolist()) for X in (A, E, F))
+        at = lambda s, t: np.array(sorted(values(A + s * h * E + t * h * F), reverse=True))  # noqa: E731
+        found = (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / (4 * h * h)
+        return np.array([float(x) for x in found])
+
+
+def forward_twice(framework, f, A, E, F):
+    """Forward over forward mode along both."""
+    if framework == "torch":
+        A, E, F = map(torch.tensor, (A, E, F))
+        return torch.func.jvp(lambda X: torch.func.jvp(f, (X,), (E,))[1], (A,), (F,))[1].numpy()
+    if framework == "tensorflow":
+        A, E, F = map(tf.constant, (A, E, F))
+        with tf.autodiff.ForwardAccumulator(A, F) as outer, tf.autodiff.ForwardAccumulator(A, E) as inner:
+            found = f(A)
+        return outer.jvp(inner.jvp(found)).numpy()
+    return overbar.jvp(lambda X: overbar.jvp(f, (X,), (E,))[1], (A,), (F,))[1]
+
+
+OF_SINGULAR_VALUES = {
+    "svdvals": overbar.svdvals,
+    "svd": lambda A: overbar.svd(A, full_matrices=False)[1],
+    "lstsq": lambda A: overbar.lstsq(A, A[..., :1])[3],
+}
+OF_EIGENVALUES = {
+    "eigvalsh": overbar.eigvalsh,
+    "eigh": lambda A: overbar.eigh(A)[0],
+    "eigh_generalized": lambda A: overbar.eigh_generalized(A, namespace(A).eye_like(A))[0],
+}
+EVERY = pytest.mark.parametrize("framework", ["numpy", "torch", "tensorflow"])
+
+
+@EVERY
+@pytest.mark.parametrize("op", OF_SINGULAR_VALUES)
+@pytest.mark.parametrize(
+    ("shape", "values"), [((3, 3), [1.2, 1, 0]), ((4, 3), [2, 1, 0]), ((5, 5), [3, 2, 2, 1, 0]), ((3, 5), [3, 0, 0])]
+)
+def test_the_kink_of_one_singular_value_is_none_of_another(shape, values, op, framework):
+    """Forward over forward along directions of which one raises the zero ones and the other would lower them, or that
+    have no common basis. At diag(1.2, 1, 0) there is no rounding at all."""
+    rng = np.random.default_rng(5)
+    k, values = min(shape), np.array(values, float)
+    E, F = rng.standard_normal((2, *shape))
+    U, V = unitary(rng, shape[0], "float64")[:, :k], unitary(rng, shape[1], "float64")[:, :k]
+    A = U * values @ V.T
+    if values[0] == 1.2:
+        A, E = np.diag(values), np.ones(shape)
+        F = E - 2 * np.diag([0, 0, 1.0])
+    elif shape == (5, 5):
+        F = -F if (U[:, -1] @ E @ V[:, -1]) * (U[:, -1] @ F @ V[:, -1]) > 0 else F
+    expected = mixed_derivatives(lambda X: mpmath.svd_r(X, compute_uv=False), A, E, F)
+    found = forward_twice(framework, OF_SINGULAR_VALUES[op], A, E, F)
+    simple = (np.sum(values[:, None] == values, axis=-1) == 1) & (values > 0)
+    np.testing.assert_array_equal(np.isnan(found), ~simple)
+    close(found[simple], expected[simple], 1e-12)
+
+
+@EVERY
+@pytest.mark.parametrize("op", OF_EIGENVALUES)
+@pytest.mark.parametrize("values", [[3, 1, 1], [4, 2, 2, 1, 1], [5, 1, 1, 1, 0]], ids=str)
+def test_the_kink_of_equal_eigenvalues_is_none_of_another(values, op, framework):
+    rng = np.random.default_rng(5)
+    Q, values = unitary(rng, len(values), "float64"), np.array(values, float)
+    A, (E, F) = hermitian(Q * values @ Q.T), hermitian(rng.standard_normal((2, *Q.shape)))
+    expected = mixed_derivatives(lambda X: mpmath.eigsy(X, eigvals_only=True), A, E, F)
+    found = forward_twice(framework, OF_EIGENVALUES[op], A, E, F)[::-1]
+    simple = np.sum(values[:, None] == values, axis=-1) == 1
+    np.testing.assert_array_equal(np.isnan(found), ~simple)
+    close(found[simple], expected[simple], 1e-12)
+
+
+LOW_RANK = {
+    "product": (lambda A: overbar.svdvals(A)[:2].prod(), lambda A: torch.linalg.svdvals(A)[:2].prod()),
+    "projected": (lambda A: _rank_two(*overbar.svd(A)), lambda A: _rank_two(*torch.linalg.svd(A))),
+    "squares": (lambda A: (overbar.svdvals(A) ** 2).sum(), lambda A: (A * A).sum()),
+    "fourth powers": (lambda A: (overbar.svdvals(A) ** 4).sum(), lambda A: (A @ A.mT @ A @ A.mT).trace()),
+}
+
+
+def _rank_two(U, S, Vh):
+    return (((U[:, :2] * S[:2]) @ Vh[:2]) * torch.arange(9.0, dtype=S.dtype).reshape(3, 3).cos()).sum()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("loss", LOW_RANK)
+@pytest.mark.parametrize("outer", ["jacrev", "jacfwd"])
+@pytest.mark.parametrize("inner", ["jacrev", "jacfwd"])
+def test_hessian_of_what_is_smooth_at_the_singular_value_zero(inner, outer, loss, turned):
+    """In each row of jacrev(jacfwd(f)) one direction of many counts. (In jacfwd(jacfwd(f)) the zero ones themselves
+    have no second derivatives along two directions.)"""
+    rng = np.random.default_rng(1)
+    A = np.diag([1.2, 1, 0])
+    A = torch.tensor(unitary(rng, 3, "float64") @ A @ unitary(rng, 3, "float64") if turned else A)
+    of, (ours, other) = torch.func, LOW_RANK[loss]
+    found = getattr(of, outer)(getattr(of, inner)(ours))(A).numpy()
+    expected = of.jacfwd(of.jacrev(other))(A).numpy()
+    known = np.full(found.shape, True)
+    if inner == outer == "jacfwd" and loss in ("squares", "fourth powers"):
+        known = ~np.isnan(found)
+    assert error(found[known], expected[known]) < 1e-12
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("values", [[1, 1, 2, 2], [1, 1, 1, 1], [3, 0, 0, 0]], ids=str)
+def test_a_jacobian_of_a_forward_one_at_equal_eigenvalues(values, dtype):
+    """Of Σ e^w and its product with Σ w², whose directional derivatives want another basis for each direction."""
+    Q = unitary(np.random.default_rng(3), 4, "float64")
+    A = torch.tensor(hermitian(Q * np.array(values, float) @ Q.T).astype(dtype))
+    half = lambda X: (X + X.mT) / 2  # noqa: E731
+
+    def ours(X):
+        w = overbar.eigvalsh(half(X))
+        return torch.stack([w.exp().sum(), w.exp().sum() * (w * w).sum()])
+
+    def other(X):
+        trace = torch.linalg.matrix_exp(half(X)).trace()
+        return torch.stack([trace, trace * (half(X) ** 2).sum()])
+
+    jacrev, jacfwd = torch.func.jacrev, torch.func.jacfwd
+    found, expected = jacrev(jacfwd(ours))(A).numpy(), jacfwd(jacrev(other))(A.double()).numpy()
+    assert error(found, expected) < (1e-12 if dtype == "float64" else 1e-5)
+
+
+def test_derivatives_along_several_directions_at_once():
+    """Of a sum of those of Σ σ² at zero ones only what they have in common is known, also where all that is seen of
+    them cancels; a kink has no derivative in reverse over forward mode, and others beside it have theirs."""
+    rng = np.random.default_rng(2)
+    A = torch.tensor(unitary(rng, 4, "float64") * np.array([2.0, 1, 0, 0]) @ unitary(rng, 4, "float64"))
+    E = torch.tensor(rng.standard_normal((4, 4)))
+
+    def gradient(directions, weights):
+        def loss(A):
+            along = lambda E: torch.func.jvp(lambda A: (overbar.svdvals(A) ** 2).sum(), (A,), (E,))[1]  # noqa: E731
+            return (torch.func.vmap(along)(directions) * torch.tensor(weights).double()).sum()
+
+        return torch.func.grad(loss)(A).numpy()
+
+    assert np.isnan(gradient(torch.stack([E, -E]), [1, -1])).all()
+    assert np.isnan(gradient(torch.stack([E, E.mT]), [1, 1])).all()
+    close(gradient(torch.stack([E, E]), [1, 2]), 6 * E.numpy(), 1e-12)
+    close(gradient(torch.stack([E.mT, E]), [0, 1]), 2 * E.numpy(), 1e-12)
+    rows = torch.func.jacrev(torch.func.jacfwd(overbar.svdvals))(A).numpy()
+    assert np.isnan(rows[2:]).all()
+    assert error(rows[:2], torch.func.jacfwd(torch.func.jacrev(torch.linalg.svdvals))(A)[:2].numpy()) < 1e-11
+
+
 @FRAMEWORK
 def test_polar_factor_from_singular_vectors_twice(framework):
     A, *_, rng = singular_problems((4, 4), [3, 2, 2, 2], "float64")

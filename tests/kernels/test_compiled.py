@@ -384,6 +384,24 @@ def test_the_environment_switches_it_off():
 
 
 @needs_numba
+def test_nothing_is_compiled_where_numba_is_told_so(monkeypatch):
+    """By the environment, or at any time: Python cannot run what the loops call. Their results come as without them."""
+    code = (
+        "import numpy as np, overbar; A = np.eye(4) + np.ones((1200, 4, 4)); overbar.eigh(A); overbar.svd(A)\n"
+        "print(overbar.vjp(overbar.cholesky, A)[1](A)[0][0, 1, 0])\n"
+        "overbar.vjp(overbar.cholesky_banded, np.ones((2, 9999)) + [[0], [2]])[1](np.ones((2, 9999)))"
+    )
+    found = run_python("-c", code, environment={"NUMBA_DISABLE_JIT": "1"})
+    assert found.returncode == 0, found.stderr
+    A = np.eye(4) + np.ones((300, 4, 4))
+    expected = overbar.vjp(overbar.cholesky, A)[1](A)[0]
+    assert float(found.stdout) == pytest.approx(expected[0, 1, 0], rel=1e-13)
+    monkeypatch.setattr("numba.config.DISABLE_JIT", 1)
+    assert not for_loops(A)
+    close(overbar.vjp(overbar.cholesky, A)[1](A)[0], expected, 1e-13)
+
+
+@needs_numba
 def test_where_nothing_can_be_stored_it_is_compiled_each_time(tmp_path):
     """A package that only its owner may write to, and no home: numba finds no folder for what it has compiled."""
     code = (

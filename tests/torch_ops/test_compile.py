@@ -268,6 +268,24 @@ def test_two_graphs_for_all_sizes(f):
     assert graphs() == 2
 
 
+@pytest.mark.parametrize("name", ["cholesky", "eigh", "polar", "rbf"])
+def test_one_graph_for_batches_of_any_size(name):
+    """Also of so many matrices, or rows, that eager code would take a compiled loop, or blocks."""
+
+    def f(A):
+        if name == "rbf":
+            return overbar.rbf(A, A[0, 0] * 0 + 1)
+        found = getattr(torch_ops, name)(A @ A.mT + torch.eye(3, dtype=A.dtype))
+        return found if name == "cholesky" else found[0]
+
+    g = compiled(f, dynamic=True)
+    for count in (5, 40, 1000) if name == "rbf" else (5, 40, 3000):
+        shape = (count, 3) if name == "rbf" else (count, 3, 3)
+        A = torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(count))
+        torch.testing.assert_close(g(A), f(A))
+    assert graphs() == 1
+
+
 def test_a_size_marked_as_dynamic():
     g = compiled(model)
     for n in (5, 9):

@@ -328,6 +328,56 @@ def test_an_exported_op_serves_all_sizes(name):
         same(value_and_gradients(program.module(), inputs), value_and_gradients(f, inputs))
 
 
+ANY = {"min": 2, "max": 100_000}
+
+
+def serves_any_batch(primitive, case):
+    """One program, of PyTorch's own ops, for few matrices and for so many that eager code takes a compiled loop."""
+    inputs, f = tensors(case), function(primitive, primitive, case.options)
+    batch = torch.export.Dim("batch", **ANY)
+    program = exported(f, inputs, dynamic_shapes=(tuple({0: batch} for _ in inputs),))
+    for copies in (1, 70):
+        some = [x.detach().repeat(copies, *[1] * (x.ndim - 1)) for x in inputs]
+        same(several(program.module()(*some)), several(f(*some)))
+
+
+def test_an_exported_primitive_serves_any_batch(first):
+    if not first.primitive.signature.whole:  # the shape is an option of some functions of whole arrays
+        serves_any_batch(first.primitive, first.draw(np.float64, (7,)))
+
+
+@pytest.mark.parametrize(
+    "name", ["cholesky", "cholesky_update", "eig", "eigh", "lu_solve", "matern", "pinv", "polar", "svd"]
+)
+def test_an_exported_batch_is_bound_to_no_side_of_a_threshold(name):
+    """Nor made a constant, by NumPy's broadcast of shapes or PyTorch's of `take_along_dim`."""
+    serves_any_batch(REGISTRY[name], verify.draw_cases(REGISTRY[name], batch=(7,))[0])
+
+
+COVARIANCES = {
+    "rbf": lambda X, Z: torch_ops.rbf(X, X[0] ** 2 + 1, noise=X[:, 0] ** 2),
+    "matern_cross": lambda X, Z: torch_ops.matern_cross(X, Z, X[0] ** 2 + 1, nu=1.5),
+    "linear": lambda X, Z: torch_ops.linear_covariance(X, X[0] ** 2),
+    "squared_distance_cross": lambda X, Z: torch_ops.squared_distance_cross(X, Z, X[0] ** 2 + 1),
+}
+
+
+@pytest.mark.parametrize("name", COVARIANCES)
+def test_an_exported_covariance_serves_any_number_of_inputs(name):
+    """Also as many as eager code takes by blocks of rows."""
+    f = COVARIANCES[name]
+    generator = torch.Generator().manual_seed(1)
+
+    def points(count):
+        return torch.randn(count, 5, dtype=torch.float64, generator=generator)
+
+    sizes = ({0: torch.export.Dim("n", **ANY)}, {0: torch.export.Dim("m", **ANY)})
+    program = exported(f, [points(9), points(7)], dynamic_shapes=(sizes,))
+    for n, m in ((5, 4), (500, 600)):
+        X, Z = points(n), points(m)
+        torch.testing.assert_close(program.module()(X, Z), f(X, Z), rtol=1e-10, atol=1e-10)
+
+
 def model(cholesky):
     def f(A, B):
         L = cholesky((A + A.mT) / 2)

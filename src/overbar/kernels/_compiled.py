@@ -22,16 +22,24 @@ __all__ = ["available", "compiled", "in_parts", "loops"]
 _REORDERED = {"reassoc", "contract", "nsz"}
 
 
-@functools.cache
 def available() -> bool:
-    """Whether there is numba, for this version of NumPy, and nobody has set OVERBAR_COMPILED=0 in the environment."""
+    """Whether there is numba, for this version of NumPy, and nobody has set OVERBAR_COMPILED=0 in the environment, or
+    has told numba to compile nothing (NUMBA_DISABLE_JIT=1, to see one's own loops in a debugger): Python cannot run
+    what these loops call."""
+    numba = _numba()
+    return numba is not None and not numba.config.DISABLE_JIT  # which may be set at any time
+
+
+@functools.cache
+def _numba() -> Any:
+    """The module, if it may be used."""
     if os.environ.get("OVERBAR_COMPILED") == "0":
-        return False
+        return None
     try:
-        import numba  # noqa: F401
+        import numba
     except ImportError:
-        return False
-    return True
+        return None
+    return numba
 
 
 def loops(name: str) -> Any:

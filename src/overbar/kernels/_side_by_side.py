@@ -18,9 +18,17 @@ PART = 2**16
 
 
 def for_loops(A, matrices=1, numbers=FEWEST):
-    """Whether compiled loops can take a stack of so many matrices and numbers or more, and are faster than words."""
+    """Whether compiled loops can take a stack of so many matrices and numbers or more, and are faster than words.
+
+    Never where a size is not known yet, or a symbol of a compiler: there no loop can be taken, and to compare a symbol
+    with a number would bind the graph to one side of it."""
     shape = A.shape
-    if len(shape) < 3 or None in shape or not 0 < max(shape[-2:]) <= LARGEST:
+    if len(shape) < 3:
+        return False
+    for size in shape:
+        if type(size) is not int:
+            return False
+    if not 0 < max(shape[-2:]) <= LARGEST:
         return False
     if math.prod(shape) < numbers or math.prod(shape[:-2]) < matrices:
         return False

@@ -33,7 +33,9 @@ def _blocks(A, n, m, own):
 
 
 def _large(A, n, m):
-    return None not in (n, m) and n > _rows_of_block(A, m)
+    """Whether blocks of rows are for such matrices. Not where a size is unknown, or a symbol of a compiler, under which
+    nothing is written to: to compare it would bind a graph to one side of the bound."""
+    return type(n) is int and type(m) is int and n > _rows_of_block(A, m)
 
 
 def of_pairs(function, pairs, *numbers, variance=None, diagonal=None):

@@ -36,18 +36,20 @@ from overbar.rules._equal_values import (
     nearly_equal,
     norm_of,
     packed,
+    packed_matrix,
     row,
     settled,
     smooth_blocks,
     surely_apart,
     together,
     unpacked,
+    untold,
 )
 from overbar.rules._phases import exact_factor, turned_bar, turned_dot
 from overbar.rules._two_by_two import are_of_two, eigh_of_two
 
 
-@primitive("(n,n)->(n),(n,n),(n,n),(n)", intermediates=2, hermitian=("A",))
+@primitive("(n,n)->(n),(n,n),(n,n),(t)", intermediates=2, hermitian=("A",))
 def eigh(A, *, UPLO: str = "L"):
     """The eigenvalues and eigenvectors of a symmetric (Hermitian) matrix: A V = V diag(w), Vᴴ V = I.
 
@@ -115,9 +117,10 @@ def eigh(A, *, UPLO: str = "L"):
     5e-7 (1e-2 in single precision), a second derivative of vectors in that mode is NaN, with a warning. At small gaps
     take reverse over reverse mode. At equal eigenvalues V̇ is that of a basis which is not turned within the space
     (`vectors_dot` says which, and how it is differentiated), and ẇ has the directional derivatives: both are right for
-    the losses above, to second order in every mode, and not to be combined to V f(w) Vᴴ. (Of eigenvalues, forward over
-    forward mode along two directions without a common basis, and a Jacobian of a forward one, jacrev(jacfwd(f)), are
-    NaN there: `eigvalsh` has the reason. A Hessian by jacfwd(jacrev(f)) or jacrev(jacrev(f)) is right.)
+    the losses above, to second order in every mode, and not to be combined to V f(w) Vᴴ. (Along two
+    directions without a common basis, forward over forward mode is NaN for equal eigenvalues, and so is what reverse
+    mode makes of a sum of derivatives along both: `eigvalsh` has the reason. A Hessian by jacrev(jacrev(f)),
+    jacfwd(jacrev(f)) or jacrev(jacfwd(f)) is right.)
 
     Cost: two products for w̄ alone, three with V̄, where the function costs ten; nine more for a second derivative.
 
@@ -146,8 +149,7 @@ def decomposed(name, A, UPLO="L"):
 
 def all_outputs(w, V):
     """Those of `eigh` and `eigvalsh`, intermediates too, from eigenvalues and vectors."""
-    xp = namespace(V)
-    return w, V, xp.zeros_like(V), xp.zeros_like(xp.cast(w, V))
+    return w, V, *untold(V, w)
 
 
 @eigh.vjp
@@ -383,15 +385,16 @@ class Eigenvalues:
         return -2 * self.xp.real(self.xp.sum(C * F * other.C, axis=-1))
 
     def crossed_by(self, other, block):
-        """For which matrices equal values have no second derivative along both."""
+        """Which values have no second derivative along both."""
         return crossing(other.C, block, other.E)
 
 
 class _Basis:
-    """The basis B that diagonalises C in each block, computed where it is wanted: another decomposition."""
+    """The basis B that diagonalises C in each block, computed where it is wanted: another decomposition. It is told
+    with the weight of `by`, the cotangents of values along E, if it is there for these."""
 
-    def __init__(self, at, block):
-        self.at, self.block = at, at.parted(block)
+    def __init__(self, at, block, by=None):
+        self.at, self.block, self.by = at, at.parted(block), by
         block = self.block
         self.C = at.within(block)
         self.B = once(lambda: _common_basis(self.C, block))
@@ -402,7 +405,11 @@ class _Basis:
 
     def hidden_bars(self):
         """Those of N and norm, which tell of the basis."""
-        return lambda: self.at.told(self.C), lambda: packed(self.at.size(self.C), self.block, self.at.E)
+        at = self.at
+        return (
+            lambda: packed_matrix(at.told(self.C), self.by),
+            lambda: packed(at.size(self.C), self.block, at.E, self.by),
+        )
 
 
 def values_along(at):
@@ -438,7 +445,7 @@ def register_rules_of_values(bar, directional, moving):
     @directional.vjp
     def _(u, values_dot, E, A, *rest):
         at = moving(E, *rest[:-2])
-        basis = _Basis(at, blocks(at.ascending))
+        basis = _Basis(at, blocks(at.ascending), u)
         none = [None] * len(at.factors)
         return (
             lambda: basis.turned().scaled(u),
@@ -455,19 +462,18 @@ def register_rules_of_values(bar, directional, moving):
             turned = basis.turned()
             other = moving(A_dot, *turned.factors)
             found = turned.straight(E_dot) + xp.cast(turned.bent(other), A)
-            lost = turned.crossed_by(other, basis.block)
-            return nan_where(lost[..., None], found)
+            return nan_where(turned.crossed_by(other, basis.block), found)
 
         return dot
 
 
-@primitive("(n),(n,n),(n),(n,n),(n,n),(n)->(n,n)")
+@primitive("(n),(n,n),(n),(n,n),(n,n),(t)->(n,n)")
 def spectral_bar(w_bar, A, w, V, N, norm):
     """Ā of `eigvalsh`, V diag(w̄) Vᴴ, with rules of its own for second derivatives."""
     return from_eigen(w_bar, V)
 
 
-@primitive("(n,n),(n,n),(n),(n,n),(n,n),(n)->(n)")
+@primitive("(n,n),(n,n),(n),(n,n),(n,n),(t)->(n)")
 def directional(A_dot, A, w, V, N, norm):
     """ẇ of `eigvalsh`, diag(Bᴴ Vᴴ Ȧ V B): the adjoint of `spectral_bar`."""
     return values_along(Eigenvalues(A_dot, w, V))
@@ -476,7 +482,7 @@ def directional(A_dot, A, w, V, N, norm):
 register_rules_of_values(spectral_bar, directional, Eigenvalues)
 
 
-@primitive("(n),(n,n),(n,n),(n),(n,n),(n,n),(n)->(n,n)", hermitian=("A",))
+@primitive("(n),(n,n),(n,n),(n),(n,n),(n,n),(t)->(n,n)", hermitian=("A",))
 def values_and_vectors_bar(w_bar, V_bar, A, w, V, N, norm):
     """The sum of `spectral_bar` and `vectors_bar`, at the cost of one of them."""
     return hermitian_part(V @ inner_bar(V_bar, w, V, w_bar) @ mH(V))

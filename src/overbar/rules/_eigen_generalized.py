@@ -11,13 +11,13 @@ from overbar._primitive import once, primitive
 from overbar.rules._cholesky import cholesky
 from overbar.rules._decompositions import eigenpairs
 from overbar.rules._eigen import exact_eigh, spread, unturned_bar, unturned_dots
-from overbar.rules._equal_values import hermitian_part
+from overbar.rules._equal_values import hermitian_part, untold
 from overbar.rules._phases import exact_factor, fixed, turned_bar, turned_dot
 
 # -- two matrices ------------------------------------------------------------------------------------------------------
 
 
-@primitive("(n,n),(n,n)->(n),(n,n),(n,n),(n),(n,n)", intermediates=3, hermitian=("A", "B"))
+@primitive("(n,n),(n,n)->(n),(n,n),(n,n),(t),(n,n)", intermediates=3, hermitian=("A", "B"))
 def eigh_generalized(A, B):
     """The generalised eigenvalues and vectors of Hermitian A and positive definite B: A V = B V diag(w), Vᴴ B V = I.
 
@@ -79,7 +79,7 @@ def eigh_generalized(A, B):
     L = xp.cholesky(B, argument="B")
     w, Y = eigenpairs(_reduced(xp, L, from_lower.function(A)))
     V = fixed(xp.solve_triangular(L, Y, upper=False, adjoint=True))
-    return w, V, xp.zeros_like(V), xp.zeros_like(xp.cast(w, V)), L + xp.zeros_like(V)
+    return w, V, *untold(V, w), L + xp.zeros_like(V)
 
 
 def _reduced(xp, L, A):

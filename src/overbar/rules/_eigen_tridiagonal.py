@@ -19,7 +19,7 @@ from overbar.rules._phases import fixed, turned_bar, turned_dot
 TRIDIAGONAL = 48
 
 
-@primitive("(n),(k)->(n),(n,n),(n,n),(n)", intermediates=2)
+@primitive("(n),(k)->(n),(n,n),(n,n),(t)", intermediates=2)
 def eigh_tridiagonal(d, e):
     """The eigenvalues and eigenvectors of a symmetric (Hermitian) tridiagonal matrix.
 

@@ -7,7 +7,7 @@ from overbar._primitive import primitive
 from overbar.rules._eigen import decomposed, decomposed_bar, decomposed_dots, exact_eigh, spread, triangle_read
 
 
-@primitive("(n,n)->(n),(n,n),(n,n),(n)", intermediates=3, hermitian=("A",))
+@primitive("(n,n)->(n),(n,n),(n,n),(t)", intermediates=3, hermitian=("A",))
 def eigvalsh(A, *, UPLO: str = "L"):
     """The eigenvalues of a symmetric (Hermitian) matrix, in ascending order.
 
@@ -53,8 +53,11 @@ def eigvalsh(A, *, UPLO: str = "L"):
     function's rule as the cotangent of an intermediate, which is constantly zero and serves for nothing else. So does a
     sum of norms: where several cotangents that want different bases are added up before they get here (a second
     derivative of *two* gradients through one call, multiplied with different vectors and added), what would be needed
-    is lost in the sum, which the triangle inequality shows. Then, and in forward over forward mode along two directions
-    without a common basis, Ā is NaN, if eigenvalues are equal: differentiate in two passes, or call eigvalsh twice.
+    is lost in the sum, which the triangle inequality shows. Then Ā is NaN, if eigenvalues are equal: differentiate in
+    two passes, or call eigvalsh twice. So it is in reverse over forward mode for a sum of derivatives along several
+    directions. (But not for each by itself, as in jacrev(jacfwd(f)): directions whose derivatives have no cotangents
+    are not heard, unless f is stationary in all eigenvalues.) In forward over forward mode along two directions without
+    a common basis the second derivatives of equal eigenvalues are NaN, and those of others are right.
     Third derivatives at equal eigenvalues are not right. The worst gap is 1e-8, where a second derivative has an error
     of about 5e-9; in modes that begin with a forward pass, which cannot know what becomes of ẇ, it is ε over the gap.
 

@@ -51,15 +51,55 @@ def inverse_gaps(w):
     return xp.where(apart, 1 / xp.where(apart, gap, xp.ones_like(gap)), xp.zeros_like(gap))
 
 
-def packed(size, block, E):
+def untold(A, w):
+    """The intermediates, of a matrix with the values w, whose cotangents tell of a basis: zero, for nothing else."""
+    xp = namespace(A)
+    zero = xp.zeros_like(xp.cast(w, A))
+    return xp.zeros_like(A), xp.concat([zero, zero[..., :1]], axis=-1)
+
+
+def packed(size, block, E, by=None):
     """The norm of what moves equal values, and the numbers of blocks, in one vector, so that both can be told from a
-    sum of such vectors.
+    sum of such vectors; and behind them the norm of E, if this counts in full.
 
     It is the norm of a part of E, with rounding of the size of E: it counts for less by that much, so that a part which
-    is nothing but rounding tells nothing. (Two of these would seem to want different bases.)"""
+    is nothing but rounding tells nothing. (Two of these would seem to want different bases.)
+
+    `by` are the cotangents of the values' derivatives along E. Where all of them are zero, E is one of several
+    directions and not that of the derivative which is asked for, as in each row of jacrev(jacfwd(f)); or f is
+    stationary in the values. For the second case it is told, but with so little weight that it is heard only where all
+    that are told have so little. (In a sum of the derivatives of two functions along a direction each, one of them
+    stationary, only the other is heard.)"""
     xp = namespace(E)
-    size = size - 1e3 * xp.eps(block) * norm_of(E)
-    return xp.cast(xp.maximum(size, xp.zeros_like(size)) * (1 + block), E)
+    norm = norm_of(E)
+    size = size - 1e3 * xp.eps(block) * norm
+    size = xp.maximum(size, xp.zeros_like(size))
+    if by is not None:
+        counts = _counts(by)
+        size = xp.where(counts, size, size * _weight(size))
+        norm = xp.where(counts, norm, xp.zeros_like(norm))
+    vector = size * (1 + block)
+    return xp.cast(xp.concat([vector, norm + xp.zeros_like(vector[..., :1])], axis=-1), E)
+
+
+def packed_matrix(told, by=None):
+    """What tells of the basis, with the weight that `packed` gives it."""
+    if by is None:
+        return told
+    xp, counts = namespace(told), _counts(by)[..., None]
+    one = xp.real(told) * 0 + 1
+    return told * xp.cast(xp.where(counts, one, one * _weight(one)), told)
+
+
+def _counts(by):
+    xp = namespace(by)
+    return xp.any(~xp.equal(by, 0), axis=-1)[..., None]
+
+
+def _weight(x):
+    """Of what counts for nothing beside what counts: so small that no sum of the two shows it, and not so small that
+    single precision has no numbers for it."""
+    return namespace(x).eps(x) ** 3
 
 
 def parted(block, mask):
@@ -71,7 +111,10 @@ def parted(block, mask):
 
 def unpacked(vector, w):
     """The blocks, the sum of the norms, and whether vectors with different blocks were added."""
-    xp, total = namespace(vector), vector[..., :1]
+    xp, vector, norm = namespace(vector), vector[..., :-1], vector[..., -1:]
+    total = vector[..., :1]
+    # where what counts moves no equal values, nothing was told, whatever has been said besides
+    total = xp.where(total > xp.eps(w) ** 1.5 * norm, total, xp.zeros_like(total))
     there = total > 0
     step = _steps(vector) / xp.where(there, total, xp.ones_like(total))
     gap = _steps(w)
@@ -176,15 +219,16 @@ def differences_along(w_bar, w_bar_dot, w_dot, w, block):
 
 
 def crossing(C, block, E):
-    """For which matrices of a batch equal eigenvalues have no second derivative along two directions, as these have no
-    common basis: C is the second one, E, in the basis of the first. (With rounding of the size of E: where the values
-    are stationary, C is nothing else.)"""
+    """Which of the values have no second derivative along two directions, as they are equal to others and the
+    directions have no common basis for these: C is the second one, E, in the basis of the first. (With rounding of the
+    size of E: where the values are stationary, C is nothing else.) All other values have theirs, which are sums over
+    the spaces of equal ones and do not depend on a basis."""
     xp = namespace(C)
     same = together(block, C)
     diagonal, small = xp.real(xp.diagonal(C)), 1e4 * xp.eps(block) * norm_of(E)
-    crossed = xp.abs(same * C - xp.cast(row(diagonal), C) * xp.eye_like(C)) > small[..., None]
-    falls = (diagonal[..., :-1] - diagonal[..., 1:] > small) & xp.equal(block[..., 1:], block[..., :-1])
-    return anywhere(crossed) | xp.any(falls, axis=-1)
+    crossed = xp.any(xp.abs(same * C - xp.cast(row(diagonal), C) * xp.eye_like(C)) > small[..., None], axis=-1)
+    falls = (-_steps(diagonal) > small) & xp.equal(_steps(block), 0)
+    return xp.any(xp.equal(row(block), column(block)) & row(crossed | falls), axis=-1)
 
 
 def largest_of(w):

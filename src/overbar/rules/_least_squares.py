@@ -274,7 +274,7 @@ def _(mp, A, *, atol, rtol, hermitian):
     return mp.mH(mp.solve(A @ mp.mH(A), A))
 
 
-@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p),(q,p),(p,n),(q,n),(p),(n,r)", intermediates=5, steps=("rcond",))
+@primitive("(m,n),(m,k?)->(n,k?),(k?),(),(p),(q,p),(p,n),(q,n),(t),(n,r)", intermediates=5, steps=("rcond",))
 def lstsq(A, B, *, rcond=None, l2_regularizer=0.0, singular_values=True):
     """The solution X of least norm of the least squares problem min ‖A X − B‖, of any rank.
 

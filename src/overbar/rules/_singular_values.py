@@ -215,10 +215,10 @@ class SingularValues:
         rest = norm_of(other.P - (self.U * xp.cast(u, self.U)[..., None, :]) @ self.Vh)
         small = 1e4 * xp.eps(u) * size
         falls = xp.any(zero[..., :-1] & (u[..., 1:] - u[..., :-1] > small), axis=-1) | xp.any(u < -small, axis=-1)
-        return crossed | falls | (rest > small)[..., 0]
+        return crossed | (zero & (falls[..., None] | (rest > small)))
 
 
-@primitive("(k),(m,n),(m,k),(k),(k,n),(m,n),(k)->(m,n)")
+@primitive("(k),(m,n),(m,k),(k),(k,n),(m,n),(t)->(m,n)")
 def svd_values_bar(S_bar, A, U, S, Vh, N, norm):
     """Ā of singular values, U diag(s̄) Vᴴ, with rules of its own for second derivatives.
 
@@ -240,7 +240,7 @@ def svd_values_bar(S_bar, A, U, S, Vh, N, norm):
     return (U * S_bar[..., None, :]) @ Vh
 
 
-@primitive("(m,n),(m,n),(m,k),(k),(k,n),(m,n),(k)->(k)")
+@primitive("(m,n),(m,n),(m,k),(k),(k,n),(m,n),(t)->(k)")
 def svd_directional(A_dot, A, U, S, Vh, N, norm):
     """Ṡ, the adjoint of `svd_values_bar`."""
     return values_along(SingularValues(A_dot, U, S, Vh))

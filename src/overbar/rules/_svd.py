@@ -14,6 +14,7 @@ from overbar.rules._equal_values import (
     nearly_equal,
     settled,
     surely_apart,
+    untold,
 )
 from overbar.rules._phases import OF_SINGULAR_VECTORS, along, exact_factor, free_factors, on_pivots, rates
 from overbar.rules._singular_values import first_vectors, svd_directional, svd_values_bar, values_bar
@@ -84,7 +85,7 @@ def _oriented_dots(U_dot, Vh_dot, U, Vh, k):
 # The singular value decomposition
 
 
-@primitive("(m,n)->(m,p),(k),(q,n),(m,n),(k)", intermediates=2)
+@primitive("(m,n)->(m,p),(k),(q,n),(m,n),(t)", intermediates=2)
 def svd(A, *, full_matrices=True):
     """The singular value decomposition A = U diag(S) Vᴴ.
 
@@ -166,8 +167,7 @@ def decomposed(A, full_matrices):
 
 def all_outputs(A, U, S, Vh):
     """Those of `svd`, intermediates too, from the factors of A."""
-    xp = namespace(A)
-    return U, S, Vh, xp.zeros_like(A), xp.zeros_like(xp.cast(S, A))
+    return U, S, Vh, *untold(A, S)
 
 
 @svd.vjp
@@ -278,7 +278,7 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
     return settled(near, find, A_bar, _UNKNOWN.format(name=name), complete=S_bar is None)
 
 
-@primitive("(k),(m,p),(q,n),(m,n),(m,p),(k),(q,n),(m,n),(k)->(m,n)")
+@primitive("(k),(m,p),(q,n),(m,n),(m,p),(k),(q,n),(m,n),(t)->(m,n)")
 def svd_values_and_vectors_bar(
     S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, *, full_matrices: bool = False, left: bool = True, right: bool = True
 ):
@@ -342,7 +342,7 @@ def _(mp, A, *, full_matrices):
 # The singular values alone
 
 
-@primitive("(m,n)->(k),(m,k),(k,n),(m,n),(k)", intermediates=4)
+@primitive("(m,n)->(k),(m,k),(k,n),(m,n),(t)", intermediates=4)
 def svdvals(A):
     """The singular values of a matrix, in descending order.
 
@@ -363,10 +363,10 @@ def svdvals(A):
         Ā = U diag(s̄) Vᴴ.
 
     Nothing is divided by, so that symmetric functions of the singular values have the right gradient at equal ones,
-    too, and second derivatives as `overbar.eigvalsh` has them: right, but for NaN in modes that begin with a forward
-    pass and meet directions without a common basis, as jacrev(jacfwd(f)) does. (Where singular values cross, each by
-    itself has no derivative: this is one for the vectors that the kernel found.) At σ = 0 a function that is even in σ,
-    or does not depend on the zero ones, is smooth, and its second derivatives are right: Σ σ² or the largest σ of a
+    too, and second derivatives as `overbar.eigvalsh` has them: right, but for NaN of equal ones in modes that begin
+    with a forward pass and meet directions without a common basis. (Where singular values cross, each by itself has no
+    derivative: this is one for the vectors that the kernel found.) At σ = 0 a function that is even in σ, or does not
+    depend on the zero ones, is smooth, and its second derivatives are right: Σ σ² or the largest σ of a
     matrix of low rank. Any other, as the sum of all, has a subgradient, and its second derivative is NaN along a
     direction that moves the zero ones. Their own directional derivatives are singular values again, and not negative. U
     and V are intermediates.
