@@ -88,7 +88,10 @@ def quicker(primitive, options, compute, tensors, rule=False):
     for A in tensors:
         if A is not None:
             known.append(A)
-            count += A.numel()
+            size = A.numel()
+            if type(size) is not int:  # a compiler looks on: no question may be asked of its symbols
+                return None
+            count += size
             matrices = matrices and A.ndim <= 2
     if count <= FEW:
         if not are_at_hand(known):
