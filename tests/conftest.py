@@ -140,6 +140,8 @@ def repeats_by_numbers(primitive):
 def either_way(request, monkeypatch):
     """Of few numbers the frameworks' primitives are computed by NumPy, eagerly. Half of the tests, the other half next
     week, has them computed as in graphs and with more numbers: by the framework."""
+    if request.path.parent.name == "docs":  # what is printed there must not change from week to week
+        return
     week = 0 if SHARE == "all" else int(SHARE)
     if (zlib.crc32(request.node.nodeid.encode()) + week) % 2:
         for name in ("tf_ops._by_numpy", "torch_ops._numpy"):

@@ -54,11 +54,9 @@ def _one_system_each(A, B, **_):
     return A.dtype in FULL and not A.ndim == 2 < B.ndim
 
 
-def _as_torch_takes_them(A, B, **_):
-    # torch.kron refuses what is no contiguous block of memory, a transposed matrix for instance. Of more than two
-    # dimensions it takes the product in each, where a primitive has a batch.
-    tensors = [X for X in (A, B) if isinstance(X, torch.Tensor)]
-    return len(tensors) < 2 or any(X.ndim != 2 for X in tensors) or all(X.is_contiguous() for X in tensors)
+def _kron(input, other):
+    # torch.kron refuses what is no contiguous block of memory, a transposed matrix for instance.
+    return torch.kron(*(X.contiguous() if isinstance(X, torch.Tensor) else X for X in (input, other)))
 
 
 def _matrix(input, **_):
@@ -758,14 +756,7 @@ inv_congruence = wrap(rules.inv_congruence)
 inv_quad = wrap(rules.inv_quad)
 inv_quad_logdet = wrap(rules.inv_quad_logdet)
 invsqrtmh = wrap(rules.invsqrtmh)
-kron = wrap(
-    rules.kron,
-    "kron(input: Tensor, other: Tensor) -> Tensor",
-    builtin=torch.kron,
-    use_builtin_when=_as_torch_takes_them,
-    input="A",
-    other="B",
-)
+kron = wrap(rules.kron, "kron(input: Tensor, other: Tensor) -> Tensor", builtin=torch.kron, corrected_builtin=_kron)
 ldl = wrap(rules.ldl)
 ldl_factor = wrap(
     rules.ldl_factor,

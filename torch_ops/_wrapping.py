@@ -102,7 +102,7 @@ def wrap(
     if builtin is None:
         op = _rule_op(as_function(primitive, TORCH, signature, names, _result(returns), takes))
     elif use_builtin_when is None:
-        op = _theirs(builtin)
+        op = _theirs(builtin, corrected_builtin or builtin)
     else:
         rule_op = as_function(primitive, TORCH, signature, names, _result(returns), takes)
         op = _either(
@@ -149,11 +149,11 @@ def _rule_op(rule_op):
     return op
 
 
-def _theirs(builtin):
+def _theirs(builtin, corrected_builtin):
     def op(*args, **kwargs):
         if "out" in kwargs:
             kwargs = without_out(op, kwargs)
-        return builtin(*args, **kwargs)
+        return corrected_builtin(*args, **kwargs)
 
     graph_key(builtin.__name__, op)
     return op

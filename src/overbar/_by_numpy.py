@@ -23,7 +23,7 @@ _FACTORS = (("n", "r"), ("s",))
 def takes_constants(primitive: Any, options: dict[str, Any]) -> bool:
     """Whether a primitive is one of the collection, with options that mean the same to NumPy. A user's own may be
     written in a framework's functions, and so may a function that is among the options."""
-    return primitive.__module__.startswith("overbar.") and (
+    return (primitive.__module__ or "").startswith("overbar.") and (
         options is primitive.defaults or all(map(_is_plain, options.values()))
     )
 
