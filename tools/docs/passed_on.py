@@ -25,11 +25,12 @@ def remarks(front, op):
     if builtin is None:
         return
     name = f"`{full_name(builtin, MODULES)}`"
-    if getattr(op, "corrected_builtin", None) is not None:
-        name += ", with its derivative corrected"
+    corrected = getattr(op, "corrected_builtin", None) is not None
     if getattr(op, "use_builtin_when", None) is None:
-        yield f"passed to {name}"
+        yield f"passed to {name}" + (", of arguments that it takes" if corrected else "")
         return
+    if corrected:
+        name += ", with its derivative corrected"
     if (words := passed_on(op)) is not None:
         yield f"passed to {name}: {words}".removesuffix(": ")
     if (reason := getattr(op.use_builtin_when, "reason", None)) is not None:
