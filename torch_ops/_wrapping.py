@@ -58,7 +58,8 @@ def wrap(
         PyTorch's own function for it, which takes the same arguments. It gets every call, or those that
         `use_builtin_when` selects and those of which nobody takes a derivative.
     corrected_builtin : callable, optional
-        What stands in for `builtin` where somebody takes a derivative, because that of `builtin` is wrong.
+        What stands in for `builtin` where somebody takes a derivative, because that of `builtin` is wrong; everywhere,
+        if all calls are passed on.
     use_builtin_when : callable, optional
         Of the call's arguments: whether the call is passed to PyTorch.
     unwatched : bool or callable
