@@ -1,13 +1,14 @@
 """Few numbers, eagerly and on the CPU: a primitive and its rules, computed by NumPy.
 
-May import tensorflow, NumPy, `overbar._by_numpy` (which says why) and `_namespace`.
+May import tensorflow, NumPy, `overbar._by_numpy` (which says why) and `_namespace`, and `_internals`.
 """
 
 import numpy as np
 import tensorflow as tf
 
-from overbar._by_numpy import attempt, of_every_library, takes_constants
+from overbar._by_numpy import attempt, takes_constants
 from overbar._namespace import NUMPY
+from tf_ops._internals import are_ops_inspected
 
 #: Up to so many numbers in all arrays together: with more of them TensorFlow's threads may gain more than NumPy does.
 FEW = 2**14 - 1
@@ -21,15 +22,18 @@ def at_hand(A):
     return tf.executing_eagerly() and hasattr(A, "numpy") and A.device.rpartition("device:")[-1].startswith("CPU")
 
 
-def computed(primitive, arrays, options):
-    """All outputs of a primitive as new tensors; None where TensorFlow is to compute them."""
+def computed(primitive, arrays, options, recorded):
+    """All outputs of a primitive as new tensors; None where TensorFlow is to compute them. Rules in TensorFlow's words
+    may read those that are `recorded`."""
     if primitive.name in _ONE_OPERATION or not any(primitive.signature.inputs):
+        return None
+    if primitive.of_one_library and recorded:
         return None
     given = _numbers(primitive, arrays, options)
     if given is None:
         return None
     found = attempt(lambda: primitive.run(given, options))
-    return found and tuple(map(_tensor, of_every_library(primitive, found)))
+    return found and tuple(map(_tensor, found))
 
 
 def pulled(primitive, bars, outputs, arrays, options, needed):
@@ -44,13 +48,15 @@ def pushed(primitive, dots, outputs, arrays, options):
 
 def _derived(primitive, derive, moving, outputs, arrays, options, *more):
     """What `derive` makes of bars or tangents, some of which may be None."""
+    if primitive.of_one_library:
+        return None
     given = _numbers(primitive, [*arrays, *outputs, *(x for x in moving if x is not None)], options)
     if given is None:
         return None
     k, last = len(arrays), len(arrays) + len(outputs)
     there = iter(given[last:])
     moving = [None if x is None else next(there) for x in moving]
-    outputs = of_every_library(primitive, given[k:last])
+    outputs = given[k:last]
     found = attempt(lambda: derive(NUMPY, moving, outputs, given[:k], options, *more))
     return found and [None if x is None else _tensor(x) for x in found]
 
@@ -61,7 +67,7 @@ def _tensor(x):
 
 def _numbers(primitive, tensors, options):
     """The tensors as NumPy's arrays, which share their memory; None where NumPy is not to compute with them."""
-    if not takes_constants(primitive, options):
+    if not takes_constants(primitive, options) or are_ops_inspected():
         return None
     found, count = [], 0
     for tensor in tensors:
@@ -73,7 +79,3 @@ def _numbers(primitive, tensors, options):
             return None
         found.append(array)
     return found
-
-
-def _tensor(x):
-    return tf.constant(np.asarray(x))  # a number of NumPy's may be one of Python's, too, and is no array

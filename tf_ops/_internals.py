@@ -7,11 +7,21 @@ frame.
 
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
+from tensorflow.python.eager import context as _context
 from tensorflow.python.eager import forwardprop_util
 from tensorflow.python.eager import record as _record
 from tensorflow.python.framework.ops import gradient_registry
 from tensorflow.python.ops import control_flow_util, gen_linalg_ops
 from tensorflow.python.ops.parallel_for import pfor
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Debuggers. tf.debugging.enable_check_numerics tells nobody that it is on.
+
+
+def are_ops_inspected():
+    """Whether a debugger looks at each operation."""
+    return bool(_context.context().op_callbacks)
+
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Tapes and forward accumulators. tf.custom_gradient leaves the native ops of a function to the accumulators, and

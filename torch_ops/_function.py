@@ -10,7 +10,6 @@ import types
 
 import torch
 
-from overbar._by_numpy import of_every_library
 from overbar._front import NUMPY
 from torch_ops._batching import batched, mapped
 from torch_ops._internals import (
@@ -57,7 +56,7 @@ class PrimitiveFunction(torch.autograd.Function):
         if is_any_autocast_enabled():
             outputs = without_autocast(lambda: call.primitive.function(*inputs, **call.options), *inputs)
         else:
-            run = lambda *arrays: of_every_library(call.primitive, call.primitive.run(arrays, call.options))  # noqa: E731
+            run = lambda *arrays: call.primitive.function(*arrays, **call.options)  # noqa: E731
             outputs = quicker(call.primitive, call.options, run, inputs)
             if outputs is None:
                 outputs = call.primitive.function(*inputs, **call.options)
@@ -122,7 +121,13 @@ def _pulled(ctx, *bars):
     if is_any_autocast_enabled():
         return (None, *without_autocast(lambda: call.primitive.pull(*arguments), *bars))
 
-    found = _by_numpy(call, call.primitive.pull, bars, saved, count, needed)
+    k = len(bars)
+
+    def pull(*arrays):
+        some, inputs, outputs = arrays[:k], arrays[k : k + count], arrays[k + count :]
+        return call.primitive.pull(NUMPY, some, outputs, inputs, call.options, needed)
+
+    found = quicker(call.primitive, call.options, pull, (*bars, *saved), rule=True)
     return (None, *(call.primitive.pull(*arguments) if found is None else found))
 
 
@@ -136,19 +141,7 @@ def _pushed(ctx, *dots):
         arguments = call.front, dots, saved[count:], saved[:count], call.options
         if is_any_autocast_enabled():
             return without_autocast(lambda: call.primitive.push(*arguments), *dots)
-        found = _by_numpy(call, call.primitive.push, dots, saved, count)
-        return call.primitive.push(*arguments) if found is None else found
-
-
-def _by_numpy(call, rule, moving, saved, count, *more):
-    """What a rule makes of bars or tangents, by NumPy where that is quicker; else None."""
-    primitive, options, k = call.primitive, call.options, len(moving)
-
-    def compute(*arrays):
-        outputs = of_every_library(primitive, arrays[k + count :])
-        return rule(NUMPY, arrays[:k], outputs, arrays[k : k + count], options, *more)
-
-    return quicker(primitive, options, compute, (*moving, *saved), rule=True)
+        return call.primitive.push(*arguments)
 
 
 def function_of(primitive):

@@ -18,20 +18,20 @@ DTYPES = {torch.float32: "f", torch.float64: "d", torch.complex64: "F", torch.co
 
 _INTEGERS = {torch.int32, torch.int64}
 
-#: Up to so many numbers in all arrays together NumPy computes nearly all primitives and rules in a third to three
-#: quarters of the time: of a 32 by 32 matrix, say. It starts no threads for so few.
+#: Up to so many numbers in all arrays together NumPy computes nearly all primitives and rules of single matrices in a
+#: third to three quarters of the time: of a 32 by 32 matrix, say. It starts no threads for so few.
 FEW = 2**12
 
-#: But not those that are an operation or two, with their rules, or products without much else,
-BRIEF = frozenset(
-    {"add", "concatenate", "congruence", "cos", "diag_embed", "diagonal", "embed", "exp", "expm", "expm_frechet"}
-    | {"inv", "log", "mask", "matmul", "matrix_transpose", "multiply", "phi", "reciprocal", "reshape", "sin"}
-    | {"solve_triangular", "sqrt", "subset", "subtract", "sum", "tanh", "trace", "transpose_matmul", "tril", "triu"}
-    | {"vec"}
-)
+#: But not those that are an operation or three, with their rules, or products without much else,
+BRIEF = {
+    *("add", "affine", "concatenate", "congruence", "cos", "diag_embed", "diagonal", "embed", "exp", "expm", "inv"),
+    *("expm_frechet", "kron", "log", "mask", "matmul", "matrix_transpose", "multiply", "phi", "reciprocal", "reshape"),
+    *("sin", "solve_triangular", "sqrt", "squared_error", "subset", "subtract", "sum", "tanh", "trace", "tril", "triu"),
+    *("transpose_matmul", "triangular_entries", "vec"),
+}
 
 #: and the functions that are, whose rules are not.
-ONE_OPERATION = {"kron", "ldl_factor", "lu_factor", "matrix_power", "power", "qr"}
+ONE_OPERATION = {"ldl_factor", "lu_factor", "matrix_power", "power", "qr"}
 
 #: The primitives whose functions and rules were measured to be quicker in NumPy at any size: of one matrix.
 QUICKER = {"gaussian_logpdf", "matern", "rational_quadratic", "rbf"}
@@ -82,26 +82,25 @@ def quicker(primitive, options, compute, tensors, rule=False):
     not quicker, or not possible, or fails: then torch says it in its own words. Those that are None stay so."""
     if primitive.name in BRIEF or (primitive.name in ONE_OPERATION and not rule):
         return None
-    if not takes_constants(primitive, options):
+    if primitive.of_one_library or not takes_constants(primitive, options):
         return None
-    known, count, matrices = [], 0, True
+    known, count = [], 0
     for A in tensors:
         if A is not None:
-            known.append(A)
             size = A.numel()
-            if type(size) is not int:  # a compiler looks on: no question may be asked of its symbols
+            if A.ndim > 2 or type(size) is not int:  # a compiler's symbols may be asked no question
                 return None
+            known.append(A)
             count += size
-            matrices = matrices and A.ndim <= 2
-    if count <= FEW:
-        if not are_at_hand(known):
-            return None
-    elif primitive.name not in QUICKER or not matrices or not are_for_numpy(known):
+    few = count <= FEW
+    if not (are_at_hand(known) if few else primitive.name in QUICKER and are_for_numpy(known)):
         return None
     arrays = [None if A is None else as_array(A) for A in tensors]
     outputs = attempt(lambda: compute(*arrays))
     if outputs is None:
         return None
-    given = [A for A in arrays if A is not None]
     outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+    if few:  # a copy takes no longer than finding out whether one is needed
+        return tuple(None if out is None else torch.from_numpy(np.array(out, order="C")) for out in outputs)
+    given = [A for A in arrays if A is not None]
     return tuple(None if out is None else as_tensor(out, given) for out in outputs)

@@ -1,4 +1,4 @@
-"""Few numbers, by NumPy instead of another library: which primitives, and what becomes of their outputs.
+"""Few numbers, by NumPy instead of another library: which primitives may be computed so.
 
 May import NumPy. PyTorch takes two or three microseconds for an operation on the smallest array, TensorFlow ten to
 fifty when it runs eagerly, and a primitive is dozens of them: it looks for NaN, chooses signs, tells equal values
@@ -12,12 +12,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["attempt", "of_every_library", "takes_constants"]
+__all__ = ["attempt", "takes_constants"]
 
 _PLAIN = (type(None), bool, int, float, complex, str)
-
-# what `Words.solve_by_factors` keeps
-_FACTORS = (("n", "r"), ("s",))
 
 
 def takes_constants(primitive: Any, options: dict[str, Any]) -> bool:
@@ -39,11 +36,3 @@ def attempt(compute: Callable[[], Any]) -> Any:
             return compute()
     except Exception:  # whatever it is, it happens again where the error has the words of the library
         return None
-
-
-def of_every_library(primitive: Any, outputs: Any) -> Any:
-    """The outputs of a primitive, without factors of a matrix in the form of one library (`Words.solve_by_factors`):
-    rules get them from one and may be computed by another."""
-    if primitive.signature.outputs[-2:] != _FACTORS:
-        return outputs
-    return (*outputs[:-2], *(kept[..., :0] for kept in outputs[-2:]))

@@ -149,6 +149,9 @@ class Primitive(Differentiated):
         #: those that have bars and tangents, and those that a caller sees: the first ones
         self.differentiable = self.outputs - residuals
         self.public = self.differentiable - intermediates
+        #: whether the factors of a matrix are among its arrays or outputs, (n,r) and (s), in the form that the library
+        #: has which computed them (`Words.solve_by_factors`): another one would read them wrongly
+        self.of_one_library = ("s",) in (*self.signature.inputs, *self.signature.outputs)
         self.hermitian, self.integer, self.real = tuple(hermitian), tuple(integer), tuple(real)
         self.steps = tuple(steps)
         self.__signature__ = inspect.Signature(

@@ -215,6 +215,21 @@ def test_a_complete_decomposition_has_the_r_of_the_reduced_one(front):
     close(found[0], gradient(front, lambda A: loss(overbar.qr(A)[1]), A)[0], 1e-13)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128])
+@pytest.mark.parametrize("place", [(0, 0), (2, 0), (3, 3)])
+def test_lu_of_a_nan_has_no_number(place, dtype):
+    """LAPACK's pivot is the NaN itself, and OpenBLAS divides nothing by it: what is left is finite, and wrong."""
+    A = np.random.default_rng(0).normal(size=(2, 4, 4)).astype(dtype)
+    fine = overbar.lu_factor(A[1])[0]
+    A[0][place] = np.nan
+    LU, _ = overbar.lu_factor(A)
+    assert np.isnan(LU[0]).all()
+    np.testing.assert_array_equal(LU[1], fine)
+    _, L, U = overbar.lu(A[0])
+    assert np.isnan(L[1:, 0]).all()
+    assert np.isnan(np.diagonal(U)).all()
+
+
 def test_qr_refuses_an_unknown_mode():
     with pytest.raises(ValueError, match=r"mode 'r' .*reduced"):
         overbar.qr(np.eye(2), mode="r")

@@ -49,7 +49,7 @@ def agree(found, wanted):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.complex64], ids=lambda dtype: dtype.__name__)
 def test_what_numpy_finds_is_what_tensorflow_finds(first, dtype, monkeypatch):
-    """All outputs, bars and tangents, of the same outputs: those of TensorFlow, whose form of factors differs."""
+    """All outputs, bars and tangents, of the same outputs: those of TensorFlow."""
     monkeypatch.setattr(_by_numpy, "FEW", 2**14 - 1)
     primitive, case = first.primitive, first.draw(dtype, (2,))
     if not takes_constants(primitive, case.options):
@@ -57,7 +57,7 @@ def test_what_numpy_finds_is_what_tensorflow_finds(first, dtype, monkeypatch):
     rng = np.random.default_rng(0)
     arrays, options = [tf.constant(A) for A in case.arrays], {**primitive.defaults, **case.options}
     outputs = primitive.run(arrays, options)
-    found = _by_numpy.computed(primitive, arrays, options)
+    found = _by_numpy.computed(primitive, arrays, options, False)
     seen = primitive.differentiable
     if found is not None:
         assert [(a.dtype, a.shape.rank) for a in found] == [(b.dtype, b.shape.rank) for b in outputs]
@@ -65,6 +65,10 @@ def test_what_numpy_finds_is_what_tensorflow_finds(first, dtype, monkeypatch):
     noise = lambda A: tf.constant(rng.normal(size=A.shape), A.dtype)  # noqa: E731
     bars = [noise(A) if A.dtype.is_floating or A.dtype.is_complex else None for A in outputs[:seen]]
     bars += [None] * (len(outputs) - seen)
+    if primitive.of_one_library:
+        assert _by_numpy.computed(primitive, arrays, options, True) is None
+        assert _by_numpy.pulled(primitive, bars, outputs, arrays, options, None) is None
+        return
     agree(
         _by_numpy.pulled(primitive, bars, outputs, arrays, options, None),
         primitive.pull(TENSORFLOW, bars, outputs, arrays, options),
@@ -95,17 +99,38 @@ def test_value_and_gradient_and_tangent(used):
 
 def test_a_rule_that_somebody_watches_is_tensorflows(used):
     """NumPy has no part in a rule that an outer tape records, but in the primitives of which that is made."""
-    x = tf.constant(2.0, tf.float64)
+    x, total = tf.constant(4.0, tf.float64), tf.reduce_sum(tf.linalg.cholesky(A))
     with tf.GradientTape() as outer:
         outer.watch(x)
         with tf.GradientTape() as inner:
             inner.watch(x)
-            y = tf_ops.logdet(x * A)  # 2 log x + log det A
+            y = tf.reduce_sum(tf_ops.cholesky(x * A))  # √x Σ chol(A)
         slope = inner.gradient(y, x)
     assert "pulled" not in used
-    np.testing.assert_allclose(slope, 1.0, rtol=1e-14)
-    np.testing.assert_allclose(outer.gradient(slope, x), -0.5, rtol=1e-14)
+    np.testing.assert_allclose(slope, total / 4, rtol=1e-14)
+    np.testing.assert_allclose(outer.gradient(slope, x), -total / 32, rtol=1e-14)
     assert "pulled" in used
+
+
+@pytest.mark.parametrize("name", ["solve", "det", "slogdet", "logdet"])
+def test_second_derivatives_through_factors(name, used):
+    """Each library keeps factors in a form of its own, NumPy in double precision."""
+    B = tf.cast(A, tf.float32)
+    op = (lambda A: tf_ops.solve(A, tf.ones(2))) if name == "solve" else getattr(tf_ops, name)
+
+    def hessian(B):
+        with tf.GradientTape(persistent=True) as outer:
+            outer.watch(B)
+            with tf.GradientTape() as inner:
+                inner.watch(B)
+                value = op(B)
+                value = tf.reduce_sum(value[1] if name == "slogdet" else value)
+            bar = inner.gradient(value, B)
+        return outer.jacobian(bar, B, experimental_use_pfor=False)
+
+    close(hessian(B), tf.function(hessian)(B), 1e-5)
+    op(B)
+    assert "computed" in used
 
 
 def test_many_numbers_are_left_to_tensorflow(used):
@@ -134,6 +159,16 @@ def test_an_error_is_tensorflows(used):
         tf_ops.cholesky(-A)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"solve: argument A .* singular"):
         tf_ops.solve(tf.zeros_like(A), A)
+    assert not used
+
+
+def test_a_debugger_sees_every_operation(used):
+    tf.debugging.enable_check_numerics()
+    try:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="NaN"):
+            tf_ops.logmh(-A)
+    finally:
+        tf.debugging.disable_check_numerics()
     assert not used
 
 

@@ -8,11 +8,9 @@ torch = pytest.importorskip("torch")
 
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402
-from overbar._by_numpy import of_every_library, takes_constants  # noqa: E402
 from tests.compare import close  # noqa: E402
 from torch_ops import _function, _numpy, _words  # noqa: E402
 from torch_ops import _originals as originals  # noqa: E402
-from torch_ops._front import TORCH  # noqa: E402
 
 N = 80  # above the order from which SciPy's LAPACK is taken
 
@@ -222,44 +220,38 @@ def test_those_that_numpy_computes_are_primitives():
 # Few numbers, on any number of threads
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.complex64], ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64], ids=lambda dtype: dtype.__name__)
 def test_what_numpy_finds_is_what_torch_finds(first, dtype, monkeypatch):
-    """All outputs, bars and tangents, of the same outputs: those of torch, whose form of factors differs."""
-    monkeypatch.setattr(_numpy, "FEW", 2**12)
-    monkeypatch.setattr(_numpy, "BRIEF", ())
-    monkeypatch.setattr(_numpy, "ONE_OPERATION", ())
-    primitive, case = first.primitive, first.draw(dtype, (2,))
-    options = {**primitive.defaults, **case.options}
-    if not takes_constants(primitive, options):
-        pytest.skip("a function or an index among the options, which may be torch's")
-    arrays = [torch.from_numpy(np.array(A)) for A in case.arrays]
-    outputs, smooth = primitive.run(arrays, options), primitive.differentiable
-    call = _function.Call(TORCH, primitive, options)
+    """Outputs, and gradients of first and second order."""
+    primitive, case = first.primitive, first.draw(dtype)
 
-    def agree(found, wanted):
-        for a, b in zip(found, wanted, strict=True):
-            if a is None or b is None:
-                assert a is b
-                continue
-            assert (a.dtype, a.shape) == (b.dtype, b.shape)
-            close(a, b, rtol=1e3 * torch.finfo(b.dtype).eps if b.is_floating_point() or b.is_complex() else 0)
+    def computed(few):
+        monkeypatch.setattr(_numpy, "FEW", few)
+        arrays = [torch.from_numpy(np.array(A)) for A in case.arrays]
+        smooth = [A.requires_grad_() for A in arrays if A.is_floating_point() or A.is_complex()]
+        outputs = primitive(*([arrays] if primitive.variadic else arrays), **case.options)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
 
-    run = lambda *arrays: of_every_library(primitive, primitive.run(arrays, options))  # noqa: E731
-    found = _numpy.quicker(primitive, options, run, arrays)
-    assert [(a.dtype, a.ndim) for a in found] == [(b.dtype, b.ndim) for b in outputs]
-    agree(found[: primitive.public], outputs[: primitive.public])
-    noise = lambda A: torch.randn_like(A) if A.is_floating_point() or A.is_complex() else None  # noqa: E731
-    bars = (*map(noise, outputs[:smooth]), *[None] * (len(outputs) - smooth))
-    saved, count = (*arrays, *outputs), len(arrays)
-    agree(
-        _function._by_numpy(call, primitive.pull, bars, saved, count, None),
-        primitive.pull(TORCH, bars, outputs, arrays, options),
-    )
-    dots = tuple(map(noise, arrays))
-    agree(
-        _function._by_numpy(call, primitive.push, dots, saved, count)[:smooth],
-        primitive.push(TORCH, dots, outputs, arrays, options)[:smooth],
-    )
+        def gradient(tensors, **options):
+            loss = 0
+            for x in tensors:
+                weights = torch.cos(torch.arange(x.numel(), dtype=x.real.dtype)).reshape(x.shape)
+                loss = loss + (weights * (x.real**2 + x.real + x.imag if x.is_complex() else x**2 + x)).sum()
+            return torch.autograd.grad(loss, smooth, allow_unused=True, **options)
+
+        loss = [x for x in outputs if x.requires_grad]
+        first = gradient(loss, create_graph=True)
+        slopes = [x for x in first if x is not None and x.requires_grad]
+        return outputs, first, gradient(loss, retain_graph=True), gradient(slopes) if slopes else ()
+
+    by_numpy, by_torch = computed(2**12), computed(-1)
+    eps = torch.finfo(by_torch[0][0].dtype).eps if by_torch[0][0].is_floating_point() else np.finfo(dtype).eps
+    for one, other in zip(by_numpy, by_torch, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert (a is None) == (b is None)
+            if a is not None:
+                assert (a.dtype, a.shape) == (b.dtype, b.shape)
+                close(a, b, rtol=1e5 * eps)
 
 
 def test_few_numbers_are_numpys_on_any_number_of_threads(by_numpy, monkeypatch):
@@ -285,6 +277,27 @@ def test_a_second_derivative_is_torchs(by_numpy, monkeypatch):
     B = A.detach().clone().requires_grad_()
     (bar,) = torch.autograd.grad(torch_ops.cholesky.rule_op(B).sum(), B, create_graph=True)
     torch.testing.assert_close(second, torch.autograd.grad((bar * bar).sum(), B)[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_factors_are_read_by_who_made_them(dtype, monkeypatch):
+    """Of `solve`, in a mode where torch computes the one and NumPy might compute the other."""
+    monkeypatch.setattr(_numpy, "FEW", 2**12)
+    A = (definite(dtype)[:4, :4] + torch.arange(16.0, dtype=dtype).reshape(4, 4)).flip(0)
+    b = torch.ones(4, dtype=dtype)
+    loss = lambda solve: lambda A: (solve(A, b) ** 3).sum()  # noqa: E731
+    expected = torch.func.hessian(loss(torch.linalg.solve))(A)
+    found = torch.func.jacrev(torch.func.jacfwd(loss(overbar.solve)))(A)
+    close(found, expected, 1e4 * torch.finfo(dtype).eps)
+    close(torch.autograd.functional.hessian(loss(overbar.solve), A), expected, 1e4 * torch.finfo(dtype).eps)
+
+
+def test_an_output_is_contiguous_and_nobody_elses(monkeypatch):
+    monkeypatch.setattr(_numpy, "FEW", 2**12)
+    A = definite()[:4, :4].contiguous()
+    for out in (torch_ops.cholesky.rule_op(A, upper=True), *torch_ops.linalg.eigh.rule_op(A)):
+        out.view(-1).zero_()
+    torch.testing.assert_close(A, definite()[:4, :4])
 
 
 def test_an_error_of_few_numbers_is_torchs(by_numpy, monkeypatch):

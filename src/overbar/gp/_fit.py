@@ -162,8 +162,8 @@ def gp_fit(
     >>> fit.converged, bool(fit.kernel.lengthscale[1] > 5 * fit.kernel.lengthscale[0]), round(float(fit.noise), 3)
     (True, True, 0.01)
     """
-    if not iterations >= 0:
-        raise ValueError(f"gp_fit: iterations is {iterations!r}. It is a number of steps, 0 or more.")
+    if not isinstance(iterations, (int, np.integer)) or iterations < 0:
+        raise ValueError(f"gp_fit: iterations is {iterations!r}. It is a whole number of steps, 0 or more.")
     fixed = (fixed,) if isinstance(fixed, str) else fixed
     leaves = Leaves(lambda x, path: hasattr(x, "dtype") or type(x) in (int, float))
     if isinstance(noise, (list, tuple)):
@@ -228,7 +228,7 @@ def gp_fit(
     if iterations < 1:
         objective(objective.best)
         value = objective.values[0]
-    while done < iterations and iterations >= 1:
+    while done < iterations:
         options["maxiter"] = iterations - done
         result = scipy.optimize.minimize(
             objective, objective.best, jac=True, method="L-BFGS-B", bounds=ranges, callback=after, options=options

@@ -338,7 +338,7 @@ def _with_noise_new(C, noise):
         return rules.add_diagonal(C, noise)
     except Exception as error:
         known, words = front(C), str(error)
-        kinds = (known.ShapeError, known.DtypeError, known.LinAlgError, TypeError)
+        kinds = (known.ShapeError, known.DtypeError, known.LinAlgError, TypeError, ValueError)
         kind = next((kind for kind in kinds if type(kind("")) is type(error)), None)
         if kind is None or "add_diagonal: argument noise" not in words:
             raise

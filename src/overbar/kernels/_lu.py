@@ -16,9 +16,12 @@ def getrf(A):
     m = len(A)
     pivots, p = np.arange(1, m + 1), np.arange(m)
     if A.size:
-        A, swaps, _ = lapack("getrf", A.dtype)(A)
+        LU, swaps, _ = lapack("getrf", A.dtype)(A)
+        if np.isnan(np.minimum.reduce(A, None)):  # of a NaN that it divides by OpenBLAS makes finite numbers
+            LU[...] = np.nan
         pivots[: len(swaps)] = swaps + 1
         _exchange(p, swaps)
+        A = LU
     return A, pivots, p
 
 

@@ -68,7 +68,8 @@ def gaussian_kl(mean, L, other_mean, other_L):
 
         μ̄ = w,    m̄ = −w,    L̄ = tril(X),    M̄ = −tril(X Tᴴ + w zᴴ).
 
-    So the derivatives, too, have all digits where they are small.
+    So the derivatives, too, have all digits where they are small. (Of complex diagonals, those that the rounded |Lᵢᵢ|
+    and |Mᵢᵢ| have.)
 
     Source: Rasmussen & Williams (2006), A.5; Giles (2008), section 2.2.3. Cost: one triangular solve with n columns,
     n³ flops, and for the bars one more and a product.
