@@ -369,7 +369,8 @@ def test_no_kernel_on_complex_tensors_runs_in_another_precision(first):
     assert not dtypes.found
 
 
-def test_the_default_dtype_does_not_matter(first):
+def test_the_default_dtype_does_not_matter(first, monkeypatch):
+    monkeypatch.setattr("torch_ops._numpy.FEW", -1)  # while a mode looks on, torch computes
     case = first.draw(np.float32)
     x = on_host(case)
     expected = everything(first.primitive, x, case.options)
