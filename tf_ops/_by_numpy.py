@@ -17,22 +17,27 @@ FEW = 2**14 - 1
 _ONE_OPERATION = {"inv", "qr", "solve_triangular", "tril", "triu"}
 
 
+# the core dimensions of what `Words.solve_by_factors` keeps
+_FACTORS = (("n", "r"), ("s",))
+
+
 def at_hand(A):
     """Whether the numbers in a tensor can be looked at without waiting for a device."""
     return tf.executing_eagerly() and hasattr(A, "numpy") and A.device.rpartition("device:")[-1].startswith("CPU")
 
 
-def computed(primitive, arrays, options, recorded):
-    """All outputs of a primitive as new tensors; None where TensorFlow is to compute them. Rules in TensorFlow's words
-    may read those that are `recorded`."""
-    if primitive.name in _ONE_OPERATION or not any(primitive.signature.inputs):
-        return None
-    if primitive.of_one_library and recorded:
+def computed(primitive, arrays, options):
+    """All outputs of a primitive as new tensors; None where TensorFlow is to compute them."""
+    signature = primitive.signature
+    if primitive.name in _ONE_OPERATION or not any(signature.inputs):
         return None
     given = _numbers(primitive, arrays, options)
-    if given is None:
+    if given is None or _holds_factors(primitive, given, signature.inputs):
         return None
     found = attempt(lambda: primitive.run(given, options))
+    if found and primitive.of_one_library:  # nothing is kept: that is what every library can read
+        pairs = zip(found, signature.outputs, strict=True)
+        found = [x[..., :0].astype(given[0].dtype) if core in _FACTORS else x for x, core in pairs]
     return found and tuple(map(_tensor, found))
 
 
@@ -48,17 +53,24 @@ def pushed(primitive, dots, outputs, arrays, options):
 
 def _derived(primitive, derive, moving, outputs, arrays, options, *more):
     """What `derive` makes of bars or tangents, some of which may be None."""
-    if primitive.of_one_library:
-        return None
     given = _numbers(primitive, [*arrays, *outputs, *(x for x in moving if x is not None)], options)
     if given is None:
         return None
     k, last = len(arrays), len(arrays) + len(outputs)
     there = iter(given[last:])
     moving = [None if x is None else next(there) for x in moving]
-    outputs = given[k:last]
-    found = attempt(lambda: derive(NUMPY, moving, outputs, given[:k], options, *more))
+    arrays, outputs, signature = given[:k], given[k:last], primitive.signature
+    if _holds_factors(primitive, arrays, signature.inputs) or _holds_factors(primitive, outputs, signature.outputs):
+        return None
+    found = attempt(lambda: derive(NUMPY, moving, outputs, arrays, options, *more))
     return found and [None if x is None else _tensor(x) for x in found]
+
+
+def _holds_factors(primitive, arrays, cores):
+    """Whether there are factors of a matrix among the arrays, which are in TensorFlow's form."""
+    if not primitive.of_one_library:
+        return False
+    return any(A.size and core in _FACTORS for A, core in zip(arrays, cores, strict=True))
 
 
 def _tensor(x):

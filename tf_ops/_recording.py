@@ -43,7 +43,7 @@ def apply(front, primitive, arrays, options, scope=None):
             )
     eager = tf.executing_eagerly()
     if eager:
-        outputs = computed(primitive, arrays, options, could_possibly_record())
+        outputs = computed(primitive, arrays, options)
         if not could_possibly_record():
             return outputs or primitive.run(arrays, options)
         if outputs:

@@ -57,7 +57,7 @@ def test_what_numpy_finds_is_what_tensorflow_finds(first, dtype, monkeypatch):
     rng = np.random.default_rng(0)
     arrays, options = [tf.constant(A) for A in case.arrays], {**primitive.defaults, **case.options}
     outputs = primitive.run(arrays, options)
-    found = _by_numpy.computed(primitive, arrays, options, False)
+    found = _by_numpy.computed(primitive, arrays, options)
     seen = primitive.differentiable
     if found is not None:
         assert [(a.dtype, a.shape.rank) for a in found] == [(b.dtype, b.shape.rank) for b in outputs]
@@ -65,8 +65,7 @@ def test_what_numpy_finds_is_what_tensorflow_finds(first, dtype, monkeypatch):
     noise = lambda A: tf.constant(rng.normal(size=A.shape), A.dtype)  # noqa: E731
     bars = [noise(A) if A.dtype.is_floating or A.dtype.is_complex else None for A in outputs[:seen]]
     bars += [None] * (len(outputs) - seen)
-    if primitive.of_one_library:
-        assert _by_numpy.computed(primitive, arrays, options, True) is None
+    if primitive.of_one_library and any(np.size(x) for x in outputs[-2:]):  # kept by TensorFlow, in its form
         assert _by_numpy.pulled(primitive, bars, outputs, arrays, options, None) is None
         return
     agree(
