@@ -9,6 +9,7 @@ tf = pytest.importorskip("tensorflow")
 import overbar  # noqa: E402
 import tf_ops  # noqa: E402
 from overbar._by_numpy import takes_constants  # noqa: E402
+from overbar.rules import REGISTRY  # noqa: E402
 from tests.compare import close  # noqa: E402
 from tf_ops import _by_numpy  # noqa: E402
 from tf_ops._front import TENSORFLOW  # noqa: E402
@@ -77,6 +78,10 @@ def test_what_numpy_finds_is_what_tensorflow_finds(first, dtype, monkeypatch):
         _by_numpy.pushed(primitive, dots, outputs, arrays, options)[:seen],
         primitive.push(TENSORFLOW, dots, outputs, arrays, options)[:seen],
     )
+
+
+def test_what_is_left_to_tensorflow_exists():
+    assert REGISTRY.keys() >= _by_numpy._ONE_OPERATION
 
 
 A = tf.constant([[4.0, 1.0], [1.0, 3.0]], tf.float64)

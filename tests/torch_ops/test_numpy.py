@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402
+from overbar.rules import REGISTRY  # noqa: E402
 from tests.compare import close  # noqa: E402
 from torch_ops import _function, _numpy, _words  # noqa: E402
 from torch_ops import _originals as originals  # noqa: E402
@@ -252,6 +253,10 @@ def test_what_numpy_finds_is_what_torch_finds(first, dtype, monkeypatch):
             if a is not None:
                 assert (a.dtype, a.shape) == (b.dtype, b.shape)
                 close(a, b, rtol=1e5 * eps)
+
+
+def test_what_is_left_to_torch_exists():
+    assert REGISTRY.keys() >= _numpy.BRIEF | _numpy.ONE_OPERATION | _numpy.QUICKER
 
 
 def test_few_numbers_are_numpys_on_any_number_of_threads(by_numpy, monkeypatch):
