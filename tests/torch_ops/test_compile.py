@@ -14,6 +14,7 @@ import torch_ops  # noqa: E402
 from overbar import mH  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from overbar.verify import call, draw_cases  # noqa: E402
+from tests.conftest import drawn  # noqa: E402
 from tests.processes import run_python  # noqa: E402
 
 # torch warns of its own making while it compiles
@@ -101,7 +102,10 @@ def test_every_primitive_without_aot(first):
     same(compiled(f, backend="eager"), f, tensors(case), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in torch_ops.__all__ if hasattr(getattr(torch_ops, name), "primitive")])
+BY_NAME = [name for name in torch_ops.__all__ if hasattr(getattr(torch_ops, name), "primitive")]
+
+
+@pytest.mark.parametrize("name", [name for name in BY_NAME if drawn("test_every_op_by_its_public_name", name)])
 def test_every_op_by_its_public_name(name):
     op = getattr(torch_ops, name)
     case = overbar.verify.draw_cases(op.primitive)[0]

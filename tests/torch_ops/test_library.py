@@ -16,7 +16,11 @@ from overbar import mH, verify  # noqa: E402
 from overbar._front import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
 from tests.compare import close  # noqa: E402
-from tests.conftest import computed_on_the_host, repeats_by_numbers  # noqa: E402
+from tests.conftest import (  # noqa: E402
+    computed_on_the_host,
+    drawn,
+    repeats_by_numbers,
+)
 from tests.processes import run_python  # noqa: E402
 from tests.torch_ops.common import several, smooth  # noqa: E402
 from torch_ops import _blocks, library  # noqa: E402
@@ -29,7 +33,10 @@ def registered(primitive):
     return f"overbar::{primitive.name}" in library._registered
 
 
-REGISTERED = pytest.mark.parametrize("primitive", [p for p in REGISTRY.values() if registered(p)], ids=lambda p: p.name)
+def with_primitives(test):
+    """A test of registered ops, each of which takes a second, for those that are its turn."""
+    some = [p for p in REGISTRY.values() if registered(p) and drawn(test.__name__, p.name)]
+    return pytest.mark.parametrize("primitive", some, ids=lambda p: p.name)(test)
 
 
 def prepared(primitive, tensors):
@@ -99,7 +106,7 @@ def test_every_function_of_matrices_is_registered():
 
 
 @pytest.mark.slow
-@REGISTERED
+@with_primitives
 def test_opcheck(primitive):
     """The schema holds, the fake op predicts the real one, autograd is registered, and AOTAutograd traces it."""
     case = verify.draw_cases(primitive)[0]
@@ -139,7 +146,7 @@ def test_opcheck_of_complex_matrices():
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
-@REGISTERED
+@with_primitives
 def test_derivatives_of_the_op(primitive, dtype):
     """First and second, in both modes, and in batches of gradients."""
     for case in verify.draw_cases(primitive, dtype)[:2]:
@@ -301,7 +308,7 @@ def test_an_exported_primitive_is_pytorchs_own_ops(first, dtype):
     same(value_and_gradients(program.module(), inputs), value_and_gradients(f, inputs))
 
 
-@REGISTERED
+@with_primitives
 def test_an_exported_op_keeps_its_rule(primitive):
     case = verify.draw_cases(primitive)[0]
     inputs = tensors(case)
