@@ -24,6 +24,12 @@ def largest(A):
 calls = []
 
 
+@pytest.fixture(autouse=True)
+def by_torch(monkeypatch):
+    """Few numbers, too, are computed by torch: of equal values NumPy finds other vectors."""
+    monkeypatch.setattr("torch_ops._numpy.FEW", -1)
+
+
 def op(builtin, use_builtin_when=lambda A: True):
     calls.clear()
     return torch_ops.wrap(largest, builtin=builtin, use_builtin_when=use_builtin_when)
@@ -267,7 +273,6 @@ def test_what_keeps_copies_of_tensors_gets_those_with_our_signs(name, how):
 @pytest.mark.parametrize("name", ["eigh", "eigvalsh", "eigvals", "svd", "svdvals", "pinv"])
 def test_what_torch_has_decomposed_is_not_decomposed_again(name, monkeypatch):
     """The derivative is ours, at values that are close, and begins with PyTorch's factors."""
-    monkeypatch.setattr("torch_ops._numpy.FEW", -1)  # of values that are so close NumPy finds other vectors
     op, primitive = getattr(torch_ops, name), getattr(torch_ops, name).primitive
     A = 1e-120 * regular() if name == "pinv" else torch.eye(4, dtype=D) + 1e-9 * regular()
     out = op.rule_op(A)
