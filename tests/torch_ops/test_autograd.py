@@ -118,8 +118,9 @@ def test_functions_of_torch_autograd_functional(first):
         functional.hessian(g, x, **by_forward_mode)
     except RuntimeError as error:
         # Of most functions of x.mH with complex x inside, this stops in torch with "please report a bug to PyTorch".
-        assert any(out.is_complex() for out in several(op(first.primitive, case.options)(*x)))
-        assert "has_fw_view" in str(error)
+        is_complex = any(out.is_complex() for out in several(op(first.primitive, case.options)(*x)))
+        if "has_fw_view" not in str(error) or not is_complex:
+            raise
     else:
         ways.append(by_forward_mode)
     for options in ways:
