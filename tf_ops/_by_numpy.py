@@ -1,6 +1,6 @@
 """Few numbers, eagerly and on the CPU: a primitive and its rules, computed by NumPy.
 
-May import tensorflow, NumPy, `overbar._by_numpy` (which says why) and `_namespace`, and `_internals`.
+May import tensorflow, NumPy, `overbar._by_numpy` (which says why), `overbar._namespace` and `_internals`.
 """
 
 import numpy as np
@@ -15,7 +15,6 @@ FEW = 2**14 - 1
 
 #: Beside those of single entries: what TensorFlow does in one operation, and NumPy in more, or no quicker.
 _ONE_OPERATION = {"inv", "qr", "solve_triangular", "tril", "triu"}
-
 
 # the core dimensions of what `Words.solve_by_factors` keeps
 _FACTORS = (("n", "r"), ("s",))

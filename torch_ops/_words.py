@@ -270,8 +270,6 @@ class TorchWords(Words):
         return X, factors, pivots.to(A.dtype)
 
     def solve_with_factors(self, A, factors, pivots, B, left=True, adjoint=False):
-        if factors.shape[-1] == 0:
-            return super().solve_with_factors(A, factors, pivots, B, left, adjoint)
         return _with_factors(factors, self.real(pivots).to(torch.int32), B, left, adjoint)
 
     def inv(self, A, warn=False, regular=False):

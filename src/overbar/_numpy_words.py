@@ -18,7 +18,16 @@ from overbar._messages import bad_spectrum, first_not_finite, no_inverse, not_po
 from overbar._refinement import refined
 from overbar._words import Words
 
-__all__ = ["ONE_THREAD", "NumpyWords", "compact", "factor_in_one_call", "is_large", "pairs_of", "power_of_two"]
+__all__ = [
+    "ONE_THREAD",
+    "NumpyWords",
+    "compact",
+    "factor_in_one_call",
+    "has_nan",
+    "is_large",
+    "pairs_of",
+    "power_of_two",
+]
 
 
 def _one_thread():
@@ -497,10 +506,15 @@ def are_finite(A):
     return bool(np.isfinite(total)) or bool(np.isfinite(A).all())
 
 
+def has_nan(A):
+    """Whether an entry is NaN, by the least of them, which is NaN then."""
+    return bool(np.isnan(np.minimum.reduce(A, None, initial=0)))
+
+
 def _nan_of(A, X):
     """A⁻¹ B, or what else was computed with A⁻¹, and NaN for the matrices A with a NaN. OpenBLAS leaves out products
     with zeros, also those of a NaN: from one at (0, 0) all rows of A⁻¹ but the first would be finite, and wrong."""
-    if not np.isnan(np.minimum.reduce(A, None, initial=0)):  # NaN where there is one
+    if not has_nan(A):
         return X
     return np.where(np.isnan(A).any((-2, -1), keepdims=True), X.dtype.type(np.nan), X)
 

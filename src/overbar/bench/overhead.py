@@ -117,12 +117,10 @@ def jobs(frameworks, sizes=tuple(SIZES), dtype="float64") -> list[Job]:
         if framework not in _STEPS:
             continue
         for n in sizes:
-            modes = (*MODES, EAGERLY) if framework == "tf" else MODES
-            for batch, mode in itertools.product(((), (BATCH,)), modes):
+            ways = [*itertools.product(((), (BATCH,)), MODES), *([((), EAGERLY)] if framework == "tf" else [])]
+            for batch, mode in ways:
                 # the aim is for forward and gradient of small matrices
                 if (mode == "forward" and n < LARGE) or ((batch or mode == EAGERLY) and n > SMALL):
-                    continue
-                if batch and mode == EAGERLY:
                     continue
                 shape = f"n = {n}, {BATCH:,} at a time" if batch else f"n = {n}"
                 title = f"{FRAMEWORKS[framework].label}, {shape}: {mode}"

@@ -1,10 +1,11 @@
 """The LU decomposition with partial pivoting, and what its pivots say.
 
-May import NumPy, and `kernel` and `stacks` of the kernels.
+May import NumPy, `overbar._numpy_words`, and `kernel` and `stacks` of the kernels.
 """
 
 import numpy as np
 
+from overbar._numpy_words import has_nan
 from overbar.kernels._kernel import kernel
 from overbar.kernels._stacks import lapack, whole_pivots
 
@@ -16,12 +17,12 @@ def getrf(A):
     m = len(A)
     pivots, p = np.arange(1, m + 1), np.arange(m)
     if A.size:
-        LU, swaps, _ = lapack("getrf", A.dtype)(A)
-        if np.isnan(np.minimum.reduce(A, None)):  # of a NaN that it divides by OpenBLAS makes finite numbers
-            LU[...] = np.nan
+        unknown = has_nan(A)
+        A, swaps, _ = lapack("getrf", A.dtype)(A)
+        if unknown:  # of a NaN that it divides by OpenBLAS makes finite numbers
+            A[...] = np.nan
         pivots[: len(swaps)] = swaps + 1
         _exchange(p, swaps)
-        A = LU
     return A, pivots, p
 
 
