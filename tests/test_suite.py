@@ -5,6 +5,7 @@ frameworks. May import `tests` and `tools`.
 import ast
 import datetime
 import re
+import zlib
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,35 @@ def test_after_some_weeks_every_pair_has_run():
     assert weeks[8] == weeks[0]
     shares = [conftest.share("test_something", name) for name in REGISTRY]
     assert set(shares) == set(range(conftest.SHARES))
+
+
+class Item:
+    """A test as the selection sees it."""
+
+    def __init__(self, nodeid, **marks):
+        self.nodeid, self.marks = nodeid, marks
+
+    def get_closest_marker(self, name):
+        return self.marks.get(name)
+
+
+def test_one_in_n_has_its_turn(monkeypatch):
+    turns = pytest.mark.turns(4).mark
+    names = [f"tests/test_something.py::test_it[{i}]" for i in range(400)]
+
+    def running(share, **marks):
+        monkeypatch.setattr(conftest, "SHARE", share)
+        return {name for name in names if conftest._has_its_turn(Item(name, turns=turns, **marks))}
+
+    weeks = [running(str(share)) for share in range(conftest.SHARES)]
+    assert set.union(*weeks[:4]) == set(names)
+    assert sum(map(len, weeks[:4])) == len(names)
+    assert weeks[4:] == weeks[:4]
+    assert running("all") == set(names)
+    assert running("0", quick=pytest.mark.quick.mark) == set(names)
+    for week in weeks:  # and the frameworks as well as NumPy compute some of these
+        parities = [zlib.crc32(name.encode()) % 2 for name in week]
+        assert 20 < sum(parities) < len(week) - 20
 
 
 def test_a_run_says_its_share_and_another_repeats_it():

@@ -51,6 +51,7 @@ def test_every_mutation_is_caught(primitive, dtype, oracle):
 
 @pytest.mark.parametrize("oracle", ["adjoint", "difference", "exact"])
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64])
+@pytest.mark.turns(4)
 def test_a_factor_is_caught_in_single_precision(primitive, dtype, oracle):
     cases = draw_cases(primitive, dtype)
     mutations = [m for m in verify.rule_mutations(primitive, cases) if "1.001" in m.name]

@@ -108,6 +108,7 @@ def test_a_factor_is_caught(first, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.turns(2)
 def test_a_graph_agrees(first, dtype):
     primitive, case = first.primitive, first.draw(dtype, BROADCAST)
     to = directions(primitive, case)

@@ -358,6 +358,7 @@ both_ways = pytest.mark.parametrize("in_parallel", [False, True], ids=["tridiago
 
 @both_ways
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.turns(4)
 def test_xla_has_residuals_of_rounding(dtype, in_parallel):
     gaps = [0, 1e-12, 1e-9, 1e-6, 1e-4, 1]
     spectra = [np.array([1, 1 + gap, 1 + 2 * gap, 2, 3, 3 + gap, 5]) for gap in gaps]
@@ -367,6 +368,7 @@ def test_xla_has_residuals_of_rounding(dtype, in_parallel):
 @both_ways
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("n", [1, 2, 3, 60])
+@pytest.mark.turns(4)
 def test_xla_has_residuals_of_rounding_for_spectra_over_twelve_decades(n, dtype, in_parallel):
     # dozens of eigenvalues that are as near to each other as XLA's own rounding is
     w = 10 ** -np.random.default_rng(n).uniform(0, 12, n)

@@ -305,6 +305,7 @@ def test_hessians_of_equal_eigenvalues_are_an_error(one, other):
 
 
 @MODE
+@pytest.mark.turns(2)
 def test_under_xla_they_are_nan(mode):
     D = np.array([[0, 1.0], [3, 0]])
     D, I = tf.constant(D), tf.eye(2, dtype=tf.float64)

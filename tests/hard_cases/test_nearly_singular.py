@@ -89,6 +89,7 @@ def test_pytorch_sees_a_small_pivot_and_takes_this_rule():
 
 @pytest.mark.parametrize("function, jit", [("qr", False), ("qr", True), ("polar", False)])
 @pytest.mark.parametrize("shape", [(4, 4), (4, 3), (3, 5)], ids=str)
+@pytest.mark.turns(2)
 def test_sizes_that_a_graph_does_not_know(shape, function, jit):
     """What is zero for square matrices is left out when the graph runs."""
     A = nearly_singular(np.random.default_rng(3), shape, small=1e-8 if shape == (4, 4) else 0.5)
@@ -241,6 +242,7 @@ def test_pytorch_takes_this_rule_of_a_pseudoinverse():
 
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "XLA"])
 @pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5)], ids=str)
+@pytest.mark.turns(2)
 def test_pseudoinverses_of_sizes_that_a_graph_does_not_know(shape, jit):
     A = nearly_singular(np.random.default_rng(24), shape, small=1e-2)
     D, B = np.random.default_rng(25).standard_normal((2, *shape))

@@ -219,6 +219,7 @@ def test_values_and_first_derivatives(sample, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
+@pytest.mark.turns(2)
 def test_second_derivatives(sample, dtype):
     at = Point(sample.primitive, sample.draw(dtype))
     assert not all_failures(at.in_torch, at, dtype)

@@ -110,6 +110,7 @@ def test_samples_keep_hermitian_arguments_hermitian(sample):
 
 
 @several
+@pytest.mark.turns(2)
 def test_the_rules_are_right(primitive, dtype):
     """First derivative to 1e-8 in double precision, 3e-5 in single, against 50 digits, entry by entry; and the rest."""
     rows = check(primitive, dtype)
@@ -133,6 +134,7 @@ def test_near_the_hard_points_the_error_is_rounding_times_the_condition_number(d
 
 @several
 @pytest.mark.parametrize("batch", [*BATCHES, *BROADCAST], ids=str)
+@pytest.mark.turns(4)
 def test_the_rules_are_right_in_a_batch(sample, dtype, batch):
     case = sample.draw(dtype, batch)
     for name in ("adjoint", "difference"):

@@ -367,6 +367,7 @@ def outputs_of(name, A):
 
 @pytest.mark.parametrize("name", ["qr", "qr, complete", "lu"])
 @pytest.mark.parametrize("shape", [(4, 2), (3, 3), (2, 4)])
+@pytest.mark.turns(4)
 def test_jacobians_and_hessians_of_tall_and_wide_matrices(name, shape):
     """With parts that are empty, or may be where sizes are not known."""
     A = tf.constant(np.random.default_rng(0).standard_normal(shape) + 2 * np.eye(*shape))

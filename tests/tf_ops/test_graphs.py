@@ -131,6 +131,7 @@ def test_a_second_derivative_of_blocks_of_unknown_size(monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (9, 5), (5, 9), (1, 1), (0, 2)])
+@pytest.mark.turns(4)
 def test_lu_of_unknown_size_works_on_blocks(monkeypatch, shape):
     rng = np.random.default_rng(0)
     A, dot = (tf.constant(rng.standard_normal(shape)) for _ in range(2))

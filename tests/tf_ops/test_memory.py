@@ -100,6 +100,7 @@ def kept(way, make, count=4):
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.turns(4)
 def test_a_traced_function_takes_with_it_what_it_has_captured(way):
     assert kept(WAYS[way], of_the_registry) == (0, 0)
 
@@ -108,6 +109,7 @@ def test_a_traced_function_takes_with_it_what_it_has_captured(way):
 @pytest.mark.parametrize(
     "make", [on_the_host, with_a_tensor_among_the_options, with_a_function_among_the_options, wrapped]
 )
+@pytest.mark.turns(4)
 def test_so_does_what_stands_for_more_than_an_array(make, way):
     assert kept(WAYS[way], make) == (0, 0)
 

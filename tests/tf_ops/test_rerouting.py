@@ -214,6 +214,7 @@ def called(name, arguments):
 
 @pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
 @pytest.mark.parametrize("name", CALLS)
+@pytest.mark.turns(2)
 def test_a_rerouted_call_returns_what_tensorflow_does(name, graph):
     """The same kind of result, with the same dtypes and shapes, by keyword and by position."""
     for arguments in CALLS[name]:
@@ -256,6 +257,7 @@ def test_a_rerouted_call_has_the_gradient_of_tensorflow(name):
 
 
 @pytest.mark.parametrize("name", CALLS)
+@pytest.mark.turns(4)
 def test_a_rerouted_call_where_the_rank_is_unknown(name):
     """Values and gradients of each are those of the eager call."""
     for arguments in CALLS[name]:

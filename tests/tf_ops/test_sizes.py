@@ -78,6 +78,7 @@ def of_known_vectors(A):
 
 
 @pytest.mark.parametrize("f", [first_vectors, of_known_vectors])
+@pytest.mark.turns(2)
 def test_singular_vectors_where_some_sizes_are_known(f):
     assert_graph_is_eager(f, [normal(6, 3)], [(None, 3)])
     assert_graph_is_eager(f, [normal(6, 3)], [(6, None)], ["reverse", "forward"])
@@ -97,6 +98,7 @@ def test_least_squares_where_some_sizes_are_known(shape):
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("known", [(True, False), (False, True)], ids=["rows", "columns"])
 @pytest.mark.parametrize("size", [(6, 3), (3, 6)], ids=str)
+@pytest.mark.turns(2)
 def test_polar_where_some_sizes_are_known(size, known, side):
     weights, A = normal(*size), normal(*size)
 

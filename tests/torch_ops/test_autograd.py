@@ -169,6 +169,7 @@ def test_a_graph_that_is_kept_serves_twice_and_one_that_is_not_says_so(first):
         torch.autograd.backward(out, ones())
 
 
+@pytest.mark.turns(4)
 def test_nothing_is_kept_after_a_backward_pass(first):
     class Kept:
         def __init__(self, tensor):

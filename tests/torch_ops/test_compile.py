@@ -432,6 +432,7 @@ def calls_with_values_of(primitive, name):
 
 
 @pytest.mark.parametrize("primitive, name", OPTIONS, ids=lambda x: getattr(x, "name", x))
+@pytest.mark.turns(4)
 def test_the_next_value_of_every_option(primitive, name):
     """It has no error, and gives neither the value nor the gradient of the one before."""
     g = compiled(lambda options, *tensors: call(primitive, tensors, options), backend="eager")
@@ -451,6 +452,7 @@ NUMBERS = {
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 @pytest.mark.parametrize("numbers", [(1, 2, 3, 4), (0.5, 1.5, 2.5, 3.5)], ids=["integers", "floats"])
 @pytest.mark.parametrize("f", NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.turns(2)
 def test_numbers_in_the_places_of_arrays_are_variables_of_one_graph(f, numbers, backend):
     g = compiled(f, backend)
     for c in numbers:
@@ -553,6 +555,7 @@ def by_position(A, f, df):
 
 @pytest.mark.parametrize("spectral, backend", [(by_name, "eager"), (by_position, "aot_eager")])
 @pytest.mark.parametrize("kind", FUNCTIONS)
+@pytest.mark.turns(4)
 def test_functions_among_the_options_are_never_those_of_the_call_before(kind, spectral, backend):
     """What dynamo cannot look into is computed outside of the graph, and refused where all must be in one."""
     make, fits = FUNCTIONS[kind]

@@ -276,6 +276,7 @@ def test_compositions_with_constants(first):
             Subject(first, 2, moving=[i], shared=shared).check(compositions)
 
 
+@pytest.mark.turns(4)
 def test_dual_numbers_and_backward_passes_around_transforms(first):
     """torch.autograd.forward_ad over and under reverse mode, and both around the transforms of torch.func."""
     compositions = [

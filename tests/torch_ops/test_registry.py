@@ -49,6 +49,7 @@ def test_first_derivatives(sample, dtype):
 
 
 @pytest.mark.parametrize("dtype", DOUBLE)
+@pytest.mark.turns(2)
 def test_second_derivatives(sample, dtype):
     """Reverse over reverse and forward over reverse."""
     case = sample.draw(dtype)
@@ -64,6 +65,7 @@ def test_second_derivatives(sample, dtype):
 
 @pytest.mark.parametrize("dtype", DOUBLE)
 @pytest.mark.parametrize("batch", [(), (2, 3), [(3, 1), (4,), ()]], ids=str)
+@pytest.mark.turns(2)
 def test_derivatives_in_a_batch(first, dtype, batch):
     case = first.draw(dtype, batch)
     inputs = tensors(case)
