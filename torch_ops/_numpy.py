@@ -77,6 +77,13 @@ def as_tensor(out, arrays):
     return torch.from_numpy(out.copy() if copy else out)
 
 
+def of_few(function, *tensors):
+    """``function(*arrays)`` by NumPy, as a tensor, of few numbers, single matrices; else None."""
+    if any(A.ndim > 2 for A in tensors) or sum(A.numel() for A in tensors) > FEW or not are_at_hand(tensors):
+        return None
+    return torch.from_numpy(np.array(function(*map(as_array, tensors)), order="C"))
+
+
 def quicker(primitive, options, compute, tensors, rule=False):
     """``compute(*arrays)``, several outputs of a primitive or of its `rule`, by NumPy, as tensors; None where that is
     not quicker, or not possible, or fails: then torch says it in its own words. Those that are None stay so."""

@@ -6,6 +6,7 @@ function stands in its place (concat and diagonal under legacy vmap, eye under l
 """
 
 import cmath
+import functools
 import itertools
 import math
 
@@ -15,6 +16,7 @@ import torch
 from overbar._messages import bad_minor, first_not_finite, no_inverse, not_finite, singular
 from overbar._numpy_words import factor_in_one_call, pairs_of
 from overbar._words import Words
+from overbar.rules._frechet import evaluate
 from overbar.rules._halving import BASE, cholesky_by_halves, columns_collide
 from torch_ops import _originals as originals
 from torch_ops._internals import (
@@ -25,7 +27,7 @@ from torch_ops._internals import (
     of_whole_batch,
     raise_linalg_errors,
 )
-from torch_ops._numpy import DTYPES, are_for_numpy, as_array
+from torch_ops._numpy import DTYPES, are_for_numpy, as_array, of_few
 from torch_ops._threads import alone
 from torch_ops._watching import are_plain, transformed, watched
 
@@ -299,6 +301,10 @@ class TorchWords(Words):
         return _of_finite("svd", lambda: originals.linalg.svd(A, full_matrices=full_matrices), A)
 
     def expm_along(self, A, *directions):
+        found = self._own_expm_along(A, *directions)
+        return of_few(functools.partial(evaluate, "expm"), A, *directions) if found is None else found
+
+    def _own_expm_along(self, A, *directions):
         # For such norms, scaling by the norm is not far from scaling by the powers, and squaring loses a few bits.
         n = A.shape[-1]
         if n > 64 or len(directions) > 1 or not A.is_cpu:

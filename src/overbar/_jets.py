@@ -16,6 +16,9 @@ from overbar._namespace import front, namespace
 # The degree of Taylor polynomials, which are evaluated in powers of X⁵ (sine and cosine: of X¹⁰).
 DEGREE = 20
 
+# Up to this order of a matrix, a product takes NumPy hardly longer than a call.
+SMALL = 32
+
 
 class Jet:
     """A polynomial in ε₁, …, ε_k with εᵢ² = 0, and matrices for coefficients.
@@ -53,6 +56,8 @@ class Jet:
         return cls(parts)
 
     def __matmul__(self, other):
+        if len(self.parts) == 1:
+            return Jet([self.parts[0] @ other.parts[0]])
         return Jet([self.coefficient(other, s, subsets(s)) for s in range(len(self.parts))])
 
     def coefficient(self, other, s, chosen):
@@ -83,6 +88,28 @@ class Jet:
             parts[s][index] = 0 if P is None else P
         return Jet(parts)
 
+    def in_blocks(self):
+        """The same jet as one matrix with 2^k blocks in a row, where that is small: a product takes longer to begin
+        than to compute there, and this is one instead of 3^k. For NumPy's arrays; others stay as they are."""
+        n = self.parts[0].shape[-1]
+        there = [P for P in self.parts if P is not None]
+        if len(self.parts) * n > SMALL or not all(type(P) is np.ndarray and P.ndim == 2 for P in there):
+            return self
+        M = np.zeros((len(self.parts) * n,) * 2, np.result_type(*there))
+        for column in range(len(self.parts)):
+            for row in subsets(column):
+                P = self.parts[column ^ row]
+                if P is not None:
+                    M[row * n : (row + 1) * n, column * n : (column + 1) * n] = P
+        return Jet([M])
+
+    def out_of_blocks(self, order):
+        """The jet of this order that `in_blocks` has made one matrix of, if it did."""
+        if len(self.parts) == 2**order:
+            return self
+        n = self.parts[0].shape[-1] >> order
+        return Jet([self.parts[0][:n, i * n : (i + 1) * n] for i in range(2**order)])
+
     def plus_identity(self, factor):
         """Self + factor · I."""
         A = self.parts[0]
@@ -102,14 +129,23 @@ def polynomial_of(powers, c):
     """Σ cᵢ Xⁱ for numbers cᵢ, from the powers X, X², …, X^q: Horner's rule in X^q (Paterson and Stockmeyer, 1973), with
     one product for each q coefficients. The degree must be a multiple of q."""
     q = len(powers)
-    total = powers[-1] * c[-1]
-    for start in reversed(range(0, len(c) - 1, q)):
-        for i in range(1, q):
-            total = total + powers[i - 1] * c[start + i]
-        total = total.plus_identity(c[start])
-        if start:
-            total = total @ powers[-1]
+    # the coefficients of X, X², … in the polynomials that stand beside X^q, the highest of which has X^q itself, too
+    rows = [c[start + 1 : start + q] for start in range(0, len(c) - 1, q)]
+    rows[-1] = [*rows[-1], c[-1]]
+    constants = c[:-1:q]
+    parts = range(len(powers[0].parts))
+    total = None
+    for found in zip(*(_combined(powers, s, rows[::-1], constants[::-1]) for s in parts), strict=True):
+        total = Jet(found) if total is None else total @ powers[-1] + Jet(found)
     return total
+
+
+def _combined(powers, s, rows, constants):
+    """The parts of ε^s of Σⱼ rⱼ Xʲ for each row, with its constant times the identity."""
+    there = [j for j, X in enumerate(powers) if X.parts[s] is not None]
+    if len(there) < len(powers):
+        rows = [[row[j] for j in there if j < len(row)] for row in rows]
+    return powers[0].xp.combined([powers[j].parts[s] for j in there], rows, None if s else constants)
 
 
 def powers_of(X, count):
@@ -132,11 +168,6 @@ def by_squaring(X, n):
         X = X @ X
 
 
-def _at_least(xp, x, number):
-    least = xp.zeros_like(x) + number
-    return xp.where(x > least, x, least)
-
-
 def run_norms(xp, A, lengths):
     """log₂ ‖|A|ʲ‖₁ for the lengths j in ascending order, where |A| has the moduli of the entries.
 
@@ -157,7 +188,11 @@ def run_norms(xp, A, lengths):
     return found
 
 
-def longest_term(xp, A, degree, order):
+def _at_least(xp, x, number):
+    return xp.maximum(x, xp.zeros_like(x) + number)
+
+
+def longest_term(xp, A, degree, order, norms_of=run_norms):
     """log₂ of how large the terms with `degree` factors get in the series of a derivative along `order` directions,
     relative to those with one factor A.
 
@@ -166,7 +201,7 @@ def longest_term(xp, A, degree, order):
     scaling than diag(1, −1) does (Al-Mohy and Higham, 2009, A new scaling and squaring algorithm).
     """
     runs = [math.ceil(degree / j) for j in range(order + 1, 0, -1)]
-    norm, *norms = run_norms(xp, A, sorted({1, *runs}))
+    norm, *norms = norms_of(xp, A, sorted({1, *runs}))
     norm = _at_least(xp, norm, 0.0)
     lengths = sorted(set(runs) - {1})
     found = None
@@ -177,14 +212,24 @@ def longest_term(xp, A, degree, order):
     return found
 
 
-def halvings(A, order):
+def halvings(A, order, norms_of=run_norms):
     """How often A must be halved for a Taylor polynomial of exp to be exact to rounding, derivatives included: the
     first term that it lacks, times the `DEGREE` + 1 for each differentiation, is below 2⁻⁵³. An array of whole numbers,
     one for each matrix; 0 where A is not finite."""
-    xp, missing = namespace(A), DEGREE + 1
-    bits = 53 + order * math.log2(missing) - math.log2(math.factorial(missing))
-    s = xp.ceil((longest_term(xp, A, missing, order) + bits) / DEGREE)
+    xp = namespace(A)
+    s = xp.ceil((longest_term(xp, A, DEGREE + 1, order, norms_of) + _bits(order)) / DEGREE)
     return xp.where(xp.isfinite(s) & (s > 0), s, xp.zeros_like(s))
+
+
+def _bits(order):
+    """log₂ of how large the first term that the polynomial lacks is for powers of norm 1, in units of 2⁻⁵³."""
+    missing = DEGREE + 1
+    return 53 + order * math.log2(missing) - math.log2(math.factorial(missing))
+
+
+def norm_of_no_halving(order):
+    """A matrix with at most this 1-norm is not halved: ‖|A|^j‖ ≤ ‖A‖ʲ."""
+    return 2 ** (-_bits(order) / DEGREE)
 
 
 def doubled(xp, s, state, step):
@@ -210,10 +255,10 @@ def exponential(X, count=halvings):
     """The jet exp(X): a Taylor polynomial of X/2^s, squared s times, where s is what `count` says."""
     A, xp = X.parts[0], X.xp
     s = count(A, X.order)
-    X = X * xp.cast(2.0 ** (-s), A)[..., None, None]
+    order, X = X.order, (X * xp.cast(2.0 ** (-s), A)[..., None, None]).in_blocks()
     total = polynomial_of(powers_of(X, 5), [1 / math.factorial(i) for i in range(DEGREE + 1)])
     (total,) = doubled(xp, s, [total], lambda jets: [jets[0] @ jets[0]])
-    return total
+    return total.out_of_blocks(order)
 
 
 def sine_and_cosine(X, count=halvings):
@@ -221,7 +266,7 @@ def sine_and_cosine(X, count=halvings):
     with an i of its own beside that of complex matrices: no digit of a small sine is lost."""
     A, xp = X.parts[0], X.xp
     s = count(A, X.order)
-    X = X * xp.cast(2.0 ** (-s), A)[..., None, None]
+    order, X = X.order, (X * xp.cast(2.0 ** (-s), A)[..., None, None]).in_blocks()
     powers = powers_of(X @ X, 5)
     half = range(DEGREE // 2 + 1)
     sine = X @ polynomial_of(powers, [(-1) ** i / math.factorial(2 * i + 1) for i in half])
@@ -231,4 +276,4 @@ def sine_and_cosine(X, count=halvings):
         sine, cosine = jets
         return [(sine @ cosine) * 2, cosine @ cosine + (sine @ sine) * -1]
 
-    return doubled(xp, s, [sine, cosine], twice)
+    return [jet.out_of_blocks(order) for jet in doubled(xp, s, [sine, cosine], twice)]

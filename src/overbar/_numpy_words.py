@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+#: Arrays of fewer numbers than this take less time than the operations on them take to begin.
+_FEW_NUMBERS = 2**12
+
+
 def _one_thread():
     """Whether BLAS starts no threads, as far as the environment of this process tells: OpenBLAS reads it when it is
     loaded, and there is one for NumPy and one for SciPy."""
@@ -194,6 +198,21 @@ class NumpyWords(Words):
             product *= scale
         product += C
         return product
+
+    def combined(self, matrices, rows, constants=None):
+        if not matrices or matrices[0].size > _FEW_NUMBERS:
+            return Words.combined(self, matrices, rows, constants)
+        # one product, as each operation takes a microsecond to begin
+        most = max(map(len, rows))
+        numbers = np.array([[*row, *[0] * (most - len(row))] for row in rows])
+        A = matrices[0]
+        together = np.stack(matrices[:most], axis=-3)
+        if not np.iscomplexobj(numbers):
+            numbers = numbers.astype(together.real.dtype)
+        found = numbers @ together.reshape(*A.shape[:-2], most, A.shape[-2] * A.shape[-1])
+        if constants is not None:
+            found[..., :: A.shape[-1] + 1] += np.array(constants)[:, None]
+        return [found[..., i, :].reshape(A.shape) if row else None for i, row in enumerate(rows)]
 
     def add_product_to(self, C, A, B, scale):
         if A.shape[-1] == 1 and C.ndim == A.ndim == B.ndim == 2 and ONE_THREAD:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import array_api_compat
@@ -247,6 +247,17 @@ class Words:
     def add_product(self, C: Any, A: Any, B: Any, scale: Any) -> Any:
         """C + scale · A B, with as little traffic through memory as the library allows."""
         return C + scale * (A @ B)
+
+    def combined(self, matrices: Sequence[Any], rows: Any, constants: Any = None) -> Iterator[Any]:
+        """Σⱼ rⱼ Aⱼ of the matrices A₁, A₂, … for each row of numbers, which may be shorter, one after the other; with a
+        constant times the identity, if there is one for each row. None for rows of no numbers."""
+        for i, row in enumerate(rows):
+            total = None
+            for A, r in zip(matrices, row, strict=False):
+                total = A * r if total is None else total + A * r
+            if constants is not None:
+                total = total + constants[i] * self.eye_like(total)
+            yield total
 
     def add_product_to(self, C: Any, A: Any, B: Any, scale: Any) -> None:
         """C ← C + scale · A B, in the memory of C: for arrays that can be written to (`Front.buffer`)."""
