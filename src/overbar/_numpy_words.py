@@ -15,7 +15,7 @@ from numpy.linalg import LinAlgError
 from scipy.linalg import blas, lapack
 
 from overbar._messages import bad_spectrum, first_not_finite, no_inverse, not_positive_definite, singular
-from overbar._refinement import refined
+from overbar._refinement import probe, refined
 from overbar._words import Words
 
 __all__ = [
@@ -305,8 +305,8 @@ class NumpyWords(Words):
         if A.ndim == 2 and B.ndim > 2:
             return _by_columns(lambda columns: self.solve(A, columns), B)
         try:
-            X = refined(lambda A, R, X: np.linalg.solve(A, R), A, B, np.linalg.solve(A, B), "solve" if check else "")
-            return _nan_of(A, X)
+            X, inverse = _solved_with_probe(A, B)
+            return _nan_of(A, refined(lambda A, R, X: np.linalg.solve(A, R), A, B, X, "solve" if check else "", inverse))
         except LinAlgError:
             raise LinAlgError(first_not_finite("solve", A, "A") or singular("A", _first_singular(A))) from None
 
@@ -359,7 +359,9 @@ class NumpyWords(Words):
             for index in np.ndindex(batch):
                 X[index] = solved(factors[index], pivots[index], of[index])
         X = X.astype(A.dtype, copy=False)
-        return _nan_of(A, refined(lambda A, R, X: again(A, R), self.mH(A) if adjoint else A, B, X, name))
+        with np.errstate(all="ignore"):
+            inverse = 1 / np.abs(factors.diagonal(0, -2, -1)).min(-1)  # the last pivot bounds the last row of A⁻¹
+        return _nan_of(A, refined(lambda A, R, X: again(A, R), self.mH(A) if adjoint else A, B, X, name, inverse))
 
     def slogdet_by_factors(self, A):
         if not (ONE_THREAD and A.ndim == 2 and len(A) >= _SINGLE and A.dtype.char in _LU):
@@ -554,6 +556,17 @@ def _is_factorised(A, B):
     if not B.size or A.dtype != B.dtype or A.dtype.char not in _LU or (A.ndim > 2 and n < _SINGLE):
         return False
     return ONE_THREAD or (n <= _LU_IN_ONE_THREAD and (B.size == n or B.size <= _IN_ONE_THREAD))
+
+
+def _solved_with_probe(A, B):
+    """The solution, and how large that of another right-hand side is, which shows whether A is ill-conditioned."""
+    if not (B.size and A.size) or A.dtype.char in "fF" or B.dtype.char in "fF":
+        return np.linalg.solve(A, B), None
+    batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    right = np.empty((*batch, B.shape[-2], B.shape[-1] + 1), np.result_type(B, np.float64))
+    right[..., :-1], right[..., -1:] = B, probe(B.shape[-2])
+    X = np.linalg.solve(A, right)
+    return np.ascontiguousarray(X[..., :-1]), np.abs(X[..., -1]).max(-1)
 
 
 def _by_columns(solve, B):

@@ -5,6 +5,7 @@ May import NumPy, SciPy and `overbar._messages`.
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 
@@ -21,9 +22,13 @@ _MOST_STEPS = 5
 _LITTLE = 4096  # the entries of which BLAS finds the largest sooner than NumPy, and starts no threads for it
 
 
-def refined(solve, A, B, X, name):
+def refined(solve, A, B, X, name, inverse=None):
     """The solution X of A X = B, corrected by X + A⁻¹(B − A X) where A is ill-conditioned; ``solve(A, R, X)`` is A⁻¹R.
     Where corrections do not become small, no digit is certain: a warning says so in the function's name, if it has one.
+
+    A is taken for ill-conditioned where A and X are large beside B. That overlooks right-hand sides which have nothing of
+    the direction that A nearly maps to zero, and no solution tells of it: so `inverse` (...), if it is given, is about
+    how large A⁻¹ is for each matrix, or less.
 
     With a residual in twice the working precision each step multiplies the relative error by what that was at first
     (Wilkinson 1963, "Rounding errors in algebraic processes", chapter 3); in working precision it would gain nothing.
@@ -33,10 +38,14 @@ def refined(solve, A, B, X, name):
     """
     if not X.size or A.dtype.char in "fF" or B.dtype.char in "fF":
         return X
-    if A.ndim == B.ndim == 2 and not _largest(A) * _largest(X) > _ILL_CONDITIONED * _largest(B):
-        return X
+    if A.ndim == B.ndim == 2:
+        size = _largest(A)
+        if not (size * _largest(X) > _ILL_CONDITIONED * _largest(B) or size * (inverse or 0) > _ILL_CONDITIONED):
+            return X
     with np.errstate(all="ignore"):
         lost = largest_entry(A) * largest_entry(X) > _ILL_CONDITIONED * largest_entry(B)
+        if inverse is not None:
+            lost |= largest_entry(A) * inverse > _ILL_CONDITIONED
         if not lost.any():
             return X
         batch = lost.shape
@@ -61,6 +70,12 @@ def refined(solve, A, B, X, name):
         )
     X[lost] = Y
     return X
+
+
+@functools.cache
+def probe(n):
+    """A right-hand side (n, 1) that has something of every direction: signs by chance, the same each time."""
+    return np.random.default_rng(n).choice([-1.0, 1.0], (n, 1))
 
 
 def _largest(A):

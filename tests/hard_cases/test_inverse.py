@@ -217,6 +217,29 @@ def test_numpy_solves_ill_conditioned_systems_to_ten_digits(n, kind):
             assert abs(one - other).max() < 1e-10 * abs(other).max(), name
 
 
+@pytest.mark.parametrize("kind", ["d", "D"])
+def test_right_hand_sides_that_do_not_tell_of_the_condition(kind):
+    """Hilbert's matrix and a vector of ones: the solution is not large, and so neither is the residual."""
+    for n in (9, 10, 12):
+        A = 1 / (np.arange(n)[:, None] + np.arange(n) + 1.0)
+        A = A.astype(kind) * (1 + 1j if kind == "D" else 1)
+        B = np.ones((n, 1))
+        with mpmath.workdps(60):
+            exact = np.array(mpmath.lu_solve(mpmath.matrix(A.tolist()), mpmath.matrix(B.tolist())).tolist(), dtype=kind)
+        grad = -np.conj(exact @ exact.T)
+        ways = {
+            "vector": overbar.solve(A, B[:, 0])[:, None],
+            "matrix": overbar.solve(A, B),
+            "left": overbar.solve(A.T, B.T, left=False).T,
+            "batch": overbar.solve(np.stack([np.eye(n), A]), B)[1],
+            "right-hand sides": overbar.solve(A, np.stack([B, 2 * B]))[1] / 2,
+        }
+        for name, found in ways.items():
+            assert error(found, exact) < 1e-8, (n, name)
+        found = overbar.vjp(lambda A: overbar.solve(A, B.astype(kind)), A)[1](np.ones((n, 1), kind))[0]
+        assert error(found, grad) < 1e-7, n
+
+
 def test_a_system_that_is_singular_to_rounding_stays_as_it_is_with_a_warning():
     A = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]) / 10
     with pytest.warns(scipy.linalg.LinAlgWarning, match=r"solve: argument A is ill-conditioned"):
