@@ -306,7 +306,8 @@ class NumpyWords(Words):
             return _by_columns(lambda columns: self.solve(A, columns), B)
         try:
             X, inverse = _solved_with_probe(A, B)
-            return _nan_of(A, refined(lambda A, R, X: np.linalg.solve(A, R), A, B, X, "solve" if check else "", inverse))
+            X = refined(lambda A, R, X: np.linalg.solve(A, R), A, B, X, "solve" if check else "", inverse)
+            return _nan_of(A, X)
         except LinAlgError:
             raise LinAlgError(first_not_finite("solve", A, "A") or singular("A", _first_singular(A))) from None
 

@@ -26,9 +26,9 @@ def refined(solve, A, B, X, name, inverse=None):
     """The solution X of A X = B, corrected by X + A⁻¹(B − A X) where A is ill-conditioned; ``solve(A, R, X)`` is A⁻¹R.
     Where corrections do not become small, no digit is certain: a warning says so in the function's name, if it has one.
 
-    A is taken for ill-conditioned where A and X are large beside B. That overlooks right-hand sides which have nothing of
-    the direction that A nearly maps to zero, and no solution tells of it: so `inverse` (...), if it is given, is about
-    how large A⁻¹ is for each matrix, or less.
+    A is taken for ill-conditioned where A and X are large beside B. That overlooks right-hand sides which have nothing
+    of the direction that A nearly maps to zero, and no solution tells of it: so `inverse` (...), if it is given, is
+    about how large A⁻¹ is for each matrix, or less.
 
     With a residual in twice the working precision each step multiplies the relative error by what that was at first
     (Wilkinson 1963, "Rounding errors in algebraic processes", chapter 3); in working precision it would gain nothing.
