@@ -149,7 +149,7 @@ class DaskFront(Front):
         return by_tiles(*arrays)
 
     def compute(self, kernel, *arrays, **options):
-        raise NoTiles(f"the kernel {kernel.name}")
+        raise NoTiles("an algorithm that needs all of a matrix at once")
 
 
 def _same_ndim(fine, A):

@@ -83,9 +83,9 @@ class DaskWords(Words):
         return da.full(A.shape, value, dtype=A.dtype, chunks=A.chunks)
 
     def eye_like(self, A):
-        if A.ndim != 2 or A.chunks[0] != A.chunks[1]:
-            raise NoTiles("an identity matrix of such chunks")
-        return _tiled.diagonal_embed(da.ones(A.shape[:1], dtype=A.dtype, chunks=A.chunks[:1]))
+        if A.ndim == 2 and A.chunks[0] == A.chunks[1]:
+            return _tiled.diagonal_embed(da.ones(A.shape[:1], dtype=A.dtype, chunks=A.chunks[:1]))
+        return da.broadcast_to(_on_diagonal(A.chunks[-2:], 0).astype(A.dtype), A.shape, chunks=A.chunks)
 
     # -- elementwise
 
@@ -171,9 +171,14 @@ class DaskWords(Words):
         return _tiled.diagonal(A) if offset == 0 and A.shape[0] == A.shape[1] else da.diagonal(A, offset)
 
     def diagonal_embed(self, d, m, n, offset=0):
-        if d.ndim != 1 or offset or (m, n) != (d.shape[0], d.shape[0]):
-            raise NoTiles("a diagonal that is not that of one square matrix")
-        return _tiled.diagonal_embed(d)
+        if d.ndim != 1:
+            raise NoTiles("the diagonals of a batch of matrices")
+        if not offset and (m, n) == (d.shape[0], d.shape[0]):
+            return _tiled.diagonal_embed(d)
+        # one entry in a row; the columns in chunks as the rows, as far as there are so many
+        rows = _padded(d, 0, max(-offset, 0), m)
+        columns = da.core.normalize_chunks(max(*rows.chunks[0], 1), (n,)) if m != n else rows.chunks
+        return da.where(_on_diagonal((*rows.chunks, *columns), offset), rows[:, None], da.zeros_like(d, shape=()))
 
     def fill_diagonal(self, A, d):
         return _tiled.fill_diagonal(A, d)
@@ -212,11 +217,17 @@ class DaskWords(Words):
 
     def cholesky(self, A, argument="A", on_error="raise"):
         if on_error != "raise":
-            raise NoTiles('the option on_error="nan"')
+            raise NoTiles("a factorisation that may fail and is tried again with other numbers")
         return _tiled.cholesky(A, argument)
 
     def solve_triangular(self, A, B, *, upper, left=True, adjoint=False, unitriangular=False):
         return _tiled.solve_triangular(A, B, upper, left, adjoint, unitriangular)
+
+
+def _on_diagonal(chunks, offset):
+    """Whether an entry of a matrix lies on a diagonal, in these chunks."""
+    rows, columns = (da.arange(sum(sizes), chunks=(sizes,)) for sizes in chunks)
+    return da.equal(columns[None, :] - rows[:, None], offset)
 
 
 def _every_axis(index, ndim):

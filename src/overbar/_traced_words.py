@@ -113,6 +113,8 @@ class _TraceWords(NumpyWords):
     def diagonal_embed(self, d, m, n, offset=0):
         if m == n == d.shape[-1] + abs(offset):
             return rules.diag_embed(d, offset=offset)
+        if not moves(d) and (xp := _words(d)) is not NUMPY.xp:
+            return lifted(xp.diagonal_embed(bare(d), m, n, offset))
         return Words.diagonal_embed(self, d, m, n, offset)
 
     def count(self, n, like):

@@ -46,6 +46,17 @@ def test_it_is_lazy_and_what_numpys_is(make):
     close(found.compute(), make(A), 1e-13)
 
 
+@pytest.mark.filterwarnings("ignore:diagonal. argument A .* is chunked anew:dask.array.PerformanceWarning")
+@pytest.mark.parametrize("chunks", [(3, 6), (4, 5), (2, 2), (1, 6)])
+@pytest.mark.parametrize("columns", [6, 5, 4])
+def test_diagonals_of_any_matrix_and_tiles(chunks, columns):
+    M = np.arange(36.0).reshape(6, 6)[:, :columns]
+    tiled = da.from_array(M, chunks=chunks)
+    functions = [lambda A, k=k: overbar.sum(overbar.diagonal(A, offset=k) ** 2) for k in (0, 1, 3, -1, -4)]
+    for f in (overbar.trace, *functions):
+        np.testing.assert_array_equal(overbar.grad(f)(tiled).compute(), overbar.grad(f)(M))
+
+
 def test_nothing_is_computed_before_it_is_asked_for():
     def never(x):
         raise AssertionError("computed")
@@ -72,8 +83,9 @@ def test_parameters_of_numpys_beside_data_of_dasks():
         (lambda: overbar.graph(logdet, tiles()), r"graph: .* of Dask.* compute it first"),
         (lambda: overbar.grad(lambda A: overbar.sum(A, axis=A))(tiles()), "axis"),
         (lambda: overbar.grad(logdet)(da.ones((2, 2), dtype=int, chunks=1)), "is of integers"),
-        (lambda: overbar.safe_cholesky(tiles()), "safe_cholesky is not computed by tiles"),
-        (lambda: overbar.cholesky(tiles(), on_error="nan"), "cholesky is not computed by tiles.*on_error"),
+        (lambda: overbar.safe_cholesky(tiles()), "safe_cholesky is not computed by tiles.* is tried again"),
+        (lambda: overbar.cholesky(tiles(), on_error="nan"), "cholesky is not computed by tiles.* may fail"),
+        (lambda: overbar.expm(tiles()), "expm is not computed by tiles.* needs all of a matrix at once"),
     ],
 )
 def test_what_is_refused(refused, message):
