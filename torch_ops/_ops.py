@@ -55,8 +55,20 @@ def _one_system_each(A, B, **_):
 
 
 def _kron(input, other):
-    # torch.kron refuses what is no contiguous block of memory, a transposed matrix for instance.
-    return torch.kron(*(X.contiguous() if isinstance(X, torch.Tensor) else X for X in (input, other)))
+    if not (isinstance(input, torch.Tensor) and isinstance(other, torch.Tensor)):
+        return torch.kron(input, other)  # which refuses it
+    if not (input.requires_grad or other.requires_grad):
+        # torch.kron refuses what is no contiguous block of memory, a transposed matrix for instance.
+        return torch.kron(input.contiguous(), other.contiguous())
+    # What torch.kron keeps for its derivative does not know of changes in place: a gradient would be that of other
+    # numbers, without an error.
+    dims = max(input.ndim, other.ndim)
+    A, B = ((1,) * (dims - X.ndim) + tuple(X.shape) for X in (input, other))
+    if dims == 2:
+        product = input.reshape(A[0], 1, A[1], 1) * other.reshape(1, B[0], 1, B[1])
+        return product.reshape(A[0] * B[0], A[1] * B[1])
+    product = input.reshape([n for a in A for n in (a, 1)]) * other.reshape([n for b in B for n in (1, b)])
+    return product.reshape([a * b for a, b in zip(A, B, strict=True)])
 
 
 def _matrix(input, **_):

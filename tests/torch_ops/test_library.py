@@ -1,5 +1,6 @@
 """The primitives as ops of torch.library, and exported programs, with these ops and without. May import `torch_ops`."""
 
+import functools
 import gc
 import importlib
 import io
@@ -416,6 +417,17 @@ def test_an_exported_model(cholesky, strict):
     torch.export.save(program, file)
     file.seek(0)
     same(value_and_gradients(torch.export.load(file).module(), inputs), expected)
+
+
+def test_absent_parameters_do_not_keep_a_program_from_being_saved():
+    inputs = model_inputs()[:1]
+    clamped = functools.partial(
+        torch_ops.spectral_function, f=lambda w: w.clamp(min=1.0), df=lambda w: (w > 1).to(w.dtype)
+    )
+    file = io.BytesIO()
+    torch.export.save(exported(clamped, inputs), file)
+    file.seek(0)
+    same(value_and_gradients(torch.export.load(file).module(), inputs), value_and_gradients(clamped, inputs))
 
 
 @pytest.mark.parametrize("cholesky", [overbar.cholesky, library.custom_op(overbar.cholesky)], ids=["ops", "library"])

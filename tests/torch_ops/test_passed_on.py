@@ -497,6 +497,18 @@ def test_second_derivatives_are_right_in_every_mixture_of_modes(name, dtype):
     assert abs(torch.func.jvp(tangent, tuple(x), tuple(v))[1] - twice) < 1e-8 * max(size, abs(twice))
 
 
+@pytest.mark.parametrize("changed", [0, 1])
+@pytest.mark.parametrize("shape", [(2, 2), (3, 2, 2)], ids=str)
+def test_kron_knows_of_changes_in_place(shape, changed):
+    """The gradient of torch.kron would be that of the changed numbers."""
+    factors = [torch.ones(shape, dtype=torch.float64), torch.ones(2, 2, dtype=torch.float64)]
+    factors[1 - changed].requires_grad_()
+    C = torch_ops.kron(*factors)
+    factors[changed].mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        C.sum().backward()
+
+
 def test_kron_takes_transposed_matrices():
     """torch.kron refuses them."""
     A, B = torch.rand(3, 2, dtype=D).requires_grad_(), torch.rand(2, 3, dtype=D).requires_grad_()
