@@ -78,10 +78,11 @@ def as_tensor(out, arrays):
 
 
 def of_few(function, *tensors):
-    """``function(*arrays)`` by NumPy, as a tensor, of few numbers, single matrices; else None."""
+    """``function(*arrays)`` by NumPy, as a tensor, of few numbers in single matrices; else, or if it fails, None."""
     if any(A.ndim > 2 for A in tensors) or sum(A.numel() for A in tensors) > FEW or not are_at_hand(tensors):
         return None
-    return torch.from_numpy(np.array(function(*map(as_array, tensors)), order="C"))
+    found = attempt(lambda: function(*map(as_array, tensors)))
+    return None if found is None else torch.from_numpy(np.array(found, order="C"))
 
 
 def quicker(primitive, options, compute, tensors, rule=False):
