@@ -107,6 +107,93 @@ def test_derivatives_of_a_determinant(name):
             assert np.all(abs(C - truth.T) <= 1e-10 * scale), (library, order)
 
 
+def of_order_4():
+    return np.random.default_rng(5).standard_normal((4, 4)) + 2 * np.eye(4)
+
+
+def two_by_two(size, beside=0):
+    return scipy.linalg.block_diag(np.array([[size, 1.0], [1.0, 0.0]]), np.eye(beside))
+
+
+BADLY_SCALED = {
+    "1e4": two_by_two(1e4),
+    "1e8": two_by_two(1e8),
+    "1e150": two_by_two(1e150),
+    "singular 2": np.array([[2.0**26, 2.0**13], [2.0**13, 1.0]]),
+    "of order 3": np.array([[1e8, 1, 0], [1, 0, 1e-6], [0, 1e-3, 1.0]]),
+    "singular 3": np.diag([2.0**40, 1, 2.0**-20]) @ np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]),
+    "1e8 of order 4": two_by_two(1e8, 2),
+    "1e12 of order 5": two_by_two(1e12, 3),
+    "1e150 of order 4": two_by_two(1e150, 2),
+    "rows": np.diag([1, 1, 1, 1e-8]) @ of_order_4(),
+    "columns": of_order_4() @ np.diag([1, 1e8, 1, 1e-8]),
+    "rows and columns": np.diag([1e6, 1, 1e-6, 1]) @ of_order_4() @ np.diag([1, 1e8, 1, 1e-8]),
+    "diagonal": np.diag([1e8, 1, 1, 1e-8]),
+}
+
+
+@pytest.mark.parametrize("name", BADLY_SCALED)
+def test_second_derivatives_of_a_determinant_that_is_badly_scaled(name):
+    A = BADLY_SCALED[name]
+    H = np.random.default_rng(3).standard_normal(A.shape)
+    _, truth = exact(A, H)
+    _, second = gradients(A, H)
+    second["numpy, reverse"] = overbar.vjp(overbar.adjugate, A)[1](H.T)[0]
+    x = torch.tensor(A)
+    second["torch, forward"] = torch.func.jvp(torch.func.grad(torch_ops.det), (x,), (torch.tensor(H),))[1].numpy()
+    hessian = torch.func.hessian(torch_ops.det)(x)
+    second["torch, vmap"] = torch.einsum("ijkl,kl->ij", hessian, torch.tensor(H)).numpy()
+    second["numpy, hessian"] = np.einsum("ijkl,kl->ij", overbar.hessian(overbar.det)(A), H)
+    for found in second.values():
+        assert abs(found.T - truth).max() <= 1e-13 * abs(truth).max()
+
+
+@pytest.mark.parametrize("size", [1e4, 1e12])
+@pytest.mark.parametrize("beside", [0, 2])
+def test_a_badly_scaled_matrix_in_single_precision(size, beside):
+    A = two_by_two(size, beside).astype(np.float32)
+    H = np.random.default_rng(3).standard_normal(A.shape).astype(np.float32)
+    _, truth = exact(A, H)
+    for found in gradients(A, H)[1].values():
+        assert abs(found.T - truth).max() <= 1e-5 * abs(truth).max()
+
+
+@pytest.mark.parametrize("shape", [None, (3, 4, 4)])
+def test_a_badly_scaled_matrix_in_a_graph_beside_others(shape):
+    """One is regular, one badly scaled, and one singular."""
+    A = np.stack([of_order_4(), BADLY_SCALED["1e8 of order 4"], np.ones((4, 4)) + np.diag([1.0, 2.0, 0, 0])])
+    H = np.random.default_rng(3).standard_normal(A.shape)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape or [None, None, None], tf.float64)] * 2)
+    def run(x, H):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                c = tf_ops.det(x)
+            inner = tf.reduce_sum(tape.gradient(c, x) * H)
+        return outer.gradient(inner, x)
+
+    numbers = overbar.jvp(overbar.adjugate, (A,), (H,))[1]
+    for each in (np.swapaxes(run(tf.constant(A), tf.constant(H)).numpy(), -2, -1), numbers):
+        for found, B, E in zip(each, A, H, strict=True):
+            _, truth = exact(B, E)
+            assert abs(found - truth).max() <= 1e-13 * abs(truth).max()
+
+
+def test_third_derivatives_of_a_small_determinant_that_is_badly_scaled():
+    """They do not depend on the matrix, and are zero of order 2: that is a number in PyTorch, too."""
+    third = torch.func.jacrev(torch.func.jacrev(torch.func.grad(torch_ops.det)))
+    A = torch.tensor(BADLY_SCALED["of order 3"])
+    torch.testing.assert_close(third(A), third(torch.eye(3, dtype=A.dtype)), rtol=0, atol=1e-12)
+    x = torch.tensor(BADLY_SCALED["1e8"], requires_grad=True)
+    (bar,) = torch.autograd.grad(torch_ops.det(x), x, create_graph=True)
+    for _ in range(2):
+        (bar,) = torch.autograd.grad((bar * x.detach()).sum(), x, create_graph=True)
+    assert not bar.any()
+    assert not overbar.hessian(lambda A: overbar.sum(overbar.grad(overbar.det)(A)))(BADLY_SCALED["1e8"]).any()
+
+
 def test_a_batch_of_singular_and_regular_matrices():
     A = np.stack([np.ones((3, 3)), diagonal(3, 1), RNG.standard_normal((3, 3)), np.zeros((3, 3)), of_rank(3, 2)])
     first, _ = gradients_of_batch(A)
@@ -337,7 +424,7 @@ def test_solve_takes_a_batch_of_vectors_as_torch_does():
 @pytest.mark.parametrize("scale", [1e-120, 1.0, 1e120])
 @pytest.mark.parametrize("xp", [np, torch], ids=["NumPy", "PyTorch"])
 def test_the_derivative_of_the_adjugate_by_the_inverse_is_that_by_blocks(xp, scale, condition):
-    n = 3  # of which the result is in the range of numbers
+    n = 4  # of which the result is in the range of numbers
     A = scale * (orthogonal(n) * np.geomspace(1, 1 / condition, n)) @ orthogonal(n)
     A_dot = RNG.standard_normal((n, n)) * scale**-0.5
     if xp is torch:

@@ -79,6 +79,12 @@ def adjugate(A):
     Where no matrix is nearly singular, and nobody differentiates it again, D[Ȧ] = det(A) (tr(P Ȧ) P − P Ȧ P) with
     P = A⁻¹, from the same rule for det(A) A⁻¹.
 
+    *Scales.* The frames mix the entries of Ȧ. Where those of A differ much in size, as in [[1e8, 1], [1, 0]], Ȧ in the
+    scales of A has large entries that must cancel, and all digits may be lost. So of order 3 or less D[Ȧ] is written
+    out, a sum of products of entries, and exact to any order. Of larger ones whose rows and columns differ by 2¹⁰ or
+    more in scale, they are scaled by powers of two, and D[Ȧ] is computed by the inverse, if the matrix is regular then,
+    without those terms that cancel. Derivatives of that are by blocks.
+
     *Orders.* Where the rank is n − 3 or more, all derivatives are right, to any order. Where it is lower, those of det
     up to the third are right, being zero, as are those of adj up to the second; higher ones are not.
 
@@ -370,8 +376,12 @@ def _derivative(A, A_dot):
     """adj(A)˙, in operations that are differentiable themselves, where somebody watches."""
     if A.shape[-1] == 0:
         return A_dot
-    if not front(A).may_compute(A, A_dot):
-        return _derivative_by_blocks(A, A_dot)
+    watched = not front(A).may_compute(A, A_dot)
+    if A.shape[-1] in (1, 2, 3):
+        D = _derivative_by_cofactors(A, A_dot)
+        return D + 0 * A if watched else D  # a derivative that is zero, but is one
+    if watched:
+        return _where_badly_scaled(A, A_dot, _derivative_by_blocks(A, A_dot))
     xp = namespace(A)
     c = xp.power_of_two(A)
     scaled = A / xp.cast(c, A)
@@ -381,14 +391,109 @@ def _derivative(A, A_dot):
         P = xp.inv(scaled, regular=True)
         # the terms cancel where A is nearly singular: an upper bound of the condition says that few digits are lost
         good = xp.sum_of_squares(scaled, P) < xp.eps(A) ** -0.5
-        return front(A).choose(good, lambda: closed(P), lambda: _derivative_by_blocks(A, A_dot))
+        return front(A).choose(good, lambda: closed(P), otherwise)
 
     def closed(P):
         """adj(A) = det(A) A⁻¹ by the product rule, with A⁻¹ = P/c and det A = cⁿ det(A/c)."""
         D = _trace_of_product(xp, P, A_dot) * P - P @ A_dot @ P
         return _times_exp(xp, sign, logabsdet + (A.shape[-1] - 2) * xp.log(c)[..., 0, 0], D)
 
-    return front(A).choose(xp.isfinite(logabsdet), by_inverse, lambda: _derivative_by_blocks(A, A_dot))
+    def otherwise():
+        return _derivative_by_scales(A, A_dot, _equilibrated(xp, A), lambda: _derivative_by_blocks(A, A_dot))
+
+    return front(A).choose(xp.isfinite(logabsdet), by_inverse, otherwise)
+
+
+def _derivative_by_cofactors(A, A_dot):
+    """adj(A)˙ of order 3 or less, from the entries: no terms cancel that are larger than these."""
+    xp = namespace(A)
+    if A.shape[-1] == 1:
+        return xp.zeros_like(A_dot)
+    if A.shape[-1] == 3:
+        return mT(_polar_cofactors(xp, A, A_dot))
+    return (2 * xp.eye_like(A_dot) - 1) * mT(_shifted(xp, _shifted(xp, A_dot, -2), -1))
+
+
+def _equilibrated(xp, A):
+    """Powers of two r (..., n, 1) and c (..., 1, n), and A with its entries divided by rᵢ cⱼ, so that the largest one
+    of each row and column is about 1."""
+    rows = xp.power_of_two(A[..., :, None, :])[..., 0]
+    A = A / xp.cast(rows, A)
+    columns = mT(xp.power_of_two(mT(A)[..., :, None, :])[..., 0])
+    return rows, columns, A / xp.cast(columns, A)
+
+
+def _derivative_by_scales(A, A_dot, equilibrated, otherwise):
+    """adj(A)˙ of matrices that are regular after their rows and columns have been scaled; that of others is
+    `otherwise()`. For functions of primitives.
+
+    With B = A/(r cᵀ) and F = Ȧ/(r cᵀ), entry by entry, and P = B⁻¹,
+
+        adj(A)˙ = det(B) ∏ rₖ cₖ (tr(P F) P − P F P) / (c rᵀ).
+
+    An entry (a, b) of it has no entries of F from row b or column a in it: they are in both terms, and may be larger
+    than all others, as F is that of any direction, and not scaled like A. So the column a is left out, of the trace and
+    of the product. Row b matters where its scale is by far the smallest, and is left out of that one column b.
+    """
+    xp = namespace(A)
+    rows, columns, B = equilibrated
+    sign, logabsdet = xp.slogdet(B)
+    eye, none = xp.eye_like(B), xp.zeros_like(B)
+    good = xp.isfinite(logabsdet)
+    B = xp.where(good[..., None, None], B, eye + none)
+    P = xp.inv(B, regular=True)
+    good = good & (xp.sum_of_squares(B, P) < xp.eps(A) ** -0.5)
+
+    def change(P, F):
+        PF = P @ F
+        return ((1 - eye) @ xp.diagonal(PF)[..., None]) * P - ((1 - eye) * PF) @ P
+
+    def closed():
+        # of those that are not good, numbers that do not overflow
+        here = good[..., None, None]
+        inverse, F = xp.where(here, P, eye + none), xp.where(here, A_dot, none)
+        # Scales around 1, so that products of them do not overflow; the determinant has the rest.
+        logs = [xp.log(x) for x in (rows, columns)]
+        means = [xp.sum(x, axis=(-2, -1)) / xp.sum(xp.ones_like(x), axis=(-2, -1)) for x in logs]
+        r, c = (xp.where(here, xp.exp(x - m[..., None, None]), 1 + 0 * x) for x, m in zip(logs, means, strict=True))
+        rest = sum(xp.sum(x, axis=(-2, -1)) - 2 * m for x, m in zip(logs, means, strict=True))
+        F = F / xp.cast(r, A) / xp.cast(c, A)
+        least = r == xp.min(r, axis=-2, keepdims=True)
+        ones = xp.where(least, xp.ones_like(r), xp.zeros_like(r))
+        alone = least & (xp.sum(ones, axis=-2, keepdims=True) < 2)
+        D = xp.where(mT(alone), change(inverse, xp.where(alone, none, F)), change(inverse, F))
+        D = D / xp.cast(mT(c), A) / xp.cast(mT(r), A)
+        return _times_exp(xp, sign, xp.where(good, logabsdet + rest, 0 * rest), D)
+
+    def mixed():
+        return xp.where(good[..., None, None], closed(), otherwise())
+
+    return front(A).choose(good, closed, lambda: front(A).choose(~good, otherwise, mixed))
+
+
+# Scales of rows and columns that are further apart are those of a badly scaled matrix.
+_FAR = 2.0**10
+
+
+@primitive("(n,n),(n,n),(n,n)->(n,n)")
+def _where_badly_scaled(A, A_dot, D):
+    """D, which is adj(A)˙ by blocks: the same, with more digits. Where somebody watches, D has all derivatives."""
+    xp = namespace(A)
+    rows, columns, B = _equilibrated(xp, A)
+    apart = sum(xp.max(xp.log(x), axis=(-2, -1)) - xp.min(xp.log(x), axis=(-2, -1)) for x in (rows, columns))
+    return front(A).choose(
+        apart < math.log(_FAR), lambda: D, lambda: _derivative_by_scales(A, A_dot, (rows, columns, B), lambda: D)
+    )
+
+
+@_where_badly_scaled.vjp
+def _(C_bar, C, A, A_dot, D):
+    return None, None, lambda: C_bar
+
+
+@_where_badly_scaled.jvp
+def _(C, A, A_dot, D):
+    return None, None, lambda D_dot: D_dot
 
 
 def _derivative_by_blocks(A, A_dot):
