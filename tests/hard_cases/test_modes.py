@@ -439,3 +439,36 @@ def test_weights_that_vanish_twice_at_the_eigenvalue_zero(mode, front, rank):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert np.isnan(second(mode, front, loss, A, D, E))
+
+
+# -- the Hermitian polar factor, and the nuclear norm, of matrices that keep their rank --------------------------------
+
+
+@MODE
+@FRONT
+@pytest.mark.parametrize("shape, rank", [((4, 4), 2), ((6, 4), 2), ((4, 6), 3)])
+@pytest.mark.parametrize("side", ["right", "left", "nuclear"])
+def test_what_has_a_kink_only_where_the_rank_rises(mode, front, shape, rank, side):
+    """As functions of X, with A = X Y. They are homogeneous in X, so that X is a direction without a second derivative;
+    along others the roots of regular matrices tell it: that of Yᴴ(XᴴX)Y is Q (R (XᴴX) Rᴴ)^½ Qᴴ with Yᴴ = Q R."""
+    rng = np.random.default_rng(2)
+    X, D, E = (random(rng, shape[0], rank) for _ in range(3))
+    Y, W = random(rng, rank, shape[1]), random(rng, *[shape[side == "right"]] * 2)
+    Q, R = np.linalg.qr(Y.T)
+
+    def loss(xp, X):
+        A = X @ xp.array(Y)
+        if side == "nuclear":
+            return xp.ops.matrix_norm(A, ord="nuc")
+        return xp.sum(xp.array(W) * xp.ops.polar(A, side=side)[1])
+
+    def direct(xp, X):
+        Z = X @ R.T  # X Y = Z Qᴴ
+        root = xp.ops.sqrtmh(xp.mH(Z) @ Z)
+        if side == "left":  # (Z Zᴴ)^½ = Z (ZᴴZ)^-½ Zᴴ
+            return xp.sum(W * (Z @ xp.ops.solve(root, xp.mH(Z))))
+        return xp.sum((np.eye(rank) if side == "nuclear" else Q.T @ W @ Q) * root)
+
+    expected = second("rr", "numpy", direct, X, D, E)
+    assert error(second(mode, front, loss, X, D, E), expected) < 1e-10
+    assert abs(second(mode, front, loss, X, X, E)) < 1e-11 * abs(expected)
