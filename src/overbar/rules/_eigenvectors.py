@@ -406,7 +406,12 @@ def matters_from(noise):
     a smooth f with f(0) = f′(0) = 0, as does the size of a ridge regression by singular values: their cotangents are
     about ε², and of these the bracket may be all. Over a gap of ε it is about ε beside what cotangents of other vectors
     make in Ā. It is as 1/ε where a loss depends on the choice, and about as large as that where f′(0) ≠ 0."""
-    return 1e3 * noise + namespace(noise).eps(noise) ** 0.5 * largest_entry(namespace(noise), noise)
+    xp = namespace(noise)
+    if front(noise).fuses():
+        # with the maximum in them, PyTorch's compiler (inductor) made kernels of the rule of `svd` that are wrong for
+        # tall matrices of full rank: there, what is this small is NaN
+        return 1e3 * noise
+    return 1e3 * noise + xp.eps(noise) ** 0.5 * largest_entry(xp, noise)
 
 
 def unknown(K, H, noise, w_bar, w, tolerance=None, smooth=None):

@@ -252,7 +252,7 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
     def find():
         k = xp.shape(S)[-1]
         plus = minus = largest = 0
-        size, outside = xp.zeros_like(S), []
+        size, outside = xp.zeros_like(S), zero & ~zero
         for V, V_bar, rows, sign in (
             (U, U_bar, A.shape[-2], 1),
             (mH(Vh), None if Vh_bar is None else mH(Vh_bar), A.shape[-1], -1),
@@ -264,14 +264,14 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
             here = xp.max(xp.abs(V_bar), axis=-2)[..., :k]
             size = size + here
             if rest is not None:
-                outside.append((xp.max(xp.abs(rest), axis=-2), 2 * xp.rounding(A) * here))
+                bound = matters_from(2 * xp.rounding(A) * here[..., None, :])
+                outside = outside | (xp.max(xp.abs(rest), axis=-2) > bound[..., 0, :])
         noise = bracket_noise(A) * (size[..., None, :] + size[..., :, None])
         K = (plus - mH(plus)) / 2
         cotangents = K, hermitian_part(plus), noise, S_bar, -S
         both = zero[..., None, :] & zero[..., :, None]
         where = anywhere(both & (xp.abs(minus - mH(minus)) > 2 * matters_from(noise)))
-        for rest, rounded in outside:
-            where = where | xp.any(zero & (rest > matters_from(rounded[..., None])[..., 0]), axis=-1)
+        where = where | xp.any(zero & outside, axis=-1)
         if S_bar is None:
             return (where | unknown(*cotangents),)
         divide = Divisors(xp, A, S)
