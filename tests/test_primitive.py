@@ -2,6 +2,7 @@
 libraries that have no front, options that are nonsense, calls as SciPy writes them. May import `overbar`."""
 
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -407,6 +408,29 @@ def test_what_is_another_function_here_is_named():
 
 # ---------------------------------------------------------------------------------------------------------------------
 # In other processes and threads
+
+
+def test_a_function_of_each_element_without_a_derivative_is_told_how_it_gets_one():
+    @overbar.elementwise
+    def cube(A):
+        return A**3
+
+    x, remedy = np.ones(2), "Register its derivative, from which both rules are made, with @cube.derivative."
+    with pytest.raises(NotImplementedError, match=re.escape(f"cube has no reverse rule. {remedy}")):
+        overbar.vjp(cube, x)[1](x)
+    with pytest.raises(NotImplementedError, match=re.escape(f"cube has no forward rule. {remedy}")):
+        overbar.jvp(cube, (x,), (x,))
+    with pytest.raises(ValueError, match=re.escape(f"cube has no rule to check. {remedy}")):
+        overbar.verify.check(cube)
+
+    # `derivative` would refuse where one of the two rules is there; and what has core dimensions has no such thing
+    cube.vjp(lambda C_bar, C, A: (lambda: 3 * A**2 * C_bar,))
+    with pytest.raises(NotImplementedError, match=re.escape("no forward rule. Register one with @cube.jvp.")):
+        overbar.jvp(cube, (x,), (x,))
+    total = overbar.primitive("(n)->()")(lambda x: x.sum(axis=-1))
+    total.name = "total"
+    with pytest.raises(NotImplementedError, match=re.escape("no reverse rule. Register one with @total.vjp.")):
+        overbar.vjp(total, x)[1](1.0)
 
 
 SCRIPT = """

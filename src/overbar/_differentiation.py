@@ -33,7 +33,7 @@ class Differentiated(Called):
         with None where it is not, or where no cotangent came; every bar has its input's shape and dtype.
         """
         if self.vjp_rule is None:
-            raise NotImplementedError(f"{self.name} has no reverse rule. Register one with @{self.name}.vjp.")
+            raise NotImplementedError(f"{self.name} has no reverse rule. {self.how_to_register('vjp')}")
         bars = bars[0] if self.differentiable == 1 else bars[: self.differentiable]
         if bars is None or (self.differentiable != 1 and all(bar is None for bar in bars)):
             return [None] * len(arrays)
@@ -61,6 +61,13 @@ class Differentiated(Called):
                     self._note(front, error, arrays, "reverse", i)
                     raise
         return found
+
+    def how_to_register(self, *kinds):
+        """The remedy where rules are missing. Those of a function of each element come from its derivative, if it has
+        neither."""
+        if self.signature.text.replace(" ", "") == "()->()" and self.vjp_rule is None and self.jvp_rule is None:
+            return f"Register its derivative, from which both rules are made, with @{self.name}.derivative."
+        return f"Register one with {' or '.join(f'@{self.name}.{kind}' for kind in kinds)}."
 
     def _no_function(self, kind, found, i):
         """The error for what a rule gave in the place of a function."""
@@ -108,7 +115,7 @@ class Differentiated(Called):
         an output that is not floating point, the pivots of a factorisation for instance, has None."""
         xp = front.xp
         if self.jvp_rule is None:
-            raise NotImplementedError(f"{self.name} has no forward rule. Register one with @{self.name}.jvp.")
+            raise NotImplementedError(f"{self.name} has no forward rule. {self.how_to_register('jvp')}")
         try:
             terms = self.jvp_rule(outputs[0] if self.outputs == 1 else outputs, *arrays, **options)
         except Exception as error:

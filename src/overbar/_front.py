@@ -203,6 +203,10 @@ class Front:
         transform looks on. What a rule may leave out then must change no number."""
         return bool(self.xp.any(mask)) if self.sees_numbers(mask) else True
 
+    def fuses(self) -> bool:
+        """Whether a compiler that makes kernels of its own of several operations looks on now."""
+        return False
+
     def only_if(self, mask: Any, compute: Any, otherwise: Any) -> Any:
         """``compute()``, a constant of whoever differentiates, if the mask may hold anywhere. Else None, or
         ``otherwise()`` where a graph is built, and the choice is made when it runs."""

@@ -1128,3 +1128,92 @@ def test_where_numbers_cannot_be_looked_at_it_is_nan_without_a_warning():
             return tape.gradient(value, A)
 
         assert np.isnan(gradient(tf.constant(A)).numpy()).all((-2, -1)).tolist() == [True, True, False]
+
+
+# -- weights that are zero where the value is --------------------------------------------------------------------------
+
+
+def ridge(rng, shape, rank, dtype, batch=()):
+    """A of low rank, y, and by the normal equations the gradient of |x|², x = (AᴴA + 1/2)⁻¹ Aᴴ y."""
+    kind = "complex128" if np.dtype(dtype).kind == "c" else "float64"
+    m, n = shape
+    A = random(rng, *batch, m, rank, dtype=kind) @ random(rng, *batch, rank, n, dtype=kind)
+    y = random(rng, m, 1, dtype=kind)
+    M = A.conj().mT @ A + np.eye(n) / 2
+    x = np.linalg.solve(M, A.conj().mT @ y)
+    G = np.linalg.solve(M, x)
+    gradient = 2 * (y @ G.conj().mT - A @ (x @ G.conj().mT + G @ x.conj().mT))
+    return A.astype(dtype), y.astype(dtype), gradient
+
+
+def sizes_of_ridges(svd, A, y, scale=1.0):
+    """The sum of these |x|² by singular values, for A and y that are divided by `scale`."""
+    xp = namespace(A)
+    U, s, Vh = svd(A, full_matrices=False)
+    s = s / scale
+    x = xp.mH(Vh) @ (xp.cast(s / (s**2 + 0.5), A)[..., None] * (xp.mH(U) @ y))
+    return (abs(x) ** 2).sum()
+
+
+@pytest.mark.parametrize("shape, rank", [((6, 4), 3), ((6, 4), 2), ((5, 4), 2), ((4, 4), 2), ((4, 6), 2)])
+@pytest.mark.parametrize("dtype", ["float64", "complex128", "float32"])
+def test_weights_that_vanish_twice_at_the_singular_value_zero(shape, rank, dtype):
+    """Their vectors' cotangents are as ε², and it is nothing that these depend on which vectors they are."""
+    A, y, expected = ridge(np.random.default_rng(2), shape, rank, dtype, (2,))
+    tolerance = 1e-4 if dtype == "float32" else 1e-10
+    close(overbar.grad(lambda A: sizes_of_ridges(overbar.svd, A, y))(A), expected, tolerance, MATRIX)
+    x = torch.tensor(A, requires_grad=True)
+    sizes_of_ridges(torch_ops.svd, x, torch.tensor(y)).backward()
+    close(x.grad, expected, tolerance, MATRIX)
+    one = torch.func.vmap(torch.func.grad(lambda A: sizes_of_ridges(torch_ops.svd, A, torch.tensor(y))))
+    close(one(torch.tensor(A)), expected, tolerance, MATRIX)
+
+
+def tall_and_flat(A, y):
+    s, U, V = tf_ops.svd(A)
+    s = tf.cast(s, A.dtype)
+    x = (s / (s**2 + 0.5))[..., None] * (tf.linalg.adjoint(U) @ y)
+    return tf.reduce_sum(tf.abs(V @ x) ** 2)
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_weights_that_vanish_twice_at_the_singular_value_zero_in_tensorflow(static):
+    A, y, expected = ridge(np.random.default_rng(4), (6, 4), 2, "float64", (2,))
+    shape = A.shape if static else [None] * 3
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float64)])
+    def graph(A):
+        with tf.GradientTape() as tape:
+            tape.watch(A)
+            loss = tall_and_flat(A, tf.constant(y))
+        return tape.gradient(loss, A)
+
+    close(graph(tf.constant(A)), expected, 1e-10, MATRIX)
+
+
+@pytest.mark.parametrize("scale", [2.0**330, 2.0**-330])
+def test_weights_that_vanish_twice_at_the_singular_value_zero_at_any_scale(scale):
+    A, y, expected = ridge(np.random.default_rng(4), (6, 4), 2, "float64")
+    close(overbar.grad(lambda A: sizes_of_ridges(overbar.svd, A, y, scale))(A * scale) * scale, expected)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**330, 2.0**-330])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("weight", [1.0, 1e-8, 1e-18, "odd"])
+def test_a_weight_that_does_not_vanish_is_none_of_these(weight, dtype, scale):
+    """What depends on the vectors to zero, of however small a weight, and what vanishes once: no rule of `svd` knows
+    the slope of f in U f(S) Vᴴ."""
+    rng = np.random.default_rng(6)
+    A, y, _ = ridge(rng, (6, 4), 2, dtype)
+    W = random(rng, 6, 4, dtype=dtype)
+
+    def loss(A):
+        U, s, Vh = overbar.svd(A, full_matrices=False)
+        s = s / scale
+        first = np.sum(np.abs(U[:, :1].mT @ y) ** 2) + np.sum(s**2)
+        if weight == "odd":
+            return first + np.sum(np.real(W.conj() * ((U * (s / (s**2 + 0.5))) @ Vh)))
+        return first + weight * np.sum(np.abs(U[:, 3:].mT @ y) ** 2)
+
+    with pytest.warns(RuntimeWarning, match="more than one that is zero"):
+        assert np.isnan(overbar.grad(loss)(A * scale)).all()

@@ -360,3 +360,115 @@ def test_the_error_names_the_matrix_that_vmap_hides(op):
     A = torch.tensor([[[1.0, 0], [0, 2]], [[0, 1], [0, 0]]], dtype=torch.float64)
     with pytest.raises(torch.linalg.LinAlgError, match=rf"{op}: .*\(matrix 1 of the batch\) is defective"):
         torch.func.vmap(torch.func.grad(loss))(A)
+
+
+# -- weights that are zero where the value is --------------------------------------------------------------------------
+
+
+def low_rank(shape, rank, hermitian_too=False):
+    """A of this rank, a vector, and directions; and what of a direction keeps the rank."""
+    rng = np.random.default_rng(11)
+    X, y = random(rng, shape[0], rank), random(rng, shape[0], 1)
+    A = X @ (X.T if hermitian_too else random(rng, rank, shape[1]))
+    D, E = (hermitian(X) if hermitian_too else X for X in (random(rng, *shape) for _ in range(2)))
+    U, _, Vh = np.linalg.svd(A)
+    U, V = U[:, rank:], Vh[rank:].T
+    return A, y, D, E, lambda E: E - U @ (U.T @ E @ V) @ V.T
+
+
+def factors(xp, A):
+    if xp is Tensorflow:
+        s, U, V = tf_ops.svd(A)
+        return U, s, V
+    U, s, Vh = xp.ops.svd(A, full_matrices=False)
+    return U, s, xp.mH(Vh)
+
+
+@MODE
+@FRONT
+@pytest.mark.parametrize("shape, rank", [((6, 4), 3), ((6, 4), 2), ((4, 4), 2), ((4, 6), 2)])
+def test_weights_that_vanish_twice_at_zero(mode, front, shape, rank):
+    """The size of a ridge regression: along what keeps the rank it is that by the normal equations. Where the rank
+    rises, the weights move with vectors that no decomposition has, and it has to be NaN."""
+    A, y, D, E, keeping = low_rank(shape, rank)
+
+    def loss(xp, A):
+        U, s, V = factors(xp, A)
+        return xp.sum((V @ ((s / (s**2 + 0.5))[:, None] * (xp.mH(U) @ xp.array(y)))) ** 2)
+
+    def direct(xp, A):
+        return xp.sum(xp.ops.solve(xp.mH(A) @ A + np.eye(shape[1]) / 2, xp.mH(A) @ y) ** 2)
+
+    D0, E0 = keeping(D), keeping(E)
+    assert error(second(mode, front, loss, A, D0, E0), second("rr", "numpy", direct, A, D0, E0)) < 1e-12
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.isnan(second(mode, front, loss, A, D, E))
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 6)])
+@pytest.mark.parametrize("mode", ["rr", "fr", "rf"])
+def test_weights_of_a_vector_that_is_unique_have_a_second_derivative(mode, shape):
+    A, y, D, E, _ = low_rank(shape, 3)
+
+    def loss(xp, A):
+        U, s, V = factors(xp, A)
+        return xp.sum((V @ ((s / (s**2 + 0.5))[:, None] * (xp.mH(U) @ y))) ** 2)
+
+    def direct(xp, A):
+        return xp.sum(xp.ops.solve(xp.mH(A) @ A + np.eye(shape[1]) / 2, xp.mH(A) @ y) ** 2)
+
+    assert error(second(mode, "numpy", loss, A, D, E), second("rr", "numpy", direct, A, D, E)) < 1e-12
+
+
+@MODE
+@FRONT
+@pytest.mark.parametrize("rank", [2, 3])
+def test_weights_that_vanish_twice_at_the_eigenvalue_zero(mode, front, rank):
+    A, y, D, E, keeping = low_rank((5, 5), rank, hermitian_too=True)
+
+    def loss(xp, A):
+        w, V = xp.ops.eigh(A)
+        return xp.sum(((w / (w + 0.5))[:, None] * (xp.mH(V) @ xp.array(y))) ** 2)
+
+    def direct(xp, A):
+        return xp.sum((A @ xp.ops.solve(A + np.eye(5) / 2, y)) ** 2)
+
+    D0, E0 = keeping(D), keeping(E)
+    assert error(second(mode, front, loss, A, D0, E0), second("rr", "numpy", direct, A, D0, E0)) < 1e-12
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.isnan(second(mode, front, loss, A, D, E))
+
+
+# -- the Hermitian polar factor, and the nuclear norm, of matrices that keep their rank --------------------------------
+
+
+@MODE
+@FRONT
+@pytest.mark.parametrize("shape, rank", [((4, 4), 2), ((6, 4), 2), ((4, 6), 3)])
+@pytest.mark.parametrize("side", ["right", "left", "nuclear"])
+def test_what_has_a_kink_only_where_the_rank_rises(mode, front, shape, rank, side):
+    """As functions of X, with A = X Y. They are homogeneous in X, so that X is a direction without a second derivative;
+    along others the roots of regular matrices tell it: that of Yᴴ(XᴴX)Y is Q (R (XᴴX) Rᴴ)^½ Qᴴ with Yᴴ = Q R."""
+    rng = np.random.default_rng(2)
+    X, D, E = (random(rng, shape[0], rank) for _ in range(3))
+    Y, W = random(rng, rank, shape[1]), random(rng, *[shape[side == "right"]] * 2)
+    Q, R = np.linalg.qr(Y.T)
+
+    def loss(xp, X):
+        A = X @ xp.array(Y)
+        if side == "nuclear":
+            return xp.ops.matrix_norm(A, ord="nuc")
+        return xp.sum(xp.array(W) * xp.ops.polar(A, side=side)[1])
+
+    def direct(xp, X):
+        Z = X @ R.T  # X Y = Z Qᴴ
+        root = xp.ops.sqrtmh(xp.mH(Z) @ Z)
+        if side == "left":  # (Z Zᴴ)^½ = Z (ZᴴZ)^-½ Zᴴ
+            return xp.sum(W * (Z @ xp.ops.solve(root, xp.mH(Z))))
+        return xp.sum((np.eye(rank) if side == "nuclear" else Q.T @ W @ Q) * root)
+
+    expected = second("rr", "numpy", direct, X, D, E)
+    assert error(second(mode, front, loss, X, D, E), expected) < 1e-10
+    assert abs(second(mode, front, loss, X, X, E)) < 1e-11 * abs(expected)

@@ -384,6 +384,113 @@ def test_constant_rank(framework, shape, scale):
             assert abs(found - second) <= 1e-8 * (1 + abs(second))
 
 
+SIDES = pytest.mark.parametrize("side", ["right", "left"])
+DEFICIENT = pytest.mark.parametrize("shape", [(4, 4, 2), (2, 2, 1), (6, 4, 2), (4, 6, 3)], ids=str)
+
+
+def hermitian_factor(W, side):
+    """⟨W, P⟩ of A = U P or P U, and of a product B C in exact numbers."""
+
+    def exact(mp, B, C):
+        U, S, Vh = mp.svd(B @ C)
+        return (mp.array(W) * ((Vh.T * S) @ Vh if side == "right" else (U * S) @ U.T)).sum()
+
+    return lambda A: inner(W, overbar.polar(A, side=side)[1]), exact
+
+
+@FRAMEWORKS
+@DEFICIENT
+@SIDES
+@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
+def test_the_hermitian_factor_and_the_nuclear_norm_at_constant_rank(framework, shape, side, scale):
+    m, n, r = shape
+    B, C = scale * RNG.standard_normal((m, r)), RNG.standard_normal((r, n))
+    dB, dC = scale * RNG.standard_normal((m, r)), RNG.standard_normal((r, n))
+    k = n if side == "right" else m
+    nuclear = lambda A: overbar.matrix_norm(A, ord="nuc"), lambda mp, B, C: mp.svd(B @ C)[1].sum()
+    for loss, exact in [hermitian_factor(RNG.standard_normal((k, k)), side), nuclear]:
+        first, second = along(exact, B, C, dB, dC)
+        A, dA = B @ C, dB @ C + B @ dC
+        G = gradient(framework, loss, A)
+        assert abs((G * dA).sum() - first) <= 1e-10 * (scale + abs(first))
+        U, _, Vh = np.linalg.svd(A)
+        assert np.abs(U[:, r:].T @ G @ Vh[r:].T).max(initial=0) < 1e-12  # tangent to the matrices of this rank
+        if framework != "numpy":
+            found = (hessian_product(framework, loss, A, dA) * dA).sum() + 2 * (G * (dB @ dC)).sum()
+            assert abs(found - second) <= 1e-9 * (scale + abs(second))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "complex128"])
+@DEFICIENT
+@SIDES
+def test_the_derivative_of_the_hermitian_factor_is_unique(dtype, shape, side):
+    """Not what is left of vectors to σ = 0, which are others in each precision, library and basis."""
+    m, n, r = shape
+    draw = lambda *sizes: np.round(8 * RNG.standard_normal(sizes)) / 8  # of which products are exact # noqa: E731
+    A = draw(m, r) @ draw(r, n)
+    if dtype[0] == "c":
+        A = (draw(m, r) + 1j * draw(m, r)) @ (draw(r, n) + 1j * draw(r, n))
+    k = n if side == "right" else m
+    W, E = RNG.standard_normal((k, k)), RNG.standard_normal((m, n))
+    loss = lambda A: overbar.sum(W.astype(A.real.dtype) * overbar.polar(A, side=side)[1].real)  # noqa: E731
+    tolerance = 1e-12 if dtype == "complex128" else 1e-4
+    found, found_dot = overbar.grad(loss)(A.astype(dtype)), overbar.jvp(loss, (A.astype(dtype),), (E.astype(dtype),))[1]
+    # the same in another basis, A Q = U Q (Qᴴ P Q)
+    Q = np.linalg.qr(RNG.standard_normal((n, n)))[0]
+    other = lambda A: loss(A @ Q) if side == "left" else np.sum(W * (Q @ overbar.polar(A @ Q)[1] @ Q.T).real)  # noqa: E731
+    expected = overbar.grad(other)(A)
+    close(found, expected, tolerance)
+    assert abs(found_dot - np.sum(np.real(expected.conj() * E))) < tolerance * np.abs(expected).sum() * np.abs(E).max()
+
+
+@FRAMEWORKS
+@pytest.mark.parametrize("shape", [(4, 4, 2), (6, 4, 2)], ids=str)
+@pytest.mark.parametrize("name", ["polar", "matrix_norm"])
+def test_a_kink_has_no_second_derivative(framework, shape, name):
+    """That of P, and of the nuclear norm, along what raises the rank; with a regular matrix beside the singular one."""
+    m, n, r = shape
+    A = np.stack([RNG.standard_normal((m, r)) @ RNG.standard_normal((r, n)), RNG.standard_normal((m, n))])
+    E, W = RNG.standard_normal(A.shape), RNG.standard_normal((n, n))
+
+    def loss(A):
+        if name == "polar":
+            return inner(np.stack([W, W]), overbar.polar(A)[1])
+        return overbar.sum(overbar.matrix_norm(A, ord="nuc"))
+
+    def second():
+        if framework == "numpy":
+            return overbar.jvp(overbar.grad(loss), (A,), (E,))[1]
+        return hessian_product(framework, loss, A, E)
+
+    with pytest.warns(RuntimeWarning, match=f"{name}: argument A is singular.*along changes that keep the rank, but"):
+        found = second()
+    assert np.isnan(found[0]).any()
+    close(found[1], hessian_product("torch", loss, A[1:].repeat(2, 0), E[1:].repeat(2, 0))[1], 1e-10)
+
+
+@SIDES
+@pytest.mark.parametrize("shape", [(4, 4, 2), (6, 4, 2), (4, 6, 3)], ids=str)
+@pytest.mark.parametrize("static", [True, False])
+def test_the_hermitian_factor_where_numbers_are_hidden(shape, side, static):
+    """In a graph of TensorFlow, which may not know sizes, and under torch.func.vmap: there as where they are seen."""
+    m, n, r = shape
+    A = np.stack([RNG.standard_normal((m, r)) @ RNG.standard_normal((r, n)), RNG.standard_normal((m, n))])
+    k = n if side == "right" else m
+    W = RNG.standard_normal((2, k, k))
+    expected = gradient("numpy", lambda A: inner(W, overbar.polar(A, side=side)[1]), A)
+
+    @tf.function(input_signature=[tf.TensorSpec(A.shape if static else [None] * 3, tf.float64)])
+    def graph(A):
+        with tf.GradientTape() as tape:
+            tape.watch(A)
+            loss = tf.reduce_sum(W * tf_ops.polar(A, side=side)[1])
+        return tape.gradient(loss, A)
+
+    close(graph(tf.constant(A)), expected)
+    one = torch.func.grad(lambda A, W: (W * torch_ops.polar(A, side=side)[1]).sum())
+    close(torch.func.vmap(one)(torch.tensor(A), torch.tensor(W)), expected)
+
+
 @FRAMEWORKS
 def test_a_batch_of_easy_and_hard_matrices(framework):
     A = np.stack([np.eye(3), np.diag([1.0, 1.0, 0.0]), np.zeros((3, 3)), RNG.standard_normal((3, 3))])

@@ -192,7 +192,7 @@ MOST = {
     "norm": 45,
     "slogdet": 60,
     "solve": 60,
-    "svd": 270,
+    "svd": 290,
 }
 
 

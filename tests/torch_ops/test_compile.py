@@ -687,3 +687,23 @@ def test_no_forward_over_forward_in_a_compiled_function(op):
     assert run.returncode
     assert run.stdout.startswith("torch.Size([2, 2, 2, 2])")
     assert "torch._dynamo.exc" in run.stderr
+
+
+@pytest.mark.parametrize("rank", [4, 2])
+def test_a_ridge_regression_by_singular_values_of_a_tall_matrix(rank):
+    """A maximum in the rule of svd made the compiler's kernels wrong at full rank. Where the rank is less they are NaN,
+    as they do without it, and never another number."""
+    rng = np.random.default_rng(0)
+    K, y = (
+        torch.tensor(rng.standard_normal((6, rank)) @ rng.standard_normal((rank, 4))),
+        torch.tensor(rng.normal(size=6)),
+    )
+
+    def size(K):
+        U, s, Vh = torch_ops.svd(K, full_matrices=False)
+        return ((Vh.T @ (s / (s**2 + 0.5) * (U.T @ y))) ** 2).sum()
+
+    gradient = torch.func.grad(size)
+    torch._dynamo.reset()
+    found, expected = torch.compile(gradient)(K), gradient(K)
+    assert (found - expected).abs().max() < 1e-12 or (rank == 2 and found.isnan().all())

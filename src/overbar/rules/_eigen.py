@@ -9,11 +9,12 @@ import functools
 
 import numpy as np
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._decompositions import fixed_eigenpairs
 from overbar.rules._eigenvectors import (
     Pairs,
+    column_sizes,
     equal_up_to,
     inner_bar,
     left_out,
@@ -22,6 +23,7 @@ from overbar.rules._eigenvectors import (
     vectors_dot,
 )
 from overbar.rules._equal_values import (
+    anywhere,
     blocks,
     column,
     crossing,
@@ -31,6 +33,7 @@ from overbar.rules._equal_values import (
     has_rows,
     hermitian_part,
     inverse_gaps,
+    is_weight,
     largest_of,
     nan_where,
     nearly_equal,
@@ -180,7 +183,7 @@ def unturned_bar(name, bars, outputs, A):
         found = vectors_bar(V_bar, A, xp.cast(w, V), V)
         if w_bar is not None:
             found = found + values_bar(bars, outputs, A)
-    return _nan_where_unknown(name, found, w_bar if N_bar is None else None, V_bar, w, V)
+    return _nan_where_unknown(name, found, w_bar if N_bar is None else None, V_bar, A, w, V)
 
 
 def decomposed_dots(A_dot, outputs, A, vectors=True):
@@ -513,9 +516,10 @@ _UNKNOWN = (
 )
 
 
-def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
+def _nan_where_unknown(name, A_bar, w_bar, V_bar, A, w, V):
     """Ā, and NaN for a matrix with equal eigenvalues whose Ā the cotangents do not tell. `w_bar` is None where none
     came, and where that of a second derivative came, which is in a basis of its own."""
+    xp = namespace(V)
     if surely_apart(w):
         return A_bar
 
@@ -529,4 +533,54 @@ def _nan_where_unknown(name, A_bar, w_bar, V_bar, w, V):
         return unknown(*cotangents, tolerance, smooth) | blurred, V @ X @ mH(V), taken
 
     # most matrices need no more than a look at their eigenvalues
-    return settled(nearly_equal(w), find, A_bar, _UNKNOWN.format(name=name), complete=w_bar is None)
+    A_bar = settled(nearly_equal(w), find, A_bar, _UNKNOWN.format(name=name), complete=w_bar is None)
+    where = _vanishing(V_bar, w, V)
+    return A_bar if where is None else bar_within_blocks(A_bar, A, xp.cast(w, V), V, xp.cast(where, V))
+
+
+def _vanishing(V_bar, w, V):
+    """For which matrices the vectors of equal eigenvalues have cotangents with a weight f(w) that is zero there, beside
+    those of other vectors, as ones and zeros (..., 1); None where it is seen to hold nowhere. See `vanishing` in
+    `overbar.rules._singular_values`."""
+    xp, block = namespace(V), blocks(w)
+    same = xp.equal(row(block), column(block))
+    others = same & xp.equal(xp.real(xp.eye_like(V)), 0)
+
+    def found():
+        size, X = column_sizes(V_bar), xp.abs(mH(V) @ V_bar)
+        # by chance of the basis a vector may have a small one, but not all of its block
+        of_block = xp.max(xp.where(same, column(size) + 0 * X, 0 * X), axis=-2)
+        told = others & (2e3 * xp.rounding(V) * row(size) < X)
+        there = anywhere(told & row(is_weight(of_block, largest_of(size))))[..., None]
+        return (xp.where(there, 0 * w[..., :1] + 1, 0 * w[..., :1]),)
+
+    found = front(others).only_if(others, found, lambda: (0 * w[..., :1],))
+    return None if found is None else found[0]
+
+
+@primitive("(n,n),(n,n),(n),(n,n),(t)->(n,n)", hermitian=("A",))
+def bar_within_blocks(A_bar, A, w, V, where):
+    """Ā, whose derivative is NaN along what turns vectors of equal eigenvalues, for matrices where there is a one: the
+    weights f(w) of vectors that are `_vanishing` move then with vectors that the kernel did not find."""
+    return A_bar
+
+
+def _nan_where_turned(E, w, V, where, found):
+    """What was found, and NaN where E turns vectors of equal eigenvalues and `where`, (..., 1), has a one."""
+    xp = namespace(V)
+    C, block = mH(V) @ hermitian_part(E) @ V, blocks(xp.real(w))
+    same, diagonal = xp.equal(row(block), column(block)), xp.real(xp.diagonal(C))
+    off = xp.abs(C - xp.cast(row(diagonal), C) * xp.eye_like(C)) + xp.abs(row(diagonal) - column(diagonal))
+    turned = anywhere(same & (off > 1e3 * xp.rounding(V) * norm_of(E)[..., None]))
+    return nan_where((turned & (xp.real(where)[..., 0] > 0))[..., None, None], found)
+
+
+@bar_within_blocks.vjp
+def _(C_bar, A_bar, _, A, w, V, where):
+    zero = namespace(V).zeros_like(V)
+    return lambda: C_bar, lambda: _nan_where_turned(C_bar, w, V, where, zero + 0 * C_bar), None, None, None
+
+
+@bar_within_blocks.jvp
+def _(A_bar, _, A, w, V, where):
+    return lambda dot: dot, lambda A_dot: _nan_where_turned(A_dot, w, V, where, 0 * A_dot), None, None, None

@@ -44,7 +44,7 @@ class Pairs:
         self.V, self.V_bar, self.others, w = V, V_bar, others, xp.real(w)
         self.Y = mH(V) @ V_bar
         K = self.bracket = (self.Y - mH(self.Y)) / 2
-        size = self.size = _column_sizes(V_bar)
+        size = self.size = column_sizes(V_bar)
         self.precision = bracket_noise(V)
         #: what a bracket may be by rounding; of vectors on which nothing depends, while it does on others, more than 0
         self.noise = self.precision * (row(size) + column(size) + xp.eps(w) * largest_of(size)[..., None])
@@ -56,7 +56,7 @@ class Pairs:
         if others:
             k = self.outside(V_bar) / 2
             noise = 2 * self.precision * (size + xp.eps(w) * largest_of(size))[..., None, :]
-            size_k = _column_sizes(k)[..., None, :]  # a vector is closed to all others, or to none
+            size_k = column_sizes(k)[..., None, :]  # a vector is closed to all others, or to none
             self.k, self.f, self.closed_others, self.idle_others = self._looked_at(k, size_k, row(w), noise, w)
             self.x = self.k * self.f
 
@@ -119,7 +119,7 @@ class Pairs:
             turning, straight = turning - mH(k) @ omega, straight + mH(w_dot) @ x
         K_dot = (Z_dot - mH(Z_dot)) / 2 + turning - mH(turning) + straight - mH(straight)
         # V̇ may be large, with small gaps in its denominators, and leave rounding where nothing should be
-        size, size_dot = _column_sizes(V_bar_dot), largest_of(self.size) * _column_sizes(V_dot)
+        size, size_dot = column_sizes(V_bar_dot), largest_of(self.size) * column_sizes(V_dot)
         noise = self.precision * (row(size + size_dot) + column(size + size_dot))
         X_dot = F * xp.where(self.idle & (xp.abs(K_dot) < SILENT * noise), xp.zeros_like(K_dot), K_dot)
         turned = Omega @ X
@@ -129,7 +129,7 @@ class Pairs:
         z = self.outside(V_bar_dot + self.V_bar @ across - V_dot @ mH(self.Y)) / 2
         k_dot = z + k @ Omega - omega @ K - x @ W_dot + w_dot @ X + self.outside(times(x))
         noise = 2 * self.precision * (size + size_dot)[..., None, :]
-        rounded = self.idle_others & (_column_sizes(k_dot)[..., None, :] < SILENT * noise)
+        rounded = self.idle_others & (column_sizes(k_dot)[..., None, :] < SILENT * noise)
         x_dot = self.f * xp.where(rounded, xp.zeros_like(k_dot), k_dot)
         return X_dot + turned + mH(turned), (x_dot + omega @ X - x @ Omega, omega, x)
 
@@ -156,7 +156,7 @@ def bracket_noise(A):
     return 0.3 * NOISE * xp.eps(A) * xp.sqrt(xp.maximum(count(A[..., :1]), count(A[..., :1, :])))
 
 
-def _column_sizes(V):
+def column_sizes(V):
     """The largest modulus in each column."""
     xp, size = namespace(V), namespace(V).abs(V)
     return xp.max(size, axis=-2) if has_rows(V) else xp.sum(size, axis=-2)
@@ -197,7 +197,7 @@ def inner_bar(V_bar, w, V, w_bar=0.0):
     w = of_one_batch(w, K)
 
     def noise():
-        size = _column_sizes(V_bar) + xp.zeros_like(w)
+        size = column_sizes(V_bar) + xp.zeros_like(w)
         bound = (size + xp.eps(w) * largest_of(size))[..., None, :]
         return (2 * SILENT * bracket_noise(V) * bound)[..., 0, :]
 
@@ -398,26 +398,42 @@ _TURNED = (
 )
 
 
+def matters_from(noise):
+    """From which size on a bracket of equal values, whose `noise` this is, is one: a thousand times that; but no less
+    than √ε of the largest noise of the matrix.
+
+    Below the latter it makes no difference which vectors are taken. A loss may give vectors to w = 0 the weight f(w) of
+    a smooth f with f(0) = f′(0) = 0, as does the size of a ridge regression by singular values: their cotangents are
+    about ε², and of these the bracket may be all. Over a gap of ε it is about ε beside what cotangents of other vectors
+    make in Ā. It is as 1/ε where a loss depends on the choice, and about as large as that where f′(0) ≠ 0."""
+    xp = namespace(noise)
+    if front(noise).fuses():
+        # with the maximum in them, PyTorch's compiler (inductor) made kernels of the rule of `svd` that are wrong for
+        # tall matrices of full rank: there, what is this small is NaN
+        return 1e3 * noise
+    return 1e3 * noise + xp.eps(noise) ** 0.5 * largest_entry(xp, noise)
+
+
 def unknown(K, H, noise, w_bar, w, tolerance=None, smooth=None):
     """For which matrices of a batch the cotangents do not tell the derivative: of vectors with the bracket K and what
     else Y has, H, and of values w, in ascending order; `noise` is what these may be by rounding. With w̄, of which
     differences up to the `tolerance` are none (`equal_up_to`), it is known of the pairs that are `smooth`."""
     xp = namespace(K)
-    size_K, different = xp.abs(K), xp.equal(xp.real(xp.eye_like(K)), 0)
+    size_K, different, bound = xp.abs(K), xp.equal(xp.real(xp.eye_like(K)), 0), matters_from(noise)
     block = xp.equal(row(blocks(w)), column(blocks(w))) & different
     if smooth is not None:
         block = block & ~smooth
-    found = block & (size_K > 1e3 * noise)
+    found = block & (size_K > bound)
     if w_bar is not None:
         unequal = _unequal(w_bar, tolerance)
         # in a block also where f(wₖ) = 0 leaves no cotangent of its vectors
         found = found | (unequal & block)
         # Σ f(wₖ) vₖᴴ W vₖ may have w̄ equal by chance: then w̄ₖ is the same multiple of Hₖₖ for all k of the block
         diagonal = xp.real(xp.diagonal(H))
-        apart = block & (xp.abs(row(diagonal) - column(diagonal)) > 1e3 * noise)
+        apart = block & (xp.abs(row(diagonal) - column(diagonal)) > bound)
         chance = ~xp.any(apart, axis=-1)[..., None]
-        crossed = block & (xp.abs(H) > 1e3 * noise)
-        on_diagonal = xp.abs(column(diagonal)) > 1e3 * noise
+        crossed = block & (xp.abs(H) > bound)
+        on_diagonal = xp.abs(column(diagonal)) > bound
         driven = xp.abs(column(w_bar)) > tolerance
         found = found | (chance & crossed & ((on_diagonal & driven) | ~(on_diagonal | driven)))
     return anywhere(found)

@@ -237,6 +237,13 @@ def largest_of(w):
     return xp.max(size, axis=-1, keepdims=True) if w.shape[-1] != 0 else xp.sum(size, axis=-1, keepdims=True)
 
 
+def is_weight(size, largest):
+    """Which cotangents, of this size beside that of others, have the weight of a function f of the value that is zero
+    there: about ε or ε². (With a third power it would be zero to second order, and no second derivative shows it.)"""
+    eps = namespace(size).eps(size)
+    return (size > eps**3 * largest) & (size <= eps**0.5 * largest)
+
+
 # How close values are, relative to the largest, of whose vectors there may be hardly a digit.
 NEAR = 1e4 * EQUAL
 

@@ -9,7 +9,7 @@ forward and the reverse rule of G.
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 from overbar.rules._decompositions import singular_triples
-from overbar.rules._polar import polar_reverse
+from overbar.rules._polar import isometry_along
 from overbar.rules._singular_vectors import svd_reverse
 from overbar.rules._svd import distinct, svd
 
@@ -90,8 +90,9 @@ def _spread(xp, A, sums, c, ord):
     return share[..., None, :] if ord in (1, -1) else share[..., :, None]
 
 
-_SINGULAR = (
-    "matrix_norm: argument A is singular, to working precision. The nuclear norm has no second derivative there: NaN."
+_KINK = (
+    "matrix_norm: argument A is singular, to working precision. The nuclear norm has a second derivative along changes "
+    "that keep the rank, but this one does not: NaN."
 )
 
 
@@ -102,7 +103,7 @@ def _norm_second(xp, A, c, G, E, ord):
         found = _over(xp, E - G * _inner(xp, G, E), c[..., None, None])
         return _nan_where_moved(xp, xp.equal(c, 0), found, E)
     if ord == "nuc":
-        return polar_reverse(A, G, E, message=_SINGULAR)
+        return isometry_along(A, G, E, message=_KINK)
     if ord in (2, -2):
         U, S, Vh = svd(A, full_matrices=False)
         share = _share(xp, A, S, c[..., None])
@@ -192,9 +193,9 @@ def matrix_norm(A, *, ord="fro"):
     Where there is no derivative, G is a subgradient: for "fro" 0 at A = 0; for "nuc" U Vᴴ of the singular values that
     are not zero to rounding, 0 at A = 0; else the mean over those that are equal to rounding, (u₁v₁ᴴ + u₂v₂ᴴ)/2 for
     σ₁ = σ₂, so that the spectral norm of an n by n matrix has U Vᴴ/n at A = 0, which is not zero. The second
-    derivative of the nuclear norm at a singular matrix is NaN, and so is that of the Frobenius norm at A = 0 and that
-    of a singular value that occurs several times. (The square of the Frobenius norm has one at A = 0, which only
-    ``sum(real(conj(A) * A))`` knows.)
+    derivative of the nuclear norm at a singular matrix is right along changes that keep the rank, and NaN along others.
+    That of the Frobenius norm at A = 0 is NaN, and so is that of a singular value that occurs several times. (The
+    square of the Frobenius norm has one at A = 0, which only ``sum(real(conj(A) * A))`` knows.)
 
     Cost: a pass over A; for singular values, one product beside the decomposition.
 

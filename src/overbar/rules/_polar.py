@@ -8,10 +8,7 @@ from overbar._namespace import front, mH, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._decompositions import singular_triples
 from overbar.rules._eigen import eigh
-from overbar.rules._equal_values import (
-    from_eigen,
-    hermitian_part,
-)
+from overbar.rules._equal_values import from_eigen, hermitian_part, norm_of
 from overbar.rules._singular_vectors import reciprocal
 from overbar.rules._svd import distinct
 from overbar.rules._two_by_two import are_of_two, polar_of_two
@@ -51,9 +48,14 @@ def _rounding(xp, P, w):
     return xp.rounding(P) * xp.maximum(w[..., :1], w[..., -1:])
 
 
+def _is_zero(xp, P, w):
+    """Which eigenvalues w of P are zero."""
+    return w <= _rounding(xp, P, w)
+
+
 def _zeros(xp, P, w):
-    """How many eigenvalues w of P are zero."""
-    return xp.sum(xp.astype(w <= _rounding(xp, P, w), xp.int32), axis=-1)
+    """How many of them."""
+    return xp.sum(xp.astype(_is_zero(xp, P, w), xp.int32), axis=-1)
 
 
 @anticommutator_solve.vjp
@@ -125,8 +127,10 @@ def polar(A, *, side="right"):
     differential as for the square root in Giles (2008) and Higham, Functions of Matrices, chapter 8.)
 
     U has no derivative where A is singular, has a singular value that is rounding: its bar then sends NaN to Ā, with a
-    RuntimeWarning (where numbers can be looked at: not on a GPU, in a graph or in torch.func). P has one as long as the
-    rank stays, and is handled.
+    RuntimeWarning (where numbers can be looked at: not on a GPU, in a graph or in torch.func). P has one along changes
+    that keep the rank. In its rules stands G = U P⁺P instead of U, `isometry`, which is unique: Ā is then tangent to
+    the matrices of this rank, (I − GGᴴ) Ā (I − GᴴG) = 0, and Ṗ that of the part of Ȧ which is. Second derivatives are
+    right along such changes, too, and NaN along others, with a RuntimeWarning: there P has a kink, as |x|.
 
     Cost: ten products for Ā, where the function is a singular value decomposition.
 
@@ -154,8 +158,102 @@ def polar(A, *, side="right"):
 
 _SINGULAR = (
     "polar: argument A is singular, to working precision. Its factor U has no derivative there, and the bar of A is "
-    "NaN; that of the factor P has one."
+    "NaN; the factor P has one along changes that keep the rank."
 )
+
+_KINK = (
+    "polar: argument A is singular, to working precision. The factor P has a second derivative along changes that keep "
+    "the rank, but this one does not: NaN."
+)
+
+
+@primitive("(m,n),(m,n),(k),(k,k)->(m,n)")
+def isometry(A, U, w, V):
+    """G = U P⁺P for the polar factors of A = U P: the partial isometry of A, which is U where A is regular.
+
+    A function of A alone: U and the eigenvalues and eigenvectors of the smaller P get no bars. It is unique, W₁V₁ᴴ with
+    the singular vectors to all σ that are not zero, where U has any vectors to the others. Along changes that keep the
+    rank it moves by `isometry_along`, and has no derivative along others.
+    """
+    xp = namespace(A)
+    of_tall, of_wide = _tall_and_wide(A, (w, V))
+
+    def projected(U, basis):
+        w, V = basis
+        there = xp.where(_is_zero(xp, A, xp.real(w)), xp.zeros_like(xp.real(w)), xp.ones_like(xp.real(w)))
+        found = ((U @ V) * xp.cast(there, U)[..., None, :]) @ mH(V)
+        # to the last bit of regular ones
+        return xp.where(xp.min(there, axis=-1)[..., None, None] > 0, U + 0 * found, found)
+
+    m, n = xp.shape(A)[-2:]
+    return front(A).if_else(m >= n, lambda: projected(U, of_tall), lambda: mH(projected(mH(U), of_wide)))
+
+
+@isometry.vjp
+def _(G_bar, G, A, U, w, V):
+    return lambda: isometry_along(A, G, G_bar, (w, V)), None, None, None
+
+
+@isometry.jvp
+def _(G, A, U, w, V):
+    return lambda A_dot: isometry_along(A, G, A_dot, (w, V)), None, None, None
+
+
+def isometry_along(A, G, E, basis=None, message=_KINK):
+    """The derivative of G, the `isometry` of A, along E; for m ≥ n
+
+        Ġ = G L(GᴴE − EᴴG) + (I − GGᴴ) E P⁺.
+
+    As a map of E it is its own adjoint, and so the rule of both modes. It is NaN where E changes the rank, with the
+    message as a warning."""
+    xp = namespace(A)
+    m, n = xp.shape(A)[-2:]
+    of_tall, of_wide = _tall_and_wide(A, basis)
+    return front(A).if_else(
+        m >= n,
+        lambda: _tall_isometry_along(xp, A, G, E, of_tall, message),
+        lambda: mH(_tall_isometry_along(xp, mH(A), mH(G), mH(E), of_wide, message)),
+    )
+
+
+def _tall_isometry_along(xp, A, G, E, basis, message):
+    P = hermitian_part(mH(G) @ A)
+    w, V = basis or eigh(P)
+    zero = _is_zero(xp, P, xp.real(w))
+    some = front(zero).may_hold(zero)
+    singular = xp.any(zero, axis=-1)[..., None, None]
+    if some:
+        E = _keeping_the_rank(xp, E, G, xp.real(w), zero, message)
+    B = mH(G) @ E
+    found = G @ _anticommutator_solve(P, B - mH(B), (w, V))[0]
+
+    def over():
+        rest = E - G @ B
+        if not some:
+            return mH(xp.solve(P, mH(rest), check=False))
+        # (P + c N)⁻¹ is P⁺ but for N = I − P⁺P, of which nothing is left in rest (I − N)
+        N = xp.eye_like(P) - mH(G) @ G
+        N = xp.where(singular, N, xp.zeros_like(N))
+        c = xp.cast(xp.power_of_two(P), P)
+        return mH(xp.solve(P + c * N, mH(rest - rest @ N), check=False))
+
+    return found + _outside(xp, A, over, singular if some else None)
+
+
+def _keeping_the_rank(xp, E, G, w, zero, message):
+    """E, and NaN where it changes the rank of a matrix of this G, of which `zero` says that eigenvalues w are zero."""
+    R = E - G @ (mH(G) @ E)
+    R = R - (R @ mH(G)) @ G
+    # G is known to rounding over the smallest singular value that counts
+    largest = xp.maximum(w[..., :1], w[..., -1:])
+    smallest = xp.min(xp.where(zero, largest + 0 * w, w), axis=-1)[..., None]
+    unsure = xp.rounding(E) * largest / xp.where(smallest > 0, smallest, xp.ones_like(smallest))
+    unsure = xp.minimum(1e3 * unsure, xp.eps(w) ** 0.5 + 0 * unsure)
+    moved = xp.any(zero, axis=-1)[..., None] & (norm_of(R) > unsure * norm_of(E))
+    front(E).warn(moved, message)
+    # NaN is added: as a factor it would come back in the derivative from where it is not.
+    none = xp.zeros_like(E)
+    return E + xp.where(moved[..., None], none + float("nan"), none)
 
 
 def _tall_and_wide(A, basis):
@@ -173,28 +271,39 @@ def _tall_and_wide(A, basis):
     return tuple((w[..., :k], V[..., :k, :k]) for k in (n, m))
 
 
-def polar_reverse(A, U, U_bar, P_bar=None, side="right", basis=None, message=_SINGULAR):
+def _unique(A, U, basis):
+    """U, or the `isometry` G where one of the matrices may be singular; and which are, or None where it is seen that
+    none is."""
+    w, V = basis
+    xp = namespace(A)
+    zero = _is_zero(xp, A, w)
+    if not front(zero).may_hold(zero):
+        return U, None
+    return isometry(A, U, xp.cast(w, A), V), xp.any(zero, axis=-1)[..., None, None]
+
+
+def polar_reverse(A, U, U_bar, P_bar, side, basis):
     """Ā from the bars of U and P. `basis` has the eigenvalues and eigenvectors of (AᴴA)^½, or of (AAᴴ)^½ where A is
-    wide, if they are known. The message is the warning where there is no derivative."""
+    wide."""
     xp = namespace(A)
     m, n = xp.shape(A)[-2:]
+    U, _ = _unique(A, U, basis)
     right, left = (P_bar, None) if side == "right" else (None, P_bar)
     of_tall, of_wide = _tall_and_wide(A, basis)
 
     def wide():
-        return mH(_tall_bar(xp, mH(A), mH(U), of_wide, None if U_bar is None else mH(U_bar), left, right, message))
+        return mH(_tall_bar(xp, mH(A), mH(U), of_wide, None if U_bar is None else mH(U_bar), left, right))
 
-    return front(A).if_else(m >= n, lambda: _tall_bar(xp, A, U, of_tall, U_bar, right, left, message), wide)
+    return front(A).if_else(m >= n, lambda: _tall_bar(xp, A, U, of_tall, U_bar, right, left), wide)
 
 
-def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar, message):
+def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar):
     """Ā from the bars of U, of (AᴴA)^½ and of (AAᴴ)^½, for m ≥ n. The latter is U (AᴴA)^½ Uᴴ."""
     P, C, outside = hermitian_part(mH(U) @ A), 0, 0
-    w, V = basis or eigh(P)
     if U_bar is not None:
-        singular = _zeros(xp, P, xp.real(w))
+        singular = _zeros(xp, P, xp.real(basis[0]))
         # before anything is made of it, so that derivatives of this rule are NaN, too
-        U_bar = _no_derivative(xp, U_bar, singular, message)
+        U_bar = _no_derivative(xp, U_bar, singular, _SINGULAR)
         X = mH(U) @ U_bar
         C = X - mH(X)
         outside = _outside(xp, A, lambda: _over(xp, U_bar - U @ X, P, singular))
@@ -205,17 +314,25 @@ def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar, message):
         HU = hermitian_part(left_bar) @ U
         Q = mH(U) @ HU
         C, outside = C + Q @ P - P @ Q, outside + 2 * HU - U @ Q
-    return U @ _anticommutator_solve(P, C, (w, V))[0] + outside
+    return U @ _anticommutator_solve(P, C, basis)[0] + outside
 
 
-def _outside(xp, A, term):
-    """``term()``, which has a factor I − UUᴴ, and 0 where A is square."""
+def _outside(xp, A, term, singular=None):
+    """``term()``, which has a factor I − UUᴴ, and 0 where A is square; but not for matrices that are `singular`, where
+    G stands for U."""
     m, n = A.shape[-2:]
-    if m is not None and n is not None:
-        return 0 if m == n else term()
-    m, n = xp.shape(A)[-2:]
+    known = m is not None and n is not None
+    if known and m == n and singular is None:
+        return 0
     found = term()
-    return xp.where(xp.equal(m, n), xp.zeros_like(found), found)
+    if known and m != n:
+        return found
+    zero = xp.zeros_like(found)
+    kept = zero if singular is None else xp.where(singular, found, zero)
+    if known:
+        return kept
+    m, n = xp.shape(A)[-2:]
+    return xp.where(xp.equal(m, n), kept, found)
 
 
 def _anticommutator_solve(P, C, basis):
@@ -227,20 +344,21 @@ def polar_forward(A_dot, A, U, basis):
     """U̇, and the tangents of (AᴴA)^½ and (AAᴴ)^½."""
     xp = namespace(A)
     m, n = xp.shape(A)[-2:]
+    U, some = _unique(A, U, basis)
     of_tall, of_wide = _tall_and_wide(A, basis)
 
     def wide():
-        U_dot, left_dot, right_dot = _tall_dots(xp, mH(A_dot), mH(A), mH(U), of_wide)
+        U_dot, left_dot, right_dot = _tall_dots(xp, mH(A_dot), mH(A), mH(U), of_wide, some)
         return mH(U_dot), right_dot, left_dot
 
-    return front(A).if_else(m >= n, lambda: _tall_dots(xp, A_dot, A, U, of_tall), wide)
+    return front(A).if_else(m >= n, lambda: _tall_dots(xp, A_dot, A, U, of_tall, some), wide)
 
 
-def _tall_dots(xp, A_dot, A, U, basis):
+def _tall_dots(xp, A_dot, A, U, basis, some):
     P, B = hermitian_part(mH(U) @ A), mH(U) @ A_dot
     Omega, singular = _anticommutator_solve(P, B - mH(B), basis)
-    inside, outside = U @ Omega, _outside(xp, A, lambda: A_dot - U @ B)
-    U_dot = inside + _outside(xp, A, lambda: _over(xp, outside, P, singular))
+    inside, outside = U @ Omega, _outside(xp, A, lambda: A_dot - U @ B, some)
+    U_dot = inside + _outside(xp, A, lambda: _over(xp, outside, P, singular), some)
     U_dot = _no_derivative(xp, U_dot, singular)
     P_dot = hermitian_part(B - Omega @ P)
     half = (inside @ P + outside) @ mH(U)

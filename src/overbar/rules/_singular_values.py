@@ -17,13 +17,14 @@ from overbar.rules._equal_values import (
     differences,
     differences_along,
     hermitian_part,
+    is_weight,
     largest_of,
     nan_where,
     norm_of,
     parted,
     together,
 )
-from overbar.rules._singular_vectors import Divisors, first_and_others
+from overbar.rules._singular_vectors import Divisors, first_and_others, inside_and_outside
 
 
 def values_bar(bars, factors, A):
@@ -247,3 +248,94 @@ def svd_directional(A_dot, A, U, S, Vh, N, norm):
 
 
 register_rules_of_values(svd_values_bar, svd_directional, SingularValues)
+
+
+# -- vectors to zero singular values whose weights vanish there
+
+
+@primitive("(m,n),(m,n),(m,k),(k),(k,n),(t)->(m,n)")
+def bar_at_rank(A_bar, A, U, S, Vh, where):
+    """Ā, whose derivative is NaN along what moves the zero singular values of A, for matrices where there is a one.
+
+    That is where the cotangents are `vanishing`. Along changes which keep the rank, the weights f(σ) stay zero. Others
+    move weights and vectors at once: u and v are then singular vectors of P, see `svd_values_bar`, and not those that
+    the kernel found.
+    """
+    return A_bar
+
+
+def _nan_across(E, U, S, Vh, where, found):
+    """What was found, and NaN where E moves zero singular values and `where`, (..., 1), has a one."""
+    xp = namespace(E)
+    moved = norm_of(SingularValues(E, U, S, Vh).P) > 0
+    return nan_where((moved & (xp.real(where) > 0))[..., None], found)
+
+
+@bar_at_rank.vjp
+def _(C_bar, A_bar, _, A, U, S, Vh, where):
+    zero = namespace(A).zeros_like(A)
+    return lambda: C_bar, lambda: _nan_across(C_bar, U, S, Vh, where, zero + 0 * C_bar), None, None, None, None
+
+
+@bar_at_rank.jvp
+def _(A_bar, _, A, U, S, Vh, where):
+    return lambda dot: dot, lambda A_dot: _nan_across(A_dot, U, S, Vh, where, 0 * A_dot), None, None, None, None
+
+
+@primitive("(m,p),(q,n),(m,n),(m,n),(m,p),(k),(q,n)->(m,p),(q,n)")
+def vectors_dot_at_rank(U_dot, Vh_dot, A_dot, A, U, S, Vh):
+    """U̇ and V̇ᴴ along Ȧ, of which A gets a bar that is NaN where that of `bar_at_rank` has no derivative along Ȧ."""
+    return U_dot, Vh_dot
+
+
+@vectors_dot_at_rank.vjp
+def _(bars, dots, U_dot, Vh_dot, A_dot, A, U, S, Vh):
+    xp = namespace(A)
+    U_bar, Vh_bar = (xp.zeros_like(dot) if bar is None else bar for bar, dot in zip(bars, dots, strict=True))
+
+    def A_bar():
+        where, found = vanishing(U_bar, Vh_bar, A, U, xp.real(S), Vh), xp.zeros_like(A) + 0 * A_dot
+        return found if where is None else _nan_across(A_dot, *first_vectors(U, S, Vh), where, found)
+
+    return lambda: U_bar, lambda: Vh_bar, lambda: xp.zeros_like(A_dot), A_bar, None, None, None
+
+
+@vectors_dot_at_rank.jvp
+def _(dots, U_dot, Vh_dot, A_dot, A, U, S, Vh):
+    return lambda dot: (dot, None), lambda dot: (None, dot), None, None, None, None, None
+
+
+def zero_values(A, S):
+    """Which singular values are zero, to rounding."""
+    return namespace(A).rounding(A) * S[..., :1] >= S
+
+
+def vanishing(U_bar, Vh_bar, A, U, S, Vh):
+    """For which matrices vectors to zero singular values have cotangents with the weight of a function of σ that is
+    zero at 0, as V f(S) Uᴴ y gives them, beside others: see `is_weight`. As ones and zeros (..., 1); None where it is
+    seen to hold nowhere.
+
+    A vector that is unique up to its sign has no part in it, nor has one that the loss does not tell from others.
+    """
+    xp, zero = namespace(A), zero_values(A, S)
+
+    def found():
+        k, parts = xp.shape(S)[-1], []
+        for V, V_bar, rows in ((U, U_bar, A.shape[-2]), (mH(Vh), mH(Vh_bar), A.shape[-1])):
+            X, rest = inside_and_outside(xp, V, V_bar, k, rows)
+            X = xp.where(zero[..., :, None], xp.abs(X[..., :k]), 0 * xp.abs(X[..., :k]))
+            told = xp.max(X * xp.real(1 - xp.eye_like(X)), axis=-2)
+            if rest is not None:
+                told = xp.maximum(told, xp.max(xp.abs(rest), axis=-2))
+            parts.append((told, xp.max(xp.abs(V_bar), axis=-2)[..., :k]))
+        largest = largest_of(sum(size for _, size in parts))
+        there = zero & ~zero
+        for told, size in parts:
+            # by chance of the basis a vector may have a small one, but not all of them
+            of_zero = xp.max(xp.where(zero, size, 0 * size), axis=-1)[..., None]
+            there = there | (zero & (told > 2e3 * xp.rounding(A) * size) & is_weight(of_zero, largest))
+        one = xp.ones_like(largest)
+        return (xp.where(xp.any(there, axis=-1)[..., None], one, 0 * one),)
+
+    found = front(zero).only_if(zero, found, lambda: (0 * S[..., :1],))
+    return None if found is None else found[0]

@@ -4,10 +4,10 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.decompositions`, `
 `rules.eigenvectors`, `rules.phases`, `rules.singular_values` and `rules.singular_vectors`.
 """
 
-from overbar._namespace import mH, namespace
+from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 from overbar.rules._decompositions import oriented_by_loops
-from overbar.rules._eigenvectors import bracket_noise, equal_up_to, left_out, unknown
+from overbar.rules._eigenvectors import bracket_noise, equal_up_to, left_out, matters_from, unknown
 from overbar.rules._equal_values import (
     anywhere,
     hermitian_part,
@@ -17,7 +17,16 @@ from overbar.rules._equal_values import (
     untold,
 )
 from overbar.rules._phases import OF_SINGULAR_VECTORS, along, exact_factor, free_factors, on_pivots, rates
-from overbar.rules._singular_values import first_vectors, svd_directional, svd_values_bar, values_bar
+from overbar.rules._singular_values import (
+    bar_at_rank,
+    first_vectors,
+    svd_directional,
+    svd_values_bar,
+    values_bar,
+    vanishing,
+    vectors_dot_at_rank,
+    zero_values,
+)
 from overbar.rules._singular_vectors import (
     Divisors,
     first_and_others,
@@ -142,11 +151,14 @@ def svd(A, *, full_matrices=True):
     have a cotangent and s̄ differs between equal singular values, or a bracket does not vanish there, or vectors to σ =
     0 matter. U f(S) Vᴴ has a derivative there that no rule of `svd` can know, as it does not see f: take `polar`,
     `matrix_norm` with ord="nuc", or A f(AᴴA) by `spectral_function`. A single one of equal singular values has a
-    subgradient. In forward mode U̇ and V̇ are those of bases that are not turned within the spans.
+    subgradient. In forward mode U̇ and V̇ are those of bases that are not turned within the spans. Vectors to σ = 0 do
+    not matter where their weight is f(σ) with f(0) = f′(0) = 0, as in the size of a ridge regression: their cotangents
+    are then about ε², and the first derivative is right.
 
     Second derivatives of these losses are right, too, in reverse over reverse mode at any gap: by `svd_vectors_bar` for
     the vectors and `svd_values_bar` for S, see `eigh` and `eigvalsh`, and `svdvals` for σ = 0. In modes with a forward
     pass they are right at equal singular values (by `svd_vectors_dot`), and at close ones they lose what `eigh` says.
+    With weights f(σ) at σ = 0 they are right along changes that keep the rank, and NaN along others.
 
     Cost: ten products of the size of U diag(S) Vᴴ at most, which is less than the function.
 
@@ -212,7 +224,9 @@ def decomposed_dots(A_dot, factors, A, full_matrices=False, vectors=True):
     U_dot, Vh_dot = along(A_dot, A, U, xp.cast(S, A), Vh, full_matrices=full_matrices)
     S_dot = xp.zeros_like(S)
     if 0 not in A.shape[-2:]:
-        k = xp.shape(S)[-1]
+        k, zero = xp.shape(S)[-1], zero_values(A, S)
+        if vectors and front(zero).may_hold(zero):
+            U_dot, Vh_dot = vectors_dot_at_rank(U_dot, Vh_dot, A_dot, A, U, xp.cast(S, A), Vh)
         if xp.is_complex(A):
             U_dot, Vh_dot = _oriented_dots(U_dot, Vh_dot, U, Vh, k)
         S_dot = xp.real(svd_directional(A_dot, A, U[..., :k], xp.cast(S, A), Vh[..., :k, :], N, norm))
@@ -233,13 +247,12 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
     (U_bar, S_bar, Vh_bar), (U, S, Vh), xp = bars, factors, namespace(A)
     if surely_apart(-S, xp.zeros_like(S[..., :1])):
         return A_bar
-    zero = xp.rounding(A) * S[..., :1] >= S
+    zero = zero_values(A, S)
 
     def find():
         k = xp.shape(S)[-1]
         plus = minus = largest = 0
-        size = xp.zeros_like(S)
-        outside = zero & ~zero
+        size, outside = xp.zeros_like(S), zero & ~zero
         for V, V_bar, rows, sign in (
             (U, U_bar, A.shape[-2], 1),
             (mH(Vh), None if Vh_bar is None else mH(Vh_bar), A.shape[-1], -1),
@@ -251,13 +264,14 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
             here = xp.max(xp.abs(V_bar), axis=-2)[..., :k]
             size = size + here
             if rest is not None:
-                outside = outside | (xp.max(xp.abs(rest), axis=-2) > 2e3 * xp.rounding(A) * here)
+                bound = matters_from(2 * xp.rounding(A) * here[..., None, :])
+                outside = outside | (xp.max(xp.abs(rest), axis=-2) > bound[..., 0, :])
         noise = bracket_noise(A) * (size[..., None, :] + size[..., :, None])
         K = (plus - mH(plus)) / 2
         cotangents = K, hermitian_part(plus), noise, S_bar, -S
         both = zero[..., None, :] & zero[..., :, None]
-        turned = both & (xp.abs(minus - mH(minus)) > 2e3 * noise)
-        where = anywhere(turned) | xp.any(zero & outside, axis=-1)
+        where = anywhere(both & (xp.abs(minus - mH(minus)) > 2 * matters_from(noise)))
+        where = where | xp.any(zero & outside, axis=-1)
         if S_bar is None:
             return (where | unknown(*cotangents),)
         divide = Divisors(xp, A, S)
@@ -275,7 +289,12 @@ def _nan_where_unknown(name, A_bar, bars, factors, A):
 
     # most matrices need no more than a look at their singular values
     near = xp.concat([nearly_equal(-S), zero], axis=-1)
-    return settled(near, find, A_bar, _UNKNOWN.format(name=name), complete=S_bar is None)
+    A_bar = settled(near, find, A_bar, _UNKNOWN.format(name=name), complete=S_bar is None)
+    bars = (xp.zeros_like(V) if bar is None else bar for bar, V in ((U_bar, U), (Vh_bar, Vh)))
+    weighted = vanishing(*bars, A, U, S, Vh)
+    if weighted is None:
+        return A_bar
+    return bar_at_rank(A_bar, A, *first_vectors(U, xp.cast(S, A), Vh), xp.cast(weighted, A))
 
 
 @primitive("(k),(m,p),(q,n),(m,n),(m,p),(k),(q,n),(m,n),(t)->(m,n)")

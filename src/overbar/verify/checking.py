@@ -124,9 +124,7 @@ def check(
     exact: no reference
     """
     if primitive.vjp_rule is None and primitive.jvp_rule is None:
-        raise ValueError(
-            f"{primitive.name} has no rule to check. Register one with @{primitive.name}.vjp or @{primitive.name}.jvp."
-        )
+        raise ValueError(f"{primitive.name} has no rule to check. {primitive.how_to_register('vjp', 'jvp')}")
     if cases is None:
         cases = draw_cases(primitive, np.float64 if dtype is None else dtype, batch, rng)
     elif dtype is not None or batch != ():
