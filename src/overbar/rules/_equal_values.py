@@ -196,8 +196,8 @@ def separated(block, w, turned):
     """The numbers of blocks where values that are close, and not equal, are in one only if the loss does not turn their
     vectors against each other: `turned` are the pairs, (..., n, n), of which it does."""
     xp = namespace(w)
-    with_next = xp.diagonal(xp.cast(turned, w), offset=1)
-    with_last = xp.concat([0 * w[..., :1] + 0 * with_next[..., :1], with_next], axis=-1) > 0.5
+    turned = xp.cast(turned, w)
+    with_last = xp.concat([0 * xp.diagonal(turned)[..., :1], xp.diagonal(turned, offset=1)], axis=-1) > 0.5
     return _numbered((_steps(block) > 0.5) | (with_last & (_steps(w) > rounding(w))), w)
 
 
