@@ -80,7 +80,7 @@ def packed(size, block, E, usual, by=None):
         counts = _counts(by)
         size = xp.where(counts, size, size * _weight(size))
         norm = xp.where(counts, norm, xp.zeros_like(norm))
-    vector = size * (1 + block)
+    vector = size * (1 + block) + xp.zeros_like(usual)
     zero = xp.zeros_like(vector[..., :1])
     return xp.cast(xp.concat([vector, norm + zero, usual + zero, *[zero] * (LOSS - 1)], axis=-1), E)
 
@@ -101,7 +101,8 @@ def told_loss(norm, *loss):
     is usually; how large as vectors are turned against each other; how large an error the rounding of brackets makes in
     it; and how large one brackets that were taken for rounding."""
     xp = namespace(norm)
-    zero = xp.real(norm[..., :-LOSS] * 0)
+    # all with the same batch dimensions, see `of_one_batch`
+    zero = xp.real(norm[..., :-LOSS] * 0) + xp.zeros_like(sum(loss))
     return xp.cast(xp.concat([zero, *(x + zero[..., :1] for x in loss)], axis=-1), norm)
 
 
