@@ -196,7 +196,12 @@ def unturned_bar(name, bars, outputs, A):
         if w_bar is not None:
             found = found + values_bar(bars, outputs, A)
     if norm_bar is not None and has_rows(V):
-        found = nan_where_blurred(found, norm_bar, w_bar, lambda: Pairs(V_bar, w, V).K, w)
+
+        def bracket():
+            pairs = Pairs(V_bar, w, V)
+            return pairs.K, pairs.noise
+
+        found = nan_where_blurred(found, norm_bar, w_bar, bracket, w)
     return _nan_where_unknown(name, found, w_bar if N_bar is None else None, V_bar, w, V)
 
 

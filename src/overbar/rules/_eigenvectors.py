@@ -472,7 +472,7 @@ _LOST = (
 def nan_where_blurred(A_bar, told, w_bar, bracket, w):
     """The bar of a second derivative in a mode that ends with a reverse pass, and NaN for a matrix of which rounding is
     more than a tenth. `told` is the bar by which `told_loss` tells what that is, w̄ the bar of w here, or None, and
-    ``bracket()`` that of the vectors here.
+    ``bracket()`` that of the vectors here, and its noise.
 
     A loss Σ f(wₖ) vₖᴴ W vₖ is a smooth function of A, and so is each of its derivatives. But Xᵢⱼ has the rounding of a
     bracket over the gap, the derivative of X that over its square, and in one that is not larger than usual no digit is
@@ -492,11 +492,18 @@ def nan_where_blurred(A_bar, told, w_bar, bracket, w):
     def find():
         distance = xp.abs(row(w) - column(w))
         apart = distance > rounding(w)[..., None]
-        over = xp.where(apart, xp.abs(bracket()), xp.zeros_like(distance)) / xp.where(apart, distance, distance * 0 + 1)
-        largest = xp.max(over, axis=(-2, -1), keepdims=True)[..., 0]
+
+        def over(X):
+            X = xp.where(apart, X, xp.zeros_like(X)) / xp.where(apart, distance, xp.ones_like(distance))
+            return xp.max(X, axis=(-2, -1), keepdims=True)[..., 0]
+
+        K, noise = bracket()
+        largest = over(xp.abs(K))
         least = xp.min(xp.where(apart, distance, distance * 0 + np.inf), axis=(-2, -1), keepdims=True)[..., 0]
         largest = xp.where(largest > USUAL * usual * (largest_of(w) / least), largest, xp.zeros_like(largest))
-        return ((suspect & (error > largest / 10))[..., 0],)
+        # no more than rounding makes of the vectors' bars here, which have the gap in their denominators
+        at_most = xp.minimum(error, 100 * over(noise / NOISE))
+        return ((suspect & (at_most > xp.maximum(xp.maximum(usual, steep), largest) / 10))[..., 0],)
 
     return settled(suspect, find, A_bar, _BLURRED, complete=True)
 

@@ -221,19 +221,19 @@ def decomposed_bar(name, bars, factors, A, full_matrices):
         if S_bar is not None:
             found = found + values_bar(bars, factors, A)
     if norm_bar is not None:
-        bracket = lambda: _bracket(U_bar, Vh_bar, U, Vh, xp.shape(S)[-1])  # noqa: E731
+        bracket = lambda: _bracket(A, U_bar, Vh_bar, U, Vh, xp.shape(S)[-1])  # noqa: E731
         found = nan_where_blurred(found, norm_bar, S_bar, bracket, -S)
     return _nan_where_unknown(name, found, (U_bar, S_bar if N_bar is None else None, Vh_bar), (U, S, Vh), A)
 
 
-def _bracket(U_bar, Vh_bar, U, Vh, k):
-    """That of the first k vectors, by which S turns u and v alike."""
-    plus = 0
-    if U_bar is not None:
-        plus = plus + mH(U[..., :k]) @ U_bar[..., :k]
-    if Vh_bar is not None:
-        plus = plus + Vh[..., :k, :] @ mH(Vh_bar[..., :k, :])
-    return (plus - mH(plus)) / 2
+def _bracket(A, U_bar, Vh_bar, U, Vh, k):
+    """That of the first k vectors, by which u and v are turned alike, and its noise."""
+    xp, plus, size = namespace(A), 0, 0
+    for V, V_bar in ((U, U_bar), (mH(Vh), None if Vh_bar is None else mH(Vh_bar))):
+        if V_bar is not None:
+            plus = plus + mH(V[..., :k]) @ V_bar[..., :k]
+            size = size + xp.max(xp.abs(V_bar), axis=-2)[..., :k]
+    return (plus - mH(plus)) / 2, bracket_noise(A) * (size[..., None, :] + size[..., :, None])
 
 
 def decomposed_dots(A_dot, factors, A, full_matrices=False, vectors=True):
