@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.linalg
+from mpmath import mp
 
 import overbar
 from tests.compare import error
@@ -243,6 +244,135 @@ def test_jacobians_of_jacobians(op, gap):
     # here some bars are small beside what they are the sum of, and rounding is not known for what it is
     assert gap == 1e-9 or error(found(jacrev, jacfwd), expected) < 1e-12
     assert error(found(jacfwd, jacrev), expected) < 1e-12 + 1e-6 * (gap == 1e-9)
+
+
+# -- functions of a matrix, by its vectors -----------------------------------------------------------------------------
+
+
+def tensor_like(xp, values, V):
+    """The values in the dtype of V."""
+    if xp is Tensorflow:
+        return tf.cast(values, V.dtype)
+    return values.to(V.dtype) if xp is Torch else values
+
+
+def weighted_function(gap, op, dtype, entry=0):
+    """A loss of V diag(w²) Vᴴ, or U diag(σ³) Vᴴ, which are A² and A Aᴴ A, a matrix, two directions, and the second
+    derivative along these; with v₁₁² for an `entry` to the loss alone."""
+    rng = np.random.default_rng(3)
+    sizes = (5, 4) if op == "svd" else (4, 4)
+    W, D, E = (random(rng, *sizes, dtype=dtype) for _ in range(3))
+    if op != "svd":
+        D, E = hermitian(D), hermitian(E)
+    A = with_vectors(rng, [1, 1 + gap, 2, 3], sizes if op == "svd" else (4,), dtype)
+
+    def loss(xp, A):
+        if op == "svd":
+            U, S, Vh = xp.ops.svd(A, full_matrices=False) if xp is not Tensorflow else singular(A)
+            return weighted(xp, W, (U * tensor_like(xp, S, U) ** 3) @ Vh)
+        w, V = xp.ops.eigh(A) if op == "eigh" else xp.ops.eigh_generalized(A, xp.array(B))
+        found = weighted(xp, W, (V * tensor_like(xp, w, V) ** 2) @ xp.mH(V))
+        return found + entry * xp.sum(V[:1, :1] ** 2) if entry else found
+
+    if op == "svd":
+        X, Y, Z = (M.conj().T for M in (A, D, E))
+        truth = D @ Z @ A + E @ Y @ A + D @ X @ E + E @ X @ D + A @ Y @ E + A @ Z @ D
+    elif op == "eigh":
+        truth = D @ E + E @ D
+    else:
+        B = random(rng, 4, 4, dtype=dtype)
+        B = B @ B.conj().T + np.eye(4)
+        L, inverse = np.linalg.cholesky(B), np.linalg.inv(B)
+        A = hermitian(L @ A @ L.conj().T)
+        truth = inverse @ (D @ inverse @ E + E @ inverse @ D) @ inverse
+    return loss, A, D, E, np.sum(W.conj() * truth).real
+
+
+def singular(A):
+    S, U, V = tf_ops.svd(A)
+    return U, S, tf.linalg.adjoint(V)
+
+
+@MODE
+@FRONT
+@pytest.mark.parametrize(
+    ("op", "dtype"),
+    [("eigh", "float64"), ("eigh", "complex128"), ("svd", "complex128"), ("eigh_generalized", "float64")],
+)
+def test_a_function_of_a_matrix_from_vectors_is_nan_where_no_digit_is_left(mode, front, dtype, op):
+    """The loss is smooth where values are equal, and all that has the gap in its denominator cancels: the rounding of
+    that, ε over the square of the gap, does not."""
+    for gap in [1e-3, 1e-5, 1e-9, 1e-12] if front == "numpy" else [1e-4, 1e-10]:
+        *problem, truth = weighted_function(gap, op, dtype)
+        with warnings.catch_warnings(record=True) as record:
+            warnings.simplefilter("always", RuntimeWarning)
+            found = second(mode, front, *problem)
+        if gap > 1e-6:
+            assert error(found, truth) < 1e-12 + 1e-13 / gap**2
+        else:
+            assert np.isnan(found), (gap, found, truth)
+            # numbers cannot be looked at within PyTorch's transforms
+            assert record or front == "torch"
+
+
+class Single(Torch):
+    @staticmethod
+    def array(X):
+        return torch.tensor(X, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("mode", ["rr", "fr", "rf"])
+@pytest.mark.parametrize("op", ["eigh", "svd"])
+@pytest.mark.parametrize("gap", [0.1, 1e-2, 3e-3, 1e-3, 1e-5, 1e-6])
+def test_the_same_in_single_precision(mode, op, gap, monkeypatch):
+    """Where relative gaps are √ε, any w̄ of a gap of 1e-3 are as alike as those of a symmetric function."""
+    monkeypatch.setitem(XP, "torch", Single)
+    *problem, truth = weighted_function(gap, op, "float64")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = second(mode, "torch", *problem)
+    if gap > 1e-4:
+        assert error(found, truth) < 1e-5 + 1e-6 / gap**2
+    else:
+        assert np.isnan(found), (found, truth)
+
+
+@pytest.mark.parametrize("mode", ["rr", "fr", "rf"])
+@pytest.mark.parametrize("entry", [1e-3, 1, 1e6])
+@pytest.mark.parametrize("gap", [1e-5, 1e-7, 1e-9])
+def test_one_of_two_close_vectors_has_its_derivative_and_its_digits(mode, entry, gap):
+    """It is itself as large as 1 over the square of the gap, also beside a function of the matrix. Its conditioning is
+    that of the vectors: ε over the gap."""
+    loss, A, D, E, truth = weighted_function(gap, "eigh", "float64", entry)
+    with mp.workdps(90):
+        h = mp.mpf(gap) / 10**20
+        exact = [mp.matrix(X.tolist()) for X in (A, D, E)]
+
+        def vector(s, t):
+            return mp.eigsy(exact[0] + s * h * exact[1] + t * h * exact[2])[1][0, 0] ** 2
+
+        truth += entry * float((vector(1, 1) - vector(1, -1) - vector(-1, 1) + vector(-1, -1)) / (4 * h * h))
+    assert error(second(mode, "numpy", loss, A, D, E), truth) < 1e-13 / gap
+
+
+def test_only_the_matrix_with_close_values_is_nan_and_a_gradient_beside_it_keeps_its_digits():
+    gaps = [0.5, 1e-9]
+    matrices = [weighted_function(gap, "eigh", "float64") for gap in gaps]
+    _, _, _, E, truth = matrices[0]
+    A = torch.tensor(np.stack([A for _, A, *_ in matrices]), requires_grad=True)
+    D = torch.tensor(matrices[0][2])
+    w, V = torch_ops.eigh(A)
+    W = torch.tensor(np.random.default_rng(3).standard_normal((4, 4)))
+    z = ((V * w[:, None, :] ** 2) @ V.mT * W).sum()
+    (G,) = torch.autograd.grad(z, A, create_graph=True)
+    with pytest.warns(RuntimeWarning, match="so close that"):
+        (H,) = torch.autograd.grad((G * D).sum(), A, retain_graph=True)
+    assert np.isnan(H[1].numpy()).all()
+    assert error((H[0].numpy() * E).sum(), truth) < 1e-12
+    # a penalty so small that its rounding does not matter, either
+    (first,) = torch.autograd.grad(z, A, retain_graph=True)
+    (penalised,) = torch.autograd.grad(z + 1e-12 * (G * D).sum(), A)
+    assert error(penalised.numpy(), first.numpy()) < 1e-6
 
 
 # -- general eigenvalues -----------------------------------------------------------------------------------------------
