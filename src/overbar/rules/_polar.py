@@ -180,10 +180,11 @@ def isometry(A, U, w, V):
 
     def projected(U, basis):
         w, V = basis
-        there = xp.where(_is_zero(xp, A, xp.real(w)), xp.zeros_like(xp.real(w)), xp.ones_like(xp.real(w)))
+        zero = _is_zero(xp, A, xp.real(w))
+        there = xp.where(zero, xp.zeros_like(xp.real(w)), xp.ones_like(xp.real(w)))
         found = ((U @ V) * xp.cast(there, U)[..., None, :]) @ mH(V)
         # to the last bit of regular ones
-        return xp.where(xp.min(there, axis=-1)[..., None, None] > 0, U + 0 * found, found)
+        return xp.where(xp.any(zero, axis=-1)[..., None, None], found, U + 0 * found)
 
     m, n = xp.shape(A)[-2:]
     return front(A).if_else(m >= n, lambda: projected(U, of_tall), lambda: mH(projected(mH(U), of_wide)))
