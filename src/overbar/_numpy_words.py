@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 
+_TINY = float(np.finfo(float).tiny)
+
 #: Arrays of fewer numbers than this take less time than the operations on them take to begin.
 _FEW_NUMBERS = 2**12
 
@@ -360,8 +362,8 @@ class NumpyWords(Words):
             for index in np.ndindex(batch):
                 X[index] = solved(factors[index], pivots[index], of[index])
         X = X.astype(A.dtype, copy=False)
-        with np.errstate(all="ignore"):
-            inverse = 1 / np.abs(factors.diagonal(0, -2, -1)).min(-1)  # the last pivot bounds the last row of A⁻¹
+        least = np.abs(factors.diagonal(0, -2, -1)).min(-1)  # the last pivot bounds the last row of A⁻¹
+        inverse = 1 / np.maximum(least, _TINY)
         return _nan_of(A, refined(lambda A, R, X: again(A, R), self.mH(A) if adjoint else A, B, X, name, inverse))
 
     def slogdet_by_factors(self, A):

@@ -40,12 +40,16 @@ def refined(solve, A, B, X, name, inverse=None):
         return X
     if A.ndim == B.ndim == 2:
         size = _largest(A)
-        if not (size * _largest(X) > _ILL_CONDITIONED * _largest(B) or size * (inverse or 0) > _ILL_CONDITIONED):
+        known = inverse is not None and _ILL_CONDITIONED < size * float(inverse) < math.inf
+        if not (known or size * _largest(X) > _ILL_CONDITIONED * _largest(B)):
             return X
     with np.errstate(all="ignore"):
-        lost = largest_entry(A) * largest_entry(X) > _ILL_CONDITIONED * largest_entry(B)
+        size = largest_entry(X)
+        lost = told = largest_entry(A) * size > _ILL_CONDITIONED * largest_entry(B)
         if inverse is not None:
-            lost |= largest_entry(A) * inverse > _ILL_CONDITIONED
+            condition = largest_entry(A) * inverse
+            # of a solution that is zero, or no number, there is nothing to correct
+            lost = lost | ((condition > _ILL_CONDITIONED) & (condition < np.inf) & (size > 0) & (size < np.inf))
         if not lost.any():
             return X
         batch = lost.shape
@@ -60,7 +64,8 @@ def refined(solve, A, B, X, name, inverse=None):
             before = size
             if not (fine & (rate * size > 1e-11)).any():
                 break
-    certain = rate * before < 1e-6  # what the next correction would be
+        # what the next correction would be; where it overflows, and X is not large, it says nothing
+        certain = (rate * before < 1e-6) | ~(np.isfinite(rate) | told[lost])
     if name and not certain.all():
         index = tuple(np.argwhere(lost)[np.flatnonzero(~certain)[0]])
         warnings.warn(

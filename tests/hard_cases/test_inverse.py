@@ -327,6 +327,22 @@ def test_right_hand_sides_that_do_not_tell_of_the_condition(kind):
         assert error(found, grad) < 1e-7, n
 
 
+@pytest.mark.filterwarnings("error")
+def test_of_what_needs_no_correction_nothing_is_said():
+    """Of zeros, of scales, also where their product is beyond the range, and of what is no number anyway."""
+    A = np.diag([1, 1e-12])
+    with np.errstate(all="raise"):
+        for M in (A, A + 0j):
+            assert not overbar.solve(M, np.zeros((2, 3))).any()
+        found = overbar.solve(np.stack([A, A]), np.stack([np.zeros((2, 1)), np.ones((2, 1))]))
+        np.testing.assert_allclose(found[..., 0], [[0, 0], [1, 1e12]], rtol=1e-15)
+        along = overbar.jvp(lambda c: overbar.solve(A, c * np.ones(2)), (0.0,), (1.0,))[1]
+        np.testing.assert_allclose(along, [1, 1e12])
+        for d in ([1e200, 1e-200], [1e300, 1e-300], [1e300, 0.1], [1e-310, 1e-310]):
+            np.testing.assert_allclose(overbar.solve(np.diag(d), np.array(d)), [1, 1])
+        assert np.isnan(overbar.solve(A, np.array([np.nan, 1]))).all()
+
+
 def test_a_system_that_is_singular_to_rounding_stays_as_it_is_with_a_warning():
     A = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]) / 10
     with pytest.warns(scipy.linalg.LinAlgWarning, match=r"solve: argument A is ill-conditioned"):

@@ -588,7 +588,7 @@ def _vanishing(V_bar, w, V):
         # by chance of the basis a vector may have a small one, but not all of its block
         of_block = xp.max(xp.where(same, column(size) + 0 * X, 0 * X), axis=-2)
         told = others & (2e3 * xp.rounding(V) * row(size) < X)
-        there = anywhere(told & row(is_weight(of_block, largest_of(size))))[..., None]
+        there = anywhere(told & row(is_weight(of_block, largest_of(size), xp.rounding(V))))[..., None]
         return (xp.where(there, 0 * w[..., :1] + 1, 0 * w[..., :1]),)
 
     found = front(others).only_if(others, found, lambda: (0 * w[..., :1],))

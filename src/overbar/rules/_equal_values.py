@@ -276,11 +276,11 @@ def largest_of(w):
     return xp.max(size, axis=-1, keepdims=True) if w.shape[-1] != 0 else xp.sum(size, axis=-1, keepdims=True)
 
 
-def is_weight(size, largest):
+def is_weight(size, largest, rounding):
     """Which cotangents, of this size beside that of others, have the weight of a function f of the value that is zero
-    there: about ε or ε². (With a third power it would be zero to second order, and no second derivative shows it.)"""
-    eps = namespace(size).eps(size)
-    return (size > eps**3 * largest) & (size <= eps**0.5 * largest)
+    there: the value is of the size of `rounding`, and f of it about that or its square. (With a third power it would be
+    zero to second order, and no second derivative shows it.) One that is exactly zero tells nothing of f."""
+    return (size > rounding**2.5 * largest) & (size <= rounding**0.5 * largest)
 
 
 # How close values are, relative to the largest, of whose vectors there may be hardly a digit.

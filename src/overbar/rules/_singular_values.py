@@ -333,7 +333,8 @@ def vanishing(U_bar, Vh_bar, A, U, S, Vh):
         for told, size in parts:
             # by chance of the basis a vector may have a small one, but not all of them
             of_zero = xp.max(xp.where(zero, size, 0 * size), axis=-1)[..., None]
-            there = there | (zero & (told > 2e3 * xp.rounding(A) * size) & is_weight(of_zero, largest))
+            weighted = is_weight(of_zero, largest, xp.rounding(A))
+            there = there | (zero & (told > 2e3 * xp.rounding(A) * size) & weighted)
         one = xp.ones_like(largest)
         return (xp.where(xp.any(there, axis=-1)[..., None], one, 0 * one),)
 

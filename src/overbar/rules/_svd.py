@@ -166,13 +166,15 @@ def svd(A, *, full_matrices=True):
     `matrix_norm` with ord="nuc", or A f(AᴴA) by `spectral_function`. A single one of equal singular values has a
     subgradient. In forward mode U̇ and V̇ are those of bases that are not turned within the spans. Vectors to σ = 0 do
     not matter where their weight is f(σ) with f(0) = f′(0) = 0, as in the size of a ridge regression: their cotangents
-    are then about ε², and the first derivative is right.
+    are then about ε², and the first derivative is right. (Under `torch.compile` it is NaN.)
 
     Second derivatives of these losses are right, too, in reverse over reverse mode at any gap: by `svd_vectors_bar` for
     the vectors and `svd_values_bar` for S, see `eigh` and `eigvalsh`, and `svdvals` for σ = 0. In modes with a forward
     pass they are right at equal singular values (by `svd_vectors_dot`), and at close ones they lose what `eigh` says.
     So do those of U f(S) Vᴴ with weights in every mode. With weights f(σ) at σ = 0 they are right along changes that
-    keep the rank, and NaN along others.
+    keep the rank (of complex wide matrices of rank m − 2 and less in forward over reverse mode only). Along others they
+    are NaN where the cotangents tell of f, by σ that are rounding; where these are exactly zero, or where there are
+    singular values of 1e-5 and less beside them, they may be wrong.
 
     Cost: ten products of the size of U diag(S) Vᴴ at most, which is less than the function.
 
