@@ -3,7 +3,6 @@ refused, and compilers. May import the fronts. (Repeated eigenvalues and Jordan 
 """
 
 import functools
-import math
 
 import mpmath
 import numpy as np
@@ -135,108 +134,6 @@ def test_scales(exponent):
     found = overbar.jvp(functools.partial(overbar.funm, f=np.sqrt), (A * scale,), (E * scale,))
     np.testing.assert_allclose(found[0] / scale**0.5, C, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(found[1] / scale**0.5, C_dot, rtol=1e-11, atol=1e-12)
-
-
-# -- where f and its derivative vanish at the eigenvalues --------------------------------------------------------------
-
-
-def rotated(B, seed=0):
-    Q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal(B.shape))
-    return Q @ B @ Q.T
-
-
-VANISHING = {
-    "a Jordan block": np.eye(2, k=1),
-    "a rotated one": rotated(np.eye(2, k=1), 3),
-    "one with whole numbers": np.array([[1.0, -1.0], [1.0, -1.0]]),
-    "of order 3": rotated(np.eye(3, k=1)),
-    "of order 5": rotated(np.eye(5, k=1), 1),
-    "moved a little": rotated(np.eye(3, k=1)) + 1e-8 * np.eye(3),
-    "moved further": rotated(np.eye(3, k=1)) + 1e-4 * np.eye(3),
-    "close eigenvalues": np.array([[1e-10, 1, 1], [0, -1e-10, 1], [0, 0, 2e-10]]),
-    "one beside two others": rotated(np.eye(5, k=1) + np.diag([0, 0, 0, 2.0, 2.0]), 1),
-    "diagonalisable": np.diag([0, 1e-9, 1.0]),
-    "zero": np.zeros((3, 3)),
-}
-
-
-def even(k):
-    """(−1)^(k/2) for even k but 0."""
-    return (-1) ** (k // 2) if k and k % 2 == 0 else 0
-
-
-def factorial(k):
-    return mpmath.mpf(math.factorial(k))
-
-
-# f, and its coefficients from the constant on
-SERIES = {
-    "a square": (lambda z: z * z, lambda k: int(k == 2)),
-    "a cube": (lambda z: z**3, lambda k: int(k == 3)),
-    "1 - cos": (lambda z: 1 - np.cos(z), lambda k: even(k) * -1 / factorial(k)),
-    "z sin": (lambda z: z * np.sin(z), lambda k: -k * even(k) / factorial(k)),
-    "expm1 - z": (lambda z: np.expm1(z) - z, lambda k: (k > 1) / factorial(k)),
-    "exp + exp - 2": (lambda z: np.exp(z) + np.exp(-z) - 2, lambda k: 2 * abs(even(k)) / factorial(k)),
-}
-
-
-def by_series(coefficient, A, directions):
-    """Of f given by its coefficients: the derivative is a block of f of [[A, E], [0, A]], and so on."""
-    n = len(A)
-    with mpmath.workdps(50):
-        M = np.vectorize(mpmath.mpf, otypes=[object])(A)
-        for E in directions:
-            N = np.kron(np.eye(len(M) // n, dtype=int).astype(object), np.vectorize(mpmath.mpf, otypes=[object])(E))
-            M = np.block([[M, N], [0 * M, M]])
-        power = np.eye(n, len(M), dtype=int).astype(object)  # of the first rows
-        total = 0 * power
-        for k in range(30):
-            total = total + coefficient(k) * power
-            power = power.dot(M)
-        return total[:, -n:].astype(float)
-
-
-@pytest.mark.parametrize("order", [0, 1, 2])
-@pytest.mark.parametrize("name", SERIES)
-@pytest.mark.parametrize("matrix", VANISHING)
-def test_a_function_that_vanishes_at_the_eigenvalues(matrix, name, order):
-    """Its values there are nothing but rounding, beside which nothing else is rounding."""
-    A, (f, coefficient) = VANISHING[matrix], SERIES[name]
-    E = np.random.default_rng(5).standard_normal((order, *A.shape))
-    degree = {"a square": 2, "a cube": 3}.get(name)
-    for scale in (1.0, 1e-17, 1e-30, 1e-100, 1e70) if degree else (1.0, 1e-20):
-        found = derivative(overbar.funm, order)(scale * A, *E, f=f)
-        truth = by_series(coefficient, scale * A, E)
-        size = scale ** (degree - order) if degree and A.any() else 1  # that of f where it is not rounding
-        assert abs(found - truth).max() <= 1e-13 * max(size, abs(truth).max())
-
-
-@pytest.mark.parametrize("scale", [1e-100, 1e-20, 1.0, 1e100])
-def test_second_derivatives_of_a_square_of_any_size(scale):
-    A = scale * np.array([[1.0, 2.0], [3.0, 4.0]])
-    found = overbar.hessian(lambda A: overbar.sum(overbar.funm(A, f=lambda z: z * z)))(A)
-    i, j, k, l = np.indices((2, 2, 2, 2))
-    np.testing.assert_allclose(found, (j == k).astype(float) + (i == l), atol=1e-13)
-
-
-def test_a_square_around_another_eigenvalue():
-    A = np.eye(4) + rotated(np.eye(4, k=1), 2)
-    np.testing.assert_allclose(overbar.funm(A, f=lambda z: (z - 1) ** 2), (A - np.eye(4)) @ (A - np.eye(4)), atol=1e-13)
-
-
-@fronts
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_nilpotent_matrix(front, dtype):
-    A = VANISHING["of order 3"].astype(dtype)
-    C, G = value_and_gradient(front, A, f=lambda z: z * z)
-    np.testing.assert_allclose(C, A @ A, atol=10 * np.finfo(dtype).eps)
-    np.testing.assert_allclose(G, A.T @ np.ones((3, 3)) + np.ones((3, 3)) @ A.T, atol=20 * np.finfo(dtype).eps)
-
-
-@pytest.mark.parametrize("factor", [1j, 1 + 1e-3j])
-def test_a_nilpotent_matrix_and_a_function_that_is_not_real(factor):
-    with pytest.raises(np.linalg.LinAlgError, match="not real"):
-        overbar.funm(VANISHING["of order 3"], f=lambda z: factor * z * z)
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------

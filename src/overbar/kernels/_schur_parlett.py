@@ -6,7 +6,6 @@ May import NumPy, `overbar._jets`, and `kernel`, `schur_forms` and `stacks` of t
 import functools
 import itertools
 import math
-import typing
 
 import numpy as np
 
@@ -24,10 +23,6 @@ _ROOTS = np.exp(2j * np.pi * np.arange(POINTS) / POINTS)
 
 
 _EPS = float(np.finfo(float).eps)
-
-
-# Errors are estimates: one circle is about as good as another up to this factor.
-_ROUGHLY = 16
 
 
 # The radii of the circles: absolute ones; in parts of the distance of the centre from 0, where singularities often are;
@@ -114,78 +109,47 @@ class _Known:
             self.c, rest = c[..., : TERMS + 1], abs(c[..., TERMS + 1 :]).max(-1)
             self.size = abs(values).max(-1)
             variation = abs(self.c[..., 1:]).max(-1)
-            self.error = rest + _EPS * self.size + POINTS * np.finfo(float).smallest_subnormal
+            self.error = rest + _EPS * self.size
             # Terms of a negative exponent are those of a function that is not analytic, however small they may be
             # beside the value: they are measured by the others.
             fine &= rest <= 1e-8 * variation + 64 * _EPS * self.size
-        # Where f is constant to rounding on a small circle and is not on another one, the small one says nothing: all
-        # values of 1 − cos z near 0 are 0.
-        varies = fine & (abs(values - values[..., :1]).max(-1) > 0)
-        self.fine = fine if given else np.where(varies.any(-1, keepdims=True), varies, fine)
+        self.fine = fine
         self.tail = abs(self.c[..., TERMS - 3 :]).max(-1)
-        # How exact values of f are: to ε times their size, or less where they come of larger terms that cancel. That
-        # is seen on circles, the coefficients of which should vanish.
-        noise = np.where(self.fine, self.error, np.inf).min(-1)[: len(self.at)]
-        self.noise = np.fmax(_EPS * abs(self.at), np.where(np.isfinite(noise), noise, 0))
 
     def errors(self, i, N):
-        """An estimate of the error of f(N + centre) for the i-th cluster, and of its derivatives up to the order that
-        is asked for, along unit directions: a row for each radius; infinite where the series is of no use."""
+        """An estimate of the error of f(N + centre) for the i-th cluster, or of its derivative along unit directions,
+        for each radius; infinite where the series is of no use."""
+        order, r = self.order, self.radii[i]
         with np.errstate(all="ignore"):
-            terms = self._terms(i, N, self.order)
-            each = self.error[i][:, None] + _EPS * abs(self.c[i])
-            total = (each[:, None] * terms[..., :-1]).sum(-1) + 2 * self.tail[i][:, None] * terms[..., -1]
-            return np.where(self.fine[i][:, None] & np.isfinite(total), total, np.inf)
+            k, falling = _falling(order)
+            runs = np.exp2(_run_logs(N)[k - order] - (k - order) * np.log2(r)[:, None])
+            terms = falling * runs
+            own = _EPS * abs(self.c[i])[:, order:] if order <= TERMS else 0
+            total = ((self.error[i][:, None] + own) * terms[:, :-1]).sum(-1) + 2 * self.tail[i] * terms[:, -1]
+            return np.where(self.fine[i] & np.isfinite(total), total / r**order, np.inf)
 
-    def rounding(self, labels):
-        """How large rounding may be in f of the clusters: that of f and its series, and what that of the Schur form
-        makes of it."""
-        largest = 0.0
-        for i in np.unique(labels):
-            inside = np.flatnonzero(self.tree.members[i])
-            N = self.T[np.ix_(inside, inside)] - self.tree.centres[i] * np.eye(len(inside))
-            with np.errstate(all="ignore"):
-                errors = self.errors(i, N)[:, 0]
-                j = int(errors.argmin())
-                moved = (abs(self.c[i, j]) * self._terms(i, N, 1)[j, 1, :-1]).sum() * abs(self.T).sum(0).max()
-            found = _ROUGHLY * errors[j] + 8 * _EPS * moved if self.fine[i, j] else self.noise[inside].max()
-            largest = max(largest, found)
-        return largest
-
-    def _terms(self, i, N, order):
-        """How large, for each radius and derivatives up to the order, is what the coefficients are multiplied by."""
-        left, rows, falling = _falling(order)
-        logs = _run_logs(N, order)[rows, left]
-        r = self.radii[i][:, None, None]
-        return falling * np.exp2(logs - left * np.log2(r)) / r ** np.arange(order + 1)[:, None]
-
-    def clusters(self, slack=1.0):
+    def clusters(self):
         """The labels of the eigenvalues, one for each cluster, cut out of the tree where the error is least: that of
-        a series grows with the size of a cluster, that of separating two clusters with 1/gap.
-
-        With X = U D U⁻¹, where U has coupling/gap beside the identity, an error of f(D) becomes one of f(X) that is up
-        to (1 + coupling/gap)² as large: so each cut multiplies the errors of those inside. And a derivative of U takes
-        a factor 1/gap to what derivatives of f(D) of a lower order lack. These errors are absolute ones. Where f and f′
-        vanish, f at the eigenvalues is small, and f(X) need not be: eigenvalues of a nilpotent matrix are as large as
-        roots of ε, and so f there says nothing. With `slack`, only what is so many times better is cut.
-        """
+        a series grows with the size of a cluster, that of separating two clusters with 1/gap."""
         n, tree, size, order = len(self.x), self.tree, abs(self.T), self.order
         size = size + size.T
-        best, cut = np.zeros((2 * n - 1, order + 1)), np.zeros(2 * n - 1, bool)
+        best, cut = np.zeros(2 * n - 1), np.zeros(2 * n - 1, bool)
         none = np.zeros((1, 1))
-        if order:
-            best[:n] = [self.errors(i, none).min(0) for i in range(n)]
-        best[:n, 0] = self.noise
+        best[:n] = _EPS * abs(self.at) if order == 0 else [self.errors(i, none).min() for i in range(n)]
         for i, (a, b, gap) in enumerate(tree.joins, n):
             inside = np.flatnonzero(tree.members[i])
             coupling = size[np.ix_(tree.members[a], tree.members[b])].max()
-            apart = _cut(np.maximum(best[a], best[b]), gap, coupling)
-            together = np.full(order + 1, np.inf)
+            apart = max(best[a], best[b])
+            if gap > 0:
+                loss = (1 + coupling / gap) ** 2 / gap**order if gap > 1e-100 else np.inf
+                apart = apart + _EPS * abs(self.at[inside]).max() * loss
+            elif coupling > 0 or order > 0:
+                apart = np.inf
+            together = np.inf
             if (self.fine[i] & (self.radii[i] > 1.5 * tree.spread[i])).any():
                 N = self.T[np.ix_(inside, inside)] - tree.centres[i] * np.eye(len(inside))
-                together = self.errors(i, N).min(0)
-            cut[i] = together[-1] > slack * apart[-1]
-            best[i] = apart if cut[i] else together
+                together = self.errors(i, N).min()
+            best[i], cut[i] = min(together, apart), together > apart
         labels, todo = np.zeros(n, int), [2 * n - 2]
         while todo:
             i = todo.pop()
@@ -196,49 +160,25 @@ class _Known:
         return labels
 
 
-def _cut(errors, gap, coupling):
-    """The errors of f and of its derivatives where two clusters are cut, from those of each of them."""
-    if gap == 0 and len(errors) > 1:
-        return np.full_like(errors, np.inf)
-    with np.errstate(all="ignore"):
-        carried, found = 0.0, []
-        for error in errors:
-            carried = error + (carried / gap if found else 0.0)
-            found.append(carried)
-        found = np.array(found) * ((1 + coupling / gap) ** 2 if coupling else 1)
-    return np.where(np.isnan(found), np.inf, found)
-
-
-def _run_logs(N, order):
+def _run_logs(N):
     """log₂ ‖|N|ᵏ‖₁ for k = 0, 1, ..., where |N| has the moduli of the entries: so large are the terms of a series in N
-    before they cancel. In a row for each further order, directions cut the k factors into one run more: N E N need not
-    be zero where N² is."""
+    before they cancel."""
     M, found = abs(N), [1.0]
     size = M.sum(0).max()
     if size == 0:
-        return np.array([[0.0] + [-np.inf] * (TERMS + 1)] * (order + 1))
+        return np.array([0.0] + [-np.inf] * (TERMS + 1))
     M, v = M / size, np.ones(len(M))
     for _ in range(TERMS + 1):
         v = v @ M
         found.append(v.max())
-    one = np.log2(found)
-    rows = [one]
-    for _ in range(order):
-        rest = np.where(_REST < 0, -np.inf, one[_REST])
-        rows.append((rows[-1][:, None] + rest).max(0))
-    return np.array(rows) + np.arange(TERMS + 2) * np.log2(size)
-
-
-_REST = np.arange(TERMS + 2) - np.arange(TERMS + 2)[:, None]
+    return np.log2(found) + np.arange(TERMS + 2) * np.log2(size)
 
 
 @functools.cache
 def _falling(order):
-    """For derivatives of the orders 0, 1, ..., a row each: how many factors they leave of the k-th power, the numbers
-    of the rows, and k (k − 1) ⋯, which comes in front of them and is 0 where there is no such power."""
-    orders, k = range(order + 1), range(TERMS + 2)
-    left = np.array([[max(m - s, 0) for m in k] for s in orders])
-    return left, np.arange(order + 1)[:, None], np.array([[float(math.perm(m, s)) for m in k] for s in orders])
+    """The exponents k of the terms that a derivative leaves, and k (k − 1) ⋯, which comes in front of them."""
+    k = np.arange(order, TERMS + 2)
+    return k, np.array([float(math.perm(int(m), order)) for m in k])
 
 
 def funm_along(A, T, Q, at, values, radii, directions, given):
@@ -251,44 +191,16 @@ def funm_along(A, T, Q, at, values, radii, directions, given):
         i = int(np.flatnonzero(~np.isfinite(at))[0])
         raise np.linalg.LinAlgError(f"funm: f is not finite at {_number(x[i])}, an eigenvalue of argument A: {at[i]}.")
     known = _Known(T, at, values, radii, given, len(directions))
-    found = _by_clusters(known, known.clusters(), T, Q, directions)
-    if not found.doubt < 1e-8:
-        # The price of a cut is an estimate, which sees pairs of clusters; separated, they tell what it was.
-        with np.errstate(all="ignore"):
-            other = _by_clusters(known, known.clusters(slack=1e10), T, Q, directions)
-        found = min(found, other, key=lambda each: (not each.certain, each.error))
-    if not found.certain:
-        raise np.linalg.LinAlgError(_unknown(x, found.labels, known))
-    C = found.parts
-    imaginary = 0 if np.iscomplexobj(A) else abs(C[0].imag).max()
-    # Of a result that is zero but for rounding, any part may be imaginary.
-    beyond = imaginary > 1e-6 * max(abs(C[0]).max(), abs(at).max())
-    if beyond and imaginary > found.condition * known.rounding(found.labels):
+    labels = known.clusters()
+    T, Q, labels, at = _ordered(T, Q, labels, at)
+    X = Jet.along(T, *(mH(Q) @ E @ Q for E in directions))
+    F, doubt = _of_jet(X, labels, known, at)
+    if not doubt < 1e-3 or not all(np.isfinite(P).all() for P in F.parts if P is not None):
+        raise np.linalg.LinAlgError(_unknown(x, labels, known))
+    C = [None if P is None else Q @ P @ mH(Q) for P in F.parts]
+    if not np.iscomplexobj(A) and abs(C[0].imag).max() > 1e-6 * max(abs(C[0]).max(), abs(at).max()):
         raise np.linalg.LinAlgError("funm: f(A) of the real argument A is not real. Convert A to a complex dtype.")
     return C[-1] if C[-1] is not None else np.zeros_like(T)
-
-
-class _Found(typing.NamedTuple):
-    """A jet f(A), by these clusters."""
-
-    labels: np.ndarray
-    parts: list
-    #: how much is not certain: relative to the size of f, and as it is
-    doubt: float
-    error: float
-    #: and how much of that is due to the separation of the clusters
-    condition: float
-
-    @property
-    def certain(self):
-        return self.doubt < 1e-3 and all(np.isfinite(P).all() for P in self.parts if P is not None)
-
-
-def _by_clusters(known, labels, T, Q, directions):
-    T, Q, labels, at = _ordered(T, Q, labels, known.at)
-    X = Jet.along(T, *(mH(Q) @ E @ Q for E in directions))
-    F, *doubts = _of_jet(X, labels, known, at)
-    return _Found(labels, [None if P is None else Q @ P @ mH(Q) for P in F.parts], *doubts)
 
 
 def _unknown(x, labels, known):
@@ -328,7 +240,7 @@ def _ordered(T, Q, labels, at):
 
 def _of_jet(X, labels, known, at):
     """The jet f(X), where X₀ is upper triangular and has its clusters next to each other, and how much of it is not
-    certain, relative to the size of f and as it is; and how much of that is due to the separation of the clusters."""
+    certain, relative to the size of f."""
     T, n = X.parts[0], len(labels)
     starts = [0, *(np.flatnonzero(labels[1:] != labels[:-1]) + 1).tolist(), n]
     blocks = [slice(a, b) for a, b in itertools.pairwise(starts)]
@@ -337,11 +249,11 @@ def _of_jet(X, labels, known, at):
     X = Jet([np.where(inside, T, 0), *(None if E is None else V @ E @ U for E in X.parts[1:])])
     S, B = _block_diagonal(X, blocks, inside)
     F = Jet([None if P is None else np.zeros_like(T) for P in B.parts])
-    doubt = error = 0.0
+    doubt = 0.0
     for block in blocks:
         on_block = Jet([None if P is None else P[block, block] for P in B.parts])
-        part, relative, absolute = _of_block(known, labels[block.start], at[block], on_block)
-        doubt, error = max(doubt, relative), max(error, absolute)
+        part, error = _of_block(known, labels[block.start], at[block], on_block)
+        doubt = max(doubt, error)
         for P, found in zip(F.parts, part.parts, strict=True):
             if found is not None:
                 P[block, block] = found
@@ -351,34 +263,23 @@ def _of_jet(X, labels, known, at):
         if known_part is not None:
             C.parts[s] = -known_part if C.parts[s] is None else C.parts[s] - known_part
     condition = abs(U).sum(0).max() * abs(V).sum(0).max()
-    return Jet([None if P is None else U @ P @ V for P in C.parts]), condition * doubt, condition * error, condition
+    return Jet([None if P is None else U @ P @ V for P in C.parts]), condition * doubt
 
 
 def _of_block(known, i, at, X):
-    """f of a jet whose first part has the eigenvalues of the i-th cluster, and its relative error and the
-    absolute one."""
+    """f of a jet whose first part has the eigenvalues of the i-th cluster, and its relative error."""
     centre, order = known.tree.centres[i], known.order
     if order == 0 and len(at) == 1:
-        return Jet([at[:, None]]), _EPS, known.noise[i]
+        return Jet([at[:, None]]), _EPS
     N = X.plus_identity(-centre)
     errors = known.errors(i, N.parts[0])
-    least = errors.min(0)
-    if not np.isfinite(least[-1]):
-        return X * np.nan, np.inf, np.inf
-    # Each order by the circle that serves it best, unless that of the last one is about as good.
-    j = int(errors[:, -1].argmin())
-    best = [j if errors[j, s] <= _ROUGHLY * least[s] else int(errors[:, s].argmin()) for s in range(order + 1)]
-    with np.errstate(all="ignore"):  # of a circle that serves a lower order, parts of a higher one are not wanted
-        series = {
-            k: polynomial_of(powers_of(N * (1 / known.radii[i, k]), 5), known.c[i, k].tolist())
-            for k in dict.fromkeys(best)
-        }
-    F = Jet([series[best[s.bit_count()]].parts[s] for s in range(len(X.parts))])
+    j = int(errors.argmin())
+    if not np.isfinite(errors[j]):
+        return X * np.nan, np.inf
+    r = known.radii[i, j]
+    F = polynomial_of(powers_of(N * (1 / r), 5), known.c[i, j].tolist())
     np.fill_diagonal(F.parts[0], at)
-    # The size of f is that on any circle by which some digits are certain: on the smallest ones it may be rounding.
-    with np.errstate(all="ignore"):
-        relative = errors[:, -1] * known.radii[i] ** order / np.maximum(known.size[i], np.finfo(float).tiny)
-    return F, np.where(np.isnan(relative), np.inf, relative).min(), least[-1]
+    return F, errors[j] * r**order / max(known.size[i, j], np.finfo(float).tiny)
 
 
 def _separated(T, blocks):
