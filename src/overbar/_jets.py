@@ -93,7 +93,7 @@ class Jet:
         than to compute there, and this is one instead of 3^k. For NumPy's arrays; others stay as they are."""
         n = self.parts[0].shape[-1]
         there = [P for P in self.parts if P is not None]
-        if len(self.parts) * n > SMALL or not all(type(P) is np.ndarray and P.ndim == 2 for P in there):
+        if not all(type(P) is np.ndarray and P.ndim == 2 for P in there) or len(self.parts) * n > SMALL:
             return self
         M = np.zeros((len(self.parts) * n,) * 2, np.result_type(*there))
         for column in range(len(self.parts)):
