@@ -826,7 +826,6 @@ def test_the_trace_of_it_is_known(framework):
     close(H, A @ exact, 1e-12, MATRIX)
 
 
-@pytest.mark.filterwarnings("ignore:second derivative. a matrix has .* so close:RuntimeWarning")
 @pytest.mark.parametrize(
     ("gap", "precision"), [(1e-16, None), (1e-14, 5e-2), (5e-14, 2e-2), (1e-12, 2e-3), (1e-10, 1e-5)]
 )

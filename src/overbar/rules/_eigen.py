@@ -18,10 +18,6 @@ from overbar.rules._eigenvectors import (
     equal_up_to,
     inner_bar,
     left_out,
-    nan_where_blurred,
-    nan_where_mostly_rounding,
-    reverse_of_vectors_bar,
-    tangent_of_vectors_bar,
     unknown,
     vectors_bar,
     vectors_dot,
@@ -45,14 +41,12 @@ from overbar.rules._equal_values import (
     packed,
     packed_matrix,
     row,
-    separated,
     settled,
     smooth_blocks,
     surely_apart,
     together,
     unpacked,
     untold,
-    usual_size,
 )
 from overbar.rules._phases import exact_factor, turned_bar, turned_dot
 from overbar.rules._two_by_two import are_of_two, eigh_of_two
@@ -114,28 +108,20 @@ def eigh(A, *, UPLO: str = "L"):
     second derivative is NaN. A single eigenvalue gets an element of the generalised gradient, as in `eigvalsh`.
 
     For nearly equal eigenvalues the formula has a relative error of ε over the gap, and where hardly a digit is right
-    the result is NaN, as above. There is no loss of digits for the two kinds of loss above, symmetric functions of w
-    and projections: a bracket that is rounding counts as zero, up to gaps of ε^⅛. Second derivatives of these are
-    right, too, in reverse over reverse mode at any gap; `vectors_bar` has the derivation, and `eigvalsh` that for w.
-    (It follows from it that for other losses a bracket that vanishes by chance, at a gap of less than ε^⅓, is taken for
-    one that always does.) In forward mode V̇ has gaps in its denominators, as it should have, and what a loss makes of
-    it is rounded. No rule can find that again: in forward over reverse and reverse over forward mode ε over the gap is
-    lost, relative to the eigenvalues, and in forward over forward mode ε over its square. (So it is in reverse over
-    forward mode where the bar of two vectors happens to be small beside the terms that it is the sum of: of a whole
-    Jacobian, jacrev(jacfwd(f)), some entries may be, at gaps of less than 1e-6.) Where that leaves hardly a digit, at
-    gaps of less than about 5e-7 (1e-2 in single precision), a second derivative of vectors in forward over forward mode
-    is NaN, with a warning. At small gaps take reverse over reverse mode.
-
-    V f(w) Vᴴ with weights, as Σ wₖ |vₖ₁|², is smooth, too, but its bracket is no rounding, it has the size of the gap.
-    A second derivative loses ε over the square of the gap, in every mode: where that leaves hardly a digit, at relative
-    gaps of less than about 5e-8 (1e-3 in single precision), it is NaN, with a warning. `spectral_function` does not
-    lose that. (A loss that depends on single vectors, as v₁₁, has a second derivative as large as 1 over the square of
-    the gap, and loses ε over the gap of it. A small part of this kind in a loss of the other, less than a few hundred
-    gaps of it, is not seen where a pass in reverse comes last, and does not keep the sum from being NaN.)
-
-    At equal eigenvalues V̇ is that of a basis which is not turned within the space (`vectors_dot` says which, and how it
-    is differentiated), and ẇ has the directional derivatives: both are right for symmetric functions and projections,
-    to second order in every mode, and not to be combined to V f(w) Vᴴ. (Along two
+    the result is NaN, as above. There is no loss of digits for the two kinds of loss above: a bracket that is
+    rounding counts as zero, up to gaps of ε^⅛. Second derivatives of these are right, too, in reverse over reverse mode
+    at any gap; `vectors_bar` has the derivation, and `eigvalsh` that for w. (It follows from it that for other losses a
+    bracket that vanishes by chance, at a gap of less than ε^⅓, is taken for one that always does.) In forward mode V̇
+    has gaps in its denominators, as it should have, and what a loss makes of it is rounded. No rule can find that
+    again: in forward over reverse and reverse over forward mode ε over the gap is lost, relative to the eigenvalues,
+    and in forward over forward mode ε over its square. (So it is in reverse over forward mode where the bar of two
+    vectors happens to be small beside the terms that it is the sum of: of a whole Jacobian, jacrev(jacfwd(f)), some
+    entries may be, at gaps of less than 1e-6.) Where that leaves hardly a digit, at gaps of less than about
+    5e-7 (1e-2 in single precision), a second derivative of vectors in that mode is NaN, with a warning. At small gaps
+    take reverse over reverse mode. V f(w) Vᴴ with weights, of which brackets are as small as the gap and no rounding,
+    loses ε over the square of the gap in every mode, and nothing tells: take `spectral_function`. At equal eigenvalues V̇ is that of a basis which is not turned within the space
+    (`vectors_dot` says which, and how it is differentiated), and ẇ has the directional derivatives: both are right for
+    the losses above, to second order in every mode, and not to be combined to V f(w) Vᴴ. (Along two
     directions without a common basis, forward over forward mode is NaN for equal eigenvalues, and so is what reverse
     mode makes of a sum of derivatives along both: `eigvalsh` has the reason. A Hessian by jacrev(jacrev(f)),
     jacfwd(jacrev(f)) or jacrev(jacfwd(f)) is right.)
@@ -189,7 +175,7 @@ def decomposed_bar(name, bars, outputs, A):
 
 def unturned_bar(name, bars, outputs, A):
     """Ā, Hermitian, of eigenvalues and of vectors whose free factor nobody chose."""
-    (w_bar, V_bar, N_bar, norm_bar), (w, V, N, norm), xp = bars, outputs, namespace(A)
+    (w_bar, V_bar, N_bar, _), (w, V, N, norm), xp = bars, outputs, namespace(A)
     if V_bar is None:
         return xp.zeros_like(V) if w_bar is None else values_bar(bars, outputs, A)
     if w_bar is not None and N_bar is None:
@@ -198,13 +184,6 @@ def unturned_bar(name, bars, outputs, A):
         found = vectors_bar(V_bar, A, xp.cast(w, V), V)
         if w_bar is not None:
             found = found + values_bar(bars, outputs, A)
-    if norm_bar is not None and has_rows(V):
-
-        def bracket():
-            pairs = Pairs(V_bar, w, V)
-            return pairs.K, pairs.noise
-
-        found = nan_where_blurred(found, norm_bar, w_bar, bracket, w)
     return _nan_where_unknown(name, found, w_bar if N_bar is None else None, V_bar, A, w, V)
 
 
@@ -220,7 +199,7 @@ def unturned_dots(A_dot, outputs, A, vectors=True):
     w_dot = directional(A_dot, A, xp.cast(w, V), V, N, norm)
     # a second derivative of eigenvalues does not look at V̇
     along = vectors_dot if vectors else vectors_dot.function
-    return xp.real(w_dot), along(hermitian_part(A_dot), A, xp.cast(w, V), V, norm), None, None
+    return xp.real(w_dot), along(hermitian_part(A_dot), A, xp.cast(w, V), V), None, None
 
 
 @eigh.also
@@ -416,10 +395,10 @@ class Eigenvalues:
 
 class _Basis:
     """The basis B that diagonalises C in each block, computed where it is wanted: another decomposition. It is told
-    with the weight of `by`, the cotangents of values along E, if it is there for these. `bar` are those of values."""
+    with the weight of `by`, the cotangents of values along E, if it is there for these."""
 
-    def __init__(self, at, block, bar=None, by=None):
-        self.at, self.block, self.bar, self.by = at, at.parted(block), bar, by
+    def __init__(self, at, block, by=None):
+        self.at, self.block, self.by = at, at.parted(block), by
         block = self.block
         self.C = at.within(block)
         self.B = once(lambda: _common_basis(self.C, block))
@@ -431,12 +410,10 @@ class _Basis:
     def hidden_bars(self):
         """Those of N and norm, which tell of the basis."""
         at = self.at
-
-        def told():
-            usual = usual_size(largest_of(self.bar), at.E, at.ascending)
-            return packed(at.size(self.C), self.block, at.E, usual, self.by)
-
-        return lambda: packed_matrix(at.told(self.C), self.by), told
+        return (
+            lambda: packed_matrix(at.told(self.C), self.by),
+            lambda: packed(at.size(self.C), self.block, at.E, self.by),
+        )
 
 
 def values_along(at):
@@ -451,19 +428,12 @@ def register_rules_of_values(bar, directional, moving):
 
     Functions of c or E, and of A: the factors depend on A and get no bars. N and norm are the intermediates by which
     reverse over reverse mode tells of the basis.
-
-    Returns the reverse rule of `bar`, as a function that may be told of pairs which share no basis, as the loss has
-    `turned` their vectors against each other, see `separated`.
     """
 
     @bar.vjp
     def _(E, A_bar, c, A, *rest):
-        return reverse(E, c, A, *rest)
-
-    def reverse(E, c, A, *rest, turned=None):
         at = moving(E, *rest[:-2])
-        block = smooth_blocks(namespace(A).real(c), at.ascending)
-        basis = _Basis(at, block if turned is None else separated(block, at.ascending, turned), c)
+        basis = _Basis(at, smooth_blocks(namespace(A).real(c), at.ascending))
         none = [None] * len(at.factors)
         return basis.values, lambda: at.along(c, basis.block), *none, *basis.hidden_bars()
 
@@ -479,7 +449,7 @@ def register_rules_of_values(bar, directional, moving):
     @directional.vjp
     def _(u, values_dot, E, A, *rest):
         at = moving(E, *rest[:-2])
-        basis = _Basis(at, blocks(at.ascending), u, by=u)
+        basis = _Basis(at, blocks(at.ascending), u)
         none = [None] * len(at.factors)
         return (
             lambda: basis.turned().scaled(u),
@@ -500,8 +470,6 @@ def register_rules_of_values(bar, directional, moving):
 
         return dot
 
-    return reverse
-
 
 @primitive("(n),(n,n),(n),(n,n),(n,n),(t)->(n,n)")
 def spectral_bar(w_bar, A, w, V, N, norm):
@@ -515,7 +483,7 @@ def directional(A_dot, A, w, V, N, norm):
     return values_along(Eigenvalues(A_dot, w, V))
 
 
-_reverse_of_spectral_bar = register_rules_of_values(spectral_bar, directional, Eigenvalues)
+register_rules_of_values(spectral_bar, directional, Eigenvalues)
 
 
 @primitive("(n),(n,n),(n,n),(n),(n,n),(n,n),(t)->(n,n)", hermitian=("A",))
@@ -526,22 +494,18 @@ def values_and_vectors_bar(w_bar, V_bar, A, w, V, N, norm):
 
 @values_and_vectors_bar.vjp
 def _(A_bar_bar, A_bar, w_bar, V_bar, A, w, V, N, norm):
-    (of_V_bar, also_of_A, _, of_V), told, turned = reverse_of_vectors_bar(A_bar_bar, V_bar, w, V, norm)
-    of_w_bar, of_A, _, _, of_N, of_norm = _reverse_of_spectral_bar(A_bar_bar, w_bar, A, w, V, N, norm, turned=turned)
-    return of_w_bar, of_V_bar, lambda: of_A() + also_of_A(), None, of_V, of_N, lambda: of_norm() + told()
+    of_w_bar, of_A, _, _, of_N, of_norm = spectral_bar.vjp_rule(A_bar_bar, None, w_bar, A, w, V, N, norm)
+    of_V_bar, also_of_A, _, of_V = vectors_bar.vjp_rule(A_bar_bar, None, V_bar, A, w, V)
+    return of_w_bar, of_V_bar, lambda: of_A() + also_of_A(), None, of_V, of_N, of_norm
 
 
 @values_and_vectors_bar.jvp
 def _(A_bar, w_bar, V_bar, A, w, V, N, norm):
     of_values = spectral_bar.jvp_rule(None, w_bar, A, w, V, N, norm)
+    of_vectors = vectors_bar.jvp_rule(None, V_bar, A, w, V)
 
     def dot(w_bar_dot, V_bar_dot, A_dot, w_dot, V_dot, *_):
-        pairs = Pairs(V_bar, w, V)
-        found = of_values(w_bar_dot, A_dot) + tangent_of_vectors_bar(pairs, V_bar_dot, A_dot, V_dot)
-        if not has_rows(V):
-            return found
-        usual = pairs.usual(pairs.E) + usual_size(largest_of(w_bar), pairs.E, pairs.w)
-        return nan_where_mostly_rounding(found, usual, pairs.error(pairs.E))
+        return of_values(w_bar_dot, A_dot) + of_vectors(V_bar_dot, A_dot, w_dot, V_dot)
 
     return dot
 

@@ -98,7 +98,7 @@ def _in_squares(outputs, *arrays):
 @eigh_tridiagonal.vjp
 def _(bars, outputs, d, e):
     (w_bar, V_bar, *hidden), (w, V, *_), xp = bars, outputs, namespace(outputs[1])
-    if V_bar is not None and hidden[0] is None:
+    if V_bar is not None and all(bar is None for bar in hidden):
         given = (d, e, V_bar) if w_bar is None else (d, e, V_bar, w_bar)
         if _in_squares(outputs, *given):
             w_bar = xp.zeros_like(w) if w_bar is None else w_bar

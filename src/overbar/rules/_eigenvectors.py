@@ -16,15 +16,12 @@ from overbar.rules._equal_values import (
     inverse_gaps,
     largest_entry,
     largest_of,
-    loss_told,
     nan_where,
     nearly_equal,
     rounding,
     row,
     settled,
     surely_apart,
-    told_loss,
-    usual_size,
 )
 
 # -- vectors -----------------------------------------------------------------------------------------------------------
@@ -38,11 +35,6 @@ NOISE, SILENT = 7, 8
 CLOSE = 1 / 8
 
 
-# Up to how many times its usual size what the reverse rule divides by a gap may be that of a function of A which is
-# smooth where values are equal.
-USUAL = 100
-
-
 class Pairs:
     """What the reverse rule of vectors has to know of each pair of eigenvalues. With `others`, V has not all vectors,
     and the others, of which nothing depends on, belong to the eigenvalue 0."""
@@ -50,7 +42,6 @@ class Pairs:
     def __init__(self, V_bar, w, V, others=False):
         xp = self.xp = namespace(V)
         self.V, self.V_bar, self.others, w = V, V_bar, others, xp.real(w)
-        self.w = w
         self.Y = mH(V) @ V_bar
         K = self.bracket = (self.Y - mH(self.Y)) / 2
         size = self.size = column_sizes(V_bar)
@@ -83,46 +74,11 @@ class Pairs:
         """The part of Y that is orthogonal to the columns of V."""
         return Y - self.V @ (mH(self.V) @ Y)
 
-    def error(self, E, k=None, silent=None):
-        """How large an error the rounding of brackets makes in a second derivative along E, which is Vᴴ E V here, (...,
-        1): Xᵢⱼ has that of Kᵢⱼ over the gap, and the derivative of X has (Eⱼⱼ − Eᵢᵢ) Xᵢⱼ and Eᵢⱼ Xⱼᵢ over another one.
-        Of the pairs of the first k values, if there are others, whose differences are no gaps. With the inverse gaps
-        `silent`, of those whose bracket was taken for rounding, and may be as large as what is taken for that."""
-        if not has_rows(self.V):
-            return 0.0
-        idle = self.xp.cast(self.idle, self.noise)
-        taken = 1 - idle if silent is None else SILENT * NOISE * idle
-        return self._over_gaps(E, self.F if silent is None else silent, self.noise / NOISE * taken, k)
-
-    def steep(self, E, k=None):
-        """How large a second derivative along E is as (Eⱼⱼ − Eᵢᵢ) Xᵢⱼ and Eᵢⱼ Xⱼᵢ are divided by a gap, (..., 1): of
-        the pairs of which Xᵢⱼ is larger by far than that of V f(w) Vᴴ, about V̄ over w, so that no other term makes up
-        for these."""
-        if not has_rows(self.V):
-            return 0.0
-        xp, K = self.xp, self.xp.abs(self.K)
-        usual = (row(self.size) + column(self.size)) / 2
-        large = K * xp.abs(self.F) * largest_of(self.w)[..., None] > USUAL * usual
-        return self._over_gaps(E, self.F, xp.where(large, K, xp.zeros_like(K)), k)
-
-    def _over_gaps(self, E, F, K, k):
-        xp = self.xp
-        if k is not None:
-            E, F, K = (Y[..., :k, :k] for Y in (E, F, K))
-        diagonal, over = xp.real(xp.diagonal(E)), xp.abs(F)
-        along = xp.abs(E) + xp.abs(row(diagonal) - column(diagonal))
-        return xp.max(K * over * (along * over), axis=(-2, -1), keepdims=True)[..., 0]
-
-    def usual(self, E):
-        """How large a second derivative along E usually is, by what vectors contribute to the first, (..., 1)."""
-        largest = largest_entry(self.xp, self.X)
-        return usual_size(largest[..., 0] if has_rows(self.V) else 0.0, E, self.w)
-
     def reverse(self, times):
         """The bars of V̄ and V, and that of A as a function of no arguments, from E, known by its products E Y."""
         V, F, K, X, closed = self.V, self.F, self.K, self.X, self.closed
         EV = times(V)
-        E = self.E = mH(V) @ EV
+        E = mH(V) @ EV
         Q = F * E
         VQ = V @ Q
         if self.others:
@@ -152,7 +108,7 @@ class Pairs:
         V M Vᴴ + r Vᴴ + V rᴴ + q xᴴ + x qᴴ, of which this returns M and (r, q, x), or None without others."""
         xp, V, F, K, X = self.xp, self.V, self.F, self.K, self.X
         AV = times(V)
-        C = self.E = mH(V) @ AV
+        C = mH(V) @ AV
         Omega, W_dot = F * C, self.closed * C
         across = mH(V_dot) @ V
         Z_dot = mH(V) @ V_bar_dot + self.Y @ across
@@ -266,40 +222,22 @@ def inner_bar(V_bar, w, V, w_bar=0.0):
 
 @vectors_bar.vjp
 def _(A_bar_bar, A_bar, V_bar, A, w, V):
-    return reverse_of_vectors_bar(A_bar_bar, V_bar, w, V)[0]
-
-
-def reverse_of_vectors_bar(A_bar_bar, V_bar, w, V, norm=None):
-    """The bars that `vectors_bar` has, as functions of no arguments, that of `norm` which tells what is lost, and which
-    pairs of vectors are turned against each other."""
-    pairs = Pairs(V_bar, w, V)
-    found = once(lambda: pairs.reverse(lambda Y: hermitian_part(A_bar_bar) @ Y))
-    bars = (
+    found = once(lambda: Pairs(V_bar, w, V).reverse(lambda Y: hermitian_part(A_bar_bar) @ Y))
+    return (
         lambda: found()[0],
         lambda: hermitian_part(V @ found()[2]()[0] @ mH(V)),
         None,
         lambda: found()[1],
     )
 
-    def told():
-        found()
-        return told_loss(norm, pairs.usual(pairs.E), pairs.steep(pairs.E), pairs.error(pairs.E), 0.0)
-
-    return bars, told, ~pairs.idle
-
 
 @vectors_bar.jvp
 def _(A_bar, V_bar, A, w, V):
     def dot(V_bar_dot, A_dot, _, V_dot):
-        return tangent_of_vectors_bar(Pairs(V_bar, w, V), V_bar_dot, A_dot, V_dot)
+        middle, _ = Pairs(V_bar, w, V).forward(lambda Y: hermitian_part(A_dot) @ Y, V_bar_dot, V_dot)
+        return hermitian_part(V @ middle @ mH(V))
 
     return dot
-
-
-def tangent_of_vectors_bar(pairs, V_bar_dot, A_dot, V_dot):
-    """That of `vectors_bar`, whose cotangents and vectors `pairs` has."""
-    middle, _ = pairs.forward(lambda Y: hermitian_part(A_dot) @ Y, V_bar_dot, V_dot)
-    return hermitian_part(pairs.V @ middle @ mH(pairs.V))
 
 
 class Turning:
@@ -331,12 +269,6 @@ class Turning:
         """Q Y, with `inside` for Vᴴ Y."""
         found = self.V @ (self.X @ inside)
         return found + self.x @ inside - self.V @ (mH(self.x) @ Y) if self.others else found
-
-    def told_loss(self, norm, pairs, k=None):
-        """The bar of `norm`. V′ has been divided by the gaps of pairs whose brackets are rounding, too. This is right
-        where they are, but the loss may be a smooth function whose brackets are so small."""
-        C = self.C
-        return told_loss(norm, pairs.usual(C), pairs.steep(C, k), pairs.error(C, k), pairs.error(C, k, silent=self.F))
 
     def reverse(self, V_dot_bar):
         """From the bar of V′: what `Pairs` tells of it, the bar of V, and those of A′ and A as functions of no
@@ -387,8 +319,8 @@ def _commutator(A, B):
     return A @ B - B @ A
 
 
-@primitive("(n,n),(n,n),(n),(n,n),(t)->(n,n)")
-def vectors_dot(A_dot, A, w, V, norm):
+@primitive("(n,n),(n,n),(n),(n,n)->(n,n)")
+def vectors_dot(A_dot, A, w, V):
     """V̇ = Q V of `eigh`, Q = V (F ∘ C) Vᴴ with C = Vᴴ Ȧ V, with rules of its own for second derivatives.
 
     Q is antihermitian, and a function of Ȧ and A alone: with another basis of the spaces that belong to equal
@@ -406,8 +338,7 @@ def vectors_dot(A_dot, A, w, V, norm):
     Closed are pairs of equal eigenvalues, and in the reverse rule those that are close and whose E is rounding, too.
     The forward rule sees nothing of the loss, and has to take close ones for what they are, with the square of the gap
     in the denominator: a loss that does not depend on these vectors one by one is left with the rounding of that. Where
-    it is more than a few hundredths of what Ȧ and A′ are, relative to A, the result is NaN. `norm` is an intermediate
-    of `eigh`, with a bar that tells what is lost in reverse over forward mode, see `nan_where_blurred`.
+    it is more than a few hundredths of what Ȧ and A′ are, relative to A, the result is NaN.
     """
     return V @ (namespace(V).cast(inverse_gaps(namespace(V).real(w)), V) * (mH(V) @ A_dot @ V))
 
@@ -417,26 +348,19 @@ def _product(A):
 
 
 @vectors_dot.vjp
-def _(V_dot_bar, V_dot, A_dot, A, w, V, norm):
-    @once
-    def found():
-        turning = Turning(_product(A_dot), w, V)
-        return *turning.reverse(V_dot_bar), turning
+def _(V_dot_bar, V_dot, A_dot, A, w, V):
+    found = once(lambda: Turning(_product(A_dot), w, V).reverse(V_dot_bar))
 
     def bar(which):
         A_bar = hermitian_part(V @ found()[which]()[0] @ mH(V))
         return nan_where_turned(A_bar, found()[0].bracket, found()[0].noise, namespace(V).real(w))
 
-    def told():
-        pairs, *_, turning = found()
-        return turning.told_loss(norm, pairs)
-
-    return lambda: bar(2), lambda: bar(3), None, lambda: found()[1], told
+    return lambda: bar(2), lambda: bar(3), None, lambda: found()[1]
 
 
 @vectors_dot.jvp
-def _(V_dot, A_dot, A, w, V, norm):
-    def dot(A_dot_dot, A_other, _, V_other, *__):
+def _(V_dot, A_dot, A, w, V):
+    def dot(A_dot_dot, A_other, _, V_other):
         at, other = (Turning(_product(Y), w, V) for Y in (A_dot, A_other))
         found, blown = at.forward(_product(A_dot_dot), other, V_other)
         if not has_rows(V):
@@ -466,60 +390,6 @@ def nan_where_lost(found, blown, usual):
 _LOST = (
     "forward over forward mode: a matrix has eigenvalues or singular values so close that of a function which does not "
     "depend on their vectors one by one hardly a digit is left: it is NaN. Take reverse over reverse mode."
-)
-
-
-def nan_where_blurred(A_bar, told, w_bar, bracket, w):
-    """The bar of a second derivative in a mode that ends with a reverse pass, and NaN for a matrix of which rounding is
-    more than a tenth. `told` is the bar by which `told_loss` tells what that is, w̄ the bar of w here, or None, and
-    ``bracket()`` that of the vectors here, and its noise.
-
-    A loss Σ f(wₖ) vₖᴴ W vₖ is a smooth function of A, and so is each of its derivatives. But Xᵢⱼ has the rounding of a
-    bracket over the gap, the derivative of X that over its square, and in one that is not larger than usual no digit is
-    left. Nor can it be found in another way: f″ Mᵢⱼ, M = Vᴴ W V, is known as the slope of f′ only, where all that comes
-    from the vectors, Xᵢⱼ over the gap included, cancels in one sum. The derivative of a loss that depends on the
-    vectors one by one has itself the square of the gap, and its digits: there X is larger than that of a smooth
-    function by far (`Pairs.steep`), or is what the bracket gives here.
-
-    A bracket that was taken for rounding is that of such a loss where vectors that turn move w̄ by more than usual:
-    those of a projection on both do not."""
-    xp = namespace(w)
-    usual, steep, error, silent = loss_told(told)
-    if w_bar is not None:
-        error = error + xp.where(largest_of(w_bar) > USUAL * usual, silent, xp.zeros_like(silent))
-    suspect = error > xp.maximum(usual, steep) / 10
-
-    def find():
-        distance = xp.abs(row(w) - column(w))
-        apart = distance > rounding(w)[..., None]
-
-        def over(X):
-            X = xp.where(apart, X, xp.zeros_like(X)) / xp.where(apart, distance, xp.ones_like(distance))
-            return xp.max(X, axis=(-2, -1), keepdims=True)[..., 0]
-
-        K, noise = bracket()
-        largest = over(xp.abs(K))
-        least = xp.min(xp.where(apart, distance, distance * 0 + np.inf), axis=(-2, -1), keepdims=True)[..., 0]
-        largest = xp.where(largest > USUAL * usual * (largest_of(w) / least), largest, xp.zeros_like(largest))
-        # no more than rounding makes of the vectors' bars here, which have the gap in their denominators
-        at_most = xp.minimum(error, 100 * over(noise / NOISE))
-        return ((suspect & (at_most > xp.maximum(xp.maximum(usual, steep), largest) / 10))[..., 0],)
-
-    return settled(suspect, find, A_bar, _BLURRED, complete=True)
-
-
-def nan_where_mostly_rounding(A_bar_dot, usual, error):
-    """The same in forward over reverse mode, where all of the result is at hand."""
-    xp = namespace(A_bar_dot)
-    lost = anywhere(((error > usual / 10) & (error > largest_entry(xp, A_bar_dot)[..., 0] / 30))[..., None])
-    front(lost).warn(lost, _BLURRED)
-    return nan_where(lost[..., None, None], A_bar_dot)
-
-
-_BLURRED = (
-    "second derivative: a matrix has eigenvalues or singular values so close that of this loss, through their vectors, "
-    "hardly a digit is left: it is NaN. For V diag(f(w)) Vᴴ take spectral_function(A, f=..., df=...), or sqrtmh, "
-    "logmh, expmh, powmh."
 )
 
 _TURNED = (

@@ -52,17 +52,15 @@ def inverse_gaps(w):
 
 
 def untold(A, w):
-    """The intermediates, of a matrix with the values w, whose cotangents tell of a basis, and of what is lost: zero,
-    for nothing else."""
+    """The intermediates, of a matrix with the values w, whose cotangents tell of a basis: zero, for nothing else."""
     xp = namespace(A)
     zero = xp.zeros_like(xp.cast(w, A))
-    return xp.zeros_like(A), xp.concat([zero, *[zero[..., :1]] * (1 + LOSS)], axis=-1)
+    return xp.zeros_like(A), xp.concat([zero, zero[..., :1]], axis=-1)
 
 
-def packed(size, block, E, usual, by=None):
+def packed(size, block, E, by=None):
     """The norm of what moves equal values, and the numbers of blocks, in one vector, so that both can be told from a
-    sum of such vectors; and behind them the norm of E, if this counts in full, and what `told_loss` tells, of which
-    `usual` is known here.
+    sum of such vectors; and behind them the norm of E, if this counts in full.
 
     It is the norm of a part of E, with rounding of the size of E: it counts for less by that much, so that a part which
     is nothing but rounding tells nothing. (Two of these would seem to want different bases.)
@@ -80,36 +78,8 @@ def packed(size, block, E, usual, by=None):
         counts = _counts(by)
         size = xp.where(counts, size, size * _weight(size))
         norm = xp.where(counts, norm, xp.zeros_like(norm))
-    vector = size * (1 + block) + xp.zeros_like(usual)
-    zero = xp.zeros_like(vector[..., :1])
-    return xp.cast(xp.concat([vector, norm + zero, usual + zero, *[zero] * (LOSS - 1)], axis=-1), E)
-
-
-def usual_size(largest, E, w):
-    """How large a second derivative along E usually is where `largest` is the largest entry of the first, (..., 1), and
-    w are the values."""
-    xp, there = namespace(w), largest_of(w)
-    return largest * norm_of(E) / xp.where(there > 0, there, xp.ones_like(there))
-
-
-# How many numbers tell of what is lost.
-LOSS = 4
-
-
-def told_loss(norm, *loss):
-    """The bar of the second intermediate which tells of what is lost in a second derivative, all (..., 1): how large it
-    is usually; how large as vectors are turned against each other; how large an error the rounding of brackets makes in
-    it; and how large one brackets that were taken for rounding."""
-    xp = namespace(norm)
-    # all with the same batch dimensions, see `of_one_batch`
-    zero = xp.real(norm[..., :-LOSS] * 0) + xp.zeros_like(sum(loss))
-    return xp.cast(xp.concat([zero, *(x + zero[..., :1] for x in loss)], axis=-1), norm)
-
-
-def loss_told(told):
-    """The numbers of the sum of what `told_loss` told."""
-    told = namespace(told).real(told)[..., -LOSS:]
-    return [told[..., k : k + 1] for k in range(LOSS)]
+    vector = size * (1 + block)
+    return xp.cast(xp.concat([vector, norm + xp.zeros_like(vector[..., :1])], axis=-1), E)
 
 
 def packed_matrix(told, by=None):
@@ -141,7 +111,7 @@ def parted(block, mask):
 
 def unpacked(vector, w):
     """The blocks, the sum of the norms, and whether vectors with different blocks were added."""
-    xp, vector, norm = namespace(vector), vector[..., : -1 - LOSS], vector[..., -1 - LOSS : -LOSS]
+    xp, vector, norm = namespace(vector), vector[..., :-1], vector[..., -1:]
     total = vector[..., :1]
     # where what counts moves no equal values, nothing was told, whatever has been said besides
     total = xp.where(total > xp.eps(w) ** 1.5 * norm, total, xp.zeros_like(total))
@@ -191,15 +161,6 @@ def smooth_blocks(w_bar, w):
     both = size + xp.concat([size[..., :1], size[..., :-1]], axis=-1)
     close = (gap <= xp.eps(w) ** 0.5 * largest_w) & alike & (both * xp.eps(w) ** 0.25 > relative * largest)
     return _numbered(~close & (gap > rounding(w)), w)
-
-
-def separated(block, w, turned):
-    """The numbers of blocks where values that are close, and not equal, are in one only if the loss does not turn their
-    vectors against each other: `turned` are the pairs, (..., n, n), of which it does."""
-    xp = namespace(w)
-    turned = xp.cast(turned, w)
-    with_last = xp.concat([0 * xp.diagonal(turned)[..., :1], xp.diagonal(turned, offset=1)], axis=-1) > 0.5
-    return _numbered((_steps(block) > 0.5) | (with_last & (_steps(w) > rounding(w))), w)
 
 
 def largest_entry(xp, X):

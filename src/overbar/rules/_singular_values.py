@@ -247,7 +247,7 @@ def svd_directional(A_dot, A, U, S, Vh, N, norm):
     return values_along(SingularValues(A_dot, U, S, Vh))
 
 
-reverse_of_svd_values_bar = register_rules_of_values(svd_values_bar, svd_directional, SingularValues)
+register_rules_of_values(svd_values_bar, svd_directional, SingularValues)
 
 
 # -- vectors to zero singular values whose weights vanish there

@@ -15,7 +15,7 @@ from overbar.rules._eigenvectors import (
     nan_where_turned,
     of_one_batch,
 )
-from overbar.rules._equal_values import EQUAL, largest_entry, rounding, told_loss
+from overbar.rules._equal_values import EQUAL, largest_entry, rounding
 
 
 def is_size(size, k):
@@ -240,27 +240,17 @@ def _corner(pairs, middle, rest, m):
 
 @svd_vectors_bar.vjp
 def _(A_bar_bar, A_bar, U_bar, Vh_bar, A, U, S, Vh, *, full_matrices, left, right):
-    return reverse_of_svd_vectors_bar(A_bar_bar, U_bar, Vh_bar, A, U, S, Vh, full_matrices)[0]
-
-
-def reverse_of_svd_vectors_bar(A_bar_bar, U_bar, Vh_bar, A, U, S, Vh, full_matrices, norm=None):
-    """The bars that `svd_vectors_bar` has, as functions of no arguments, that of `norm` which tells what is lost, and
-    which pairs of the first k vectors are turned against each other."""
     xp = namespace(A)
     m, k = xp.shape(A)[-2], xp.shape(S)[-1]
-    pairs = _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices)
 
     @once
     def found():
+        pairs = _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices)
         of_bars, of_vectors, of_A = pairs.reverse(_times(xp, A_bar_bar, m))
         parts = [_parts(xp, G, U, mH(Vh), k) for G in (of_bars, of_vectors)]
         return parts, lambda: _corner(pairs, *of_A(), m)
 
-    def told():
-        found()
-        return told_loss(norm, pairs.usual(pairs.E), pairs.steep(pairs.E, k), pairs.error(pairs.E, k), 0.0)
-
-    bars = (
+    return (
         lambda: found()[0][0][0],
         lambda: mH(found()[0][0][1]),
         lambda: found()[1](),
@@ -268,33 +258,25 @@ def reverse_of_svd_vectors_bar(A_bar_bar, U_bar, Vh_bar, A, U, S, Vh, full_matri
         None,
         lambda: mH(found()[0][1][1]),
     )
-    return bars, told, ~pairs.idle[..., :k, :k]
 
 
 @svd_vectors_bar.jvp
 def _(A_bar, U_bar, Vh_bar, A, U, S, Vh, *, full_matrices, left, right):
+    xp = namespace(A)
+    m, k = xp.shape(A)[-2], xp.shape(S)[-1]
+
     def dot(U_bar_dot, Vh_bar_dot, A_dot, U_dot, _, Vh_dot):
-        at = (U_bar, Vh_bar, A, U, S, Vh, full_matrices)
-        return tangent_of_svd_vectors_bar(at, U_bar_dot, Vh_bar_dot, A_dot, U_dot, Vh_dot)[0]
+        pairs = _pairs(U_bar, Vh_bar, A, U, S, Vh, full_matrices)
+        bars, vectors = (_joint(xp, X, mH(Y), k) for X, Y in ((U_bar_dot, Vh_bar_dot), (U_dot, Vh_dot)))
+        return _corner(pairs, *pairs.forward(_times(xp, A_dot, m), bars, vectors), m)
 
     return dot
 
 
-def tangent_of_svd_vectors_bar(at, U_bar_dot, Vh_bar_dot, A_dot, U_dot, Vh_dot):
-    """That of `svd_vectors_bar`, and what such a derivative is usually, and by rounding."""
-    (_, _, A, _, S, _, _), xp = at, namespace(at[2])
-    m, k = xp.shape(A)[-2], xp.shape(S)[-1]
-    pairs = _pairs(*at)
-    bars, vectors = (_joint(xp, X, mH(Y), k) for X, Y in ((U_bar_dot, Vh_bar_dot), (U_dot, Vh_dot)))
-    found = _corner(pairs, *pairs.forward(_times(xp, A_dot, m), bars, vectors), m)
-    return found, pairs.usual(pairs.E), pairs.error(pairs.E, k)
-
-
-@primitive("(m,n),(m,n),(m,p),(k),(q,n),(t)->(m,p),(q,n)")
-def svd_vectors_dot(A_dot, A, U, S, Vh, norm, *, full_matrices: bool = False):
+@primitive("(m,n),(m,n),(m,p),(k),(q,n)->(m,p),(q,n)")
+def svd_vectors_dot(A_dot, A, U, S, Vh, *, full_matrices: bool = False):
     """U̇ and V̇ᴴ of `svd`, of phases with Im (uᴴu̇ + vᴴv̇) = 0: those that `vectors_dot` has for [0 A; Aᴴ 0], with rules of
-    its own for second derivatives. They are a function of Ȧ and A, and of U and V as a factor; S has no bar, and `norm`
-    one as in `vectors_dot`."""
+    its own for second derivatives. They are a function of Ȧ and A, and of U and V as a factor; S has no bar."""
     U_dot, _, Vh_dot = svd_forward(A_dot, (U, namespace(A).real(S), Vh), A)
     return U_dot, Vh_dot
 
@@ -306,15 +288,14 @@ def _turning(A_dot, A, U, S, Vh, full_matrices):
 
 
 @svd_vectors_dot.vjp
-def _(bars, dots, A_dot, A, U, S, Vh, norm, *, full_matrices):
+def _(bars, dots, A_dot, A, U, S, Vh, *, full_matrices):
     xp = namespace(A)
     m, k = xp.shape(A)[-2], xp.shape(S)[-1]
 
     @once
     def found():
         U_bar, Vh_bar = (xp.zeros_like(X) if bar is None else bar for bar, X in zip(bars, (U, Vh), strict=True))
-        turning = _turning(A_dot, A, U, S, Vh, full_matrices)
-        return *turning.reverse(_joint(xp, U_bar, mH(Vh_bar), k)), turning
+        return _turning(A_dot, A, U, S, Vh, full_matrices).reverse(_joint(xp, U_bar, mH(Vh_bar), k))
 
     @once
     def of_vectors():
@@ -327,19 +308,15 @@ def _(bars, dots, A_dot, A, U, S, Vh, norm, *, full_matrices):
         plus = pairs.bracket[..., :k, :k] + pairs.bracket[..., k : 2 * k, k : 2 * k]
         return nan_where_turned(A_bar, plus, pairs.noise[..., :k, :k], -xp.real(S))
 
-    def told():
-        pairs, *_, turning = found()
-        return turning.told_loss(norm, pairs, k)
-
-    return lambda: bar(2), lambda: bar(3), lambda: of_vectors()[0], None, lambda: mH(of_vectors()[1]), told
+    return lambda: bar(2), lambda: bar(3), lambda: of_vectors()[0], None, lambda: mH(of_vectors()[1])
 
 
 @svd_vectors_dot.jvp
-def _(dots, A_dot, A, U, S, Vh, norm, *, full_matrices):
+def _(dots, A_dot, A, U, S, Vh, *, full_matrices):
     xp = namespace(A)
     m, k = xp.shape(A)[-2], xp.shape(S)[-1]
 
-    def dot(A_dot_dot, A_other, U_other, _, Vh_other, *__):
+    def dot(A_dot_dot, A_other, U_other, _, Vh_other):
         at, other = (_turning(Y, A, U, S, Vh, full_matrices) for Y in (A_dot, A_other))
         vectors = _joint(xp, U_other, mH(Vh_other), k)
         found, blown = at.forward(_times(xp, A_dot_dot, m), other, vectors)

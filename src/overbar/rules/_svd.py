@@ -7,30 +7,19 @@ May import `overbar._namespace`, `overbar._primitive`, `rules.decompositions`, `
 from overbar._namespace import front, mH, namespace
 from overbar._primitive import primitive
 from overbar.rules._decompositions import oriented_by_loops
-from overbar.rules._eigenvectors import (
-    bracket_noise,
-    equal_up_to,
-    left_out,
-    matters_from,
-    nan_where_blurred,
-    nan_where_mostly_rounding,
-    unknown,
-)
+from overbar.rules._eigenvectors import bracket_noise, equal_up_to, left_out, matters_from, unknown
 from overbar.rules._equal_values import (
     anywhere,
     hermitian_part,
-    largest_of,
     nearly_equal,
     settled,
     surely_apart,
     untold,
-    usual_size,
 )
 from overbar.rules._phases import OF_SINGULAR_VECTORS, along, exact_factor, free_factors, on_pivots, rates
 from overbar.rules._singular_values import (
     bar_at_rank,
     first_vectors,
-    reverse_of_svd_values_bar,
     svd_directional,
     svd_values_bar,
     values_bar,
@@ -44,11 +33,9 @@ from overbar.rules._singular_vectors import (
     inside_and_outside,
     is_size,
     largest_entry,
-    reverse_of_svd_vectors_bar,
     svd_reverse,
     svd_vectors_bar,
     svd_vectors_dot,
-    tangent_of_svd_vectors_bar,
 )
 
 _PART = OF_SINGULAR_VECTORS
@@ -171,10 +158,10 @@ def svd(A, *, full_matrices=True):
     Second derivatives of these losses are right, too, in reverse over reverse mode at any gap: by `svd_vectors_bar` for
     the vectors and `svd_values_bar` for S, see `eigh` and `eigvalsh`, and `svdvals` for σ = 0. In modes with a forward
     pass they are right at equal singular values (by `svd_vectors_dot`), and at close ones they lose what `eigh` says.
-    So do those of U f(S) Vᴴ with weights in every mode. With weights f(σ) at σ = 0 they are right along changes that
-    keep the rank (of complex wide matrices of rank m − 2 and less in forward over reverse mode only). Along others they
-    are NaN where the cotangents tell of f, by σ that are rounding; where these are exactly zero, or where there are
-    singular values of 1e-5 and less beside them, they may be wrong.
+    With weights f(σ) at σ = 0 they are right along changes that keep the rank (of complex wide matrices of rank m − 2
+    and less in forward over reverse mode only). Along others they are NaN where the cotangents tell of f, by σ that are
+    rounding; where these are exactly zero, or where there are singular values of 1e-5 and less beside them, they may be
+    wrong.
 
     Cost: ten products of the size of U diag(S) Vᴴ at most, which is less than the function.
 
@@ -210,7 +197,7 @@ def _(factors, A, *, full_matrices):
 
 def decomposed_bar(name, bars, factors, A, full_matrices):
     """Ā of what `decomposed` returned."""
-    (U_bar, S_bar, Vh_bar, N_bar, norm_bar), (U, S, Vh, *hidden), xp = bars, factors, namespace(A)
+    (U_bar, S_bar, Vh_bar, N_bar, _), (U, S, Vh, *hidden), xp = bars, factors, namespace(A)
     if 0 in A.shape[-2:] or (U_bar is None and Vh_bar is None):
         return xp.zeros_like(A) if S_bar is None else values_bar(bars, factors, A)
     if xp.is_complex(A):
@@ -230,27 +217,14 @@ def decomposed_bar(name, bars, factors, A, full_matrices):
         found = svd_vectors_bar(*vectors, **options)
         if S_bar is not None:
             found = found + values_bar(bars, factors, A)
-    if norm_bar is not None:
-        bracket = lambda: _bracket(A, U_bar, Vh_bar, U, Vh, xp.shape(S)[-1])  # noqa: E731
-        found = nan_where_blurred(found, norm_bar, S_bar, bracket, -S)
     return _nan_where_unknown(name, found, (U_bar, S_bar if N_bar is None else None, Vh_bar), (U, S, Vh), A)
-
-
-def _bracket(A, U_bar, Vh_bar, U, Vh, k):
-    """That of the first k vectors, by which u and v are turned alike, and its noise."""
-    xp, plus, size = namespace(A), 0, 0
-    for V, V_bar in ((U, U_bar), (mH(Vh), None if Vh_bar is None else mH(Vh_bar))):
-        if V_bar is not None:
-            plus = plus + mH(V[..., :k]) @ V_bar[..., :k]
-            size = size + xp.max(xp.abs(V_bar), axis=-2)[..., :k]
-    return (plus - mH(plus)) / 2, bracket_noise(A) * (size[..., None, :] + size[..., :, None])
 
 
 def decomposed_dots(A_dot, factors, A, full_matrices=False, vectors=True):
     """U̇, Ṡ, V̇ᴴ, and none of the intermediates. Without `vectors` U and V are intermediates, too."""
     (U, S, Vh, N, norm), xp = factors, namespace(A)
     along = svd_vectors_dot if vectors else svd_vectors_dot.function
-    U_dot, Vh_dot = along(A_dot, A, U, xp.cast(S, A), Vh, norm, full_matrices=full_matrices)
+    U_dot, Vh_dot = along(A_dot, A, U, xp.cast(S, A), Vh, full_matrices=full_matrices)
     S_dot = xp.zeros_like(S)
     if 0 not in A.shape[-2:]:
         k, zero = xp.shape(S)[-1], zero_values(A, S)
@@ -338,25 +312,22 @@ def svd_values_and_vectors_bar(
 
 @svd_values_and_vectors_bar.vjp
 def _(A_bar_bar, A_bar, S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, **options):
-    (of_U_bar, of_Vh_bar, also_of_A, of_U, _, of_Vh), told, turned = reverse_of_svd_vectors_bar(
-        A_bar_bar, U_bar, Vh_bar, A, U, S, Vh, options["full_matrices"], norm
+    of_S_bar, of_A, _, _, _, of_N, of_norm = svd_values_bar.vjp_rule(
+        A_bar_bar, None, S_bar, A, *first_vectors(U, S, Vh), N, norm
     )
-    of_S_bar, of_A, _, _, _, of_N, of_norm = reverse_of_svd_values_bar(
-        A_bar_bar, S_bar, A, *first_vectors(U, S, Vh), N, norm, turned=turned
+    of_U_bar, of_Vh_bar, also_of_A, of_U, _, of_Vh = svd_vectors_bar.vjp_rule(
+        A_bar_bar, None, U_bar, Vh_bar, A, U, S, Vh, **options
     )
-    of_both = lambda: of_A() + also_of_A()  # noqa: E731
-    return of_S_bar, of_U_bar, of_Vh_bar, of_both, of_U, None, of_Vh, of_N, lambda: of_norm() + told()
+    return of_S_bar, of_U_bar, of_Vh_bar, lambda: of_A() + also_of_A(), of_U, None, of_Vh, of_N, of_norm
 
 
 @svd_values_and_vectors_bar.jvp
 def _(A_bar, S_bar, U_bar, Vh_bar, A, U, S, Vh, N, norm, **options):
     of_values = svd_values_bar.jvp_rule(None, S_bar, A, *first_vectors(U, S, Vh), N, norm)
-    at = (U_bar, Vh_bar, A, U, S, Vh, options["full_matrices"])
+    of_vectors = svd_vectors_bar.jvp_rule(None, U_bar, Vh_bar, A, U, S, Vh, **options)
 
     def dot(S_bar_dot, U_bar_dot, Vh_bar_dot, A_dot, U_dot, S_dot, Vh_dot, *_):
-        found, usual, error = tangent_of_svd_vectors_bar(at, U_bar_dot, Vh_bar_dot, A_dot, U_dot, Vh_dot)
-        usual = usual + usual_size(largest_of(S_bar), A_dot, namespace(A).real(S))
-        return nan_where_mostly_rounding(of_values(S_bar_dot, A_dot) + found, usual, error)
+        return of_values(S_bar_dot, A_dot) + of_vectors(U_bar_dot, Vh_bar_dot, A_dot, U_dot, S_dot, Vh_dot)
 
     return dot
 
