@@ -186,7 +186,7 @@ def test_branches_in_every_mode(name):
 MOST = {
     "cholesky": 80,
     "det": 40,
-    "eigh": 230,
+    "eigh": 260,
     "inv": 45,
     "logdet": 60,
     "norm": 45,

@@ -119,12 +119,13 @@ def eigh(A, *, UPLO: str = "L"):
     entries may be, at gaps of less than 1e-6.) Where that leaves hardly a digit, at gaps of less than about
     5e-7 (1e-2 in single precision), a second derivative of vectors in that mode is NaN, with a warning. At small gaps
     take reverse over reverse mode. V f(w) Vᴴ with weights, of which brackets are as small as the gap and no rounding,
-    loses ε over the square of the gap in every mode, and nothing tells: take `spectral_function`. At equal eigenvalues V̇ is that of a basis which is not turned within the space
-    (`vectors_dot` says which, and how it is differentiated), and ẇ has the directional derivatives: both are right for
-    the losses above, to second order in every mode, and not to be combined to V f(w) Vᴴ. (Along two
-    directions without a common basis, forward over forward mode is NaN for equal eigenvalues, and so is what reverse
-    mode makes of a sum of derivatives along both: `eigvalsh` has the reason. A Hessian by jacrev(jacrev(f)),
-    jacfwd(jacrev(f)) or jacrev(jacfwd(f)) is right.)
+    loses ε over the square of the gap in every mode, and nothing tells: take `spectral_function`.
+
+    At equal eigenvalues V̇ is that of a basis which is not turned within the space (`vectors_dot` says which, and how it
+    is differentiated), and ẇ has the directional derivatives: both are right for the losses above, to second order in
+    every mode, and not to be combined to V f(w) Vᴴ. (Along two directions without a common basis, forward over forward
+    mode is NaN for equal eigenvalues, and so is what reverse mode makes of a sum of derivatives along both: `eigvalsh`
+    has the reason. A Hessian by jacrev(jacrev(f)), jacfwd(jacrev(f)) or jacrev(jacfwd(f)) is right.)
 
     Cost: two products for w̄ alone, three with V̄, where the function costs ten; nine more for a second derivative.
 
