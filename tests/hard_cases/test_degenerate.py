@@ -1217,3 +1217,20 @@ def test_a_weight_that_does_not_vanish_is_none_of_these(weight, dtype, scale):
 
     with pytest.warns(RuntimeWarning, match="more than one that is zero"):
         assert np.isnan(overbar.grad(loss)(A * scale)).all()
+
+
+@pytest.mark.parametrize("n", [4, 30, 60])
+@pytest.mark.parametrize("power", [3, 4])
+def test_weights_that_are_zero_to_second_order_are_seen_in_no_second_derivative(power, n):
+    """Eigenvalues that should be zero are rounding, which grows with n. (With w² the second derivative is NaN.)"""
+    rng = np.random.default_rng(n)
+    A = rng.standard_normal((n, n // 2))
+    A, W, E = A @ A.T / n, rng.standard_normal((n, n)), hermitian(rng.standard_normal((n, n)))
+
+    def f(A):
+        w, V = overbar.eigh(A)
+        return np.sum(W * ((V * w**power) @ V.T))
+
+    found = overbar.hvp(f, (A,), E)[0]
+    expected = overbar.hvp(lambda A: np.sum(W * overbar.matrix_power(hermitian(A), power)), (A,), E)[0]
+    close(found, expected, 1e-11)
