@@ -79,10 +79,28 @@ def as_tensor(out, arrays):
 
 def of_few(function, *tensors):
     """``function(*arrays)`` by NumPy, as a tensor, of few numbers in single matrices; else, or if it fails, None."""
-    if any(A.ndim > 2 for A in tensors) or sum(A.numel() for A in tensors) > FEW or not are_at_hand(tensors):
+    count = _numbers(tensors)
+    if count is None or count > FEW or not are_at_hand(tensors):
         return None
     found = attempt(lambda: function(*map(as_array, tensors)))
-    return None if found is None else torch.from_numpy(np.array(found, order="C"))
+    return None if found is None else _copied(found)
+
+
+def _numbers(tensors):
+    """How many numbers these have together; None if one is a batch, or has the symbols of a compiler for sizes, which
+    may be asked no question."""
+    count = 0
+    for A in tensors:
+        size = A.numel()
+        if A.ndim > 2 or type(size) is not int:
+            return None
+        count += size
+    return count
+
+
+def _copied(out):
+    """A small array as a tensor: a copy takes no longer than finding out whether one is needed (see `as_tensor`)."""
+    return torch.from_numpy(np.array(out, order="C"))
 
 
 def quicker(primitive, options, compute, tensors, rule=False):
@@ -92,14 +110,10 @@ def quicker(primitive, options, compute, tensors, rule=False):
         return None
     if primitive.of_one_library or not takes_constants(primitive, options):
         return None
-    known, count = [], 0
-    for A in tensors:
-        if A is not None:
-            size = A.numel()
-            if A.ndim > 2 or type(size) is not int:  # a compiler's symbols may be asked no question
-                return None
-            known.append(A)
-            count += size
+    known = [A for A in tensors if A is not None]
+    count = _numbers(known)
+    if count is None:
+        return None
     few = count <= FEW
     if not (are_at_hand(known) if few else primitive.name in QUICKER and are_for_numpy(known)):
         return None
@@ -107,8 +121,7 @@ def quicker(primitive, options, compute, tensors, rule=False):
     outputs = attempt(lambda: compute(*arrays))
     if outputs is None:
         return None
-    outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
-    if few:  # a copy takes no longer than finding out whether one is needed
-        return tuple(None if out is None else torch.from_numpy(np.array(out, order="C")) for out in outputs)
-    given = [A for A in arrays if A is not None]
-    return tuple(None if out is None else as_tensor(out, given) for out in outputs)
+    if not isinstance(outputs, (tuple, list)):
+        outputs = (outputs,)
+    given = () if few else [A for A in arrays if A is not None]
+    return tuple(None if out is None else _copied(out) if few else as_tensor(out, given) for out in outputs)

@@ -423,6 +423,10 @@ def _equilibrated(xp, A):
     return rows, columns, A / xp.cast(columns, A)
 
 
+# Scales of rows and columns that are further apart are those of a badly scaled matrix.
+_FAR = 2.0**10
+
+
 def _derivative_by_scales(A, A_dot, equilibrated, otherwise):
     """adj(A)˙ of matrices that are regular after their rows and columns have been scaled; that of others is
     `otherwise()`. For functions of primitives.
@@ -469,10 +473,6 @@ def _derivative_by_scales(A, A_dot, equilibrated, otherwise):
         return xp.where(good[..., None, None], closed(), otherwise())
 
     return front(A).choose(good, closed, lambda: front(A).choose(~good, otherwise, mixed))
-
-
-# Scales of rows and columns that are further apart are those of a badly scaled matrix.
-_FAR = 2.0**10
 
 
 @primitive("(n,n),(n,n),(n,n)->(n,n)")

@@ -33,6 +33,7 @@ from overbar.rules._equal_values import (
     has_rows,
     hermitian_part,
     inverse_gaps,
+    is_told,
     is_weight,
     largest_of,
     nan_where,
@@ -552,7 +553,7 @@ def _vanishing(V_bar, w, V):
         size, X = column_sizes(V_bar), xp.abs(mH(V) @ V_bar)
         # by chance of the basis a vector may have a small one, but not all of its block
         of_block = xp.max(xp.where(same, column(size) + 0 * X, 0 * X), axis=-2)
-        told = others & (2e3 * xp.rounding(V) * row(size) < X)
+        told = others & is_told(X, row(size), xp.rounding(V))
         there = anywhere(told & row(is_weight(of_block, largest_of(size), xp.rounding(V))))[..., None]
         return (xp.where(there, 0 * w[..., :1] + 1, 0 * w[..., :1]),)
 

@@ -244,6 +244,12 @@ def is_weight(size, largest, rounding):
     return (size > rounding**2.5 * largest) & (size <= rounding**0.5 * largest)
 
 
+def is_told(part, size, rounding):
+    """Which parts of cotangents of this size, along vectors of the same value, are none of rounding: the loss tells the
+    vectors from each other."""
+    return part > 2e3 * rounding * size
+
+
 # How close values are, relative to the largest, of whose vectors there may be hardly a digit.
 NEAR = 1e4 * EQUAL
 

@@ -319,21 +319,18 @@ def _tall_bar(xp, A, U, basis, U_bar, right_bar, left_bar):
 
 
 def _outside(xp, A, term, singular=None):
-    """``term()``, which has a factor I − UUᴴ, and 0 where A is square; but not for matrices that are `singular`, where
-    G stands for U."""
+    """``term()``, which has a factor I − UUᴴ: 0 of a square A, but not of those matrices that are `singular`, where G
+    stands for U. (None: no matrix is. While a graph is built, nobody may know whether A is square.)"""
     m, n = A.shape[-2:]
-    known = m is not None and n is not None
-    if known and m == n and singular is None:
+    square = None if m is None or n is None else m == n
+    if square and singular is None:
         return 0
     found = term()
-    if known and m != n:
+    if square is False:
         return found
     zero = xp.zeros_like(found)
-    kept = zero if singular is None else xp.where(singular, found, zero)
-    if known:
-        return kept
-    m, n = xp.shape(A)[-2:]
-    return xp.where(xp.equal(m, n), kept, found)
+    of_square = zero if singular is None else xp.where(singular, found, zero)
+    return of_square if square else xp.where(xp.equal(*xp.shape(A)[-2:]), of_square, found)
 
 
 def _anticommutator_solve(P, C, basis):

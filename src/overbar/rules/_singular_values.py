@@ -17,6 +17,7 @@ from overbar.rules._equal_values import (
     differences,
     differences_along,
     hermitian_part,
+    is_told,
     is_weight,
     largest_of,
     nan_where,
@@ -334,7 +335,7 @@ def vanishing(U_bar, Vh_bar, A, U, S, Vh):
             # by chance of the basis a vector may have a small one, but not all of them
             of_zero = xp.max(xp.where(zero, size, 0 * size), axis=-1)[..., None]
             weighted = is_weight(of_zero, largest, xp.rounding(A))
-            there = there | (zero & (told > 2e3 * xp.rounding(A) * size) & weighted)
+            there = there | (zero & is_told(told, size, xp.rounding(A)) & weighted)
         one = xp.ones_like(largest)
         return (xp.where(xp.any(there, axis=-1)[..., None], one, 0 * one),)
 
