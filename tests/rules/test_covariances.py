@@ -342,6 +342,96 @@ def test_a_nan_stays_in_its_row(name, options, D):
         np.testing.assert_array_equal(np.isnan(K), bad, err_msg=ops.__name__)
 
 
+def from_differences(name, X, X2, scales):
+    """The covariance as one would write it, which PyTorch differentiates."""
+    S = (((X[:, None] - X2[None]) / scales) ** 2).sum(-1)
+    if name == "rbf":
+        return torch.exp(-S / 2)
+    if name == "rational_quadratic":
+        return (1 + S / 3) ** -1.5
+    same = S == 0
+    r = torch.sqrt(3 * torch.where(same, 1.0, S))
+    return torch.where(same, 1 - 1.5 * S, (1 + r) * torch.exp(-r))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("rbf", {}), ("matern", {"nu": 1.5}), ("rational_quadratic", {"alpha": np.array(1.5)})]
+)
+@pytest.mark.parametrize(
+    ("D", "dtype", "extent"), [(1, "d", 1e8), (2, "d", 1e7), (5, "d", 1e8), (1, "f", 3e3), (5, "f", 3e3)]
+)
+def test_inputs_far_from_each_other_cost_no_digits(name, options, D, dtype, extent, monkeypatch):
+    """As event times in seconds over years, with a length scale of a second: what a product of matrices makes of them
+    has no digit. Values, bars, and second derivatives by them, of one set and of two."""
+    n = 24
+    X = 3 * RNG.uniform(size=(n, D))
+    X[:, 0] = extent * RNG.uniform(size=n)
+    X[1::2] = X[::2] + 0.5 * RNG.normal(size=(n // 2, D))
+    X, scales = X.astype(dtype), RNG.uniform(0.7, 1.5, D).astype(dtype)
+    W, V = RNG.normal(size=(n, n)).astype(dtype), RNG.normal(size=(9, n)).astype(dtype)
+    directions = [RNG.normal(size=A.shape).astype(dtype) for A in (X, scales)]
+    given = {key: value.astype(dtype) if key == "alpha" else value for key, value in options.items()}
+
+    def loss(ops, X, scales):
+        convert = {overbar: np.asarray, torch_ops: torch.tensor, tf_ops: tf.constant}[ops]
+        total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
+        numbers = {key: convert(value) if key == "alpha" else value for key, value in given.items()}
+        own = call(ops, name, X, scales, **dict(numbers))
+        cross = call(ops, f"{name}_cross", X[:9], X, scales, **dict(numbers))
+        return total(own * convert(W)) + total(cross * convert(V))
+
+    def naive(X, scales):
+        own, cross = from_differences(name, X, X, scales), from_differences(name, X[:9], X, scales)
+        return (own * torch.tensor(W)).sum() + (cross * torch.tensor(V)).sum()
+
+    def in_torch(function):
+        tensors = [
+            torch.tensor(A.astype("d"), requires_grad=True)
+            if function is naive
+            else torch.tensor(A, requires_grad=True)
+            for A in (X, scales)
+        ]
+        value = function(*tensors)
+        bars = torch.autograd.grad(value, tensors, create_graph=True)
+        along = sum((bar * torch.tensor(E)).sum() for bar, E in zip(bars, directions, strict=True))
+        second = torch.autograd.grad(along, tensors)
+        return [A.detach().numpy() for A in (value, *bars, *second)]
+
+    def in_numpy():
+        f = lambda X, scales: loss(overbar, X, scales)  # noqa: E731
+        gradient = overbar.grad(f, argnums=(0, 1))
+        forward = overbar.jvp(gradient, (X, scales), tuple(directions))[1]
+        reverse = overbar.grad(lambda *arrays: overbar.jvp(f, arrays, tuple(directions))[1], argnums=(0, 1))(X, scales)
+        return [f(X, scales), *gradient(X, scales), *forward], [f(X, scales), *gradient(X, scales), *reverse]
+
+    def in_tensorflow(compiled):
+        def derivatives(*tensors):
+            with tf.GradientTape() as outer:
+                outer.watch(tensors)
+                with tf.GradientTape() as inner:
+                    inner.watch(tensors)
+                    value = loss(tf_ops, *tensors)
+                bars = inner.gradient(value, tensors)
+                along = sum(tf.reduce_sum(bar * E) for bar, E in zip(bars, directions, strict=True))
+            return value, *bars, *outer.gradient(along, tensors)
+
+        derivatives = tf.function(derivatives) if compiled else derivatives
+        return [A.numpy() for A in derivatives(tf.constant(X), tf.constant(scales))]
+
+    expected = in_torch(naive)
+    found = dict(zip(("numpy, forward", "numpy, reverse"), in_numpy(), strict=True))
+    found |= {"torch": in_torch(lambda *tensors: loss(torch_ops, *tensors))}
+    found |= {"tf": in_tensorflow(False)}
+    if name == "rbf":  # a second is spent on each graph
+        found |= {"tf.function": in_tensorflow(True)}
+    monkeypatch.setattr(_all_pairs, "BLOCK", 20)
+    found |= dict(zip(("blocks, forward", "blocks, reverse"), in_numpy(), strict=True))
+    rtol = {"d": 1e-11, "f": 1e-4}[dtype]
+    for front, arrays in found.items():
+        for k, (a, b) in enumerate(zip(arrays, expected, strict=True)):
+            np.testing.assert_allclose(a, b, rtol=0, atol=rtol * np.abs(b).max(), err_msg=f"{front}, {k}")
+
+
 @pytest.mark.parametrize("D", [3, 5, 20])
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 def test_distances_of_close_points_keep_their_digits(D, offset):

@@ -1,8 +1,8 @@
 """Functions of all pairs of rows of one matrix or two, and the sums over pairs that their derivatives are.
 
-May import `overbar._namespace` and `overbar._primitive`. Where memory may be written to and nobody watches, large
-matrices are computed by blocks of rows that stay in the cache, and of a symmetric one only the blocks on and below the
-diagonal: passing through memory takes longer than all else.
+May import `overbar._namespace`, `overbar._primitive` and `rules.differences`. Where memory may be written to and nobody
+watches, large matrices are computed by blocks of rows that stay in the cache, and of a symmetric one only the blocks on
+and below the diagonal: passing through memory takes longer than all else.
 
 What is computed of pairs is an object with the rows ``Y`` and ``Z``, and ``own`` where they are one set; with ``rows(i,
 j, k)``, the matrix of the rows i to j of Y with the first k of Z, in memory of its own; and with ``all()``, the whole
@@ -11,12 +11,23 @@ matrix, of one set of rows symmetric to the last bit.
 
 from overbar._namespace import front, mT, namespace
 from overbar._primitive import once
+from overbar.rules._differences import (
+    THIN,
+    by_size,
+    centred,
+    column_sums,
+    row_sums,
+    squares_by_differences,
+    squares_by_product,
+    squares_of_differences,
+    squares_of_differences_cross,
+    sums_by_differences,
+    sums_of_differences,
+    sums_of_differences_cross,
+)
 
 #: The entries of a block of rows; on a device, where what takes time is to start a computation, not memory.
 BLOCK, ON_DEVICE = 2**17, 2**24
-
-#: For so many columns, two products take less time than one with the sum of a matrix and its transpose.
-THIN = 16
 
 
 def _rows_of_block(A, m):
@@ -78,20 +89,21 @@ def off_diagonal(A):
     return xp.fill_diagonal(A, xp.zeros_like(xp.diagonal(A)))
 
 
-def sums_of_pairs(K_bar, K, sets, S, pairs, given, slope=None, relative=()):
+def sums_of_pairs(K_bar, K, sets, S, pairs, given, slope=None, relative=(), far=None):
     """Sums over the pairs, for rules. With G = K̄ ∘ K, without its diagonal in one set of rows, or G = K̄ where K is
     None, and H = G ∘ ρ(S), where ρ is `slope`, or 1: a list of functions, a function, and another list.
 
     The first gives, for each set of rows, Zᵀ Hᵀ and the row sums of H, as a row, and Yᵀ H with the column sums; for one
-    set Zᵀ (H + Hᵀ) with its row sums. The function gives, for each column d, Σᵢⱼ Hᵢⱼ (yᵢ_d − zⱼ_d)², by one product:
-    with the row sums r and the column sums c of H it is Σᵢ rᵢ yᵢ_d² + Σⱼ cⱼ zⱼ_d² − 2 Σᵢ yᵢ_d (H Z)ᵢ_d. The second list
-    gives the sum of the entries of G, and of G ∘ τ(S) for each function τ among `relative`. ``sets()`` are the rows;
-    ``S()`` is the matrix of the pairs, which can be differentiated; ``pairs()`` computes a part of it; and `given` are
-    all arrays that somebody may watch.
+    set Zᵀ (H + Hᵀ) with its row sums. The second list gives the sum of the entries of G, and of G ∘ τ(S) for each
+    function τ among `relative`. ``sets()`` are the rows; ``S()`` is the matrix of the pairs, which can be
+    differentiated; ``pairs()`` computes a part of it; and `given` are all arrays that somebody may watch.
+
+    With ``far()``, see `overbar.rules._differences`, it is sums of differences that are asked for: the first list gives
+    A and B, or A + B for one set, and the function w, by one product.
     """
     if _large(K_bar, *K_bar.shape[-2:]) and front(*given).may_write(*given):
-        return _by_blocks(K_bar, K, sets, pairs, slope, relative)
-    return _at_once(K_bar, K, sets, S, slope, relative)
+        return _by_blocks(K_bar, K, sets, pairs, slope, relative, far)
+    return _at_once(K_bar, K, sets, S, slope, relative, far)
 
 
 def _columns(Y):
@@ -102,7 +114,7 @@ def _columns(Y):
     return xp.concat([mT(Y), mT(one)], axis=-2)
 
 
-def _at_once(K_bar, K, sets, S, slope, relative):
+def _at_once(K_bar, K, sets, S, slope, relative, far):
     # Not with `_columns`: XLA's simplifier makes wrong numbers, or ends the process, of the product of a concatenation
     # with a transposed product (seen with TensorFlow 2.21; a test of graphs in tests/tf_ops has such a product).
     xp, own = namespace(K_bar), len(sets()) == 1
@@ -114,102 +126,134 @@ def _at_once(K_bar, K, sets, S, slope, relative):
         return off_diagonal(K_bar * K) if own else K_bar * K
 
     H = G if slope is None else once(lambda: slope(S()) * G())
-
-    def rows():
-        return xp.sum(H(), axis=-1)[..., None, :]
-
-    def columns():
-        return xp.sum(H(), axis=-2)[..., None, :]
+    of_others = [lambda tau=tau: xp.sum(G() * tau(S()), axis=(-2, -1)) for tau in relative]
+    sums = [lambda: xp.sum(G(), axis=(-2, -1)), *of_others]
+    if far is not None:
+        if own:
+            found = [lambda: sums_of_differences(H(), *sets(), far())]
+            return found, lambda: squares_of_differences(H(), *sets(), far()), sums
+        both = once(lambda: sums_of_differences_cross(H(), *sets(), far()))
+        squares = lambda: squares_of_differences_cross(H(), *sets(), far())  # noqa: E731
+        return [lambda: both()[0], lambda: both()[1]], squares, sums
 
     def first():
         Z, D = mT(sets()[-1]), sets()[0].shape[-1]
         if not own:
-            return Z @ mT(H()), rows()
-        if D is not None and D <= THIN:
-            return Z @ mT(H()) + Z @ H(), rows() + columns()
-        return Z @ (H() + mT(H())), rows() + columns()
+            return Z @ mT(H()), row_sums(H())
+        total = row_sums(H()) + column_sums(H())
+        return (Z @ mT(H()) + Z @ H() if D is not None and D <= THIN else Z @ (H() + mT(H()))), total
 
-    def squares():
-        Y, Z = sets()[0], sets()[-1]
-        return _squares(xp, Y, Z, rows(), columns(), mT(H() @ Z))
-
-    products = [first] if own else [first, lambda: (mT(sets()[0]) @ H(), columns())]
-    of_others = [lambda tau=tau: xp.sum(G() * tau(S()), axis=(-2, -1)) for tau in relative]
-    return products, squares, [lambda: xp.sum(G(), axis=(-2, -1)), *of_others]
+    products = [first] if own else [first, lambda: (mT(sets()[0]) @ H(), column_sums(H()))]
+    return products, None, sums
 
 
-def _squares(xp, Y, Z, rows, columns, product):
-    """Σᵢⱼ Hᵢⱼ (yᵢ_d − zⱼ_d)², from the sums of H, as rows, and (H Z)ᵀ.
+class _Blocks:
+    """The blocks H of rows, with the rows i to j and the columns they have, and what is summed up on the way: the
+    entries of G and of G ∘ τ(S)."""
 
-    y² is never formed: where it is beyond the range of numbers, with a length scale that is tiny beside the distances,
-    the covariance is zero, and so is H."""
-    outer = xp.sum(mT(rows) * Y * Y, axis=-2) + xp.sum(mT(columns) * Z * Z, axis=-2)
-    return outer - 2 * xp.sum(Y * mT(product), axis=-2)
+    def __init__(self, K_bar, K, own, folded, pairs, slope, relative):
+        self.K_bar, self.K, self.own, self.folded, self.slope, self.relative = K_bar, K, own, folded, slope, relative
+        self.pairs = pairs() if slope is not None or relative else None
+        self.sums = [0] * (1 + len(relative))
 
-
-def _by_blocks(K_bar, K, sets, pairs, slope, relative):
-    """In one pass and without a matrix beside K̄ and K."""
-    xp, own = namespace(K_bar), len(sets()) == 1
-    # reading what is above the diagonal together with what is below takes longer than another thin product
-    folded = own and (slope is not None or relative or sets()[0].shape[-1] > THIN)
-
-    def computed(of_squares):
-        """The products and the sums of G; for the squares one product, and the column sums."""
-        columns = [_columns(Y) for Y in sets()]
-        matrix = pairs() if slope is not None or relative else None
-        products, sums = [_zeros(K_bar[..., :1], columns[0])], [0] * (1 + len(relative))
-        if of_squares:
-            products.append(_zeros(mT(K_bar[..., :1, :]), columns[-1][..., -1:, :]))
-        elif not own:
-            products.append(_zeros(mT(K_bar[..., :1, :]), columns[1]))
-        for i, j, k in _blocks(K_bar, *K_bar.shape[-2:], folded):
-            G = K_bar[..., i:j, :k]
-            if folded:
+    def __iter__(self):
+        xp = namespace(self.K_bar)
+        for i, j, k in _blocks(self.K_bar, *self.K_bar.shape[-2:], self.folded):
+            G = self.K_bar[..., i:j, :k]
+            if self.folded:
                 # with what is above the diagonal; the block on it is there as it is, and counts once
-                G = xp.concat([G[..., :i] + mT(K_bar[..., :i, i:j]), G[..., i:]], axis=-1)
-            if K is not None:
-                G = G * K[..., i:j, :k]
-                if own:
+                G = xp.concat([G[..., :i] + mT(self.K_bar[..., :i, i:j]), G[..., i:]], axis=-1)
+            if self.K is not None:
+                G = G * self.K[..., i:j, :k]
+                if self.own:
                     # the diagonal of the block of the columns from i on
                     xp.reshape(G, (*G.shape[:-2], (j - i) * k))[..., i :: k + 1] = 0
-            S = matrix and matrix.rows(i, j, k)
-            for which, tau in enumerate((None, *relative)):
-                sums[which] = sums[which] + xp.sum(G if tau is None else G * tau(S), axis=(-2, -1))
-            H = G if slope is None else slope(S) * G
-            products[0][..., i:j] += columns[-1][..., :k] @ mT(H)
-            if of_squares:
-                products[1][..., :k] += xp.sum(H, axis=-2)[..., None, :]
-            else:
-                products[-1][..., :k] += columns[0][..., i:j] @ H
-        return products, sums
+            S = self.pairs and self.pairs.rows(i, j, k)
+            for which, tau in enumerate((None, *self.relative)):
+                self.sums[which] = self.sums[which] + xp.sum(G if tau is None else G * tau(S), axis=(-2, -1))
+            yield i, j, k, G if self.slope is None else self.slope(S) * G
 
+
+def _by_blocks(K_bar, K, sets, pairs, slope, relative, far):
+    """In one pass and without a matrix beside K̄ and K."""
+    own = len(sets()) == 1
+    # reading what is above the diagonal together with what is below takes longer than another thin product
+    folded = own and (slope is not None or relative or sets()[0].shape[-1] > THIN)
+    blocks = lambda: _Blocks(K_bar, K, own, folded, pairs, slope, relative)  # noqa: E731
     passes = {}
 
     def passed(of_squares=None):
-        """A pass through the matrices, or any that was made already."""
+        """What a pass through the matrices gives, or any that was made already: of differences, or of squares."""
         if of_squares is None:
             of_squares = next(iter(passes), True)
         if of_squares not in passes:
-            passes[of_squares] = computed(of_squares)
+            passes[of_squares] = (_squares_of_blocks if of_squares else _sums_of_blocks)(blocks(), sets(), far)
         return passes[of_squares]
 
-    def product(which):
-        product = passed(False)[0][which]
-        return product[..., :-1, :], product[..., -1:, :]
-
-    def squares():
-        first, columns = passed(True)[0]
-        return _squares(xp, sets()[0], sets()[-1], first[..., -1:, :], columns, first[..., :-1, :])
-
     return (
-        [lambda which=which: product(which) for which in range(len(sets()))],
-        squares,
+        [lambda which=which: passed(False)[0][which] for which in range(len(sets()))],
+        lambda: passed()[0][-1],
         [lambda which=which: passed()[1][which] for which in range(1 + len(relative))],
     )
 
 
-def _zeros(column, columns):
-    """Room for products of these columns, in as many batch dimensions as a column of the matrix has."""
-    product = front(column).buffer(mT(column), columns)
-    product[...] = 0
-    return product
+def _sums_of_blocks(blocks, sets, far):
+    """What `sums_of_pairs` gives for each set, of differences also w; and the sums of G."""
+
+    def by_product():
+        rows = sets if far is None else centred(*sets)
+        columns = [_columns(Y) for Y in rows]
+        products = _rooms(blocks, columns)
+        for i, j, k, H in blocks:
+            products[0][..., i:j] += columns[-1][..., :k] @ mT(H)
+            products[-1][..., :k] += columns[0][..., i:j] @ H
+        found = [(product[..., :-1, :], product[..., -1:, :]) for product in products]
+        if far is None:
+            return found
+        found = [mT(total * mT(Y) - product) for Y, (product, total) in zip(rows, found, strict=True)]
+        xp = namespace(*found)
+        squares = [xp.sum(Y * A, axis=-2) for Y, A in zip(rows, found, strict=True)]
+        return [*found, squares[0] if len(squares) == 1 else squares[0] + squares[1]]
+
+    def by_differences():
+        found, squares = _rooms(blocks, [mT(Y) for Y in sets]), 0
+        for i, j, k, H in blocks:
+            rows, columns = sets[0][..., i:j, :], sets[-1][..., :k, :]
+            first, second = sums_by_differences(H, rows, columns)
+            found[0][..., i:j] += mT(first)
+            found[-1][..., :k] += mT(second)
+            squares = squares + squares_by_differences(H, rows, columns)
+        return [*map(mT, found), squares]
+
+    return (by_product() if far is None else by_size(by_product, by_differences, sets[0], far())), blocks.sums
+
+
+def _squares_of_blocks(blocks, sets, far):
+    """w, and the sums of G."""
+
+    def by_product():
+        rows = centred(*sets)
+        Y, Z = rows[0], rows[-1]
+        columns = [_columns(Y), _columns(Z)]
+        product, sums = _rooms(blocks, [columns[0], columns[1][..., -1:, :]])
+        for i, j, k, H in blocks:
+            product[..., i:j] += columns[1][..., :k] @ mT(H)
+            sums[..., :k] += column_sums(H)
+        return squares_by_product(Y, Z, product[..., -1:, :], sums, product[..., :-1, :])
+
+    def by_differences():
+        total = 0
+        for i, j, k, H in blocks:
+            total = total + squares_by_differences(H, sets[0][..., i:j, :], sets[-1][..., :k, :])
+        return total
+
+    return [by_size(by_product, by_differences, sets[0], far())], blocks.sums
+
+
+def _rooms(blocks, columns):
+    """Rooms, all zero, for products of these columns with H, and with Hᵀ, in as many batch dimensions as it has."""
+    rooms = []
+    for vector, A in zip((mT(blocks.K_bar[..., :1]), blocks.K_bar[..., :1, :]), columns, strict=False):
+        rooms.append(front(vector).buffer(vector, A))
+        rooms[-1][...] = 0
+    return rooms

@@ -1,9 +1,9 @@
 """Squared distances of inputs, and what covariance functions of them share.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.all_pairs` and `rules.hyperparameters`. Functions come
-twice: of one set of inputs, whose matrix is symmetric, and of two (`_cross`); `inputs` are one set or two. None of
-their rules forms differences of all pairs in all dimensions: with rows zᵢ = (xᵢ − c)/ℓ for any c, and G the bar of the
-squared distances sᵢⱼ = |zᵢ − zⱼ|², the bars of inputs and length scales come from one product of G with a matrix of D
+May import `overbar._namespace`, `overbar._primitive`, `rules.all_pairs`, `rules.differences` and
+`rules.hyperparameters`. Functions come twice: of one set of inputs, whose matrix is symmetric, and of two (`_cross`);
+`inputs` are one set or two. None of their rules forms differences of all pairs in all dimensions at once: with G the
+bar of the squared distances, the bars of inputs and length scales come from one product of G with a matrix of D
 columns.
 """
 
@@ -12,13 +12,19 @@ import math
 from overbar._namespace import front, mT, namespace
 from overbar._primitive import once, primitive
 from overbar.rules._all_pairs import of_pairs, sums_of_pairs
+from overbar.rules._differences import (
+    FEW,
+    MANY,
+    are_far,
+    by_size,
+    centred,
+    columns_of_differences,
+    dots_of_differences,
+    dots_of_differences_cross,
+    weighted_squares,
+    weighted_squares_cross,
+)
 from overbar.rules._hyperparameters import noise_of_rows, not_negative, one_or_each, positive, real, required
-
-#: In so many dimensions distances are computed from differences, one dimension after the other, and with all digits.
-FEW = 3
-
-#: From so many on, distances are computed by a product that rounds to the size of the inputs; from fewer by two.
-MANY = 32
 
 
 def valid(name, inputs, vectors, numbers=None, offset=None, noise=None):
@@ -48,11 +54,18 @@ def ones(X):
 
 
 def scaled(inputs, lengthscale):
-    """The rows (x − c)/ℓ of each set, where c is the first point: an offset of all inputs costs no digits."""
-    xp = namespace(inputs[0])
-    # a sum of one or, where there are no inputs, none; distances do not depend on c, nor do their derivatives
-    centre = xp.detached(xp.sum(inputs[0][..., :1, :], axis=-2, keepdims=True))
-    return [(X - centre) / lengthscale for X in inputs]
+    """The rows x/ℓ of each set, `centred`."""
+    return [Y / lengthscale for Y in centred(*inputs)]
+
+
+def weighted_rows(inputs, lengthscale):
+    """The rows x/p of each set and the weights r = (p/ℓ)² (..., d), with which s = Σ_d r_d (y_d − z_d)². The p are
+    powers of two below ℓ: the rows are those of the inputs to the last bit, and r is near 1."""
+    xp = namespace(lengthscale)
+    p = xp.as_power_of_two(xp.detached(lengthscale))
+    r = (p / lengthscale) ** 2
+    each = xp.zeros_like(xp.sum(inputs[0], axis=-2))  # for each dimension, of one length scale for all of them, too
+    return [X / p[..., None, :] for X in inputs], r + each
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -60,48 +73,63 @@ def scaled(inputs, lengthscale):
 
 
 class Distances:
-    """The squared distances of the rows of Y from those of Z, for any block of them; without Z, of Y from each other.
+    """The squared distances of the rows of one set of inputs from those of another, or from each other, for any block
+    of them.
 
-    They are sums of products A Bᵀ, and what is below their error is zero, so that inputs that coincide are recognised.
+    In few dimensions, or where inputs are far from each other, differences make them. Else they are sums of products A
+    Bᵀ, and what is below their error is zero, so that inputs that coincide are recognised.
     """
 
-    def __init__(self, Y, Z=None):
-        self.own, self.Y, self.Z = Z is None, Y, Y if Z is None else Z
-        self.least, D = None, Y.shape[-1]
-        if D is None or D > MANY or D == 0:
-            self.products, self.least = _one_product(self.Y, self.Z)
-        elif D > FEW:
-            self.products = _two_products(self.Y, self.Z)
+    def __init__(self, inputs, lengthscale):
+        self.own, self.least, D = len(inputs) == 1, None, inputs[0].shape[-1]
+        sets, self.r = weighted_rows(inputs, lengthscale)
+        self.Y, self.Z = sets[0], sets[-1]
+        if D is not None and 0 < D <= FEW:
+            return
+        near = scaled(inputs, lengthscale[..., None, :])
+        products = _two_products if D is not None and 0 < D <= MANY else _one_product
+        self.products, self.least = products(near[0], near[-1])
+        self.far = once(lambda: are_far(*sets))
 
     def rows(self, i, j, k):
         """Those of the rows i to j of Y from the first k of Z, in memory of their own."""
-        if _few(self.Y):
-            return _from_differences(self.Y[..., i:j, :], self.Z[..., :k, :])
+        Y, Z = self.Y[..., i:j, :], self.Z[..., :k, :]
+        if _few(Y):
+            return _from_differences(self.r, Y, Z)
         least = self.least and (self.least[0][..., i:j, :], self.least[1][..., :k, :])
-        return _from_products([(A[..., i:j, :], B[..., :k, :]) for A, B in self.products], least)
+        products = [(A[..., i:j, :], B[..., :k, :]) for A, B in self.products]
+        return self._either(lambda: _from_products(products, least), Y, Z)
+
+    def _either(self, by_product, Y, Z):
+        return by_size(by_product, lambda: _from_differences(self.r, Y, Z), Y, self.far())
 
     def all(self):
         """All of them at once; of one set a symmetric matrix, to the last bit, with zeros on its diagonal."""
         if _few(self.Y):
-            return _from_differences(self.Y, self.Z)
-        if not self.own:
-            return _from_products(self.products, self.least)
-        half = _from_products([(A / 2, B) for A, B in self.products], self.least and [x / 2 for x in self.least])
-        return half + mT(half)
+            return _from_differences(self.r, self.Y, self.Z)
+
+        def by_product():
+            if not self.own:
+                return _from_products(self.products, self.least)
+            half = _from_products([(A / 2, B) for A, B in self.products], self.least and [x / 2 for x in self.least])
+            return half + mT(half)
+
+        return self._either(by_product, self.Y, self.Z)
 
 
 def _few(Y):
     return Y.shape[-1] is not None and 0 < Y.shape[-1] <= FEW
 
 
-def _from_differences(Y, Z):
-    S, write = None, front(Y, Z).may_write(Y, Z)
-    for d in range(Y.shape[-1]):
-        square = Y[..., d : d + 1] - mT(Z[..., d : d + 1])
-        if write:
+def _from_differences(r, Y, Z):
+    S, write = None, front(r, Y, Z).may_write(r, Y, Z)
+    for d, square in enumerate(columns_of_differences(Y, Z)):
+        weight = r[..., d, None, None]
+        if write and square.shape[: len(square.shape) - 2] == r.shape[:-1]:
             square *= square
+            square *= weight
         else:
-            square = square * square
+            square = weight * (square * square)
         if S is None:
             S = square
         elif write:
@@ -123,7 +151,7 @@ def _one_product(Y, Z):
 
 
 def _two_products(Y, Z):
-    """The same in two products, the second of which has what the first one rounds.
+    """The same in two products, the second of which has what the first one rounds; and None for a part of them.
 
     y = h + l, with h on a grid so coarse that the products of its entries are exact, and their sums. So the squared
     distances of the parts h are exact, and what they lack, 2 hᵀl + |l|² for the difference of h and of l, is as small
@@ -150,7 +178,7 @@ def _two_products(Y, Z):
     h2, l2, size2, rest2, one2 = parted(Z) if Z is not Y else (h, l, size, rest, one)
     exact = xp.concat([-2 * h, size, one], axis=-1), xp.concat([h2, one2, size2], axis=-1)
     small = xp.concat([-2 * l, -2 * (h + l), rest, one], axis=-1), xp.concat([h2, l2, one2, rest2], axis=-1)
-    return [exact, small]
+    return [exact, small], None
 
 
 def _squared_rows(Y):
@@ -176,74 +204,57 @@ def _from_products(products, least):
 
 def of_distances(function, inputs, lengthscale, *numbers, variance=None, diagonal=None):
     """``v f(S, *numbers)`` of the squared distances S, as `of_pairs`."""
-    distances = Distances(*scaled(inputs, lengthscale))
+    distances = Distances(inputs, lengthscale[..., 0, :])
     return of_pairs(function, distances, *numbers, variance=variance, diagonal=diagonal)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Their derivatives. In ṡᵢⱼ = 2 (yᵢ − zⱼ)ᵀ(ẏᵢ − żⱼ), with ẏᵢ = (ẋᵢ − yᵢ ∘ ℓ̇)/ℓ, the terms of ẋᵢ add up to a bar
-# 2 (Σⱼ Hᵢⱼ yᵢ − Hᵢⱼ zⱼ)/ℓ of xᵢ, where H is the bar of S, and those of ℓ̇ are the same times −yᵢ.
+# Their derivatives. In ṡᵢⱼ = Σ_d ṙ_d (yᵢ_d − zⱼ_d)² + 2 r_d (yᵢ_d − zⱼ_d)(ẏᵢ_d − żⱼ_d), with ṙ = −2 r ∘ ℓ̇/ℓ and
+# ẏ = ẋ/p, are the sums of `overbar.rules._differences`: where H is the bar of S, the bar of X is 2 r ∘ A/p, and that of
+# ℓ is −2 r ∘ w/ℓ.
 
 
 def bars(K_bar, K, inputs, lengthscale, slope=None, relative=(), weight=2):
     """For each set of inputs, and for the length scales, a function that gives its bar, where weight/2 · G ∘ ρ(S) is
     the bar of the squared distances; and functions that give the sums of G and G ∘ τ(S): see `sums_of_pairs`."""
     given = [A for A in (K_bar, K, *inputs, lengthscale) if A is not None]
-    rows = lengthscale[..., None, :]
-    sets = once(lambda: scaled(inputs, rows))
-    products, squares, sums = sums_of_pairs(
-        K_bar, K, sets, lambda: squares_of(*inputs, lengthscale), lambda: Distances(*sets()), given, slope, relative
+    both = once(lambda: weighted_rows(inputs, lengthscale))
+    sets, r = lambda: both()[0], lambda: both()[1]
+    sums, squares, others = sums_of_pairs(
+        *(K_bar, K, sets, lambda: squares_of(*inputs, lengthscale), lambda: Distances(inputs, lengthscale), given),
+        *(slope, relative, once(lambda: are_far(*sets()))),
     )
-    asked = set()
 
-    def bar_of(which):
-        def bar():
-            asked.add(which)
-            product, total = products[which]()
-            return (mT(total) * sets()[which] - mT(product)) * (weight / rows)
-
-        return once(bar)
-
-    of_inputs = [bar_of(which) for which in range(len(inputs))]
+    def of_inputs(which):
+        p = namespace(lengthscale).as_power_of_two(namespace(lengthscale).detached(lengthscale))
+        return sums[which]() * (weight * r() / p)[..., None, :]
 
     def of_scales():
-        if len(asked) < len(inputs):  # one product less than the bars of all inputs take
-            return -squares() * (weight / lengthscale)
-        total = None
-        for bar, Y in zip(of_inputs, sets(), strict=True):
-            term = namespace(Y).sum(Y * bar(), axis=-2)
-            total = term if total is None else total + term
-        return -total
+        return squares() * (-weight * r() / lengthscale)
 
-    return (*of_inputs, of_scales), sums
+    return (*[lambda which=which: of_inputs(which) for which in range(len(inputs))], of_scales), others
 
 
 def tangents(inputs, lengthscale):
     """For each set of inputs, and for the length scales, a function that gives the tangent of the squared distances
     along its tangent."""
-    lengthscale = lengthscale[..., None, :]
-    scaled_rows = once(lambda: scaled(inputs, lengthscale))
+    both = once(lambda: weighted_rows(inputs, lengthscale))
+    sets, r = lambda: both()[0], lambda: both()[1]
+    far = once(lambda: are_far(*sets()))
 
-    def along(first, second):
-        xp, Y, Z = namespace(lengthscale), scaled_rows()[0], scaled_rows()[-1]
+    def along(which, dot):
+        xp = namespace(lengthscale)
+        moved = dot * (2 * r() / xp.as_power_of_two(xp.detached(lengthscale)))[..., None, :]
         if len(inputs) == 1:
-            half = xp.sum(Y * first, axis=-1, keepdims=True) - Y @ mT(first)
-            return 2 * (half + mT(half))
-        total = None
-        if first is not None:
-            total = xp.sum(Y * first, axis=-1, keepdims=True) - first @ mT(Z)
-        if second is not None:
-            term = mT(xp.sum(Z * second, axis=-1, keepdims=True)) - Y @ mT(second)
-            total = term if total is None else total + term
-        return 2 * total
+            return dots_of_differences(moved, *sets(), far())
+        all_moved = [moved if k == which else namespace(Y).zeros_like(Y) for k, Y in enumerate(sets())]
+        return dots_of_differences_cross(*all_moved, *sets(), far())
 
     def from_scales(dot):
-        relative = dot[..., None, :] / lengthscale
-        moved = [-Z * relative for Z in scaled_rows()]
-        return along(moved[0], moved[-1])
+        weighted = weighted_squares if len(inputs) == 1 else weighted_squares_cross
+        return weighted(dot * (-2 * r() / lengthscale), *sets(), far())
 
-    from_inputs = (lambda dot: along(dot / lengthscale, None), lambda dot: along(None, dot / lengthscale))
-    return *from_inputs[: len(inputs)], from_scales
+    return *[lambda dot, which=which: along(which, dot) for which in range(len(inputs))], from_scales
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -253,12 +264,12 @@ def tangents(inputs, lengthscale):
 
 @primitive("(n,d),(l?)->(n,n)")
 def _squares(X, lengthscale):
-    return Distances(*scaled([X], lengthscale[..., None, :])).rows(None, None, None)
+    return Distances([X], lengthscale).rows(None, None, None)
 
 
 @primitive("(n,d),(m,d),(l?)->(n,m)")
 def _squares_cross(X, X2, lengthscale):
-    return Distances(*scaled([X, X2], lengthscale[..., None, :])).rows(None, None, None)
+    return Distances([X, X2], lengthscale).rows(None, None, None)
 
 
 def _same(S):
@@ -295,17 +306,24 @@ def squared_distance(X, lengthscale=None):
 
     Notes
     -----
-    With rows zᵢ = (xᵢ − c)/ℓ for any c, ṡᵢⱼ = 2 (zᵢ − zⱼ)ᵀ(żᵢ − żⱼ), where żᵢ = (ẋᵢ − zᵢ ∘ ℓ̇)/ℓ. With H = S̄ + S̄ᵀ and
-    its row sums h,
+    ṡᵢⱼ = Σ_d 2 (xᵢ − xⱼ)_d (ẋᵢ − ẋⱼ)_d/ℓ_d² − 2 (xᵢ − xⱼ)_d² ℓ̇_d/ℓ_d³. With H = S̄ + S̄ᵀ and its row sums h,
 
-        X̄ = 2 (diag(h) Z − H Z) diag(1/ℓ),    ℓ̄ = −Σᵢ zᵢ ∘ x̄ᵢ,
+        x̄ᵢ = 2 Σⱼ Hᵢⱼ (xᵢ − xⱼ)/ℓ²,    ℓ̄ = −2 Σᵢⱼ S̄ᵢⱼ (xᵢ − xⱼ)²/ℓ³,
 
-    in which c cancels, as the rows of diag(h) − H add up to zero. c is the first input: an offset of all inputs costs
-    no digits. In up to three dimensions s comes from differences, with all digits. In up to 32 it comes from two
-    products, in the first of which nothing is rounded: s has a relative error of a few ε, and √s besides one of about
-    10⁻¹⁰ of the extent of the inputs, in single precision 10⁻⁴. In more it comes from one product, with an absolute
-    error of a few ε (|zᵢ|² + |zⱼ|²). What is less than these errors is zero: coincident inputs are recognised. The bars
-    have the error of a product in any dimension, about ε (extent/ℓ)² of the sum of moduli Σ |S̄|.
+    entry by entry, of which the first is one product, 2 (diag(h) X − H X) diag(ℓ⁻²), and the second comes from one. As
+    the rows of diag(h) − H add up to zero, X may be the inputs less the first: an offset of all costs no digits.
+
+    In up to three dimensions s comes from differences, with all digits. In up to 32 it comes from two products, in the
+    first of which nothing is rounded: s has a relative error of a few ε, and √s besides one of about 10⁻¹⁰ of the
+    extent of the inputs, in single precision 10⁻⁴. In more it comes from one product, with an absolute error of a few
+    ε ((xᵢ/ℓ)² + (xⱼ/ℓ)²). What is less than these errors is zero: coincident inputs are recognised. The bars have the
+    error of a product, about ε (extent/ℓ)² of the sum of moduli Σ |S̄|.
+
+    Where that would be much, for inputs that are more than 2,700 length scales (30 in single precision) from the first,
+    differences are formed in up to 32 dimensions, one after the other: s and all its derivatives have all digits, and
+    take two to seven times as long. Not in more than three dimensions where nobody can look at numbers, as
+    `torch.compile` and XLA cannot, nor transforms of PyTorch's, and not on a device; in up to three differences are
+    formed there in any case.
 
     Source: Rasmussen & Williams (2006), section 5.1, for length scales; the product rule, Giles (2008), section 2.2.2,
     for the rest. Cost: the function one product with D columns, its bars two.
@@ -351,13 +369,12 @@ def squared_distance_cross(X, X2, lengthscale=None):
 
     Notes
     -----
-    With rows yᵢ = (xᵢ − c)/ℓ and zⱼ = (x′ⱼ − c)/ℓ for any c, ṡᵢⱼ = 2 (yᵢ − zⱼ)ᵀ(ẏᵢ − żⱼ), where ẏᵢ = (ẋᵢ − yᵢ ∘ ℓ̇)/ℓ.
-    With the row sums h and the column sums k of S̄,
+    ṡᵢⱼ = Σ_d 2 (xᵢ − x′ⱼ)_d (ẋᵢ − ẋ′ⱼ)_d/ℓ_d² − 2 (xᵢ − x′ⱼ)_d² ℓ̇_d/ℓ_d³, and entry by entry
 
-        X̄ = 2 (diag(h) Y − S̄ Z) diag(1/ℓ),    X̄′ = 2 (diag(k) Z − S̄ᵀ Y) diag(1/ℓ),    ℓ̄ = −Σᵢ yᵢ ∘ x̄ᵢ − Σⱼ zⱼ ∘
-        x̄′ⱼ.
+        x̄ᵢ = 2 Σⱼ S̄ᵢⱼ (xᵢ − x′ⱼ)/ℓ²,    x̄′ⱼ = 2 Σᵢ S̄ᵢⱼ (x′ⱼ − xᵢ)/ℓ²,    ℓ̄ = −2 Σᵢⱼ S̄ᵢⱼ (xᵢ − x′ⱼ)²/ℓ³,
 
-    Rounding is as for `squared_distance`, with the first row of X for c.
+    by one product for each. Rounding is as for `squared_distance`, and so is what becomes of inputs that are far from
+    each other.
 
     Source: Rasmussen & Williams (2006), section 5.1, for length scales; the product rule, Giles (2008), section 2.2.2,
     for the rest. Cost: the function one product with D columns, its bars two.

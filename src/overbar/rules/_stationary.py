@@ -88,14 +88,13 @@ def rbf(X, lengthscale, variance=None, noise=None):
     Notes
     -----
     With K₀ = v f(S), the covariance without noise n, and Ṡ of `squared_distance`, whose diagonal is zero,
-    K̇ = −½ K₀ ∘ Ṡ + K₀ v̇/v + diag(ṅ). With G = K ∘ K̄ off the diagonal, and zero on it, H = G + Gᵀ, its row sums h,
-    and rows zᵢ = (xᵢ − c)/ℓ for any c,
+    K̇ = −½ K₀ ∘ Ṡ + K₀ v̇/v + diag(ṅ). With G = K ∘ K̄ off the diagonal, and zero on it, H = G + Gᵀ and its row sums h,
 
-        X̄ = (H Z − diag(h) Z) diag(1/ℓ),    ℓ̄ = −Σᵢ zᵢ ∘ x̄ᵢ,    v̄ = Σᵢⱼ Gᵢⱼ / v + tr K̄,    n̄ᵢ = K̄ᵢᵢ.
+        X̄ = (H X − diag(h) X) diag(ℓ⁻²),    ℓ̄ = Σᵢⱼ Gᵢⱼ (xᵢ − xⱼ)²/ℓ³,    v̄ = Σᵢⱼ Gᵢⱼ / v + tr K̄,    n̄ᵢ = K̄ᵢᵢ.
 
     K is all that the rule keeps, and of G no more than a few rows at a time where memory can be written to. Rounding is
     as for `squared_distance`: offsets cost nothing, the bars of inputs and length scales are right to about
-    ε (extent/ℓ)² of Σ |G|.
+    ε (extent/ℓ)² of Σ |G|, and to all digits where that would be much.
 
     Source: Rasmussen & Williams (2006), equations 4.9 and 5.1. Cost: the function one product with D columns and an
     exponential, its bars two products.
@@ -145,10 +144,9 @@ def rbf_cross(X, X2, lengthscale, variance=None):
     Notes
     -----
     K̇ = −½ K ∘ Ṡ + K v̇/v, with Ṡ of `squared_distance_cross`. With G = K ∘ K̄, its row sums h and column sums k,
-    yᵢ = (xᵢ − c)/ℓ and zⱼ = (x′ⱼ − c)/ℓ,
 
-        X̄ = (G Z − diag(h) Y) diag(1/ℓ),    X̄′ = (Gᵀ Y − diag(k) Z) diag(1/ℓ),
-        ℓ̄ = −Σᵢ yᵢ ∘ x̄ᵢ − Σⱼ zⱼ ∘ x̄′ⱼ,    v̄ = Σᵢⱼ Gᵢⱼ / v.
+        X̄ = (G X′ − diag(h) X) diag(ℓ⁻²),    X̄′ = (Gᵀ X − diag(k) X′) diag(ℓ⁻²),
+        ℓ̄ = Σᵢⱼ Gᵢⱼ (xᵢ − x′ⱼ)²/ℓ³,    v̄ = Σᵢⱼ Gᵢⱼ / v.
 
     Source: Rasmussen & Williams (2006), equations 4.9 and 5.1. Cost: the function one product with D columns and an
     exponential, its bars two products.
