@@ -127,8 +127,11 @@ class TorchWords(Words):
             return torch.take_along_dim(A, indices, axis)
         # torch.export would make constants of sizes that are symbols
         axis = axis % A.ndim
-        wide = [_broadcast(A.shape[k : k + 1], indices.shape[k : k + 1])[0] for k in range(A.ndim)]
-        wide[axis] = A.shape[axis]
+        # along the axis there are as many as there are indices, whatever the size of A
+        wide = [
+            A.shape[k] if k == axis else _broadcast(A.shape[k : k + 1], indices.shape[k : k + 1])[0]
+            for k in range(A.ndim)
+        ]
         A = A.expand(wide)
         wide[axis] = indices.shape[axis]
         return torch.gather(A, axis, indices.expand(wide))
