@@ -304,7 +304,8 @@ class Front:
         return 1
 
     def compute(self, kernel: Any, *arrays: Any, **options: Any) -> tuple[Any, ...]:
-        """All outputs of a kernel (`overbar.kernels`) as a tuple: what no word computes."""
+        """All outputs of a kernel (`overbar.kernels`) as a tuple: what no word computes. A kernel has no derivative:
+        a rule that is to be differentiated calls a primitive around it, and is refused, with a TypeError, if not."""
         found = kernel(*(np.asarray(A) for A in arrays), **options)
         return tuple(self.xp.constant(x, arrays[0]) for x in found)
 
