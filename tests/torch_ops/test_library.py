@@ -181,6 +181,45 @@ def test_transforms_of_the_op(transform):
     same([transform(gram_loss(library.custom_op(overbar.cholesky)))(A)], [transform(gram_loss(overbar.cholesky))(A)])
 
 
+MIXTURES = {
+    "reverse over reverse": lambda f: torch.func.jacrev(torch.func.jacrev(f)),
+    "forward over reverse": lambda f: torch.func.jacfwd(torch.func.jacrev(f)),
+    "reverse over forward": lambda f: torch.func.jacrev(torch.func.jacfwd(f)),
+    "forward over forward": lambda f: torch.func.jacfwd(torch.func.jacfwd(f)),
+    "hessian of vmap": lambda f: torch.func.hessian(lambda A: torch.vmap(f)(torch.stack([A, 2 * A])).sum()),
+}
+
+
+@pytest.mark.parametrize("name", ["logdet", "eigh", "svd", "expm", "inv_quad_logdet"])
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_second_derivatives_of_ops_whose_rules_call_primitives(mixture, name):
+    """A rule that torch.func calls on the op's way through its levels could not: primitives are Functions to it. Also
+    called by its name, as in a program that was loaded."""
+    primitive = getattr(overbar, name)
+    op = library.custom_op(primitive)
+
+    def number(f):
+        def loss(A):
+            S = A @ A.mT + torch.diag(torch.arange(1.0, 4.0, dtype=A.dtype))
+            found = f(S, A) if name == "inv_quad_logdet" else f(S)
+            # neither the signs of vectors matter nor what is hidden
+            return sum((x * x).sum() / (k + 1) for k, x in enumerate(several(found)[: primitive.public]) if k != 2)
+
+        return loss
+
+    A = torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = MIXTURES[mixture](number(primitive))(A)
+    for f in (op, getattr(torch.ops.overbar, name)):
+        same([MIXTURES[mixture](number(f))(A)], [expected], 1e-12)
+
+
+@pytest.mark.parametrize("outer", [lambda f: f, torch.vmap, torch.func.jacfwd, torch.func.jacrev])
+def test_functionalize(outer):
+    A = torch.eye(3, dtype=torch.float64)[None] + 1
+    f = library.custom_op(overbar.logdet)
+    same([outer(torch.func.functionalize(f))(A)], [outer(overbar.logdet)(A)])
+
+
 def test_a_hidden_output_is_hidden_in_the_function_and_not_in_the_op():
     A, B = torch.eye(3) * 2, torch.ones(3, 2)
     assert isinstance(library.custom_op(overbar.inv_congruence)(A, B), torch.Tensor)
