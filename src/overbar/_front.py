@@ -203,6 +203,11 @@ class Front:
         transform looks on. What a rule may leave out then must change no number."""
         return bool(self.xp.any(mask)) if self.sees_numbers(mask) else True
 
+    def writes_program(self) -> bool:
+        """Whether a program is being written that runs, and is differentiated, where there is no overbar: it is made of
+        the library's own operations, where those of a function can be, and not of kernels."""
+        return False
+
     def fuses(self) -> bool:
         """Whether a compiler that makes kernels of its own of several operations looks on now."""
         return False
