@@ -310,8 +310,8 @@ class TorchWords(Words):
         return of_few(functools.partial(evaluate, "expm"), A, *directions) if found is None else found
 
     def _exported_expm_along(self, A, *directions):
-        # Nobody knows the numbers, nor how often one has to square: PyTorch's function does, and is differentiated where
-        # the program runs. The derivative is a block of exp([M E; 0 M]), for each direction once more, see _frechet.
+        # Nobody knows the numbers yet, nor how often one has to square. PyTorch's function does where the program runs.
+        # The derivative is a block of exp([M E; 0 M]), for each direction once more (see overbar.rules._frechet).
         # Directions of the size of 1/n add nothing to the squarings that A needs (see `_own_expm_along`).
         n, scale = A.shape[-1], 1
         A, *directions = torch.broadcast_tensors(A, *directions)

@@ -290,6 +290,21 @@ def test_one_graph_for_batches_of_any_size(name):
     assert graphs() == 1
 
 
+def test_a_rule_that_is_replaced_is_another_one_after_a_reset():
+    """As the docstring of `Primitive.vjp` says."""
+
+    @overbar.primitive("()->()")
+    def mine(x):
+        return 1 * x
+
+    A = torch.ones((), requires_grad=True)
+    g = torch.compile(lambda x: mine(x), fullgraph=True, backend="aot_eager")
+    for slope in (2.0, 3.0):
+        mine.vjp(lambda bar, y, x, slope=slope: (lambda: slope * bar,), replace=True)
+        torch.compiler.reset()
+        assert torch.autograd.grad(g(A), A)[0] == slope
+
+
 @pytest.mark.parametrize("word", ["take_rows", "take_along_axis"])
 def test_fewer_indices_than_rows_in_one_graph(word):
     """Neither number is known, and they are not the same."""
