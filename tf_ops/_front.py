@@ -19,7 +19,7 @@ from tf_ops._by_numpy import at_hand
 from tf_ops._errors import dtype_error, linalg_error, shape_error
 from tf_ops._in_xla import XLA, or_nan
 from tf_ops._internals import compiled_by_xla, mark_as_unsaveable, set_converter, stacked, unconverted, unrecorded
-from tf_ops._recording import apply, is_watched
+from tf_ops._recording import apply, is_watched, underivable
 from tf_ops._vectorizing import aligned, in_one_piece, of_all_passes
 from tf_ops._words import TensorFlowWords, calling, first_place, gpus, in_vectors
 
@@ -248,6 +248,9 @@ class TensorFlowFront(Front):
         return not tf.executing_eagerly() and compiled_by_xla() and any(way.place == XLA for way in kernel.others)
 
     def compute(self, kernel, *arrays, **options):
+        return underivable(kernel, self._computed(kernel, arrays, options), arrays)
+
+    def _computed(self, kernel, arrays, options):
         if tf.executing_eagerly():
             try:
                 found = kernel(*(A.numpy() for A in arrays), **options)

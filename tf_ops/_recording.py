@@ -17,6 +17,7 @@ from tf_ops._by_numpy import computed, pulled, pushed
 from tf_ops._internals import (
     MAY_LACK_GRADIENTS,
     VariableWatcher,
+    compiled_by_xla,
     could_possibly_record,
     forget_gradient,
     is_on_a_tape,
@@ -105,7 +106,7 @@ _state = threading.local()
 
 @contextlib.contextmanager
 def _watching(watched):
-    before, _state.watched = somebody_watches(), watched
+    before, _state.watched = getattr(_state, "watched", None), watched
     try:
         yield
     finally:
@@ -115,7 +116,68 @@ def _watching(watched):
 def somebody_watches():
     """Whether a tape or an accumulator watches the arrays of the primitive that is being computed, whose steps nobody
     watches. What is around a tf.function does not, yet, when its graph is built."""
-    return getattr(_state, "watched", False)
+    return bool(getattr(_state, "watched", None))
+
+
+def underivable(kernel, outputs, arrays):
+    """The outputs of a kernel: where it is called by a rule, and not by the function of a primitive, whose steps nobody
+    differentiates, they are no constants, and have no derivative. Whoever asks for it is told so."""
+    eager = tf.executing_eagerly()
+    if getattr(_state, "watched", None) is not None or (eager and not could_possibly_record()):
+        return outputs
+
+    def refuse(*_):
+        raise kernel.no_derivative()
+
+    if not eager:
+        with unrecorded():
+            outputs = _refusing(kernel.name, str(kernel.no_derivative()), outputs, arrays)
+    smooth = [out for out in outputs if out.dtype.is_floating or out.dtype.is_complex]
+    if smooth:
+        record("Identity", smooth, arrays, refuse, refuse)
+    return outputs
+
+
+_refusals = (
+    set()
+)  # the names of the registered gradients, one for each name of a kernel: TensorFlow keeps them for good
+
+
+def _refusing(name, words, outputs, arrays):
+    """The outputs as those of an op whose gradient is an error: for tf.gradients, and graphs within graphs, which would
+    take what a tf.numpy_function computes for a constant.
+
+    It is one when the program runs. A forward accumulator around a tf.function has TensorFlow transpose the reverse
+    rule, and build the gradient of all that is in it, of which it needs the part that belongs to the bar. So the
+    gradient depends on the bars, too, and has one that is an error.
+    """
+    count = len(outputs)
+    registered = f"overbar-kernel-{name}-{count}"
+
+    def refuse(op, *bars):
+        inputs = op.inputs[count:]
+        smooth = [A for A in inputs if A.dtype.is_floating or A.dtype.is_complex]
+        failing = iter(_refusing(name, words, [_failing(A, words) for A in smooth], [*smooth, *bars]))
+        return [*[None] * count, *(next(failing) if any(A is x for x in smooth) else None for A in inputs)]
+
+    if registered not in _refusals:
+        _refusals.add(registered)
+        tf.RegisterGradient(registered)(refuse)
+    with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": registered}):
+        return tuple(tf.identity_n([*outputs, *arrays])[:count])
+
+
+def _failing(like, words):
+    """A tensor of a graph whose computation is an error, if somebody needs it; NaN under XLA, which knows no errors."""
+    if compiled_by_xla():
+        return tf.fill(tf.shape(like), tf.cast(math.nan, like.dtype))
+
+    def fail(_):
+        raise TypeError(words)
+
+    found = tf.numpy_function(fail, [like], like.dtype, stateful=False)
+    found.set_shape(like.shape)
+    return found
 
 
 class _Others:

@@ -127,6 +127,9 @@ class TorchFront(Front):
         # torch.jit.trace would keep the answer for matrices of which it is not true
         return mask.device.type != "cpu" or torch.jit.is_tracing() or super().may_hold(mask)
 
+    def writes_program(self):
+        return torch.compiler.is_exporting()
+
     def fuses(self):
         return torch.compiler.is_compiling()
 

@@ -10,10 +10,10 @@ import sys
 
 import torch
 from torch._C import _functorch
-from torch._functorch.utils import enable_single_level_autograd_function
+from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 from torch._library.infer_schema import SUPPORTED_PARAM_TYPES
+from torch._subclasses.functional_tensor import FunctorchFunctionalizeAPI
 from torch.autograd import forward_ad
-from torch.autograd.function import _SingleLevelFunction
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
@@ -95,9 +95,23 @@ def apply_outside_transforms(function):
 # Ops of torch.library with an autograd kernel of their own. torch.library.register_autograd has no forward mode, and
 # cannot be differentiated by torch.func.
 
-#: a Function for one level of torch.func, and the context in which it may be applied
-SingleLevelFunction = _SingleLevelFunction
-allow_single_level_functions = enable_single_level_autograd_function
+#: the key under which an op is told of a call that transforms of torch.func look at, before any of them has begun
+BEFORE_TRANSFORMS = "FuncTorchDynamicLayerFrontMode"
+
+
+def functionalized(op, arrays, options):
+    """What the innermost transform makes of an op, if that is torch.func.functionalize, which knows no Functions; else
+    None."""
+    interpreter = retrieve_current_functorch_interpreter()
+    if interpreter.key() != _functorch.TransformType.Functionalize:
+        return None
+    level = FunctorchFunctionalizeAPI(interpreter)
+    arrays = level.unwrap_tensors(arrays)
+    with level.redispatch_to_next():
+        found = op(*arrays, **options)
+    return level.wrap_tensors(found)
+
+
 #: what lies below autograd for the dispatcher, and the context in which ops go there
 below_autograd = torch._C._AutoDispatchBelowAutograd
 AFTER_AUTOGRAD = torch._C._after_autograd_keyset

@@ -127,8 +127,11 @@ class TorchWords(Words):
             return torch.take_along_dim(A, indices, axis)
         # torch.export would make constants of sizes that are symbols
         axis = axis % A.ndim
-        wide = [_broadcast(A.shape[k : k + 1], indices.shape[k : k + 1])[0] for k in range(A.ndim)]
-        wide[axis] = A.shape[axis]
+        # along the axis there are as many as there are indices, whatever the size of A
+        wide = [
+            A.shape[k] if k == axis else _broadcast(A.shape[k : k + 1], indices.shape[k : k + 1])[0]
+            for k in range(A.ndim)
+        ]
         A = A.expand(wide)
         wide[axis] = indices.shape[axis]
         return torch.gather(A, axis, indices.expand(wide))
@@ -301,8 +304,25 @@ class TorchWords(Words):
         return _of_finite("svd", lambda: originals.linalg.svd(A, full_matrices=full_matrices), A)
 
     def expm_along(self, A, *directions):
+        if torch.compiler.is_exporting():
+            return self._exported_expm_along(A, *directions)
         found = self._own_expm_along(A, *directions)
         return of_few(functools.partial(evaluate, "expm"), A, *directions) if found is None else found
+
+    def _exported_expm_along(self, A, *directions):
+        # Nobody knows the numbers yet, nor how often one has to square. PyTorch's function does where the program runs.
+        # The derivative is a block of exp([M E; 0 M]), for each direction once more (see overbar.rules._frechet).
+        # Directions of the size of 1/n add nothing to the squarings that A needs (see `_own_expm_along`).
+        n, scale = A.shape[-1], 1
+        A, *directions = torch.broadcast_tensors(A, *directions)
+        M = A
+        for i, E in enumerate(directions):
+            c = n * self.power_of_two(E)
+            E, scale = E / c, scale * c
+            E = torch.kron(torch.eye(2**i, dtype=E.dtype, device=E.device), E) if i else E
+            M = torch.cat([torch.cat([M, E], -1), torch.cat([torch.zeros_like(M), M], -1)], -2)
+        found = originals.linalg.matrix_exp(M)
+        return found[..., :n, M.shape[-1] - n :] * scale if directions else found
 
     def _own_expm_along(self, A, *directions):
         # For such norms, scaling by the norm is not far from scaling by the powers, and squaring loses a few bits.

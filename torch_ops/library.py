@@ -22,22 +22,21 @@ import torch
 from overbar._functions import Wrapped, as_function
 from overbar._primitive import Primitive
 from overbar.rules import REGISTRY
-from torch_ops._batching import batched
+from torch_ops._batching import batched, mapped
 from torch_ops._front import TORCH, TorchFront
 from torch_ops._function import Call, PrimitiveFunction, function_of
 from torch_ops._graphs import graph_key, in_graph
 from torch_ops._internals import (
     AFTER_AUTOGRAD,
+    BEFORE_TRANSFORMS,
     SCHEMA_TYPES,
-    SingleLevelFunction,
-    allow_single_level_functions,
+    apply_outside_transforms,
     below_autograd,
+    functionalized,
     is_alias_of,
-    is_forward_mode_on,
     is_view,
     lazy_conjugation,
     remove_ops,
-    set_forward_mode,
 )
 
 __all__ = ["custom_op"]
@@ -119,57 +118,59 @@ def forward_op(primitive, name):
         with lazy_conjugation():
             return _as_result(_owned(primitive.run(arrays, primitive.defaults | options), arrays))
 
-    recorded = _function_of(primitive)
+    below, whole = (_function_of(primitive, kind) for kind in (_BelowAutograd, _WholeOp))
 
     # An autograd kernel of its own: that of torch.library.register_autograd has no forward mode and cannot be
     # differentiated by torch.func.
     def autograd(keyset, *arrays, **options):
         call = _OpCall(primitive, primitive.defaults | options, op, keyset & AFTER_AUTOGRAD)
-        with allow_single_level_functions():
-            return _as_result(recorded.apply(call, *arrays))
+        return _as_result(apply_outside_transforms(below)(call, *arrays))
 
-    def vmap(info, in_dims, *arrays, **options):
-        arrays, options = batched(primitive, primitive.defaults | options, info.batch_size, in_dims, arrays)
-        outputs = op(*arrays, **options)
-        return outputs, 0 if primitive.outputs == 1 else (0,) * primitive.outputs
+    # And one for torch.func, before the op is on its way through the levels: a rule that were called on the way could
+    # not call primitives, which go through the levels as Functions.
+    def transforms(*arrays, **options):
+        found = functionalized(op, arrays, options)
+        if found is not None:
+            return found
+        return _as_result(whole.apply(_OpCall(primitive, primitive.defaults | options, op), *arrays))
 
-    op, library = _define(primitive, name, [*arrays, *options], returns, kernel, kernel, autograd)
-    torch.library.register_vmap(name, vmap, lib=library)
+    op = _define(primitive, name, [*arrays, *options], returns, kernel, kernel, autograd, transforms)
     return op
 
 
 class _OpCall(Call):
-    __slots__ = ("keyset", "modes", "op")
+    __slots__ = ("keyset", "op")
 
-    def __init__(self, primitive, options, op, keyset):
+    def __init__(self, primitive, options, op, keyset=None):
         super().__init__(TORCH, primitive, options)
         self.op, self.keyset = op, keyset
-        self.modes = torch.is_grad_enabled(), is_forward_mode_on()
 
 
-class _OpFunction(SingleLevelFunction):
-    """What autograd records where an op is called: the same rules, with the op as the forward pass. It is for a single
-    level of torch.func: the op goes through the levels itself."""
-
-    setup_context = staticmethod(PrimitiveFunction.setup_context)
-    backward = staticmethod(PrimitiveFunction.backward)
-    jvp = staticmethod(PrimitiveFunction.jvp)
+class _BelowAutograd(PrimitiveFunction):
+    """What autograd records where an op is called: the same rules, with what is below autograd as the forward pass."""
 
     @staticmethod
     def forward(call, *inputs):
-        # Autograd switches both modes off for `forward`. The outer levels of torch.func, to which the op goes on from
-        # here, want them as they were; second derivatives would be silently zero.
-        grad_mode, forward_mode = call.modes
-        with (
-            below_autograd(),
-            torch.set_grad_enabled(grad_mode),
-            set_forward_mode(forward_mode),
-        ):
+        with below_autograd():
             return _as_tuple(call.op.redispatch(call.keyset, *inputs, **call.options))
 
 
-def _function_of(primitive):
-    return type(function_of(primitive).__name__, (_OpFunction,), {"__doc__": primitive.__doc__})
+class _WholeOp(PrimitiveFunction):
+    """What torch.func records at each of its levels: the same rules, with the op as the forward pass below all."""
+
+    @staticmethod
+    def forward(call, *inputs):
+        return _as_tuple(call.op(*inputs, **call.options))
+
+    @staticmethod
+    def vmap(info, in_dims, call, *inputs):
+        inputs, options = batched(call.primitive, call.options, info.batch_size, in_dims[1:], inputs)
+        outputs = _as_tuple(call.op(*inputs, **options))
+        return outputs, mapped(call.primitive, inputs, outputs)
+
+
+def _function_of(primitive, kind):
+    return type(function_of(primitive).__name__, (kind,), {"__doc__": primitive.__doc__})
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -207,7 +208,7 @@ def _parameter(name, where, kind, default=inspect.Parameter.empty):
     return inspect.Parameter(name, where, annotation=kind, default=default)
 
 
-def _define(primitive, name, parameters, returns, kernel, fake, autograd):
+def _define(primitive, name, parameters, returns, kernel, fake, autograd, transforms):
     """Register an op, in place of one that has the name already."""
 
     def prototype():
@@ -223,10 +224,11 @@ def _define(primitive, name, parameters, returns, kernel, fake, autograd):
     )
     library.impl(short, kernel, "CompositeExplicitAutograd")
     library.impl(short, autograd, "Autograd", with_keyset=True)
+    library.impl(short, transforms, BEFORE_TRANSFORMS)
     torch.library.register_fake(name, fake, lib=library)
     op = getattr(getattr(torch.ops, namespace), short).default
     _registered[name] = _Registered(library, op, primitive)
-    return op, library
+    return op
 
 
 def _owned(outputs, inputs):

@@ -203,6 +203,11 @@ class Front:
         transform looks on. What a rule may leave out then must change no number."""
         return bool(self.xp.any(mask)) if self.sees_numbers(mask) else True
 
+    def writes_program(self) -> bool:
+        """Whether a program is being written that runs, and is differentiated, where there is no overbar: it is made of
+        the library's own operations, where those of a function can be, and not of kernels."""
+        return False
+
     def fuses(self) -> bool:
         """Whether a compiler that makes kernels of its own of several operations looks on now."""
         return False
@@ -304,7 +309,8 @@ class Front:
         return 1
 
     def compute(self, kernel: Any, *arrays: Any, **options: Any) -> tuple[Any, ...]:
-        """All outputs of a kernel (`overbar.kernels`) as a tuple: what no word computes."""
+        """All outputs of a kernel (`overbar.kernels`) as a tuple: what no word computes. A kernel has no derivative:
+        a rule that is to be differentiated calls a primitive around it, and is refused, with a TypeError, if not."""
         found = kernel(*(np.asarray(A) for A in arrays), **options)
         return tuple(self.xp.constant(x, arrays[0]) for x in found)
 

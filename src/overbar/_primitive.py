@@ -197,8 +197,9 @@ class Primitive(Differentiated):
         broadcast shape, and complex where the input is real (its real part is taken). With several outputs, `C_bar` and
         `C` are tuples, and an absent cotangent is None (never all of them). Residuals are in `C` alone.
 
-        A primitive has one reverse rule: ``@p.vjp(replace=True)`` replaces it. (To differentiate, call
-        ``overbar.vjp(p, A)``.)
+        A primitive has one reverse rule: ``@p.vjp(replace=True)`` replaces it, but not in programs that are there
+        already, of torch.compile, tf.function or torch.export: these hold the rule that they were made with. Call
+        torch.compiler.reset(), or make a new tf.function. (To differentiate, call ``overbar.vjp(p, A)``.)
         """
         return self._register("vjp", rule, replace)
 
@@ -209,7 +210,7 @@ class Primitive(Differentiated):
         with a tangent are computed and added (None is a term that vanishes). Where the terms share work it may return
         one function of all the tangents instead, and gets zeros for absent ones. With several outputs each function
         returns a tuple, in which None is a tangent that vanishes; an output of integers has no other, and a
-        residual is not in it. ``@p.jvp(replace=True)`` replaces one that is there.
+        residual is not in it. ``@p.jvp(replace=True)`` replaces one that is there, as `vjp` has it.
         """
         return self._register("jvp", rule, replace)
 
@@ -225,7 +226,8 @@ class Primitive(Differentiated):
         if getattr(self, where) is not None and not replace:
             raise ValueError(
                 f"{self.name} has a {RULES[kind]} already. To replace it, for every caller and in every "
-                f"framework, say @{self.name}.{kind}(replace=True)."
+                f"framework, say @{self.name}.{kind}(replace=True). (Not in programs that are compiled or traced "
+                "already: compile these anew, after torch.compiler.reset() in PyTorch.)"
             )
         self._takes_all(kind, rule)
         setattr(self, where, rule)

@@ -428,10 +428,7 @@ class _TraceFront(NumpyFront):
 
     def compute(self, kernel, *arrays, **options):
         if any(map(moves, arrays)):
-            raise TypeError(
-                f"the kernel {kernel.name} got an array whose derivative is being traced. A kernel has none: a rule "
-                "that is to be differentiated calls a primitive around it."
-            )
+            raise kernel.no_derivative()
         plain = [as_array(bare(A)) for A in arrays]
         return lifted(tuple(front(*plain).compute(kernel, *plain, **options)))
 

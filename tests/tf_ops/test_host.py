@@ -160,6 +160,91 @@ def test_errors_of_the_kernel_are_those_of_the_framework():
             f(A, B, C)
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# A rule that calls a kernel, of which nobody knows a derivative
+
+
+@kernel("()->()")
+def double(x):
+    return 2 * x
+
+
+def with_slope(function, slope):
+    function.__name__ = "by_slope"
+    f = overbar.primitive("()->()")(function)
+    f.vjp(lambda C_bar, C, x: (lambda: C_bar * slope(x),))
+    f.jvp(lambda C, x: (lambda x_dot: slope(x) * x_dot,))
+    return f
+
+
+def by_kernel(x):
+    return overbar.front(x).compute(double, x)[0]
+
+
+UNDERIVABLE = {
+    "beside others": with_slope(lambda x: x**3 + 1.5 * x**2, lambda x: 3 * x**2 + 1.5 * by_kernel(x)),
+    "alone": with_slope(lambda x: x**2, by_kernel),
+}
+ONE = tf.constant(1.0)
+
+
+def reverse(f):
+    def derivative(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = f(x)
+        return tape.gradient(y, x)
+
+    return derivative
+
+
+def forward(f):
+    def derivative(x):
+        with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
+            y = f(x)
+        return accumulator.jvp(y)
+
+    return derivative
+
+
+def symbolic(f):
+    return tf.function(lambda x: tf.gradients(f(x), x)[0])
+
+
+def looped(f):
+    return lambda x: tf.while_loop(lambda i, y: i < 1, lambda i, y: (i + 1, f(x)), (0, x))[1]
+
+
+FIRST = {"reverse": reverse, "forward": forward, "symbolic": symbolic}
+
+
+@pytest.mark.parametrize("way", FIRST)
+@pytest.mark.parametrize("rule", UNDERIVABLE)
+def test_first_derivatives_by_a_kernel(rule, way):
+    """TensorFlow transposes the reverse rule where an accumulator is around a tf.function."""
+    f, value = UNDERIVABLE[rule], 2.0 if rule == "alone" else 6.0
+    d = FIRST[way]
+    for first in (d(f), tf.function(d(f)), d(tf.function(lambda x: f(x)))):
+        assert first(ONE) == value
+        np.testing.assert_array_equal(tf.vectorized_map(first, tf.ones(3)), value)
+
+
+@pytest.mark.parametrize("outer", FIRST)
+@pytest.mark.parametrize("inner", FIRST)
+@pytest.mark.parametrize("rule", UNDERIVABLE)
+def test_a_derivative_of_a_kernel_is_refused(rule, inner, outer):
+    """It would be too small, without a word, or None. NumPy's sweeps say the same. In a tf.function that somebody
+    around it differentiates, TensorFlow says it when the program runs."""
+    f, words = UNDERIVABLE[rule], "the kernel double got an array whose derivative is being traced. A kernel has none"
+    first, second = FIRST[inner](f), FIRST[outer](FIRST[inner](f))
+    ways = [second, tf.function(second), FIRST[outer](tf.function(first)), FIRST[outer](tf.function(looped(first)))]
+    if not (inner == "forward" and outer == "reverse"):  # which TensorFlow cannot do around a loop, with its own ops
+        ways.append(FIRST[outer](looped(tf.function(first))))
+    for way in ways:
+        with pytest.raises((TypeError, tf.errors.InvalidArgumentError), match=words):
+            way(ONE)
+
+
 def test_xla_cannot_and_says_so():
     with pytest.raises(NotImplementedError, match=r"own_sylvester is computed on the host, which .* XLA cannot call"):
         tf.function(value_and_bars, jit_compile=True)(*draw())

@@ -290,6 +290,40 @@ def test_one_graph_for_batches_of_any_size(name):
     assert graphs() == 1
 
 
+def test_a_rule_that_is_replaced_is_another_one_after_a_reset():
+    """As the docstring of `Primitive.vjp` says."""
+
+    @overbar.primitive("()->()")
+    def mine(x):
+        return 1 * x
+
+    A = torch.ones((), requires_grad=True)
+    g = torch.compile(lambda x: mine(x), fullgraph=True, backend="aot_eager")
+    for slope in (2.0, 3.0):
+        mine.vjp(lambda bar, y, x, slope=slope: (lambda: slope * bar,), replace=True)
+        torch.compiler.reset()
+        assert torch.autograd.grad(g(A), A)[0] == slope
+
+
+@pytest.mark.parametrize("word", ["take_rows", "take_along_axis"])
+def test_fewer_indices_than_rows_in_one_graph(word):
+    """Neither number is known, and they are not the same."""
+
+    @overbar.primitive("(m,n),(p)->(p,n)")
+    def rows(A, keys):
+        xp = overbar.namespace(A)
+        order = xp.argsort(keys)
+        if word == "take_rows":
+            return xp.take_rows(A, order)
+        return xp.take_along_axis(A, order[..., None], axis=-2)
+
+    g = compiled(lambda A, keys: rows(A, keys), dynamic=True)
+    for m, n, p in ((5, 4, 3), (7, 6, 4), (6, 9, 5)):
+        A, keys = torch.randn(2, m, n), torch.randn(2, p)
+        assert torch.equal(g(A, keys), torch.stack([a[k.argsort()] for a, k in zip(A, keys, strict=True)]))
+    assert graphs() == 1
+
+
 def test_a_size_marked_as_dynamic():
     g = compiled(model)
     for n in (5, 9):

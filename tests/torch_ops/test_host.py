@@ -5,6 +5,9 @@ The primitive `hosted` of tests.torch_ops.own, whose kernel has outputs of every
 too. Here it is held against the same function of PyTorch's own ops.
 """
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -12,11 +15,12 @@ torch = pytest.importorskip("torch")
 
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap  # noqa: E402
+from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 
 import overbar  # noqa: E402
 import torch_ops  # noqa: E402 - makes the primitives ops of torch
 from overbar import verify  # noqa: E402
-from overbar.kernels import kernel  # noqa: E402
+from overbar.kernels import KERNELS, kernel  # noqa: E402
 from tests.torch_ops.own import hosted, product_on_host  # noqa: E402
 from torch_ops import library  # noqa: E402
 
@@ -192,6 +196,153 @@ def test_opcheck():
     for dtype in (torch.float64, torch.complex128):
         for a, x in ((A[0], X[0]), (A, X[0])):
             torch.library.opcheck(op, (a.to(dtype).requires_grad_(), x.to(dtype).requires_grad_()))
+
+
+PROGRAMS = {
+    "compiled": lambda f, x: torch.compile(f, fullgraph=True, backend="aot_eager"),
+    "make_fx": lambda f, x: make_fx(f)(x),
+    "exported": lambda f, x: torch.export.export(Module(f), (x,)).module(),
+    "traced": lambda f, x: torch.jit.trace(f, (x,)),
+    "vmap": lambda f, x: vmap(f),
+}
+
+
+class Module(torch.nn.Module):
+    def __init__(self, f):
+        super().__init__()
+        self.f = f
+
+    def forward(self, x):
+        return self.f(x)
+
+
+def times(c, name):
+    """x ↦ c x as in a cell of a notebook that is run once more: another kernel of the same name."""
+
+    def function(x):
+        return c * x
+
+    function.__name__ = name
+    scaled = kernel("(n,n)->(n,n)")(function)
+
+    @overbar.primitive("(n,n)->(n,n)")
+    def f(A):
+        return overbar.front(A).compute(scaled, A)[0]
+
+    return torch_ops.wrap(f)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("name", ["once_more", "continuous_lyapunov"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_kernel_with_the_name_of_another_is_another(program, name):
+    """The programs of the first one keep it, and overbar's own kernel of this name has its own op."""
+    x, programs = torch.ones(1, 1, 1, dtype=torch.float64), {}
+    for c in (2.0, 3.0):
+        programs[c] = PROGRAMS[program](times(c, name), x)
+        assert [(c, run(x).item()) for c, run in programs.items()] == [(c, c) for c in programs]
+    if name in KERNELS:
+        assert KERNELS[name].__module__.startswith("overbar.")
+        A = torch.ones(1, 1, dtype=torch.float64)  # A X + X Aᴴ = A for ones: X = 1/2
+        assert abs(make_fx(overbar.solve_continuous_lyapunov)(A, A)(A, A) - 0.5) < 1e-15
+
+
+def test_a_kernel_that_nobody_has_is_forgotten():
+    f = times(2.0, "forgotten")
+    f(torch.ones(1, 1))
+    alive = weakref.ref(f.primitive.function.__closure__[0].cell_contents)
+    assert alive() is not None
+    del f
+    gc.collect()
+    assert alive() is None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A rule that calls a kernel, of which nobody knows a derivative
+
+
+@kernel("()->()")
+def double(x):
+    return 2 * x
+
+
+def with_slope(function, slope):
+    function.__name__ = "by_slope"
+    f = overbar.primitive("()->()")(function)
+    f.vjp(lambda C_bar, C, x: (lambda: C_bar * slope(x),))
+    f.jvp(lambda C, x: (lambda x_dot: slope(x) * x_dot,))
+    return f
+
+
+def by_kernel(x):
+    return overbar.front(x).compute(double, x)[0]
+
+
+UNDERIVABLE = {
+    "beside others": with_slope(lambda x: x**3 + 1.5 * x**2, lambda x: 3 * x**2 + 1.5 * by_kernel(x)),
+    "alone": with_slope(lambda x: x**2, by_kernel),
+}
+
+
+def by_tape(f):
+    def derivative(x):
+        x = x if x.requires_grad else x.clone().requires_grad_()
+        return torch.autograd.grad(f(x).sum(), x, create_graph=True)[0]
+
+    return derivative
+
+
+def by_duals(f):
+    def derivative(x):
+        with torch.autograd.forward_ad.dual_level():
+            return torch.autograd.forward_ad.unpack_dual(f(torch.autograd.forward_ad.make_dual(x, x * 0 + 1)))[1]
+
+    return derivative
+
+
+FIRST = {"autograd": by_tape, "duals": by_duals, "grad": grad, "jacrev": jacrev, "jacfwd": jacfwd}
+
+
+@pytest.mark.parametrize("way", FIRST)
+@pytest.mark.parametrize("rule", UNDERIVABLE)
+def test_first_derivatives_by_a_kernel(rule, way):
+    """Also where the transform watches the rule of a first derivative."""
+    f, x = UNDERIVABLE[rule], torch.tensor(1.0)
+    expected = by_tape(f)(x).detach()
+    for d in (FIRST[way](f), FIRST[way](library.custom_op(f, "mine::by_kernel"))):
+        assert torch.equal(d(x).detach(), expected)
+        if way != "autograd" and way != "duals":
+            assert torch.equal(make_fx(d)(x)(x), expected)
+            assert torch.equal(vmap(d)(torch.stack([x, x])), torch.stack([expected, expected]))
+            torch._dynamo.reset()
+            assert torch.equal(torch.compile(d, fullgraph=True, backend="aot_eager")(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        *((outer, inner) for outer in ("grad", "jacrev", "jacfwd") for inner in ("grad", "jacrev", "jacfwd")),
+        ("autograd", "autograd"),
+        ("duals", "autograd"),
+        ("autograd", "duals"),
+    ],
+)
+@pytest.mark.parametrize("rule", UNDERIVABLE)
+def test_a_derivative_of_a_kernel_is_refused(rule, outer, inner):
+    """It would be too small, without a word. NumPy's sweeps say the same."""
+    f, x = UNDERIVABLE[rule], torch.tensor(1.0)
+    words = "the kernel double got an array whose derivative is being traced. A kernel has none"
+    with pytest.raises(TypeError, match=words):
+        overbar.hessian(f)(1.0)
+    for g in (f, library.custom_op(f, "mine::by_kernel")):
+        second = FIRST[outer](FIRST[inner](g))
+        with pytest.raises(TypeError, match=words):
+            second(x)
+        if (outer, inner) == ("grad", "grad"):
+            with pytest.raises(TypeError, match=words):
+                make_fx(second)(x)
+            with pytest.raises(TypeError, match=words):
+                vmap(second)(x[None])
 
 
 # ---------------------------------------------------------------------------------------------------------------------

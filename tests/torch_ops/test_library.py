@@ -16,6 +16,7 @@ import torch_ops  # noqa: E402 - makes the primitives ops of torch
 from overbar import mH, verify  # noqa: E402
 from overbar._front import NUMPY  # noqa: E402
 from overbar.rules import REGISTRY  # noqa: E402
+from overbar.rules._frechet import derivative  # noqa: E402
 from tests.compare import close  # noqa: E402
 from tests.conftest import (  # noqa: E402
     computed_on_the_host,
@@ -179,6 +180,78 @@ def test_transforms_of_the_op(transform):
     """PyTorch's own custom_op refuses all that are in reverse mode, and is silently wrong in forward mode."""
     A = torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     same([transform(gram_loss(library.custom_op(overbar.cholesky)))(A)], [transform(gram_loss(overbar.cholesky))(A)])
+
+
+MIXTURES = {
+    "reverse over reverse": lambda f: torch.func.jacrev(torch.func.jacrev(f)),
+    "forward over reverse": lambda f: torch.func.jacfwd(torch.func.jacrev(f)),
+    "reverse over forward": lambda f: torch.func.jacrev(torch.func.jacfwd(f)),
+    "forward over forward": lambda f: torch.func.jacfwd(torch.func.jacfwd(f)),
+    "hessian of vmap": lambda f: torch.func.hessian(lambda A: torch.vmap(f)(torch.stack([A, 2 * A])).sum()),
+}
+
+
+@pytest.mark.parametrize("name", ["logdet", "eigh", "svd", "expm", "inv_quad_logdet"])
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_second_derivatives_of_ops_whose_rules_call_primitives(mixture, name):
+    """A rule that torch.func calls on the op's way through its levels could not: primitives are Functions to it. Also
+    called by its name, as in a program that was loaded."""
+    primitive = getattr(overbar, name)
+    op = library.custom_op(primitive)
+
+    def number(f):
+        def loss(A):
+            S = A @ A.mT + torch.diag(torch.arange(1.0, 4.0, dtype=A.dtype))
+            found = f(S, A) if name == "inv_quad_logdet" else f(S)
+            # neither the signs of vectors matter nor what is hidden
+            return sum((x * x).sum() / (k + 1) for k, x in enumerate(several(found)[: primitive.public]) if k != 2)
+
+        return loss
+
+    A = torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = MIXTURES[mixture](number(primitive))(A)
+    for f in (op, getattr(torch.ops.overbar, name)):
+        same([MIXTURES[mixture](number(f))(A)], [expected], 1e-12)
+
+
+@pytest.mark.parametrize("outer", [lambda f: f, torch.vmap, torch.func.jacfwd, torch.func.jacrev])
+def test_functionalize(outer):
+    A = torch.eye(3, dtype=torch.float64)[None] + 1
+    f = library.custom_op(overbar.logdet)
+    same([outer(torch.func.functionalize(f))(A)], [outer(overbar.logdet)(A)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128], ids=str)
+@pytest.mark.parametrize("name", ["expm", "sinm", "cosm", "expm_frechet"])
+def test_exponentials_are_exported_as_ops_of_pytorch(name, dtype):
+    """For stacks of any number and size, small and large matrices, and a program that differentiates: to be
+    differentiated where there is no overbar."""
+    primitive = getattr(overbar, name)
+    count, generator = 2 if name == "expm_frechet" else 1, torch.Generator().manual_seed(0)
+
+    def draw(shape):
+        return [torch.randn(shape, dtype=dtype, generator=generator) for _ in range(count)]
+
+    sizes = {0: torch.export.Dim("k"), 1: (n := torch.export.Dim("n")), 2: n}
+    program = exported(primitive, draw((4, 3, 3)), dynamic_shapes=(tuple(sizes for _ in range(count)),))
+    assert not any("overbar" in target for target in targets(program))
+    for shape, scale in (((4, 3, 3), 1.0), ((2, 5, 5), 8.0), ((3, 2, 2), 1e-9)):
+        inputs = [(scale * A).requires_grad_() for A in draw(shape)]
+        if count == 2:
+            inputs[1] = draw(shape)[0].requires_grad_()
+        found, expected = program.module()(*inputs), primitive(*inputs)
+        same([found], [expected])
+        bar = torch.randn(shape, dtype=dtype, generator=generator)
+        same(*(torch.autograd.grad(f, inputs, bar) for f in (found, expected)))
+
+
+def test_exported_second_derivatives_of_exponentials():
+    A, E, F = (torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(k)) for k in range(3))
+    for f in (overbar.expm, overbar.sinm, overbar.cosm):
+        second = derivative(f, 2)
+        program = exported(second, [A, 1e3 * E, 1e-3 * F])
+        assert not any("overbar" in target for target in targets(program))
+        same([program.module()(A, 1e3 * E, 1e-3 * F)], [second(A, E, F)])
 
 
 def test_a_hidden_output_is_hidden_in_the_function_and_not_in_the_op():

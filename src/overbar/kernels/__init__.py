@@ -3,7 +3,7 @@
 May import NumPy, SciPy, `overbar._signature`, `_messages`, `_numpy_words` and `_jets`: no rule, and no framework. A
 kernel is what a primitive's function calls where no product, solve or factorisation of the library itself leads to its
 value: a Schur decomposition, a Sylvester equation. It knows no derivative; a primitive around it does. `KERNELS` has
-those whose files were imported, which those of the rules do.
+overbar's own, those whose files were imported, which those of the rules do.
 """
 
 from overbar.kernels._kernel import KERNELS, Kernel, kernel

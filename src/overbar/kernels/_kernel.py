@@ -20,7 +20,7 @@ from overbar._signature import Signature
 
 __all__ = ["KERNELS", "Kernel", "kernel"]
 
-#: all kernels by name
+#: overbar's own kernels by name. Others may have the same name: a kernel is told from another by what it is.
 KERNELS: dict[str, Kernel] = {}
 
 _COMPLEX = {"f": "F", "d": "D"}
@@ -121,6 +121,14 @@ class Kernel:
                 return other
         return None
 
+    def no_derivative(self) -> TypeError:
+        """The error for a call of the kernel where somebody asks for a derivative: what it computes depends on its
+        arrays, and no front knows how."""
+        return TypeError(
+            f"the kernel {self.name} got an array whose derivative is being traced. A kernel has none: a rule "
+            "that is to be differentiated calls a primitive around it."
+        )
+
     def dtypes(self, *dtypes: Any) -> list[np.dtype]:
         """The dtypes of the outputs for such inputs."""
         char = np.result_type(*dtypes).char
@@ -206,7 +214,8 @@ def kernel(signature: str, kinds: str = "=", stacked: bool = False) -> Callable[
 
     def make(function):
         made = Kernel(function, signature, kinds, stacked)
-        KERNELS[made.name] = made
+        if function.__module__.partition(".")[0] == "overbar":
+            KERNELS[made.name] = made
         return made
 
     return make

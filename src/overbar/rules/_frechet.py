@@ -53,7 +53,7 @@ def evaluate(name, A, *directions, parameters=(), **options):
     if name in _evaluations:
         return _evaluations[name](A, *directions, **options)
     algorithm, everywhere = _algorithms[name]
-    if everywhere and front(A).sees_numbers(A, *directions):
+    if everywhere and (front(A).writes_program() or front(A).sees_numbers(A, *directions)):
         return algorithm(xp, Jet.along(A, *directions), *parameters, **options).derivative
     (found,) = front(A).compute(_kernel(name, len(directions), len(parameters)), A, *directions, *parameters, **options)
     return found

@@ -382,9 +382,30 @@ def sinm(A):
     return evaluate("sinm", A)
 
 
+def _rotations(xp, X):
+    """The derivatives of the sine and the cosine by the exponential of the library, without a question about numbers:
+
+        exp([[0, A], [−A, 0]])  =  [[cos A, sin A], [−sin A, cos A]],
+
+    whose argument is linear in A, so that directions become such blocks, too."""
+
+    def block(A):
+        zeros = xp.zeros_like(A)
+        return xp.concat([xp.concat([zeros, A], axis=-1), xp.concat([-A, zeros], axis=-1)], axis=-2)
+
+    found = xp.expm_along(block(X.parts[0]), *(block(X.parts[1 << i]) for i in range(X.order)))
+    n = X.parts[0].shape[-1]
+    last = [None] * (len(X.parts) - 1)
+    return Jet([*last, found[..., :n, n:]]), Jet([*last, found[..., :n, :n]])
+
+
+def _sine_and_cosine(xp, X):
+    return _rotations(xp, X) if front(X.parts[0]).writes_program() else sine_and_cosine(X, _halvings)
+
+
 @algorithm("sinm", everywhere=True)
 def _(xp, X):
-    return sine_and_cosine(X, _halvings)[0]
+    return _sine_and_cosine(xp, X)[0]
 
 
 differentiable(sinm)
@@ -444,7 +465,7 @@ def cosm(A):
 
 @algorithm("cosm", everywhere=True)
 def _(xp, X):
-    return sine_and_cosine(X, _halvings)[1]
+    return _sine_and_cosine(xp, X)[1]
 
 
 differentiable(cosm)
