@@ -229,3 +229,46 @@ def test_an_error_in_a_rule_of_tensorflow_begins_with_the_name_of_the_function()
         c = tf_ops.logdet(A)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"logdet: in the reverse rule: the matrix A is singular"):
         tape.gradient(c, A)
+
+
+SWEEPS = {
+    "vjp": lambda A: overbar.vjp(overbar.expm, A),
+    "jvp": lambda A: overbar.jvp(overbar.expm, (A,), (A,)),
+    "jacobian": lambda A: overbar.jacobian(overbar.logdet, A),
+    "graph": lambda A: overbar.graph(overbar.logdet, A),
+    "grad": lambda A: overbar.grad(overbar.logdet)(A),
+    "hvp": lambda A: overbar.hvp(overbar.logdet, (A,), A),
+    "of a container": lambda A: overbar.vjp(lambda p: overbar.logdet(p["A"]), {"A": A}),
+}
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("front", ["torch", "tensorflow"])
+def test_sweeps_say_what_takes_derivatives_of_tensors(front, name):
+    """Whoever wrote overbar.vjp into a rule learns what works there: it passes the oracles, which are NumPy's."""
+    there = {"torch": "PyTorch, of which torch.autograd", "tensorflow": "TensorFlow, of which tf.GradientTape"}[front]
+    with pytest.raises(TypeError, match=rf"argument .* is a .*{re.escape(there)}.* p\.vjp_rule\(C_bar, C, A\)"):
+        SWEEPS[name](ARRAY[front](np.eye(2)))
+
+
+def test_the_rule_of_a_primitive_is_called_in_a_rule():
+    """What that message says: in each library, and to be differentiated again."""
+    rng = np.random.default_rng(0)
+    A, C_bar = rng.standard_normal((2, 3, 3))
+    expected = overbar.vjp(overbar.expm, A)[1](C_bar)[0]
+    for array in ARRAY.values():
+        X = array(A)
+        (bar,) = overbar.expm.vjp_rule(array(C_bar), overbar.expm(X), X)
+        np.testing.assert_allclose(bar(), expected, rtol=1e-12)
+    X = torch.tensor(A, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda X: overbar.expm.vjp_rule(X, overbar.expm(X), X)[0](), X)
+
+
+def test_sweeps_say_so_before_the_front_is_imported(monkeypatch):
+    from overbar import _namespace
+
+    for kept in ("_known", "_found"):
+        numpys = {kind: front for kind, front in getattr(_namespace, kept).items() if kind.__module__ != "torch"}
+        monkeypatch.setattr(_namespace, kept, numpys)
+    with pytest.raises(TypeError, match=r"^vjp: argument 0 is a torch\.Tensor.* With `import torch_ops`"):
+        overbar.vjp(overbar.expm, torch.eye(2))
