@@ -39,7 +39,9 @@ def is_number(found):
 
 def is_foreign(found, array):
     """Whether what the function or a rule gave is no array of the library of this one."""
-    return isinstance(found, (list, tuple)) or front(found) is not front(array)
+    if isinstance(found, (list, tuple)) or not (is_number(found) or hasattr(found, "dtype")):
+        return True
+    return front(found) is not front(array)
 
 
 def foreign(name, found, array, words):
@@ -51,6 +53,8 @@ def foreign(name, found, array, words):
             "something besides the arguments, whose derivative would be lost: make that an argument, in front of the "
             "`*` and in the signature."
         )
+    if not hasattr(found, "dtype") and not is_number(found):
+        return TypeError(f"{name}: {words.format(given)} an array of {front(array).name}. That is not an array.")
     return TypeError(
         f"{name}: {words.format(given)} an array of {front(array).name}. It called a function of another "
         "library: take functions from xp = overbar.namespace(A)."
@@ -343,12 +347,19 @@ class Called:
         self.check_outputs(front, outputs, arrays)
         fit.verified = True
 
-    def check_outputs(self, front, outputs, arrays):
+    def check_returned(self, outputs):
+        """Hold what the function returned against what it must: so many arrays."""
+        for i, out in enumerate(outputs):
+            if is_number(out) or not hasattr(out, "dtype"):
+                raise self._not_returned(out, i, len(outputs))
         if len(outputs) != self.outputs:
             raise TypeError(
                 f"{self.name}: its function returned {len(outputs)} arrays, where {self.signature.text} has "
                 f"{self.outputs} outputs."
             )
+
+    def check_outputs(self, front, outputs, arrays):
+        self.check_returned(outputs)
         for i, out in enumerate(outputs):
             if is_foreign(out, arrays[0]):
                 raise foreign(self.name, out, arrays[0], f"its function gave {{}} as output {i}, of")
@@ -362,6 +373,19 @@ class Called:
                 f"{', '.join(str(tuple(shape)) for shape in shapes[: len(arrays)])}. Correct the signature or the "
                 "function: derivatives, batches and compilers go by the signature."
             )
+
+    def _not_returned(self, found, i, count):
+        """The error where the function returned something else than arrays: a list, a number of Python's, nothing."""
+        must = "an array" if self.outputs == 1 else f"a tuple of {self.outputs} arrays, intermediates and residuals too"
+        given = f"a {type(found).__module__}.{type(found).__name__}".replace("a builtins.", "a ")
+        hint = ""
+        if found is None:
+            given, hint = "None", " Is a `return` missing?" if count == 1 else ""
+        elif is_number(found):
+            given = f"the number {found!r}"
+            hint = " A number has no batch dimensions: make an array of those that the signature says."
+        place = f" as output {i}" if count > 1 else ""
+        return TypeError(f"{self.name}: its function returned {given}{place}, and must return {must}.{hint}")
 
     @property
     def dimensions(self):

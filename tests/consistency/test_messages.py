@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import overbar
+from overbar.verify import check
 from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 ARRAY = {"numpy": np.asarray, "torch": torch.tensor, "tensorflow": tf.constant}
@@ -272,3 +273,51 @@ def test_sweeps_say_so_before_the_front_is_imported(monkeypatch):
         monkeypatch.setattr(_namespace, kept, numpys)
     with pytest.raises(TypeError, match=r"^vjp: argument 0 is a torch\.Tensor.* With `import torch_ops`"):
         overbar.vjp(overbar.expm, torch.eye(2))
+
+
+#: what a function returned, the signature, and what there is to say of it
+RETURNED = {
+    "a list": (lambda x: [x, x], "(n)->(n)", "a list, and must return an array."),
+    "a list of one": (lambda x: [x], "(n)->(n)", "a list, and must return an array."),
+    "a list for a tuple": (lambda x: [x, x], "(n)->(n),(n)", "a list, and must return a tuple of 2 arrays"),
+    "nothing": (lambda x: None, "(n)->(n)", "None, and must return an array. Is a `return` missing?"),
+    "nothing as a part": (lambda x: (x, None), "(n)->(n),(n)", "None as output 1, and must return a tuple of 2 arrays"),
+    "a number": (lambda x: 1.0, "(n)->()", "the number 1.0, and must return an array."),
+    "a dict": (lambda x: {"x": x}, "(n)->(n)", "a dict, and must return an array."),
+}
+
+
+@pytest.mark.parametrize("name", RETURNED)
+def test_a_function_that_returns_no_arrays(name):
+    """The caller passed an array, and is not told to pass one. `check` takes nothing that a call refuses."""
+    function, signature, words = RETURNED[name]
+    function.__name__ = "mine"
+    primitive = overbar.primitive(signature)(function)
+    primitive.vjp(lambda y_bar, y, x: (lambda: x,))
+    primitive.jvp(lambda y, x: (lambda x_dot: x_dot,))
+    words = re.escape(f"mine: its function returned {words}")
+    for array in ARRAY.values():
+        with pytest.raises(TypeError, match=f"^{words}"):
+            primitive(array(np.ones(2)))
+    for shape in ((2,), None):
+        with pytest.raises(TypeError, match=words):
+            tf.function(primitive.__call__, input_signature=[tf.TensorSpec(shape, tf.float64)])(tf.ones(2, tf.float64))
+    with pytest.raises(TypeError, match=f"^{words}"):
+        torch.func.vmap(primitive)(torch.ones(3, 2))
+    with pytest.raises(TypeError, match=f"^{words}"):
+        overbar.vjp(primitive, np.ones(2))
+    with pytest.raises(TypeError, match=f"^{words}"):
+        check(primitive, cases=[([np.ones(2)], {})])
+
+
+def test_a_rule_that_gives_no_arrays():
+    primitive = overbar.primitive("(n)->(n)")(lambda x: 2 * x)
+    primitive.vjp(lambda y_bar, y, x: (lambda: [2 * y_bar],))
+    primitive.jvp(lambda y, x: (lambda x_dot: {"x": 2 * x_dot},))
+    x = np.ones(2)
+    with pytest.raises(
+        TypeError, match=r"the reverse rule gave a builtins.list for argument x, .*That is not an array"
+    ):
+        overbar.vjp(primitive, x)[1](x)
+    with pytest.raises(TypeError, match=r"the forward rule gave a builtins.dict as the tangent .*That is not an array"):
+        overbar.jvp(primitive, (x,), (x,))
