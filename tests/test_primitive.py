@@ -1,6 +1,7 @@
 """What a primitive takes and refuses: rules that are none, outputs that are not those of its signature, arrays of
 libraries that have no front, options that are nonsense, calls as SciPy writes them. May import `overbar`."""
 
+import functools
 import pickle
 import re
 import subprocess
@@ -679,3 +680,72 @@ def test_other_options_may_be_integers_of_numpys_too():
         np.testing.assert_array_equal(C.detach(), f(A, 1))
         (bar,) = torch.autograd.grad(C.sum(), x)
         np.testing.assert_allclose(bar, overbar.grad(lambda A, f=f: overbar.sum(f(A, 1)))(A), rtol=1e-13)
+
+
+def multiple(x, *, by=1.0):
+    """x, some times."""
+    return by * x
+
+
+class Scale:
+    def __init__(self, by):
+        self.by = by
+
+    def times(self, x):
+        return self.by * x
+
+    def __call__(self, x):
+        return self.by * x
+
+
+CALLABLES = {
+    "multiple": functools.partial(multiple, by=3.0),
+    "times": Scale(3.0).times,
+    "Scale": Scale(3.0),
+}
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_whatever_can_be_called_makes_a_primitive(name):
+    primitive = overbar.primitive("(n)->(n)")(CALLABLES[name])
+    primitive.vjp(lambda y_bar, y, x, **options: (lambda: 3.0 * y_bar,))
+    primitive.jvp(lambda y, x, **options: (lambda x_dot: 3.0 * x_dot,))
+    assert primitive.name == name
+    assert primitive.__module__ == __name__
+    x = np.array([1.0, 2.0])
+    np.testing.assert_array_equal(overbar.vjp(primitive, x)[1](x)[0], [3.0, 6.0])
+    np.testing.assert_array_equal(primitive(torch.tensor(x)), [3.0, 6.0])
+    np.testing.assert_array_equal(primitive(tf.constant(x)), [3.0, 6.0])
+    overbar.verify.check(primitive, cases=[([x], {})])
+    assert primitive.defaults == ({"by": 3.0} if name == "multiple" else {})
+
+
+DEFINITIONS = {
+    "without parentheses": (lambda: overbar.primitive(multiple), r"write @overbar\.primitive\('\(n,n\)->\(n\)'\)"),
+    "of a primitive": (lambda: overbar.primitive("(n)->(n)")(overbar.exp), "exp is a primitive already"),
+    "of no function": (lambda: overbar.elementwise("exp"), "made of a function of arrays, and got a str"),
+    "of any keyword": (lambda: overbar.primitive("(n)->(n)")(lambda x, **k: x), "takes any keyword"),
+    "of integers alone": (
+        lambda: overbar.primitive("(n)->(n)", integer=("p",))(lambda p: p),
+        "integer= names all arrays",
+    ),
+    "of no output": (
+        lambda: overbar.primitive("(n)->(n),()", intermediates=1, residuals=1)(lambda x: x),
+        "of the 2 outputs .* 1 are intermediates and 1 residuals",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_what_makes_no_primitive_is_refused_at_once(name):
+    define, words = DEFINITIONS[name]
+    with pytest.raises(TypeError, match=words):
+        define()
+    assert overbar.exp.function.__qualname__.count("function") == 1
+
+
+@pytest.mark.parametrize("array", [np.asarray, torch.tensor, tf.constant])
+def test_a_step_is_repeated_as_often_as_an_integer_says(array):
+    front = overbar._namespace.front(array(1.0))
+    assert [float(x) for x in front.repeat(3, lambda i, state: [2 * state[0]], [array(1.0)])] == [8.0]
+    assert [float(x) for x in front.repeat(array([2, 3]), lambda i, state: [2 * state[0]], [array(1.0)])] == [8.0]

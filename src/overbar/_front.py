@@ -224,9 +224,13 @@ class Front:
         return yes() if bool(self.xp.all(mask)) else no()
 
     def repeat(self, counts: Any, step: Any, state: Any) -> Any:
-        """``state = step(i, state)`` for i = 0, 1, ... below the largest of `counts`. A state is a list of arrays,
-        whose shapes do not change. For functions of primitives: none of the libraries differentiates this well."""
-        most = int(self.xp.max(counts)) if math.prod(counts.shape) else 0
+        """``state = step(i, state)`` for i = 0, 1, ... below the largest of `counts`, an array or an integer. A state
+        is a list of arrays, whose shapes do not change. For functions of primitives: none of the libraries
+        differentiates this well."""
+        if isinstance(counts, (int, np.integer)):
+            most = int(counts)
+        else:
+            most = int(self.xp.max(counts)) if math.prod(counts.shape) else 0
         for i in range(most):
             state = step(i, state)
         return state

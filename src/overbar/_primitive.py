@@ -94,6 +94,7 @@ class Primitive(Differentiated):
         real: Sequence[str] = (),
         steps: Sequence[str] = (),
     ) -> None:
+        function = _plain(function)
         functools.update_wrapper(self, function)
         del self.__wrapped__  # its signature is ours; the function itself is self.function
         self.function = function
@@ -101,6 +102,11 @@ class Primitive(Differentiated):
         self.name = function.__name__
         self.signature = Signature(signature)
         parameters = inspect.signature(function).parameters.values()
+        if any(p.kind is p.VAR_KEYWORD for p in parameters):
+            raise TypeError(
+                f"{self.name}: the function takes any keyword, by `**`. Name its options, after a `*`: they are "
+                "checked, and its rules get all of them."
+            )
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.arguments = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
@@ -152,6 +158,16 @@ class Primitive(Differentiated):
         #: whether the factors of a matrix are among its arrays or outputs, (n,r) and (s), in the form that the library
         #: has which computed them (`Words.solve_by_factors`): another one would read them wrongly
         self.of_one_library = ("s",) in (*self.signature.inputs, *self.signature.outputs)
+        if not 0 < self.public <= self.differentiable <= self.outputs:
+            raise TypeError(
+                f"{self.name}: of the {self.outputs} outputs of '{signature}', {intermediates} are intermediates and "
+                f"{residuals} residuals. At least one must be left that a caller sees."
+            )
+        if set(self.arguments) == set(integer):
+            raise TypeError(
+                f"{self.name}: integer= names all arrays, and then there is nothing to differentiate by. A function of "
+                "integers alone is no primitive: call it as it is."
+            )
         self.hermitian, self.integer, self.real = tuple(hermitian), tuple(integer), tuple(real)
         self.steps = tuple(steps)
         self.__signature__ = inspect.Signature(
@@ -315,6 +331,33 @@ class Primitive(Differentiated):
         return spelling
 
 
+def _plain(function):
+    """The function itself; one that calls it, with its name and signature, where it is callable but cannot be given
+    names: a bound method, an object, a `functools.partial`."""
+    if isinstance(function, types.FunctionType):
+        return function
+    if isinstance(function, Primitive):
+        raise TypeError(f"{function.name} is a primitive already. Another one of it has a function that calls it.")
+    if not callable(function):
+        raise TypeError(f"a primitive is made of a function of arrays, and got a {type(function).__name__}.")
+    inner = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    name = getattr(inner, "__name__", type(inner).__name__)
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of some that are written in C
+        raise TypeError(f"{name} does not say which arguments it has. Wrap it: def f(A): return {name}(A).") from None
+
+    def call(*arrays, **options):
+        return function(*arrays, **options)
+
+    call.__name__, call.__qualname__ = name, f"{name}.<locals>.{name}"  # nothing is found by this name
+    call.__doc__, call.__signature__ = inspect.getdoc(inner), signature
+    call.__module__ = getattr(inner, "__module__", None) or type(inner).__module__
+    return call
+
+
 def _rebuilt(module, name, state):
     """The primitive that was pickled: the one of this name, where there is one, or another of the same parts."""
     found = sys.modules.get(module)
@@ -385,6 +428,11 @@ def primitive(
     >>> overbar.vjp(sum_of_squares, np.array([1.0, 2.0]))[1](1.0)
     (array([2., 4.]),)
     """
+    if not isinstance(signature, str):
+        raise TypeError(
+            "primitive takes a signature, and then the function: write @overbar.primitive('(n,n)->(n)') in front of "
+            "it, with the core dimensions of its arrays and of what it returns, or @overbar.elementwise."
+        )
     return lambda function: Primitive(
         function, signature, intermediates, hermitian, integer, residuals, absent, real, steps
     )
