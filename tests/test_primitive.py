@@ -749,3 +749,67 @@ def test_a_step_is_repeated_as_often_as_an_integer_says(array):
     front = overbar._namespace.front(array(1.0))
     assert [float(x) for x in front.repeat(3, lambda i, state: [2 * state[0]], [array(1.0)])] == [8.0]
     assert [float(x) for x in front.repeat(array([2, 3]), lambda i, state: [2 * state[0]], [array(1.0)])] == [8.0]
+
+
+@overbar.primitive("(n),(k)->(k)", integer=("p",))
+def picked(x, p):
+    xp = overbar.namespace(x)
+    return xp.take_along_axis(x, xp.astype(xp.round(p), xp.int64), axis=-1)
+
+
+@overbar.primitive("(n),()->(n)", integer=("p",))
+def times(x, p):
+    return x * p[..., None]
+
+
+LIBRARIES = {"numpy": np.asarray, "torch": torch.tensor, "tensorflow": tf.constant}
+libraries = pytest.mark.parametrize("array", LIBRARIES.values(), ids=LIBRARIES)
+
+
+@libraries
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint64])
+def test_an_index_that_would_be_rounded_is_refused(array, dtype):
+    """It would be another entry."""
+    entry = 2**24 + 1
+    x = np.zeros(entry + 2)
+    x[entry] = 1.0
+    words = rf"^picked: argument p holds the integer {entry}, which .*float32 of the others may round: .* 16777216\."
+    with pytest.raises(TypeError, match=words):
+        picked(array(x.astype(np.float32)), array(np.array([0, entry], dtype)))
+    np.testing.assert_array_equal(picked(array(x), array(np.array([0, entry], dtype))), [0.0, 1.0])
+    np.testing.assert_array_equal(picked(array(x.astype(np.float32)), array(np.array([2**24], dtype))), [0.0])
+
+
+@libraries
+def test_a_number_of_pythons_is_held_against_it_too(array):
+    x = array(np.ones(2, np.float32))
+    np.testing.assert_array_equal(times(x, 2**24), [2.0**24] * 2)
+    with pytest.raises(TypeError, match="argument p holds the integer -16777217"):
+        times(x, -(2**24) - 1)
+    with pytest.raises(TypeError, match=rf"holds the integer {2**53 + 1}, which .*float64 .*No dtype here holds it"):
+        times(array(np.ones(2)), array(np.array(2**53 + 1)))
+
+
+def test_integers_of_dtypes_that_are_exact_need_no_look(monkeypatch):
+    def looked(A):
+        raise AssertionError("there is no integer among these that is rounded")
+
+    monkeypatch.setattr(NUMPY, "numbers", looked)
+    for dtype in (np.int8, np.uint16, np.bool_):
+        np.testing.assert_array_equal(picked(np.ones(2, np.float32), np.array([1], dtype)), [1.0])
+    np.testing.assert_array_equal(picked(np.ones(2), np.array([1], np.int32)), [1.0])
+
+
+def test_integers_in_programs_whose_numbers_nobody_can_look_at():
+    x, p = np.arange(3, dtype=np.float32), np.array([2, 0])
+    expected = [2.0, 0.0]
+    np.testing.assert_array_equal(tf.function(lambda x, p: picked(x, p))(tf.constant(x), tf.constant(p)), expected)
+    x, p = torch.tensor(x), torch.tensor(p)
+    np.testing.assert_array_equal(torch.func.vmap(picked)(x[None], p[None])[0], expected)
+    compiled = torch.compile(lambda x, p: picked(x, p), backend="eager", fullgraph=True)
+    np.testing.assert_array_equal(compiled(x, p), expected)
+
+
+def test_a_function_without_a_name_works_in_a_graph():
+    double = overbar.primitive("(n)->(n)")(lambda x: 2 * x)
+    np.testing.assert_array_equal(tf.function(lambda x: double(x))(tf.ones(2)), [2.0, 2.0])

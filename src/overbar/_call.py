@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,12 @@ def of_python(value):
 def is_number(found):
     """Whether what a rule gave is a number of Python's. (One of NumPy's own is an array of no dimensions.)"""
     return isinstance(found, (bool, int, float, complex)) and not isinstance(found, np.generic)
+
+
+def _largest(dtype):
+    """The largest integer of a dtype of any library, whose name ends with its number of bits."""
+    bits = re.search(r"\d+$", str(dtype_name(dtype)))
+    return 2 ** int(bits[0]) if bits else 1  # of booleans
 
 
 def is_foreign(found, array):
@@ -230,7 +237,7 @@ class Called:
                 for name, value, A in zip(self.arguments, given, arrays, strict=True)
             ]
         if self.integer:
-            arrays = self._with_floats(front, arrays)
+            arrays = self._with_floats(front, arrays, given)
         try:
             key = front.key(arrays)
             known = self._fits.get(key)
@@ -280,20 +287,48 @@ class Called:
             for name, a in zip(self.arguments, arrays, strict=True)
         ]
 
-    def _with_floats(self, front, arrays):
+    def _with_floats(self, front, arrays, given=()):
         """The arrays, those of integers in the dtype of the others: to what differentiates they are like all the rest,
-        and the rules give them zeros."""
+        and the rules give them zeros. `given` are the arrays before `as_arrays`, which gives Python's integers the
+        dtype of the others, too."""
         xp, arrays = front.xp, list(arrays)
         like = next(a for a, name in zip(arrays, self.arguments, strict=True) if name not in self.integer)
         for i, name in enumerate(self.arguments):
-            if name in self.integer and not xp.is_floating(arrays[i]):
-                if xp.is_floating(like) and xp.eps(like) > 1e-6:
-                    raise front.DtypeError(
-                        f"{self.name}: argument {name} holds integers, which {dtype_name(like.dtype)} of the others "
-                        "rounds. Convert them, to float32 for instance."
-                    )
+            if name not in self.integer:
+                continue
+            if not xp.is_floating(arrays[i]):
+                if xp.is_floating(like):
+                    self._check_exact(front, name, arrays[i], like)
                 arrays[i] = xp.cast(arrays[i], like)
+            elif given and given[i] is not arrays[i] and isinstance(given[i], (int, list, tuple, np.ndarray)):
+                numbers = np.asarray(given[i])
+                if numbers.dtype.kind in "iu":
+                    self._check_exact(front, name, numbers, arrays[i], numbers)
         return arrays
+
+    def _check_exact(self, front, name, array, like, numbers=None):
+        """Refuse integers that the dtype of `like` would round: an index would be another one. Those of a dtype that
+        has no such integers need no look. Where numbers cannot be looked at (in a program that is being compiled, in
+        graphs, under vmap, on other devices) single precision is taken: it has all integers up to 2²⁴."""
+        limit = round(2 / front.xp.eps(like))
+        if _largest(array.dtype) <= limit:
+            return
+        if limit < 2**20:
+            raise front.DtypeError(
+                f"{self.name}: argument {name} holds integers, which {dtype_name(like.dtype)} of the others "
+                "rounds. Convert them, to float32 for instance."
+            )
+        numbers = front.numbers(array) if numbers is None else numbers
+        if numbers is None or not numbers.size:
+            return
+        # as integers of Python's, which have no largest one
+        found = next((n for n in (int(numbers.max()), int(numbers.min())) if abs(n) > limit), None)
+        if found is not None:
+            wider = "Convert the others, to float64 for instance." if limit < 2**53 else "No dtype here holds it."
+            raise front.DtypeError(
+                f"{self.name}: argument {name} holds the integer {found}, which {dtype_name(like.dtype)} of the others "
+                f"may round: it has all integers up to {limit}. {wider}"
+            )
 
     def with_dims(self, xp, arrays, dropped):
         """The arrays of a call as its rules see them: a vector instead of a matrix has become one."""

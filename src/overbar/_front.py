@@ -198,6 +198,11 @@ class Front:
         knows only their shapes, it cannot: `compute` can, even there."""
         return True
 
+    def numbers(self, A: Any) -> np.ndarray | None:
+        """An array of integers as one of NumPy's, where its numbers lie on the host and can be looked at at once; else
+        None."""
+        return None
+
     def may_hold(self, mask: Any) -> bool:
         """Whether a mask holds anywhere, or nobody can tell without waiting for a device, or while a compiler or a
         transform looks on. What a rule may leave out then must change no number."""
@@ -395,6 +400,9 @@ class NumpyFront(Front):
             given = ", ".join(f"{name}={value!r}" for name, value in options.items() if name != "batch_ndim")
             shapes = ", ".join(str(A.shape) for A in arrays)
             raise kind(f"{primitive.name}: {given} does not fit arrays of shapes {shapes}: {error}") from error
+
+    def numbers(self, A):
+        return A
 
     def buffer(self, *arrays):
         shape = np.broadcast_shapes(*(A.shape for A in arrays))

@@ -403,7 +403,9 @@ def primitive(
         The arguments that must be symmetric (Hermitian) matrices: tests keep their tangents so.
     integer : sequence of str
         The arguments that hold integers. They are converted to floating point before the function and the rules see
-        them, which round them to the nearest integer and give them a derivative of zero. (For `overbar.vjp` of the
+        them, which round them to the nearest integer and give them a derivative of zero. Integers that this would round
+        are refused, such as 2**24 + 1 beside float32 (not in graphs, in compiled programs, under vmap and on other
+        devices, where nobody looks at numbers: beside float32 they must be smaller there). (For `overbar.vjp` of the
         primitive, integers are constants, whose bar is None.)
     absent : mapping from str to callable
         The arguments that may be left out, whose default in the function is None: for each a function of the arrays in
