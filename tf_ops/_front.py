@@ -195,6 +195,11 @@ class TensorFlowFront(Front):
     def numbers(self, A):
         return A.numpy() if at_hand(A) else None
 
+    def shares(self, A, B):
+        if A is B or not (at_hand(A) and at_hand(B)):
+            return A is B
+        return np.may_share_memory(*(np.asarray(memoryview(x)) for x in (A, B)))  # numpy() would copy
+
     def require(self, A, fine, message, argument="A", definite=None):
         if tf.executing_eagerly():
             return super().require(A, fine, message, argument, definite)

@@ -126,6 +126,11 @@ class TorchFront(Front):
     def numbers(self, A):
         return as_array(A) if are_at_hand((A,)) else None
 
+    def shares(self, A, B):
+        if A is B or not are_plain((A, B)):
+            return A is B
+        return A.untyped_storage().data_ptr() == B.untyped_storage().data_ptr() != 0
+
     def may_hold(self, mask):
         # torch.jit.trace would keep the answer for matrices of which it is not true
         return mask.device.type != "cpu" or torch.jit.is_tracing() or super().may_hold(mask)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from overbar._messages import dtype_name, of_function
+from overbar._messages import dtype_name, inner_argument, of_function, of_inner
 from overbar._namespace import NUMPY, front, kept_real, known_front, namespace
 from overbar._signature import Fit, Signature
 
@@ -183,11 +183,33 @@ class Called:
             argument = next(map(self.argument, shared), None)
         # what a rule calls A is some matrix
         name, known = (self.name, self.arguments) if kind is None else (f"{self.name}: in the {kind} rule", ())
-        named = front.LinAlgError(of_function(name, known, message, argument))
+        words = None
+        if kind is None and not self.is_of_collection:
+            words = self._of_inner(front, error, arrays, argument)
+        named = front.LinAlgError(words or of_function(name, known, message, argument))
+        named.inner = self, arrays
         named.of_word, named.matrix = message, matrix
         for note in getattr(error, "__notes__", ()):
             named.add_note(note)
         return named.with_traceback(error.__traceback__)
+
+    @property
+    def is_of_collection(self):
+        """Whether it is one of the collection, or of a front. What their functions compute from an argument they call
+        by its letter, and their tests say which message comes. Of others nobody knows."""
+        return (self.__module__ or "").partition(".")[0] in ("overbar", "torch_ops", "tf_ops", "dask_ops")
+
+    def _of_inner(self, front, error, arrays, argument):
+        """The message for an error of a function that the primitive's own calls; None where it is its own. It speaks of
+        an argument of the primitive only where that very array was passed on."""
+        inner, given = getattr(error, "inner", (None, ()))
+        message = getattr(error, "message", None) or str(error)
+        theirs = inner_argument(message)
+        if inner is None:
+            return of_inner(self.name, message, False, argument and (theirs, argument))
+        passed = [A for i, A in enumerate(given) if inner.argument(i) == theirs]
+        ours = [self.argument(i) for A in passed for i, B in enumerate(arrays) if front.shares(A, B)]
+        return of_inner(self.name, message, True, (theirs, ours[0]) if ours else None)
 
     def _valid(self, front, options):
         """The options of a call, each of the kind that its default is of."""

@@ -203,6 +203,10 @@ class Front:
         None."""
         return None
 
+    def shares(self, A: Any, B: Any) -> bool:
+        """Whether two arrays are known to be the same, or views of the same numbers."""
+        return A is B
+
     def may_hold(self, mask: Any) -> bool:
         """Whether a mask holds anywhere, or nobody can tell without waiting for a device, or while a compiler or a
         transform looks on. What a rule may leave out then must change no number."""
@@ -403,6 +407,9 @@ class NumpyFront(Front):
 
     def numbers(self, A):
         return A
+
+    def shares(self, A, B):
+        return A is B or (isinstance(A, np.ndarray) and isinstance(B, np.ndarray) and np.may_share_memory(A, B))
 
     def buffer(self, *arrays):
         shape = np.broadcast_shapes(*(A.shape for A in arrays))

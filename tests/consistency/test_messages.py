@@ -321,3 +321,96 @@ def test_a_rule_that_gives_no_arrays():
         overbar.vjp(primitive, x)[1](x)
     with pytest.raises(TypeError, match=r"the forward rule gave a builtins.dict as the tangent .*That is not an array"):
         overbar.jvp(primitive, (x,), (x,))
+
+
+# Primitives of a user's own, whose functions call others with arrays that have the same letters there.
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def factor_of_difference(A, B):
+    return overbar.cholesky(B - A)
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def solved_product(A, B):
+    return overbar.solve(A @ B, B)
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def factor_by_a_word(A, B):
+    return overbar.namespace(A).cholesky(B - A)
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def factor_of_a_factor(A, B):
+    return factor_of_difference(A, B)
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def passed_on(M, A):
+    return overbar.cholesky(M) + A
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def of_the_same_letter(A, M):
+    return overbar.solve(A, M)
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def of_its_own(A, B):
+    xp = overbar.namespace(A)
+    fine = xp.all(xp.real(A) > 5, axis=(-2, -1))
+    return overbar._namespace.front(A).require(A, fine, "of_its_own: argument A is too small.")
+
+
+COMPUTED = {
+    factor_of_difference: "factor_of_difference: in cholesky: argument A is not positive definite",
+    solved_product: "solved_product: in solve: argument A is singular",
+    factor_by_a_word: "factor_by_a_word: in cholesky: argument A is not positive definite",
+    factor_of_a_factor: "factor_of_a_factor: in factor_of_difference: in cholesky: argument A is not",
+    of_its_own: "of_its_own: argument A is too small.",
+}
+PASSED = {
+    passed_on: "passed_on: argument M is not positive definite: its leading minor of order 1 is not positive. If it "
+    "should be, rounding may be the cause: add a small multiple of the identity to M, or compute M in a higher "
+    "precision.",
+    of_the_same_letter: "of_the_same_letter: argument A is singular, so that there is no A⁻¹ B.",
+}
+
+
+@fronts
+@pytest.mark.parametrize("primitive", COMPUTED, ids=lambda p: p.name)
+def test_an_array_that_was_computed_is_not_taken_for_the_argument_of_its_letter(front, primitive):
+    """Whose remedy would be no remedy: the argument is the identity."""
+    A, B = np.eye(2), np.zeros((2, 2))
+    with pytest.raises(FAILURE[front]) as raised:
+        primitive(ARRAY[front](A), ARRAY[front](B))
+    assert str(raised.value).startswith(COMPUTED[primitive])
+
+
+@fronts
+@pytest.mark.parametrize("primitive", PASSED, ids=lambda p: p.name)
+def test_an_array_that_was_passed_on_is_called_as_the_caller_calls_it(front, primitive):
+    A = ARRAY[front](np.zeros((2, 2)))
+    with pytest.raises(FAILURE[front]) as raised:
+        primitive(A, A)
+    assert str(raised.value).startswith(PASSED[primitive])
+    eye = ARRAY[front](np.eye(2))
+    if front == "tensorflow":  # where a copy is made of what a tape watches
+        A = tf.Variable(A)
+        with tf.GradientTape(), pytest.raises(FAILURE[front]) as raised:
+            primitive(A, eye)
+    if front == "torch":
+        with pytest.raises(FAILURE[front]) as raised:
+            primitive(A.requires_grad_(True), eye)
+    assert str(raised.value).startswith(PASSED[primitive])
+
+
+@pytest.mark.parametrize(
+    "primitive", [factor_of_difference, factor_by_a_word, factor_of_a_factor], ids=lambda p: p.name
+)
+def test_nor_is_it_in_a_graph(primitive):
+    """(What is singular is said there by TensorFlow alone, with the names of its nodes.)"""
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        tf.function(lambda A, B: primitive(A, B))(tf.eye(2), tf.zeros((2, 2)))
+    assert COMPUTED[primitive] in str(raised.value)
