@@ -813,3 +813,58 @@ def test_integers_in_programs_whose_numbers_nobody_can_look_at():
 def test_a_function_without_a_name_works_in_a_graph():
     double = overbar.primitive("(n)->(n)")(lambda x: 2 * x)
     np.testing.assert_array_equal(tf.function(lambda x: double(x))(tf.ones(2)), [2.0, 2.0])
+
+
+@overbar.elementwise
+def cis(x):
+    """exp(i x) of real x."""
+    return overbar.exp(overbar.namespace(x).complex(0.0, x))
+
+
+@cis.derivative
+def _(c, x):
+    xp = overbar.namespace(x)
+    return xp.complex(-xp.imag(c), xp.real(c))
+
+
+@libraries
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_complex_array_is_made_of_real_ones(array, dtype):
+    x = np.array([0.5, -1.0, 2.0], dtype)
+    xp = overbar.namespace(array(x))
+    for real, imag in ((array(x), array(2 * x)), (array(x), 1.0), (0.0, array(x))):
+        found = np.asarray(xp.complex(real, imag))
+        assert found.dtype == np.result_type(dtype, np.complex64)
+        np.testing.assert_array_equal(found, np.asarray(real) + 1j * np.asarray(imag))
+    np.testing.assert_allclose(cis(array(x)), np.cos(x) + 1j * np.sin(x), rtol=1e-6)
+
+
+def test_a_function_from_real_to_complex_has_every_derivative():
+    """Also where its rule makes complex arrays of real ones. d/dx of Im c is cos x, and then −sin x."""
+    x = np.array([0.5, -1.0, 2.0])
+    overbar.verify.check(cis, cases=[([x], {})])
+    f = lambda x: overbar.sum(overbar.imag(cis(x)))  # noqa: E731
+    np.testing.assert_allclose(overbar.hvp(f, (x,), np.ones(3)), -np.sin(x), rtol=1e-12)
+    forward = lambda x: overbar.sum(overbar.jvp(lambda x: overbar.imag(cis(x)), (x,), (np.ones(3),))[1])  # noqa: E731
+    np.testing.assert_allclose(overbar.grad(forward)(x), -np.sin(x), rtol=1e-12)
+    np.testing.assert_allclose(overbar.jvp(forward, (x,), (np.ones(3),))[1], -np.sin(x).sum(), rtol=1e-12)
+
+    X = torch.tensor(x, requires_grad=True)
+    assert torch.autograd.gradcheck(cis, X, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(cis, X, check_fwd_over_rev=True)
+
+    X = tf.constant(x)
+    for compute in (lambda X: tf.math.imag(cis(X)), tf.function(lambda X: tf.math.imag(cis(X)))):
+        with tf.GradientTape() as outer:
+            outer.watch(X)
+            with tf.GradientTape() as inner:
+                inner.watch(X)
+                value = compute(X)
+            first = inner.gradient(value, X)
+        np.testing.assert_allclose(first, np.cos(x), rtol=1e-12)
+        np.testing.assert_allclose(outer.gradient(first, X), -np.sin(x), rtol=1e-12)
+        with tf.autodiff.ForwardAccumulator(X, tf.ones_like(X)) as dots, tf.GradientTape() as tape:
+            tape.watch(X)
+            value = compute(X)
+            first = tape.gradient(value, X)
+        np.testing.assert_allclose(dots.jvp(first), -np.sin(x), rtol=1e-12)

@@ -154,6 +154,10 @@ class TensorFlowWords(Words):
     def real(self, A):
         return tf.math.real(A)
 
+    def complex(self, real, imag):
+        like = real if tf.is_tensor(real) else imag
+        return tf.complex(*(x if tf.is_tensor(x) else tf.cast(x, like.dtype) for x in (real, imag)))
+
     def erf(self, A):
         return tf.math.erf(A)
 

@@ -204,6 +204,8 @@ class Called:
         an argument of the primitive only where that very array was passed on."""
         inner, given = getattr(error, "inner", (None, ()))
         message = getattr(error, "message", None) or str(error)
+        if message.startswith(f"{self.name}: "):
+            return None
         theirs = inner_argument(message)
         if inner is None:
             return of_inner(self.name, message, False, argument and (theirs, argument))

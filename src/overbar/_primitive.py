@@ -295,17 +295,24 @@ class Primitive(Differentiated):
                 raise foreign(name, found, A, "its derivative gave {} for argument A,")
             return found
 
+        def times(x, g, C):
+            # A real array may have a complex slope, and a complex one a real one: not every library promotes
+            xp = namespace(C)
+            if xp.is_complex(C):
+                x, g = xp.cast(x, C), g if isinstance(g, _NUMBERS) else xp.cast(g, C)
+            return x * g
+
         @self.vjp(replace=replace)
         def _(C_bar, C, A, **options):
             def A_bar():
                 g = slope(C, A, options)
-                return C_bar * (g.conjugate() if isinstance(g, _NUMBERS) else namespace(A).conj(g))
+                return times(C_bar, g.conjugate() if isinstance(g, _NUMBERS) else namespace(A).conj(g), C)
 
             return (A_bar,)
 
         @self.jvp(replace=replace)
         def _(C, A, **options):
-            return (lambda A_dot: A_dot * slope(C, A, options),)
+            return (lambda A_dot: times(A_dot, slope(C, A, options), C),)
 
         return rule
 
