@@ -1,6 +1,7 @@
 """What a primitive takes and refuses: rules that are none, outputs that are not those of its signature, arrays of
 libraries that have no front, options that are nonsense, calls as SciPy writes them. May import `overbar`."""
 
+import functools
 import pickle
 import re
 import subprocess
@@ -679,3 +680,191 @@ def test_other_options_may_be_integers_of_numpys_too():
         np.testing.assert_array_equal(C.detach(), f(A, 1))
         (bar,) = torch.autograd.grad(C.sum(), x)
         np.testing.assert_allclose(bar, overbar.grad(lambda A, f=f: overbar.sum(f(A, 1)))(A), rtol=1e-13)
+
+
+def multiple(x, *, by=1.0):
+    """x, some times."""
+    return by * x
+
+
+class Scale:
+    def __init__(self, by):
+        self.by = by
+
+    def times(self, x):
+        return self.by * x
+
+    def __call__(self, x):
+        return self.by * x
+
+
+CALLABLES = {
+    "multiple": functools.partial(multiple, by=3.0),
+    "times": Scale(3.0).times,
+    "Scale": Scale(3.0),
+}
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_whatever_can_be_called_makes_a_primitive(name):
+    primitive = overbar.primitive("(n)->(n)")(CALLABLES[name])
+    primitive.vjp(lambda y_bar, y, x, **options: (lambda: 3.0 * y_bar,))
+    primitive.jvp(lambda y, x, **options: (lambda x_dot: 3.0 * x_dot,))
+    assert primitive.name == name
+    assert primitive.__module__ == __name__
+    x = np.array([1.0, 2.0])
+    np.testing.assert_array_equal(overbar.vjp(primitive, x)[1](x)[0], [3.0, 6.0])
+    np.testing.assert_array_equal(primitive(torch.tensor(x)), [3.0, 6.0])
+    np.testing.assert_array_equal(primitive(tf.constant(x)), [3.0, 6.0])
+    overbar.verify.check(primitive, cases=[([x], {})])
+    assert primitive.defaults == ({"by": 3.0} if name == "multiple" else {})
+
+
+DEFINITIONS = {
+    "without parentheses": (lambda: overbar.primitive(multiple), r"write @overbar\.primitive\('\(n,n\)->\(n\)'\)"),
+    "of a primitive": (lambda: overbar.primitive("(n)->(n)")(overbar.exp), "exp is a primitive already"),
+    "of no function": (lambda: overbar.elementwise("exp"), "made of a function of arrays, and got a str"),
+    "of any keyword": (lambda: overbar.primitive("(n)->(n)")(lambda x, **k: x), "takes any keyword"),
+    "of integers alone": (
+        lambda: overbar.primitive("(n)->(n)", integer=("p",))(lambda p: p),
+        "integer= names all arrays",
+    ),
+    "of no output": (
+        lambda: overbar.primitive("(n)->(n),()", intermediates=1, residuals=1)(lambda x: x),
+        "of the 2 outputs .* 1 are intermediates and 1 residuals",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_what_makes_no_primitive_is_refused_at_once(name):
+    define, words = DEFINITIONS[name]
+    with pytest.raises(TypeError, match=words):
+        define()
+    assert overbar.exp.function.__qualname__.count("function") == 1
+
+
+@pytest.mark.parametrize("array", [np.asarray, torch.tensor, tf.constant])
+def test_a_step_is_repeated_as_often_as_an_integer_says(array):
+    front = overbar._namespace.front(array(1.0))
+    assert [float(x) for x in front.repeat(3, lambda i, state: [2 * state[0]], [array(1.0)])] == [8.0]
+    assert [float(x) for x in front.repeat(array([2, 3]), lambda i, state: [2 * state[0]], [array(1.0)])] == [8.0]
+
+
+@overbar.primitive("(n),(k)->(k)", integer=("p",))
+def picked(x, p):
+    xp = overbar.namespace(x)
+    return xp.take_along_axis(x, xp.astype(xp.round(p), xp.int64), axis=-1)
+
+
+@overbar.primitive("(n),()->(n)", integer=("p",))
+def times(x, p):
+    return x * p[..., None]
+
+
+LIBRARIES = {"numpy": np.asarray, "torch": torch.tensor, "tensorflow": tf.constant}
+libraries = pytest.mark.parametrize("array", LIBRARIES.values(), ids=LIBRARIES)
+
+
+@libraries
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint64])
+def test_an_index_that_would_be_rounded_is_refused(array, dtype):
+    """It would be another entry."""
+    entry = 2**24 + 1
+    x = np.zeros(entry + 2)
+    x[entry] = 1.0
+    words = rf"^picked: argument p holds the integer {entry}, which .*float32 of the others may round: .* 16777216\."
+    with pytest.raises(TypeError, match=words):
+        picked(array(x.astype(np.float32)), array(np.array([0, entry], dtype)))
+    np.testing.assert_array_equal(picked(array(x), array(np.array([0, entry], dtype))), [0.0, 1.0])
+    np.testing.assert_array_equal(picked(array(x.astype(np.float32)), array(np.array([2**24], dtype))), [0.0])
+
+
+@libraries
+def test_a_number_of_pythons_is_held_against_it_too(array):
+    x = array(np.ones(2, np.float32))
+    np.testing.assert_array_equal(times(x, 2**24), [2.0**24] * 2)
+    with pytest.raises(TypeError, match="argument p holds the integer -16777217"):
+        times(x, -(2**24) - 1)
+    with pytest.raises(TypeError, match=rf"holds the integer {2**53 + 1}, which .*float64 .*No dtype here holds it"):
+        times(array(np.ones(2)), array(np.array(2**53 + 1)))
+
+
+def test_integers_of_dtypes_that_are_exact_need_no_look(monkeypatch):
+    def looked(A):
+        raise AssertionError("there is no integer among these that is rounded")
+
+    monkeypatch.setattr(NUMPY, "numbers", looked)
+    for dtype in (np.int8, np.uint16, np.bool_):
+        np.testing.assert_array_equal(picked(np.ones(2, np.float32), np.array([1], dtype)), [1.0])
+    np.testing.assert_array_equal(picked(np.ones(2), np.array([1], np.int32)), [1.0])
+
+
+def test_integers_in_programs_whose_numbers_nobody_can_look_at():
+    x, p = np.arange(3, dtype=np.float32), np.array([2, 0])
+    expected = [2.0, 0.0]
+    np.testing.assert_array_equal(tf.function(lambda x, p: picked(x, p))(tf.constant(x), tf.constant(p)), expected)
+    x, p = torch.tensor(x), torch.tensor(p)
+    np.testing.assert_array_equal(torch.func.vmap(picked)(x[None], p[None])[0], expected)
+    compiled = torch.compile(lambda x, p: picked(x, p), backend="eager", fullgraph=True)
+    np.testing.assert_array_equal(compiled(x, p), expected)
+
+
+def test_a_function_without_a_name_works_in_a_graph():
+    double = overbar.primitive("(n)->(n)")(lambda x: 2 * x)
+    np.testing.assert_array_equal(tf.function(lambda x: double(x))(tf.ones(2)), [2.0, 2.0])
+
+
+@overbar.elementwise
+def cis(x):
+    """exp(i x) of real x."""
+    return overbar.exp(overbar.namespace(x).complex(0.0, x))
+
+
+@cis.derivative
+def _(c, x):
+    xp = overbar.namespace(x)
+    return xp.complex(-xp.imag(c), xp.real(c))
+
+
+@libraries
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_complex_array_is_made_of_real_ones(array, dtype):
+    x = np.array([0.5, -1.0, 2.0], dtype)
+    xp = overbar.namespace(array(x))
+    for real, imag in ((array(x), array(2 * x)), (array(x), 1.0), (0.0, array(x))):
+        found = np.asarray(xp.complex(real, imag))
+        assert found.dtype == np.result_type(dtype, np.complex64)
+        np.testing.assert_array_equal(found, np.asarray(real) + 1j * np.asarray(imag))
+    np.testing.assert_allclose(cis(array(x)), np.cos(x) + 1j * np.sin(x), rtol=1e-6)
+
+
+def test_a_function_from_real_to_complex_has_every_derivative():
+    """Also where its rule makes complex arrays of real ones. d/dx of Im c is cos x, and then −sin x."""
+    x = np.array([0.5, -1.0, 2.0])
+    overbar.verify.check(cis, cases=[([x], {})])
+    f = lambda x: overbar.sum(overbar.imag(cis(x)))  # noqa: E731
+    np.testing.assert_allclose(overbar.hvp(f, (x,), np.ones(3)), -np.sin(x), rtol=1e-12)
+    forward = lambda x: overbar.sum(overbar.jvp(lambda x: overbar.imag(cis(x)), (x,), (np.ones(3),))[1])  # noqa: E731
+    np.testing.assert_allclose(overbar.grad(forward)(x), -np.sin(x), rtol=1e-12)
+    np.testing.assert_allclose(overbar.jvp(forward, (x,), (np.ones(3),))[1], -np.sin(x).sum(), rtol=1e-12)
+
+    X = torch.tensor(x, requires_grad=True)
+    assert torch.autograd.gradcheck(cis, X, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(cis, X, check_fwd_over_rev=True)
+
+    X = tf.constant(x)
+    for compute in (lambda X: tf.math.imag(cis(X)), tf.function(lambda X: tf.math.imag(cis(X)))):
+        with tf.GradientTape() as outer:
+            outer.watch(X)
+            with tf.GradientTape() as inner:
+                inner.watch(X)
+                value = compute(X)
+            first = inner.gradient(value, X)
+        np.testing.assert_allclose(first, np.cos(x), rtol=1e-12)
+        np.testing.assert_allclose(outer.gradient(first, X), -np.sin(x), rtol=1e-12)
+        with tf.autodiff.ForwardAccumulator(X, tf.ones_like(X)) as dots, tf.GradientTape() as tape:
+            tape.watch(X)
+            value = compute(X)
+            first = tape.gradient(value, X)
+        np.testing.assert_allclose(dots.jvp(first), -np.sin(x), rtol=1e-12)

@@ -939,3 +939,42 @@ def test_writing_into_an_argument_is_seen():
 def test_a_batch_beside_cases_is_refused():
     with pytest.raises(TypeError, match="pass batch or cases, not both"):
         check(overbar.det, batch=(2,), cases=[([np.eye(2)], {})])
+
+
+WRONG = {
+    # name: bar of B, tangent of B (each a factor of the right one; None for no function), for output 1 of two; the line
+    "no bar": (None, 1.0, "the reverse rule is off for argument B, output 1"),
+    "a bar twice as large": (2.0, 1.0, "the reverse rule is off for argument B, output 1"),
+    "no tangent": (1.0, None, "the forward rule is off for argument B, output 1"),
+    "both": (2.0, 2.0, "the forward rule is off for argument B, output 1\n    the reverse rule is off for argument B"),
+    "less than differences tell": (1 + 1e-9, 1.0, "one of the rules is off for argument B, output 1"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_report_says_where(name):
+    """Which rule, argument and output."""
+    bar, tangent, line = WRONG[name]
+
+    @primitive("(n),(n)->(n),(n)")
+    def two(A, B):
+        return A - B, A * B
+
+    @two.vjp
+    def _(C_bars, C, A, B):
+        first, second = (A * 0 if C_bar is None else C_bar for C_bar in C_bars)
+        return lambda: first + second * B, lambda: second * A * (0.0 if bar is None else bar) - first
+
+    @two.jvp
+    def _(C, A, B):
+        return (
+            lambda A_dot: (A_dot, A_dot * B),
+            lambda B_dot: (-B_dot, None if tangent is None else tangent * A * B_dot),
+        )
+
+    with pytest.raises(VerificationError) as raised:
+        check(two, cases=[([np.array([1.0, 2.0]), np.array([3.0, -1.0])], {})])
+    lines = str(raised.value).partition(": float64")[2]
+    assert f"\n    {line}" in lines
+    assert "argument A" not in lines
+    assert "output 0" not in lines

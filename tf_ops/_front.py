@@ -97,8 +97,8 @@ class TensorFlowFront(Front):
             if not half:
                 return apply(self, primitive, arrays, options)
             return _halved(apply(self, primitive, _single(arrays), options), half)
-        # TensorFlow keeps names like _x for itself
-        with tf.name_scope(primitive.name.lstrip("_")) as scope, calling(primitive):
+        # TensorFlow keeps names like _x for itself, and takes none like <lambda>
+        with tf.name_scope(primitive.name.strip("_<>")) as scope, calling(primitive):
             arrays = assert_fit(primitive, arrays)
             try:
                 if not half:
@@ -191,6 +191,14 @@ class TensorFlowFront(Front):
             (tf.zeros_like(most), *state),
         )
         return state
+
+    def numbers(self, A):
+        return A.numpy() if at_hand(A) else None
+
+    def shares(self, A, B):
+        if A is B or not (at_hand(A) and at_hand(B)):
+            return A is B
+        return np.may_share_memory(*(np.asarray(memoryview(x)) for x in (A, B)))  # numpy() would copy
 
     def require(self, A, fine, message, argument="A", definite=None):
         if tf.executing_eagerly():

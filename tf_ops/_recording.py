@@ -62,6 +62,8 @@ def apply(front, primitive, arrays, options, scope=None):
         others = _Others(primitive, [*unwatched, *tensors_in(options)], options)
     with VariableWatcher() as variables, _watching(unwatched is not arrays):
         outputs = primitive.run(unwatched, options)
+    if not eager:  # where a number, or a list, would become a tensor on the way
+        primitive.check_returned(outputs)
     read = [f"the tf.Variable {variable.name}" for variable in variables.watched_variables()]
     if not read and is_watched(outputs):
         read = ["a tensor that is none of its arrays, which a tape or an accumulator watches"]

@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 import tensorflow as tf
 
-from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, of_function, singular
+from overbar._messages import bad_spectrum, no_inverse, not_positive_definite, of_function, of_inner, singular
 from overbar._numpy_words import are_finite
 from overbar._words import Words
 from overbar.rules._halving import cholesky_by_halves, columns_collide
@@ -153,6 +153,10 @@ class TensorFlowWords(Words):
 
     def real(self, A):
         return tf.math.real(A)
+
+    def complex(self, real, imag):
+        like = real if tf.is_tensor(real) else imag
+        return tf.complex(*(x if tf.is_tensor(x) else tf.cast(x, like.dtype) for x in (real, imag)))
 
     def erf(self, A):
         return tf.math.erf(A)
@@ -639,13 +643,13 @@ def first_place(found):
     return tf.argmax(flat, output_type=tf.int32)
 
 
-_called = contextvars.ContextVar("called", default=None)
+_called = contextvars.ContextVar("called", default=())
 
 
 @contextlib.contextmanager
 def calling(primitive):
     """While the graph of a primitive is built, and of those that it calls."""
-    token = _called.set(_called.get() or primitive)
+    token = _called.set((*_called.get(), primitive))
     try:
         yield
     finally:
@@ -654,8 +658,15 @@ def calling(primitive):
 
 def _of_the_call(message):
     """A message of a graph as that of the primitive that was called: an error of a graph has no other words."""
-    primitive = _called.get()
-    return message if primitive is None else of_function(primitive.name, primitive.arguments, message)
+    outer, inner = [], False
+    for primitive in _called.get():
+        if primitive.is_of_collection:
+            message, inner = of_function(primitive.name, primitive.arguments, message), True
+            break
+        outer.append(primitive.name)
+    for name in reversed(outer):  # of arrays that may be theirs or not
+        message, inner = of_inner(name, message, inner) or f"{name}: {message}", True
+    return message
 
 
 def _report(L, A, ok, argument):

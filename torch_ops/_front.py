@@ -21,7 +21,7 @@ from torch_ops._blocks import as_one_op
 from torch_ops._function import adopt, record
 from torch_ops._graphs import in_graph, key_of
 from torch_ops._internals import is_any_autocast_enabled, level_of, of_whole_batch, set_forward_mode, unpack_dual
-from torch_ops._numpy import are_for_numpy, compacted
+from torch_ops._numpy import are_at_hand, are_for_numpy, as_array, compacted
 from torch_ops._processor import ON_INTEL
 from torch_ops._threads import alone, is_busy
 from torch_ops._watching import are_plain, recording, transformed, watched
@@ -122,6 +122,14 @@ class TorchFront(Front):
 
     def sees_numbers(self, *arrays):
         return are_plain(arrays)
+
+    def numbers(self, A):
+        return as_array(A) if are_at_hand((A,)) else None
+
+    def shares(self, A, B):
+        if A is B or not are_plain((A, B)):
+            return A is B
+        return A.untyped_storage().data_ptr() == B.untyped_storage().data_ptr() != 0
 
     def may_hold(self, mask):
         # torch.jit.trace would keep the answer for matrices of which it is not true

@@ -65,8 +65,12 @@ class PrimitiveFunction(torch.autograd.Function):
         # An output must not be an input, nor a view of one: autograd would refuse tangents and in-place use.
         apart = []
         for out in outputs:
-            if is_view(out):
-                out = out.clone()
+            try:
+                if is_view(out):
+                    out = out.clone()
+            except TypeError:  # it is no tensor: the call says so in words
+                call.primitive.check_outputs(call.front, outputs, inputs)
+                raise
             for x in inputs:
                 if out is x:
                     out = out.clone()

@@ -16,7 +16,7 @@ from torch_ops._watching import are_plain, watched
 #: NumPy's names of the dtypes.
 DTYPES = {torch.float32: "f", torch.float64: "d", torch.complex64: "F", torch.complex128: "D"}
 
-_INTEGERS = {torch.int32, torch.int64}
+_INTEGERS = {torch.int32, torch.int64, torch.uint32, torch.uint64}
 
 #: Up to so many numbers in all arrays together NumPy computes nearly all primitives and rules of single matrices in a
 #: third to three quarters of the time: of a 32 by 32 matrix, say. It starts no threads for so few.

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from typing import Any
 
 import numpy as np
 
-from overbar._messages import dtype_name, of_function
+from overbar._messages import dtype_name, inner_argument, of_function, of_inner
 from overbar._namespace import NUMPY, front, kept_real, known_front, namespace
 from overbar._signature import Fit, Signature
 
@@ -37,9 +38,17 @@ def is_number(found):
     return isinstance(found, (bool, int, float, complex)) and not isinstance(found, np.generic)
 
 
+def _largest(dtype):
+    """The largest integer of a dtype of any library, whose name ends with its number of bits."""
+    bits = re.search(r"\d+$", str(dtype_name(dtype)))
+    return 2 ** int(bits[0]) if bits else 1  # of booleans
+
+
 def is_foreign(found, array):
     """Whether what the function or a rule gave is no array of the library of this one."""
-    return isinstance(found, (list, tuple)) or front(found) is not front(array)
+    if isinstance(found, (list, tuple)) or not (is_number(found) or hasattr(found, "dtype")):
+        return True
+    return front(found) is not front(array)
 
 
 def foreign(name, found, array, words):
@@ -51,6 +60,8 @@ def foreign(name, found, array, words):
             "something besides the arguments, whose derivative would be lost: make that an argument, in front of the "
             "`*` and in the signature."
         )
+    if not hasattr(found, "dtype") and not is_number(found):
+        return TypeError(f"{name}: {words.format(given)} an array of {front(array).name}. That is not an array.")
     return TypeError(
         f"{name}: {words.format(given)} an array of {front(array).name}. It called a function of another "
         "library: take functions from xp = overbar.namespace(A)."
@@ -172,11 +183,35 @@ class Called:
             argument = next(map(self.argument, shared), None)
         # what a rule calls A is some matrix
         name, known = (self.name, self.arguments) if kind is None else (f"{self.name}: in the {kind} rule", ())
-        named = front.LinAlgError(of_function(name, known, message, argument))
+        words = None
+        if kind is None and not self.is_of_collection:
+            words = self._of_inner(front, error, arrays, argument)
+        named = front.LinAlgError(words or of_function(name, known, message, argument))
+        named.inner = self, arrays
         named.of_word, named.matrix = message, matrix
         for note in getattr(error, "__notes__", ()):
             named.add_note(note)
         return named.with_traceback(error.__traceback__)
+
+    @property
+    def is_of_collection(self):
+        """Whether it is one of the collection, or of a front. What their functions compute from an argument they call
+        by its letter, and their tests say which message comes. Of others nobody knows."""
+        return (self.__module__ or "").partition(".")[0] in ("overbar", "torch_ops", "tf_ops", "dask_ops")
+
+    def _of_inner(self, front, error, arrays, argument):
+        """The message for an error of a function that the primitive's own calls; None where it is its own. It speaks of
+        an argument of the primitive only where that very array was passed on."""
+        inner, given = getattr(error, "inner", (None, ()))
+        message = getattr(error, "message", None) or str(error)
+        if message.startswith(f"{self.name}: "):
+            return None
+        theirs = inner_argument(message)
+        if inner is None:
+            return of_inner(self.name, message, False, argument and (theirs, argument))
+        passed = [A for i, A in enumerate(given) if inner.argument(i) == theirs]
+        ours = [self.argument(i) for A in passed for i, B in enumerate(arrays) if front.shares(A, B)]
+        return of_inner(self.name, message, True, (theirs, ours[0]) if ours else None)
 
     def _valid(self, front, options):
         """The options of a call, each of the kind that its default is of."""
@@ -226,7 +261,7 @@ class Called:
                 for name, value, A in zip(self.arguments, given, arrays, strict=True)
             ]
         if self.integer:
-            arrays = self._with_floats(front, arrays)
+            arrays = self._with_floats(front, arrays, given)
         try:
             key = front.key(arrays)
             known = self._fits.get(key)
@@ -276,20 +311,48 @@ class Called:
             for name, a in zip(self.arguments, arrays, strict=True)
         ]
 
-    def _with_floats(self, front, arrays):
+    def _with_floats(self, front, arrays, given=()):
         """The arrays, those of integers in the dtype of the others: to what differentiates they are like all the rest,
-        and the rules give them zeros."""
+        and the rules give them zeros. `given` are the arrays before `as_arrays`, which gives Python's integers the
+        dtype of the others, too."""
         xp, arrays = front.xp, list(arrays)
         like = next(a for a, name in zip(arrays, self.arguments, strict=True) if name not in self.integer)
         for i, name in enumerate(self.arguments):
-            if name in self.integer and not xp.is_floating(arrays[i]):
-                if xp.is_floating(like) and xp.eps(like) > 1e-6:
-                    raise front.DtypeError(
-                        f"{self.name}: argument {name} holds integers, which {dtype_name(like.dtype)} of the others "
-                        "rounds. Convert them, to float32 for instance."
-                    )
+            if name not in self.integer:
+                continue
+            if not xp.is_floating(arrays[i]):
+                if xp.is_floating(like):
+                    self._check_exact(front, name, arrays[i], like)
                 arrays[i] = xp.cast(arrays[i], like)
+            elif given and given[i] is not arrays[i] and isinstance(given[i], (int, list, tuple, np.ndarray)):
+                numbers = np.asarray(given[i])
+                if numbers.dtype.kind in "iu":
+                    self._check_exact(front, name, numbers, arrays[i], numbers)
         return arrays
+
+    def _check_exact(self, front, name, array, like, numbers=None):
+        """Refuse integers that the dtype of `like` would round: an index would be another one. Those of a dtype that
+        has no such integers need no look. Where numbers cannot be looked at (in a program that is being compiled, in
+        graphs, under vmap, on other devices) single precision is taken: it has all integers up to 2²⁴."""
+        limit = round(2 / front.xp.eps(like))
+        if _largest(array.dtype) <= limit:
+            return
+        if limit < 2**20:
+            raise front.DtypeError(
+                f"{self.name}: argument {name} holds integers, which {dtype_name(like.dtype)} of the others "
+                "rounds. Convert them, to float32 for instance."
+            )
+        numbers = front.numbers(array) if numbers is None else numbers
+        if numbers is None or not numbers.size:
+            return
+        # as integers of Python's, which have no largest one
+        found = next((n for n in (int(numbers.max()), int(numbers.min())) if abs(n) > limit), None)
+        if found is not None:
+            wider = "Convert the others, to float64 for instance." if limit < 2**53 else "No dtype here holds it."
+            raise front.DtypeError(
+                f"{self.name}: argument {name} holds the integer {found}, which {dtype_name(like.dtype)} of the others "
+                f"may round: it has all integers up to {limit}. {wider}"
+            )
 
     def with_dims(self, xp, arrays, dropped):
         """The arrays of a call as its rules see them: a vector instead of a matrix has become one."""
@@ -343,12 +406,19 @@ class Called:
         self.check_outputs(front, outputs, arrays)
         fit.verified = True
 
-    def check_outputs(self, front, outputs, arrays):
+    def check_returned(self, outputs):
+        """Hold what the function returned against what it must: so many arrays."""
+        for i, out in enumerate(outputs):
+            if is_number(out) or not hasattr(out, "dtype"):
+                raise self._not_returned(out, i, len(outputs))
         if len(outputs) != self.outputs:
             raise TypeError(
                 f"{self.name}: its function returned {len(outputs)} arrays, where {self.signature.text} has "
                 f"{self.outputs} outputs."
             )
+
+    def check_outputs(self, front, outputs, arrays):
+        self.check_returned(outputs)
         for i, out in enumerate(outputs):
             if is_foreign(out, arrays[0]):
                 raise foreign(self.name, out, arrays[0], f"its function gave {{}} as output {i}, of")
@@ -362,6 +432,19 @@ class Called:
                 f"{', '.join(str(tuple(shape)) for shape in shapes[: len(arrays)])}. Correct the signature or the "
                 "function: derivatives, batches and compilers go by the signature."
             )
+
+    def _not_returned(self, found, i, count):
+        """The error where the function returned something else than arrays: a list, a number of Python's, nothing."""
+        must = "an array" if self.outputs == 1 else f"a tuple of {self.outputs} arrays, intermediates and residuals too"
+        given = f"a {type(found).__module__}.{type(found).__name__}".replace("a builtins.", "a ")
+        hint = ""
+        if found is None:
+            given, hint = "None", " Is a `return` missing?" if count == 1 else ""
+        elif is_number(found):
+            given = f"the number {found!r}"
+            hint = " A number has no batch dimensions: make an array of those that the signature says."
+        place = f" as output {i}" if count > 1 else ""
+        return TypeError(f"{self.name}: its function returned {given}{place}, and must return {must}.{hint}")
 
     @property
     def dimensions(self):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from overbar._front import NUMPY
-from overbar._namespace import known_front
+from overbar._namespace import differentiated_elsewhere, known_front
 from overbar._traced import Traced
 
 __all__ = ["Bars", "Given", "Leaves", "Opened", "arrays_of", "is_container", "of_parameters", "parts_of", "sequence"]
@@ -86,6 +86,9 @@ def of_parameters(otherwise):
     def has_derivative(x, path):
         if x is None or isinstance(x, (str, bytes, bool, np.bool_)) or (callable(x) and not hasattr(x, "dtype")):
             return False
+        elsewhere = differentiated_elsewhere(x)
+        if elsewhere is not None:
+            raise TypeError(f"{path} is {elsewhere}")
         library = known_front(x)
         array = isinstance(x, (np.ndarray, np.generic)) or (library is not None and library.swept)
         if isinstance(x, (float, complex, Traced)) or (array and NUMPY.xp.is_floating(x)):

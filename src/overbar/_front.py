@@ -198,6 +198,15 @@ class Front:
         knows only their shapes, it cannot: `compute` can, even there."""
         return True
 
+    def numbers(self, A: Any) -> np.ndarray | None:
+        """An array of integers as one of NumPy's, where its numbers lie on the host and can be looked at at once; else
+        None."""
+        return None
+
+    def shares(self, A: Any, B: Any) -> bool:
+        """Whether two arrays are known to be the same, or views of the same numbers."""
+        return A is B
+
     def may_hold(self, mask: Any) -> bool:
         """Whether a mask holds anywhere, or nobody can tell without waiting for a device, or while a compiler or a
         transform looks on. What a rule may leave out then must change no number."""
@@ -229,9 +238,13 @@ class Front:
         return yes() if bool(self.xp.all(mask)) else no()
 
     def repeat(self, counts: Any, step: Any, state: Any) -> Any:
-        """``state = step(i, state)`` for i = 0, 1, ... below the largest of `counts`. A state is a list of arrays,
-        whose shapes do not change. For functions of primitives: none of the libraries differentiates this well."""
-        most = int(self.xp.max(counts)) if math.prod(counts.shape) else 0
+        """``state = step(i, state)`` for i = 0, 1, ... below the largest of `counts`, an array or an integer. A state
+        is a list of arrays, whose shapes do not change. For functions of primitives: none of the libraries
+        differentiates this well."""
+        if isinstance(counts, (int, np.integer)):
+            most = int(counts)
+        else:
+            most = int(self.xp.max(counts)) if math.prod(counts.shape) else 0
         for i in range(most):
             state = step(i, state)
         return state
@@ -397,6 +410,12 @@ class NumpyFront(Front):
             given = ", ".join(f"{name}={value!r}" for name, value in options.items() if name != "batch_ndim")
             shapes = ", ".join(str(A.shape) for A in arrays)
             raise kind(f"{primitive.name}: {given} does not fit arrays of shapes {shapes}: {error}") from error
+
+    def numbers(self, A):
+        return A
+
+    def shares(self, A, B):
+        return A is B or (isinstance(A, np.ndarray) and isinstance(B, np.ndarray) and np.may_share_memory(A, B))
 
     def buffer(self, *arrays):
         shape = np.broadcast_shapes(*(A.shape for A in arrays))

@@ -20,7 +20,7 @@ import numpy as np
 from overbar._containers import Given, Leaves
 from overbar._front import NUMPY
 from overbar._layout import drawn
-from overbar._namespace import known_front
+from overbar._namespace import differentiated_elsewhere, known_front
 from overbar._primitive import Primitive
 from overbar._sweep import pull_along, push_along, push_call, trace
 from overbar._traced import Traced, bare, without_constants
@@ -330,7 +330,10 @@ def _argument_names(f, args, names):
     return [found[i] if i < len(found) else f"x{i + 1}" for i in range(len(args))]
 
 
-def _is_array(x):
+def _is_array(x, path):
+    elsewhere = differentiated_elsewhere(x)
+    if elsewhere is not None:
+        raise TypeError(f"graph: argument {path} is {elsewhere}")
     if type(x) is Traced:
         raise TypeError(
             "graph: an argument is an array whose derivative is being traced, by a sweep around the graph. A graph is "
@@ -424,7 +427,7 @@ def graph(
     >>> g.operations
     Operations(forward=6, reverse=6)
     """
-    leaves = Leaves(lambda entry, path: _is_array(entry))
+    leaves = Leaves(_is_array)
     args = [float(x) if type(x) is int else x for x in args]
     builders = [leaves.collect(x, label) for x, label in zip(args, _argument_names(f, args, names), strict=True)]
     labels = _Labels()

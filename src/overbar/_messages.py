@@ -118,6 +118,10 @@ _OF_A_WORD = re.compile(r"^(?:(?:cholesky|eigh|eig|svd|solve|inv): )?(?=argument
 _NAMED = re.compile(r"^\w+: ")
 
 
+#: the words that look at a matrix, by what they say of it where they do not give their names
+_SAID_BY = (("so that there is no ", "solve"), ("it has no inverse", "inv"))
+
+
 def of_function(name, arguments, message, argument=None):
     """The message of a word as that of the function that a user called: it begins with its name, says what is wrong
     with which argument, and then what the library says. `argument` is what the matrix is called there, if the word did
@@ -138,3 +142,31 @@ def of_function(name, arguments, message, argument=None):
     if argument is not None:
         first = first.replace("no A⁻¹ B", f"no {argument}⁻¹ B")
     return "\n".join([f"{name}: {first}", *others])
+
+
+def of_inner(name, message, inner, known=None):
+    """The message of a function, or of a word, as that of a primitive whose function calls it with an array that is
+    none of its own, although it may have the same letter: "f: in cholesky: argument A is ...". `inner` says that it
+    comes from a primitive. Where the array is an argument of the primitive, `known` is what the inner function calls
+    it and what it is called here: then the message speaks of that. None for a message of the primitive's own."""
+    first, *others = sorted(message.split("\n"), key=lambda line: _OF_A_WORD.match(line) is None)
+    if not inner and not _OF_A_WORD.match(first):
+        return None
+    if not _NAMED.match(first):
+        word = next((word for words, word in _SAID_BY if words in first), None)
+        if word is None:
+            return None
+        first = f"{word}: {first}"
+    if known is not None:
+        theirs, ours = map(re.escape, known)
+        first = re.sub(
+            rf"\b(argument |identity to |compute |no ){theirs}\b", rf"\g<1>{ours}", _NAMED.sub("", first, count=1)
+        )
+        return "\n".join([f"{name}: {first}", *others])
+    return "\n".join([f"{name}: in {first}", *others])
+
+
+def inner_argument(message):
+    """What a function calls the argument of which its message speaks; None where it speaks of none."""
+    found = re.match(r"(?:\w+: )?argument (\w+)", message)
+    return found and found[1]

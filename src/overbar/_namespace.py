@@ -43,6 +43,13 @@ _remedies = {
 }
 
 
+#: for each package of a framework with derivatives of its own: the framework, and what takes derivatives there
+_derivatives = {
+    "torch_ops": ("PyTorch", "torch.autograd.grad and torch.func"),
+    "tf_ops": ("TensorFlow", "tf.GradientTape and tf.autodiff.ForwardAccumulator"),
+}
+
+
 def register(array_type: type, front: Front) -> None:
     """Make this the front of arrays of this type and of its subclasses. A front calls it when imported."""
     _known[array_type] = front
@@ -99,6 +106,23 @@ def _find(array):
         )
     _found[kind] = _known[base]
     return _known[base]
+
+
+def differentiated_elsewhere(value: Any) -> str | None:
+    """What the sweeps in NumPy have to say of an array of a framework, which differentiates by itself, whether or not
+    its front has been imported; None of anything else."""
+    kind = type(value)
+    packages = (_fronts.get(base.__module__.partition(".")[0]) for base in kind.__mro__)
+    package = next((name for name in packages if name in _derivatives), None)
+    if package is None:
+        return None
+    library, functions = _derivatives[package]
+    return (
+        f"a {kind.__module__}.{kind.__name__}, and overbar's sweeps differentiate arrays of NumPy and Dask only. With "
+        f"`import {package}` every primitive is an op of {library}, of which {functions} take derivatives by its "
+        "rules. In a rule, where p is another primitive, call its rule, which is written in words of every library: "
+        "p.vjp_rule(C_bar, C, A) or p.jvp_rule(C, A), with C = p(A) and all options."
+    )
 
 
 def known_front(value: Any) -> Front | None:

@@ -94,6 +94,7 @@ class Primitive(Differentiated):
         real: Sequence[str] = (),
         steps: Sequence[str] = (),
     ) -> None:
+        function = _plain(function)
         functools.update_wrapper(self, function)
         del self.__wrapped__  # its signature is ours; the function itself is self.function
         self.function = function
@@ -101,6 +102,11 @@ class Primitive(Differentiated):
         self.name = function.__name__
         self.signature = Signature(signature)
         parameters = inspect.signature(function).parameters.values()
+        if any(p.kind is p.VAR_KEYWORD for p in parameters):
+            raise TypeError(
+                f"{self.name}: the function takes any keyword, by `**`. Name its options, after a `*`: they are "
+                "checked, and its rules get all of them."
+            )
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.arguments = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
@@ -152,6 +158,16 @@ class Primitive(Differentiated):
         #: whether the factors of a matrix are among its arrays or outputs, (n,r) and (s), in the form that the library
         #: has which computed them (`Words.solve_by_factors`): another one would read them wrongly
         self.of_one_library = ("s",) in (*self.signature.inputs, *self.signature.outputs)
+        if not 0 < self.public <= self.differentiable <= self.outputs:
+            raise TypeError(
+                f"{self.name}: of the {self.outputs} outputs of '{signature}', {intermediates} are intermediates and "
+                f"{residuals} residuals. At least one must be left that a caller sees."
+            )
+        if set(self.arguments) == set(integer):
+            raise TypeError(
+                f"{self.name}: integer= names all arrays, and then there is nothing to differentiate by. A function of "
+                "integers alone is no primitive: call it as it is."
+            )
         self.hermitian, self.integer, self.real = tuple(hermitian), tuple(integer), tuple(real)
         self.steps = tuple(steps)
         self.__signature__ = inspect.Signature(
@@ -281,17 +297,24 @@ class Primitive(Differentiated):
                 raise foreign(name, found, A, "its derivative gave {} for argument A,")
             return found
 
+        def times(x, g, C):
+            # A real array may have a complex slope, and a complex one a real one: not every library promotes
+            xp = namespace(C)
+            if xp.is_complex(C):
+                x, g = xp.cast(x, C), g if isinstance(g, _NUMBERS) else xp.cast(g, C)
+            return x * g
+
         @self.vjp(replace=replace)
         def _(C_bar, C, A, **options):
             def A_bar():
                 g = slope(C, A, options)
-                return C_bar * (g.conjugate() if isinstance(g, _NUMBERS) else namespace(A).conj(g))
+                return times(C_bar, g.conjugate() if isinstance(g, _NUMBERS) else namespace(A).conj(g), C)
 
             return (A_bar,)
 
         @self.jvp(replace=replace)
         def _(C, A, **options):
-            return (lambda A_dot: A_dot * slope(C, A, options),)
+            return (lambda A_dot: times(A_dot, slope(C, A, options), C),)
 
         return rule
 
@@ -315,6 +338,33 @@ class Primitive(Differentiated):
         self.spelling = spelling
         self._name_part(spelling, "spelling")
         return spelling
+
+
+def _plain(function):
+    """The function itself; one that calls it, with its name and signature, where it is callable but cannot be given
+    names: a bound method, an object, a `functools.partial`."""
+    if isinstance(function, types.FunctionType):
+        return function
+    if isinstance(function, Primitive):
+        raise TypeError(f"{function.name} is a primitive already. Another one of it has a function that calls it.")
+    if not callable(function):
+        raise TypeError(f"a primitive is made of a function of arrays, and got a {type(function).__name__}.")
+    inner = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    name = getattr(inner, "__name__", type(inner).__name__)
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of some that are written in C
+        raise TypeError(f"{name} does not say which arguments it has. Wrap it: def f(A): return {name}(A).") from None
+
+    def call(*arrays, **options):
+        return function(*arrays, **options)
+
+    call.__name__, call.__qualname__ = name, f"{name}.<locals>.{name}"  # nothing is found by this name
+    call.__doc__, call.__signature__ = inspect.getdoc(inner), signature
+    call.__module__ = getattr(inner, "__module__", None) or type(inner).__module__
+    return call
 
 
 def _rebuilt(module, name, state):
@@ -362,7 +412,9 @@ def primitive(
         The arguments that must be symmetric (Hermitian) matrices: tests keep their tangents so.
     integer : sequence of str
         The arguments that hold integers. They are converted to floating point before the function and the rules see
-        them, which round them to the nearest integer and give them a derivative of zero. (For `overbar.vjp` of the
+        them, which round them to the nearest integer and give them a derivative of zero. Integers that this would round
+        are refused, such as 2**24 + 1 beside float32 (not in graphs, in compiled programs, under vmap and on other
+        devices, where nobody looks at numbers: beside float32 they must be smaller there). (For `overbar.vjp` of the
         primitive, integers are constants, whose bar is None.)
     absent : mapping from str to callable
         The arguments that may be left out, whose default in the function is None: for each a function of the arrays in
@@ -387,6 +439,11 @@ def primitive(
     >>> overbar.vjp(sum_of_squares, np.array([1.0, 2.0]))[1](1.0)
     (array([2., 4.]),)
     """
+    if not isinstance(signature, str):
+        raise TypeError(
+            "primitive takes a signature, and then the function: write @overbar.primitive('(n,n)->(n)') in front of "
+            "it, with the core dimensions of its arrays and of what it returns, or @overbar.elementwise."
+        )
     return lambda function: Primitive(
         function, signature, intermediates, hermitian, integer, residuals, absent, real, steps
     )

@@ -18,7 +18,7 @@ import numpy as np
 from overbar import rules
 from overbar._containers import Opened, is_container, parts_of, sequence
 from overbar._front import NUMPY
-from overbar._namespace import as_array, front, kept_real, namespace
+from overbar._namespace import as_array, differentiated_elsewhere, front, kept_real, namespace
 from overbar._primitive import Primitive
 from overbar._traced import Tape, Traced, bare, constant, without_constants
 from overbar._traced_words import TRACE
@@ -91,6 +91,14 @@ def trace(f, args):
     result = f(*arrays)
     several = isinstance(result, (tuple, list))
     return [a.value for a in arrays], tuple(result) if several else (result,), several, tape
+
+
+def refuse_frameworks(name, args):
+    """Raise for an array of a framework among the arguments, by the name of the function that was called."""
+    for i, x in enumerate(args):
+        words = differentiated_elsewhere(x)
+        if words is not None:
+            raise TypeError(f"{name}: argument {i} is {words}")
 
 
 def _value(x, tape):
@@ -299,6 +307,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     array([[ 0.3125, -0.125 ],
            [-0.125 ,  0.25  ]])
     """
+    refuse_frameworks("vjp", args)
     held = _integers(f, args)
     if held:
         value, moved = vjp(*_without_integers(f, args, held))
@@ -366,6 +375,7 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     (np.float64(5.0), np.float64(2.0))
     """
     args, dots = sequence("jvp", "args", args), sequence("jvp", "dots", dots)
+    refuse_frameworks("jvp", args)
     held = _integers(f, args)
     if held:
         _same_count(dots, args, "tangent")
@@ -420,6 +430,7 @@ def jacobian(f: Callable[..., Any], *args: Any, argnum: int = 0) -> np.ndarray:
     array([[1., 0.],
            [0., 1.]])
     """
+    refuse_frameworks("jacobian", args)
     held = _integers(f, args)
     if held:
         place = range(len(args))[argnum]

@@ -85,7 +85,8 @@ class Words:
         return self.base.asarray(value, device=array_api_compat.device(like))
 
     def count(self, n: Any, like: Any) -> Any:
-        """The integers 0, 1, ..., n − 1 as a vector beside `like` (same device)."""
+        """The integers 0, 1, ..., n − 1 as a vector beside `like` (same device), in the dtype in which the library has
+        sizes: int32 in TensorFlow, int64 elsewhere."""
         return self.base.arange(n, device=array_api_compat.device(like))
 
     # -- elementwise ---------------------------------------------------------------------------------------------------
@@ -97,6 +98,11 @@ class Words:
     def real(self, A: Any) -> Any:
         """The real part; A itself where it is real."""
         return self.base.real(A) if self.is_complex(A) else A
+
+    def complex(self, real: Any, imag: Any) -> Any:
+        """The complex array real + i imag of two real ones of the same dtype, of which one may be a number. TensorFlow
+        takes no complex number of Python's beside a real tensor: i A is ``xp.complex(0.0, A)``, and not ``1j * A``."""
+        return real + 1j * imag
 
     def erf(self, A: Any) -> Any:
         """The error function of real A."""

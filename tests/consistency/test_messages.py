@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import overbar
+from overbar.verify import check
 from tests.frameworks import tf, tf_ops, torch, torch_ops
 
 ARRAY = {"numpy": np.asarray, "torch": torch.tensor, "tensorflow": tf.constant}
@@ -229,3 +230,187 @@ def test_an_error_in_a_rule_of_tensorflow_begins_with_the_name_of_the_function()
         c = tf_ops.logdet(A)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"logdet: in the reverse rule: the matrix A is singular"):
         tape.gradient(c, A)
+
+
+SWEEPS = {
+    "vjp": lambda A: overbar.vjp(overbar.expm, A),
+    "jvp": lambda A: overbar.jvp(overbar.expm, (A,), (A,)),
+    "jacobian": lambda A: overbar.jacobian(overbar.logdet, A),
+    "graph": lambda A: overbar.graph(overbar.logdet, A),
+    "grad": lambda A: overbar.grad(overbar.logdet)(A),
+    "hvp": lambda A: overbar.hvp(overbar.logdet, (A,), A),
+    "of a container": lambda A: overbar.vjp(lambda p: overbar.logdet(p["A"]), {"A": A}),
+}
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("front", ["torch", "tensorflow"])
+def test_sweeps_say_what_takes_derivatives_of_tensors(front, name):
+    """Whoever wrote overbar.vjp into a rule learns what works there: it passes the oracles, which are NumPy's."""
+    there = {"torch": "PyTorch, of which torch.autograd", "tensorflow": "TensorFlow, of which tf.GradientTape"}[front]
+    with pytest.raises(TypeError, match=rf"argument .* is a .*{re.escape(there)}.* p\.vjp_rule\(C_bar, C, A\)"):
+        SWEEPS[name](ARRAY[front](np.eye(2)))
+
+
+def test_the_rule_of_a_primitive_is_called_in_a_rule():
+    """What that message says: in each library, and to be differentiated again."""
+    rng = np.random.default_rng(0)
+    A, C_bar = rng.standard_normal((2, 3, 3))
+    expected = overbar.vjp(overbar.expm, A)[1](C_bar)[0]
+    for array in ARRAY.values():
+        X = array(A)
+        (bar,) = overbar.expm.vjp_rule(array(C_bar), overbar.expm(X), X)
+        np.testing.assert_allclose(bar(), expected, rtol=1e-12)
+    X = torch.tensor(A, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda X: overbar.expm.vjp_rule(X, overbar.expm(X), X)[0](), X)
+
+
+def test_sweeps_say_so_before_the_front_is_imported(monkeypatch):
+    from overbar import _namespace
+
+    for kept in ("_known", "_found"):
+        numpys = {kind: front for kind, front in getattr(_namespace, kept).items() if kind.__module__ != "torch"}
+        monkeypatch.setattr(_namespace, kept, numpys)
+    with pytest.raises(TypeError, match=r"^vjp: argument 0 is a torch\.Tensor.* With `import torch_ops`"):
+        overbar.vjp(overbar.expm, torch.eye(2))
+
+
+#: what a function returned, the signature, and what there is to say of it
+RETURNED = {
+    "a list": (lambda x: [x, x], "(n)->(n)", "a list, and must return an array."),
+    "a list of one": (lambda x: [x], "(n)->(n)", "a list, and must return an array."),
+    "a list for a tuple": (lambda x: [x, x], "(n)->(n),(n)", "a list, and must return a tuple of 2 arrays"),
+    "nothing": (lambda x: None, "(n)->(n)", "None, and must return an array. Is a `return` missing?"),
+    "nothing as a part": (lambda x: (x, None), "(n)->(n),(n)", "None as output 1, and must return a tuple of 2 arrays"),
+    "a number": (lambda x: 1.0, "(n)->()", "the number 1.0, and must return an array."),
+    "a dict": (lambda x: {"x": x}, "(n)->(n)", "a dict, and must return an array."),
+}
+
+
+@pytest.mark.parametrize("name", RETURNED)
+def test_a_function_that_returns_no_arrays(name):
+    """The caller passed an array, and is not told to pass one. `check` takes nothing that a call refuses."""
+    function, signature, words = RETURNED[name]
+    function.__name__ = "mine"
+    primitive = overbar.primitive(signature)(function)
+    primitive.vjp(lambda y_bar, y, x: (lambda: x,))
+    primitive.jvp(lambda y, x: (lambda x_dot: x_dot,))
+    words = re.escape(f"mine: its function returned {words}")
+    for array in ARRAY.values():
+        with pytest.raises(TypeError, match=f"^{words}"):
+            primitive(array(np.ones(2)))
+    for shape in ((2,), None):
+        with pytest.raises(TypeError, match=words):
+            tf.function(primitive.__call__, input_signature=[tf.TensorSpec(shape, tf.float64)])(tf.ones(2, tf.float64))
+    with pytest.raises(TypeError, match=f"^{words}"):
+        torch.func.vmap(primitive)(torch.ones(3, 2))
+    with pytest.raises(TypeError, match=f"^{words}"):
+        overbar.vjp(primitive, np.ones(2))
+    with pytest.raises(TypeError, match=f"^{words}"):
+        check(primitive, cases=[([np.ones(2)], {})])
+
+
+def test_a_rule_that_gives_no_arrays():
+    primitive = overbar.primitive("(n)->(n)")(lambda x: 2 * x)
+    primitive.vjp(lambda y_bar, y, x: (lambda: [2 * y_bar],))
+    primitive.jvp(lambda y, x: (lambda x_dot: {"x": 2 * x_dot},))
+    x = np.ones(2)
+    with pytest.raises(
+        TypeError, match=r"the reverse rule gave a builtins.list for argument x, .*That is not an array"
+    ):
+        overbar.vjp(primitive, x)[1](x)
+    with pytest.raises(TypeError, match=r"the forward rule gave a builtins.dict as the tangent .*That is not an array"):
+        overbar.jvp(primitive, (x,), (x,))
+
+
+# Primitives of a user's own, whose functions call others with arrays that have the same letters there.
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def factor_of_difference(A, B):
+    return overbar.cholesky(B - A)
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def solved_product(A, B):
+    return overbar.solve(A @ B, B)
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def factor_by_a_word(A, B):
+    return overbar.namespace(A).cholesky(B - A)
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def factor_of_a_factor(A, B):
+    return factor_of_difference(A, B)
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def passed_on(M, A):
+    return overbar.cholesky(M) + A
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def of_the_same_letter(A, M):
+    return overbar.solve(A, M)
+
+
+@overbar.primitive("(n,n),(n,n)->(n,n)")
+def of_its_own(A, B):
+    xp = overbar.namespace(A)
+    fine = xp.all(xp.real(A) > 5, axis=(-2, -1))
+    return overbar._namespace.front(A).require(A, fine, "of_its_own: argument A is too small.")
+
+
+COMPUTED = {
+    factor_of_difference: "factor_of_difference: in cholesky: argument A is not positive definite",
+    solved_product: "solved_product: in solve: argument A is singular",
+    factor_by_a_word: "factor_by_a_word: in cholesky: argument A is not positive definite",
+    factor_of_a_factor: "factor_of_a_factor: in factor_of_difference: in cholesky: argument A is not",
+    of_its_own: "of_its_own: argument A is too small.",
+}
+PASSED = {
+    passed_on: "passed_on: argument M is not positive definite: its leading minor of order 1 is not positive. If it "
+    "should be, rounding may be the cause: add a small multiple of the identity to M, or compute M in a higher "
+    "precision.",
+    of_the_same_letter: "of_the_same_letter: argument A is singular, so that there is no A⁻¹ B.",
+}
+
+
+@fronts
+@pytest.mark.parametrize("primitive", COMPUTED, ids=lambda p: p.name)
+def test_an_array_that_was_computed_is_not_taken_for_the_argument_of_its_letter(front, primitive):
+    """Whose remedy would be no remedy: the argument is the identity."""
+    A, B = np.eye(2), np.zeros((2, 2))
+    with pytest.raises(FAILURE[front]) as raised:
+        primitive(ARRAY[front](A), ARRAY[front](B))
+    assert str(raised.value).startswith(COMPUTED[primitive])
+
+
+@fronts
+@pytest.mark.parametrize("primitive", PASSED, ids=lambda p: p.name)
+def test_an_array_that_was_passed_on_is_called_as_the_caller_calls_it(front, primitive):
+    A = ARRAY[front](np.zeros((2, 2)))
+    with pytest.raises(FAILURE[front]) as raised:
+        primitive(A, A)
+    assert str(raised.value).startswith(PASSED[primitive])
+    eye = ARRAY[front](np.eye(2))
+    if front == "tensorflow":  # where a copy is made of what a tape watches
+        A = tf.Variable(A)
+        with tf.GradientTape(), pytest.raises(FAILURE[front]) as raised:
+            primitive(A, eye)
+    if front == "torch":
+        with pytest.raises(FAILURE[front]) as raised:
+            primitive(A.requires_grad_(True), eye)
+    assert str(raised.value).startswith(PASSED[primitive])
+
+
+@pytest.mark.parametrize(
+    "primitive", [factor_of_difference, factor_by_a_word, factor_of_a_factor], ids=lambda p: p.name
+)
+def test_nor_is_it_in_a_graph(primitive):
+    """(What is singular is said there by TensorFlow alone, with the names of its nodes.)"""
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        tf.function(lambda A, B: primitive(A, B))(tf.eye(2), tf.zeros((2, 2)))
+    assert COMPUTED[primitive] in str(raised.value)

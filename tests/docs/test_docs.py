@@ -47,7 +47,7 @@ BLOCKS = {
     "docs/peers.md": 1,
     "docs/pytorch_users.md": 5,
     "docs/tensorflow_users.md": 5,
-    "docs/writing_a_rule.md": 6,
+    "docs/writing_a_rule.md": 7,
 }
 
 

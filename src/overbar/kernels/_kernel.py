@@ -58,11 +58,25 @@ class Kernel:
 
     def __init__(self, function: Callable[..., Any], signature: str, kinds: str, stacked: bool = False) -> None:
         functools.update_wrapper(self, function)
-        self.function, self.name, self.stacked = function, function.__name__, stacked
+        self.name = getattr(function, "__name__", type(function).__name__)
+        self.function, self.stacked = function, stacked
         self.signature, self.kinds = Signature(signature), kinds
         self.others: tuple[Implementation, ...] = ()
-        if len(kinds) != len(self.signature.outputs):
-            raise TypeError(f"{self.name}: kinds '{kinds}' do not fit the outputs of '{signature}'")
+        self._sizes: dict[Any, tuple[tuple[int, ...], list[tuple[int, ...]]]] = {}
+        if len(kinds) != len(self.signature.outputs) or not set(kinds) <= set("=crDi"):
+            raise TypeError(
+                f"{self.name}: kinds '{kinds}' do not fit the outputs of '{signature}'. They are a letter for each of "
+                "them: = for the dtype of the inputs, c and r for the complex and the real one of its precision, D for "
+                "complex128, i for int64."
+            )
+        known = {dim for core in self.signature.inputs for dim in core}
+        unknown = [dim for core in self.signature.outputs for dim in core if not dim.isdigit() and dim not in known]
+        if unknown:
+            raise TypeError(
+                f"{self.name}: the dimension {unknown[0]} of '{signature}' is in no input. Compilers and batches must "
+                "know it before the kernel runs: use one of an input, a number, or give the kernel an array of that "
+                "size."
+            )
 
     def __repr__(self):
         return f"<kernel {self.name} {self.signature.text}>"
@@ -154,30 +168,30 @@ class Kernel:
     def __call__(self, *arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, ...]:
         """All outputs as a tuple, for NumPy arrays with batch dimensions, which broadcast."""
         way = (self.chosen("host", arrays, options) if self.others else None) or self
-        cores = [len(core) for core in self.signature.inputs]
+        shapes = tuple([A.shape for A in arrays])
+        try:
+            batch, cores = self._sizes[shapes]
+        except KeyError:
+            batch, cores = self._fit(shapes)
         dtypes = self.dtypes(*(A.dtype for A in arrays))
-        batch = np.broadcast_shapes(*(A.shape[: A.ndim - core] for A, core in zip(arrays, cores, strict=True)))
         if not batch:
-            return tuple(
-                np.asarray(out, dtype) for out, dtype in zip(_single(way, arrays, options), dtypes, strict=True)
-            )
+            return tuple(self._single(way, arrays, options, cores, dtypes))
         arrays = [
-            np.broadcast_to(A, (*batch, *A.shape[A.ndim - core :])) for A, core in zip(arrays, cores, strict=True)
+            np.broadcast_to(A, (*batch, *A.shape[A.ndim - len(core) :]))
+            for A, core in zip(arrays, self.signature.inputs, strict=True)
         ]
         if way.stacked and 0 not in batch:
+            count = math.prod(batch)
             try:
-                found = _outputs(way, [A.reshape(math.prod(batch), *A.shape[len(batch) :]) for A in arrays], options)
-                return tuple(
-                    np.asarray(out, dtype).reshape(*batch, *out.shape[1:])
-                    for out, dtype in zip(found, dtypes, strict=True)
-                )
+                found = _outputs(way, [A.reshape(count, *A.shape[len(batch) :]) for A in arrays], options)
+                found = self._checked(found, [(count, *core) for core in cores], dtypes)
+                return tuple([out.reshape(*batch, *out.shape[1:]) for out in found])
             except np.linalg.LinAlgError:
                 pass  # of which matrix it is true, is found out below
-        shapes = self.shapes(*(A.shape for A in arrays))
-        outputs = tuple(np.empty(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True))
+        outputs = tuple(np.empty((*batch, *core), dtype) for core, dtype in zip(cores, dtypes, strict=True))
         for index in np.ndindex(batch):
             try:
-                found = _single(way, [A[index] for A in arrays], options)
+                found = self._single(way, [A[index] for A in arrays], options, cores, dtypes)
             except np.linalg.LinAlgError as error:
                 where = index[0] if len(index) == 1 else index
                 raise np.linalg.LinAlgError(f"{error} (Matrix {where} of the batch.)") from None
@@ -185,11 +199,65 @@ class Kernel:
                 out[index] = value
         return outputs
 
+    def _fit(self, shapes):
+        """The batch dimensions of arrays of such shapes, and the core dimensions of the outputs."""
+        inputs = self.signature.inputs
+        if len(shapes) != len(inputs):
+            raise TypeError(f"{self.name}: got {len(shapes)} arrays, where {self.signature.text} has {len(inputs)}.")
+        try:
+            self.signature.fit(shapes)
+        except ValueError as error:
+            problem, remedy = error.args
+            names = [f"array {i} of shape {shape}" for i, shape in enumerate(shapes)]
+            raise ValueError(f"{self.name}: {problem.format(*names)}. {remedy}") from None
+        batch = np.broadcast_shapes(
+            *(shape[: len(shape) - len(core)] for shape, core in zip(shapes, inputs, strict=True))
+        )
+        if len(self._sizes) >= 4096:
+            self._sizes.clear()
+        found = self._sizes[shapes] = batch, [shape[len(batch) :] for shape in self.shapes(*shapes)]
+        return found
 
-def _single(way, arrays, options):
-    if not way.stacked:
-        return _outputs(way, arrays, options)
-    return tuple(out[0] for out in _outputs(way, [A[None] for A in arrays], options))
+    def _single(self, way, arrays, options, cores, dtypes):
+        """The outputs for one matrix, or for what stands for one."""
+        if not way.stacked:
+            return self._checked(_outputs(way, arrays, options), cores, dtypes)
+        found = _outputs(way, [A[None] for A in arrays], options)
+        return [out[0] for out in self._checked(found, [(1, *core) for core in cores], dtypes)]
+
+    def _checked(self, found, shapes, dtypes):
+        """What an implementation returned as arrays of the dtypes that the kinds declare. What a cast would lose, the
+        imaginary parts of eigenvalues for instance, is not lost without a word; and of another shape than the signature
+        says, it would be broadcast."""
+        if len(found) != len(dtypes):
+            raise TypeError(
+                f"{self.name}: the kernel returned {len(found)} arrays, where {self.signature.text} has {len(dtypes)} "
+                "outputs. Several are a tuple."
+            )
+        outputs = []
+        for i, (out, shape, dtype) in enumerate(zip(found, shapes, dtypes, strict=True)):
+            A = out if type(out) is np.ndarray else np.asarray(out)
+            if A.dtype != dtype:
+                if not np.can_cast(A.dtype, dtype, "same_kind"):
+                    raise TypeError(
+                        f"{self.name}: output {i} of the kernel has dtype {A.dtype}, and its kind, {self.kinds[i]!r}, "
+                        f"says {dtype} here. " + _REMEDIES.get(A.dtype.kind, "Return arrays.")
+                    )
+                A = A.astype(dtype)
+            if A.shape != shape:
+                raise ValueError(
+                    f"{self.name}: output {i} of the kernel has shape {A.shape}, where {self.signature.text} says "
+                    f"{shape}. Correct the signature or the kernel."
+                )
+            outputs.append(A)
+        return outputs
+
+
+#: what to do about an output of another kind of dtype than was declared
+_REMEDIES = {
+    "c": "Declare 'c', which is complex always, or return the real part.",
+    "f": "Declare '=' or 'r', or convert the output to integers.",
+}
 
 
 def _outputs(way, arrays, options):
@@ -211,6 +279,12 @@ def kernel(signature: str, kinds: str = "=", stacked: bool = False) -> Callable[
     >>> T.shape, T.dtype
     ((3, 2, 2), dtype('complex128'))
     """
+
+    if not isinstance(signature, str):
+        raise TypeError(
+            "kernel takes a signature, and then the function: write @kernel('(n,n)->(n)') in front of it, with the "
+            "core dimensions of its arrays."
+        )
 
     def make(function):
         made = Kernel(function, signature, kinds, stacked)

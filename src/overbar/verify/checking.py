@@ -5,6 +5,7 @@ May import NumPy, `overbar._primitive` and its neighbours here.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from overbar._primitive import Primitive
 from overbar.verify.draw import Case, complete, draw_cases
 from overbar.verify.exact import exact_error
-from overbar.verify.oracles import adjoint_error, complex_step_error, difference_error
+from overbar.verify.oracles import adjoint_error, complex_step_error, difference_error, located
 from overbar.verify.results import Row, VerificationError
 
 # Each is far above the rounding that well-conditioned input shows (in brackets) and far below 1e-3, so that a rule off
@@ -87,10 +88,11 @@ def check(
         The function does not return what the signature says.
     VerificationError
         An error is above its tolerance. An AssertionError; the message names the case, the oracle, the error and the
-        tolerance of each failure, and `.rows` holds all rows. Or what the function or a rule returns is not of the
-        shape and dtype that it must have, of which a call shows nothing, as it sums and casts: a bar has the shape of
-        its array, or still the batch dimensions to which that was broadcast; a tangent of a real output is real; and
-        values, bars and tangents have the precision of the arrays.
+        tolerance of each failure, and where it can be told which rule is off, for which argument and output, and
+        `.rows` holds all rows. Or what the function or a rule returns is not of the shape and dtype that it must have,
+        of which a call shows nothing, as it sums and casts: a bar has the shape of its array, or still the batch
+        dimensions to which that was broadcast; a tangent of a real output is real; and values, bars and tangents have
+        the precision of the arrays.
     ValueError
         The primitive has no rule to check, or no sampler and you passed no cases.
 
@@ -113,6 +115,7 @@ def check(
       adjoint: error 5.0e-01, tolerance 1e-11, for case 0: float64 (2,)
       difference: error 5.0e-01, tolerance 1e-07, for case 0: float64 (2,)
       complex step: error 5.0e-01, tolerance 1e-11, for case 0: float64 (2,)
+        the forward rule is off for argument x
     >>> @sum_of_squares.jvp(replace=True)
     ... def _(c, x):
     ...     return (lambda x_dot: 2 * (x_dot * x).sum(axis=-1),)
@@ -139,8 +142,9 @@ def check(
         raise ValueError(
             f"there is no oracle {unknown.pop()!r} to give a tolerance to. There are {', '.join(ORACLES)}."
         )
-    rows, failures = [], []
+    rows, failures, wrong = [], [], 0
     for n, case in enumerate(cases):
+        so_far = len(failures)
         before = [np.array(a) for a in case.arrays]
         for name, oracle in ORACLES.items():
             allowed = (tolerances or {}).get(name, tolerance(name, case))
@@ -159,6 +163,12 @@ def check(
             rows.append(row)
             if not row.passed:
                 failures.append(f"  {name}: error {error:.1e}, tolerance {allowed:.0e}, for {row.case}")
+        failed = len(failures) - so_far
+        wrong += failed
+        if failed:
+            limits = [(tolerances or {}).get(name, tolerance(name, case)) for name in ("adjoint", "difference")]
+            with contextlib.suppress(Exception):  # which are off is known; where, is an addition
+                failures += [f"    {line}" for line in located(primitive, case, limits[0] or math.inf, limits[1], rng)]
         for i, (a, b) in enumerate(zip(case.arrays, before, strict=True)):
             if not np.array_equal(a, b, equal_nan=True):
                 raise VerificationError(
@@ -168,7 +178,5 @@ def check(
                 )
     if failures:
         run = sum(row.error is not None for row in rows)
-        raise VerificationError(
-            f"{primitive.name} fails {len(failures)} of {run} checks:\n" + "\n".join(failures), rows
-        )
+        raise VerificationError(f"{primitive.name} fails {wrong} of {run} checks:\n" + "\n".join(failures), rows)
     return rows

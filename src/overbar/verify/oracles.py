@@ -62,19 +62,63 @@ def difference_error(primitive: Primitive, case: Case, rng=0) -> float | None:
     float, or None where the primitive has neither rule.
     """
 
-    def derivative(at, in_dots):
-        plus, minus, far_plus, far_minus = (
-            at.run([a if dot is None else a + s * STEP * dot for a, dot in zip(arrays, in_dots, strict=True)])
-            for s in (1, -1, 2, -2)
-        )
-        return [
-            None if i not in at.smooth else (8 * (plus[i] - minus[i]) - (far_plus[i] - far_minus[i])) / (12 * STEP)
-            for i in range(len(at.outputs))
-        ]
+    return _against_tangents(Point(primitive, case), _difference, stream(rng))
 
-    at = Point(primitive, case)
+
+def _difference(at, in_dots):
+    """Tangents of the outputs by differences of fourth order."""
     arrays = [a.astype(wide(a)) for a in at.arrays]
-    return _against_tangents(at, derivative, stream(rng))
+    plus, minus, far_plus, far_minus = (
+        at.run([a if dot is None else a + s * STEP * dot for a, dot in zip(arrays, in_dots, strict=True)])
+        for s in (1, -1, 2, -2)
+    )
+    return [
+        None if i not in at.smooth else (8 * (plus[i] - minus[i]) - (far_plus[i] - far_minus[i])) / (12 * STEP)
+        for i in range(len(at.outputs))
+    ]
+
+
+def located(primitive: Primitive, case: Case, adjoint: float, difference: float | None, rng=0) -> list[str]:
+    """Where the rules are off, as far as one argument that moves and one output with a cotangent tell, in lines. A rule
+    that is farther than `difference` from differences is wrong; where neither is, and the two differ by more than
+    `adjoint`, nobody knows which. (Where `difference` is None no step is taken, which may lead out of the domain.)"""
+    at, rng = Point(primitive, case), stream(rng)
+    in_dots = _of_the_size_of_inputs(at, rng)
+    sizes, found = [largest(out) for out in at.outputs], {}
+    for i, name in enumerate(at.names):
+        truth, dots = None, None
+        if difference is not None:
+            truth = _difference(at, [None if dot is None else dot.astype(wide(dot)) for dot in keep(in_dots, (i,))])
+        if primitive.jvp_rule is not None:
+            dots = at.push(keep(in_dots, (i,)))
+        for k in at.smooth:
+            wrong = []
+            if truth is not None and dots is not None and array_error(dots[k], truth[k], sizes[k]) > difference:
+                wrong.append("the forward rule")
+            for known, allowed, what in ((truth, difference, "the reverse rule"), (dots, adjoint, "one of the rules")):
+                if known is None or primitive.vjp_rule is None or wrong[-1:] == ["the reverse rule"]:
+                    continue
+                bars = at.aligned(rng, known, (k,))
+                size = norm(bars[k]) * norm(at.outputs[k])
+                if at.pairing(bars, known, at.pull(bars, (i,)), in_dots, (i,), size) > allowed:
+                    wrong.append(what)
+            if len(wrong) > 1 and wrong[-1] == "one of the rules":  # of which it is known
+                wrong.pop()
+            for rule in wrong:
+                found.setdefault((rule, name), []).append(k)
+    lines = []
+    for (rule, name), outputs in found.items():
+        which = f", output{'s' if len(outputs) > 1 else ''} {', '.join(map(str, outputs))}"
+        lines.append(f"{rule} is off for argument {name}{which if len(at.smooth) > 1 else ''}")
+    return lines
+
+
+def _of_the_size_of_inputs(at, rng):
+    """Random tangents of the size of the inputs, so that a step means the same for large and for small ones."""
+    return [
+        (dot * (largest(a) or 1) / (largest(dot) or 1)).astype(a.dtype)
+        for a, dot in zip(at.arrays, at.tangents(rng), strict=True)
+    ]
 
 
 def _against_tangents(at, derivative, rng):
@@ -82,11 +126,7 @@ def _against_tangents(at, derivative, rng):
     primitive, worst = at.primitive, 0.0
     if primitive.vjp_rule is None and primitive.jvp_rule is None:
         return None
-    # tangents of the size of the inputs, so that a step means the same for large and for small ones
-    in_dots = [
-        (dot * (largest(a) or 1) / (largest(dot) or 1)).astype(a.dtype)
-        for a, dot in zip(at.arrays, at.tangents(rng), strict=True)
-    ]
+    in_dots = _of_the_size_of_inputs(at, rng)
     for moved in at.moves():
         truth = derivative(at, [None if dot is None else dot.astype(wide(dot)) for dot in keep(in_dots, moved)])
         if truth is None:
