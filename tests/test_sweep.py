@@ -127,3 +127,16 @@ def test_other_integers_are_refused():
     ):
         with pytest.raises(TypeError, match="needs floating point"):
             overbar.vjp(f, *arrays)
+
+
+def test_a_complex_tangent_or_cotangent_of_real_numbers_is_an_error():
+    """Its imaginary part would be dropped, and the result be zero without a word."""
+    x, dot = np.ones(2), 1j * np.ones(2)
+    with pytest.raises(TypeError, match=r"tangent 1 is complex, but its array is real\. Give the real part, or make"):
+        overbar.jvp(lambda x, y: x * y, (x, x), (None, dot))
+    with pytest.raises(TypeError, match=r"cotangent 0 is complex, but its array is real\. Give the real part"):
+        overbar.vjp(lambda x: x**2, x)[1](dot)
+    # inside of another sweep, too
+    with pytest.raises(TypeError, match="tangent 0 is complex"):
+        overbar.vjp(lambda z: overbar.jvp(lambda x: x**2, (x,), (z,))[1], dot)
+    np.testing.assert_array_equal(overbar.jvp(lambda x: x**2, (x + 0j,), (dot,))[1], 2 * dot)

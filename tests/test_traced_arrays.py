@@ -3,6 +3,7 @@
 import functools
 import re
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import linalg, sparse, spatial, special
@@ -100,6 +101,7 @@ SAME = {
     "numpy.var": (lambda x: np.var(x, axis=0, keepdims=True), STACK),
     "numpy.std": (lambda x: np.std(x, axis=-1, ddof=1), STACK),
     "numpy.real": (lambda x: np.real(1j * x * x) + np.imag(1j * x * x), V),
+    "numpy.angle": (lambda x: np.angle(x + 1j * x[::-1]) * np.angle(W - 1j * x, deg=True) + np.angle(x), V),
     "numpy.logaddexp": (lambda x: np.logaddexp(x, W), V),
     "numpy.einsum": (lambda x: np.einsum("ijk,kl", x, WEIGHTS, optimize=True), STACK),
     "numpy.einsum of integers": (lambda x: np.einsum("i,i->", np.arange(3), x), V),
@@ -325,7 +327,7 @@ REFUSED = {
     "numpy.hstack with dtype": (lambda x: np.hstack([x, x], dtype=float), V, "numpy.hstack of a traced array takes no"),
     "numpy.take with out": (lambda x: np.take(x, [0], out=np.zeros(1)), V, "takes no out"),
     "numpy.pad of another mode": (lambda x: np.pad(x, 1, "mean"), V, "no mode 'mean'"),
-    "numpy.arcsin of complex numbers": (lambda x: np.arcsin(1j * x), V, "arcsin: .*dtype complex128"),
+    "numpy.cbrt of complex numbers": (lambda x: np.cbrt(1j * x), V, "cbrt: .*dtype complex128"),
     "numpy.tensordot of other shapes": (lambda x: np.tensordot(x, STACK[:, :2], 2), A, r"axes \[0, 1\] of shape"),
     "numpy.average of other shapes": (lambda x: np.average(x, axis=1, weights=[1, 2]), A, r"weights of shape \(2,\)"),
     "numpy.cross in the plane": (lambda x: np.cross(x[:2], x[1:]), V, "vectors of three entries"),
@@ -398,3 +400,59 @@ def test_no_attribute_of_an_array_is_another_thing(name):
     else:
         with pytest.raises(AttributeError, match=name):
             getattr(x, name)
+
+
+OF_COMPLEX = {
+    "arccos": mpmath.acos,
+    "arccosh": mpmath.acosh,
+    "arcsin": mpmath.asin,
+    "arcsinh": mpmath.asinh,
+    "arctan": mpmath.atan,
+    "arctanh": mpmath.atanh,
+    "exp2": lambda z: mpmath.mpf(2) ** z,
+    "log10": lambda z: mpmath.log(z) / mpmath.log(10),
+    "log2": lambda z: mpmath.log(z) / mpmath.log(2),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("name", OF_COMPLEX)
+def test_derivatives_of_inverse_functions_of_complex_numbers(name, dtype):
+    """Also on a cut, where the sign of a zero says on which side a number is; the bar is conjugated."""
+    f, exact = getattr(np, name), OF_COMPLEX[name]
+    off = [0.3 + 0.4j, -1.7 + 0.2j, 2.0 - 0.5j, 0.1 - 3.0j, -0.4 - 0.1j, 1e-3 + 1.0j]
+    on = [complex(x, y) for x in (2.0, -2.0) for y in (0.0, -0.0)]
+    on += [complex(x, y) for x in (0.0, -0.0) for y in (2.0, -2.0)]
+    z, first, second = np.array([*off, *on], dtype), [], []
+    with mpmath.workdps(60):
+        for x in z.astype(complex):
+            # nudged to the side that it is on
+            nudge = [np.copysign(1e-30, y) if y == 0 else 0.0 for y in (x.real, x.imag)]
+            at = mpmath.mpc(x) + mpmath.mpc(*nudge)
+            found = [complex(mpmath.diff(exact, at, n, h=mpmath.mpf(10) ** -36)) for n in (1, 2)]
+            first.append(found[0])
+            second.append(found[1])
+    close = {"rtol": 1e-5 if dtype is np.complex64 else 1e-12}
+    one = np.ones_like(z)
+    value, pullback = overbar.vjp(f, z)
+    np.testing.assert_array_equal(value, f(z))
+    (bar,) = pullback(one)
+    assert bar.dtype == dtype
+    np.testing.assert_allclose(bar, np.conj(first), **close)
+
+    def along(z):
+        return overbar.jvp(f, (z,), (one,))[1]
+
+    np.testing.assert_allclose(along(z), first, **close)
+    np.testing.assert_allclose(overbar.jvp(along, (z,), (one,))[1], second, **close)
+    np.testing.assert_allclose(overbar.vjp(along, z)[1](one)[0], np.conj(second), **close)
+
+
+@pytest.mark.parametrize("deg", [False, True])
+def test_angles_are_those_of_numpy_whatever_the_numbers(deg):
+    z = np.array([1.0 + 2.0j, -1.0 + 0.0j, complex(-1.0, -0.0)])
+    for x in (z, z.real):
+        np.testing.assert_array_equal(overbar.vjp(lambda x: np.angle(x, deg=deg), x)[0], np.angle(x, deg=deg))
+    # dθ = Im(dz/z)
+    (bar,) = overbar.vjp(lambda x: np.angle(x, deg), z)[1](np.ones(3))
+    np.testing.assert_allclose(bar, np.conj(-1j / z) * (180 / np.pi if deg else 1.0), rtol=1e-14)

@@ -7,6 +7,7 @@ says what the op is called, which of PyTorch's functions it stands for, and whic
 choose between PyTorch's and the primitive, and translate arguments and results.
 """
 
+import functools
 import math
 
 import torch
@@ -25,7 +26,7 @@ from overbar.rules._svd import all_outputs
 from overbar.rules._two_by_two import are_of_two
 from torch_ops import _originals as originals
 from torch_ops._front import TORCH
-from torch_ops._internals import det_with_factors, forward_mode, is_any_autocast_enabled
+from torch_ops._internals import det_with_factors, forward_mode, is_any_autocast_enabled, version_of
 from torch_ops._norms import vector_norm
 from torch_ops._numpy import one_thread
 from torch_ops._processor import ON_INTEL, asked
@@ -262,15 +263,49 @@ def _svd(A, full_matrices=True, *, driver=None):
     return type(found)(TORCH.adopt(rules.svd, (A,), outputs, full_matrices=full_matrices))
 
 
+def _and_then_ours(found, primitive, A, outputs_of, *factors, **options):
+    """Values of a matrix A, of PyTorch's decomposition: their first derivative is PyTorch's, and ours is that of the
+    first derivative, where it has one. `outputs_of` makes those of the primitive of the factors.
+
+    PyTorch differentiates its first derivative by way of complex vectors, whose phases must not matter, and asks
+    whether a number is small that is zero but for rounding. It is not small where the loss or the matrix is large: then
+    there is an error, or, of singular vectors, what rounding leaves of phases is part of the result.
+    """
+    node = found.grad_fn
+    if node is None:
+        return found
+    # Without their graphs: they would have the node that has the hook. Nobody would find such a circle.
+    factors = [x.detach() for x in factors]
+    if not can_turn():  # who keeps tensors elsewhere does not hear of those that are kept here
+        return TORCH.adopt(primitive, (A,), outputs_of(*factors), **options)[0]
+    version = version_of(A)
+
+    def hook(_, bars):
+        bar = next((bar for bar in bars if bar is not None), None)
+        if bar is None or not torch.is_grad_enabled():  # nobody differentiates the derivative
+            return None
+        if version_of(A) != version:
+            raise RuntimeError(
+                f"{primitive.name}: argument A has been modified by an inplace operation since, and a second "
+                "derivative needs it as it was. Give the op a clone."
+            )
+        same = A.view_as(A)  # so that no hook of A runs in here
+        outputs = outputs_of(*(x.clone() for x in factors))  # which get a graph
+        values = TORCH.adopt(primitive, (same,), outputs, **options)[0]
+        return torch.autograd.grad(values, same, bar, create_graph=True)
+
+    node.register_hook(hook)
+    return found
+
+
 def _eigvalsh(A, UPLO="L"):
     if not torch.is_grad_enabled():
         return originals.linalg.eigvalsh(A, UPLO)
     w, V = originals.linalg.eigh(A, UPLO)
-    if _separated(A, w):
-        return w
     # the derivative of the values is the same for any signs of vectors
-    (w,) = TORCH.adopt(rules.eigvalsh, (A,), all_outputs_of_eigh(w.detach(), V.detach()), UPLO=UPLO)
-    return w
+    if not _separated(A, w):
+        return TORCH.adopt(rules.eigvalsh, (A,), all_outputs_of_eigh(w.detach(), V.detach()), UPLO=UPLO)[0]
+    return w if A.dtype in REAL else _and_then_ours(w, rules.eigvalsh, A, all_outputs_of_eigh, w, V, UPLO=UPLO)
 
 
 def _have_quick_singular_values(A):
@@ -282,11 +317,20 @@ def _svdvals(A, *, driver=None):
     if not torch.is_grad_enabled():
         return originals.linalg.svdvals(A, driver=driver)
     U, S, Vh = originals.linalg.svd(A, False, driver=driver)
-    if _regular(A, S):
+    if not _regular(A, S):
+        return TORCH.adopt(rules.svdvals, (A,), _outputs_of_svdvals(A, U.detach(), S.detach(), Vh.detach()))[0]
+    return _and_then_ours_of_complex(A, U, S, Vh)
+
+
+def _outputs_of_svdvals(A, U, S, Vh):
+    U, S, Vh, *hidden = all_outputs(A.detach(), U, S, Vh)
+    return S, U, Vh, *hidden
+
+
+def _and_then_ours_of_complex(A, U, S, Vh):
+    if A.dtype in REAL:
         return S
-    U, S, Vh, *hidden = all_outputs(A.detach(), U.detach(), S.detach(), Vh.detach())
-    (S,) = TORCH.adopt(rules.svdvals, (A,), (S, U, Vh, *hidden))
-    return S
+    return _and_then_ours(S, rules.svdvals, A, functools.partial(_outputs_of_svdvals, A), U, S, Vh)
 
 
 #: Of larger matrices, the conditions would take too long to look at.
@@ -315,7 +359,8 @@ def _eigvals(A):
         # The derivative of w is made of both, as they are in memory, and right for any order.
         w.data.copy_(w.data.gather(-1, order))
         V.data.copy_(V.data.gather(-1, order[..., None, :].expand(V.shape)))
-    return w
+    # of a real matrix, too, the vectors are complex; ours are not asked for their phases
+    return _and_then_ours(w, rules.eigvals, A, lambda *outputs: outputs, w, V) if fine else w
 
 
 # Whether eigenvalues are apart, and vectors far from dependent, so that no derivative is an error. |x − y| is more than
@@ -374,9 +419,10 @@ def _two_norm(A, p=None, **_):
 
 
 def _cond(A, p=None):
-    _, S, _ = originals.linalg.svd(A, False)
+    U, S, Vh = originals.linalg.svd(A, False)
     if not _ends_are_apart(A, S):
         return cond.rule_op(A, p)
+    S = _and_then_ours_of_complex(A, U, S, Vh)
     first, last = S.select(-1, 0), S.select(-1, -1)
     return last / first if p == -2 else first / last
 

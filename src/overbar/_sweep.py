@@ -175,6 +175,9 @@ def _given(bars, values, what):
                 bar = front(bare(value)).as_arrays([bar])[0]
             if bar.shape != value.shape:
                 raise NUMPY.ShapeError(f"{what} {i} has shape {bar.shape}, but its array has {value.shape}.")
+            if namespace(bare(bar)).is_complex(bare(bar)) and not namespace(bare(value)).is_complex(bare(value)):
+                also = ", or make the array complex" if what == "tangent" else ""
+                raise TypeError(f"{what} {i} is complex, but its array is real. Give the real part{also}.")
             bar = front(bar).xp.cast(bar, value)
         checked.append(bar)
     return checked

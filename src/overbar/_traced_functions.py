@@ -136,6 +136,11 @@ def ufuncs(xp: Any) -> dict[str, Any]:
 def functions(xp: Any, floating: Any) -> dict[Any, Any]:
     """NumPy's functions, in the words of traced arrays. `floating` gives operands the dtype of the result."""
 
+    def angle(z, deg=False):
+        imag = xp.imag(z) if xp.is_complex(z) else xp.zeros_like(z)
+        found = _ufuncs.arctan2(imag, xp.real(z))
+        return rules.multiply(found, 180 / math.pi) if deg else found
+
     def ravel(A):
         return xp.reshape(A, (-1,))
 
@@ -462,6 +467,7 @@ def functions(xp: Any, floating: Any) -> dict[Any, Any]:
         np.min: smallest,
         np.clip: clip,
         np.where: lambda condition, x, y: xp.where(condition, x, y),
+        np.angle: angle,
         np.real: lambda val: xp.real(val),
         np.imag: lambda val: xp.imag(val),
         np.reshape: reshape,

@@ -959,3 +959,26 @@ def test_options_of_a_kernel_are_no_parameters():
     bars = overbar.grad(lambda k: overbar.gp_log_marginal_likelihood(X, X[:, 1], k, 0.1))(Power(1.0))
     assert (bars.degree, bars.columns) == (3, (1,))
     assert bars.scale.dtype == float
+
+
+@pytest.mark.parametrize("ops, array", [(overbar, np.array), (torch_ops, torch.tensor), (tf_ops, tf.constant)])
+def test_shapes_that_do_not_fit_are_said_of_arguments_that_were_given(ops, array):
+    """And not of those of the covariance function or the product that they come to."""
+    rng = np.random.default_rng(4)
+    X, y, X_new = (array(rng.normal(size=shape)) for shape in ((6, 1), (2, 6), (4, 1, 1)))
+    kernel = overbar.gp.RBF(array(np.array([[1.0], [2.0], [3.0]])))
+    error = type(overbar.front(X).ShapeError(""))
+    with pytest.raises(error, match=r"^gp_predict: argument y of shape \(2, 6\) does not fit argument X_new of shape"):
+        ops.gp_predict(X, y, overbar.gp.RBF(1.0), 0.1, X_new)
+    assert tuple(ops.gp_predict(X, y[:, None], overbar.gp.RBF(1.0), 0.1, X_new).mean.shape) == (2, 4, 1)
+    noise = array(np.array([0.1, 0.2, 0.3]))
+    for call in (
+        lambda noise: ops.gp_log_marginal_likelihood(X, y[0], kernel, noise),
+        lambda noise: ops.gp_predict(X, y[0], kernel, noise, X).mean,
+        lambda noise: ops.gp_log_marginal_likelihood(X, y[0], kernel + overbar.gp.Matern(1.0), noise),
+    ):
+        with pytest.raises(
+            error, match=r"^gp_.*: argument noise of shape \(3,\) does not fit X with 6 .* noise\[:, None\]"
+        ):
+            call(noise)
+        assert len(call(noise[:, None])) == 3

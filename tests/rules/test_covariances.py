@@ -521,6 +521,30 @@ def test_errors_of_noise(noise):
             ops.add_diagonal(convert(K), convert(noise) if np.ndim(noise) else noise)
 
 
+@pytest.mark.parametrize("dtype, far", [(np.float64, 1e80), (np.float32, 1e11)])
+def test_second_derivatives_by_alpha_beside_an_input_far_away(dtype, far):
+    """The square of u = s/(2α) is infinite there, and its covariances are as good as zero."""
+    near, alpha = np.array([[0.0], [1.0]], dtype), dtype(1.5)
+    both = np.concatenate([near, [[dtype(far)]]]).astype(dtype)
+
+    def total(X):
+        return lambda a: overbar.sum(overbar.rational_quadratic(X, dtype(0.7), a))
+
+    def seconds(f):
+        one = dtype(1)
+        along = lambda a: overbar.jvp(f, (a,), (one,))[1]  # noqa: E731
+        gradient = overbar.grad(f)
+        return [
+            overbar.grad(gradient)(alpha),
+            overbar.jvp(gradient, (alpha,), (one,))[1],
+            overbar.grad(along)(alpha),
+            overbar.jvp(along, (alpha,), (one,))[1],
+        ]
+
+    expected = seconds(total(near))
+    np.testing.assert_allclose(seconds(total(both)), expected, rtol=1e-5 if dtype is np.float32 else 1e-12)
+
+
 @pytest.mark.parametrize("name", ["rbf", "matern", "rational_quadratic", "periodic"])
 @pytest.mark.parametrize("n", [4, 600])
 @pytest.mark.parametrize(("dtype", "lengthscale"), [("d", 1e-170), ("f", 1e-22)])

@@ -272,6 +272,45 @@ def test_low_rank_has_the_scale_of_a_square(exponent):
             np.testing.assert_allclose(b * factor, a, atol=1e-12 * abs(a).max(), err_msg=front)
 
 
+@pytest.mark.parametrize(
+    "dtype, exponent",
+    [(np.float64, 2 * k) for k in (-230, -166, -133, 133, 166, 230)] + [(np.float32, k) for k in (-50, -36, 34, 50)],
+)
+def test_second_derivatives_of_low_rank_have_the_scale_of_a_square(dtype, exponent):
+    """By d, whose square is out of range, in all four mixtures, and by PyTorch and TensorFlow in those of their own."""
+    n, s = 5, 2.0**exponent
+    rng = np.random.default_rng(0)
+    y, U, d = rng.normal(size=n), rng.normal(size=(n, 2)), np.linspace(0.3, 1.1, n)
+    v = np.array([1.0, 2.0, -1.0, 0.5, 0.25])
+    expected = overbar.hessian(lambda d: overbar.gaussian_logpdf(y, 0 * y, overbar.diag_embed(d) + U @ U.T))(d) @ v
+    y, U, d, v_dot = ((x * factor).astype(dtype) for x, factor in ((y, s), (U, s), (d, s * s), (v, s * s)))
+
+    def low(d):
+        return overbar.gaussian_logpdf_low_rank(y, 0 * y, U, d)
+
+    along = lambda d: overbar.jvp(low, (d,), (v_dot,))[1]  # noqa: E731
+    found = {
+        "reverse over reverse": overbar.hvp(low, (d,), v_dot),
+        "forward over reverse": overbar.jvp(overbar.grad(low), (d,), (v_dot,))[1],
+        "reverse over forward": overbar.grad(along)(d),
+    }
+    t = [torch.tensor(x) for x in (y, U, d, v_dot)]
+    gradient = torch.func.grad(lambda d: torch_ops.gaussian_logpdf_low_rank(t[0], 0 * t[0], t[1], d))
+    found["PyTorch"] = torch.func.jvp(gradient, (t[2],), (t[3],))[1].numpy()
+    x = tf.constant(d)
+    with tf.autodiff.ForwardAccumulator(x, tf.constant(v_dot)) as accumulator:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            c = tf_ops.gaussian_logpdf_low_rank(y, 0 * y, U, x)
+        x_bar = tape.gradient(c, x)
+    found["TensorFlow"] = accumulator.jvp(x_bar).numpy()
+    close = {"rtol": 0, "atol": (1e-5 if dtype is np.float32 else 1e-12) * abs(expected).max()}
+    for name, second in found.items():
+        np.testing.assert_allclose(second * dtype(s) * dtype(s), expected, **close, err_msg=name)
+    second = overbar.jvp(along, (d,), (v_dot,))[1]
+    np.testing.assert_allclose(second, expected @ v, **close)
+
+
 def test_the_divergence_of_gaussians():
     """It is the mean of the difference of the logarithms; none from itself, and never below zero."""
     n = 4

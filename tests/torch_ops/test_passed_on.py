@@ -1,5 +1,7 @@
 """What is passed to PyTorch's function and what becomes of its errors. May import `torch_ops`."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -317,9 +319,104 @@ def test_eigenvalues_of_general_matrices_are_in_our_order_whoever_computes_them(
     rule = op.primitive.vjp_rule
     monkeypatch.setattr(op.primitive, "vjp_rule", lambda *args, **kwargs: seen.append(1) or rule(*args, **kwargs))
     tolerance = 1e-3 if dtype == torch.float32 else 1e-9
+    X = A.clone().requires_grad_()
+    (first,) = torch.autograd.grad(loss(op(X)).sum(), X)
+    torch.testing.assert_close(first, expected[1], rtol=tolerance, atol=tolerance)
+    assert not seen
     for a, b in zip(both(op), expected, strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
-    assert not seen
+    assert seen  # what differentiates the gradient
+
+
+# Values whose first derivative is PyTorch's, of complex vectors, and the power of s by which the derivative of the
+# gradient of their loss along s E grows at s A.
+BY_COMPLEX_VECTORS = {"cond": -1, "eigvals": 0, "eigvalsh": 0, "svdvals": 0}
+
+
+def loss_of_values(name, A):
+    values = getattr(torch_ops, name)(A)
+    values = values.real + values.imag.abs() if values.is_complex() else values
+    return (values * torch.cos(torch.arange(values.numel(), dtype=values.dtype)).reshape(values.shape)).sum()
+
+
+def gradient_along(name, A, E, factor=1.0):
+    """The gradient of Re ⟨E, gradient⟩."""
+    A = A.clone().requires_grad_()
+    (first,) = torch.autograd.grad(factor * loss_of_values(name, A), A, create_graph=True)
+    return torch.autograd.grad((first.conj() * E).real.sum(), A)[0]
+
+
+def complex_and_not_symmetric(name, dtype, *shape):
+    generator = torch.Generator().manual_seed(11)
+    A, E = (torch.randn(*shape, generator=generator, dtype=dtype) for _ in range(2))
+    if name != "eigvals":  # which of a real matrix are complex
+        A = A + torch.diag(torch.arange(2.0, 2 * shape[-1] + 1, 2, dtype=D))  # well-conditioned, and values are apart
+    return (A + A.mH, E + E.mH) if name == "eigvalsh" else (A, E)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (2, 4, 4)], ids=str)
+@pytest.mark.parametrize("dtype", [D, torch.complex128])
+@pytest.mark.parametrize("name", BY_COMPLEX_VECTORS)
+def test_second_derivatives_of_values_know_no_phases_at_any_scale(name, dtype, shape):
+    """PyTorch's have what rounding leaves of phases, or are an error, where the matrix or the loss is large. The
+    differences of a gradient, in which there are no phases, have not."""
+    A, E = complex_and_not_symmetric(name, dtype, *shape)
+    t = 1e-5
+    ends = [torch.autograd.grad(loss_of_values(name, X), X)[0] for X in ((A + x * E).requires_grad_() for x in (t, -t))]
+    expected = (ends[0] - ends[1]) / (2 * t)
+    for scale in (1e-8, 1.0, 1e4, 1e14):
+        for low in (False, True):
+            if low and scale > 1e5:
+                continue
+            X, Y = (scale * x for x in (A, E))
+            if low:
+                X, Y = (x.to(torch.complex64 if x.is_complex() else torch.float32) for x in (X, Y))
+            for factor in (1.0, 1e5):
+                found = gradient_along(name, X, Y, factor) / factor * scale ** -BY_COMPLEX_VECTORS[name]
+                tolerance = (1e-3 if low else 1e-7) * expected.abs().max().item()
+                torch.testing.assert_close(found.to(dtype), expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", BY_COMPLEX_VECTORS)
+def test_gradients_of_values_are_differentiated_in_all_ways(name):
+    """Several at once, three times, inside hooks, beside a change in place, and nothing is kept."""
+    A, E = complex_and_not_symmetric(name, torch.complex128, 4, 4)
+    E = torch.stack([E, 1j * E.mH.mT])
+    X = A.clone().requires_grad_()
+    seen = []
+    X.register_hook(lambda bar: seen.append(1))
+    (first,) = torch.autograd.grad(loss_of_values(name, X), X, create_graph=True)
+    assert len(seen) == 1
+    each = [torch.autograd.grad(first, X, e, retain_graph=True)[0] for e in E]
+    (together,) = torch.autograd.grad(first, X, E, is_grads_batched=True, retain_graph=True)
+    torch.testing.assert_close(together, torch.stack(each), rtol=1e-9, atol=1e-9)
+
+    def second(X):
+        (first,) = torch.autograd.grad(loss_of_values(name, X), X, create_graph=True)
+        return torch.autograd.grad((first.conj() * E[0]).real.sum(), X, create_graph=True)[0]
+
+    (third,) = torch.autograd.grad((second(X).conj() * E[0]).real.sum(), X)
+    t = 1e-4
+    a, b = (second((A + x * E[0]).requires_grad_()) for x in (t, -t))
+    torch.testing.assert_close(third, ((a - b) / (2 * t)).detach(), rtol=1e-5, atol=1e-5 * third.abs().max().item())
+
+    (expected,) = torch.autograd.grad(loss_of_values(name, X), X)
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: x.detach().clone(), lambda x: x):
+        value = loss_of_values(name, X)
+    torch.testing.assert_close(torch.autograd.grad(value, X)[0], expected, rtol=1e-10, atol=1e-10)
+
+    Y = X * 1
+    value = loss_of_values(name, Y)
+    Y.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.grad(value, X, create_graph=True)
+
+    Y = X * 1
+    kept, value = weakref.ref(Y), loss_of_values(name, Y)
+    del Y
+    assert kept() is not None
+    del value
+    assert kept() is None
 
 
 def test_a_defective_matrix_is_an_error_and_equal_eigenvalues_are_ours():

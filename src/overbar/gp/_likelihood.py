@@ -161,6 +161,7 @@ def gp_predict(
     V = rules.solve_triangular(L, _of_shape("gp_predict", kernel(X, X_new), X, n, X_new), upper=False)
     z = rules.solve_triangular(L, (y - _mean("gp_predict", mean, X, y))[..., None], upper=False)
     xp = namespace(V)
+    _check_batches(V, z, X_new, y)
     # The products are primitives, which PyTorch's autocast leaves their digits.
     expected = rules.transpose_matmul(V, z)[..., 0]
     expected = expected + _mean("gp_predict", mean, X_new, expected)
@@ -277,10 +278,40 @@ def _covariance(function, X, kernel, noise, n):
             f"{function}: argument kernel is {what}. Pass a covariance function with its parameters, gp.RBF(1.0) for "
             "instance, or a function of one or two sets of inputs."
         )
+    _check_noise(function, X, noise, n)
     if hasattr(kernel, "noisy"):
         return _of_shape(function, with_noise(kernel, X, noise), X, n)
     K = _of_shape(function, kernel(X), X, n)
     return K if noise is None else rules.add_diagonal(K, noise)
+
+
+def _check_noise(function, X, noise, n):
+    """What is wrong with the shape of the noise, before the covariance function says it of an argument of its own."""
+    if noise is None:
+        return
+    if isinstance(noise, (list, tuple)):
+        _, noise = front(X).as_arrays([X, noise])
+    shape = dimensions(noise) and known_shape(noise)
+    if shape and shape[-1] != 1 and not _agree(shape[-1], n):
+        each = "" if len(shape) > 1 else " One number for each kernel of a batch is noise[:, None]."
+        raise front(X).ShapeError(
+            f"{function}: argument noise of shape {tuple(shape)} does not fit X with {n} rows. Pass one number, or one "
+            f"for each row: its last dimension counts them, batch dimensions go in front of it.{each}"
+        )
+
+
+def _check_batches(V, z, X_new, y):
+    """Whether the outputs go with the covariance of X and X_new, before a product says it of its own arguments."""
+    ours, theirs = known_shape(V), known_shape(z)
+    if ours is None or theirs is None:
+        return
+    if not all(1 in (a, b) or _agree(a, b) for a, b in zip(ours[-3::-1], theirs[-3::-1], strict=False)):
+        raise front(V).ShapeError(
+            f"gp_predict: argument y of shape {tuple(known_shape(y))} does not fit argument X_new of shape "
+            f"{tuple(known_shape(X_new))}: the batch dimensions of the outputs are {tuple(theirs[:-2])}, and those of "
+            f"kernel(X, X_new) {tuple(ours[:-2])}. Counted from the right, they must be equal or 1: y[:, None] makes "
+            "room for one more."
+        )
 
 
 def _mean(function, mean, X, like):

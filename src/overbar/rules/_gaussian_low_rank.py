@@ -1,6 +1,6 @@
 """Gaussian densities of low rank: their covariance matrix is a thin one times its transpose, and a diagonal.
 
-May import `overbar._namespace`, `overbar._primitive`, `rules.equal_values`, `rules.gaussian` and
+May import `overbar._namespace`, `overbar._primitive`, `rules.entries`, `rules.equal_values`, `rules.gaussian` and
 `rules.positive_definite`.
 """
 
@@ -8,9 +8,13 @@ import math
 
 from overbar._namespace import mH, mT, namespace
 from overbar._primitive import once, primitive
+from overbar.rules._entries import divide
 from overbar.rules._equal_values import hermitian_part
 from overbar.rules._gaussian import constant_for_each, exact_logpdf, halved, inner, one_or_two, scaled, squared_norm
 from overbar.rules._positive_definite import summed_product
+
+# Rules divide by d with the primitive: TensorFlow's derivative of a quotient has 1/d² for a factor of its own, which is
+# out of range where d is beyond the root of the range, though the result is not.
 
 
 def _times(U, x):
@@ -34,8 +38,8 @@ def capacitance_solve(U, d, B, L):
 def _(X_bar, X, U, d, B, L):
     xp = namespace(U)
     B_bar = once(lambda: capacitance_solve(U, d, X_bar, L))
-    rows = once(lambda: -(U / xp.cast(d, U)[..., None]) @ hermitian_part(summed_product(B_bar(), X, L)))
-    return lambda: 2 * rows(), lambda: -xp.sum(xp.real(xp.conj(U) * rows()), axis=-1) / d, B_bar, None
+    rows = once(lambda: -divide(U, xp.cast(d, U)[..., None]) @ hermitian_part(summed_product(B_bar(), X, L)))
+    return lambda: 2 * rows(), lambda: divide(-xp.sum(xp.real(xp.conj(U) * rows()), axis=-1), d), B_bar, None
 
 
 @capacitance_solve.jvp
@@ -46,26 +50,27 @@ def _(X, U, d, B, L):
         return -capacitance_solve(U, d, M_dot @ X, L)
 
     def from_U(U_dot):
-        half = mH(U / xp.cast(d, U)[..., None]) @ U_dot
+        half = mH(divide(U, xp.cast(d, U)[..., None])) @ U_dot
         return from_M(half + mH(half))
 
     def from_d(d_dot):
-        return from_M(-mH(U) @ (xp.cast(d_dot / (d * d), U)[..., None] * U))
+        rows = divide(U, xp.cast(d, U)[..., None])
+        return from_M(-mH(rows) @ (xp.cast(d_dot, U)[..., None] * rows))  # the square of d may be out of range
 
     return from_U, from_d, lambda B_dot: capacitance_solve(U, d, B_dot, L), None
 
 
-def _low_rank_solve(U, d, r, L, solve=capacitance_solve):
+def _low_rank_solve(U, d, r, L, solve=capacitance_solve, divide=divide):
     """x = M⁻¹ Uᴴ D⁻¹ r and α = D⁻¹ (r − U x) = (D + U Uᴴ)⁻¹ r."""
     UH, D = mH(U), namespace(U).cast(d, U)
 
     def solved(b):
         return solve(U, d, b[..., None], L)[..., 0]
 
-    x = solved(_times(UH, r / D))
+    x = solved(_times(UH, divide(r, D)))
     # once more, with what is left: then x is as exact as that of a least-squares problem by orthogonal matrices
-    x = x + solved(_times(UH, (r - _times(U, x)) / D) - x)
-    return x, (r - _times(U, x)) / D
+    x = x + solved(_times(UH, divide(r - _times(U, x), D)) - x)
+    return x, divide(r - _times(U, x), D)
 
 
 @primitive("(n),(n),(n,m),(n)->(),(n),(m,m)", real=("d",), intermediates=1, residuals=1)
@@ -138,7 +143,7 @@ def gaussian_logpdf_low_rank(y, mean, U, d):
     M = mH(W) @ W
     M = hermitian_part(M) + xp.eye_like(M)
     L = xp.cholesky(M, argument="M = I + Uᴴ diag(d)⁻¹ U, of the arguments U and d, which has to be positive,")
-    x, alpha = _low_rank_solve(U, d, r, L, capacitance_solve.function)
+    x, alpha = _low_rank_solve(U, d, r, L, capacitance_solve.function, divide.function)
     squares = squared_norm(xp, root * alpha) + squared_norm(xp, x)
     constant = xp.sum(xp.log(d) + constant_for_each(xp, U), axis=-1)
     terms = squares + 2 * xp.sum(xp.log(xp.real(xp.diagonal(L))), axis=-1) + constant
@@ -152,7 +157,7 @@ def _inverse_times(U, d, L):
     and what it lacks to κ ε. The error of an explicit M⁻¹ is κ ε in every direction, that of the large uᵢ/√dᵢ as well,
     and came out as κ² ε.
     """
-    return mH(capacitance_solve(U, d, mH(U), L)) / namespace(U).cast(d, U)[..., None]
+    return divide(mH(capacitance_solve(U, d, mH(U), L)), namespace(U).cast(d, U)[..., None])
 
 
 @gaussian_logpdf_low_rank.vjp
@@ -195,7 +200,7 @@ def _(bars, outputs, y, mean, U, d):
         bar = None
         if c_bar is not None:
             squares = halved(xp, c_bar, U)[..., None] * xp.real(alpha * xp.conj(alpha))
-            rest = (-leverage() / 2 - halved(xp, weight(), U)[..., None]) / d
+            rest = divide(-leverage() / 2 - halved(xp, weight(), U)[..., None], d)
             bar = xp.sum_to(squares, xp.shape(d)) + xp.sum_to(rest, xp.shape(d))
         if alpha_bar is not None:
             change = xp.sum_to(xp.real(xp.conj(G()) * alpha), xp.shape(d))
@@ -224,7 +229,7 @@ def _(outputs, y, mean, U, d):
         return twice * (inner(xp, x(), along) - trace), -solved(_times(U_dot, x()) + _times(U, along))
 
     def from_d(d_dot):
-        inverse = (1 - xp.sum(xp.real(V() * xp.conj(U)), axis=-1)) / d  # the diagonal of K⁻¹
+        inverse = divide(1 - xp.sum(xp.real(V() * xp.conj(U)), axis=-1), d)  # the diagonal of K⁻¹
         squares = xp.real(alpha * xp.conj(alpha))
         return halved(xp, xp.sum((squares - inverse) * d_dot, axis=-1), U), -solved(xp.cast(d_dot, U) * alpha)
 

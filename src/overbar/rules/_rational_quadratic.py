@@ -138,12 +138,15 @@ def _mixture_slope(S, alpha):
 def _along_alpha(S, alpha):
     """τ = u/(1 + u) − log(1 + u) for u = s/(2α)."""
     xp, u = namespace(S, alpha), S / (2 * alpha)
-    square = (u / (2 + u)) ** 2
+    near = u < 1 / 8
+    # the square of a large one is infinite, and its derivative NaN, also where nobody takes it
+    v = xp.where(near, u, xp.zeros_like(u))
+    square = (v / (2 + v)) ** 2
     series = 0
     for k in (15, 13, 11, 9, 7, 5, 3):
         series = square * series + 1 / k
-    small = -u * u / (2 + u) * (1 / (1 + u) + 2 * series * u / (2 + u) ** 2)
-    return xp.where(u < 1 / 8, small, u / (1 + u) - xp.log1p(u))
+    small = -v * v / (2 + v) * (1 / (1 + v) + 2 * series * v / (2 + v) ** 2)
+    return xp.where(near, small, u / (1 + u) - xp.log1p(u))
 
 
 rules_of_stationary(rational_quadratic, _mixture_slope, 1, [_along_alpha])
