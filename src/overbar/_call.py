@@ -266,10 +266,10 @@ class Called:
             key = front.key(arrays)
             known = self._fits.get(key)
         except TypeError:  # symbolic sizes cannot be looked up
-            return arrays, Fit(self.check(front, arrays))
+            return arrays, Fit(self.check(front, arrays, given))
         if known is not None:
             return arrays, known
-        fit = Fit(self.check(front, arrays))
+        fit = Fit(self.check(front, arrays, given))
         # A call whose arrays are of other types, numbers for instance, has no such key; one whose arrays are left as
         # they are is found by it the next time.
         if len(self._fits) >= 4096:
@@ -369,9 +369,10 @@ class Called:
         outputs = self.function(*arrays, **options)
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
-    def check(self, front, arrays):
-        """Hold dtypes and shapes of a call against the signature. Returns which core dimensions are absent because a
-        vector was given instead of a matrix, or None where a rank is not known yet."""
+    def check(self, front, arrays, given=()):
+        """Hold dtypes and shapes of a call against the signature; of those `given`, what is None was left out, and is
+        made of the others. Returns which core dimensions are absent because a vector was given instead of a matrix, or
+        None where a rank is not known yet."""
         xp = front.xp
         for i, array in enumerate(arrays):
             if not xp.is_floating(array):
@@ -386,7 +387,8 @@ class Called:
             a.dtype for i, a in enumerate(arrays) if not (self.argument(i) in self.real and xp.is_real_of(a, arrays[0]))
         ]
         if not front.promotes and self.signature.inputs[0] and any(dtype != dtypes[0] for dtype in dtypes):
-            culprits = ", ".join(f"{self.argument(i)} has {dtype_name(a.dtype)}" for i, a in enumerate(arrays))
+            there = [i for i in range(len(arrays)) if not given or given[i] is not None]
+            culprits = ", ".join(f"{self.argument(i)} has {dtype_name(arrays[i].dtype)}" for i in there)
             raise front.DtypeError(
                 f"{self.name}: the arguments have different dtypes: {culprits}. {front.name} does not promote "
                 "the arguments of matrix functions. Convert one of them."

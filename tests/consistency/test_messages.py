@@ -414,3 +414,11 @@ def test_nor_is_it_in_a_graph(primitive):
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         tf.function(lambda A, B: primitive(A, B))(tf.eye(2), tf.zeros((2, 2)))
     assert COMPUTED[primitive] in str(raised.value)
+
+
+def test_an_argument_that_was_left_out_is_not_named():
+    eye = torch.eye(2, dtype=torch.float64)
+    with pytest.raises(TypeError, match="solve_continuous_are: .*A has .*R has") as caught:
+        torch_ops.solve_continuous_are(eye, eye, eye, eye.float())
+    assert "E has" not in str(caught.value)
+    assert "S has" not in str(caught.value)
