@@ -10,7 +10,7 @@ import inspect
 import numpy as np
 import tensorflow as tf
 
-from overbar._front import Front
+from overbar._front import NUMPY, Front
 from overbar._functions import as_function
 from overbar._namespace import front, known_shape, mH, mT, namespace, register
 from overbar._primitive import Primitive
@@ -198,7 +198,7 @@ class TensorFlowFront(Front):
     def shares(self, A, B):
         if A is B or not (at_hand(A) and at_hand(B)):
             return A is B
-        return np.may_share_memory(*(np.asarray(memoryview(x)) for x in (A, B)))  # numpy() would copy
+        return NUMPY.shares(*(np.asarray(memoryview(x)) for x in (A, B)))  # numpy() would copy
 
     def require(self, A, fine, message, argument="A", definite=None):
         if tf.executing_eagerly():

@@ -103,6 +103,7 @@ def nobody_watches(*tensors):
     return not could_possibly_record() or not is_watched([x for found in tensors for x in found if x is not None])
 
 
+#: `watched`: whether somebody watches the arrays of the primitive whose function is being computed; or not there.
 _state = threading.local()
 
 
@@ -140,9 +141,8 @@ def underivable(kernel, outputs, arrays):
     return outputs
 
 
-_refusals = (
-    set()
-)  # the names of the registered gradients, one for each name of a kernel: TensorFlow keeps them for good
+#: The names of the registered gradients, one for each name of a kernel: TensorFlow keeps them for good.
+_refusals = set()
 
 
 def _refusing(name, words, outputs, arrays):

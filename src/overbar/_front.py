@@ -204,7 +204,8 @@ class Front:
         return None
 
     def shares(self, A: Any, B: Any) -> bool:
-        """Whether two arrays are known to be the same, or views of the same numbers."""
+        """Whether two arrays are known to be the same numbers, all of them: one may be the transpose of the other, but
+        no part of it. (As many, from the same address on.)"""
         return A is B
 
     def may_hold(self, mask: Any) -> bool:
@@ -415,7 +416,9 @@ class NumpyFront(Front):
         return A
 
     def shares(self, A, B):
-        return A is B or (isinstance(A, np.ndarray) and isinstance(B, np.ndarray) and np.may_share_memory(A, B))
+        if A is B or not (isinstance(A, np.ndarray) and isinstance(B, np.ndarray)):
+            return A is B
+        return A.ctypes.data == B.ctypes.data and A.size == B.size
 
     def buffer(self, *arrays):
         shape = np.broadcast_shapes(*(A.shape for A in arrays))

@@ -93,12 +93,12 @@ def trace(f, args):
     return [a.value for a in arrays], tuple(result) if several else (result,), several, tape
 
 
-def refuse_frameworks(name, args):
+def refuse_frameworks(name, args, what="argument"):
     """Raise for an array of a framework among the arguments, by the name of the function that was called."""
     for i, x in enumerate(args):
         words = differentiated_elsewhere(x)
         if words is not None:
-            raise TypeError(f"{name}: argument {i} is {words}")
+            raise TypeError(f"{name}: {what} {i} is {words}")
 
 
 def _value(x, tape):
@@ -379,6 +379,7 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], dots: Sequence[Any]) -> tupl
     """
     args, dots = sequence("jvp", "args", args), sequence("jvp", "dots", dots)
     refuse_frameworks("jvp", args)
+    refuse_frameworks("jvp", dots, "tangent")
     held = _integers(f, args)
     if held:
         _same_count(dots, args, "tangent")

@@ -422,3 +422,18 @@ def test_an_argument_that_was_left_out_is_not_named():
         torch_ops.solve_continuous_are(eye, eye, eye, eye.float())
     assert "E has" not in str(caught.value)
     assert "S has" not in str(caught.value)
+
+
+@fronts
+def test_a_part_of_an_argument_is_not_the_argument(front):
+    """What is said of a block is not true of the matrix, nor of another one that lies beside it in memory."""
+    corner = overbar.primitive("(n,n)->(2,2)")(lambda A: overbar.cholesky(A[..., :2, 2:]))
+    second = overbar.primitive("(n,n),(n,n)->(n,n)")(lambda A, B: overbar.cholesky(B))
+    regular = np.array([[4.0, 0, 0, 3], [0, 4, 3, 0], [0, 3, 4, 0], [3, 0, 0, 4]])
+    with pytest.raises(FAILURE[front], match=r"^<lambda>: in cholesky: argument A is not positive definite"):
+        corner(ARRAY[front](regular))
+    both = ARRAY[front](np.array([[2.0, 0, 1, 2], [0, 2, 2, 1]]))
+    with pytest.raises(
+        FAILURE[front], match=r"^<lambda>: (in cholesky: argument A|argument B) is not positive definite"
+    ):
+        second(both[:, :2], both[:, 2:])

@@ -561,3 +561,23 @@ def test_a_length_scale_beside_which_squared_distances_overflow(name, n, dtype, 
     scale = torch.tensor(lengthscale, dtype={"d": torch.float64, "f": torch.float32}[dtype], requires_grad=True)
     getattr(torch_ops, name)(torch.tensor(X), scale, *others, **options).sum().backward()
     assert scale.grad == 0
+
+
+@pytest.mark.parametrize("D", [2, 5])
+@pytest.mark.parametrize("name", ["squared_distance_cross", "rbf_cross", "matern_cross", "rational_quadratic_cross"])
+def test_an_infinite_length_scale_leaves_a_dimension_out(name, D):
+    X, X2, scales = RNG.normal(size=(5, D)), RNG.normal(size=(3, D)), RNG.uniform(0.5, 2, D)
+    scales[1], weights = np.inf, RNG.normal(size=(5, 3))
+    options = {"alpha": 0.7} if name.startswith("rational") else {}
+    kept = np.arange(D) != 1
+
+    def compute(ops, X, X2, scales):
+        total = {overbar: overbar.sum, torch_ops: torch.sum, tf_ops: tf.reduce_sum}[ops]
+        W = torch.tensor(weights) if ops is torch_ops else weights
+        return total(W * call(ops, name, X, X2, scales, **options))
+
+    expected = gradients(compute, X[:, kept], X2[:, kept], scales[kept])
+    for front, bars in gradients(compute, X, X2, scales).items():
+        for bar, other in zip(bars, expected[front], strict=True):
+            np.testing.assert_allclose(bar[..., kept], other, rtol=1e-9, atol=1e-12, err_msg=front)
+            assert np.all(bar[..., 1] == 0), front

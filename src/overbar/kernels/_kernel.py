@@ -241,7 +241,7 @@ class Kernel:
                 if not np.can_cast(A.dtype, dtype, "same_kind"):
                     raise TypeError(
                         f"{self.name}: output {i} of the kernel has dtype {A.dtype}, and its kind, {self.kinds[i]!r}, "
-                        f"says {dtype} here. " + _REMEDIES.get(A.dtype.kind, "Return arrays.")
+                        f"says {dtype} here. " + _remedy(A.dtype.kind, self.kinds[i])
                     )
                 A = A.astype(dtype)
             if A.shape != shape:
@@ -253,11 +253,13 @@ class Kernel:
         return outputs
 
 
-#: what to do about an output of another kind of dtype than was declared
-_REMEDIES = {
-    "c": "Declare 'c', which is complex always, or return the real part.",
-    "f": "Declare '=' or 'r', or convert the output to integers.",
-}
+def _remedy(given, declared):
+    """What to do about an output of another kind of dtype than was declared."""
+    if given == "c":
+        return "Declare 'c', which is complex always, or return the real part."
+    if given == "f" and declared in "=r":
+        return "That is the dtype of its arrays: call it with floating-point numbers, or return integers."
+    return "Declare '=' or 'r', or convert the output to integers." if given == "f" else "Return arrays."
 
 
 def _outputs(way, arrays, options):

@@ -19,8 +19,7 @@ from overbar.rules._differences import (
     row_sums,
     squares_by_differences,
     squares_by_product,
-    squares_of_differences,
-    squares_of_differences_cross,
+    squares_of_sums,
     sums_by_differences,
     sums_of_differences,
     sums_of_differences_cross,
@@ -101,9 +100,10 @@ def sums_of_pairs(K_bar, K, sets, S, pairs, given, slope=None, relative=(), far=
     With ``far()``, see `overbar.rules._differences`, it is sums of differences that are asked for: the first list gives
     A and B, or A + B for one set, and the function w, by one product.
     """
-    if _large(K_bar, *K_bar.shape[-2:]) and front(*given).may_write(*given):
+    unwatched = front(*given).may_write(*given)
+    if unwatched and _large(K_bar, *K_bar.shape[-2:]):
         return _by_blocks(K_bar, K, sets, pairs, slope, relative, far)
-    return _at_once(K_bar, K, sets, S, slope, relative, far)
+    return _at_once(K_bar, K, sets, S, slope, relative, far, unwatched)
 
 
 def _columns(Y):
@@ -114,7 +114,7 @@ def _columns(Y):
     return xp.concat([mT(Y), mT(one)], axis=-2)
 
 
-def _at_once(K_bar, K, sets, S, slope, relative, far):
+def _at_once(K_bar, K, sets, S, slope, relative, far, unwatched):
     # Not with `_columns`: XLA's simplifier makes wrong numbers, or ends the process, of the product of a concatenation
     # with a transposed product (seen with TensorFlow 2.21; a test of graphs in tests/tf_ops has such a product).
     xp, own = namespace(K_bar), len(sets()) == 1
@@ -129,12 +129,11 @@ def _at_once(K_bar, K, sets, S, slope, relative, far):
     of_others = [lambda tau=tau: xp.sum(G() * tau(S()), axis=(-2, -1)) for tau in relative]
     sums = [lambda: xp.sum(G(), axis=(-2, -1)), *of_others]
     if far is not None:
-        if own:
-            found = [lambda: sums_of_differences(H(), *sets(), far())]
-            return found, lambda: squares_of_differences(H(), *sets(), far()), sums
-        both = once(lambda: sums_of_differences_cross(H(), *sets(), far()))
-        squares = lambda: squares_of_differences_cross(H(), *sets(), far())  # noqa: E731
-        return [lambda: both()[0], lambda: both()[1]], squares, sums
+        of_sets = sums_of_differences if own else sums_of_differences_cross
+        if unwatched:  # a call less
+            of_sets = of_sets.function
+        found = once(lambda: of_sets(H(), *sets(), far()))
+        return [lambda which=which: found()[which] for which in range(len(sets()))], lambda: found()[-1], sums
 
     def first():
         Z, D = mT(sets()[-1]), sets()[0].shape[-1]
@@ -211,18 +210,15 @@ def _sums_of_blocks(blocks, sets, far):
         if far is None:
             return found
         found = [mT(total * mT(Y) - product) for Y, (product, total) in zip(rows, found, strict=True)]
-        xp = namespace(*found)
-        squares = [xp.sum(Y * A, axis=-2) for Y, A in zip(rows, found, strict=True)]
-        return [*found, squares[0] if len(squares) == 1 else squares[0] + squares[1]]
+        return [*found, squares_of_sums(rows, found)]
 
     def by_differences():
         found, squares = _rooms(blocks, [mT(Y) for Y in sets]), 0
         for i, j, k, H in blocks:
-            rows, columns = sets[0][..., i:j, :], sets[-1][..., :k, :]
-            first, second = sums_by_differences(H, rows, columns)
-            found[0][..., i:j] += mT(first)
-            found[-1][..., :k] += mT(second)
-            squares = squares + squares_by_differences(H, rows, columns)
+            A, B, w = sums_by_differences(H, sets[0][..., i:j, :], sets[-1][..., :k, :])
+            found[0][..., i:j] += mT(A)
+            found[-1][..., :k] += mT(B)
+            squares = squares + w
         return [*map(mT, found), squares]
 
     return (by_product() if far is None else by_size(by_product, by_differences, sets[0], far())), blocks.sums

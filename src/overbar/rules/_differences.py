@@ -40,18 +40,22 @@ def are_far(*sets):
     """1 where products would lose more than ε^(9/16) of the sum of the moduli of H, 1e-9, and 1e-4 in single precision;
     else 0. A constant of whoever differentiates."""
     xp, far = namespace(*sets), None
+    bound = xp.eps(sets[0]) ** (-7 / 32) / (sets[0].shape[-1] or 1) ** 0.5
     for Y in centred(*map(xp.detached, sets)):
-        largest = xp.any(xp.abs(Y) > xp.eps(Y) ** (-7 / 32) / (Y.shape[-1] or 1) ** 0.5)
+        largest = xp.any(xp.abs(Y) > bound)
         far = largest if far is None else far | largest
     return xp.cast(far, sets[0])
 
 
 def by_size(by_product, by_differences, Y, far):
-    """``by_product()``, or ``by_differences()`` of rows that are far from each other. For functions of primitives."""
-    D = Y.shape[-1]
-    if not D or D > MANY:  # or not known while a graph is built
+    """``by_product()``, or ``by_differences()`` of rows that are far from each other. For functions of primitives.
+
+    Where nobody can look at `far`, `choose` takes its second way: differences of few columns, a product of many.
+    """
+    columns = Y.shape[-1]
+    if not columns or columns > MANY:  # or not known while a graph is built
         return by_product()
-    if D <= FEW:
+    if columns <= FEW:
         return front(far).choose(far <= 0, by_product, by_differences)
     return front(far).choose(far > 0, by_differences, by_product)
 
@@ -63,26 +67,33 @@ def columns_of_differences(Y, Z):
 
 
 def sums_by_differences(H, Y, Z):
-    """A and B."""
-    xp, first, second = namespace(H, Y, Z), [], []
-    for D in columns_of_differences(Y, Z):
-        D = H * D
-        first.append(xp.sum(D, axis=-1)[..., :, None])
-        second.append(-xp.sum(D, axis=-2)[..., :, None])
-    return xp.concat(first, axis=-1), xp.concat(second, axis=-1)
+    """A, B and w. (No difference is squared: where that is beyond the range of numbers, H is zero.)"""
+    xp = namespace(H, Y, Z)
+    A, B, w = [], [], []
+    for difference in columns_of_differences(Y, Z):
+        term = H * difference
+        A.append(xp.sum(term, axis=-1)[..., :, None])
+        B.append(-xp.sum(term, axis=-2)[..., :, None])
+        w.append(xp.sum(term * difference, axis=(-2, -1))[..., None])
+    return xp.concat(A, axis=-1), xp.concat(B, axis=-1), xp.concat(w, axis=-1)
 
 
 def squares_by_differences(H, Y, Z):
-    """w. (No difference is squared: where that is beyond the range of numbers, H is zero.)"""
+    """w alone."""
     xp = namespace(H, Y, Z)
-    return xp.concat([xp.sum(H * D * D, axis=(-2, -1))[..., None] for D in columns_of_differences(Y, Z)], axis=-1)
+    return xp.concat([xp.sum(H * E * E, axis=(-2, -1))[..., None] for E in columns_of_differences(Y, Z)], axis=-1)
 
 
 def squares_by_product(Y, Z, rows, columns, product):
-    """w from the sums of H, as rows, and (H Z)ᵀ, for rows that are `centred`. (y² is never formed, as above.)"""
+    """w alone, from the sums of H, as rows, and (H Z)ᵀ, for rows that are `centred`. (y² is never formed, as above.)"""
     xp = namespace(Y, Z, product)
     outer = xp.sum(mT(rows) * Y * Y, axis=-2) + xp.sum(mT(columns) * Z * Z, axis=-2)
     return outer - 2 * xp.sum(Y * mT(product), axis=-2)
+
+
+def squares_of_sums(sets, sums):
+    """w from A + B of one set, or from A and B, for rows that are `centred`: Σ yᵢ ∘ Aᵢ + Σ zⱼ ∘ Bⱼ."""
+    return _total(namespace(Y).sum(Y * A, axis=-2) for Y, A in zip(sets, sums, strict=True))
 
 
 def row_sums(H):
@@ -95,7 +106,7 @@ def column_sums(H):
     return namespace(H).sum(H, axis=-2)[..., None, :]
 
 
-def _sum_of(terms):
+def _total(terms):
     total = None
     for term in terms:
         total = term if total is None else total + term
@@ -103,46 +114,61 @@ def _sum_of(terms):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# A and B
+# A, B and w
 
 
-@primitive("(n,n),(n,d),()->(n,d)")
+@primitive("(n,n),(n,d),()->(n,d),(d)")
 def sums_of_differences(H, Y, far):
-    """A + B, Σⱼ (H + Hᵀ)ᵢⱼ (yᵢ − yⱼ)."""
+    """A + B, Σⱼ (H + Hᵀ)ᵢⱼ (yᵢ − yⱼ), and w."""
 
     def by_product():
-        D, Z = Y.shape[-1], mT(*centred(Y))
-        product = Z @ mT(H) + Z @ H if D is not None and D <= THIN else Z @ (H + mT(H))
-        return mT((row_sums(H) + column_sums(H)) * Z - product)
+        (rows,), columns = centred(Y), Y.shape[-1]
+        Z = mT(rows)
+        product = Z @ mT(H) + Z @ H if columns is not None and columns <= THIN else Z @ (H + mT(H))
+        A = mT((row_sums(H) + column_sums(H)) * Z - product)
+        return A, squares_of_sums([rows], [A])
 
-    return by_size(by_product, lambda: _sum_of(sums_by_differences(H, Y, Y)), Y, far)
+    def by_differences():
+        A, B, w = sums_by_differences(H, Y, Y)
+        return A + B, w
+
+    return by_size(by_product, by_differences, Y, far)
 
 
 @sums_of_differences.vjp
-def _(A_bar, A, H, Y, far):
-    return (
-        lambda: dots_of_differences(A_bar, Y, far),
-        lambda: sums_of_differences(H, A_bar, far),
-        None,
-    )
+def _(bars, sums, H, Y, far):
+    P, r = bars
+
+    def of_H():
+        first = None if P is None else dots_of_differences(P, Y, far)
+        second = None if r is None else weighted_squares(r, Y, far)
+        return first if second is None else second if first is None else first + second
+
+    def of_Y():
+        first = None if P is None else sums_of_differences(H, P, far)[0]
+        second = None if r is None else 2 * r[..., None, :] * sums[0]
+        return first if second is None else second if first is None else first + second
+
+    return of_H, of_Y, None
 
 
 @sums_of_differences.jvp
-def _(A, H, Y, far):
-    return (
-        lambda H_dot: sums_of_differences(H_dot, Y, far),
-        lambda Y_dot: sums_of_differences(H, Y_dot, far),
-        None,
-    )
+def _(sums, H, Y, far):
+    def from_Y(dot):
+        return sums_of_differences(H, dot, far)[0], 2 * namespace(Y).sum(dot * sums[0], axis=-2)
+
+    return lambda dot: sums_of_differences(dot, Y, far), from_Y, None
 
 
-@primitive("(n,m),(n,d),(m,d),()->(n,d),(m,d)")
+@primitive("(n,m),(n,d),(m,d),()->(n,d),(m,d),(d)")
 def sums_of_differences_cross(H, Y, Z, far):
-    """A and B."""
+    """A, B and w."""
 
     def by_product():
-        rows, columns = map(mT, centred(Y, Z))
-        return mT(row_sums(H) * rows - columns @ mT(H)), mT(column_sums(H) * columns - rows @ H)
+        sets = centred(Y, Z)
+        rows, columns = map(mT, sets)
+        A, B = mT(row_sums(H) * rows - columns @ mT(H)), mT(column_sums(H) * columns - rows @ H)
+        return A, B, squares_of_sums(sets, [A, B])
 
     return by_size(by_product, lambda: sums_by_differences(H, Y, Z), Y, far)
 
@@ -150,16 +176,24 @@ def sums_of_differences_cross(H, Y, Z, far):
 @sums_of_differences_cross.vjp
 def _(bars, sums, H, Y, Z, far):
     xp = namespace(H)
-    P, Q = (xp.zeros_like(A) if bar is None else bar for bar, A in zip(bars, sums, strict=True))
+    P, Q, r = (xp.zeros_like(A) if bar is None else bar for bar, A in zip(bars, sums, strict=True))
     moved = once(lambda: sums_of_differences_cross(H, P, Q, far))
-    return lambda: dots_of_differences_cross(P, Q, Y, Z, far), lambda: moved()[0], lambda: moved()[1], None
+    twice = 2 * r[..., None, :]
+    return (
+        lambda: dots_of_differences_cross(P, Q, Y, Z, far) + weighted_squares_cross(r, Y, Z, far),
+        lambda: moved()[0] + twice * sums[0],
+        lambda: moved()[1] + twice * sums[1],
+        None,
+    )
 
 
 @sums_of_differences_cross.jvp
 def _(sums, H, Y, Z, far):
     def dots(H_dot, Y_dot, Z_dot, _):  # of Y and Z together, or differences would be taken of none
-        first, second = sums_of_differences_cross(H_dot, Y, Z, far), sums_of_differences_cross(H, Y_dot, Z_dot, far)
-        return first[0] + second[0], first[1] + second[1]
+        moved = sums_of_differences_cross(H_dot, Y, Z, far)
+        others = sums_of_differences_cross(H, Y_dot, Z_dot, far)
+        squares = 2 * squares_of_sums([Y_dot, Z_dot], sums[:2])
+        return moved[0] + others[0], moved[1] + others[1], moved[2] + squares
 
     return dots
 
@@ -182,12 +216,12 @@ def dots_of_differences(P, Y, far):
 
 def _dots(P, Q, Y, Z):
     pairs = zip(columns_of_differences(P, Q), columns_of_differences(Y, Z), strict=True)
-    return _sum_of(first * second for first, second in pairs)
+    return _total(first * second for first, second in pairs)
 
 
 @dots_of_differences.vjp
 def _(N_bar, N, P, Y, far):
-    return lambda: sums_of_differences(N_bar, Y, far), lambda: sums_of_differences(N_bar, P, far), None
+    return lambda: sums_of_differences(N_bar, Y, far)[0], lambda: sums_of_differences(N_bar, P, far)[0], None
 
 
 @dots_of_differences.jvp
@@ -224,73 +258,6 @@ def _(N, P, Q, Y, Z, far):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# w
-
-
-@primitive("(n,n),(n,d),()->(d)")
-def squares_of_differences(H, Y, far):
-    """w of one set."""
-
-    def by_product():
-        (rows,) = centred(Y)
-        return squares_by_product(rows, rows, row_sums(H), column_sums(H), mT(H @ rows))
-
-    return by_size(by_product, lambda: squares_by_differences(H, Y, Y), Y, far)
-
-
-@squares_of_differences.vjp
-def _(w_bar, w, H, Y, far):
-    return (
-        lambda: weighted_squares(w_bar, Y, far),
-        lambda: 2 * w_bar[..., None, :] * sums_of_differences(H, Y, far),
-        None,
-    )
-
-
-@squares_of_differences.jvp
-def _(w, H, Y, far):
-    return (
-        lambda H_dot: squares_of_differences(H_dot, Y, far),
-        lambda Y_dot: 2 * namespace(Y).sum(Y_dot * sums_of_differences(H, Y, far), axis=-2),
-        None,
-    )
-
-
-@primitive("(n,m),(n,d),(m,d),()->(d)")
-def squares_of_differences_cross(H, Y, Z, far):
-    """w of two."""
-
-    def by_product():
-        rows, columns = centred(Y, Z)
-        return squares_by_product(rows, columns, row_sums(H), column_sums(H), mT(H @ columns))
-
-    return by_size(by_product, lambda: squares_by_differences(H, Y, Z), Y, far)
-
-
-@squares_of_differences_cross.vjp
-def _(w_bar, w, H, Y, Z, far):
-    sums = once(lambda: sums_of_differences_cross(H, Y, Z, far))
-    twice = 2 * w_bar[..., None, :]
-    return (
-        lambda: weighted_squares_cross(w_bar, Y, Z, far),
-        lambda: twice * sums()[0],
-        lambda: twice * sums()[1],
-        None,
-    )
-
-
-@squares_of_differences_cross.jvp
-def _(w, H, Y, Z, far):
-    xp, sums = namespace(H), once(lambda: sums_of_differences_cross(H, Y, Z, far))
-    return (
-        lambda H_dot: squares_of_differences_cross(H_dot, Y, Z, far),
-        lambda Y_dot: 2 * xp.sum(Y_dot * sums()[0], axis=-2),
-        lambda Z_dot: 2 * xp.sum(Z_dot * sums()[1], axis=-2),
-        None,
-    )
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # R
 
 
@@ -308,16 +275,13 @@ def weighted_squares(r, Y, far):
 
 
 def _weighted(r, Y, Z):
-    return _sum_of(r[..., d, None, None] * D * D for d, D in enumerate(columns_of_differences(Y, Z)))
+    return _total(r[..., d, None, None] * E * E for d, E in enumerate(columns_of_differences(Y, Z)))
 
 
 @weighted_squares.vjp
 def _(R_bar, R, r, Y, far):
-    return (
-        lambda: squares_of_differences(R_bar, Y, far),
-        lambda: 2 * r[..., None, :] * sums_of_differences(R_bar, Y, far),
-        None,
-    )
+    sums = once(lambda: sums_of_differences(R_bar, Y, far))
+    return lambda: sums()[1], lambda: 2 * r[..., None, :] * sums()[0], None
 
 
 @weighted_squares.jvp
@@ -346,12 +310,7 @@ def weighted_squares_cross(r, Y, Z, far):
 @weighted_squares_cross.vjp
 def _(R_bar, R, r, Y, Z, far):
     sums, twice = once(lambda: sums_of_differences_cross(R_bar, Y, Z, far)), 2 * r[..., None, :]
-    return (
-        lambda: squares_of_differences_cross(R_bar, Y, Z, far),
-        lambda: twice * sums()[0],
-        lambda: twice * sums()[1],
-        None,
-    )
+    return lambda: sums()[2], lambda: twice * sums()[0], lambda: twice * sums()[1], None
 
 
 @weighted_squares_cross.jvp

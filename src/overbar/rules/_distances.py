@@ -59,13 +59,17 @@ def scaled(inputs, lengthscale):
 
 
 def weighted_rows(inputs, lengthscale):
-    """The rows x/p of each set and the weights r = (p/ℓ)² (..., d), with which s = Σ_d r_d (y_d − z_d)². The p are
-    powers of two below ℓ: the rows are those of the inputs to the last bit, and r is near 1."""
+    """The rows x/p of each set, the weights r = (p/ℓ)² (..., d), with which s = Σ_d r_d (y_d − z_d)², and p. These are
+    powers of two below ℓ: the rows are those of the inputs to the last bit, and r is near 1. (With an infinite length
+    scale, for an input that does not count, r is 0.)"""
     xp = namespace(lengthscale)
-    p = xp.as_power_of_two(xp.detached(lengthscale))
+    known = xp.detached(lengthscale)
+    p = xp.as_power_of_two(xp.where(xp.isfinite(known), known, xp.ones_like(known)))
     r = (p / lengthscale) ** 2
-    each = xp.zeros_like(xp.sum(inputs[0], axis=-2))  # for each dimension, of one length scale for all of them, too
-    return [X / p[..., None, :] for X in inputs], r + each
+    D = inputs[0].shape[-1]
+    if D is None or lengthscale.shape[-1] != D:  # one for each dimension, of one length scale for all of them, too
+        r = r + xp.zeros_like(xp.sum(inputs[0], axis=-2))
+    return [X / p[..., None, :] for X in inputs], r, p
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -82,7 +86,7 @@ class Distances:
 
     def __init__(self, inputs, lengthscale):
         self.own, self.least, D = len(inputs) == 1, None, inputs[0].shape[-1]
-        sets, self.r = weighted_rows(inputs, lengthscale)
+        sets, self.r, _ = weighted_rows(inputs, lengthscale)
         self.Y, self.Z = sets[0], sets[-1]
         if D is not None and 0 < D <= FEW:
             return
@@ -218,19 +222,19 @@ def bars(K_bar, K, inputs, lengthscale, slope=None, relative=(), weight=2):
     """For each set of inputs, and for the length scales, a function that gives its bar, where weight/2 · G ∘ ρ(S) is
     the bar of the squared distances; and functions that give the sums of G and G ∘ τ(S): see `sums_of_pairs`."""
     given = [A for A in (K_bar, K, *inputs, lengthscale) if A is not None]
-    both = once(lambda: weighted_rows(inputs, lengthscale))
-    sets, r = lambda: both()[0], lambda: both()[1]
+    weighted = once(lambda: weighted_rows(inputs, lengthscale))
+    sets = lambda: weighted()[0]  # noqa: E731
     sums, squares, others = sums_of_pairs(
         *(K_bar, K, sets, lambda: squares_of(*inputs, lengthscale), lambda: Distances(inputs, lengthscale), given),
         *(slope, relative, once(lambda: are_far(*sets()))),
     )
 
     def of_inputs(which):
-        p = namespace(lengthscale).as_power_of_two(namespace(lengthscale).detached(lengthscale))
-        return sums[which]() * (weight * r() / p)[..., None, :]
+        _, r, p = weighted()
+        return sums[which]() * (weight * r / p)[..., None, :]
 
     def of_scales():
-        return squares() * (-weight * r() / lengthscale)
+        return squares() * (-weight * weighted()[1] / lengthscale)
 
     return (*[lambda which=which: of_inputs(which) for which in range(len(inputs))], of_scales), others
 
@@ -238,21 +242,21 @@ def bars(K_bar, K, inputs, lengthscale, slope=None, relative=(), weight=2):
 def tangents(inputs, lengthscale):
     """For each set of inputs, and for the length scales, a function that gives the tangent of the squared distances
     along its tangent."""
-    both = once(lambda: weighted_rows(inputs, lengthscale))
-    sets, r = lambda: both()[0], lambda: both()[1]
-    far = once(lambda: are_far(*sets()))
+    weighted = once(lambda: weighted_rows(inputs, lengthscale))
+    far = once(lambda: are_far(*weighted()[0]))
 
     def along(which, dot):
-        xp = namespace(lengthscale)
-        moved = dot * (2 * r() / xp.as_power_of_two(xp.detached(lengthscale)))[..., None, :]
+        sets, r, p = weighted()
+        moved = dot * (2 * r / p)[..., None, :]
         if len(inputs) == 1:
-            return dots_of_differences(moved, *sets(), far())
-        all_moved = [moved if k == which else namespace(Y).zeros_like(Y) for k, Y in enumerate(sets())]
-        return dots_of_differences_cross(*all_moved, *sets(), far())
+            return dots_of_differences(moved, *sets, far())
+        both = [moved if k == which else namespace(Y).zeros_like(Y) for k, Y in enumerate(sets)]
+        return dots_of_differences_cross(*both, *sets, far())
 
     def from_scales(dot):
-        weighted = weighted_squares if len(inputs) == 1 else weighted_squares_cross
-        return weighted(dot * (-2 * r() / lengthscale), *sets(), far())
+        sets, r, _ = weighted()
+        squares = weighted_squares if len(inputs) == 1 else weighted_squares_cross
+        return squares(dot * (-2 * r / lengthscale), *sets, far())
 
     return *[lambda dot, which=which: along(which, dot) for which in range(len(inputs))], from_scales
 
@@ -323,7 +327,7 @@ def squared_distance(X, lengthscale=None):
     differences are formed in up to 32 dimensions, one after the other: s and all its derivatives have all digits, and
     take two to seven times as long. Not in more than three dimensions where nobody can look at numbers, as
     `torch.compile` and XLA cannot, nor transforms of PyTorch's, and not on a device; in up to three differences are
-    formed there in any case.
+    formed there in any case. (Where a graph of TensorFlow does not know the dimensions, products are.)
 
     Source: Rasmussen & Williams (2006), section 5.1, for length scales; the product rule, Giles (2008), section 2.2.2,
     for the rest. Cost: the function one product with D columns, its bars two.
