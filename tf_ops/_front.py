@@ -281,7 +281,8 @@ class TensorFlowFront(Front):
 
         def convert(pfor_input):  # vectorized_map would call it for one matrix after the other
             tensors = aligned(pfor_input.inputs, kernel.signature.inputs)
-            return [stacked(out) for out in self.compute(kernel, *tensors, **options)]
+            # what watched the kernel has been told already (`compute`)
+            return [stacked(out) for out in self._computed(kernel, tensors, options)]
 
         set_converter(found[0].op, convert)
         if any(A.shape.rank is None for A in arrays):

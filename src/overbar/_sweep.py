@@ -164,6 +164,12 @@ def _same_count(bars, values, what):
         raise TypeError(f"got {len(bars)} {what}s for {len(values)} arrays. Pass one for each, None where absent.")
 
 
+def _is_complex(A):
+    """Whether an array has numbers that are not real; where these are not there to be looked at, its dtype tells."""
+    A = bare(A)
+    return namespace(A).is_complex(A) and (type(A) is not np.ndarray or bool(np.any(A.imag)))
+
+
 def _given(bars, values, what):
     """Check what the user passed for the outputs' bars (or the inputs' dots)."""
     _same_count(bars, values, what)
@@ -175,7 +181,7 @@ def _given(bars, values, what):
                 bar = front(bare(value)).as_arrays([bar])[0]
             if bar.shape != value.shape:
                 raise NUMPY.ShapeError(f"{what} {i} has shape {bar.shape}, but its array has {value.shape}.")
-            if namespace(bare(bar)).is_complex(bare(bar)) and not namespace(bare(value)).is_complex(bare(value)):
+            if _is_complex(bar) and not namespace(bare(value)).is_complex(bare(value)):
                 also = ", or make the array complex" if what == "tangent" else ""
                 raise TypeError(f"{what} {i} is complex, but its array is real. Give the real part{also}.")
             bar = front(bar).xp.cast(bar, value)
