@@ -193,6 +193,7 @@ def test_a_missing_framework_is_left_out_and_named(monkeypatch):
 # -- many small matrices -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["numpy", "torch", "tf"])
 def test_both_sides_of_many_small_matrices_do_the_same(name):
     for job in small.jobs([name], sizes=(60,)):
@@ -219,6 +220,7 @@ def test_targets_of_many_small_matrices(monkeypatch):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_table_of_many_small_matrices():
     result = run("--small", "--sizes", "100", "-f", "torch", "--seconds", "0.001")
     assert result.exit_code == 0, result.output

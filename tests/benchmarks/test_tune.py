@@ -77,6 +77,7 @@ def test_the_best_is_that_of_all_sizes_of_matrices():
     assert means == pytest.approx({8: 1.5, 16: 1.0})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["numpy", "torch", "tf"])
 def test_each_size_of_blocks_is_measured_and_the_best_stored(file, framework, monkeypatch):
     monkeypatch.setattr(tune, "BLOCKS", {"cpu": (8, 16, 200)})

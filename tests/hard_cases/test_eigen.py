@@ -365,6 +365,7 @@ def test_xla_has_residuals_of_rounding(dtype, in_parallel):
     _residuals_of_rounding(np.stack([hermitian(w, dtype) for w in spectra]), in_parallel, unknown=dtype == "float64")
 
 
+@pytest.mark.slow
 @both_ways
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("n", [1, 2, 3, 60])

@@ -304,6 +304,7 @@ def test_hessians_of_equal_eigenvalues_are_an_error(one, other):
     assert error(one(other(lambda A: square(Torch, A)))(A), expected) < 1e-12
 
 
+@pytest.mark.slow
 @MODE
 @pytest.mark.turns(2)
 def test_under_xla_they_are_nan(mode):

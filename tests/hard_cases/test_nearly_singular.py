@@ -240,6 +240,7 @@ def test_pytorch_takes_this_rule_of_a_pseudoinverse():
         close(second(torch_ops.pinv), second(torch_ops.inv), 1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "XLA"])
 @pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5)], ids=str)
 @pytest.mark.turns(2)

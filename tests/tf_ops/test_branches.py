@@ -139,6 +139,7 @@ def test_singular_vectors_of_equal_values_in_one_matrix_of_a_batch():
     assert np.isnan(A_bar[1]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["inv", "logdet", "eigh", "svd", "norm"])
 def test_branches_in_every_mode(name):
     """Second derivatives, forward mode over reverse mode, and vectorised loops go through branches."""

@@ -316,6 +316,7 @@ def test_vectorized_map_is_a_loop(entry):
             close(a[k], b, 1e-11)
 
 
+@pytest.mark.slow
 def test_the_gradient_inside_vectorized_map_is_a_loop(entry):
     primitive, single, batched = entry.primitive, entry.draw(), entry.draw(batch=(3,))
     g = loss(primitive, single.options)
@@ -345,6 +346,7 @@ def hessian(f):
     return second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["svdvals", "svd"])
 def test_a_hessian_by_a_jacobian_where_singular_values_are_zero_or_equal(name):
     """Of the sum of their squares, by rules in which each pass finds out whether another decomposition is needed."""
@@ -365,6 +367,7 @@ def outputs_of(name, A):
     return [Q * first, (Q * (1 - first)) @ tf.transpose(Q), R]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["qr", "qr, complete", "lu"])
 @pytest.mark.parametrize("shape", [(4, 2), (3, 3), (2, 4)])
 @pytest.mark.turns(4)

@@ -480,6 +480,7 @@ def test_xla_gets_a_product_of_a_concatenation_with_a_transposed_product_wrong()
     assert np.abs(wrong - product(*arrays)).max() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outer", ["linear_covariance", "polynomial_covariance", "rbf", "squared_distance"])
 @pytest.mark.parametrize("inner", ["rbf_cross", "matern_cross", "squared_distance_cross", "linear_covariance_cross"])
 def test_bars_of_covariances_of_covariances_are_right_under_xla(inner, outer):

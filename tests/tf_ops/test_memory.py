@@ -105,6 +105,7 @@ def test_a_traced_function_takes_with_it_what_it_has_captured(way):
     assert kept(WAYS[way], of_the_registry) == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["eager", "a tape inside", "a tape outside", "vectorized"])
 @pytest.mark.parametrize(
     "make", [on_the_host, with_a_tensor_among_the_options, with_a_function_among_the_options, wrapped]

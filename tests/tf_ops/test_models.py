@@ -125,8 +125,8 @@ def saved(folder, primitives):
 def test_a_saved_model_has_its_gradients_in_a_fresh_process(tmp_path):
     """Each primitive: values and bars, in a process that imports nothing but TensorFlow (the rules are in the file) and
     in one that has tf_ops, too. A second derivative, by a pullback through the pullback, is right or refused:
-    TensorFlow does not save the gradients of what a rule calls, where that is a primitive, as in `power` and in most
-    functions of an eigendecomposition."""
+    TensorFlow does not save the gradients of what a rule calls, where that is a primitive, as in `power`, in covariances
+    and in most functions of an eigendecomposition."""
     primitives = [p for p in REGISTRY.values() if not computed_on_the_host(p)]  # those are refused
     saved(tmp_path, primitives)
     for first, second in in_a_fresh_process(LOAD, tmp_path):
@@ -135,7 +135,7 @@ def test_a_saved_model_has_its_gradients_in_a_fresh_process(tmp_path):
         refused = {name: error for name, error in second.items() if isinstance(error, str)}
         assert all("No gradient defined" in error for error in refused.values()), refused
         assert all(off < 1e-11 for name, off in second.items() if name not in refused), second
-        assert len(refused) < 0.4 * len(second), refused.keys()
+        assert len(refused) < len(second) / 2, refused.keys()
 
 
 @pytest.mark.slow

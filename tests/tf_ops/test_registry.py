@@ -154,6 +154,7 @@ def test_broadcasting_in_a_graph_with_unknown_sizes(entry):
         agrees(entry.primitive, entry.draw(batch=batch), run)
 
 
+@pytest.mark.slow
 def test_xla(entry):
     """In single precision, complex: real, and with double precision, in tests/consistency. Of the functions that call
     eigh or svd, which take half a minute each to compile, those two alone: tests/check measures the gradient of each

@@ -256,6 +256,7 @@ def test_a_rerouted_call_has_the_gradient_of_tensorflow(name):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.turns(4)
 def test_a_rerouted_call_where_the_rank_is_unknown(name):

@@ -77,6 +77,7 @@ def of_known_vectors(A):
     return tf.reduce_sum(V[:, 0] * W3[0]) ** 2 + tf.reduce_sum(U[:, 0] ** 3) * V[0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", [first_vectors, of_known_vectors])
 @pytest.mark.turns(2)
 def test_singular_vectors_where_some_sizes_are_known(f):
@@ -160,6 +161,7 @@ def test_output_gradients_of_known_shape(f, arrays, shapes):
 # In the loop of a Jacobian without pfor, the gradient of a slice has no rank
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "f",
     [

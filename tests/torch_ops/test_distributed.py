@@ -675,6 +675,7 @@ def torchrun(count):
     return "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={count}"
 
 
+@pytest.mark.slow
 def test_the_example_ends_alike_in_one_process_and_in_two():
     alone, together = example(options=["--block=20"]), example(*torchrun(2), options=["--block=20"])
     assert alone == (1, *together[1:])
