@@ -125,8 +125,8 @@ def saved(folder, primitives):
 def test_a_saved_model_has_its_gradients_in_a_fresh_process(tmp_path):
     """Each primitive: values and bars, in a process that imports nothing but TensorFlow (the rules are in the file) and
     in one that has tf_ops, too. A second derivative, by a pullback through the pullback, is right or refused:
-    TensorFlow does not save the gradients of what a rule calls, where that is a primitive, as in `power`, in covariances
-    and in most functions of an eigendecomposition."""
+    TensorFlow does not save the gradients of what a rule calls, where that is a primitive, as in `power`, covariances
+    and most functions of an eigendecomposition."""
     primitives = [p for p in REGISTRY.values() if not computed_on_the_host(p)]  # those are refused
     saved(tmp_path, primitives)
     for first, second in in_a_fresh_process(LOAD, tmp_path):
