@@ -61,7 +61,7 @@ test: lint ## check the style, then run all tests that a change can break in the
 test-rest: $(STAMP) ## run the tests that `make test` leaves out
 	$(PYTEST) -m slow $(ARGS)
 
-test-all: lint ## check the style, then run every test, those of the wrappers for every primitive (two hours)
+test-all: lint ## check the style, then run every test, those of the wrappers for every primitive (an hour and a half)
 	OVERBAR_TESTS=all $(PYTEST) $(ARGS)
 
 # A library that cannot be had is left out, and its tests are skipped. GPflow asks for a NumPy older than ours, and runs
