@@ -13,6 +13,8 @@ import tf_ops  # noqa: E402 - makes the primitives ops of TensorFlow
 from overbar import verify  # noqa: E402
 from overbar._primitive import once  # noqa: E402
 from overbar.kernels import kernel  # noqa: E402
+from tests.tf_ops.test_names import pushed, taped  # noqa: E402
+from tests.underivable import UNDERIVABLE  # noqa: E402
 
 calls = []
 
@@ -164,47 +166,7 @@ def test_errors_of_the_kernel_are_those_of_the_framework():
 # A rule that calls a kernel, of which nobody knows a derivative
 
 
-@kernel("()->()")
-def double(x):
-    return 2 * x
-
-
-def with_slope(function, slope):
-    function.__name__ = "by_slope"
-    f = overbar.primitive("()->()")(function)
-    f.vjp(lambda C_bar, C, x: (lambda: C_bar * slope(x),))
-    f.jvp(lambda C, x: (lambda x_dot: slope(x) * x_dot,))
-    return f
-
-
-def by_kernel(x):
-    return overbar.front(x).compute(double, x)[0]
-
-
-UNDERIVABLE = {
-    "beside others": with_slope(lambda x: x**3 + 1.5 * x**2, lambda x: 3 * x**2 + 1.5 * by_kernel(x)),
-    "alone": with_slope(lambda x: x**2, by_kernel),
-}
 ONE = tf.constant(1.0)
-
-
-def reverse(f):
-    def derivative(x):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = f(x)
-        return tape.gradient(y, x)
-
-    return derivative
-
-
-def forward(f):
-    def derivative(x):
-        with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
-            y = f(x)
-        return accumulator.jvp(y)
-
-    return derivative
 
 
 def symbolic(f):
@@ -215,7 +177,7 @@ def looped(f):
     return lambda x: tf.while_loop(lambda i, y: i < 1, lambda i, y: (i + 1, f(x)), (0, x))[1]
 
 
-FIRST = {"reverse": reverse, "forward": forward, "symbolic": symbolic}
+FIRST = {"reverse": taped, "forward": pushed, "symbolic": symbolic}
 
 
 @pytest.mark.parametrize("way", FIRST)

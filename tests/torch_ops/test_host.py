@@ -22,6 +22,7 @@ import torch_ops  # noqa: E402 - makes the primitives ops of torch
 from overbar import verify  # noqa: E402
 from overbar.kernels import KERNELS, kernel  # noqa: E402
 from tests.torch_ops.own import hosted, product_on_host  # noqa: E402
+from tests.underivable import UNDERIVABLE  # noqa: E402
 from torch_ops import library  # noqa: E402
 
 A, X = torch.randn(4, 3, 2, dtype=torch.float64), torch.randn(4, 2, dtype=torch.float64)
@@ -259,29 +260,6 @@ def test_a_kernel_that_nobody_has_is_forgotten():
 
 # ---------------------------------------------------------------------------------------------------------------------
 # A rule that calls a kernel, of which nobody knows a derivative
-
-
-@kernel("()->()")
-def double(x):
-    return 2 * x
-
-
-def with_slope(function, slope):
-    function.__name__ = "by_slope"
-    f = overbar.primitive("()->()")(function)
-    f.vjp(lambda C_bar, C, x: (lambda: C_bar * slope(x),))
-    f.jvp(lambda C, x: (lambda x_dot: slope(x) * x_dot,))
-    return f
-
-
-def by_kernel(x):
-    return overbar.front(x).compute(double, x)[0]
-
-
-UNDERIVABLE = {
-    "beside others": with_slope(lambda x: x**3 + 1.5 * x**2, lambda x: 3 * x**2 + 1.5 * by_kernel(x)),
-    "alone": with_slope(lambda x: x**2, by_kernel),
-}
 
 
 def by_tape(f):

@@ -98,7 +98,7 @@ def sums_of_pairs(K_bar, K, sets, S, pairs, given, slope=None, relative=(), far=
     differentiated; ``pairs()`` computes a part of it; and `given` are all arrays that somebody may watch.
 
     With ``far()``, see `overbar.rules._differences`, it is sums of differences that are asked for: the first list gives
-    A and B, or A + B for one set, and the function w, by one product.
+    A and B, or A + B for one set, and the function w, by one product. (Without it there is no such function.)
     """
     unwatched = front(*given).may_write(*given)
     if unwatched and _large(K_bar, *K_bar.shape[-2:]):
@@ -178,21 +178,25 @@ def _by_blocks(K_bar, K, sets, pairs, slope, relative, far):
     own = len(sets()) == 1
     # reading what is above the diagonal together with what is below takes longer than another thin product
     folded = own and (slope is not None or relative or sets()[0].shape[-1] > THIN)
-    blocks = lambda: _Blocks(K_bar, K, own, folded, pairs, slope, relative)  # noqa: E731
-    passes = {}
+    made = []  # the passes through the matrices: one is enough for what all of them give
 
-    def passed(of_squares=None):
-        """What a pass through the matrices gives, or any that was made already: of differences, or of squares."""
-        if of_squares is None:
-            of_squares = next(iter(passes), True)
-        if of_squares not in passes:
-            passes[of_squares] = (_squares_of_blocks if of_squares else _sums_of_blocks)(blocks(), sets(), far)
-        return passes[of_squares]
+    def once_through(of_blocks):
+        @once
+        def passed():
+            made.append(of_blocks(_Blocks(K_bar, K, own, folded, pairs, slope, relative), sets(), far))
+            return made[-1]
+
+        return passed
+
+    sums, squares = once_through(_sums_of_blocks), once_through(_squares_of_blocks)
+
+    def any_pass():
+        return made[0] if made else sums() if far is None else squares()  # which take less
 
     return (
-        [lambda which=which: passed(False)[0][which] for which in range(len(sets()))],
-        lambda: passed()[0][-1],
-        [lambda which=which: passed()[1][which] for which in range(1 + len(relative))],
+        [lambda which=which: sums()[0][which] for which in range(len(sets()))],
+        lambda: any_pass()[0][-1],
+        [lambda which=which: any_pass()[1][which] for which in range(1 + len(relative))],
     )
 
 

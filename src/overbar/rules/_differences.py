@@ -78,6 +78,25 @@ def sums_by_differences(H, Y, Z):
     return xp.concat(A, axis=-1), xp.concat(B, axis=-1), xp.concat(w, axis=-1)
 
 
+def weighted_by_differences(r, Y, Z):
+    """R."""
+    R, write = None, front(r, Y, Z).may_write(r, Y, Z)
+    for d, square in enumerate(columns_of_differences(Y, Z)):
+        weight = r[..., d, None, None]
+        if write and square.shape[:-2] == r.shape[:-1]:
+            square *= square
+            square *= weight
+        else:
+            square = weight * (square * square)
+        if R is None:
+            R = square
+        elif write:
+            R += square
+        else:
+            R = R + square
+    return R
+
+
 def squares_by_differences(H, Y, Z):
     """w alone."""
     xp = namespace(H, Y, Z)
@@ -137,19 +156,14 @@ def sums_of_differences(H, Y, far):
 
 @sums_of_differences.vjp
 def _(bars, sums, H, Y, far):
-    P, r = bars
-
-    def of_H():
-        first = None if P is None else dots_of_differences(P, Y, far)
-        second = None if r is None else weighted_squares(r, Y, far)
-        return first if second is None else second if first is None else first + second
-
-    def of_Y():
-        first = None if P is None else sums_of_differences(H, P, far)[0]
-        second = None if r is None else 2 * r[..., None, :] * sums[0]
-        return first if second is None else second if first is None else first + second
-
-    return of_H, of_Y, None
+    of_A, of_w = [[bar] if bar is not None else [] for bar in bars]  # which of them came
+    return (
+        lambda: _total([dots_of_differences(P, Y, far) for P in of_A] + [weighted_squares(r, Y, far) for r in of_w]),
+        lambda: _total(
+            [sums_of_differences(H, P, far)[0] for P in of_A] + [2 * r[..., None, :] * sums[0] for r in of_w]
+        ),
+        None,
+    )
 
 
 @sums_of_differences.jvp
@@ -271,11 +285,7 @@ def weighted_squares(r, Y, far):
         half = namespace(Y).sum(weighted * rows, axis=-1)[..., None] - weighted @ mT(rows)
         return half + mT(half)
 
-    return by_size(by_product, lambda: _weighted(r, Y, Y), Y, far)
-
-
-def _weighted(r, Y, Z):
-    return _total(r[..., d, None, None] * E * E for d, E in enumerate(columns_of_differences(Y, Z)))
+    return by_size(by_product, lambda: weighted_by_differences(r, Y, Y), Y, far)
 
 
 @weighted_squares.vjp
@@ -304,7 +314,7 @@ def weighted_squares_cross(r, Y, Z, far):
         outer = outer + xp.sum(weights * columns * columns, axis=-1)[..., None, :]
         return outer - 2 * (weights * rows) @ mT(columns)
 
-    return by_size(by_product, lambda: _weighted(r, Y, Z), Y, far)
+    return by_size(by_product, lambda: weighted_by_differences(r, Y, Z), Y, far)
 
 
 @weighted_squares_cross.vjp

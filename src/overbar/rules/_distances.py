@@ -18,9 +18,9 @@ from overbar.rules._differences import (
     are_far,
     by_size,
     centred,
-    columns_of_differences,
     dots_of_differences,
     dots_of_differences_cross,
+    weighted_by_differences,
     weighted_squares,
     weighted_squares_cross,
 )
@@ -85,10 +85,10 @@ class Distances:
     """
 
     def __init__(self, inputs, lengthscale):
-        self.own, self.least, D = len(inputs) == 1, None, inputs[0].shape[-1]
+        self.own, D = len(inputs) == 1, inputs[0].shape[-1]
         sets, self.r, _ = weighted_rows(inputs, lengthscale)
         self.Y, self.Z = sets[0], sets[-1]
-        if D is not None and 0 < D <= FEW:
+        if _few(self.Y):  # which need no products
             return
         near = scaled(inputs, lengthscale[..., None, :])
         products = _two_products if D is not None and 0 < D <= MANY else _one_product
@@ -99,18 +99,18 @@ class Distances:
         """Those of the rows i to j of Y from the first k of Z, in memory of their own."""
         Y, Z = self.Y[..., i:j, :], self.Z[..., :k, :]
         if _few(Y):
-            return _from_differences(self.r, Y, Z)
+            return weighted_by_differences(self.r, Y, Z)
         least = self.least and (self.least[0][..., i:j, :], self.least[1][..., :k, :])
         products = [(A[..., i:j, :], B[..., :k, :]) for A, B in self.products]
         return self._either(lambda: _from_products(products, least), Y, Z)
 
     def _either(self, by_product, Y, Z):
-        return by_size(by_product, lambda: _from_differences(self.r, Y, Z), Y, self.far())
+        return by_size(by_product, lambda: weighted_by_differences(self.r, Y, Z), Y, self.far())
 
     def all(self):
         """All of them at once; of one set a symmetric matrix, to the last bit, with zeros on its diagonal."""
         if _few(self.Y):
-            return _from_differences(self.r, self.Y, self.Z)
+            return weighted_by_differences(self.r, self.Y, self.Z)
 
         def by_product():
             if not self.own:
@@ -123,24 +123,6 @@ class Distances:
 
 def _few(Y):
     return Y.shape[-1] is not None and 0 < Y.shape[-1] <= FEW
-
-
-def _from_differences(r, Y, Z):
-    S, write = None, front(r, Y, Z).may_write(r, Y, Z)
-    for d, square in enumerate(columns_of_differences(Y, Z)):
-        weight = r[..., d, None, None]
-        if write and square.shape[: len(square.shape) - 2] == r.shape[:-1]:
-            square *= square
-            square *= weight
-        else:
-            square = weight * (square * square)
-        if S is None:
-            S = square
-        elif write:
-            S += square
-        else:
-            S = S + square
-    return S
 
 
 def _one_product(Y, Z):
